@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from edgecnn.cli.options import OF_THE_CALL, AsSet, BuildOptions, InRecipe, InRequest, given_in
+from edgecnn.cli.options import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, given_in, row
 
 if TYPE_CHECKING:
+    from edgecnn.bundle.verify import Trust
     from edgecnn.planning.request import BuildRequest, Goal
     from edgecnn.values.board import HostRequest
     from edgecnn.values.recipe import Recipe
@@ -86,6 +88,42 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
         return None
     address = Address.of(asked.host).destination
     return HostRequest(address=address, python=asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels)
+
+
+@dataclass(frozen=True)
+class TrustOptions(BuildOptions):
+    """With the options by which a bundle is trusted."""
+
+    signers: Path | None = row(
+        TRUST, "--allowed-signers", enters=OF_THE_CALL, metavar="FILE",
+        help="Whose signatures are good (`man ssh-keygen`); none is refused.",
+    )  # fmt: skip
+    identity: str | None = row(
+        TRUST,
+        "--identity",
+        enters=OF_THE_CALL,
+        metavar="NAME",
+        help="Whose signature it must be; default anybody's in that file.",
+    )
+    require_signature: bool = row(
+        TRUST, "--require-signature", enters=OF_THE_CALL, default=False, help="Refuse a bundle without a good signature."
+    )
+    remember: Path | None = row(
+        TRUST, "--remember", enters=OF_THE_CALL, metavar="FOLDER",
+        help="Record the version accepted here, and refuse to go back behind it.",
+    )  # fmt: skip
+    made_here: bool = row(
+        TRUST, "--made-here", enters=OF_THE_CALL, default=False,
+        help="Let pass what using the bundle on this machine left in its folder: runs, engines, byte code.",
+    )  # fmt: skip
+
+
+def trust_of(asked: BuildOptions) -> Trust:
+    """What is asked of a bundle before anything in it is opened; ``asked`` is of the table above."""
+    from edgecnn.bundle.verify import Trust
+
+    asked = cast("TrustOptions", asked)
+    return Trust(asked.made_here, asked.signers, asked.identity, asked.require_signature, asked.remember)
 
 
 def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:

@@ -50,9 +50,8 @@ def register(app: typer.Typer) -> None:
 def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
     """Write every run of a build's last race, with the machine it ran on, to one file."""
     from edgecnn.comparing.baseline_file import recorded
-    from edgecnn.store.store import Store
 
-    _written(call, recorded(build, Store.open(), candidate), out)
+    _written(call, recorded(build, call.store, candidate), out)
 
 
 def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
@@ -65,11 +64,11 @@ def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate:
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
     """Write which kit a build ships, small enough to commit: `judge HEAD --against FILE` then races that kit out of the store."""
     from edgecnn.comparing.pin import pinned, write_pin
-    from edgecnn.render.screens.comparing import show_pin
+    from edgecnn.render.screens.comparing import pin_lines
 
     made = pinned(build, out)
     write_pin(made, out)
-    call.show(made, lambda: show_pin(made, str(out)))
+    call.show(made, pin_lines(made, str(out)))
 
 
 def show(call: Call, file: FileArg) -> None:
@@ -93,7 +92,6 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.comparing.unpaired import compare as compare_with
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.bounds import parse_bounds
-    from edgecnn.store.store import Store
 
     if rounds is not None and runs is not None:
         raise RoundsWithRuns(rounds=rounds)
@@ -102,7 +100,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
         head=build, baseline=file, runs=runs, gates=gates, allow_different=tuple(allow_different or ()),
         rounds=rounds or ROUNDS, candidate=candidate,
     )  # fmt: skip
-    return compared(call, compare_with(request, local_lab(Store.open(), call.tell)))
+    return compared(call, compare_with(request, local_lab(call.store, call.tell)))
 
 
 def _written(call: Call, baseline: LatencyBaseline, out: Path) -> None:
@@ -114,10 +112,10 @@ def _written(call: Call, baseline: LatencyBaseline, out: Path) -> None:
 
 def _shown(call: Call, baseline: LatencyBaseline) -> None:
     from edgecnn.comparing.baseline_file import energy_figures_of, figures_of
-    from edgecnn.render.screens.comparing import show_baseline
+    from edgecnn.render.screens.comparing import baseline_lines
 
     figures, energy = figures_of(baseline), energy_figures_of(baseline)
     facts = baseline.model_dump(mode="json", by_alias=True, exclude={"runs", "energy_runs"})
     facts |= {"runs": len(baseline.runs), "energy_runs": len(baseline.energy_runs)}
     facts |= {"latency": figures.model_dump(mode="json"), "energy": energy.model_dump(mode="json")}
-    call.show(facts, lambda: show_baseline(baseline, figures, energy))
+    call.show(facts, baseline_lines(baseline, figures, energy))

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import host_request, measured_as, refuse_unusable_texts
-from edgecnn.cli.bundle import IdentityOpt, RememberOpt, RequireSignatureOpt, SignersOpt
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING
+from edgecnn.cli.asking import TrustOptions, host_request, measured_as, refuse_unusable_texts, trust_of
+from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, TRUST
 from edgecnn.cli.pipeline import judged
 from edgecnn.cli.verbs import DEVICE, Call, verb
 from edgecnn.errors.base import ExitCode
@@ -49,7 +48,7 @@ BenchMadeHereOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    takes = (BOARD, GATES, MEASURING, JOB)
+    takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions)
     verb(app, "bench", short="Measure a finished build where it runs: here, or on a board.", panel=DEVICE, takes=takes)(bench)
 
 
@@ -60,10 +59,6 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     data: ImagesOpt = None,
     out: BenchOutOpt = None,
     anew: AnewOpt = False,
-    signers: SignersOpt = None,
-    identity: IdentityOpt = None,
-    require_signature: RequireSignatureOpt = False,
-    remember: RememberOpt = None,
     made_here: BenchMadeHereOpt = False,
 ) -> ExitCode:
     """Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there.
@@ -75,14 +70,12 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.api import bench_and_write
     from edgecnn.bench.bench import BenchRequest
     from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
-    from edgecnn.bundle.verify import Trust
     from edgecnn.render.progress import Quiet
 
     refuse_unusable_texts(replace(call.asked, target=target, data=data))
-    request = BenchRequest(
-        folder=Path(build), host=host_request(call.asked), target=target, anew=anew, **measured_as(call.asked)
-    )  # fmt: skip
-    trust = Trust(made_here, signers, identity, require_signature, remember)
+    measured = measured_as(call.asked)
+    request = BenchRequest(folder=Path(build), host=host_request(call.asked), target=target, anew=anew, **measured)
+    trust = replace(trust_of(call.asked), made_here=made_here)
     if data is not None or out is not None or is_alone(request.folder):
         return _alone(BundleBenchRequest(request, data, out, trust), call)
     require_trusted(request.folder, trust, Quiet())
@@ -92,9 +85,9 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
 
 def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.bench.bundle import bench_bundle
-    from edgecnn.render.screens.bundle import sheet_of_bundle_bench, show_bundle_bench
-    from edgecnn.store.store import Store
+    from edgecnn.render.ci import sheet_of_bundle_bench
+    from edgecnn.render.screens.bundle import show_bundle_bench
 
-    found = bench_bundle(request, Store.open(), call.tell)
+    found = bench_bundle(request, call.store, call.tell)
     sheet = sheet_of_bundle_bench(found, require_measured=request.bench.gates.require_measured)
     return call.judge(sheet, found, lambda: show_bundle_bench(found))

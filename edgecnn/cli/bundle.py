@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgecnn.cli.asking import TrustOptions, trust_of
+from edgecnn.cli.options import TRUST
 from edgecnn.cli.verbs import SHIP, Call, family, verb
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
-    from edgecnn.bundle.predictions import Predictions, Served
+    from edgecnn.bundle.predictions import Served
     from edgecnn.serving.running import ToServe
     from edgecnn.serving.server import PhotoServer
 
@@ -21,24 +23,6 @@ BundleArg = Annotated[
 ]
 FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or that of the build that made it.")]
 ZipOpt = Annotated[Path, typer.Option("--out", metavar="FILE.zip", help="The zip.")]
-MadeHereOpt = Annotated[
-    bool,
-    typer.Option(
-        "--made-here", help="Let pass what using the bundle on this machine left in its folder: runs, engines, byte code."
-    ),
-]
-SignersOpt = Annotated[
-    Path | None,
-    typer.Option("--allowed-signers", metavar="FILE", help="Whose signatures are good (`man ssh-keygen`); none is refused."),
-]
-IdentityOpt = Annotated[
-    str | None, typer.Option("--identity", metavar="NAME", help="Whose signature it must be; default anybody's in that file.")
-]
-RequireSignatureOpt = Annotated[bool, typer.Option("--require-signature", help="Refuse a bundle without a good signature.")]
-RememberOpt = Annotated[
-    Path | None,
-    typer.Option("--remember", metavar="FOLDER", help="Record the version accepted here, and refuse to go back behind it."),
-]
 KeyOpt = Annotated[Path, typer.Option("--key", metavar="KEY", help="A private key of OpenSSH, or the .pub of one in the agent.")]
 VersionOpt = Annotated[
     int | None, typer.Option("--version", metavar="N", min=1, max=2**53, help="The bundle's version; default the one it has.")
@@ -59,12 +43,13 @@ RateOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP)(verify_bundle)
+    takes = (TRUST, TrustOptions)
+    verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP, takes=takes)(verify_bundle)
     verb(app, "sign", short="Sign a bundle with a key of OpenSSH.", panel=SHIP)(sign)
     bundle_app = family(app, "bundle", short="A build's bundle as one file.", panel=SHIP)
     verb(bundle_app, "zip", short="Verify a bundle and write it as one zip.")(zip_)
-    verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP)(predict)
-    verb(app, "serve", short="Open a local page for a bundle: drop a photograph.", panel=SHIP)(serve)
+    verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP, takes=takes)(predict)
+    verb(app, "serve", short="Open a local page for a bundle: drop a photograph.", panel=SHIP, takes=takes)(serve)
 
 
 def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
@@ -72,84 +57,50 @@ def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
     from edgecnn.bundle.verify import Trust, verify
     from edgecnn.bundle.zip_form import write_zip
     from edgecnn.render.progress import Quiet
-    from edgecnn.render.terminal import show_lines
 
     digest = write_zip(verify(bundle, Trust(made_here=True), Quiet()), out)
     size = out.stat().st_size
-    said = f"{out}: {size:,} bytes, SHA-256 {digest}"
-    call.show({"file": str(out), "bytes": size, "sha256": digest}, lambda: show_lines([said]))
+    call.show({"file": str(out), "bytes": size, "sha256": digest}, [f"{out}: {size:,} bytes, SHA-256 {digest}"])
 
 
-def verify_bundle(  # noqa: PLR0913 - a command line's options are its parameters
-    call: Call,
-    bundle: BundleArg,
-    signers: SignersOpt = None,
-    identity: IdentityOpt = None,
-    require_signature: RequireSignatureOpt = False,
-    remember: RememberOpt = None,
-    made_here: MadeHereOpt = False,
-) -> None:
+def verify_bundle(call: Call, bundle: BundleArg) -> None:
     """Hold a bundle against its manifest: every byte, nothing extra, nothing missing."""
-    from edgecnn.bundle.verify import Trust, verify
+    from edgecnn.bundle.verify import verify
     from edgecnn.render.screens.bundle import verification_lines, warning_lines
-    from edgecnn.render.terminal import show_lines, show_talk
 
-    found = verify(bundle, Trust(made_here, signers, identity, require_signature, remember), call.tell).facts
-    call.close()
-    show_talk(warning_lines(found))
-    call.show(found, lambda: show_lines(verification_lines(found)))
+    found = verify(bundle, trust_of(call.asked), call.tell).facts
+    call.warn(warning_lines(found.warnings))
+    call.show(found, verification_lines(found))
 
 
 def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None) -> None:
     """Sign a bundle with a key of OpenSSH, so that `verify --allowed-signers` knows whose it is."""
     from edgecnn.bundle.signing import sign_bundle
-    from edgecnn.render.terminal import show_lines
 
     signed = sign_bundle(bundle, key, version, call.tell)
     facts = {"path": str(bundle), "name": signed.name, "version": signed.version}
-    call.show(facts, lambda: show_lines([f"{bundle}: {signed.name} version {signed.version}, signed"]))
+    call.show(facts, [f"{bundle}: {signed.name} version {signed.version}, signed"])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def predict(  # noqa: PLR0913 - a command line's options are its parameters
-    call: Call,
-    bundle: BundleArg,
-    photos: PhotosArg,
-    candidate: CandidateOpt = None,
-    top: TopOpt = 5,
-    signers: SignersOpt = None,
-    identity: IdentityOpt = None,
-    require_signature: RequireSignatureOpt = False,
-    remember: RememberOpt = None,
-    made_here: MadeHereOpt = False,
-    as_csv: CsvOpt = False,
+def predict(
+    call: Call, bundle: BundleArg, photos: PhotosArg, candidate: CandidateOpt = None, top: TopOpt = 5, as_csv: CsvOpt = False
 ) -> ExitCode:
     """Verify a bundle and say what its kit sees in photographs; exit 2 where one cannot be read."""
     from edgecnn.bundle.predicting import predict_photos
-    from edgecnn.bundle.verify import Trust, verify
+    from edgecnn.bundle.verify import verify
     from edgecnn.errors.bundle import TwoOutputForms
-    from edgecnn.render.screens.bundle import unreadable_lines, warning_lines
-    from edgecnn.render.terminal import show_talk
+    from edgecnn.render.screens.bundle import show_predictions, unreadable_lines, warning_lines
 
     if as_csv and call.asked.as_json:
         raise TwoOutputForms
-    verified = verify(bundle, Trust(made_here, signers, identity, require_signature, remember), call.tell)
+    verified = verify(bundle, trust_of(call.asked), call.tell)
     found = predict_photos(verified, photos, candidate, top, call.tell)
-    call.show(found, lambda: _show_predictions(found, as_csv=as_csv))
-    show_talk([*warning_lines(verified.facts), *unreadable_lines(found)])
+    call.show(found, lambda: show_predictions(found, as_csv=as_csv))
+    call.warn([*warning_lines(verified.facts.warnings), *unreadable_lines(found)])
     return ExitCode.BAD_INPUT if found.unreadable else ExitCode.OK
-
-
-def _show_predictions(found: Predictions, *, as_csv: bool) -> None:
-    from edgecnn.render.screens.bundle import COLUMNS, prediction_csv, prediction_rows
-    from edgecnn.render.terminal import show_lines, show_rows
-
-    if as_csv:
-        show_lines(prediction_csv(found))
-    else:
-        show_rows(COLUMNS, prediction_rows(found), title=f"{found.name} version {found.version}: {found.candidate}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -163,14 +114,8 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     candidate: CandidateOpt = None,
     max_mib: SizeOpt = 20.0,
     per_minute: RateOpt = 300,
-    signers: SignersOpt = None,
-    identity: IdentityOpt = None,
-    require_signature: RequireSignatureOpt = False,
-    remember: RememberOpt = None,
-    made_here: MadeHereOpt = False,
 ) -> ExitCode:
     """Verify a bundle and open a local page for it: drop a photograph, see classes and latency."""
-    from edgecnn.bundle.verify import Trust
     from edgecnn.errors.recipes import EmptyOption
     from edgecnn.serving.answering import Limits
     from edgecnn.serving.running import ToServe
@@ -179,8 +124,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     if not host.strip():
         raise EmptyOption(option="--host")
     limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
-    trust = Trust(made_here, signers, identity, require_signature, remember)
-    return _served(ToServe(bundle, candidate, Place(host, port), limits, trust), call)
+    return _served(ToServe(bundle, candidate, Place(host, port), limits, trust_of(call.asked)), call)
 
 
 def _served(asked: ToServe, call: Call) -> ExitCode:
@@ -202,11 +146,9 @@ def _served(asked: ToServe, call: Call) -> ExitCode:
 
 
 def _announce(server: PhotoServer, served: Served, call: Call) -> None:
-    from edgecnn.render.screens.bundle import doubtful_lines, exposed_lines, served_facts, served_lines
-    from edgecnn.render.terminal import show_lines, show_talk
+    from edgecnn.render.screens.bundle import exposed_lines, served_lines, warning_lines
 
-    call.show(served_facts(server.url, served), lambda: show_lines(served_lines(server.url, served)))
+    call.show({"url": server.url, **served.model_dump(mode="json")}, served_lines(server.url, served))
     sys.stdout.flush()  # whoever reads a pipe waits for the address
-    show_talk(doubtful_lines(served))
-    if not server.is_local:
-        show_talk(exposed_lines(server.listens_on, server.port))
+    exposed = [] if server.is_local else exposed_lines(server.listens_on, server.port)
+    call.warn([*warning_lines(served.warnings), *exposed])

@@ -47,37 +47,27 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
     from edgecnn.data.inspection import inspect as look_through
     from edgecnn.data.layout import root_of
     from edgecnn.data.sheet import check_sheet, write_sheet
-    from edgecnn.render.screens.data import class_table, inspection_lines
-    from edgecnn.render.terminal import show_lines, show_rows
-    from edgecnn.store.store import Store
+    from edgecnn.render.screens.data import show_inspection
     from edgecnn.values.recipe import DataChoice
 
     if sheet is not None:
         check_sheet(sheet, root_of(folder))
-    found = look_through(DataChoice(path=folder, seed=seed), Store.open().root, call.tell)
+    found = look_through(DataChoice(path=folder, seed=seed), call.store.root, call.tell)
     facts = found.facts
     if sheet is not None:
         write_sheet(found.listed, sheet)
         facts = facts.model_copy(update={"contact_sheet": str(sheet)})
-
-    def text() -> None:
-        columns, rows = class_table(facts)
-        show_rows(columns, rows, title=f"{facts.root}: {facts.images:,} images of {len(facts.classes):,} classes")
-        show_lines(inspection_lines(facts))
-
-    call.show(facts, text)
+    call.show(facts, lambda: show_inspection(facts))
 
 
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: LinkOpt = False) -> None:
     """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
     from edgecnn.data.dividing import divide
     from edgecnn.render.screens.data import division_lines
-    from edgecnn.render.terminal import show_lines
-    from edgecnn.store.store import Store
     from edgecnn.values.recipe import DataChoice
 
-    made = divide(DataChoice(path=folder, seed=seed), out, Store.open().root, call.tell, link=link)
-    call.show(made, lambda: show_lines(division_lines(made)))
+    made = divide(DataChoice(path=folder, seed=seed), out, call.store.root, call.tell, link=link)
+    call.show(made, division_lines(made))
 
 
 def preview(  # noqa: PLR0913 - a command line's options are its parameters
@@ -91,9 +81,8 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> None:
     """Training images beside what training makes of them at random (`train.augment`), as one picture. Trains nothing."""
     from edgecnn.render.screens.data import preview_lines
-    from edgecnn.render.terminal import show_lines
     from edgecnn.studies.preview import SheetSize, preview_of
 
     asked = recipe_of(replace(call.asked, recipe=recipe, data=folder))
     made = preview_of(asked, SheetSize(images=images, columns=columns, seed=seed), sheet, call.tell)
-    call.show(made, lambda: show_lines(preview_lines(made)))
+    call.show(made, preview_lines(made))

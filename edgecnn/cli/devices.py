@@ -57,25 +57,26 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
     """Write the device file of a machine, from what it says of itself, into the folder of your own devices."""
     from edgecnn.devices.check.board import checked
     from edgecnn.devices.check.device_file import add_device, check_name
-    from edgecnn.render.terminal import show_lines
+    from edgecnn.render.screens.machines import board_lines
 
     path = check_name(name, force)
     with _machine(call) as seen:
         device = add_device(path, seen, checked(seen, None).findings)
-        _show(call, checked(seen, device, path))
-    if not call.asked.as_json:
-        show_lines([f"wrote {path}; `edgecnn plan --arch mobilenet-v3-small --target {name}` plans a build for it"])
+        found = checked(seen, device, path)
+        call.show(found, board_lines(found))
+    call.add([f"wrote {path}; `edgecnn plan --arch mobilenet-v3-small --target {name}` plans a build for it"])
 
 
 def check(call: Call, name: NameArg = None) -> None:
     """Say what stands in the way of kits on a machine, and where its device file is wrong. Exit 3: kits cannot run; 2: it is."""
     from edgecnn.devices.check.board import checked, with_packages
     from edgecnn.devices.check.needs import needs_of
+    from edgecnn.render.screens.machines import board_lines
 
     device, file = (None, None) if name is None else _named(name)
     with _machine(call) as seen:
         found = checked(with_packages(seen, needs_of(device), call.tell) if call.asked.carry_wheels else seen, device, file)
-    _show(call, found)
+    call.show(found, board_lines(found))
     _refuse_what_stops(found)
 
 
@@ -83,11 +84,10 @@ def emulate(call: Call) -> None:
     """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
     from edgecnn.hosts.emulated import DEVICE as EMULATED
     from edgecnn.hosts.emulated import emulated_machine
-    from edgecnn.render.terminal import show_lines
     from edgecnn.store.store import default_root
 
     python = emulated_machine(default_root() / "machines" / EMULATED, call.tell) / "python3"
-    call.show({"device": EMULATED, "python": str(python)}, lambda: show_lines([str(python)]))
+    call.show({"device": EMULATED, "python": str(python)}, [str(python)])
 
 
 def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
@@ -105,12 +105,6 @@ def _named(name: str) -> tuple[Device, Path | None]:
 
     device = own_device(Path(name)) if is_path(name) else device_named(name)
     return device, file_of(name, device)
-
-
-def _show(call: Call, found: BoardCheck) -> None:
-    from edgecnn.render.screens.machines import show_board
-
-    call.show(found, lambda: show_board(found))
 
 
 def _refuse_what_stops(found: BoardCheck) -> None:

@@ -44,30 +44,24 @@ def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
         return _against(call, recipe, call.asked.against)
     if call.asked.rounds is not None:
         raise RoundsWithoutAgainst(rounds=call.asked.rounds)
-    folder = _build_named(recipe)
-    if folder is not None:
-        return _finished(call, folder)
-    return built(call, _judging_anew(request_from(replace(call.asked, recipe=recipe), "judge"), call.asked.allow_stored))
-
-
-def _build_named(recipe: str | None) -> Path | None:
-    """The folder of a build that stands in a recipe's place; None where a recipe, a pipeline or nothing does."""
     from edgecnn.results.finished import build_folder
 
-    return build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
+    folder = build_folder(recipe) if recipe and recipe.strip() and "\0" not in recipe else None
+    if folder is not None:  # it stands in the recipe's place
+        return _finished(call, folder)
+    return built(call, _judging_anew(request_from(replace(call.asked, recipe=recipe), "judge"), call.asked.allow_stored))
 
 
 def _finished(call: Call, folder: Path) -> ExitCode:
     from edgecnn.bench.judge import JudgeRequest, judge_finished
     from edgecnn.devices.machine import local_lab
     from edgecnn.errors.comparing import OptionsNotWithBuild
-    from edgecnn.store.store import Store
 
     refuse_unusable_texts(call.asked)
     if foreign := options_that_say(call.asked, "how to build"):
         raise OptionsNotWithBuild(folder=folder, options=foreign)
     request = JudgeRequest(folder=folder, allow_stored=call.asked.allow_stored, **measured_as(call.asked))
-    found = judge_finished(request, local_lab(Store.open(), call.tell))
+    found = judge_finished(request, local_lab(call.store, call.tell))
     return judged(call, found.report, require_measured=found.require_measured)
 
 
@@ -90,21 +84,20 @@ def _against(call: Call, head: str | None, base: str) -> ExitCode:
     from edgecnn.devices.machine import local_lab
     from edgecnn.judging.bounds import parse_bounds
     from edgecnn.judging.runs.stopping import ROUNDS_MAX
-    from edgecnn.store.store import Store
 
     asked = call.asked
     folder = _checked_head(asked, head, base)
     gates = parse_bounds(asked.at_most, asked.at_least, compared=True)
     request = AgainstRequest(head=folder, base=base, gates=gates, rounds=asked.rounds or ROUNDS_MAX)
-    return compared(call, judge_against(request, local_lab(Store.open(), call.tell)))
+    return compared(call, judge_against(request, local_lab(call.store, call.tell)))
 
 
 def compared(call: Call, found: Comparison) -> ExitCode:
     """Show a comparison, to the job too, and say how the call ends."""
     from edgecnn.render.ci import sheet_of_comparison
-    from edgecnn.render.screens.comparing import show_comparison
+    from edgecnn.render.screens.comparing import comparison_lines
 
-    return call.judge(sheet_of_comparison(found), found, lambda: show_comparison(found))
+    return call.judge(sheet_of_comparison(found), found, comparison_lines(found))
 
 
 def _checked_head(asked: BuildOptions, head: str | None, base: str) -> Path:

@@ -65,23 +65,22 @@ def list_(call: Call, what: WhatArg, plot: PlotOpt = None, build: BuildOpt = Non
 
 def _plotted(call: Call, file: Path, builds: list[Path] | None) -> None:
     from edgecnn.api import write_catalogue_page
-    from edgecnn.render.terminal import show_lines
     from edgecnn.results.listing import own_builds
 
     own = own_builds(builds)
     written = write_catalogue_page(own, file)
     drawn = f"{len(own)} of your builds on it" if own else "none of your builds on it"
     facts = {"file": str(file), "bytes": written, "builds": [each.folder for each in own]}
-    call.show(facts, lambda: show_lines([f"{file}: {written:,} bytes, {drawn}"]))
+    call.show(facts, [f"{file}: {written:,} bytes, {drawn}"])
 
 
 def _show(call: Call, what: What) -> None:
     from edgecnn.render.terminal import show_rows
 
-    if what is What.ARCHS and not call.asked.as_json:
-        _show_archs()
+    if what is What.ARCHS:
+        _show_archs(call)
         return
-    rows = {What.ARCHS: _archs, What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
+    rows = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
     columns = tuple(rows[0]) if rows else ()
     call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 
@@ -92,22 +91,13 @@ def _cell(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else "–" if value is None else str(value)
 
 
-def _archs() -> list[dict[str, Any]]:
+def _show_archs(call: Call) -> None:
     from edgecnn.models.catalogue import all_archs
-    from edgecnn.values.arch import listed
-
-    return [listed(spec).model_dump(mode="json") for spec in all_archs()]
-
-
-def _show_archs() -> None:
-    from edgecnn.models.catalogue import all_archs
-    from edgecnn.render.screens.catalogue import COLUMNS, arch_cells, footnotes
-    from edgecnn.render.terminal import show_lines, show_rows
+    from edgecnn.render.screens.catalogue import show_archs
     from edgecnn.values.arch import listed
 
     rows = [listed(spec) for spec in all_archs()]
-    show_rows(COLUMNS, [arch_cells(row) for row in rows])
-    show_lines(footnotes())
+    call.show([row.model_dump(mode="json") for row in rows], lambda: show_archs(rows))
 
 
 def _devices() -> list[dict[str, Any]]:

@@ -23,7 +23,8 @@ Says = Literal["how to build", "how to measure"]
 class Group:
     """Options that a verb takes together."""
 
-    panel: str
+    panel: str | None = None
+    """In ``--help``; None: typer's own."""
     says: Says | None = None
     """What they settle: a finished build refuses to be told how to build it, a comparison also how to measure it."""
 
@@ -36,6 +37,7 @@ STORED = Group("Gates", says="how to measure")
 GATES = Group("Gates")
 BOARD = Group("Board")
 AGAINST = Group("Another build")
+TRUST = Group()
 JOB = Group("Results")
 SHOWN = Group("Results")
 

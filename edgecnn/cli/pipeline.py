@@ -16,6 +16,7 @@ from edgecnn.errors.usage import HostOfNothing, NothingJudged
 
 if TYPE_CHECKING:
     from edgecnn.planning.request import BuildRequest, Goal
+    from edgecnn.store.store import Store
     from edgecnn.values.report import BuildReport
 
 UP_TO: dict[str, tuple[str, str]] = {
@@ -52,10 +53,9 @@ def plan(call: Call) -> None:
     """Show what `build` would do: steps, keys, what is cached, what the test set can show. Runs nothing."""
     from edgecnn.building.build import plan_build
     from edgecnn.render.screens.plan import show_plan
-    from edgecnn.store.store import Store
 
     _refuse_what_only_builds_do(call)
-    planned = plan_build(request_from(call.asked, "judge"), Store.open(), call.tell)
+    planned = plan_build(request_from(call.asked, "judge"), call.store, call.tell)
     call.show(planned.facts(), lambda: show_plan(planned))
 
 
@@ -65,14 +65,12 @@ def _up_to(call: Call) -> ExitCode:
 
 
 def _refuse_what_only_builds_do(call: Call) -> None:
-    asked = call.asked
+    asked, judges = call.asked, call.asked.verb == "build"
     if asked.host is not None and asked.verb not in ON_HOST:
         raise HostOfNothing(verb=asked.verb)
-    if asked.verb == "build":
-        return
-    if asked.junit is not None:
+    if asked.junit is not None and not judges:
         raise NothingJudged(verb=asked.verb)
-    if asked.sign is not None:
+    if asked.sign is not None and not judges:
         raise NothingToSign(verb=asked.verb)
 
 
@@ -87,14 +85,15 @@ def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]
 
     report = build_and_write(request, call.tell)
     if request.goal == "judge":
-        return judged(call, report, require_measured=_measured_is_required(request)), report
+        gates = request.recipe.gates.require_measured or (request.gates is not None and request.gates.require_measured)
+        return judged(call, report, require_measured=gates), report
 
     def text() -> None:
         if request.goal == "profile":
             show_measured(report)
         else:
             show_steps(report)
-            show_lines(_lies_in(report, request.goal))
+            show_lines(_lies_in(report, request.goal, call.store))
 
     call.show(report, text)
     return _status(report), report
@@ -108,13 +107,12 @@ def judged(call: Call, report: BuildReport, *, require_measured: bool) -> ExitCo
     return call.judge(sheet_of_report(report, require_measured=require_measured), report, lambda: show_report(report))
 
 
-def _lies_in(report: BuildReport, goal: str) -> list[str]:
+def _lies_in(report: BuildReport, goal: str, store: Store) -> list[str]:
     """Where a verb that makes one thing leaves it."""
     from edgecnn.store.layout import FILES, Layout
-    from edgecnn.store.store import Store
 
     key = report.keys.get(goal)
-    return [] if key is None else [f"{goal}: {Layout(Store.open().root).entry(goal, key) / FILES}"]
+    return [] if key is None else [f"{goal}: {Layout(store.root).entry(goal, key) / FILES}"]
 
 
 def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:
@@ -123,17 +121,16 @@ def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:
     from edgecnn.bundle.signing import sign_bundle
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.render.progress import Quiet
-    from edgecnn.render.terminal import show_talk
     from edgecnn.results.folder import BUNDLE
 
     check_key(key)
     status, report = _reported(call, request)
     if status is not ExitCode.OK:
         stays = "; its earlier signature stays" if (request.out / BUNDLE / SIGNATURE).is_file() else ""
-        show_talk([f"edgecnn: not signed: the build ended with {int(status)}{stays}"])
+        call.warn([f"edgecnn: not signed: the build ended with {int(status)}{stays}"])
         return status
     signed = sign_bundle(request.out, key, None, Quiet(), report)
-    show_talk([f"edgecnn: signed {signed.name} version {signed.version}"])
+    call.warn([f"edgecnn: signed {signed.name} version {signed.version}"])
     return status
 
 
@@ -142,7 +139,3 @@ def _status(report: BuildReport) -> ExitCode:
     unmeasured = [facts.outcomes["measure"] for facts in report.candidates if "measure" in facts.outcomes]
     failed = any(outcome.outcome in ("failed", "blocked") for outcome in (*report.outcomes.values(), *unmeasured))
     return ExitCode.MISSING if failed else ExitCode.OK
-
-
-def _measured_is_required(request: BuildRequest) -> bool:
-    return request.recipe.gates.require_measured or (request.gates is not None and request.gates.require_measured)

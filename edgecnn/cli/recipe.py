@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,13 +43,6 @@ def register(app: typer.Typer) -> None:
     verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)
 
 
-@dataclass(frozen=True)
-class _InitOptions:
-    asked: BuildOptions
-    drop_pp: float | None
-    ask: bool
-
-
 def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop_pp: DropOpt = None, yes: YesOpt = False) -> None:
     """Look at a folder of photographs and write a commented recipe for it."""
     from edgecnn.data.images import open_source
@@ -59,35 +51,33 @@ def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop
     from edgecnn.errors.custom_model import CustomAndNamed
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
     from edgecnn.render.screens.recipe import recipe_text
-    from edgecnn.render.terminal import show_lines
     from edgecnn.store.disk import write_text_atomically
-    from edgecnn.store.store import Store
     from edgecnn.values.recipe import DataChoice
 
     if call.asked.arch is not None and call.asked.onnx is not None:
         raise CustomAndNamed(option="--arch")
     if out.exists():
         raise RecipeThere(path=out)
-    data = summarize(DataChoice(path=folder, train=call.asked.onnx is None), Store.open().root, call.tell)
+    data = summarize(DataChoice(path=folder, train=call.asked.onnx is None), call.store.root, call.tell)
     call.close()
-    choices = _choices(_InitOptions(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty()))
+    choices = _choices(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     images = open_source(Path(data.manifest_path)).manifest.images
     text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
     try:
         write_text_atomically(out, text)
     except OSError as error:
         raise RecipeUnwritable(path=out, because=system_reason(error)) from error
-    call.show({"recipe": str(out)}, lambda: show_lines([f"{out} is written; edgecnn build {out} builds it"]))
+    call.show({"recipe": str(out)}, [f"{out} is written; edgecnn build {out} builds it"])
 
 
-def _choices(first: _InitOptions) -> FirstChoices:
+def _choices(asked: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstChoices:
     """What was given stands; the rest is asked, or taken as usual."""
     from edgecnn.devices.files import parse_target
     from edgecnn.models.catalogue import arch_named
     from edgecnn.render.screens.recipe import FirstChoices
 
     def answer(question: str, usual: str, check: Callable[[str], object]) -> str:
-        while first.ask:
+        while ask:
             said = str(typer.prompt(question, default=usual, err=True))
             try:
                 check(said)
@@ -97,7 +87,6 @@ def _choices(first: _InitOptions) -> FirstChoices:
                 return said
         return usual
 
-    asked, drop_pp = first.asked, first.drop_pp
     arch = None if asked.onnx is not None else asked.arch or answer("Which network?", ARCH, arch_named)
     device = asked.target or answer("Which device will run it?", DEVICE, parse_target)
     if drop_pp is None:
@@ -121,10 +110,10 @@ def schema(_: Call) -> None:
 
 def show(call: Call) -> None:
     """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
-    from edgecnn.render.screens.recipe import show_settings
+    from edgecnn.render.screens.recipe import settings_lines
 
     settings = _settings(call.asked, call.tell)
-    call.show(settings, lambda: show_settings(settings))
+    call.show(settings, settings_lines(settings))
 
 
 def diff(call: Call, before: SideArg, after: SideArg) -> None:

@@ -45,10 +45,9 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
     from edgecnn.api import write_page
     from edgecnn.render.terminal import show_lines, show_plot
     from edgecnn.results.folder import PAGE, read_report
-    from edgecnn.store.store import Store
 
     found = read_report(build)
-    written = write_page(found, Store.open(), out or build / PAGE)
+    written = write_page(found, call.store, out or build / PAGE)
 
     def text() -> None:
         missing = [f"  missing: {part}: {why}" for part, why in written.missing.items()]
@@ -60,14 +59,14 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
 
 def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None:
     """Say why this candidate and not each other one, what was not measured, and what would settle what is open."""
-    from edgecnn.render.screens.explanation import show_explanation
+    from edgecnn.render.screens.explanation import explanation_lines
     from edgecnn.results.explain import explain as explained
     from edgecnn.results.explain import explain_candidate
     from edgecnn.results.folder import read_report
 
     whole = explained(read_report(build))
     found = whole if candidate is None else explain_candidate(whole, candidate, build)
-    call.show(found, lambda: show_explanation(found, alone=candidate is not None))
+    call.show(found, explanation_lines(found, alone=candidate is not None))
 
 
 def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
@@ -75,9 +74,8 @@ def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
     from edgecnn.api import write_comparison_page
     from edgecnn.comparing.side_by_side import side_by_side
     from edgecnn.render.screens.comparing import show_side_by_side
-    from edgecnn.store.store import Store
 
-    found = side_by_side(builds, Store.open())
+    found = side_by_side(builds, call.store)
     call.show(found, lambda: show_side_by_side(found))
     _paged(call, lambda file: write_comparison_page(found, file), out, COMPARE_PAGE)
 
@@ -94,17 +92,14 @@ def history(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.api import write_history_page
     from edgecnn.comparing.history import HistoryRequest, measured_history
     from edgecnn.render.screens.history import show_history
-    from edgecnn.store.store import Store
 
-    found = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), Store.open())
+    found = measured_history(HistoryRequest(build=build, arch=arch, target=target, candidate=candidate), call.store)
     call.show(found, lambda: show_history(found))
     _paged(call, lambda file: write_history_page(found, file), out, HISTORY_PAGE)
 
 
 def _paged(call: Call, write: Callable[[Path], int], out: Path | None, default: Path) -> None:
     """The page that was asked for, or the one beside: where that cannot be made, it is a note, and the table stands."""
-    from edgecnn.render.terminal import show_lines, show_talk
-
     if call.asked.as_json and out is None:
         return
     try:
@@ -112,7 +107,6 @@ def _paged(call: Call, write: Callable[[Path], int], out: Path | None, default: 
     except EdgecnnError as error:
         if out is not None:
             raise
-        show_talk([f"edgecnn: no {default}: {error.line()}"])
-        return
-    if not call.asked.as_json:
-        show_lines([f"{out or default}: {written:,} bytes"])
+        call.warn([f"edgecnn: no {default}: {error.line()}"])
+    else:
+        call.add([f"{out or default}: {written:,} bytes"])

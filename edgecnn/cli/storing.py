@@ -29,22 +29,18 @@ def list_(call: Call) -> None:
     """List what is stored: kind, key, network, size, when it was made and last used, how long it took, settings."""
     from edgecnn.render.screens.stored import show_listing
     from edgecnn.store.listing import archives, listing
-    from edgecnn.store.store import Store
 
-    store = Store.open()
-    rows, unpacked = listing(store), archives(store)
+    root, rows, unpacked = str(call.store.root), listing(call.store), archives(call.store)
     entries, found = ([row.model_dump(mode="json") for row in each] for each in (rows, unpacked))
-    facts = {"root": str(store.root), "entries": entries, "archives": found}
-    call.show(facts, lambda: show_listing(str(store.root), rows, unpacked))
+    call.show({"root": root, "entries": entries, "archives": found}, lambda: show_listing(root, rows, unpacked))
 
 
 def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
     """Read every stored byte again and compare it with its record. Exit 3 when something is damaged."""
     from edgecnn.render.screens.stored import show_verified
-    from edgecnn.store.store import Store
     from edgecnn.store.verify import verify as verify_store
 
-    report = verify_store(Store.open(), call.tell, repair=repair)
+    report = verify_store(call.store, call.tell, repair=repair)
     call.show(report, lambda: show_verified(report, repaired=repair))
     return ExitCode.OK if report.ok or repair else ExitCode.MISSING
 
@@ -53,8 +49,7 @@ def gc(call: Call, days: DaysOpt = 30.0, max_mib: MaxMibOpt = None, dry_run: Dry
     """Make room: what was not used lately goes, what is in use stays."""
     from edgecnn.render.screens.stored import show_collected
     from edgecnn.store.gc import GcPolicy, collect
-    from edgecnn.store.store import Store
 
     policy = GcPolicy(unused_for_s=days * DAY_S, max_bytes=None if max_mib is None else max_mib * MIB)
-    report = collect(Store.open(), policy, dry_run=dry_run)
+    report = collect(call.store, policy, dry_run=dry_run)
     call.show(report, lambda: show_collected(report))

@@ -85,7 +85,7 @@ def register(app: typer.Typer) -> None:
 
 def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None) -> None:
     """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Runs nothing."""
-    from edgecnn.render.screens.studies import show_cost, show_layer
+    from edgecnn.render.screens.studies import show_cost
     from edgecnn.studies.cost import cost_of, layer_of
 
     found = cost_of(network, None if call.asked.scale is None else scale_text(call.asked.scale))
@@ -93,14 +93,13 @@ def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None) -> None:
         call.show(found, lambda: show_cost(found))
     else:
         layer = layer_of(found, explain)
-        call.show(layer, lambda: show_layer(layer))
+        call.show(layer, [f"{layer.name} ({layer.op})", *layer.arithmetic])
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:
     """Search depth, width and resolution inside budgets of arithmetic, parameters and memory."""
     from edgecnn.api import require_plot, write_frontier
     from edgecnn.render.screens.studies import show_search
-    from edgecnn.render.terminal import show_lines
     from edgecnn.studies.cost import network_or_family
     from edgecnn.studies.scale_search import asked_budgets, search_scale
 
@@ -110,38 +109,34 @@ def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None
     found = search_scale(spec, budgets, lambda done: call.tell.step("count networks", done, None, "networks"))
     call.show(found, lambda: show_search(found))
     if plot is not None:  # last, since it may fail and the search has taken a minute
-        written = write_frontier(found, plot)
-        show_lines([] if call.asked.as_json else [f"{plot}: {written:,} bytes"])
+        call.add([f"{plot}: {write_frontier(found, plot):,} bytes"])
 
 
 def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9, channels: ChannelsOpt = 16) -> None:
     """Draw the first layer's filters, and the image parts that excite each channel most. Changes nothing."""
     from edgecnn.render.screens.studies import show_look
-    from edgecnn.store.store import Store
     from edgecnn.studies.look import LookRequest, look_into
 
     into = out or build / "look"
-    found = look_into(build, into, LookRequest(images, channels), Store.open(), call.tell)
+    found = look_into(build, into, LookRequest(images, channels), call.store, call.tell)
     call.show(found, lambda: show_look(found, into))
 
 
 def ten_crop(call: Call, build: BuildArg) -> None:
     """Evaluate a finished build's float network on ten crops of each test image. Never shipped."""
     from edgecnn.render.screens.studies import show_ten_crop
-    from edgecnn.store.store import Store
     from edgecnn.studies.ten_crop import ten_crop as evaluated
 
-    found = evaluated(build, Store.open(), call.tell)
+    found = evaluated(build, call.store, call.tell)
     call.show(found, lambda: show_ten_crop(found))
 
 
 def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> None:
     """Average finished builds in one ONNX file, for build --model, and say what it costs and gains."""
     from edgecnn.render.screens.studies import show_ensemble
-    from edgecnn.store.store import Store
     from edgecnn.studies.ensemble import make_ensemble
 
-    found = make_ensemble(builds, out, Store.open(), call.tell)
+    found = make_ensemble(builds, out, call.store, call.tell)
     call.show(found, lambda: show_ensemble(found))
 
 

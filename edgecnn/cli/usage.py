@@ -26,7 +26,8 @@ _REFUSAL: type[Exception] = typer.BadParameter.__mro__[1]
 
 def run(app: typer.Typer) -> ExitCode:
     """Parse this process's arguments, call the verb they name and say how it ended."""
-    words = _before_dashes(sys.argv[1:])
+    words = sys.argv[1:]
+    words = words[: words.index("--")] if "--" in words else words  # no option is after a lone `--`
     return guarded(lambda: _called(app), as_json="--json" in words, debug="--debug" in words)
 
 
@@ -122,8 +123,3 @@ def _sentence(text: str) -> str:
     """A library's message as part of our line: on one line, begun small and without its full stop."""
     joined = " ".join(text.split()).rstrip(".")
     return joined[:1].lower() + joined[1:]
-
-
-def _before_dashes(words: Sequence[str]) -> Sequence[str]:
-    """The words that may be options: none is after a lone `--`."""
-    return words[: words.index("--")] if "--" in words else words

@@ -8,7 +8,7 @@ docstring is its own ``--help``, and ``short`` its one line in the list of verbs
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from edgecnn.render.ci import GateSheet
     from edgecnn.render.progress import ProgressDisplay
+    from edgecnn.store.store import Store
 
 BUILD, LOOK, DEVICE, SHIP, STORE = "Build", "Look", "Device", "Ship", "Store"
 """The panels of ``edgecnn --help``, in this order."""
@@ -46,22 +47,44 @@ class Call:
 
         return progress_for(quiet=self.asked.quiet or self.asked.as_json)
 
+    @cached_property
+    def store(self) -> Store:
+        """The store that this process uses."""
+        from edgecnn.store.store import Store
+
+        return Store.open()
+
     def close(self) -> None:
         """Take progress away, before anything is shown and at the end."""
         if "tell" in self.__dict__:
             self.tell.close()
 
-    def show(self, found: BaseModel | Mapping[str, Any] | list[Any], text: Callable[[], object]) -> None:
-        """Show a result: as one JSON document, or as ``text`` prints it."""
-        self.close()
-        if not self.asked.as_json:
-            text()
-            return
+    def show(self, found: BaseModel | Mapping[str, Any] | list[Any], text: Callable[[], object] | Iterable[str]) -> None:
+        """Show a result: as one JSON document, or as these lines, or as ``text`` prints it."""
         from edgecnn.render.terminal import show_json
 
-        show_json(found if isinstance(found, Mapping | list) else found.model_dump(mode="json", by_alias=True))
+        self.close()
+        if self.asked.as_json:
+            show_json(found if isinstance(found, Mapping | list) else found.model_dump(mode="json", by_alias=True))
+        elif callable(text):
+            text()
+        else:
+            self.add(text)
 
-    def judge(self, sheet: GateSheet, found: BaseModel, text: Callable[[], object]) -> ExitCode:
+    def add(self, lines: Iterable[str]) -> None:
+        """Print lines on stdout, where no JSON document stands there."""
+        from edgecnn.render.terminal import show_lines
+
+        show_lines([] if self.asked.as_json else lines)
+
+    def warn(self, lines: Iterable[str]) -> None:
+        """Print lines on stderr."""
+        from edgecnn.render.terminal import show_talk
+
+        self.close()
+        show_talk(lines)
+
+    def judge(self, sheet: GateSheet, found: BaseModel, text: Callable[[], object] | Iterable[str]) -> ExitCode:
         """Tell the job, show the result, and say how a call with these gates ends."""
         from edgecnn.judging.gates import exit_code_of
 
@@ -89,7 +112,7 @@ def verb(app: typer.Typer, name: str, *, short: str, panel: str | None = None, t
 
     def register(body: Body) -> Body:
         text = "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(body) or short).split("\n\n"))
-        rows = [each for each in rows_of(table) if _taken(each, takes)]
+        rows = [each for each in rows_of(table) if each.group is SHOWN or each.group in takes or each.name in takes]
         command = _command(body, rows, lambda given: Call(table(**given, verb=name), judges=JOB in takes))
         app.command(name, help=text, short_help=short, rich_help_panel=panel)(command)
         return body
@@ -104,14 +127,10 @@ def family(app: typer.Typer, name: str, *, short: str, panel: str) -> typer.Type
     return group
 
 
-def _taken(each: Row, takes: Takes) -> bool:
-    return each.group is SHOWN or each.group in takes or each.name in takes
-
-
 def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Call]) -> Callable[..., None]:
     """The function that typer calls, with the body's own parameters and the table's; of one name the body's is meant."""
-    own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
-    taken = [each for each in rows if each.name not in {mine.name for mine in own}]
+    own = {each.name: each for each in list(inspect.signature(body, eval_str=True).parameters.values())[1:]}
+    taken = [each for each in rows if each.name not in own]
 
     def command(**values: Any) -> None:
         given = {each.name: values.pop(each.name) for each in taken}
@@ -119,13 +138,13 @@ def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Cal
         call = called({**given, **lists})
         raise typer.Exit(run_verb(call, lambda: body(call, **values)))
 
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
-    parameters += [_parameter(each) for each in taken]
+    every = [*(each for name, each in own.items() if name not in {row.name for row in rows})]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    for each in rows:
+        default = None if isinstance(each.default, tuple) else each.default
+        made = inspect.Parameter(each.name, keyword, default=default, annotation=each.annotation)
+        every.append(own.get(each.name, made))
+    parameters = [each.replace(kind=keyword) for each in every]
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
-
-
-def _parameter(each: Row) -> inspect.Parameter:
-    default = None if isinstance(each.default, tuple) else each.default
-    return inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=each.annotation)

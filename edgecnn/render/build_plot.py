@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from edgecnn.judging.metrics import exactly
 from edgecnn.render.figures import percent
-from edgecnn.render.plots import Signs, Span, axis_line, bars_line, interval_bar, span_of
+from edgecnn.render.plots import Signs, axis_line, bars_line, interval_bar, span_of
 from edgecnn.render.wording import visible
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
@@ -38,7 +39,8 @@ def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
         drawn: the signs that it can show.
     """
     rows = _shown(report)
-    panels = [panel for panel in (_accuracy(rows), _latency(rows) or _size(rows)) if panel is not None]
+    sides = ((_panel(rows, *row) for row in side) for side in _SIDES)
+    panels = [panel for side in sides if (panel := next((each for each in side if any(each.figures)), None))]
     if not panels:
         return []
     names = [_name(facts, drawn) for facts in rows]
@@ -48,7 +50,10 @@ def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
     heads = GAP.join(set_cell_size(panel.heading, each) for panel in panels)
     lines = [Text(f"{GAP}{' ' * left}{GAP}{heads}".rstrip(), style="dim")]
     for place, (facts, name) in enumerate(zip(rows, names, strict=True)):
-        bars = GAP.join(_bar(panel.figures[place], span, drawn) for panel, span in zip(panels, spans, strict=True))
+        bars = GAP.join(
+            interval_bar(found[0], span, drawn, found[1]) if (found := panel.figures[place]) else set_cell_size("missing", each)
+            for panel, span in zip(panels, spans, strict=True)
+        )
         lines.append(Text(f"{GAP}{set_cell_size(name, left)}{GAP}{bars}".rstrip(), style="bold" if facts.chosen else ""))
     axes = GAP.join(axis_line(span, drawn, panel.digits) for panel, span in zip(panels, spans, strict=True))
     lines.append(Text(f"{GAP}{' ' * left}{GAP}{axes}", style="dim"))
@@ -69,30 +74,26 @@ def _name(facts: CandidateFacts, drawn: Signs) -> str:
     return cut + part
 
 
-def _accuracy(rows: Sequence[CandidateFacts]) -> _Panel | None:
-    found = tuple((percent(facts.test.top1), facts.test.fidelity) if facts.test else None for facts in rows)
-    if any(found):
-        return _Panel("top-1, %", 1, found)
-    alike = tuple((percent(facts.agreement.same), facts.agreement.fidelity) if facts.agreement else None for facts in rows)
-    return _Panel("as fp32 answers, %", 1, alike) if any(alike) else None
+_SIDES = (
+    (("top-1, %", 1, "test", "top1"), ("as fp32 answers, %", 1, "agreement", "same")),
+    (("median, ms", 2, "latency", "p50_ms"), ("size, MiB (not timed)", 1, None, "size_mib")),
+)
+"""Of each side the heading, digits after the point and where the figure is read. The second stands where nobody has the first, as
+on the page: agreement for accuracy without labels, and size for latency, though it predicts no speed."""
 
 
-def _latency(rows: Sequence[CandidateFacts]) -> _Panel | None:
-    found = tuple(
-        (facts.latency.p50_ms, facts.latency.fidelity) if facts.latency and facts.latency.p50_ms else None for facts in rows
-    )
-    return _Panel("median, ms", 2, found) if any(found) else None
-
-
-def _size(rows: Sequence[CandidateFacts]) -> _Panel | None:
-    """In latency's place, as on the page: it predicts no speed."""
-    sizes = (facts.size_mib for facts in rows)
-    found = tuple(None if mib is None else (exactly(mib), Fidelity.MEASURED) for mib in sizes)
-    return _Panel("size, MiB (not timed)", 1, found) if any(found) else None
-
-
-def _bar(found: tuple[Interval, Fidelity] | None, span: Span, drawn: Signs) -> str:
-    return set_cell_size("missing", span.width) if found is None else interval_bar(found[0], span, drawn, found[1])
+def _panel(rows: Sequence[CandidateFacts], heading: str, digits: int, part: str | None, name: str) -> _Panel:
+    figures: list[tuple[Interval, Fidelity] | None] = []
+    for facts in rows:
+        of: Any = facts if part is None else getattr(facts, part)
+        value = getattr(of, name, None)
+        if value is None:
+            figures.append(None)
+        elif part is None:
+            figures.append((exactly(value), Fidelity.MEASURED))
+        else:
+            figures.append((percent(value) if heading.endswith("%") else value, of.fidelity))
+    return _Panel(heading, digits, tuple(figures))
 
 
 def _soaks(report: BuildReport, drawn: Signs) -> list[Text]:

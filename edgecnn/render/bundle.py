@@ -10,8 +10,6 @@ from edgecnn.data.demo import DEMO_FILE
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render import figures
 from edgecnn.render.wording import visible
-from edgecnn.values.arch import PretrainedWeights
-from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
@@ -74,7 +72,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     ]
     needs = "Python 3.8 or newer, NumPy, Pillow and one runtime, which `selftest` names with the command that installs it."
     runtimes = dict.fromkeys(facts.candidate.runtime for facts in carried if facts.candidate.runtime.ships)
-    old = [for_old_pythons(runtime, _wanted(runtime)) for runtime in runtimes]
+    old = [for_old_pythons(each, backend_for(each).runtime_packages.get(each.value, "")) for each in runtimes]
     needs = " ".join((needs, *(sentence for sentence in old if sentence is not None)))
     return "\n".join(
         ["## Use", "", needs, "", "```bash", *lines, "```", "", "In a program, from any number of threads:", ""]
@@ -82,20 +80,9 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     )
 
 
-def _wanted(runtime: Runtime) -> str:
-    return backend_for(runtime).runtime_packages.get(runtime.value, "")
-
-
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
-    lines = [
-        "## What was measured, and where",
-        "",
-        _of_which_images(report),
-        "",
-    ]
-    for facts in carried:
-        lines.append(f"- `{facts.candidate.id}`: {_top1(facts)}; {_latency(facts)}")
-    return "\n".join(lines)
+    lines = (f"- `{facts.candidate.id}`: {_top1(facts)}; {_latency(facts)}" for facts in carried)
+    return "\n".join(["## What was measured, and where", "", _of_which_images(report), "", *lines])
 
 
 def _of_which_images(report: BuildReport) -> str:
@@ -108,11 +95,8 @@ def _of_which_images(report: BuildReport) -> str:
 def _top1(facts: CandidateFacts) -> str:
     found = facts.test
     if facts.agreement is not None:
-        return (
-            figures.agreement_sentence(facts.agreement)
-            if not facts.is_baseline
-            else "the reference that agreement is counted against"
-        )
+        reference = "the reference that agreement is counted against"
+        return reference if facts.is_baseline else figures.agreement_sentence(facts.agreement)
     if found is None:
         return "its accuracy was not measured"
     how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()
@@ -136,7 +120,8 @@ def _weights(report: BuildReport) -> str:
             f"Unknown. The network is a custom model (a file, SHA-256 {sha256}), and edgecnn does not know under "
             "which licence, nor what it learned from: ask whoever built this."
         )
-    published = _published(sha256)
+    rows = (spec.weights for spec in all_archs() if spec.weights is not None)
+    published = next((weights for weights in rows if sha256.startswith(weights.sha256_prefix)), None)
     if published is None:
         return (
             f"Unknown. Training began from a custom weights file (SHA-256 {sha256}), whose licence edgecnn does not know: "
@@ -153,20 +138,12 @@ def _is_custom(report: BuildReport) -> bool:
     return report.build.splits.get("train") == 0 and report.build.synthesis is None
 
 
-def _published(sha256: str) -> PretrainedWeights | None:
-    rows = [spec.weights for spec in all_archs() if spec.weights is not None]
-    return next((weights for weights in rows if sha256.startswith(weights.sha256_prefix)), None)
-
-
 def _pictures(report: BuildReport) -> str:
     golden = "Some of them are in each kit's `golden/`, by which it tests itself."
     if report.build.data != _DEMO:
         return f"Unknown: they came from {_LOCAL_PATHS}, and edgecnn does not know under which terms. {golden}"
-    return f"Fashion-MNIST, MIT. {golden}\n\n{_quoted(DEMO_FILE.with_name('LICENSE').read_text(encoding='utf-8'))}"
-
-
-def _quoted(text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines())
+    licence = DEMO_FILE.with_name("LICENSE").read_text(encoding="utf-8").strip()
+    return f"Fashion-MNIST, MIT. {golden}\n\n" + "\n".join(f"> {line}".rstrip() for line in licence.splitlines())
 
 
 def _inline(text: str) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from xml.etree import ElementTree
 
+from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gates import bound_of, error_rates
@@ -50,33 +51,33 @@ class GateSheet:
 
 def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:
     """The gates of the chosen candidate of a build."""
-    return GateSheet(
-        title=f"{report.build.arch} on {report.build.device}",
-        candidate=report.choice.candidate or "no candidate",
-        verdict=report.verdict,
-        why=report.choice.why,
-        gates=report.gates,
-        seconds=report.seconds,
-        made_at=report.made_at,
-        version=report.version,
-        require_measured=require_measured,
-        notes=report.notices,
-    )
+    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, report.choice.why)
+    return replace(sheet, require_measured=require_measured)
+
+
+def sheet_of_bundle_bench(found: BundleBench, *, require_measured: bool = False) -> GateSheet:
+    """The gates of the kit that the bundle uses."""
+    sheet = _sheet(found, f"{found.bundle.name} on {found.machine}", found.bundle.chosen, found.images.said)
+    return replace(sheet, require_measured=require_measured)
 
 
 def sheet_of_comparison(found: Comparison) -> GateSheet:
     """The gates of HEAD, held against BASE."""
-    head, base = found.head, found.base
+    head, base = found.head.candidate.id, found.base.candidate.id
+    why = f"{head} of HEAD against {base} of BASE, {found.how}, on {found.machine}"
+    return replace(_sheet(found, f"{found.head.name} against {found.base.name}", head, why), changed=found.changed)
+
+
+def _sheet(found: BuildReport | BundleBench | Comparison, title: str, candidate: str | None, why: str) -> GateSheet:
     return GateSheet(
-        title=f"{head.name} against {base.name}",
-        candidate=head.candidate.id,
+        title=title,
+        candidate=candidate or "no candidate",
         verdict=found.verdict,
-        why=f"{head.candidate.id} of HEAD against {base.candidate.id} of BASE, {found.how}, on {found.machine}",
+        why=why,
         gates=found.gates,
         seconds=found.seconds,
         made_at=found.made_at,
         version=found.version,
-        changed=found.changed,
         notes=found.notices,
     )
 
@@ -160,7 +161,8 @@ _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
 
 def summary_markdown(sheet: GateSheet) -> str:
     """Verdict, gates, what changed and what to know. Names from data and paths are escaped: GitHub renders HTML too."""
-    rows = [_summary_row(each) for each in sheet.gates]
+    words = ((f"{_SIGN[each.verdict.value]} {each.verdict.value}", each.gate, each.reason) for each in sheet.gates)
+    rows = [f"| {word} | `{bound_of(gate)}` | {gate.required} | {_cell(reason)} |" for word, gate, reason in words]
     parts = [
         f"### edgecnn: {_cell(sheet.title)}: {sheet.verdict.value}",
         _cell(sheet.why),
@@ -170,11 +172,6 @@ def summary_markdown(sheet: GateSheet) -> str:
         _listed("To know", sheet.notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n\n"
-
-
-def _summary_row(result: GateResult) -> str:
-    word, gate = result.verdict.value, result.gate
-    return f"| {_SIGN[word]} {word} | `{bound_of(gate)}` | {gate.required} | {_cell(result.reason)} |"
 
 
 def _listed(title: str, lines: tuple[str, ...]) -> str:
@@ -210,13 +207,10 @@ def _annotation(sheet: GateSheet, result: GateResult) -> str:
 
 
 def _command(level: str, title: str, message: str) -> str:
-    return f"::{level} title={_property(title)}::{_message(message)}"
+    named = _message(title).replace(":", "%3A").replace(",", "%2C")
+    return f"::{level} title={named}::{_message(message)}"
 
 
 def _message(text: str) -> str:
     """As GitHub's toolkit escapes a message: a line break in it would begin another command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _message(text).replace(":", "%3A").replace(",", "%2C")

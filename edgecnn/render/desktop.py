@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render import figures
+from edgecnn.render.wording import by_reason
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant
 
@@ -20,7 +21,9 @@ def sentence(baseline: BaselineFacts) -> str:
     """Who plays, under its true name, with the reference's latency; or that it is missing, and why."""
     seen = baseline.latency
     said = f"p50 {figures.p50(seen)} ms ({baseline.how})" if seen.p50_ms else f"{MISSING}, {seen.reason}"
-    return f"{baseline.device}: {said}{_accuracy(baseline)}; {baseline.accuracy_from}"
+    answered = baseline.accuracy
+    top1 = f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
+    return f"{baseline.device}: {said}{top1}; {baseline.accuracy_from}"
 
 
 def rows(baseline: BaselineFacts) -> list[tuple[str, ...]]:
@@ -55,19 +58,11 @@ def notes(baseline: BaselineFacts) -> list[str]:
     """What the table's cells mean, and why one of them is empty though the way ran."""
     if not baseline.variants:
         return []
-    absent = {REFERENCE: baseline.latency, **{each.id: each.latency for each in baseline.variants}}
-    clocks: dict[str, list[str]] = {}
-    for name, seen in absent.items():
-        if "on_gpu_ms" in seen.absent:
-            clocks.setdefault(seen.absent["on_gpu_ms"], []).append(name)
+    every = {REFERENCE: baseline.latency, **{each.id: each.latency for each in baseline.variants}}
+    clocks = by_reason({name: seen.absent["on_gpu_ms"] for name, seen in every.items() if "on_gpu_ms" in seen.absent})
     where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
-    return [where, LEGEND, *own, *(f"not timed by the GPU's clock: {', '.join(names)} ({why})" for why, names in clocks.items())]
-
-
-def _accuracy(baseline: BaselineFacts) -> str:
-    answered = baseline.accuracy
-    return f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
+    return [where, LEGEND, *own, *(f"not timed by the GPU's clock: {names} ({why})" for why, names in clocks.items())]
 
 
 def _images_per_s(value: Throughput | None) -> str:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
 from edgecnn.values.verdict import Gate, GateResult
+
+_DIFFERENCES = ("drop_pp", "worst_class_drop_pp")
 
 
 def bound_of(gate: Gate) -> str:
     """``drop_pp ≤ 1``."""
     return f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
+
+
+def gate_line(result: GateResult) -> str:
+    """``gate max drop_pp 1: PASS, and why``."""
+    gate = result.gate
+    return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {result.reason}"
+
+
+def gate_lines(gates: Sequence[GateResult]) -> list[str]:
+    """A line a gate, then their error rates."""
+    rates = error_rates(gates)
+    return [*map(gate_line, gates), *([] if rates is None else [rates])]
 
 
 def error_rates(gates: Iterable[GateResult]) -> str | None:
@@ -20,15 +34,12 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
     a difference allows. What is counted and not estimated, such as a size, has no α, nor has the largest of some runs or a share
     of the time of one. A ratio of two builds says both itself.
     """
-    said = [_error_rate(each) for each in gates if each.figure is not None and each.gate.metric != LATENCY_RATIO]
+    said = [
+        f"{each.gate.metric} {_how_sure(each)}" + (f", margin {each.gate.bound:g} pp" if each.gate.metric in _DIFFERENCES else "")
+        for each in gates
+        if each.figure is not None and each.gate.metric != LATENCY_RATIO
+    ]
     return f"one-sided error rates: {'; '.join(said)}" if said else None
-
-
-def _error_rate(result: GateResult) -> str:
-    metric, parts = result.gate.metric, [f"{result.gate.metric} {_how_sure(result)}"]
-    if metric in ("drop_pp", "worst_class_drop_pp"):
-        parts.append(f"margin {result.gate.bound:g} pp")
-    return ", ".join(parts)
 
 
 def _how_sure(result: GateResult) -> str:

@@ -38,7 +38,11 @@ def show_grid(grid: Grid, console: Console) -> None:
     """Print it in the console's width."""
     if grid.title:
         console.print(Text(visible(grid.title)), style="italic", soft_wrap=True)
-    table = _table(grid)
+    table = Table(header_style="bold", pad_edge=False)
+    for column in grid.columns:
+        table.add_column(column, no_wrap=True)
+    for cells in grid.rows:
+        table.add_row(*cells)
     if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
         console.print(table)
         return
@@ -48,28 +52,16 @@ def show_grid(grid: Grid, console: Console) -> None:
 
 def narrow_lines(grid: Grid, width: int, rule: str = "─") -> Iterator[Text]:
     """The grid in lines of at most ``width`` cells, where the most important column fits that; ``rule`` draws a line."""
-    widths = [max(cell_len(cell.plain) for cell in cells) for cells in zip(_heads(grid), *grid.rows, strict=True)]
+    heads = [Text(column, style="bold") for column in grid.columns]
+    widths = [max(cell_len(cell.plain) for cell in cells) for cells in zip(heads, *grid.rows, strict=True)]
     beside = _beside(grid, widths, width)
     beneath = [place for place in range(len(grid.columns)) if place not in beside]
-    yield _line(_heads(grid), beside, widths)
+    yield _line(heads, beside, widths)
     yield Text(rule * min(width, sum(widths[place] for place in beside) + len(GAP) * (len(beside) - 1)))
     for row in grid.rows:
         yield _line(row, beside, widths)
         items = [(Text(f"{grid.columns[place]}:", style="dim"), row[place]) for place in beneath if row[place].plain]
         yield from (Text(INDENT) + line for line in _flowing(items, max(width - len(INDENT), 1)))
-
-
-def _table(grid: Grid) -> Table:
-    table = Table(header_style="bold", pad_edge=False)
-    for column in grid.columns:
-        table.add_column(column, no_wrap=True)
-    for cells in grid.rows:
-        table.add_row(*cells)
-    return table
-
-
-def _heads(grid: Grid) -> list[Text]:
-    return [Text(column, style="bold") for column in grid.columns]
 
 
 def _beside(grid: Grid, widths: Sequence[int], width: int) -> list[int]:

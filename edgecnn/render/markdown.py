@@ -13,23 +13,21 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 
 def report_markdown(report: BuildReport) -> str:
     """The report, verdict first."""
-    build, choice = report.build, report.choice
+    build, choice, rates = report.build, report.choice, error_rates(report.gates)
+    gates = (
+        f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
+        for g in report.gates
+    )
+    beyond = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
     parts = [
         f"# {build.arch} on {build.device}: {report.verdict.value}",
         choice.why,
         _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
         _legend(report),
-        _section(
-            "Gates",
-            [
-                f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
-                for g in report.gates
-            ]
-            + ([rates] if (rates := error_rates(report.gates)) is not None else []),
-        ),
-        _quality(report),
+        _section("Gates", [*gates, *([] if rates is None else [rates])]),
+        f"## Beyond top-1\n\n{_table(quality.COLUMNS, beyond)}\n\n{quality.LEGEND}" if beyond else "",
         _classes(report),
-        _section("Why each candidate stands where it does", [_why(facts) for facts in report.candidates if facts.reason]),
+        _section("Why each candidate stands where it does", map(_why, (each for each in report.candidates if each.reason))),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
         _section("Throughput, end to end, sustained", extent_lines(report.candidates)),
@@ -57,11 +55,6 @@ def _why(facts: CandidateFacts) -> str:
     return f"`{facts.candidate.id}`: {facts.reason}{kept}"
 
 
-def _quality(report: BuildReport) -> str:
-    rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
-    return f"## Beyond top-1\n\n{_table(quality.COLUMNS, rows)}\n\n{quality.LEGEND}" if rows else ""
-
-
 def _classes(report: BuildReport) -> str:
     """Of the candidate that ships: a reader wants to know what their classes will be like."""
     chosen = next((facts for facts in report.candidates if facts.chosen and facts.test and facts.test.quality), None)
@@ -82,8 +75,7 @@ def _legend(report: BuildReport) -> str:
     said = f"Accuracy and drop on the test split ({split} images); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split} images); nothing was chosen on it. {figures.NO_ACCURACY}"
-    lines = [said]
-    return "  \n".join([*lines, *figures.legend(report.candidates)])
+    return "  \n".join([said, *figures.legend(report.candidates)])
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
@@ -92,11 +84,9 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 
 def _desktop(report: BuildReport) -> str:
-    found = desktop.rows(report.baseline)
-    if not found:
-        return ""
-    table = _table(desktop.COLUMNS, found)
-    return "\n\n".join([f"## Desktop GPU: {report.baseline.device}", table, "  \n".join(desktop.notes(report.baseline))])
+    table = _table(desktop.COLUMNS, desktop.rows(report.baseline))
+    notes = desktop.notes(report.baseline)
+    return "\n\n".join([f"## Desktop GPU: {report.baseline.device}", table, "  \n".join(notes)]) if notes else ""
 
 
 def _build_lines(report: BuildReport) -> list[str]:

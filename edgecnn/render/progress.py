@@ -29,7 +29,7 @@ class Quiet:
         """Nothing is open."""
 
 
-class PlainLines:
+class PlainLines(Quiet):
     """For logs: a line after two seconds of a step, then one every few, and one when it ends; a shorter step says nothing."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -65,9 +65,6 @@ class PlainLines:
 
     def _print(self, line: str) -> None:
         print(f"edgecnn: {line}", file=self._stream, flush=True)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _per_second(rate: float) -> str:

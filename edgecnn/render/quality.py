@@ -46,15 +46,11 @@ def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
         return classes.classes
     shown = classes.shown()
     rest = [each for each in classes.classes if each.regression != "shown"]
-    rest.sort(key=lambda each: (-_drop(each), each.recall.estimate if each.recall else 1.0))
+    rest.sort(key=lambda each: (-(each.drop_pp.estimate if each.drop_pp else 0.0), each.recall.estimate if each.recall else 1.0))
     return (*shown, *rest)[:CLASSES_SHOWN]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def _drop(each: ClassFigures) -> float:
-    return each.drop_pp.estimate if each.drop_pp else 0.0
 
 
 def _class_row(each: ClassFigures) -> tuple[str, ...]:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from edgecnn.errors.wording import counted, plural
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render import figures
-from edgecnn.values.figures import BatchFigure, Energy, Memory, Sustained, Throughput
+from edgecnn.render.wording import by_reason, grouped
+from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.knobs import KnobTrial
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
-from edgecnn.values.verdict import Interval
 
 
 def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -21,20 +21,16 @@ def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
             name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
-            lines.append(f"{name}: {_times_said(facts, facts.latency)}")
-            lines += [f"runs of {name}: {runs}"] if runs else []
+            lines += [f"{name}: {_times_said(facts, facts.latency)}", *([f"runs of {name}: {runs}"] if runs else [])]
     return lines
 
 
 def _times_said(facts: CandidateFacts, value: Latency) -> str:
     times = [metric for metric in SHOWN.values() if metric.source == "latency" and metric.unit == "ms"]
     shown = [f"{each.words} {figures.milliseconds(figure)}" for each in times if (figure := each.value(facts)) is not None]
-    absent: dict[str, list[str]] = {}
-    for each in times:
-        if each.name in value.absent:
-            absent.setdefault(value.absent[each.name], []).append(each.words)
+    absent = by_reason({each.words: value.absent[each.name] for each in times if each.name in value.absent})
     parts = [", ".join(shown) + " ms"] if shown else []
-    parts += [f"not known: {', '.join(names)} ({why})" for why, names in absent.items()]
+    parts += [f"not known: {names} ({why})" for why, names in absent.items()]
     return "; ".join(parts) or value.reason or "nothing ran"
 
 
@@ -58,7 +54,9 @@ def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
         name = f"`{facts.candidate.id}`"
         lines += [f"throughput of {name}: {_throughput(facts.throughput)}"] if facts.throughput else []
         lines += [f"end to end of {name}: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
-        lines += [f"sustained, {name}: {_sustained(facts.sustained)}"] if facts.sustained else []
+        if (soak := facts.sustained) is not None:
+            windows = (figures.NONE if each.p50_ms is None else f"{each.p50_ms:.2f}" for each in soak.windows)
+            lines.append(f"sustained, {name}: {soak.says}; p50 by window {', '.join(windows)} ms")
     return lines
 
 
@@ -91,11 +89,6 @@ def _end_to_end(value: EndToEnd) -> str:
     return ", ".join([f"p50 {figures.p50(seen)}", *tails]) + f" ms {what}{besides}"
 
 
-def _sustained(value: Sustained) -> str:
-    shown = ", ".join(figures.NONE if window.p50_ms is None else f"{window.p50_ms:.2f}" for window in value.windows)
-    return f"{value.says}; p50 by window {shown} ms"
-
-
 def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> list[str]:
     """What is copied to a device, beside the model's own files: each kit, and the bundle of those that are carried."""
     whole = {facts.candidate.id: facts.kit_mib for facts in candidates if facts.kit_mib is not None}
@@ -112,22 +105,15 @@ def size_lines(candidates: Sequence[CandidateFacts], carried: Sequence[str]) -> 
 def footprint_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """One line a candidate for each of the two; a reason that holds for several is said once, with their names."""
     rows = list(candidates)
-    memory = {facts.candidate.id: _memory(facts.memory) for facts in rows if facts.memory is not None}
-    energy = {facts.candidate.id: energy_words(facts.energy) for facts in rows if facts.energy is not None}
+    memory = {f"`{facts.candidate.id}`": _memory(facts.memory) for facts in rows if facts.memory is not None}
+    energy = {f"`{facts.candidate.id}`": energy_words(facts.energy) for facts in rows if facts.energy is not None}
     rest = [
         f"{metric.words} of `{facts.candidate.id}`: {figures.spelt(metric, found)} {metric.signs}"
         for metric in charted("size", "memory", "energy", "residency")
         for facts in rows
         if (found := metric.value(facts)) is not None
     ]
-    return [*_grouped("memory", memory), *_grouped("energy", energy), *rest]
-
-
-def _grouped(what: str, said: dict[str, str]) -> list[str]:
-    names: dict[str, list[str]] = {}
-    for name, text in said.items():
-        names.setdefault(text, []).append(f"`{name}`")
-    return [f"{what} of {', '.join(whose)}: {text}" for text, whose in names.items()]
+    return [*(f"memory of {line}" for line in grouped(memory)), *(f"energy of {line}" for line in grouped(energy)), *rest]
 
 
 def _memory(value: Memory) -> str:
@@ -163,7 +149,7 @@ def _trial_said(trial: KnobTrial) -> str:
     if trial.ratio is None:
         said = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
         return f"{words}: {said}: {trial.why}"
-    seen = _ratio_said(trial.ratio)
+    seen = f"{trial.ratio.estimate:.2f} × [{trial.ratio.low:.2f}, {trial.ratio.high:.2f}]"
     return {
         "taken": f"{words}: {seen} as fast, taken",
         "faster": f"{words}: {seen} as fast, and what was taken is faster still",
@@ -171,10 +157,6 @@ def _trial_said(trial: KnobTrial) -> str:
         "not-shown": f"{words}: not shown to be faster, {seen}",
         "unusable": f"{words}: {seen} as fast, and not usable: {trial.why}",
     }[trial.outcome]
-
-
-def _ratio_said(ratio: Interval) -> str:
-    return f"{ratio.estimate:.2f} × [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 
 MOST = 0.5
@@ -199,7 +181,11 @@ def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 def ran_in(found: Residency) -> str:
     """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
     macs = _shares(found.mac_share) if found.mac_share else "not known"
-    return f"{_BASIS[found.basis]}: multiply-adds {macs}; {_time_shares(found)}; {_byte_shares(found)}"
+    time = f"{_shares(found.time_share)} (one traced process)" if found.time_share is not None else "not known"
+    moved = "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
+    if found.byte_share is not None and found.moved_bytes is not None:
+        moved = f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"
+    return f"{_BASIS[found.basis]}: multiply-adds {macs}; time inside layers {time}; {moved}"
 
 
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -224,20 +210,5 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 def _shares(shares: Mapping[str, float]) -> str:
     """The largest first; what is nothing is not said."""
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{_share(share)} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in ranked)
-
-
-def _share(share: float) -> str:
-    return "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share)
-
-
-def _time_shares(found: Residency) -> str:
-    if found.time_share is None:
-        return "time inside layers not known"
-    return f"time inside layers {_shares(found.time_share)} (one traced process)"
-
-
-def _byte_shares(found: Residency) -> str:
-    if found.byte_share is None or found.moved_bytes is None:
-        return "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
-    return f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"
+    said = {name: "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
+    return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in said.items())

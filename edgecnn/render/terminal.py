@@ -14,7 +14,7 @@ from rich.text import Text
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render import desktop, figures
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.gates import error_rates
+from edgecnn.render.gates import gate_lines
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, residency_lines
@@ -22,7 +22,7 @@ from edgecnn.render.wording import grouped, visible
 from edgecnn.values.artifact import Ran
 from edgecnn.values.report import BuildReport, CandidateFacts
 
-_VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
+VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
 WIDE = 200
 """Columns given to a table when stdout is no terminal: a log reads the same whatever window the job was started from."""
 
@@ -70,13 +70,9 @@ def show_report(report: BuildReport) -> None:
     for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
         _say(console, f"  {line}")
     _show_desktop(report, console)
-    _say(console, f"{report.verdict.value}: {report.choice.why}", _VERDICT_STYLE[report.verdict.value])
-    for gate in report.gates:
-        _say(console, f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}")
-    if (rates := error_rates(report.gates)) is not None:
-        _say(console, f"  {rates}")
-    for line in knob_lines(report.choice):
-        _say(console, f"  knobs: {line}")
+    _say(console, f"{report.verdict.value}: {report.choice.why}", VERDICT_STYLE[report.verdict.value])
+    for line in (*gate_lines(report.gates), *(f"knobs: {said}" for said in knob_lines(report.choice))):
+        _say(console, f"  {line}")
     _show_notices(report, console)
     for line in grouped(report.skipped_rungs):
         _say(console, f"  not climbed: {line}")
@@ -108,8 +104,8 @@ def show_measured(report: BuildReport) -> None:
     """The table, every figure of time in words, and what to know before believing them."""
     show_candidates(report)
     console = _console()
-    figures_said = (latency_lines(report.candidates), knob_lines(report.choice), extent_lines(report.candidates))
-    for line in (*(line for lines in figures_said for line in lines), *residency_lines(report.candidates)):
+    rows = report.candidates
+    for line in (*latency_lines(rows), *knob_lines(report.choice), *extent_lines(rows), *residency_lines(rows)):
         _say(console, f"  {line}")
     _show_desktop(report, console)
     _show_notices(report, console)
@@ -129,7 +125,7 @@ def _show_desktop(report: BuildReport, console: Console) -> None:
 
 def _candidate_cells(facts: CandidateFacts) -> list[Text]:
     cells = [Text(visible(cell), style="bold" if facts.chosen else "") for cell in figures.row(facts)]
-    cells[figures.COLUMNS.index("verdict")].stylize(_VERDICT_STYLE.get(facts.verdict.value, ""))
+    cells[figures.COLUMNS.index("verdict")].stylize(VERDICT_STYLE.get(facts.verdict.value, ""))
     return cells
 
 

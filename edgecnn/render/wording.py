@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def visible(text: str) -> str:
@@ -13,12 +13,23 @@ def visible(text: str) -> str:
     return "".join(sign if sign.isprintable() or unicodedata.category(sign) == "Zs" else ascii(sign)[1:-1] for sign in text)
 
 
+def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Name to reason → reason to its names, with commas between."""
+    names: dict[str, str] = {}
+    for name, reason in reasons.items():
+        names[reason] = f"{names[reason]}, {name}" if reason in names else name
+    return names
+
+
 def grouped(reasons: Mapping[str, str]) -> tuple[str, ...]:
     """Name to reason → one line a reason."""
-    names: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        names.setdefault(reason, []).append(name)
-    return tuple(f"{', '.join(whose)}: {reason}" for reason, whose in names.items())
+    return tuple(f"{names}: {reason}" for reason, names in by_reason(reasons).items())
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """The first of many names, and how many more there are."""
+    more = f"; and {len(names) - most:,} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more
 
 
 def for_all(reasons: Mapping[str, str]) -> str:

@@ -6,8 +6,6 @@ writes it as text. The policy lets only this very script and style work.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from string import Template
 from typing import Final
 
 from edgecnn.bundle.predictions import Served
-from edgecnn.render.page.style import tokens
+from edgecnn.render.page.style import digest_source, tokens
 from edgecnn.serving.answering import Limits
 
 _FOLDER: Final = Path(__file__).parent
@@ -45,8 +43,8 @@ def page_of(served: Served, limits: Limits) -> Page:
     text = Template(_file("page.html")).substitute(escaped, style=style, script=script)
     parts = (
         "default-src 'none'",
-        f"script-src {_source(script)}",
-        f"style-src {_source(style)}",
+        f"script-src {digest_source(script)}",
+        f"style-src {digest_source(style)}",
         "img-src blob: data:",
         "connect-src 'self'",
         "base-uri 'none'",
@@ -54,10 +52,6 @@ def page_of(served: Served, limits: Limits) -> Page:
         "frame-ancestors 'none'",
     )
     return Page(bundle=served.bundle, html=text.encode("utf-8"), policy="; ".join(parts))
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _file(name: str) -> str:

@@ -19,7 +19,7 @@ CANDIDATES = (
     Candidate(id="openvino-bf16", runtime=Runtime.OPENVINO, precision=Precision.BF16),
     Candidate(id="openvino-int8", runtime=Runtime.OPENVINO, precision=Precision.INT8),
 )
-RECORDED = Path(__file__).parents[1] / "judging" / "recorded_runs.json"
+RECORDED = Path(__file__).parents[1] / "judging" / "runs" / "recorded_runs.json"
 ALL = tuple(candidate.id for candidate in CANDIDATES)
 MS = {"onnxruntime-fp32": 4.0, "onnxruntime-int8": 1.2, "openvino-fp32": 3.9, "openvino-bf16": 2.0, "openvino-int8": 1.0}
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.render.screens.explanation import explanation_lines, show_explanation
+from edgecnn.render.screens.explanation import explanation_lines
 from edgecnn.render.sentences import ran_in
+from edgecnn.render.terminal import show_lines
 from edgecnn.results.explain import explain, explain_candidate
 from tests.building.explained import SETTLE, provisional_report, raced_report
 from tests.judging.made import a_residency, an_interval
@@ -131,7 +132,7 @@ def test_names_that_would_steer_a_terminal_are_printed_by_their_escapes(capsys: 
         }
     )
     lines = explanation_lines(explain(changed))
-    show_explanation(explain(changed))
+    show_lines(explanation_lines(explain(changed)))
     said = capsys.readouterr().out
     assert "\x1b" not in said and "\u202e" not in said
     assert "\\x1b[2Jred\\n\\u202eevil" in said

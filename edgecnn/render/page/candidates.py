@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from edgecnn.render import figures
 from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Mark, of_residency
-from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, Latency
+from edgecnn.values.report import BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Interval
 
 COLUMNS = (
@@ -88,51 +88,42 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     chosen = next((facts for facts in report.candidates if facts.chosen), None)
     if chosen is None:
         return ()
-    against_fp32 = () if chosen.is_baseline else (("drop", _drop(chosen)), ("speed-up", _speed(chosen)))
-    latency = chosen.latency
-    first: dict[str, Cell] = {"top-1": _accuracy(chosen.test), **dict(against_fp32[:1])}
-    if chosen.agreement is not None:
-        first = {"as fp32 answers": _agreement(chosen)}
-    shown = {
-        **first,
-        "median latency, ms": _time(latency, latency.p50_ms if latency else None),
-        **dict(against_fp32[1:]),
-        "size, MiB": _size(chosen),
-        "in its precision": _residency(chosen),
-    }
-    return tuple(shown.items())
+    drop, speed = ((), ()) if chosen.is_baseline else ((("drop", _drop(chosen)),), (("speed-up", _speed(chosen)),))
+    first = (("top-1", _accuracy(chosen)), *drop) if chosen.agreement is None else (("as fp32 answers", _agreement(chosen)),)
+    median = _time(chosen.latency, chosen.latency.p50_ms if chosen.latency else None)
+    rest = (("size, MiB", _size(chosen)), ("in its precision", _residency(chosen)))
+    return (*first, ("median latency, ms", median), *speed, *rest)
 
 
 def figure_cells(facts: CandidateFacts) -> tuple[Cell, ...]:
     """One candidate's figures, in the order of ``COLUMNS``."""
-    if facts.agreement is not None:
-        return (_agreement(facts), _others(facts), *_times(facts), _size(facts), _residency(facts))
-    return (_accuracy(facts.test), _drop(facts), *_times(facts), _size(facts), _residency(facts))
-
-
-def _times(facts: CandidateFacts) -> tuple[Cell, ...]:
+    first = (_accuracy(facts), _drop(facts)) if facts.agreement is None else (_agreement(facts), _others(facts))
     latency = facts.latency
-    if latency is None or (latency.p50_ms is None and latency.p99_ms is None):
-        return (replace(_time(latency, None), span=3),)
-    return (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
+    times: tuple[Cell, ...] = (replace(_time(latency, None), span=3),)
+    if latency is not None and (latency.p50_ms is not None or latency.p99_ms is not None):
+        times = (_time(latency, latency.p50_ms), _time(latency, latency.p99_ms), _speed(facts))
+    return (*first, *times, _size(facts), _residency(facts))
+
+
+def _missing(why: str) -> Cell:
+    return Cell("missing", MISSING, why)
 
 
 def _size(facts: CandidateFacts) -> Cell:
-    if facts.size_mib is None:
-        return Cell("missing", MISSING, "not packaged")
-    return Cell(figures.size(facts.size_mib), MEASURED)
+    return _missing("not packaged") if facts.size_mib is None else Cell(figures.size(facts.size_mib), MEASURED)
 
 
-def _accuracy(accuracy: Accuracy | None) -> Cell:
-    if accuracy is None:
-        return Cell("missing", MISSING, "not evaluated on the test split")
-    return Cell(figures.percent_interval(accuracy.top1), OF_FIDELITY[accuracy.fidelity], f"{accuracy.images:,} images")
+def _accuracy(facts: CandidateFacts) -> Cell:
+    seen = facts.test
+    if seen is None:
+        return _missing("not evaluated on the test split")
+    return Cell(figures.percent_interval(seen.top1), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images")
 
 
 def _agreement(facts: CandidateFacts) -> Cell:
     seen = facts.agreement
     if seen is None:
-        return Cell("missing", MISSING, "not evaluated on the test split")
+        return _missing("not evaluated on the test split")
     if facts.is_baseline:
         return Cell("baseline", OF_FIDELITY[seen.fidelity], "the reference")
     return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images without labels")
@@ -147,18 +138,18 @@ def _others(facts: CandidateFacts) -> Cell:
 
 def _drop(facts: CandidateFacts) -> Cell:
     if facts.test is None:
-        return Cell("missing", MISSING, "not evaluated on the test split")
+        return _missing("not evaluated on the test split")
     mark = OF_FIDELITY[facts.test.fidelity]
     if facts.is_baseline:
         return Cell("baseline", mark, "the reference")
     if facts.test.drop_pp is None:
-        return Cell("missing", MISSING, "no baseline to count from")
-    return Cell(figures.points(facts.test.drop_pp), mark, f"{facts.test.discordant or 0:,} images right in one alone")
+        return _missing("no baseline to count from")
+    return Cell(figures.points(facts.test.drop_pp), mark, f"{facts.test.discordant or 0:,} discordant images")
 
 
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:
     if latency is None or figure is None:
-        return Cell("missing", MISSING, (latency.reason if latency else None) or "not raced")
+        return _missing((latency.reason if latency else None) or "not raced")
     runs = f"{latency.runs} runs" + (", selecting race" if latency.selecting else "")
     runs += ", disturbed" if latency.disturbed else ""
     return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
@@ -169,14 +160,14 @@ def _speed(facts: CandidateFacts) -> Cell:
     if facts.is_baseline:
         return Cell("baseline", MISSING if latency is None else OF_FIDELITY[latency.fidelity])
     if latency is None or latency.ratio_to_fp32 is None:
-        return Cell("missing", MISSING, "no race with fp32")
+        return _missing("no race with fp32")
     return Cell(figures.times(latency.ratio_to_fp32), OF_FIDELITY[latency.fidelity], "paired by round")
 
 
 def _residency(facts: CandidateFacts) -> Cell:
     found, precision = facts.residency, facts.candidate.precision.value
     if found is None:
-        return Cell("missing", MISSING, "nothing was traced")
+        return _missing("nothing was traced")
     return Cell(
         f"{figures.whole_share(found.mac_share.get(precision, 0.0))} {precision}",
         of_residency(found),

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import altair as alt
 
-import edgecnn
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MEASURED, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.labels import ANCHORS, Spot, legible
+from edgecnn.render.page.charts.labels import ANCHORS, SIDES, Anchor, Spot, front_of, legible
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.catalogue import macs_text, percent
@@ -31,7 +29,6 @@ PUBLISHED = Mark("published", "◎", "reported by whoever trained the network; n
 AREA_PER_MILLION = 14.0
 """Square pixels of a point a million parameters."""
 AREA_LEAST = 40.0
-_SIDES = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
 
 
 def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
@@ -45,15 +42,13 @@ def catalogue_page(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> str:
         rows=rows,
         own=own,
         unpublished=unpublished,
-        version=edgecnn.__version__,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
 def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Figure:
     """Accuracy × multiply-adds × parameters of every network with a published figure, and the user's builds."""
     points = [row for row in rows if row.accuracy_top1 is not None]
-    front = _front(points)
+    front = front_of(points, lambda row: row.macs, lambda row: row.accuracy_top1 or 0.0)
     names = ", ".join(row.name for row in front)
     sources = [Source(PUBLISHED, "by the page, paper or package in the table, on ImageNet-1k's validation images")]
     notes = ["Where points crowd, only some are named: the others tell their name when pointed at, and all are in the table."]
@@ -74,15 +69,6 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _front(points: Sequence[ListedArch]) -> list[ListedArch]:
-    """Those that nothing of less work reaches in accuracy."""
-    front: list[ListedArch] = []
-    for row in sorted(points, key=lambda each: (each.macs, -(each.accuracy_top1 or 0.0))):
-        if not front or (row.accuracy_top1 or 0.0) > (front[-1].accuracy_top1 or 0.0):
-            front.append(row)
-    return front
-
-
 def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequence[OwnBuild]) -> dict[str, Any]:
     behind = [row for row in points if row not in front]
     every = [*(_own_row(each) for each in own), *(_row(row) for row in (*front, *behind))]
@@ -96,35 +82,29 @@ def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequen
     )
     y = alt.Y("top1:Q", title="top-1, %", scale=up.scale())
     base = alt.Chart(vega.chart_data(every)).encode(x=x, y=y)
+    marks = base.mark_point(filled=True, fillOpacity=0.55, stroke="var(--bg)", strokeWidth=1)
     tips = vega.tips("name", "year", "top-1", "parameters", "work", "from")
-    line = alt.Chart(vega.chart_data([_row(row) for row in front])).mark_line(
-        interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
+    return vega.specification(
+        vega.front_line([_row(row) for row in front], "macs", "top1"),
+        marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
+        *(_names(base, anchor) for anchor in ANCHORS),
+        height=HEIGHT_PX,
     )
-    marks = base.mark_point(filled=True, fillOpacity=0.55, stroke="var(--bg)", strokeWidth=1).encode(
-        shape=alt.Shape("shape:N", scale=None, legend=None),
-        size=alt.Size("area:Q", scale=None, legend=None),
-        color=alt.Color("colour:N", scale=None, legend=None),
-        tooltip=tips,
-    )
-    layers: list[Any] = [line.encode(x="macs:Q", y="top1:Q"), marks]
-    for anchor in ANCHORS:
-        right, down = _SIDES[anchor]
-        text = base.transform_filter(alt.datum.anchor == anchor).mark_text(
-            align=anchor, dx=right, dy=down, fontSize=11, aria=False
-        )
-        layers.append(text.encode(text="name:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1))))
-    return vega.specification(alt.layer(*layers).properties(width="container", height=HEIGHT_PX))
 
 
-def _area(parameters: int) -> float:
-    return max(AREA_LEAST, AREA_PER_MILLION * parameters / 1e6)
+def _names(base: alt.Chart, anchor: Anchor) -> alt.Chart:
+    right, down = SIDES[anchor]
+    text = base.transform_filter(alt.datum.anchor == anchor).mark_text(align=anchor, dx=right, dy=down, fontSize=11, aria=False)
+    named: alt.Chart = text.encode(text="name:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1)))
+    return named
 
 
 def _row(row: ListedArch) -> dict[str, Any]:
     return {
         "name": row.name, "year": str(row.year), "macs": row.macs / 1e6, "top1": 100 * (row.accuracy_top1 or math.nan),
         "top-1": f"{percent(row.accuracy_top1)} %", "parameters": f"{row.parameters:,}", "work": macs_text(row.macs),
-        "from": f"published: {row.accuracy_source}", "shape": "circle", "colour": "var(--build-1)", "area": _area(row.parameters),
+        "from": f"published: {row.accuracy_source}", "shape": "circle", "colour": "var(--build-1)",
+        "area": max(AREA_LEAST, AREA_PER_MILLION * row.parameters / 1e6),
     }  # fmt: skip
 
 
@@ -133,7 +113,8 @@ def _own_row(own: OwnBuild) -> dict[str, Any]:
         "name": f"your {own.arch}, {own.resolution_px} px", "year": "", "macs": own.macs / 1e6,
         "top1": 100 * own.accuracy_top1.estimate, "top-1": percent_interval(own.accuracy_top1),
         "parameters": f"{own.parameters:,}", "work": macs_text(own.macs), "from": f"measured: {own.candidate}, {own.folder}",
-        "shape": "square", "colour": "var(--build-2)", "area": _area(own.parameters),
+        "shape": "square", "colour": "var(--build-2)",
+        "area": max(AREA_LEAST, AREA_PER_MILLION * own.parameters / 1e6),
     }  # fmt: skip
 
 

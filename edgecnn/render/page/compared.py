@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
-from edgecnn.render.page.candidates import COLUMNS, Cell, figure_cells
-from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, Source
+from edgecnn.render.page.candidates import COLUMNS, figure_cells
+from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, drawn
+from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.comparing import latency_advice, machine_text
+from edgecnn.render.screens.comparing import NOT_IN_BUILD, each_facts, latency_advice, machine_text
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -22,54 +22,25 @@ CHANGE_KINDS = {"recipe ": "recipe", "weights": "weights", "images": "data", "de
 _KIT = ("candidate ", "needs ", "preprocessing ", "model", "[")
 
 
-@dataclass(frozen=True)
-class BuildRow:
-    """One candidate in one build, as the table has it."""
-
-    candidate: str
-    label: str
-    facts: CandidateFacts | None
-    cells: tuple[Cell, ...]
-    verdict: str
-    first: bool
-    """Of its candidate: its name stands there, over this many rows."""
-    rows: int
-
-
 def comparison_page(found: SideBySide) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = {
-        "accuracy": tuple(each for each in (_top1s(found), *_differences(found)) if each is not None),
+        "accuracy": drawn((_top1s(found), _differences(found))),
         "latency": _by_machine(found, "latency"),
-        "cost": tuple(
-            each for each in (_sizes(found), *_by_machine(found, "memory"), *_by_machine(found, "energy")) if each is not None
-        ),
+        "cost": (*drawn([_sizes(found)]), *_by_machine(found, "memory"), *_by_machine(found, "energy")),
     }
     return document(
         TEMPLATE,
-        [figure for figures in shown.values() for figure in figures],
+        [figure for section in shown.values() for figure in section],
         found=found,
         figures=shown,
-        rows=tuple(_rows(found)),
+        cells_of=figure_cells,
+        verdict_of=figures.verdict,
         columns=COLUMNS,
         changes=[(each, tuple(_kinds(each))) for each in found.changed],
         advice=[line.strip() for line in latency_advice(found)],
         unmeasured=[name for name in ("memory", "energy") if not any(each.id.startswith(name) for each in shown["cost"])],
     )
-
-
-def _rows(found: SideBySide) -> Iterator[BuildRow]:
-    for row in found.candidates:
-        for place, (build, facts) in enumerate(zip(found.builds, row.facts, strict=True)):
-            yield BuildRow(
-                candidate=row.candidate,
-                label=build.label,
-                facts=facts,
-                cells=() if facts is None else figure_cells(facts),
-                verdict="" if facts is None else figures.verdict(facts),
-                first=place == 0,
-                rows=len(found.builds),
-            )
 
 
 def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
@@ -82,32 +53,22 @@ def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-_PLACES = {"accuracy": "test", "latency": "latency", "memory": "memory", "energy": "energy"}
-"""Source of a metric to the field that says how it was seen; a size is counted."""
-
-
 def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Line]:
     lines = []
-    for row in found.candidates:
-        for build, facts in zip(found.builds, row.facts, strict=True):
-            figure = None if facts is None or build.label not in labels else metric.value(facts)
-            if facts is None or figure is None:
-                continue
-            of = getattr(facts, _PLACES.get(metric.source, ""), None)
-            mark = MEASURED if of is None else OF_FIDELITY[of.fidelity]
-            drawn = figures.percent(figure) if metric.unit == "share" else figure
-            lines.append(Line(row.candidate, build.label, drawn, _text(metric, figure), mark, _detail(metric, facts)))
+    for name, label, facts in each_facts(found, labels):
+        if facts is None or (figure := metric.value(facts)) is None:
+            continue
+        of = getattr(facts, PLACES.get(metric.source, ""), None)
+        mark = MEASURED if of is None else OF_FIDELITY[of.fidelity]
+        shown = figures.percent(figure) if metric.unit == "share" else figure
+        lines.append(Line(name, label, shown, _text(metric, figure), mark, _detail(metric, facts)))
     return lines
 
 
-def _every(found: SideBySide) -> list[str]:
-    return [build.label for build in found.builds]
-
-
 def _top1s(found: SideBySide) -> Figure | None:
-    lines = _lines(found, _every(found), SHOWN["top1"])
+    metric, labels = SHOWN["top1"], [build.label for build in found.builds]
     return by_build(
-        lines,
+        _lines(found, labels, metric),
         Drawn(
             id="top1",
             title="Top-1 on each build's test split",
@@ -115,13 +76,13 @@ def _top1s(found: SideBySide) -> Figure | None:
             "difference below may still tell two builds apart.",
             axis="top-1, %",
             caption="Top-1 of each candidate in each build, with its 95 % interval",
-            sources=_sources(lines, "accuracy on each build's test split"),
-            notes=_absent(found, _every(found), SHOWN["top1"], "not evaluated"),
+            of="accuracy on each build's test split",
+            notes=_absent(found, labels, metric, "not evaluated"),
         ),
     )
 
 
-def _differences(found: SideBySide) -> Iterator[Figure | None]:
+def _differences(found: SideBySide) -> Figure | None:
     lines = [
         Line(
             each.candidate, each.head, each.drop_pp, figures.points(each.drop_pp), OF_FIDELITY[each.fidelity],
@@ -131,7 +92,8 @@ def _differences(found: SideBySide) -> Iterator[Figure | None]:
         if each.drop_pp is not None
     ]  # fmt: skip
     base = found.builds[0].label
-    yield by_build(
+    absent = [each for each in found.paired if each.absent]
+    return by_build(
         lines,
         Drawn(
             id="paired",
@@ -139,12 +101,8 @@ def _differences(found: SideBySide) -> Iterator[Figure | None]:
             says="Further right is worse. An interval that holds 0 shows no difference; intervals are 90 %.",
             axis=f"top-1 lost against {base}, pp",
             caption=f"Top-1 lost against {base}, paired on the same images, with its 90 % interval",
-            sources=_sources(lines, "both builds' stored answers to the same images"),
-            notes=tuple(
-                f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}"
-                for each in found.paired
-                if each.absent
-            ),
+            of="both builds' stored answers to the same images",
+            notes=tuple(f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}" for each in absent),
             zero=True,
         ),
     )
@@ -155,42 +113,39 @@ _SAYS = {"latency": "Further left is faster", "memory": "Further left is less", 
 
 
 def _by_machine(found: SideBySide, source: str) -> tuple[Figure, ...]:
-    made = (_of_machine(found, group, number, source) for number, group in enumerate(found.machines))
-    return tuple(figure for figure in made if figure is not None)
+    return drawn(_of_machine(found, group, number, source) for number, group in enumerate(found.machines))
 
 
 def _of_machine(found: SideBySide, group: MachineGroup, number: int, source: str) -> Figure | None:
     metric = SHOWN[_ON_A_MACHINE[source]]
-    lines = _lines(found, group.labels, metric)
     alone = len(found.machines) == 1
     where = "" if alone else f", {machine_text(group, number)}"
     apart = "" if alone else " Figures of another machine, or another state of it, have an axis of their own."
     return by_build(
-        lines,
+        _lines(found, group.labels, metric),
         Drawn(
             id=f"{source}-{number}",
             title=metric.title + where,
             says=f"{_SAYS[source]}; 98 % intervals over process runs.{apart}",
             axis=metric.axis_title,
             caption=f"{metric.title} of each candidate in each build{where}",
-            sources=_sources(lines, f"on {group.machine}"),
-            notes=_absent(found, group.labels, metric, f"no {source}") if lines else (),
+            of=f"on {group.machine}",
+            notes=_absent(found, group.labels, metric, f"no {source}"),
         ),
     )
 
 
 def _sizes(found: SideBySide) -> Figure | None:
     metric = SHOWN["size_mib"]
-    lines = _lines(found, _every(found), metric)
     return by_build(
-        lines,
+        _lines(found, [build.label for build in found.builds], metric),
         Drawn(
             id="sizes",
             title=metric.title,
             says="Further left is smaller. Bytes are exact, so there is no interval.",
             axis=metric.unit,
             caption=f"{metric.title} in each build",
-            sources=_sources(lines, "bytes of the model's own files in each kit"),
+            of="bytes of the model's own files in each kit",
         ),
     )
 
@@ -208,9 +163,8 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
     if metric.source == "accuracy" and facts.test:
         return f"{facts.test.images:,} images"
     if metric.source == "latency" and latency:
-        return f"{latency.runs} runs of {latency.observed_at}" + (
-            f", disturbed: {latency.disturbed}" if latency.disturbed else ""
-        )
+        disturbed = f", disturbed: {latency.disturbed}" if latency.disturbed else ""
+        return f"{latency.runs} runs of {latency.observed_at}{disturbed}"
     if metric.source == "memory" and memory:
         own = f", {memory.baseline_mib.estimate:.1f} MiB of it the runtime's own" if memory.baseline_mib else ""
         return f"{memory.runs} runs{own}"
@@ -219,17 +173,11 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
     return "files that ship"
 
 
-def _sources(lines: Sequence[Line], what: str) -> tuple[Source, ...]:
-    return tuple(Source(mark, what) for mark in dict.fromkeys(line.mark for line in lines))
-
-
 def _absent(found: SideBySide, labels: Sequence[str], metric: Metric, otherwise: str) -> tuple[str, ...]:
     notes = []
-    for row in found.candidates:
-        for build, facts in zip(found.builds, row.facts, strict=True):
-            if build.label not in labels or (facts is not None and metric.value(facts) is not None):
-                continue
+    for name, label, facts in each_facts(found, labels):
+        if facts is None or metric.value(facts) is None:
             raced = facts.latency if facts is not None and metric.source == "latency" else None
-            reason = "not in this build" if facts is None else raced.reason if raced else None
-            notes.append(f"{row.candidate} of {build.label} is not drawn: {reason or otherwise}")
+            reason = NOT_IN_BUILD if facts is None else raced.reason if raced else None
+            notes.append(f"{name} of {label} is not drawn: {reason or otherwise}")
     return tuple(notes)

@@ -6,29 +6,31 @@ found its way out of the escaping would stay text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+import edgecnn
 from edgecnn.render import desktop
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
 from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.sections import figures_of, not_measured
-from edgecnn.render.page.style import TEMPLATES, carried, tokens
+from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
 from edgecnn.render.sentences import knob_lines, size_lines
 from edgecnn.results.page_facts import PageFacts
-from edgecnn.values.report import BuildReport
 
 TEMPLATE = "page.html.j2"
+_POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""What a page may load beside its scripts. Vega makes functions out of the charts' expressions, hence their ``unsafe-eval``; no
+name and no path is ever in one."""
 _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 
@@ -50,14 +52,10 @@ def report_page(facts: PageFacts) -> str:
         knobs=[line.replace("`", "") for line in knob_lines(facts.report.choice)],
         columns=columns_of(facts.report),
         key_figures=key_figures(facts.report),
-        no_accuracy=_no_accuracy(facts.report),
+        no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"
+        if any(each.agreement is not None for each in facts.report.candidates)
+        else "no candidate was evaluated on the test split",
     )
-
-
-def _no_accuracy(report: BuildReport) -> str:
-    if any(facts.agreement is not None for facts in report.candidates):
-        return "the images have no labels: the table above says how often each candidate answers as fp32 does"
-    return "no candidate was evaluated on the test split"
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
@@ -69,31 +67,21 @@ def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
         shown: what it words.
     """
     library, behaviour = vega.library(), carried("page.js")
+    scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"
     return (
         _environment()
         .get_template(template)
         .render(
-            **shown,
+            **{"version": edgecnn.__version__, "made_at": datetime.now(UTC).isoformat(timespec="seconds"), **shown},
             marks=MARKS,
             mark_of=OF_FIDELITY,
-            policy=_policy(library, behaviour),
+            policy=f"default-src 'none'; script-src {scripts}; {_POLICY}",
             style=Markup(tokens() + carried("page.css")),  # noqa: S704 - our own files
             library=inert_script(library),
             behaviour=inert_script(behaviour),
-            charts=inert_json(_charts(every)),
+            charts=inert_json({figure.id: vega.compiled(figure.spec) for figure in every}),
         )
     )
-
-
-def _charts(figures: Sequence[Figure]) -> dict[str, Any]:
-    return {figure.id: vega.compiled(figure.spec) for figure in figures}
-
-
-def _policy(*scripts: str) -> str:
-    """Vega makes functions out of the charts' expressions, hence ``unsafe-eval``; no name and no path is ever in one."""
-    sources = " ".join((*(script_source(script) for script in scripts), "'unsafe-eval'"))
-    parts = ("default-src 'none'", f"script-src {sources}", "style-src 'unsafe-inline'", "img-src data:")
-    return "; ".join((*parts, "base-uri 'none'", "form-action 'none'"))
 
 
 @lru_cache(maxsize=1)
@@ -141,8 +129,3 @@ def inert_script(text: str) -> Markup:
     if "</script" in lowered or "<!--" in lowered or "\r" in text or "\0" in text:
         raise ValueError("this program cannot stand inside a script element")
     return Markup(text)  # noqa: S704 - our own file, and Vega's, checked above
-
-
-def script_source(text: str) -> str:
-    """The script's entry in a Content-Security-Policy: only a program with this digest runs."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"

@@ -10,11 +10,13 @@ from typing import Any
 import altair as alt
 
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.render.figures import percent
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Figure, Source, Table
+from edgecnn.render.page.charts.figure import MISSING, OF_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.history import broken, counted, figure_text, of_kind, of_text, reads_text, since_text
+from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, of_kind, of_text, reads_text, since_text
 
 TEMPLATE = "history.html.j2"
 HEIGHT_PX = 230
@@ -25,41 +27,27 @@ ROOM = 0.06
 """Share of the time shown that is left free at either end."""
 _COLOURS = {"report": "var(--build-1)", "select": "var(--build-2)", "against": "var(--build-3)", "accuracy": "var(--build-4)"}
 """By what a race was run for. A race that chose flatters its winner; so the two are told apart."""
-KIT_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Told:
     """One kind of figure."""
 
-    kind: str
     metric: Metric
     title: str
     says: str
 
-    @property
-    def factor(self) -> float:
-        """From the figure to what the axis shows."""
-        return 100.0 if self.metric.unit == "share" else 1.0
 
-    @property
-    def name(self) -> str:
-        """``p50 ms``, ``top-1``."""
-        return of_kind(self.metric)
-
-
-LATENCY = Told("latency", SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
-ACCURACY = Told("accuracy", SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
+LATENCY = Told(SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
+ACCURACY = Told(SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
 
 
 def history_page(found: MeasuredHistory) -> str:
     """The whole file as text, to be written in UTF-8."""
     sections = []
     for number, series in enumerate(found.series):
-        made = (
-            _figure(series, points, told, number) for points, told in ((series.latency, LATENCY), (series.accuracy, ACCURACY))
-        )
-        sections.append((series, tuple(figure for figure in made if figure is not None)))
+        made = (_figure(series, series.latency, LATENCY, number), _figure(series, series.accuracy, ACCURACY, number))
+        sections.append((series, drawn(made)))
     every = [figure for _, figures in sections for figure in figures]
     return document(TEMPLATE, every, found=found, sections=sections, reads=reads_text)
 
@@ -71,17 +59,14 @@ def _figure(series: Series, points: Sequence[MeasuredPoint], told: Told, number:
     breaks = broken(points)
     purposes = sorted({_purpose(point) for point in known})
     absent = len(points) - len(known)
+    lacking = counted(absent, "measurement")
     return Figure(
-        id=f"{told.kind}-{number}",
+        id=f"{told.metric.source}-{number}",
         title=f"{told.title} over time",
         says=_says(points, told, breaks),
         sources=(
             *(Source(OF_FIDELITY[each], f"on {series.machine}") for each in dict.fromkeys(point.fidelity for point in known)),
-            *(
-                [Source(MISSING, f"{counted(absent, 'measurement')} without a figure, with the reason in the table")]
-                if absent
-                else []
-            ),
+            *([Source(MISSING, f"{lacking} without a figure, with the reason in the table")] if absent else []),
         ),
         spec=_spec(points, told),
         legend=tuple(purposes) if told is LATENCY else (),
@@ -126,28 +111,24 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     colour = alt.Color("purpose:N", legend=None, scale=alt.Scale(domain=names, range=[_COLOURS[name] for name in names]))
     base = alt.Chart(data).encode(x=x, color=colour)
     figure = alt.Y("figure:Q", title=told.metric.axis_title, scale=scale, axis=alt.Axis(tickCount=5))
-    tips = vega.tips("observed at", told.name, "of", "kit", "since")
-    layers = [
+    tips = vega.tips("observed at", of_kind(told.metric), "of", "kit", "since")
+    marks = base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False)
+    fill = alt.Fill("fill:N", scale=None, legend=None)
+    return vega.specification(
         *_breaks(points, x),
         base.mark_line(strokeWidth=1.4, strokeOpacity=0.7, aria=False).encode(y=figure, detail=["segment:N"], opacity=fades),
         base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q", opacity=fades),
-        base.mark_point(opacity=1, size=85, strokeWidth=2, filled=False).encode(
-            y=figure, shape=alt.Shape("shape:N", scale=None, legend=None), tooltip=tips, opacity=fades,
-            fill=alt.Fill("fill:N", scale=None, legend=None),
-        ),
-    ]  # fmt: skip
-    chart = alt.layer(*layers).properties(width="container", height=HEIGHT_PX).add_params(vega.hidden_precisions())
-    return vega.specification(chart)
+        marks.encode(y=figure, shape=vega.SHAPE, tooltip=tips, opacity=fades, fill=fill),
+        height=HEIGHT_PX,
+        sifts=True,
+    )
 
 
 def _breaks(points: Sequence[MeasuredPoint], x: alt.X) -> list[alt.Chart]:
     """A dashed line before each point from which on something differs, half-way from the one before."""
     rows = [
-        {
-            "at": (_moment_ms(points[place - 1]) + _moment_ms(points[place])) / 2,
-            "changed": "; ".join(points[place].changed),
-        }
-        for place in broken(points)
+        {"at": (_moment_ms(points[at - 1]) + _moment_ms(points[at])) / 2, "changed": "; ".join(points[at].changed)}
+        for at in broken(points)
     ]
     if not rows:
         return []
@@ -167,19 +148,11 @@ def _moment_ms(point: MeasuredPoint) -> float:
 
 def _row(point: MeasuredPoint, told: Told) -> dict[str, Any]:
     assert point.figure is not None
-    purpose = _purpose(point)
+    purpose, figure = _purpose(point), percent(point.figure) if told.metric.unit == "share" else point.figure
     return {
-        "at": _moment_ms(point),
-        "figure": point.figure.estimate * told.factor,
-        "low": point.figure.low * told.factor,
-        "high": point.figure.high * told.factor,
-        "segment": str(point.segment),
-        "purpose": purpose,
-        "shape": "circle" if OF_FIDELITY[point.fidelity] is MEASURED else "diamond",
-        "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose],
-        "observed at": point.observed_at,
-        told.name: figure_text(point, told.metric),
-        "of": of_text(point),
-        "kit": point.kit[:KIT_SHOWN],
+        "at": _moment_ms(point), "figure": figure.estimate, "low": figure.low, "high": figure.high,
+        "segment": str(point.segment), "purpose": purpose, "shape": OF_FIDELITY[point.fidelity].shape,
+        "fill": "var(--bg)" if point.new_kit else _COLOURS[purpose], "observed at": point.observed_at,
+        of_kind(told.metric): figure_text(point, told.metric), "of": of_text(point), "kit": point.kit[:KIT_SHOWN],
         "since": since_text(point) or "nothing that must match changed",
-    }
+    }  # fmt: skip

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import altair as alt
 
-import edgecnn
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, Mark, Source, Table
+from edgecnn.render.page.charts.labels import Anchor, Spot, placed
+from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
-from edgecnn.render.page.frontier_chart import HEIGHT_PX, PANELS, PARAMETERS, Panel, budget_lines, chart_layers, near, scale_text
 from edgecnn.render.screens.studies import MIB, limit_text, search_lines
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 
@@ -20,6 +21,35 @@ PICTURE_WIDTH_PX, KEY_LINE_PX = 900, 20
 COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
 SIGNS = "Numbers are the frontier, dots are others inside every budget, rings are outside of one."
 _KEY_AT = (0, 40, 330, 470, 600, 720)
+HEIGHT_PX = 330
+AROUND = 2.0
+"""Networks of up to this many times the best's multiply-adds, or so much fewer, are drawn."""
+REACH = 4.0
+"""A budget this many times beyond everything drawn, or more, is said and not drawn: its line would squeeze the points."""
+_SIDES = {"left": (13, 13), "right": (-13, 13), "center": (0, 24)}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What stands up against multiply-adds."""
+
+    id: Literal["params", "memory"]
+    title: str
+    axis: str
+
+    def of(self, point: ScalePoint) -> float:
+        """The figure of a network."""
+        return point.parameters / 1e6 if self.id == "params" else point.memory_bytes / MIB
+
+    def budget(self, found: ScaleSearch) -> float | None:
+        """What was asked for, if anything."""
+        most = found.budgets.get(self.id)
+        return None if most is None else most / (1e6 if self.id == "params" else MIB)
+
+
+PARAMETERS = Panel("params", "Parameters against multiply-adds", "million parameters, logarithmic")
+MEMORY = Panel("memory", "Memory against multiply-adds", "memory in MiB (weights and activations), logarithmic")
+PANELS = (PARAMETERS, MEMORY)
 
 
 def frontier_page(found: ScaleSearch) -> str:
@@ -32,22 +62,21 @@ def frontier_page(found: ScaleSearch) -> str:
         found=found,
         said=search_lines(found),
         limits=_limits(found),
-        version=edgecnn.__version__,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
 def frontier_figures(found: ScaleSearch) -> list[Figure]:
     """A chart of parameters and one of memory."""
+    far = len(found.others) - len(_near(found))
     return [
         Figure(
             id=panel.id,
             title=panel.title,
             says=_says(found, panel),
             sources=(Source(COUNTED, "for one image in float32, with the head that the network was published with"),),
-            spec=vega.specification(alt.layer(*chart_layers(found, panel)).properties(width="container", height=HEIGHT_PX)),
-            table=_table(found),
-            notes=_notes(found, panel),
+            spec=vega.specification(*_chart_layers(found, panel), height=HEIGHT_PX),
+            table=Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=_cells(found)),
+            notes=(*_beyond(found, panel), *([f"Left out, because far from the best: {far} counted."] if far else [])),
         )
         for panel in PANELS
     ]
@@ -56,7 +85,7 @@ def frontier_figures(found: ScaleSearch) -> list[Figure]:
 def frontier_picture(found: ScaleSearch) -> dict[str, Any]:
     """Vega-Lite of both charts and the key of their numbers, one above the other, at a width of its own."""
     drawn = [
-        alt.layer(*chart_layers(found, panel)).properties(width=PICTURE_WIDTH_PX, height=HEIGHT_PX, title=_title(panel.title))
+        alt.layer(*_chart_layers(found, panel)).properties(width=PICTURE_WIDTH_PX, height=HEIGHT_PX, title=_title(panel.title))
         for panel in PANELS
     ]
     beyond = [note for panel in PANELS for note in _beyond(found, panel)]
@@ -89,16 +118,10 @@ def _says(found: ScaleSearch, panel: Panel) -> str:
     )
 
 
-def _notes(found: ScaleSearch, panel: Panel) -> tuple[str, ...]:
-    far = len(found.others) - len(near(found))
-    left = [f"Left out, because far from the best: {far} counted."] if far else []
-    return (*_beyond(found, panel), *left)
-
-
 def _beyond(found: ScaleSearch, panel: Panel) -> list[str]:
     """Budgets without a line, those of multiply-adds with the first chart."""
     names: tuple[BudgetName, ...] = ("macs", "params") if panel is PARAMETERS else ("memory",)
-    lines = budget_lines(found, panel)
+    lines = _budget_lines(found, panel)
     absent = [name for name in names if name in found.budgets and name not in lines]
     return [f"{limit_text(name, found.budgets[name])} is far beyond what is drawn" for name in absent]
 
@@ -106,16 +129,19 @@ def _beyond(found: ScaleSearch, panel: Panel) -> list[str]:
 COLUMNS = ("", "scale", "multiply-adds", "parameters", "memory", "apart, φ")
 
 
-def _cells(number: int, point: ScalePoint) -> tuple[str, ...]:
-    return (
-        str(number), scale_text(point) + (" (best)" if number == 1 else ""), f"{point.macs:,}", f"{point.parameters:,}",
-        f"{point.memory_bytes / MIB:.1f} MiB", f"{point.imbalance:.2f}",
+def _cells(found: ScaleSearch) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            str(number), scale_text(point) + (" (best)" if number == 1 else ""), f"{point.macs:,}", f"{point.parameters:,}",
+            f"{point.memory_bytes / MIB:.1f} MiB", f"{point.imbalance:.2f}",
+        )
+        for number, point in enumerate(found.frontier, start=1)
     )  # fmt: skip
 
 
 def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
     """The frontier's numbers as text, since a picture has no table beside it."""
-    lines = [COLUMNS, *(_cells(number, point) for number, point in enumerate(found.frontier, start=1))]
+    lines = [COLUMNS, *_cells(found)]
     cells = [
         {"text": cell, "x": at, "y": KEY_LINE_PX * line, "weight": 600 if line == 0 else 400}
         for line, row in enumerate(lines)
@@ -133,6 +159,121 @@ def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
     return alt.layer(*layers).properties(width=PICTURE_WIDTH_PX, height=height)
 
 
-def _table(found: ScaleSearch) -> Table:
-    rows = tuple(_cells(number, point) for number, point in enumerate(found.frontier, start=1))
-    return Table(caption="The frontier, best first", columns=("number", *COLUMNS[1:]), rows=rows)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _near(found: ScaleSearch) -> list[ScalePoint]:
+    """What else was counted, as far as it is drawn."""
+    return [point for point in found.others if found.best.macs / AROUND <= point.macs <= found.best.macs * AROUND]
+
+
+def _budget_lines(found: ScaleSearch, panel: Panel) -> dict[BudgetName, float]:
+    """The budgets that have a line in a chart, in its units."""
+    drawn = [*found.frontier, *_near(found)]
+    stated = {
+        "macs": (found.budgets.get("macs", 0) / 1e6, max(point.macs for point in drawn) / 1e6),
+        panel.id: (panel.budget(found) or 0.0, max(panel.of(point) for point in drawn)),
+    }
+    return {name: at for name, (at, most) in stated.items() if 0 < at < REACH * most}  # type: ignore[misc]
+
+
+def _chart_layers(found: ScaleSearch, panel: Panel) -> list[alt.Chart]:
+    """Budgets, other networks and the frontier on one pair of axes."""
+    lines = _budget_lines(found, panel)
+    rows = _numbered(found, panel)
+    behind = [_row(point, panel) for point in _near(found)]
+    across = _extent([row["macs"] for row in (*rows, *behind)], lines.get("macs"))
+    up = _extent([row["up"] for row in (*rows, *behind)], lines.get(panel.id))
+    marks = (*rows, *rows[1:], *rows[1:], *behind)  # a name had better lie on two dots than on a number
+    rows[0]["anchor"] = _side_of_name(
+        [(across.share(row["macs"]), up.share(row["up"])) for row in marks],
+        rows[0]["label"],
+        across.share(lines["macs"]) if "macs" in lines else None,
+    )
+    x = alt.X(
+        "macs:Q", title="million multiply-adds for one image, logarithmic", scale=across.scale(), axis=alt.Axis(tickCount=6)
+    )
+    y = alt.Y("up:Q", title=panel.axis, scale=up.scale(), axis=alt.Axis(tickCount=5))
+    return [*_drawn_lines(lines, panel), _dots(behind, x, y), *_frontier(rows, x, y, panel)]
+
+
+def _side_of_name(points: Sequence[tuple[float, float]], name: str, line: float | None) -> Anchor:
+    """Of the first point's name, below it: above lie the budget, whose ``line`` it should not cross, and what is outside."""
+    spots = [Spot(right, 1 - up, "") for right, up in points]  # names are placed above, so the chart is turned over
+    crossed = [] if line is None else [Spot(line, spots[0].up + 12 / HEIGHT_PX, "")]
+    return placed([spots[0]._replace(name=name), *spots[1:], *crossed])[0]
+
+
+def _extent(values: Sequence[float], budget: float | None) -> Extent:
+    every = [*values, *([] if budget is None else [budget])]
+    room = (max(every) / min(every)) ** 0.08 * 1.02
+    return Extent(min(every) / room, max(every) * room, logarithmic=True)
+
+
+def _numbered(found: ScaleSearch, panel: Panel) -> list[dict[str, Any]]:
+    """A row a place: scales that are rounded to the same network lie on one another, and share a mark."""
+    places: dict[tuple[int, int, int], dict[str, Any]] = {}
+    for number, point in enumerate(found.frontier, start=1):
+        row = places.setdefault((point.macs, point.parameters, point.memory_bytes), {**_row(point, panel), "numbers": []})
+        row["numbers"].append(number)
+    for row in places.values():
+        first = row["numbers"][0] == 1
+        row["number"] = "·".join(str(number) for number in row.pop("numbers"))
+        row["label"] = f"best: {row['scale']}" if first else ""
+        row["shape"], row["colour"] = ("diamond", "var(--build-2)") if first else ("circle", "var(--build-1)")
+        row["area"] = (620 if first else 330) + 150 * (len(row["number"]) - 1)
+    return list(places.values())
+
+
+def _row(point: ScalePoint, panel: Panel) -> dict[str, Any]:
+    return {
+        "macs": point.macs / 1e6, "up": panel.of(point), "scale": scale_text(point), "inside": point.inside,
+        "multiply-adds": f"{point.macs:,}", "parameters": f"{point.parameters:,}",
+        "memory": f"{point.memory_bytes / MIB:.1f} MiB", "budgets": "inside" if point.inside else "outside of one",
+    }  # fmt: skip
+
+
+def scale_text(point: ScalePoint) -> str:
+    """Depth, width and resolution in words."""
+    return f"depth {point.depth:g}, width {point.width:g}, {point.resolution} px"
+
+
+def _drawn_lines(lines: Mapping[BudgetName, float], panel: Panel) -> list[alt.Chart]:
+    drawn: list[alt.Chart] = []
+    for name, at in lines.items():
+        text = f"{'multiply-adds' if name == 'macs' else name} ≤ {at:,.4g}{' MiB' if name == 'memory' else ' M'}"
+        base = alt.Chart(vega.chart_data([{"at": at, "text": text}]))
+        rule = base.mark_rule(strokeDash=[5, 4], color="var(--FAIL)", strokeWidth=1.4, aria=False)
+        stands = name == "macs"  # its words are above it, and on a line that lies they are at the left
+        beside: dict[str, Any] = {"align": "center"} if stands else {"align": "left", "dx": 6, "dy": -3}
+        word = base.mark_text(color="var(--FAIL)", aria=False, fontSize=11.5, baseline="bottom", **beside)
+        where = {"x": "at:Q", "y": alt.value(-5)} if stands else {"y": "at:Q", "x": alt.value(0)}
+        drawn += [rule.encode(**{("x" if stands else "y"): "at:Q"}), word.encode(text="text:N", **where)]
+    return drawn
+
+
+TIPS = ("scale", "multiply-adds", "parameters", "memory", "budgets")
+
+
+def _dots(rows: list[dict[str, Any]], x: alt.X, y: alt.Y) -> alt.Chart:
+    fill = alt.condition(alt.datum.inside, alt.value("var(--fp32)"), alt.value("transparent"))
+    points = alt.Chart(vega.chart_data(rows)).mark_point(size=55, strokeWidth=1.4, stroke="var(--fp32)", opacity=0.6)
+    dots: alt.Chart = points.encode(x=x, y=y, fill=fill, tooltip=vega.tips(*TIPS))
+    return dots
+
+
+def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> list[alt.Chart]:
+    """Marks with their numbers inside, and the best's name beside it: more names would lie on one another."""
+    best, *others = rows
+    base = alt.Chart(vega.chart_data([*others, best])).encode(x=x, y=y)
+    tips = vega.tips("number", *TIPS)
+    right, down = _SIDES[best["anchor"]]
+    beside = base.transform_filter("isValid(datum.anchor)")
+    numbers = base.mark_text(fontSize=11, fontWeight=700, color="var(--bg)", aria=False)
+    name = beside.mark_text(align=best["anchor"], dx=right, dy=down, fontSize=12, fontWeight=600, aria=False)
+    marks = base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5)
+    return [
+        marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
+        numbers.encode(text="number:N").properties(name=f"inside_{panel.id}"),  # so named, page.css draws no edge around them
+        name.encode(text="label:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1))),
+    ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from edgecnn.judging.metrics import Source, charted
-from edgecnn.render.page.charts.bars import memory, no_memory, sizes
+from edgecnn.render.page.charts.bars import memory, sizes
 from edgecnn.render.page.charts.classes import classes_lost
 from edgecnn.render.page.charts.curves import curves
-from edgecnn.render.page.charts.figure import Figure
-from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, no_energy, startup
+from edgecnn.render.page.charts.figure import Figure, drawn, no_figure
+from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
 from edgecnn.render.page.charts.latency import latencies
 from edgecnn.render.page.charts.noise import noise
 from edgecnn.render.page.charts.residency import residencies
@@ -31,30 +31,33 @@ _ASKED = {
 def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
     """Section to its charts, in the order in which they stand."""
     report = facts.report
+    use = (startup(report), *_plain(report, "latency"), end_to_end(report), throughput(report))
     return {
-        "tradeoff": _there(tradeoff(report), drops(report)),
+        "tradeoff": drawn((tradeoff(report), drops(report))),
         "quality": quality(report),
         "latency": (*latencies(facts), *noise(report)),
-        "use": (*_there(startup(report), *_plain(report, "latency"), end_to_end(report), throughput(report)), *sustained(report)),
+        "use": (*drawn(use), *sustained(report)),
         "residency": residencies(report),
-        "size": _there(sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy")),
+        "size": drawn((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),
         "training": curves(facts.history) if facts.history else (),
     }
 
 
 def not_measured(report: BuildReport, figures: Mapping[str, tuple[Figure, ...]]) -> Mapping[str, tuple[str, ...]]:
     """Section to what it lacks, a line each; nothing where all of it is there."""
-    drawn = {figure.id for figure in (*figures["use"], *figures["size"])}
-    lacking = [] if "startup" in drawn else [f"start-up: {_untimed(report)}"]
-    lacking += [line for what in _ASKED if (line := _unasked(report, drawn, what))]
-    footprint = [] if "memory" in drawn else [f"memory: {no_memory(report)}"]
-    footprint += [] if "energy" in drawn else [f"energy: {no_energy(report)}"]
+    there = {figure.id for figure in (*figures["use"], *figures["size"])}
+    reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
+    untimed = next((reason for reason in reasons if reason), "nothing was raced")
+    lacking = [] if "startup" in there else [f"start-up: {untimed}"]
+    lacking += [line for what in _ASKED if (line := _unasked(report, there, what))]
+    footprint = [] if "memory" in there else [f"memory: {no_figure(report, 'memory')}"]
+    footprint += [] if "energy" in there else [f"energy: {no_figure(report, 'energy')}"]
     return {"use": tuple(lacking), "size": tuple(footprint)}
 
 
 def quality(report: BuildReport) -> tuple[Figure, ...]:
     """What top-1 does not say: a chart a metric, then the classes of the chosen candidate."""
-    return (*_there(*_plain(report, "accuracy")), *classes_lost(report))
+    return (*drawn(_plain(report, "accuracy")), *classes_lost(report))
 
 
 def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
@@ -62,18 +65,9 @@ def _plain(report: BuildReport, *sources: Source) -> list[Figure | None]:
     return [metric_chart(metric, report) for metric in charted(*sources)]
 
 
-def _there(*found: Figure | None) -> tuple[Figure, ...]:
-    return tuple(figure for figure in found if figure is not None)
-
-
-def _untimed(report: BuildReport) -> str:
-    reasons = (facts.latency.reason for facts in report.candidates if facts.latency)
-    return next((reason for reason in reasons if reason), "nothing was raced")
-
-
-def _unasked(report: BuildReport, drawn: Iterable[str], what: str) -> str | None:
+def _unasked(report: BuildReport, there: Iterable[str], what: str) -> str | None:
     field, option = _ASKED[what]
-    if field.replace("_", "-") in drawn:
+    if field.replace("_", "-") in there:
         return None
     if all(getattr(facts, field) is None for facts in report.candidates):
         return f"{what}: not asked for; {option} measures it"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
-from edgecnn.render.ci import GateSheet
-from edgecnn.render.gates import error_rates
-from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.gates import gate_lines
+from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 
 _NAMED = 5
 
@@ -33,29 +31,31 @@ def verification_lines(found: BundleVerification) -> Iterator[str]:
         yield f"  let pass, and vouched for by nobody: {', '.join(found.made_here[:_NAMED])}{more}"
 
 
-def warning_lines(found: BundleVerification) -> Iterator[str]:
-    """What to know that is no reason to refuse it; for stderr."""
-    yield from (f"edgecnn: warning: {warning}" for warning in found.warnings)
+def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
+    """What to know of a bundle that is no reason to refuse it; for stderr."""
+    yield from (f"edgecnn: warning: {warning}" for warning in warnings)
 
 
 COLUMNS = ("photograph", "label", "probability", "then")
 
 
-def prediction_rows(found: Predictions) -> Iterator[Sequence[str]]:
-    """A photograph a row."""
-    for each in found.predictions:
-        first, *others = each.labels
-        yield (
-            each.file,
-            first.label,
-            _percent(first.probability),
-            "; ".join(f"{o.label} {_percent(o.probability)}" for o in others),
-        )
+def show_predictions(found: Predictions, *, as_csv: bool) -> None:
+    """Print a table with a photograph a row, or CSV."""
+    if as_csv:
+        show_lines(_csv(found))
+        return
+    said = (
+        (each.file, [(label.label, f"{label.probability * 100:.1f} %") for label in each.labels]) for each in found.predictions
+    )
+    rows = ((file, *labels[0], "; ".join(f"{label} {share}" for label, share in labels[1:])) for file, labels in said)
+    show_rows(COLUMNS, rows, title=f"{found.name} version {found.version}: {found.candidate}")
 
 
-def prediction_csv(found: Predictions) -> Iterator[str]:
+def _csv(found: Predictions) -> Iterator[str]:
     """``file,rank,label,probability``, a line a label; a comma or a quote in a name is quoted."""
-    for row in (("file", "rank", "label", "probability"), *_ranked(found)):
+    ranked = ((each, rank, label) for each in found.predictions for rank, label in enumerate(each.labels, start=1))
+    rows = ((each.file, rank, label.label, f"{label.probability:.6f}") for each, rank, label in ranked)
+    for row in (("file", "rank", "label", "probability"), *rows):
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         yield line.getvalue()
@@ -69,30 +69,10 @@ def unreadable_lines(found: Predictions) -> Iterator[str]:
         yield f"edgecnn: {len(found.unreadable):,} of {len(found.unreadable) + len(found.predictions):,} files were not read"
 
 
-def _ranked(found: Predictions) -> Iterator[Sequence[object]]:
-    for each in found.predictions:
-        for rank, label in enumerate(each.labels, start=1):
-            yield each.file, rank, label.label, f"{label.probability:.6f}"
-
-
-def _percent(share: float) -> str:
-    return f"{share * 100:.1f} %"
-
-
-def served_facts(url: str, served: Served) -> dict[str, Any]:
-    """For ``--json``: one object, as soon as it listens."""
-    return {"url": url, **served.model_dump(mode="json")}
-
-
 def served_lines(url: str, served: Served) -> Iterator[str]:
     """The address first, which is what is looked for."""
     yield url
     yield f"  {served.name} version {served.version}: {served.candidate} answers with {served.classes:,} classes; Ctrl-C ends it"
-
-
-def doubtful_lines(served: Served) -> Iterator[str]:
-    """For stderr, before anybody trusts an answer."""
-    yield from (f"edgecnn: warning: {warning}" for warning in served.warnings)
 
 
 def exposed_lines(address: str, port: int) -> Iterator[str]:
@@ -103,45 +83,20 @@ def exposed_lines(address: str, port: int) -> Iterator[str]:
     )
 
 
-_VERDICTS = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
-
-
 def show_bundle_bench(found: BundleBench) -> None:
     """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
     heads = figures.headings(found.candidates)
     title = f"{found.bundle.name} version {found.bundle.version} on {found.machine}"
-    show_rows(tuple(heads.values()), [figures.row(each) for each in found.candidates], title=title, styles=_VERDICTS)
+    show_rows(tuple(heads.values()), [figures.row(each) for each in found.candidates], title=title, styles=VERDICT_STYLE)
     show_lines([*figures.legend(found.candidates), *bundle_bench_lines(found)])
 
 
 def bundle_bench_lines(found: BundleBench) -> list[str]:
     """One fact a line."""
-    lines = [f"{name}: {_recorded(found, name)}" for name in found.recorded]
-    lines += [
-        f"gate {each.gate.side} {each.gate.metric} {each.gate.bound:g}: {each.verdict.value}, {each.reason}"
-        for each in found.gates
+    recorded = [
+        f"{name}: recorded when it was built: top-1 {figures.percent_interval(then.top1)} of {then.images:,} images, "
+        f"on {then.machine}"
+        for name, then in found.recorded.items()
     ]
-    lines += [rates] if (rates := error_rates(found.gates)) is not None else []
-    lines += [f"note: {notice}" for notice in found.notices]
-    return [*(f"  {line}" for line in lines), f"  {found.output}"]
-
-
-def _recorded(found: BundleBench, name: str) -> str:
-    then = found.recorded[name]
-    return f"recorded when it was built: top-1 {figures.percent_interval(then.top1)} of {then.images:,} images, on {then.machine}"
-
-
-def sheet_of_bundle_bench(found: BundleBench, *, require_measured: bool = False) -> GateSheet:
-    """The gates of the kit that the bundle uses."""
-    return GateSheet(
-        title=f"{found.bundle.name} on {found.machine}",
-        candidate=found.bundle.chosen or "no candidate",
-        verdict=found.verdict,
-        why=found.images.said,
-        gates=found.gates,
-        seconds=found.seconds,
-        made_at=found.made_at,
-        version=found.version,
-        require_measured=require_measured,
-        notes=found.notices,
-    )
+    lines = (*recorded, *gate_lines(found.gates), *(f"note: {notice}" for notice in found.notices), found.output)
+    return [f"  {line}" for line in lines]

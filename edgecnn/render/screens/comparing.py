@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
-from edgecnn.judging.metrics import SHOWN
+from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, points
-from edgecnn.render.gates import error_rates
+from edgecnn.render.gates import error_rates, gate_line
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
 from edgecnn.render.sentences import energy_words
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
@@ -19,27 +20,20 @@ from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild, 
 from edgecnn.values.figures import Energy
 from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.report import CandidateFacts, Latency
-from edgecnn.values.verdict import Fidelity, Interval
+from edgecnn.values.verdict import Fidelity
 
 CHANGES_SHOWN = 12
 
 
-def show_comparison(found: Comparison) -> None:
-    """Print it, verdict first."""
-    show_lines(comparison_lines(found))
-
-
 def comparison_lines(found: Comparison) -> list[str]:
-    """One fact a line."""
+    """One fact a line, verdict first."""
+    drop = f"not known: {found.drop_absent}" if found.drop_pp is None else points(found.drop_pp)
     lines = [
         f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
-        *(
-            f"  gate {each.gate.side} {each.gate.metric} {each.gate.bound:g}: {each.verdict.value}, {each.reason}"
-            for each in found.gates
-        ),
+        *(f"  {gate_line(each)}" for each in found.gates),
         f"  p50 of HEAD: {_median(found.latency)}",
         f"  p50 of BASE: {_median(found.base_latency)}",
-        f"  top-1 lost against BASE: {_drop(found.drop_pp, found.drop_absent)}",
+        f"  top-1 lost against BASE: {drop}",
     ]
     lines += [f"  {rates}"] if (rates := error_rates(found.gates)) is not None else []
     lines += [f"  changed: {line}" for line in found.changed[:CHANGES_SHOWN]]
@@ -50,31 +44,27 @@ def comparison_lines(found: Comparison) -> list[str]:
     return [*lines, *(f"  note: {notice}" for notice in found.notices)]
 
 
-def show_baseline(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> None:
-    """Print what a baseline is of and what it says."""
+def baseline_lines(baseline: LatencyBaseline, figures: Latency, energy: Energy) -> list[str]:
+    """What a baseline is of and what it says."""
     samples = sum(len(run.samples_ns) for run in baseline.runs)
-    show_lines(
-        [
-            f"{shipped_text(baseline.shipped)} on {baseline.machine}, {baseline.observed_at}",
-            f"  p50: {_median(figures)}",
-            f"  {len(baseline.runs)} processes, {samples:,} timed inferences",
-            f"  energy: {energy_words(energy)}",
-            f"  kit: {baseline.shipped.kit}",
-            *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
-            *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),
-        ]
-    )
+    return [
+        f"{shipped_text(baseline.shipped)} on {baseline.machine}, {baseline.observed_at}",
+        f"  p50: {_median(figures)}",
+        f"  {len(baseline.runs)} processes, {samples:,} timed inferences",
+        f"  energy: {energy_words(energy)}",
+        f"  kit: {baseline.shipped.kit}",
+        *(f"  {name}: {value}" for name, value in baseline.environment.conditions.items()),
+        *([f"  note: {figures.disturbed}: nothing will pass against this baseline"] if figures.disturbed else []),
+    ]
 
 
-def show_pin(pin: PinnedBuild, file: str) -> None:
-    """Print what a record pins."""
-    show_lines(
-        [
-            f"{shipped_text(pin.shipped)} is pinned in {file}",
-            f"  kit: {pin.shipped.kit}",
-            f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
-        ]
-    )
+def pin_lines(pin: PinnedBuild, file: str) -> list[str]:
+    """What a record pins."""
+    return [
+        f"{shipped_text(pin.shipped)} is pinned in {file}",
+        f"  kit: {pin.shipped.kit}",
+        f"  {len(pin.keys)} keys of the store, {len(pin.tools)} tool versions, no runs",
+    ]
 
 
 def shipped_text(shipped: ShippedKitFacts) -> str:
@@ -86,10 +76,6 @@ def shipped_text(shipped: ShippedKitFacts) -> str:
 
 def _median(value: Latency) -> str:
     return f"{milliseconds(value.p50_ms)} ms" if value.p50_ms else f"missing: {value.reason}"
-
-
-def _drop(value: Interval | None, absent: str | None) -> str:
-    return points(value) if value is not None else f"not known: {absent}"
 
 
 BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")
@@ -122,12 +108,9 @@ def _build_cells(found: SideBySide, place: int) -> tuple[str, ...]:
 
 
 def _rows(found: SideBySide) -> Iterator[tuple[str, ...]]:
-    for row in found.candidates:
-        for build, facts in zip(found.builds, row.facts, strict=True):
-            if facts is None:
-                yield (row.candidate, build.label, *([figures.NONE] * (len(COLUMNS) - 3)), NOT_IN_BUILD)
-                continue
-            yield (row.candidate, build.label, *cells(facts))
+    absent = (*([figures.NONE] * (len(COLUMNS) - 3)), NOT_IN_BUILD)
+    for candidate, label, facts in each_facts(found, [build.label for build in found.builds]):
+        yield (candidate, label, *(absent if facts is None else cells(facts)))
 
 
 def cells(facts: CandidateFacts) -> tuple[str, ...]:
@@ -146,22 +129,17 @@ def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
     every = [build.label for build in found.builds]
     lines = ["", "top-1 on the test split, %, 95 %:"]
-    lines += _indented(interval_lines(_bars(found, every, _top1), Axis(digits=1), signs, width))
-    paired = [
-        Bar(
-            f"{each.candidate} {each.base} → {each.head}",
-            each.drop_pp,
-            f"missing: {each.absent}" if each.drop_pp is None else figures.points(each.drop_pp) + figures.MARKS[each.fidelity],
-            each.fidelity,
-        )
-        for each in found.paired
-    ]
+    lines += _indented(interval_lines(_bars(found, every, "top1"), Axis(digits=1), signs, width))
+    paired = []
+    for each in found.paired:
+        drop = f"missing: {each.absent}" if each.drop_pp is None else points(each.drop_pp) + figures.MARKS[each.fidelity]
+        paired.append(Bar(f"{each.candidate} {each.base} → {each.head}", each.drop_pp, drop, each.fidelity))
     if paired:
         lines += ["", "top-1 lost, image by image, pp, 90 %; right is worse:"]
         lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
     for number, group in enumerate(found.machines):
         lines += ["", f"p50, ms, {machine_text(group, number)}:"]
-        lines += _indented(interval_lines(_bars(found, group.labels, _p50), Axis(digits=2), signs, width))
+        lines += _indented(interval_lines(_bars(found, group.labels, "p50_ms"), Axis(digits=2), signs, width))
     return [*lines, "", *latency_advice(found)]
 
 
@@ -186,10 +164,7 @@ def latency_advice(found: SideBySide) -> list[str]:
 
 def change_lines(found: SideBySide, shown: int = CHANGES_SHOWN) -> list[str]:
     """What differs between what the builds were made from and with."""
-    lines = list[str]()
-    for each in found.changed:
-        lines += [f"  {line}" for line in _changed(each, shown)]
-    return lines
+    return [f"  {line}" for each in found.changed for line in _changed(each, shown)]
 
 
 def _changed(each: BuildChanges, shown: int) -> Iterator[str]:
@@ -203,28 +178,26 @@ def _changed(each: BuildChanges, shown: int) -> Iterator[str]:
         yield f"{between}: nothing that is recorded"
 
 
-def _bars(found: SideBySide, labels: Sequence[str], bar: Callable[[str, CandidateFacts], Bar]) -> list[Bar]:
-    return [
-        bar(f"{row.candidate} {build.label}", facts)
-        for row in found.candidates
-        for build, facts in zip(found.builds, row.facts, strict=True)
-        if facts is not None and build.label in labels
-    ]
+def each_facts(found: SideBySide, labels: Sequence[str]) -> Iterator[tuple[str, str, CandidateFacts | None]]:
+    """Candidate, build and what is known of it there, of the builds with these labels."""
+    for row in found.candidates:
+        for build, facts in zip(found.builds, row.facts, strict=True):
+            if build.label in labels:
+                yield row.candidate, build.label, facts
 
 
-def _top1(name: str, facts: CandidateFacts) -> Bar:
-    if facts.test is None:
-        return Bar(name, None, "missing: not evaluated")
-    top1 = facts.test.top1
-    return Bar(name, figures.percent(top1), figures.accuracy(facts.test), facts.test.fidelity)
+def _bars(found: SideBySide, labels: Sequence[str], name: Literal["top1", "p50_ms"]) -> list[Bar]:
+    return [_bar(f"{one} {label}", facts, SHOWN[name]) for one, label, facts in each_facts(found, labels) if facts is not None]
 
 
-def _p50(name: str, facts: CandidateFacts) -> Bar:
-    latency = facts.latency
-    if latency is None or latency.p50_ms is None:
-        return Bar(name, None, f"missing: {(latency.reason if latency else None) or 'not raced'}")
-    text = figures.milliseconds(latency.p50_ms) + figures.MARKS[latency.fidelity] + (" disturbed" if latency.disturbed else "")
-    return Bar(name, latency.p50_ms, text, latency.fidelity)
+def _bar(name: str, facts: CandidateFacts, metric: Metric) -> Bar:
+    of, figure = facts.latency if metric.source == "latency" else facts.test, metric.value(facts)
+    if of is None or figure is None:
+        reason = (facts.latency.reason if facts.latency else None) or "not raced"
+        return Bar(name, None, f"missing: {reason if metric.source == 'latency' else 'not evaluated'}")
+    disturbed = " disturbed" if metric.source == "latency" and facts.latency and facts.latency.disturbed else ""
+    drawn = figures.percent(figure) if metric.unit == "share" else figure
+    return Bar(name, drawn, figures.spelt(metric, figure) + figures.MARKS[of.fidelity] + disturbed, of.fidelity)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

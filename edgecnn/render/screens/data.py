@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.wording import some
 from edgecnn.values.augmentation import AugmentationPreview
-from edgecnn.values.dataset import DataDivision, DataInspection, Finding, Spread
+from edgecnn.values.dataset import DataDivision, DataInspection, Spread
 
 _SHOWN = 60
 _NAMED = 5
 
 
-def class_table(facts: DataInspection) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Columns and rows: a class a row, its split folders, its share, its unusable files."""
+def show_inspection(facts: DataInspection) -> None:
+    """A class a row, with its split folders, its share and its unusable files; then what holds of all."""
     parts = tuple(facts.classes[0].by_split)
     split = parts if len(parts) > 1 else ()
     rows: list[Sequence[str]] = [
@@ -22,26 +24,22 @@ def class_table(facts: DataInspection) -> tuple[Sequence[str], list[Sequence[str
         )
         for each in facts.classes[:_SHOWN]
     ]  # fmt: skip
-    return ("class", "images", "share", *split, "unusable"), rows
+    title = f"{facts.root}: {facts.images:,} images of {len(facts.classes):,} classes"
+    show_rows(("class", "images", "share", *split, "unusable"), rows, title=title)
+    show_lines(_inspection_lines(facts))
 
 
-def inspection_lines(facts: DataInspection) -> Iterator[str]:
-    """What stands under the table."""
+def _inspection_lines(facts: DataInspection) -> Iterator[str]:
     if len(facts.classes) > _SHOWN:
         yield f"  and {len(facts.classes) - _SHOWN:,} more classes"
     yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
     yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
     yield f"  stored as {_counted(facts.formats)}; pixels {_counted(facts.modes)}"
-    yield from (finding_line(finding) for finding in facts.findings)
+    yield from (f"  {'SERIOUS' if finding.serious else 'note'}: {finding.sentence}" for finding in facts.findings)
     if not facts.findings:
         yield "  nothing odd was found"
     if facts.contact_sheet is not None:
         yield f"  {facts.contact_sheet}"
-
-
-def finding_line(finding: Finding) -> str:
-    """One finding; those that make figures mislead begin with another word."""
-    return f"  {'SERIOUS' if finding.serious else 'note'}: {finding.sentence}"
 
 
 def _spread(side: Spread) -> str:
@@ -61,8 +59,7 @@ def division_lines(made: DataDivision) -> Iterator[str]:
     yield f"  from {made.root}: {made.roles_from}; seed {made.seed}"
     for what, left in (("cannot be used", made.skipped), ("stand twice", made.copies)):
         if left:
-            more = f"; and {len(left) - _NAMED:,} more" if len(left) > _NAMED else ""
-            yield f"  left out, {len(left):,} that {what}: {'; '.join(left[:_NAMED])}{more}"
+            yield f"  left out, {len(left):,} that {what}: {some(left, _NAMED)}"
 
 
 def preview_lines(made: AugmentationPreview) -> Iterator[str]:
@@ -73,9 +70,6 @@ def preview_lines(made: AugmentationPreview) -> Iterator[str]:
         yield f"  composed of cut-outs and backgrounds: {f'rows {first} to {last}' if last > first else f'row {first}'}"
     for number, asked in enumerate(made.augment):
         applied = sum(picture.drawn[number].applied for picture in made.pictures)
-        settings = ", ".join(f"{name} {_setting(value)}" for name, value in asked if name != "kind")
+        given = {name: f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else value for name, value in asked}
+        settings = ", ".join(f"{name} {value}" for name, value in given.items() if name != "kind")
         yield f"  {asked.kind}: {settings}; applied to {applied:,} of them"
-
-
-def _setting(value: object) -> str:
-    return f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value}"

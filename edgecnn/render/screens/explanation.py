@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from edgecnn.render import figures
+from edgecnn.render.gates import gate_line
 from edgecnn.render.sentences import ran_in
-from edgecnn.render.terminal import show_lines
-from edgecnn.results.explanation import ExplainedCandidate, Explanation, OpenQuestion, StandIn, Unmeasured
+from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Verdict
 
 _STATE = {"settled": "which is settled", "provisional": "PROVISIONALLY", "none": ""}
 
 
-def show_explanation(explanation: Explanation, *, alone: bool = False) -> None:
-    """Print it; ``alone`` where one candidate was asked about, so that the choice is not said again."""
-    show_lines(explanation_lines(explanation, alone=alone))
-
-
 def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[str]:
-    """Every line, without control signs taken out: whoever prints them does that."""
+    """Every line, whose control signs whoever prints it takes out; ``alone``: of one candidate, without the choice."""
     lines = [] if alone else list(_choice_lines(explanation))
     for each in explanation.candidates:
         lines += ["", *_candidate_lines(each)]
     lines += _section("Not tried", (f"{each.name}: {each.reason}" for each in explanation.not_tried))
     above = None if alone else explanation.choice.settle_command
-    lines += _section("Not measured", (line for each in explanation.unmeasured for line in _unmeasured_lines(each, above)))
-    open_lines = (line for each in explanation.open_questions for line in _open_lines(each, above))
-    lines += _section("What would settle what is open", open_lines)
+    unmeasured, asked = [], []
+    for lack in explanation.unmeasured:
+        whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
+        unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
+    for question in explanation.open_questions:
+        seen = f" (there are {question.images_seen:,})" if question.images_seen else ""
+        asked += [f"{question.candidate}: {question.says}{seen}", *_command("this asks for it", question.command, above)]
+    lines += _section("Not measured", unmeasured)
+    lines += _section("What would settle what is open", asked)
     lines += _section("Ships, but was not run here", explanation.unexecuted)
     return lines[1:] if lines[:1] == [""] else lines
 
@@ -63,7 +64,7 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     yield from (f"  emulated: {_stands_in(each)}" for each in explained.stand_ins if each.figure == "accuracy")
     for gate in facts.gates:
         if gate.verdict is not Verdict.UNSURE:  # those stand below, with what would settle them
-            yield f"  gate {gate.gate.side} {gate.gate.metric} {gate.gate.bound:g}: {gate.verdict.value}, {gate.reason}"
+            yield f"  {gate_line(gate)}"
 
 
 def _time_lines(facts: CandidateFacts) -> Iterator[str]:
@@ -82,23 +83,11 @@ def _stands_in(each: StandIn) -> str:
     return f"its accuracy is that of an fp32-carrier twin in ONNX Runtime on {each.machine} ({kits}), because {why}"
 
 
-def _unmeasured_lines(each: Unmeasured, above: str | None) -> Iterator[str]:
-    whose = f" of {', '.join(each.candidates)}" if each.candidates else ""
-    yield f"{', '.join(each.figures)}{whose}: {each.why}"
-    yield from _command_lines("this measures it", each.command, above)
-
-
-def _open_lines(each: OpenQuestion, above: str | None) -> Iterator[str]:
-    yield f"{each.candidate}: {each.says}" + (f" (there are {each.images_seen:,})" if each.images_seen else "")
-    yield from _command_lines("this asks for it", each.command, above)
-
-
-def _command_lines(what: str, command: str | None, above: str | None) -> Iterator[str]:
+def _command(what: str, command: str | None, above: str | None) -> list[str]:
     """A long command is said once."""
-    if command is not None:
-        yield f"  {what}: {'the command above' if command == above else command}"
+    return [] if command is None else [f"  {what}: {'the command above' if command == above else command}"]
 
 
-def _section(title: str, lines: Iterator[str] | tuple[str, ...]) -> list[str]:
+def _section(title: str, lines: Iterable[str]) -> list[str]:
     items = [f"  {line}" for line in lines]
     return ["", title, *items] if items else []

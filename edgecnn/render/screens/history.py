@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
+from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.plots import Signs, sparkline, stdout_signs
@@ -16,7 +17,7 @@ KIT_SHOWN = 12
 
 def show_history(found: MeasuredHistory) -> None:
     """Print it."""
-    show_lines([f"{found.asked}: {counted(len(found.series), 'series')} in {found.store}"])
+    show_lines([f"{found.asked}: {counted(len(found.series), 'series', 'series')} in {found.store}"])
     for series in found.series:
         show_lines(["", *series_lines(series, stdout_signs())])
         show_rows(COLUMNS, list(rows(series)))
@@ -57,12 +58,11 @@ def _summary(points: Sequence[MeasuredPoint], metric: Metric, signs: Signs) -> s
         return f"missing: {points[-1].reason or 'no figure'}"
     breaks = broken(points)
     said = f"; broken {counted(len(breaks), 'time')}: what must match changed" if breaks else ""
-    low, high, last = (_spelt(value, metric) for value in (min(known), max(known), known[-1]))
+    low, high, last = (
+        f"{value * 100:.1f} %" if metric.unit == "share" else f"{value:.2f} {metric.unit}"
+        for value in (min(known), max(known), known[-1])
+    )
     return f"{sparkline(values, breaks, signs)}  {low} to {high}, last {last}{said}"
-
-
-def _spelt(value: float, metric: Metric) -> str:
-    return f"{value:.2f} {metric.unit}" if metric.unit == "ms" else f"{value * 100:.1f} %"
 
 
 def broken(points: Sequence[MeasuredPoint]) -> list[int]:
@@ -95,8 +95,3 @@ def of_text(point: MeasuredPoint) -> str:
 def since_text(point: MeasuredPoint) -> str:
     """What is not as it was at the point before."""
     return "; ".join([*(["another kit"] if point.new_kit else []), *point.changed])
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 kit``, ``3 kits``."""
-    return f"{number:,} {noun}" if number == 1 or noun.endswith("s") else f"{number:,} {noun}s"

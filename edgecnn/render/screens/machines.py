@@ -17,9 +17,9 @@ _HEADS = {
 }
 
 
-def show_board(check: BoardCheck) -> None:
+def board_lines(check: BoardCheck) -> list[str]:
     """Everything, the gravest first."""
-    show_lines([*_board_lines(check.board, check.facts), *_found(check), *_held(check)])
+    return [*_board_lines(check.board, check.facts), *_found(check), *_held(check)]
 
 
 def _board_lines(name: str, facts: BoardFacts) -> Iterator[str]:
@@ -73,33 +73,26 @@ _MIB = 1024 * 1024
 
 def show_doctor(report: DoctorReport) -> None:
     """Everything, the most important first."""
-    show_lines([_summary(report), *_own_lines(report)])
+    python = report.python
+    place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
+    running = f"edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
+    machine = (_processor(report.machine), _memory(report.machine))
+    show_lines([_summary(report), *(f"  {line}" for line in (running, *machine))])
     show_rows(COLUMNS, list(_rows(report)), styles=STYLES)
-    show_lines([*_notes(report), *_next_steps(report), *_away(report)])
+    away = [device.name for device in report.devices if device.state is State.ABSENT]
+    attach = [f"not attached: {', '.join(away)}; edgecnn build --target NAME works without the device"] if away else []
+    show_lines([*_notes(report), *_next_steps(report), *attach])
 
 
 def _summary(report: DoctorReport) -> str:
     tried = [part for part in report.parts if part.state is not State.ABSENT]
     works = [part for part in tried if part.state is State.WORKS]
-    broken = [name for state, name in _states(report) if state is State.BROKEN]
+    named = [*((part.name, part.state) for part in report.parts), *((name, state) for name, state, _ in _places(report))]
+    broken = [name for name, state in (*named, *((each.name, each.state) for each in report.devices)) if state is State.BROKEN]
     absent = [part.name for part in report.parts if part.state is State.ABSENT]
     said = f"{len(works)} of {len(tried)} installed parts work" if tried else "nothing is installed beside edgecnn itself"
     said += f"; broken: {', '.join(broken)}" if broken else "; nothing is broken"
     return f"{said}; absent: {', '.join(absent)}" if absent else said
-
-
-def _states(report: DoctorReport) -> Iterator[tuple[State, str]]:
-    yield from ((part.state, part.name) for part in report.parts)
-    yield from ((state, name) for name, state, _ in _places(report))
-    yield from ((device.state, device.name) for device in report.devices if device.state is State.BROKEN)
-
-
-def _own_lines(report: DoctorReport) -> Iterator[str]:
-    python = report.python
-    place = "a virtual environment" if python.in_virtual_environment else "no virtual environment"
-    yield f"  edgecnn {report.edgecnn}, {python.implementation} {python.version} in {place}: {python.executable}"
-    yield f"  {_processor(report.machine)}"
-    yield f"  {_memory(report.machine)}"
 
 
 def _processor(machine: MachineFact) -> str:
@@ -168,12 +161,6 @@ def _cost(addition: Addition) -> str:
     if addition.download_mib is None or addition.disk_mib is None:
         return f"its size was {addition.measured}"
     return f"{_size(addition.download_mib)} to download, {_size(addition.disk_mib)} on disk beyond {addition.beyond}, at most"
-
-
-def _away(report: DoctorReport) -> Iterator[str]:
-    away = [device.name for device in report.devices if device.state is State.ABSENT]
-    if away:
-        yield f"not attached: {', '.join(away)}; edgecnn build --target NAME works without the device"
 
 
 def _size(mib: float) -> str:

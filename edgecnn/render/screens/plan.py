@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgecnn.building.build import PlannedBuild
 from edgecnn.judging.gates import budget_pp
 from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.render.wording import by_reason, some
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.resolved import Resolved
 
@@ -14,15 +15,16 @@ KEY_SHOWN = 12
 def show_plan(planned: PlannedBuild) -> None:
     """Print it."""
     resolved = planned.plan.resolved
-    recipe = resolved.recipe
+    changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
+    classes = f"{len(resolved.data.classes)} classes; " if resolved.data.labelled else ""
     show_lines(
         [
-            f"{resolved.arch.name} at {recipe.model.resolution_px} px for {resolved.device.title}",
+            f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}",
-            f"data: {resolved.data.root}, {_classes(resolved.data)}{resolved.data.splits_from}",
+            f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_composed(resolved),
             _training(resolved),
-            *_surgery(resolved),
+            *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if resolved.data.labelled else ""),
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
@@ -85,31 +87,15 @@ def _teacher(resolved: Resolved) -> str:
     return f"; from the answers of {resolved.teacher.named}{first}"
 
 
-def _classes(data: DataSummary) -> str:
-    return f"{len(data.classes)} classes; " if data.labelled else ""
-
-
 def _perhaps(planned: PlannedBuild) -> list[str]:
     """One line for each INT8 candidate whose loss may ask for layers in float."""
-    names: dict[str, list[str]] = {}
-    for rung in planned.plan.rungs:
-        if rung.mends is not None:
-            names.setdefault(rung.mends, []).append(rung.name)
+    names = by_reason({rung.name: rung.mends for rung in planned.plan.rungs if rung.mends is not None})
     budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
     when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
-    return [f"perhaps: {', '.join(mending)}: only where {mended} {when}" for mended, mending in names.items()]
-
-
-def _surgery(resolved: Resolved) -> list[str]:
-    found = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
-    return [f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(found)]
+    return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
 
 
 def _left_out(data: DataSummary) -> list[str]:
     """Files that are not used, counted and with the first names: in no table would anybody look for them."""
-    lines = []
-    for what, names in (("left out", data.skipped), ("copies of other images, left out", data.copies)):
-        if names:
-            more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
-            lines.append(f"{what}: {len(names)}: {'; '.join(names[:3])}{more}")
-    return lines
+    left = (("left out", data.skipped), ("copies of other images, left out", data.copies))
+    return [f"{what}: {len(names)}: {some(names, 3)}" for what, names in left if names]

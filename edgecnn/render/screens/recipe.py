@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,23 +22,17 @@ SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'
 UNSET = "unset"
 
 
-def show_settings(settings: RecipeSettings) -> None:
+def settings_lines(settings: RecipeSettings) -> list[str]:
     """TOML, which can be kept as a recipe: it says what this one comes to here."""
-    show_lines(toml_lines(settings))
-
-
-def toml_lines(settings: RecipeSettings) -> Iterator[str]:
-    """The lines of a recipe file; what is unset and stays so is a comment."""
-    yield SCHEMA_LINE
-    table = None
+    lines, table = [SCHEMA_LINE], None
     for setting in settings.settings:
         name, _, key = setting.key.partition(".")
         if name != table:
-            yield ""
-            yield f"[{name}]"
+            lines += ["", f"[{name}]"]
             table = name
-        origin = " ".join(setting.origin.split())
-        yield f"# {key} is unset  # {origin}" if setting.value is None else f"{key} = {toml_value(setting.value)}  # {origin}"
+        value = f"# {key} is unset" if setting.value is None else f"{key} = {toml_value(setting.value)}"
+        lines.append(f"{value}  # {' '.join(setting.origin.split())}")
+    return lines
 
 
 def show_difference(found: RecipeDifference) -> None:
@@ -68,16 +62,13 @@ class FirstChoices:
 
 def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
     """The recipe as it is written to ``file``, whose folder its relative paths count from."""
-    network = (
-        f"onnx = {toml_value(_relative(choices.onnx, file))}  # your own trained network; its preprocessing is found by accuracy"
-        if choices.onnx is not None
-        else f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others"
-    )
-    from_weights = (
-        []
-        if choices.onnx is not None
-        else ['weights = "auto"  # pretrained ones where they can be had, else from scratch, and said']
-    )
+    network = [
+        f"arch = {toml_value(choices.arch or '')}  # `edgecnn list archs` shows the others",
+        'weights = "auto"  # pretrained ones where they can be had, else from scratch, and said',
+    ]
+    if choices.onnx is not None:
+        onnx = toml_value(_relative(choices.onnx, file))
+        network = [f"onnx = {onnx}  # your own trained network; its preprocessing is found by accuracy"]
     return "\n".join(
         [
             f"# Written by `edgecnn init` for {data.root}.",
@@ -85,8 +76,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             SCHEMA_LINE,
             "",
             "[model]",
-            network,
-            *from_weights,
+            *network,
             "",
             "[data]",
             f"path = {toml_value(_data_path(data, file))}",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, Scenario, ScenarioResult
 from edgecnn.render.figures import percent_interval, points
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScalePoint, ScaleSearch, TenCrop
+from edgecnn.studies.facts import Ensemble, EnsembleRow, FeaturePictures, ScaleSearch, TenCrop
 from edgecnn.values.layers import LayerCost, NetworkCost
 
 MIB = 1 << 20
@@ -18,7 +17,14 @@ SCALE_COLUMNS = ("depth ×", "width ×", "px", "multiply-adds", "parameters", "m
 
 def show_search(found: ScaleSearch) -> None:
     """Print the frontier, best first, and what it means."""
-    show_rows(SCALE_COLUMNS, [_scale_row(point, best=point == found.best) for point in found.frontier])
+    rows = [
+        (
+            f"{point.depth:g}", f"{point.width:g}", str(point.resolution), f"{point.macs:,}", f"{point.parameters:,}",
+            f"{point.memory_bytes / MIB:.1f}", f"{point.imbalance:.2f}", "best" if point == found.best else "",
+        )
+        for point in found.frontier
+    ]  # fmt: skip
+    show_rows(SCALE_COLUMNS, rows)
     show_lines(search_lines(found))
 
 
@@ -37,13 +43,6 @@ def search_lines(found: ScaleSearch) -> list[str]:
 def limit_text(name: str, most: int) -> str:
     """A budget in words."""
     return f"{name} ≤ {most / MIB:,.1f} MiB" if name == "memory" else f"{name} ≤ {most:,}"
-
-
-def _scale_row(point: ScalePoint, *, best: bool) -> tuple[str, ...]:
-    return (
-        f"{point.depth:g}", f"{point.width:g}", str(point.resolution), f"{point.macs:,}", f"{point.parameters:,}",
-        f"{point.memory_bytes / MIB:.1f}", f"{point.imbalance:.2f}", "best" if best else "",
-    )  # fmt: skip
 
 
 TEN_CROP_COLUMNS = ("shown", "top-1 (95 %)", "multiply-adds")
@@ -106,34 +105,22 @@ MAP_COLUMNS = ("after", "channels", "map", "sees px", "the same everywhere", "dr
 
 def show_look(found: FeaturePictures, out: Path) -> None:
     """Print it."""
-    show_rows(MAP_COLUMNS, look_rows(found))
-    show_lines(look_lines(found, out))
-
-
-def look_rows(found: FeaturePictures) -> Sequence[tuple[str, ...]]:
-    """A row a map."""
-    return [
+    rows = [
         (
             each.after, f"{each.channels:,}", f"{each.columns} × {each.rows}", f"{each.receptive_field_px:,}",
             str(each.constant_channels), str(len(each.drawn)), each.picture,
         )
         for each in found.maps
     ]  # fmt: skip
-
-
-def look_lines(found: FeaturePictures, out: Path) -> list[str]:
-    """What was shown to it, and where the results lie."""
+    show_rows(MAP_COLUMNS, rows)
     first = found.filters
     filters = (
         "no picture of filters: the first convolution keeps no floating-point weights"
         if first is None
         else f"{first.picture}: {first.filters} filters of {first.columns} × {first.rows} in {first.layer}, grey is zero"
     )
-    return [
-        f"{found.network} (fp32) was shown {found.images:,} validation images at {found.resolution_px} px",
-        filters,
-        f"{out}: look.json and the pictures",
-    ]
+    shown = f"{found.network} (fp32) was shown {found.images:,} validation images at {found.resolution_px} px"
+    show_lines([shown, filters, f"{out}: look.json and the pictures"])
 
 
 LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "held KiB", "sees px")
@@ -142,39 +129,24 @@ LAYER_COLUMNS = ("layer", "operator", "output", "parameters", "multiply-adds", "
 def show_cost(cost: NetworkCost) -> None:
     """Print layers, then totals."""
     show_rows(LAYER_COLUMNS, [_layer_row(layer) for layer in cost.layers])
-    show_lines(cost_lines(cost))
-
-
-def show_layer(layer: LayerCost) -> None:
-    """Print the arithmetic of one layer."""
-    show_lines([f"{layer.name} ({layer.op})", *layer.arithmetic])
-
-
-def cost_lines(cost: NetworkCost) -> list[str]:
-    """The totals as sentences."""
     scaled = f" (--scale {cost.scale})" if cost.scale else ""
     sees = "the whole image" if cost.receptive_field_px is None else f"{cost.receptive_field_px:,} px"
-    return [
-        f"{cost.network}{scaled} at {cost.resolution_px} px: {cost.parameters:,} parameters, {cost.macs:,} multiply-adds",
-        f"activations: {cost.activation_bytes / MIB:.2f} MiB at most, at {cost.activation_peak}; with the weights "
-        f"{cost.memory_bytes / MIB:.2f} MiB in float32",
-        f"receptive field before the image is pooled: {sees}, gates of squeeze-excite left out",
-        *(f"not counted: {count} × {op}" for op, count in cost.not_counted.items()),
-        "counted for one image, and not measured",
-    ]
+    show_lines(
+        [
+            f"{cost.network}{scaled} at {cost.resolution_px} px: {cost.parameters:,} parameters, {cost.macs:,} multiply-adds",
+            f"activations: {cost.activation_bytes / MIB:.2f} MiB at most, at {cost.activation_peak}; with the weights "
+            f"{cost.memory_bytes / MIB:.2f} MiB in float32",
+            f"receptive field before the image is pooled: {sees}, gates of squeeze-excite left out",
+            *(f"not counted: {count} × {op}" for op, count in cost.not_counted.items()),
+            "counted for one image, and not measured",
+        ]
+    )
 
 
 def _layer_row(layer: LayerCost) -> tuple[str, ...]:
     sees = "all" if layer.receptive_field_px is None else f"{layer.receptive_field_px:,}"
-    return (
-        layer.name,
-        layer.op,
-        "×".join(str(size) for size in layer.output),
-        f"{layer.parameters:,}",
-        f"{layer.macs:,}",
-        f"{layer.live_bytes / 1024:,.0f}",
-        sees,
-    )
+    output, held = "×".join(str(size) for size in layer.output), f"{layer.live_bytes / 1024:,.0f}"
+    return (layer.name, layer.op, output, f"{layer.parameters:,}", f"{layer.macs:,}", held, sees)
 
 
 SCENARIO_COLUMNS = ("scenario", "LoadGen", "figure", "queries", "p50 ms", "p90 ms", "p99 ms", "its logs")

@@ -26,7 +26,7 @@ from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_in
 from tests.render.page.measured import a_desktop, a_memory, a_soak, a_throughput, a_way, an_energy, with_everything
 from tests.render.reports import a_build, a_gate, a_report
 
-RECORDED = Path(__file__).parents[2] / "judging" / "recorded_runs.json"
+RECORDED = Path(__file__).parents[2] / "judging" / "runs" / "recorded_runs.json"
 RUNS, SAMPLES, LAYERS = 8, 1000, 60
 WHEN = "2026-11-20T09:00:00+00:00"
 NAMES = tuple(

@@ -7,8 +7,9 @@ import re
 import altair as alt
 import pytest
 
-from edgecnn.render.page.document import report_page, script_source, tied
+from edgecnn.render.page.document import report_page, tied
 from edgecnn.render.page.sections import figures_of
+from edgecnn.render.page.style import digest_source
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, Choice
@@ -160,7 +161,7 @@ def test_the_policy_lets_two_scripts_run_and_nothing_load(page: str) -> None:
     policy = next(each for each in document.all("meta") if "http-equiv" in each.attributes).attributes["content"]
     scripts = [each for each in document.all("script") if "type" not in each.attributes]
     assert len(scripts) == 2
-    allowed = " ".join(script_source(script.text) for script in scripts)
+    allowed = " ".join(digest_source(script.text) for script in scripts)
     assert policy == (
         f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:;"
         " base-uri 'none'; form-action 'none'"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.bars import memory, no_memory
-from edgecnn.render.page.charts.intervals import energy, no_energy
+from edgecnn.render.page.charts.bars import memory
+from edgecnn.render.page.charts.figure import no_figure
+from edgecnn.render.page.charts.intervals import energy
 from edgecnn.render.wording import for_all, grouped
 from tests.judging.made import an_interval, facts
 from tests.render.page.measured import a_memory, an_energy
@@ -51,8 +52,8 @@ def test_energy_below_zero_is_drawn_as_it_is() -> None:
 def test_without_a_meter_there_is_no_chart_and_one_line() -> None:
     report = a_report(*(facts(name, energy=an_energy(**NO_METER)) for name in ("onnxruntime-fp32", "onnxruntime-int8")))
     assert energy(report) is None
-    assert no_energy(report) == "no meter can be read here"
-    assert no_memory(report) == "memory was not measured"
+    assert no_figure(report, "energy") == "no meter can be read here"
+    assert no_figure(report, "memory") == "memory was not measured"
 
 
 def test_a_reason_is_said_once_with_all_its_names() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.render.page.document import inert_json, inert_script, script_source
+from edgecnn.render.page.document import inert_json, inert_script
+from edgecnn.render.page.style import digest_source
 from tests.render.page.pages import HOSTILE
 from tests.render.page.reading import charts_of, read
 
@@ -36,7 +37,7 @@ def test_a_program_that_would_end_its_element_or_be_exchanged_by_a_parser_is_ref
 
 
 def test_the_policy_names_a_script_by_its_digest() -> None:
-    assert script_source("alert(1)") == "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='"
+    assert digest_source("alert(1)") == "'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='"
 
 
 def test_hostile_names_make_no_element_and_no_handler(hostile: str, page: str) -> None:

@@ -9,14 +9,24 @@ import altair as alt
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Figure, Source, Table, labelled, sources_of
-from edgecnn.render.wording import for_all, grouped
+from edgecnn.render.page.charts.figure import (
+    MEASURED,
+    OF_FIDELITY,
+    Figure,
+    Source,
+    absence,
+    labelled,
+    lacking,
+    sources_of,
+    tabled,
+)
+from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Memory
 from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.verdict import Interval
 
 ROW_PX = 32
-_COLUMNS = ("candidate", "peak", "runtime's own", "model's part")
-_PARTS = ("peak_mib", "baseline_mib", "above_baseline_mib")
+_PARTS = {"candidate": "candidate", "peak": "peak, MiB", "runtime's own": "the runtime alone", "model's part": "the model adds"}
 
 
 def sizes(report: BuildReport) -> Figure | None:
@@ -25,75 +35,68 @@ def sizes(report: BuildReport) -> Figure | None:
     known = [(facts, size) for facts in report.candidates if (size := metric.value(facts)) is not None]
     if not known:
         return None
-    absent = [facts.candidate.id for facts in report.candidates if facts.size_mib is None]
     rows = [
-        {
-            "label": facts.candidate.id, "precision": facts.candidate.precision.value, "mib": size.estimate,
-            "candidate": facts.candidate.id, metric.unit: figures.spelt(metric, size),
-        }
+        {**vega.row_of(facts), "label": facts.candidate.id, "mib": size.estimate, metric.unit: figures.spelt(metric, size)}
         for facts, size in known
-    ]  # fmt: skip
-    scale = alt.Scale(domain=[0, max(size.estimate for _, size in known) * 1.2])
+    ]
+    smallest = min(rows, key=lambda row: row["mib"])
+    scale = alt.Scale(domain=[0, max(row["mib"] for row in rows) * 1.2])
     base = alt.Chart(vega.chart_data(rows)).encode(
-        y=vega.names_down([facts.candidate.id for facts, _ in known]),
+        y=vega.names_down([row["label"] for row in rows]),
         x=alt.X("mib:Q", title=metric.unit, scale=scale, axis=alt.Axis(tickCount=6)),
     )
     bars = base.mark_bar(aria=False).encode(color=vega.precision_colour(), tooltip=vega.tips("candidate", metric.unit))
     numbers = base.mark_text(align="left", dx=6, aria=False, color="var(--ink)").encode(text=f"{metric.unit}:N")
-    smallest, least = min(known, key=lambda each: each[1].estimate)
+    absent = {facts.candidate.id: "not packaged" for facts in report.candidates if facts.size_mib is None}
     return Figure(
         id="sizes",
         title="Size on the device's disk",
-        says=f"{smallest.candidate.id} is the smallest, at {figures.spelt(metric, least)} {metric.unit}.",
+        says=f"{smallest['candidate']} is the smallest, at {smallest[metric.unit]} {metric.unit}.",
         sources=(
             Source(MEASURED, "bytes of the model's own files in each kit, without runner and golden images"),
-            *([Source(MISSING, f"{', '.join(absent)}: not packaged")] if absent else []),
+            *lacking(absent),
         ),
-        spec=vega.specification(alt.layer(bars, numbers).properties(width="container", height=ROW_PX * len(known))),
+        spec=vega.specification(bars, numbers, height=ROW_PX * len(rows)),
         legend=vega.legend_of(facts for facts, _ in known),
-        table=Table(
-            caption="Size of the model's files in MiB",
-            columns=("candidate", metric.unit),
-            rows=tuple((facts.candidate.id, figures.spelt(metric, size)) for facts, size in known),
-        ),
+        table=tabled("Size of the model's files in MiB", {"candidate": "candidate", metric.unit: metric.unit}, rows),
     )
 
 
 def memory(report: BuildReport) -> Figure | None:
     """Peak resident memory by candidate, the runtime's own part apart; None where nobody's is known."""
-    known = [(facts, value) for facts in report.candidates if (value := facts.memory) and _whole(value)]
+    metric = SHOWN["peak_memory_mib"]
+    known = [(facts, facts.memory, peak) for facts in report.candidates if facts.memory and (peak := metric.value(facts))]
     if not known:
         return None
-    least, value = min(known, key=lambda each: each[1].peak_mib.estimate if each[1].peak_mib else 0.0)
+    rows = [_memory_row(*each) for each in known]
+    least = min(rows, key=lambda row: row["peak"])
+    gpu = {"of the GPU's": "gpu"} if any(value.gpu_mib for _, value, _ in known) else {}
     return Figure(
         id="memory",
-        title=SHOWN["peak_memory_mib"].title,
+        title=metric.title,
         says="Grey is what the runtime itself holds before a model is open, colour what the model adds; the line is the peak's"
-        f" interval over runs. {least.candidate.id} needs least, at {figures.number(value.peak_mib, 1)} MiB.",
+        f" interval over runs. {least['candidate']} needs least, at {least['peak, MiB']} MiB.",
         sources=sources_of(
-            (value for _, value in known),
+            (value for _, value, _ in known),
             lambda of: f"the most that a process held, over process runs, on {of.machine}",
-            {f.candidate.id: _no_memory(f) for f in report.candidates if not (f.memory and _whole(f.memory))},
+            {facts.candidate.id: absence(facts, "memory") for facts in report.candidates if metric.value(facts) is None},
         ),
-        spec=_memory_spec([_memory_row(facts, value) for facts, value in known]),
-        legend=vega.legend_of(facts for facts, _ in known),
-        table=_memory_table(known),
-        notes=grouped({f.candidate.id: f"GPU memory: {v.gpu_reason}" for f, v in known if v.gpu_reason and not v.gpu_mib}),
+        spec=_memory_spec(rows),
+        legend=vega.legend_of(facts for facts, *_ in known),
+        table=tabled("Resident memory in MiB: medians over process runs with their intervals", {**_PARTS, **gpu}, rows),
+        notes=grouped({f.candidate.id: f"GPU memory: {v.gpu_reason}" for f, v, _ in known if v.gpu_reason and not v.gpu_mib}),
         half=True,
     )
 
 
-def _whole(value: Memory) -> bool:
-    return all(getattr(value, part) is not None for part in _PARTS)
-
-
-def no_memory(report: BuildReport) -> str:
-    """Why nobody has a figure."""
-    return for_all({facts.candidate.id: _no_memory(facts) for facts in report.candidates})
-
-
-def _no_memory(facts: CandidateFacts) -> str:
-    return (facts.memory.reason if facts.memory else None) or "memory was not measured"
+def _memory_row(facts: CandidateFacts, value: Memory, peak: Interval) -> dict[str, Any]:
+    return {
+        **vega.row_of(facts), "label": labelled(facts.candidate.id, OF_FIDELITY[value.fidelity]),
+        "own": value.baseline_mib.estimate if value.baseline_mib else 0.0, "peak": peak.estimate, "low": peak.low,
+        "high": peak.high, "said": f"{peak.estimate:.0f}", "peak, MiB": figures.number(peak, 1),
+        "the runtime alone": figures.number(value.baseline_mib, 1),
+        "the model adds": figures.number(value.above_baseline_mib, 1), "gpu": figures.number(value.gpu_mib, 1),
+    }  # fmt: skip
 
 
 def _memory_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -103,29 +106,10 @@ def _memory_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
         tooltip=vega.tips("candidate", "peak, MiB", "the runtime alone", "the model adds"),
     )
     x = alt.X("own:Q", title="MiB", scale=scale, axis=alt.Axis(tickCount=5))
-    layers = [
+    return vega.specification(
         base.mark_bar(aria=False).encode(x=x, x2=alt.datum(0), color=alt.value("var(--overhead)")),
         base.mark_bar(aria=False).encode(x=x, x2="peak:Q", color=vega.precision_colour()),
         base.mark_rule(aria=False, strokeWidth=1.5, color="var(--ink)").encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
         base.mark_text(align="left", dx=7, aria=False, color="var(--ink)").encode(x=alt.X("high:Q", scale=scale), text="said:N"),
-    ]
-    return vega.specification(alt.layer(*layers).properties(width="container", height=ROW_PX * len(rows)))
-
-
-def _memory_row(facts: CandidateFacts, value: Memory) -> dict[str, Any]:
-    assert value.peak_mib is not None and value.baseline_mib is not None
-    peak, own, above = (figures.number(getattr(value, part), 1) for part in _PARTS)
-    return {
-        "candidate": facts.candidate.id, "label": labelled(facts.candidate.id, OF_FIDELITY[value.fidelity]),
-        "precision": facts.candidate.precision.value, "own": value.baseline_mib.estimate, "peak": value.peak_mib.estimate,
-        "low": value.peak_mib.low, "high": value.peak_mib.high, "said": f"{value.peak_mib.estimate:.0f}",
-        "peak, MiB": peak, "the runtime alone": own, "the model adds": above,
-    }  # fmt: skip
-
-
-def _memory_table(known: list[tuple[CandidateFacts, Memory]]) -> Table:
-    gpu = any(value.gpu_mib for _, value in known)
-    parts = (*_PARTS, "gpu_mib") if gpu else _PARTS
-    rows = tuple((facts.candidate.id, *(figures.number(getattr(value, part), 1) for part in parts)) for facts, value in known)
-    columns = (*_COLUMNS, "of the GPU's") if gpu else _COLUMNS
-    return Table(caption="Resident memory in MiB: medians over process runs with their intervals", columns=columns, rows=rows)
+        height=ROW_PX * len(rows),
+    )

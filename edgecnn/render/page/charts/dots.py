@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import altair as alt
 
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MEASURED, Mark, labelled
+from edgecnn.render.page.charts.figure import Mark, labelled
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
@@ -21,6 +21,10 @@ NARROW = "width < 420"
 """Of a plot on a phone: the figure's text has no room beside its point there, and stands in the table."""
 LOG_FROM = 6.0
 """Figures spread this many times wide are drawn on a logarithmic axis."""
+
+
+Spread = Literal["fitting", "from zero", "logarithmic"]
+"""``from zero``: of figures that add up."""
 
 
 @dataclass(frozen=True)
@@ -52,24 +56,20 @@ class Axis:
     """What is drawn, and from where to where."""
 
     title: str
-    spread: Literal["fitting", "from zero", "logarithmic"] = "fitting"
+    spread: Spread = "fitting"
     rules: Sequence[Rule] = field(default=())
 
 
-def spread_of(dots: Sequence[Dot]) -> Literal["fitting", "logarithmic"]:
+def spread_of(dots: Sequence[Dot], otherwise: Spread) -> Spread:
     """Logarithmic where figures lie far apart, so that the large ones do not squeeze the others into a corner."""
     low, high = min(dot.figure.low for dot in dots), max(dot.figure.high for dot in dots)
-    return "logarithmic" if low > 0 and high / low > LOG_FROM else "fitting"
-
-
-def from_zero(dots: Sequence[Dot]) -> Literal["from zero", "logarithmic"]:
-    """The same of figures that add up, which else begin at 0."""
-    return "logarithmic" if spread_of(dots) == "logarithmic" else "from zero"
+    return "logarithmic" if low > 0 and high / low > LOG_FROM else otherwise
 
 
 def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
     """The chart of at least one figure, in the order given."""
-    extent = _extent(dots, axis)
+    noise = [dot.noise for dot in dots]
+    extent = _extent([*(dot.figure for dot in dots), *(each for each in noise if each)], axis)
     rows = [_row(dot, extent) for dot in dots]
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
     names = list(dict.fromkeys(row["label"] for row in rows))
@@ -80,20 +80,19 @@ def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
     at = alt.X("at:Q", title=axis.title, scale=extent.scale(), axis=alt.Axis(tickCount=5))
     lines = base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False)
     points = base.mark_point(filled=True, opacity=1, size=105, stroke="var(--bg)", strokeWidth=1.5)
-    layers = [
-        *_bands(base, rows),
+    bands = base.transform_filter("isValid(datum.noise_low)").mark_bar(aria=False, opacity=0.55)
+    return vega.specification(
+        *([bands.encode(x="noise_low:Q", x2="noise_high:Q", color=alt.value("var(--overhead)"))] if any(noise) else []),
         *(part for rule in axis.rules for part in _rule(rule)),
         lines.encode(x=alt.X("low:Q", title=axis.title, scale=extent.scale()), x2="high:Q"),
-        points.encode(x=at, shape=alt.Shape("shape:N", scale=None)),
+        points.encode(x=at, shape=vega.SHAPE),
         *(_text(base, side, field) for side in ("right", "left") for field in ("said", "lane")),
-    ]
-    height = len(names) * (ROW_PX if len(lanes) == 1 else len(lanes) * LANE_PX + GAP_PX)
-    return vega.specification(alt.layer(*layers).properties(width="container", height=height))
+        height=len(names) * (ROW_PX if len(lanes) == 1 else len(lanes) * LANE_PX + GAP_PX),
+    )
 
 
-def _extent(dots: Sequence[Dot], axis: Axis) -> Extent:
-    ends = [end for dot in dots for end in (dot.figure.low, dot.figure.high)] + [rule.at for rule in axis.rules]
-    ends += [end for dot in dots if dot.noise for end in (dot.noise.low, dot.noise.high)]
+def _extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
+    ends = [end for each in drawn for end in (each.low, each.high)] + [rule.at for rule in axis.rules]
     low, high = min(ends), max(ends)
     if axis.spread == "logarithmic" and low > 0:
         wide = max(high / low, 1.5)
@@ -107,20 +106,12 @@ def _extent(dots: Sequence[Dot], axis: Axis) -> Extent:
 def _row(dot: Dot, extent: Extent) -> dict[str, Any]:
     left, right = extent.share(dot.figure.low), 1 - extent.share(dot.figure.high)
     band = {} if dot.noise is None else {"noise_low": dot.noise.low, "noise_high": dot.noise.high}
+    said = f"{dot.lane} {dot.said}".strip()
     return {
-        "candidate": dot.facts.candidate.id, "label": labelled(dot.facts.candidate.id, dot.mark),
-        "precision": dot.facts.candidate.precision.value, "at": dot.figure.estimate, "low": dot.figure.low,
-        "high": dot.figure.high, "shape": "circle" if dot.mark is MEASURED else "diamond", "lane": dot.lane,
-        "said": f"{dot.lane} {dot.said}".strip(), "figure": f"{dot.lane} {dot.said}".strip(),
+        **vega.row_of(dot.facts), "label": labelled(dot.facts.candidate.id, dot.mark), "at": dot.figure.estimate,
+        "low": dot.figure.low, "high": dot.figure.high, "shape": dot.mark.shape, "lane": dot.lane, "said": said, "figure": said,
         "side": "right" if right >= min(left, TEXT_ROOM * 0.8) else "left", **band,
     }  # fmt: skip
-
-
-def _bands(base: alt.Chart, rows: Sequence[Mapping[str, Any]]) -> list[alt.Chart]:
-    if not any("noise_low" in row for row in rows):
-        return []
-    band = base.transform_filter("isValid(datum.noise_low)").mark_bar(aria=False, opacity=0.55)
-    return [band.encode(x="noise_low:Q", x2="noise_high:Q", color=alt.value("var(--overhead)"))]
 
 
 def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:

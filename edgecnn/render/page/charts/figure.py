@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from edgecnn.render.wording import grouped
+from edgecnn.render.wording import for_all, grouped
 from edgecnn.values.layers import Residency
+from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
 Spec = Mapping[str, Any]
@@ -50,6 +51,11 @@ class Figure:
     """Two such charts stand side by side where there is room."""
 
 
+def drawn(figures: Iterable[Figure | None]) -> tuple[Figure, ...]:
+    """Those of which there is something to draw."""
+    return tuple(figure for figure in figures if figure is not None)
+
+
 @dataclass(frozen=True)
 class Mark:
     """The word, the glyph that stands for it inside charts, and what it means."""
@@ -57,6 +63,11 @@ class Mark:
     word: str
     glyph: str
     meaning: str
+
+    @property
+    def shape(self) -> str:
+        """Of a point in a chart."""
+        return "circle" if self is MEASURED else "diamond"
 
 
 MEASURED = Mark("measured", "●", "observed where it says, by running what ships")
@@ -85,6 +96,11 @@ def labelled(name: str, mark: Mark) -> str:
     return name if mark is MEASURED else f"{name} {mark.glyph} {mark.word}"
 
 
+def tabled(caption: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The table of a chart's own rows: what stands above each column, and which text of a row stands in it."""
+    return Table(caption, tuple(columns), tuple(tuple(row[name] for name in columns.values()) for row in rows))
+
+
 class Sourced(Protocol):
     """What was seen on one machine."""
 
@@ -104,6 +120,20 @@ def sources_of(
     known: Iterable[AnySourced], what: Callable[[AnySourced], str], absent: Mapping[str, str] | None = None
 ) -> tuple[Source, ...]:
     """Each different source once, then each reason of those that lack a figure."""
-    marks = dict.fromkeys((OF_FIDELITY[of.fidelity], what(of)) for of in known)
-    lacking = (Source(MISSING, line) for line in grouped(absent or {}))
-    return (*(Source(mark, said) for mark, said in marks), *lacking)
+    return (*dict.fromkeys(Source(OF_FIDELITY[of.fidelity], what(of)) for of in known), *lacking(absent or {}))
+
+
+def absence(facts: CandidateFacts, part: str) -> str:
+    """Why a candidate has no figure of ``memory`` or of ``energy``."""
+    of = getattr(facts, part)
+    return (of.reason if of else None) or f"{part} was not measured"
+
+
+def no_figure(report: BuildReport, part: str) -> str:
+    """Why nobody has one."""
+    return for_all({facts.candidate.id: absence(facts, part) for facts in report.candidates})
+
+
+def lacking(absent: Mapping[str, str]) -> tuple[Source, ...]:
+    """Each reason of those that lack a figure."""
+    return tuple(Source(MISSING, line) for line in grouped(absent))

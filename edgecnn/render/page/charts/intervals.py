@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, from_zero, spread_of
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, sources_of
-from edgecnn.render.wording import for_all, grouped
+from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, spread_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, absence, sources_of
+from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Energy
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Interval
 
-_PLACES = {"accuracy": "test", "latency": "latency", "memory": "memory", "energy": "energy"}
-"""A metric's source to the field that says on which machine it was seen."""
+PLACES = {"accuracy": "test", "latency": "latency", "memory": "memory", "energy": "energy"}
+"""A metric's source to the field that says how and where it was seen; a size is counted."""
 _STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_ms"}
 
 
@@ -25,7 +25,7 @@ def _dot(facts: CandidateFacts, of: Accuracy | Latency | Energy, figure: Interva
 
 def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     """The chart that a metric's row alone describes; None where nobody has a figure."""
-    place = _PLACES[metric.source]
+    place = PLACES[metric.source]
     known = [(facts, getattr(facts, place), figure) for facts in report.candidates if (figure := metric.value(facts)) is not None]
     if not known:
         return None
@@ -97,6 +97,7 @@ def _drops_said(known: dict[str, Interval], bound: float | None) -> str:
 
 def startup(report: BuildReport) -> Figure | None:
     """What a first answer costs, of the same race as the latency; None where nobody has a figure."""
+    starts = [SHOWN[name] for name in _STARTS.values()]
     raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
     dots = [
         _dot(facts, latency, figure, 1, lane)
@@ -107,7 +108,11 @@ def startup(report: BuildReport) -> Figure | None:
     if not dots:
         return None
     drawn = [(facts, latency) for facts, latency in raced if any(dot.facts is facts for dot in dots)]
-    absent = {facts.candidate.id: why for facts, latency in raced if (why := _starts_absent(latency))}
+    absent = {
+        facts.candidate.id: "; ".join(f"no figure: {line}" for line in grouped(whys))
+        for facts, latency in raced
+        if (whys := {lane: latency.absent[name] for lane, name in _STARTS.items() if name in latency.absent})
+    }
     return Figure(
         id="startup",
         title="Start-up",
@@ -115,29 +120,15 @@ def startup(report: BuildReport) -> Figure | None:
         " first answer, with interpreter, imports and checked files. Medians over process runs with their intervals; later"
         " inferences are warm.",
         sources=sources_of((of for _, of in drawn), lambda of: f"the processes of the race, on {of.machine}"),
-        spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots))),
+        spec=dots_spec(dots, Axis("milliseconds", spread=spread_of(dots, "fitting"))),
         legend=vega.legend_of(facts for facts, _ in drawn),
-        table=_table(
-            "Start-up in milliseconds: medians over process runs with their intervals",
-            {SHOWN[name].title.lower(): _milliseconds(name) for name in _STARTS.values()},
-            [facts for facts, _ in drawn],
+        table=Table(
+            caption="Start-up in milliseconds: medians over process runs with their intervals",
+            columns=("candidate", *(start.title.lower() for start in starts)),
+            rows=tuple((f.candidate.id, *(figures.milliseconds(start.value(f)) for start in starts)) for f, _ in drawn),
         ),
         notes=grouped(absent),
     )
-
-
-def _starts_absent(latency: Latency) -> str:
-    whys = {lane: latency.absent[name] for lane, name in _STARTS.items() if name in latency.absent}
-    return "; ".join(f"no figure: {line}" for line in grouped(whys))
-
-
-def _milliseconds(name: str) -> Callable[[CandidateFacts], str]:
-    return lambda facts: figures.milliseconds(SHOWN[name].value(facts))
-
-
-def _table(caption: str, columns: dict[str, Callable[[CandidateFacts], str]], rows: Sequence[CandidateFacts]) -> Table:
-    cells = tuple((facts.candidate.id, *(text(facts) for text in columns.values())) for facts in rows)
-    return Table(caption=caption, columns=("candidate", *columns), rows=cells)
 
 
 def end_to_end(report: BuildReport) -> Figure | None:
@@ -160,7 +151,7 @@ def end_to_end(report: BuildReport) -> Figure | None:
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",
             absent,
         ),
-        spec=dots_spec(dots, Axis("median milliseconds", spread=from_zero(dots))),
+        spec=dots_spec(dots, Axis("median milliseconds", spread=spread_of(dots, "from zero"))),
         legend=vega.legend_of(facts for facts, _ in known),
         table=Table(
             caption="Milliseconds from a picture's file to logits, and of the network alone, with their intervals",
@@ -211,7 +202,7 @@ def energy(report: BuildReport) -> Figure | None:
     ]
     if not known:
         return None
-    absent = {facts.candidate.id: _no_energy(facts) for facts in report.candidates if metric.value(facts) is None}
+    absent = {facts.candidate.id: absence(facts, "energy") for facts in report.candidates if metric.value(facts) is None}
     dots = [
         _dot(facts, value, figure, 2, lane)
         for facts, value, _ in known
@@ -227,33 +218,18 @@ def energy(report: BuildReport) -> Figure | None:
         sources=sources_of(
             (value for _, value, _ in known), lambda of: f"by {of.meter}, which covers {of.covers}, on {of.machine}", absent
         ),
-        spec=dots_spec(dots, Axis("millijoules per image", spread=from_zero(dots))),
+        spec=dots_spec(dots, Axis("millijoules per image", spread=spread_of(dots, "from zero"))),
         legend=vega.legend_of(facts for facts, *_ in known),
-        table=_energy_table([(facts, value) for facts, value, _ in known]),
+        table=Table(
+            caption="Millijoules per image, and idle power in watts: medians over process runs with their intervals",
+            columns=("candidate", "all", "above idle", "idle, W", "runs", "images"),
+            rows=tuple((facts.candidate.id, *_energy_cells(value)) for facts, value, _ in known),
+        ),
         notes=tuple(f"{facts.candidate.id}: {value.disturbed}" for facts, value, _ in known if value.disturbed),
         half=True,
     )
 
 
-def _energy_table(known: Sequence[tuple[CandidateFacts, Energy]]) -> Table:
-    columns = ("candidate", "all", "above idle", "idle, W", "runs", "images")
-    rows = tuple(
-        (
-            facts.candidate.id,
-            *(figures.number(each, 2) for each in (value.total_mj, value.above_idle_mj, value.idle_w)),
-            str(value.runs),
-            f"{value.images:,}",
-        )
-        for facts, value in known
-    )
-    caption = "Millijoules per image, and idle power in watts: medians over process runs with their intervals"
-    return Table(caption=caption, columns=columns, rows=rows)
-
-
-def no_energy(report: BuildReport) -> str:
-    """Why nobody has a figure."""
-    return for_all({facts.candidate.id: _no_energy(facts) for facts in report.candidates})
-
-
-def _no_energy(facts: CandidateFacts) -> str:
-    return (facts.energy.reason if facts.energy else None) or "energy was not measured"
+def _energy_cells(value: Energy) -> tuple[str, ...]:
+    shown = (figures.number(each, 2) for each in (value.total_mj, value.above_idle_mj, value.idle_w))
+    return (*shown, str(value.runs), f"{value.images:,}")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, TypeVar
 
+Drawn = TypeVar("Drawn")
 Anchor = Literal["left", "right", "center"]
 ANCHORS: tuple[Anchor, ...] = ("left", "right", "center")
 """The text's own anchor: the best side first."""
+SIDES: Mapping[Anchor, tuple[int, int]] = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}
+"""How far right of its point and below it a text begins."""
 WIDTH_PX, HEIGHT_PX = 900.0, 320.0
 """The plot that names are placed for; a phone shows numbers instead."""
 CHARACTER_PX, LINE_PX, GAP_PX = 6.8, 16.0, 11.0
@@ -29,6 +32,15 @@ class _Box(NamedTuple):
 
     def meets(self, other: _Box) -> bool:
         return self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+
+
+def front_of(points: Sequence[Drawn], cost: Callable[[Drawn], float], worth: Callable[[Drawn], float]) -> list[Drawn]:
+    """Those that nothing cheaper reaches in worth, from the cheapest."""
+    front: list[Drawn] = []
+    for point in sorted(points, key=lambda each: (cost(each), -worth(each))):
+        if not front or worth(point) > worth(front[-1]):
+            front.append(point)
+    return front
 
 
 def placed(spots: Sequence[Spot]) -> list[Anchor]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
+from edgecnn.errors.wording import counted
+from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.runs.latency import RUNS_NEEDED
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Mark, Source, Table
 from edgecnn.render.sentences import noise_said
 from edgecnn.results.page_facts import SHARES, PageFacts, Raced, RunShape
 from edgecnn.values.candidate import Candidate
@@ -32,7 +34,11 @@ _PURPOSES = {
 _GLYPH = (
     "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
 )
-_COLUMNS = ("candidate", "run", "samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
+_CAPTION = (
+    "Warm latency of each process run in milliseconds; first: the first inference of the process; loading: opening the model"
+)
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_COLUMNS = ("samples", "smallest", "median", "95 %", "99 %", "largest", "first", "loading")
 
 
 def latencies(facts: PageFacts) -> tuple[Figure, ...]:
@@ -41,6 +47,8 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
         return ()
     candidates = {row.candidate.id: row.candidate for row in facts.report.candidates}
     sources = _sources(facts)
+    runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in facts.raced)
+    dashes = ", ".join(f"{vega.RUNTIME_DASHES[name][1]} for {name}" for name in runtimes)
     legend = vega.in_legend(candidates[each.candidate].precision.value for each in facts.raced)
     return (
         Figure(
@@ -49,7 +57,7 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
             says=f"{_GLYPH} {_says(facts)}",
             sources=sources,
             spec=_runs_spec(facts.raced, candidates),
-            table=_table(facts.raced),
+            table=_table(facts.raced, _CAPTION, _COLUMNS, _cells),
             legend=legend,
             sifts=True,
             notes=_notes(facts),
@@ -57,11 +65,16 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
         Figure(
             id="curves-of-latency",
             title="Share of inferences that took at most so long",
-            says=f"One line per run; {_dashes_said(candidates, facts.raced)}. Steep lines close together are steady; a line that"
+            says=f"One line per run; {dashes}. Steep lines close together are steady; a line that"
             " leaves its neighbours is a run that met other conditions. Point at a line to single its candidate out.",
             sources=tuple(Source(mark, "the same runs") for mark in dict.fromkeys(source.mark for source in sources)),
             spec=_curves_spec(facts.raced, candidates),
-            table=_quantiles(facts.raced),
+            table=_table(
+                facts.raced,
+                "Milliseconds within which this share of each run's inferences was done",
+                [f"{share * 100:.0f} %" for share in _QUANTILES],
+                lambda run: (f"{_at(run, share):.3f}" for share in _QUANTILES),
+            ),
             legend=legend,
             sifts=True,
         ),
@@ -69,21 +82,20 @@ def latencies(facts: PageFacts) -> tuple[Figure, ...]:
 
 
 def _sources(facts: PageFacts) -> tuple[Source, ...]:
-    races = {(OF_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at): raced for raced in facts.raced}
-    names: dict[tuple[Any, str, str], list[str]] = {key: [] for key in races}
+    names: dict[tuple[Mark, str, str], list[str]] = {}
     for raced in facts.raced:
-        names[OF_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at].append(raced.candidate)
+        names.setdefault((OF_FIDELITY[raced.fidelity], raced.purpose, raced.observed_at), []).append(raced.candidate)
     return tuple(
-        Source(mark, f"{', '.join(names[mark, purpose, when])}: {_PURPOSES[purpose]}, {when}") for mark, purpose, when in races
+        Source(mark, f"{', '.join(whose)}: {_PURPOSES[purpose]}, {when}") for (mark, purpose, when), whose in names.items()
     )
 
 
 def _says(facts: PageFacts) -> str:
-    known = [(row.candidate.id, row.latency) for row in facts.report.candidates if row.latency and row.latency.p50_ms]
+    known = [(median, row) for row in facts.report.candidates if (median := SHOWN["p50_ms"].value(row))]
     if not known:
         return "No candidate has enough runs for an interval; what was seen is drawn as it is."
-    ranked = sorted(known, key=lambda each: each[1].p50_ms.estimate if each[1].p50_ms else 0.0)
-    said = "; ".join(f"{name} {figures.p50(latency)} ms" for name, latency in ranked[:NAMED])
+    ranked = sorted(known, key=lambda each: each[0].estimate)
+    said = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
     return (
         f"Medians over runs with their intervals, fastest first: {said}. Only candidates of one race are compared in the gates."
     )
@@ -92,30 +104,20 @@ def _says(facts: PageFacts) -> str:
 def _notes(facts: PageFacts) -> tuple[str, ...]:
     drawn = {raced.candidate for raced in facts.raced}
     few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED]
-    absent = [row for row in facts.report.candidates if row.candidate.id not in drawn]
-    disturbed = [(row.candidate.id, row.latency.disturbed) for row in facts.report.candidates if row.latency]
-    stopped = [(row.candidate.id, row.latency.stopped) for row in facts.report.candidates if row.latency]
+    known = [(row.candidate.id, row.latency, row.is_baseline) for row in facts.report.candidates if row.latency]
+    uncompared = [(name, of.smallest_ratio) for name, of, baseline in known if not baseline and of.ratio_to_fp32 is None]
+    reasons = {row.candidate.id: row.latency.reason if row.latency else None for row in facts.report.candidates}
     return (
-        *(f"{raced.candidate}: {len(raced.runs)} run{'s' * (len(raced.runs) != 1)}; no interval" for raced in few),
-        *(f"{name} was disturbed: {how}; slow is then not shown, fast is" for name, how in disturbed if how),
-        *(f"{name}: {how}" for name, how in stopped if how),
-        *(f"{name}: {noise_said(ratio)}" for name, ratio in _uncompared(facts)),
-        *(f"{row.candidate.id} is not drawn: {_absence(row.latency.reason if row.latency else None)}" for row in absent),
+        *(f"{raced.candidate}: {counted(len(raced.runs), 'run')}; no interval" for raced in few),
+        *(f"{name} was disturbed: {of.disturbed}; slow is then not shown, fast is" for name, of, _ in known if of.disturbed),
+        *(f"{name}: {of.stopped}" for name, of, _ in known if of.stopped),
+        *(f"{name}: {noise_said(ratio)}" for name, ratio in uncompared if ratio is not None),
+        *(
+            f"{name} is not drawn: {reason or 'its samples are not in the store'}"
+            for name, reason in reasons.items()
+            if name not in drawn
+        ),
     )
-
-
-def _uncompared(facts: PageFacts) -> list[tuple[str, float]]:
-    """What a race could have shown where it is not drawn beside a ratio, as there was none to fp32."""
-    known = [(row, row.latency) for row in facts.report.candidates if row.latency and not row.is_baseline]
-    return [
-        (row.candidate.id, latency.smallest_ratio)
-        for row, latency in known
-        if latency.smallest_ratio is not None and latency.ratio_to_fp32 is None
-    ]
-
-
-def _absence(reason: str | None) -> str:
-    return reason or "its samples are not in the store"
 
 
 def _order(raced: Raced, run: RunShape) -> int:
@@ -149,17 +151,16 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
     base = base.encode(y=y, color=vega.precision_colour())
     x = alt.X("median:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8))
     tips = vega.tips("candidate", "run of the race", "samples", "median, ms", "5 to 95 %, ms", "largest, ms")
-    layers = [
+    ticks = base.mark_tick(thickness=2.5, color="var(--ink)", bandSize=RUN_PX, aria=False)
+    return vega.specification(
         base.mark_rule(strokeWidth=1, opacity=0.55, aria=False).encode(x=alt.X("min:Q", title=title, scale=scale), x2="max:Q"),
         base.mark_bar(opacity=0.45, aria=False).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", tooltip=tips),
         base.mark_bar(opacity=1, aria=False).encode(x=alt.X("q1:Q", scale=scale), x2="q3:Q", tooltip=tips),
-        base.mark_tick(thickness=2.5, color="var(--ink)", bandSize=RUN_PX, aria=False).encode(
-            x=x, color=alt.value("var(--ink)"), tooltip=tips
-        ),
+        ticks.encode(x=x, color=alt.value("var(--ink)"), tooltip=tips),
         base.mark_point(size=12, filled=True, opacity=0.8, aria=False).encode(x=alt.X("max:Q", scale=scale), tooltip=tips),
-    ]
-    chart = alt.layer(*layers).properties(width="container", height=len(slots) * RUN_PX).add_params(vega.hidden_precisions())
-    return vega.specification(chart)
+        height=len(slots) * RUN_PX,
+        sifts=True,
+    )
 
 
 def _slot(place: int, raced: Raced, lane: int) -> str:
@@ -191,31 +192,20 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     ]  # fmt: skip
     picked = alt.selection_point(name="picked", fields=["candidate"], on="pointerover", clear="pointerout", nearest=False)
     scale, title = _axis(raced)
-    runtimes = tuple(dict.fromkeys(candidates[each.candidate].runtime.value for each in raced))
-    base = (
-        alt.Chart(vega.chart_data(rows))
-        .transform_filter(vega.IS_SHOWN)
-        .transform_flatten(["ms", "share"])
-        .encode(
-            x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
-            y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
-            detail="line:N",
-        )
+    base = alt.Chart(vega.chart_data(rows)).transform_filter(vega.IS_SHOWN).transform_flatten(["ms", "share"])
+    base = base.encode(
+        x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
+        y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
+        detail="line:N",
     )
     lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
         color=vega.precision_colour(),
-        strokeDash=alt.StrokeDash("runtime:N", scale=vega.runtime_dashes(runtimes), legend=None),
+        strokeDash=vega.runtime_dashes(candidates[each.candidate].runtime.value for each in raced),
         opacity=alt.condition(picked, alt.value(0.85), alt.value(0.1)),
     )
     tips = vega.tips("candidate", "run of the race")
     wide = base.mark_line(strokeWidth=9, opacity=0.001, interpolate="monotone", aria=False).encode(tooltip=tips)
-    chart = alt.layer(lines, wide.add_params(picked)).properties(width="container", height=CURVES_HEIGHT_PX)
-    return vega.specification(chart.add_params(vega.hidden_precisions()))
-
-
-def _dashes_said(candidates: Mapping[str, Candidate], raced: Sequence[Raced]) -> str:
-    runtimes = dict.fromkeys(candidates[each.candidate].runtime.value for each in raced)
-    return ", ".join(f"{vega.RUNTIME_DASHES[name][1]} for {name}" for name in runtimes)
+    return vega.specification(lines, wide.add_params(picked), height=CURVES_HEIGHT_PX, sifts=True)
 
 
 def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
@@ -227,30 +217,14 @@ def _axis(raced: Sequence[Raced]) -> tuple[alt.Scale, str]:
     return alt.Scale(nice=True, domain=[least, most]), "milliseconds per image"
 
 
-def _table(raced: Sequence[Raced]) -> Table:
-    rows = [
-        (
-            each.candidate, str(_order(each, run)), f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}",
-            f"{_at(run, 0.95):.3f}", "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}",
-            f"{run.first_ms:.2f}", f"{run.load_ms:.1f}",
-        )
-        for each in raced
-        for run in each.runs
-    ]  # fmt: skip
-    caption = (
-        "Warm latency of each process run in milliseconds; first: the first inference of the process; loading: opening the model"
-    )
-    return Table(caption=caption, columns=_COLUMNS, rows=tuple(rows))
+def _table(raced: Sequence[Raced], caption: str, columns: Sequence[str], cells: Callable[[RunShape], Iterable[str]]) -> Table:
+    rows = tuple((each.candidate, str(_order(each, run)), *cells(run)) for each in raced for run in each.runs)
+    return Table(caption=caption, columns=("candidate", "run", *columns), rows=rows)
 
 
-def _quantiles(raced: Sequence[Raced]) -> Table:
-    shown = (0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-    rows = [
-        (each.candidate, str(_order(each, run)), *(f"{_at(run, share):.3f}" for share in shown))
-        for each in raced
-        for run in each.runs
-    ]
-    columns = ("candidate", "run", *(f"{share * 100:.0f} %" for share in shown))
-    return Table(
-        caption="Milliseconds within which this share of each run's inferences was done", columns=columns, rows=tuple(rows)
-    )
+def _cells(run: RunShape) -> tuple[str, ...]:
+    return (
+        f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}", f"{_at(run, 0.95):.3f}",
+        "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}", f"{run.first_ms:.2f}",
+        f"{run.load_ms:.1f}",
+    )  # fmt: skip

@@ -7,10 +7,11 @@ from typing import Any
 
 import altair as alt
 
+from edgecnn.judging.metrics import exactly
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec
-from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, sources_of
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn, sources_of
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Steady
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
@@ -30,7 +31,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 def noise(report: BuildReport) -> tuple[Figure, ...]:
     """What the race could have shown, and how its runs went; nothing where nothing was raced."""
     raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
-    return tuple(figure for figure in (_calibration(raced), _steadiness(raced)) if figure is not None)
+    return drawn((_calibration(raced), _steadiness(raced)))
 
 
 def _sources(raced: Iterable[Latency]) -> tuple[Source, ...]:
@@ -42,11 +43,11 @@ def _calibration(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | No
     dots = [dot for facts, latency in raced for dot in _ratio(facts, latency)]
     if not dots:
         return None
-    beyond = [dot.facts.candidate.id for dot in dots if dot.noise and not _touches(dot.figure, dot.noise)]
-    cells = ((d.facts.candidate.id, d.said if d.facts.is_baseline else figures.times(d.figure), d.noise) for d in dots)
+    known = [(dot, dot.noise, dot.facts.candidate.id) for dot in dots if dot.noise]
+    beyond = [name for dot, noise, name in known if dot.figure.low > noise.high or noise.low > dot.figure.high]
     return Figure(
         id="calibration",
-        title="Could the race have shown it",
+        title="Smallest ratio that the race could resolve",
         says="Speed-up over fp32 against what chance made in the same race (grey): each kit against itself, a round later, came"
         f" out no further from 1. Clear of it: {', '.join(beyond) or 'none'}.",
         sources=_sources(latency for facts, latency in raced if any(dot.facts is facts for dot in dots)),
@@ -55,7 +56,10 @@ def _calibration(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | No
         table=Table(
             caption="Speed-up over fp32 in the same race, and the ratio below which the race shows nothing (A/A)",
             columns=("candidate", "speed-up", "smallest that could show"),
-            rows=tuple((name, said, f"{noise.high:.2f}×") for name, said, noise in cells if noise),
+            rows=tuple(
+                (name, dot.said if dot.facts.is_baseline else figures.times(dot.figure), f"{noise.high:.2f}×")
+                for dot, noise, name in known
+            ),
         ),
         half=True,
     )
@@ -63,21 +67,13 @@ def _calibration(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | No
 
 def _ratio(facts: CandidateFacts, latency: Latency) -> list[Dot]:
     """The baseline stands at 1 by definition: what is of interest there is how far from it chance alone came."""
-    smallest, mark = latency.smallest_ratio, OF_FIDELITY[latency.fidelity]
-    ratio = _interval(1.0, 1.0, 1.0) if facts.is_baseline else latency.ratio_to_fp32
+    smallest = latency.smallest_ratio
+    ratio = exactly(1.0) if facts.is_baseline else latency.ratio_to_fp32
     if ratio is None or smallest is None:
         return []
     said = "the reference" if facts.is_baseline else f"{ratio.estimate:.2f}×"
-    return [Dot(facts, mark, ratio, said, noise=_interval(1.0, 1 / smallest, smallest))]
-
-
-def _interval(estimate: float, low: float, high: float) -> Interval:
-    """Of what has no confidence: a definition, or what was seen."""
-    return Interval(estimate=estimate, low=low, high=high, confidence=1.0)
-
-
-def _touches(one: Interval, other: Interval) -> bool:
-    return one.low <= other.high and other.low <= one.high
+    chance = Interval(estimate=1.0, low=1 / smallest, high=smallest, confidence=1.0)
+    return [Dot(facts, OF_FIDELITY[latency.fidelity], ratio, said, noise=chance)]
 
 
 def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | None:
@@ -89,7 +85,7 @@ def _steadiness(raced: Sequence[tuple[CandidateFacts, Latency]]) -> Figure | Non
     words = f"still changing at the end in some runs: {whose}" if changing else "none was still changing at the end"
     return Figure(
         id="steady",
-        title="Did the runs become steady",
+        title="Whether the runs reached a steady state",
         says=f"Process runs of the race by how they went; {words}. Nothing is left out of any figure for it.",
         sources=_sources(latency for _, latency, _ in known),
         spec=_steady_spec([(facts, steady) for facts, _, steady in known]),
@@ -122,16 +118,6 @@ def _steady_spec(known: Sequence[tuple[CandidateFacts, Steady]]) -> dict[str, An
     present = [state for state in STATES.values() if any(row["state"] == state[0] for row in rows)]
     colours = alt.Scale(domain=[words for words, _ in present], range=[colour for _, colour in present])
     legend = alt.Legend(orient="bottom", title=None, columns=1, labelLimit=260, symbolType="square")
-    chart = (
-        alt.Chart(vega.chart_data(rows))
-        .mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
-        .encode(
-            y=vega.names_down([facts.candidate.id for facts, _ in known]),
-            x=alt.X("sum(runs):Q", title="process runs", axis=alt.Axis(tickMinStep=1, format="d")),
-            color=alt.Color("state:N", scale=colours, legend=legend),
-            order="order:O",
-            tooltip=[alt.Tooltip("candidate:N"), alt.Tooltip("state:N"), alt.Tooltip("said:N", title="runs")],
-        )
-        .properties(width="container", height=ROW_PX * len(known))
-    )
-    return vega.specification(chart)
+    x = alt.X("sum(runs):Q", title="process runs", axis=alt.Axis(tickMinStep=1, format="d"))
+    tips = [*vega.tips("candidate", "state"), alt.Tooltip("said:N", title="runs")]
+    return vega.stacked(rows, x, alt.Color("state:N", scale=colours, legend=legend), tips, ROW_PX)

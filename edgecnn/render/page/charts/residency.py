@@ -9,7 +9,7 @@ import altair as alt
 
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import MISSING, Figure, Source, Table, labelled, of_residency
+from edgecnn.render.page.charts.figure import OF_BASIS, Figure, Source, Table, labelled, lacking, of_residency, tabled
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts
 
@@ -20,7 +20,16 @@ LAYERS_HEIGHT_PX = 220
 TRACED = "a traced run is slower than an untraced one, so its times are shares and no latency"
 COUNTED = "counted from the shapes of what each layer reads and writes, weights included; what caches keep is not seen"
 What = Literal["mac", "time", "bytes"]
+_READ = {
+    "executed": "read from the runtime on the device",
+    "elsewhere": "read from the runtime on another machine",
+    "planned": "read from the builder's log",
+}
 _BASIS: Mapping[What, str] = {"mac": "", "time": ", in one traced process", "bytes": f"; {COUNTED}"}
+_LAYER_COLUMNS = {
+    "layer": "layer", "operation": "operation", "precision": "runs in", "µs": "microseconds", "of the time": "of the time",
+    "multiply-adds": "multiply-adds", "bytes moved": "bytes moved",
+}  # fmt: skip
 _SHARES: Mapping[What, str] = {"mac": "multiply-adds", "time": "time inside layers", "bytes": "bytes moved"}
 
 
@@ -43,39 +52,26 @@ def _shares(report: BuildReport, what: What) -> Figure | None:
     known = [(facts, shares) for facts in report.candidates if (shares := _share_of(facts, what))]
     if not known:
         return None
-    marks = {of_residency(facts.residency): facts for facts, _ in known}
-    absent: dict[str, list[str]] = {}
+    bases = {facts.residency.basis: None for facts, _ in known if facts.residency}
+    absent = {}
     for facts in report.candidates:
         if not _share_of(facts, what):
-            absent.setdefault(_absence(facts, what), []).append(facts.candidate.id)
+            unread = facts.residency.bytes_absent if what == "bytes" and facts.residency else None
+            why = unread or ("nothing ran that could be timed" if what == "time" else "nothing was traced")
+            absent[facts.candidate.id] = why
     return Figure(
         id=f"residency-{what}",
         title=f"Share of {_SHARES[what]}",
         says=_says(known, what),
         sources=(
-            *(Source(mark, f"{_where(facts)}{_BASIS[what]}") for mark, facts in marks.items()),
-            *(Source(MISSING, f"{', '.join(names)}: {why}") for why, names in absent.items()),
+            *(Source(OF_BASIS[basis], f"{_READ[basis]}{_BASIS[what]}") for basis in bases),
+            *lacking(absent),
         ),
         spec=_shares_spec(known),
         table=_shares_table(known, what),
         legend=vega.in_legend(name for _, shares in known for name in shares),
         half=True,
     )
-
-
-def _where(facts: CandidateFacts) -> str:
-    assert facts.residency is not None
-    return {
-        "executed": "read from the runtime on the device",
-        "elsewhere": "read from the runtime on another machine",
-        "planned": "read from the builder's log",
-    }[facts.residency.basis]
-
-
-def _absence(facts: CandidateFacts, what: What) -> str:
-    if what == "bytes" and facts.residency is not None and facts.residency.bytes_absent is not None:
-        return facts.residency.bytes_absent
-    return "nothing ran that could be timed" if what == "time" else "nothing was traced"
 
 
 def _says(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> str:
@@ -98,19 +94,8 @@ def _shares_spec(known: list[tuple[CandidateFacts, Mapping[str, float]]]) -> dic
         for facts, shares in known
         for precision, share in shares.items()
     ]  # fmt: skip
-    chart = (
-        alt.Chart(vega.chart_data(rows))
-        .mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
-        .encode(
-            y=vega.names_down([labelled(facts.candidate.id, of_residency(facts.residency)) for facts, _ in known]),
-            x=alt.X("sum(share):Q", title="%", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5)),
-            color=vega.precision_colour(),
-            order="order:O",
-            tooltip=vega.tips("candidate", "runs in", "percent"),
-        )
-        .properties(width="container", height=ROW_PX * len(known))
-    )
-    return vega.specification(chart)
+    x = alt.X("sum(share):Q", title="%", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=5))
+    return vega.stacked(rows, x, vega.precision_colour(), vega.tips("candidate", "runs in", "percent"), ROW_PX)
 
 
 def _shares_table(known: list[tuple[CandidateFacts, Mapping[str, float]]], what: What) -> Table:
@@ -132,51 +117,34 @@ def _layers(facts: CandidateFacts) -> Figure | None:
     total = sum(layer.time_us or 0.0 for layer in timed)
     slowest = max(timed, key=lambda layer: layer.time_us or 0.0)
     share = figures.whole_share((slowest.time_us or 0.0) / total)
-    mark = of_residency(facts.residency)
+    rows = [_layer_row(place, layer, total) for place, layer in enumerate(timed, start=1)]
     return Figure(
         id=f"layers-{'chosen' if facts.chosen else 'baseline'}",
         title=f"Time in each layer of {facts.candidate.id}",
         says=f"{len(timed)} layers in the order they ran; the slowest, {slowest.op}, takes {share} of the time inside layers.",
-        sources=(Source(mark, TRACED),),
-        spec=_layers_spec(timed, total),
-        table=_layers_table(facts, timed, total),
+        sources=(Source(of_residency(facts.residency), TRACED),),
+        spec=_layers_spec(rows),
+        table=tabled(f"Layers of {facts.candidate.id} that took time, in the order they ran", _LAYER_COLUMNS, rows),
         legend=vega.in_legend(layer.precision for layer in timed),
         half=True,
     )
 
 
-def _layers_spec(timed: list[LayerResidency], total: float) -> dict[str, Any]:
-    rows = [
-        {
-            "place": place, "us": layer.time_us, "precision": vega.precision_of(layer.precision),
-            "layer": layer.name, "operation": layer.op, "runs in": layer.precision,
-            "microseconds": f"{layer.time_us:.1f}", "of the time": figures.whole_share((layer.time_us or 0.0) / total),
-            "multiply-adds": f"{layer.macs:,}", "bytes moved": figures.moved_bytes(layer),
-        }
-        for place, layer in enumerate(timed, start=1)
-    ]  # fmt: skip
-    names = ("layer", "operation", "runs in", "microseconds", "of the time", "multiply-adds", "bytes moved")
-    chart = (
-        alt.Chart(vega.chart_data(rows))
-        .mark_bar(aria=False)
-        .encode(
-            x=alt.X("place:O", title="layers, in the order they ran", axis=alt.Axis(labels=False, ticks=False)),
-            y=alt.Y("us:Q", title="microseconds", axis=alt.Axis(tickCount=5)),
-            color=vega.precision_colour(),
-            tooltip=vega.tips(*names),
-        )
-        .properties(width="container", height=LAYERS_HEIGHT_PX)
+def _layer_row(place: int, layer: LayerResidency, total: float) -> dict[str, Any]:
+    return {
+        "place": place, "us": layer.time_us, "precision": vega.precision_of(layer.precision),
+        "layer": layer.name, "operation": layer.op, "runs in": layer.precision,
+        "microseconds": f"{layer.time_us:.1f}", "of the time": figures.whole_share((layer.time_us or 0.0) / total),
+        "multiply-adds": f"{layer.macs:,}", "bytes moved": figures.moved_bytes(layer),
+    }  # fmt: skip
+
+
+def _layers_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    bars = alt.Chart(vega.chart_data(rows)).mark_bar(aria=False)
+    drawn = bars.encode(
+        x=alt.X("place:O", title="layers, in the order they ran", axis=alt.Axis(labels=False, ticks=False)),
+        y=alt.Y("us:Q", title="microseconds", axis=alt.Axis(tickCount=5)),
+        color=vega.precision_colour(),
+        tooltip=vega.tips(*_LAYER_COLUMNS.values()),
     )
-    return vega.specification(chart)
-
-
-def _layers_table(facts: CandidateFacts, timed: list[LayerResidency], total: float) -> Table:
-    rows = tuple(
-        (
-            layer.name, layer.op, layer.precision, f"{layer.time_us:.1f}", figures.whole_share((layer.time_us or 0.0) / total),
-            f"{layer.macs:,}", figures.moved_bytes(layer),
-        )
-        for layer in timed
-    )  # fmt: skip
-    columns = ("layer", "operation", "precision", "µs", "of the time", "multiply-adds", "bytes moved")
-    return Table(caption=f"Layers of {facts.candidate.id} that took time, in the order they ran", columns=columns, rows=rows)
+    return vega.specification(drawn, height=LAYERS_HEIGHT_PX)

@@ -10,13 +10,16 @@ import altair as alt
 from edgecnn.errors.wording import plural
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
-from edgecnn.render.page.charts.figure import Figure, Table, sources_of
-from edgecnn.values.figures import BatchFigure, Throughput
+from edgecnn.render.page.charts.figure import Figure, sources_of, tabled
+from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 HEIGHT_PX = 280
 _TIPS = ("candidate", "images in a call", "images/s", "a call, ms", "from")
-_Known = Sequence[tuple[CandidateFacts, Throughput]]
+_COLUMNS = {
+    "candidate": "candidate", "images in a call": "images in a call", "images/s, raced": "in races", "a call, ms": "a call, ms",
+    "images/s, one screening run": "screened", "best": "best", "why not": "why not",
+}  # fmt: skip
 
 
 def throughput(report: BuildReport) -> Figure | None:
@@ -25,6 +28,7 @@ def throughput(report: BuildReport) -> Figure | None:
     known = [(facts, value) for facts, value in asked if value.screened or any(each.images_per_s for each in value.figures)]
     if not known:
         return None
+    rows = [row for facts, value in known for row in _rows(facts, value)]
     return Figure(
         id="throughput",
         title="Throughput by batch",
@@ -34,53 +38,47 @@ def throughput(report: BuildReport) -> Figure | None:
             lambda of: f"in races of their own, on {of.machine}",
             {facts.candidate.id: value.reason for facts, value in asked if value.reason},
         ),
-        spec=_spec([row for facts, value in known for row in _rows(facts, value)]),
+        spec=_spec([row for row in rows if row["rate"] is not None]),
         legend=vega.legend_of(facts for facts, _ in known),
         sifts=True,
-        table=_table(known),
+        table=tabled("Images a second by images in a call, with their intervals", _COLUMNS, rows),
         notes=tuple(f"{facts.candidate.id} was disturbed: {value.disturbed}" for facts, value in known if value.disturbed),
     )
 
 
-def _says(known: _Known) -> str:
+def _says(known: Sequence[tuple[CandidateFacts, Throughput]]) -> str:
     axis = (
         "Filled points were raced, with the interval over runs; hollow ones were seen in one run, while the best was looked for."
     )
-    raced = [(facts, each) for facts, value in known for each in value.figures if each.images_per_s]
+    raced = [(facts, each, each.images_per_s) for facts, value in known for each in value.figures if each.images_per_s]
     if not raced:
         return f"{axis} No figure has an interval."
-    facts, best = max(raced, key=lambda pair: pair[1].images_per_s.estimate if pair[1].images_per_s else 0.0)
+    facts, best, rate = max(raced, key=lambda each: each[2].estimate)
     images = plural(best.batch, "image")
-    rate = figures.number(best.images_per_s, 1)
-    return f"{axis} The most: {facts.candidate.id}, {rate} images/s with {best.batch} {images} a call."
+    return f"{axis} The most: {facts.candidate.id}, {figures.number(rate, 1)} images/s with {best.batch} {images} a call."
 
 
 def _rows(facts: CandidateFacts, value: Throughput) -> list[dict[str, Any]]:
-    raced = {each.batch: each for each in value.figures if each.images_per_s}
-    rows = [_raced(facts, each) for each in raced.values()]
-    rows += [_seen(facts, batch, rate) for batch, rate in value.screened.items() if batch not in raced]
+    """A row a number of images, from races where there is a figure, else from the screening run."""
+    raced = {each.batch: each for each in value.figures}
+    rows = []
+    for batch in sorted({*raced, *value.screened}):
+        each, seen = raced.get(batch), value.screened.get(batch)
+        rate = each.images_per_s if each else None
+        drawn = {"rate": seen, "low": seen, "high": seen, "images/s": figures.NONE if seen is None else f"{seen:.0f}"}
+        if rate is not None:
+            said = figures.number(rate, 1)
+            drawn = {"rate": rate.estimate, "low": rate.low, "high": rate.high, "images/s": said}
+        rows.append(
+            {
+                **vega.row_of(facts), "batch": batch, "images in a call": str(batch), **drawn, "raced": rate is not None,
+                "a call, ms": figures.milliseconds(each.call_ms if each else None),
+                "from": "one screening run" if rate is None else "races, the best" if each and each.best else "races",
+                "in races": figures.number(rate, 1), "screened": figures.NONE if seen is None else f"{seen:.1f}",
+                "best": "the best" if each and each.best else "", "why not": (each.reason if each else None) or "",
+            }
+        )  # fmt: skip
     return rows
-
-
-def _raced(facts: CandidateFacts, each: BatchFigure) -> dict[str, Any]:
-    assert each.images_per_s is not None
-    found = {"rate": each.images_per_s.estimate, "low": each.images_per_s.low, "high": each.images_per_s.high}
-    said = {"images/s": figures.number(each.images_per_s, 1), "a call, ms": figures.milliseconds(each.call_ms)}
-    return {**_row(facts, each.batch), **found, **said, "raced": True, "from": "races" + (", the best" if each.best else "")}
-
-
-def _seen(facts: CandidateFacts, batch: int, rate: float) -> dict[str, Any]:
-    return {
-        **_row(facts, batch), "rate": rate, "low": rate, "high": rate, "images/s": f"{rate:.0f}", "a call, ms": figures.NONE,
-        "raced": False, "from": "one screening run",
-    }  # fmt: skip
-
-
-def _row(facts: CandidateFacts, batch: int) -> dict[str, Any]:
-    return {
-        "candidate": facts.candidate.id, "precision": facts.candidate.precision.value, "runtime": facts.candidate.runtime.value,
-        "batch": batch, "images in a call": str(batch),
-    }  # fmt: skip
 
 
 def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -92,30 +90,12 @@ def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
         y=alt.Y("rate:Q", title="images a second", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=6)),
         color=vega.precision_colour(), tooltip=vega.tips(*_TIPS),
     )  # fmt: skip
-    dashes = alt.StrokeDash("runtime:N", scale=vega.runtime_dashes({row["runtime"] for row in rows}), legend=None)
-    layers = [
-        base.mark_line(strokeWidth=1.5, opacity=0.6, aria=False).encode(detail="candidate:N", strokeDash=dashes),
+    lines = base.mark_line(strokeWidth=1.5, opacity=0.6, aria=False)
+    return vega.specification(
+        lines.encode(detail="candidate:N", strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
         base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.transform_filter("!datum.raced").mark_point(size=60, opacity=1, fill="var(--bg)", strokeWidth=1.5),
         base.transform_filter("datum.raced").mark_point(filled=True, size=95, opacity=1, stroke="var(--bg)", strokeWidth=1.2),
-    ]
-    chart = alt.layer(*layers).properties(width="container", height=HEIGHT_PX).add_params(vega.hidden_precisions())
-    return vega.specification(chart)
-
-
-def _table(known: _Known) -> Table:
-    rows: list[tuple[str, ...]] = []
-    for facts, value in known:
-        raced = {each.batch: each for each in value.figures}
-        for batch in sorted({*raced, *value.screened}):
-            each, seen = raced.get(batch), value.screened.get(batch)
-            rate = figures.number(each.images_per_s, 1) if each else figures.NONE
-            rows.append(
-                (
-                    facts.candidate.id, str(batch), rate, figures.milliseconds(each.call_ms) if each else figures.NONE,
-                    figures.NONE if seen is None else f"{seen:.1f}", "the best" if each and each.best else "",
-                    (each.reason if each else None) or "",
-                )
-            )  # fmt: skip
-    columns = ("candidate", "images in a call", "images/s, raced", "a call, ms", "images/s, one screening run", "best", "why not")
-    return Table(caption="Images a second by images in a call, with their intervals", columns=columns, rows=tuple(rows))
+        height=HEIGHT_PX,
+        sifts=True,
+    )

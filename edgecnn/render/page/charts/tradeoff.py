@@ -10,12 +10,11 @@ import altair as alt
 
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
-from edgecnn.render.page.charts import desktop, vega
-from edgecnn.render.page.charts.desktop import DesktopPoint, desktop_point, no_desktop_point
-from edgecnn.render.page.charts.figure import MEASURED, MISSING, OF_FIDELITY, Figure, Mark, Source, Table
-from edgecnn.render.page.charts.labels import ANCHORS, Anchor, Spot, placed, shortened
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import EMULATED, MEASURED, MISSING, OF_FIDELITY, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.labels import ANCHORS, SIDES, Anchor, Spot, front_of, placed, shortened
 from edgecnn.render.page.charts.vega import Extent
-from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.report import BaselineFacts, BuildReport, CandidateFacts
 from edgecnn.values.verdict import Interval
 
 HEIGHT_PX = 340
@@ -43,6 +42,48 @@ class Point:
         return shortened(self.facts.candidate.id) + part
 
 
+DESKTOP_GPU = "desktop-gpu"
+"""Its name in legends and colours, whatever precision it ran in: ``how`` says that."""
+
+
+@dataclass(frozen=True)
+class DesktopPoint:
+    """The baseline with both figures."""
+
+    name: str
+    cost: Interval
+    top1: Interval
+    mark: Mark
+    """Of its accuracy."""
+    timed: str
+    """What ran, where."""
+    answered: str
+    """Where its accuracy is from."""
+
+
+def _desktop_point(report: BuildReport) -> DesktopPoint | None:
+    """None where it was not timed, or nothing says how right it is."""
+    baseline = report.baseline
+    accuracy = baseline.accuracy or next((facts.test for facts in report.candidates if facts.is_baseline), None)
+    if baseline.latency.p50_ms is None or accuracy is None:
+        return None
+    own = baseline.accuracy is not None
+    return DesktopPoint(
+        name=baseline.device,
+        cost=baseline.latency.p50_ms,
+        top1=accuracy.top1,
+        mark=OF_FIDELITY[accuracy.fidelity] if own else EMULATED,
+        timed=f"{baseline.how or 'how is not known'}, on {baseline.latency.machine}",
+        answered=f"as {accuracy.machine} answered" if own else baseline.accuracy_from,
+    )
+
+
+def _no_desktop_point(baseline: BaselineFacts) -> str:
+    """Why it is not drawn."""
+    why = baseline.latency.reason or ("not timed" if baseline.latency.p50_ms is None else "its accuracy is not known")
+    return f"{baseline.device}, the desktop-GPU baseline, is missing: {why}"
+
+
 Axis = Literal["latency", "size"]
 _METRICS: Mapping[Axis, Metric] = {"latency": SHOWN["p50_ms"], "size": SHOWN["size_mib"]}
 _BARS = "Bars are intervals: 95 % of accuracy"
@@ -51,30 +92,26 @@ _BARS = "Bars are intervals: 95 % of accuracy"
 def tradeoff(report: BuildReport) -> Figure | None:
     """Accuracy × latency with both intervals; None where no candidate has an accuracy."""
     axis: Axis = "latency" if any(_cost(facts, "latency") for facts in report.candidates) else "size"
-    points = _points(report, axis)
+    points = [
+        Point(number=number, facts=facts, cost=cost, top1=facts.test.top1)
+        for number, facts in enumerate(report.candidates, start=1)
+        if facts.test is not None and (cost := _cost(facts, axis)) is not None
+    ]
     if not points:
         return None
-    front, gpu = pareto(points), desktop_point(report) if axis == "latency" else None
+    front, gpu = pareto(points), _desktop_point(report) if axis == "latency" else None
     precisions = [point.facts.candidate.precision.value for point in points]
     return Figure(
         id="tradeoff",
         title=f"Accuracy against {axis}",
         says=_says(points, front, axis, report),
-        sources=(*_sources(points, axis), *(_gpu_sources(gpu) if gpu else ())),
+        sources=_sources(points, axis, gpu),
         spec=_spec(points, front, gpu, axis),
-        legend=vega.in_legend([*precisions, *([desktop.PRECISION] if gpu else [])]),
+        legend=vega.in_legend([*precisions, *([DESKTOP_GPU] if gpu else [])]),
         sifts=True,
         table=_table(report, axis, front, gpu),
-        notes=(*_left_out(report, points, axis), *(() if gpu or axis == "size" else (no_desktop_point(report.baseline),))),
+        notes=(*_left_out(report, points, axis), *(() if gpu or axis == "size" else (_no_desktop_point(report.baseline),))),
     )
-
-
-def _points(report: BuildReport, axis: Axis) -> list[Point]:
-    return [
-        Point(number=number, facts=facts, cost=cost, top1=facts.test.top1)
-        for number, facts in enumerate(report.candidates, start=1)
-        if facts.test is not None and (cost := _cost(facts, axis)) is not None
-    ]
 
 
 def _cost(facts: CandidateFacts, axis: Axis) -> Interval | None:
@@ -83,11 +120,7 @@ def _cost(facts: CandidateFacts, axis: Axis) -> Interval | None:
 
 def pareto(points: Sequence[Point]) -> list[Point]:
     """Those that nothing cheaper reaches in accuracy, from the cheapest; by estimates, so intervals may overlap."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.cost.estimate, -each.top1.estimate)):
-        if not front or point.top1.estimate > front[-1].top1.estimate:
-            front.append(point)
-    return front
+    return front_of(points, lambda point: point.cost.estimate, lambda point: point.top1.estimate)
 
 
 def _says(points: Sequence[Point], front: Sequence[Point], axis: Axis, report: BuildReport) -> str:
@@ -108,51 +141,41 @@ def _cost_text(cost: Interval, axis: Axis) -> str:
     return f"{figures.spelt(_METRICS[axis], cost)} {_METRICS[axis].unit}"
 
 
-def _sources(points: Sequence[Point], axis: Axis) -> tuple[Source, ...]:
+def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> tuple[Source, ...]:
     accuracies = {OF_FIDELITY[p.facts.test.fidelity]: p.facts.test.machine for p in points if p.facts.test}
     found = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
     if axis == "size":
         return (*found, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
     timed = {OF_FIDELITY[p.facts.latency.fidelity]: p.facts.latency.machine for p in points if p.facts.latency}
-    return (*found, *(Source(mark, f"latency, on {machine}") for mark, machine in timed.items()))
-
-
-def _gpu_sources(gpu: DesktopPoint) -> tuple[Source, ...]:
-    return (
-        Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"),
-        Source(gpu.mark, f"its accuracy: {gpu.answered}"),
-    )
+    found += [Source(mark, f"latency, on {machine}") for mark, machine in timed.items()]
+    if gpu is not None:
+        found.append(Source(MEASURED, f"{gpu.name} (square), another machine: {gpu.timed}"))
+        found.append(Source(gpu.mark, f"its accuracy: {gpu.answered}"))
+    return tuple(found)
 
 
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
     drawn = {point.facts.candidate.id for point in points}
     reasons = {f.candidate.id: (f.latency.reason if f.latency and f.test else "not evaluated") for f in report.candidates}
-    lacking = tuple(f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn)
-    return (*lacking, *_of_two_races(points, axis))
-
-
-def _of_two_races(points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
-    """Who ships and fp32 raced once more: beside them, the others' times may owe their place to another minute of the machine."""
+    notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
     others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
-    if axis != "latency" or not others:
-        return ()
-    return (f"{', '.join(others)}: times of the race that selected, which do not compare with those of the last race",)
+    if axis == "latency" and others:  # who ships and fp32 raced once more, in other minutes of the machine
+        notes.append(f"{', '.join(others)}: times of the race that selected, which do not compare with those of the last race")
+    return tuple(notes)
 
 
 def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: DesktopPoint | None) -> Table:
-    on_front = {point.facts.candidate.id for point in front}
-    rows = []
-    for facts in report.candidates:
-        cost = _cost(facts, axis)
-        rows.append(
-            (
-                facts.candidate.id,
-                facts.candidate.precision.value,
-                figures.percent_interval(facts.test.top1) if facts.test else "missing",
-                _cost_text(cost, axis) if cost else "missing",
-                "yes" if facts.candidate.id in on_front else "no",
-            )
+    on_front = [point.facts for point in front]
+    rows = [
+        (
+            facts.candidate.id,
+            facts.candidate.precision.value,
+            figures.percent_interval(facts.test.top1) if facts.test else "missing",
+            _cost_text(cost, axis) if (cost := _cost(facts, axis)) else "missing",
+            "yes" if facts in on_front else "no",
         )
+        for facts in report.candidates
+    ]
     if gpu is not None:
         rows.append((gpu.name, "desktop GPU", figures.percent_interval(gpu.top1), _cost_text(gpu.cost, axis), "not compared"))
     return Table(
@@ -164,36 +187,33 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: Desktop
 
 def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | None, axis: Axis) -> dict[str, Any]:
     every: list[Point | DesktopPoint] = [*points, *([gpu] if gpu else [])]
-    across, up = _across(every), _up(every)
-    data = vega.chart_data(_rows(points, gpu, across, up))
-    x = alt.X("x:Q", title=_METRICS[axis].axis_title, scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
+    across, up = _across(every), Extent.around((100 * end for each in every for end in (each.top1.low, each.top1.high)), ROOM)
+    anchors = placed([Spot(across.share(each.cost.estimate), up.share(each.top1.estimate * 100), each.name) for each in every])
+    rows = [_row(point, anchor) for point, anchor in zip(points, anchors, strict=False)]
+    rows += [_gpu_row(gpu, anchors[-1])] if gpu else []
+    cost = _METRICS[axis].axis_title
+    x = alt.X("x:Q", title=cost, scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
     y = alt.Y("y:Q", title=SHOWN["top1"].axis_title, scale=up.scale())
     fades = alt.condition(vega.IS_SHOWN, alt.value(1.0), alt.value(0.12))
-    base = alt.Chart(data).encode(y=y, color=vega.precision_colour(), opacity=fades)
+    base = alt.Chart(vega.chart_data(rows)).encode(y=y, color=vega.precision_colour(), opacity=fades)
     whiskers = base.mark_rule(strokeWidth=1.5, strokeOpacity=0.65, aria=False)
-    layers = [
-        _front_line(front),
-        whiskers.encode(x=alt.X("x_low:Q", title=_METRICS[axis].axis_title), x2="x_high:Q"),
+    tips = vega.tips("candidate", "top-1", "drop", axis, "from")
+    return vega.specification(
+        vega.front_line([_place(point) for point in front]),
+        whiskers.encode(x=alt.X("x_low:Q", title=cost), x2="x_high:Q"),
         whiskers.encode(x=x, y=alt.Y("y_low:Q"), y2="y_high:Q"),
         base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5).encode(
-            x=x,
-            shape=alt.Shape("shape:N", scale=None, legend=None),
-            size=alt.Size("area:Q", scale=None, legend=None),
-            tooltip=vega.tips("candidate", "top-1", "drop", axis, "from"),
+            x=x, shape=vega.SHAPE, size=vega.AREA, tooltip=tips
         ),
-    ]
-    for anchor in ANCHORS:
-        layers += [_labels(base, anchor, shown).encode(x=x) for shown in ("label", "number")]
-    chart = alt.layer(*layers).properties(width="container", height=HEIGHT_PX).add_params(vega.hidden_precisions())
-    return vega.specification(chart)
+        *(_labels(base, anchor, shown).encode(x=x) for anchor in ANCHORS for shown in ("label", "number")),
+        height=HEIGHT_PX,
+        sifts=True,
+    )
 
 
 def _labels(base: alt.Chart, anchor: Anchor, shown: str) -> alt.Chart:
-    """Text is anchored by its mark and not by data, so there is a layer for each side of a point on which names may stand.
-
-    On a phone the numbers are shown, elsewhere the names.
-    """
-    right, down = {"left": (9, -8), "right": (-9, -8), "center": (0, -14)}[anchor]
+    """A layer for each side of a point, since a mark and not its data anchors a text; on a phone the numbers, else the names."""
+    right, down = SIDES[anchor]
     chosen = base.transform_filter(alt.datum.anchor == anchor)
     text = chosen.mark_text(align=anchor, baseline="alphabetic", dx=right, dy=down, aria=False, fontWeight=500)
     fits = NARROW if shown == "number" else f"!({NARROW})"
@@ -202,34 +222,12 @@ def _labels(base: alt.Chart, anchor: Anchor, shown: str) -> alt.Chart:
     return named
 
 
-def _front_line(front: Sequence[Point]) -> alt.Chart:
-    rows = [{"x": point.cost.estimate, "y": point.top1.estimate * 100} for point in front]
-    line = alt.Chart(vega.chart_data(rows)).mark_line(
-        interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
-    )
-    drawn: alt.Chart = line.encode(x="x:Q", y="y:Q")
-    return drawn
-
-
 def _across(points: Sequence[Point | DesktopPoint]) -> Extent:
     low, high = min(point.cost.low for point in points), max(point.cost.high for point in points)
     if low > 0 and high / low > LOG_FROM:
         return Extent(low / 1.1, high * 1.1, logarithmic=True)
-    room = ROOM * (high - low) or 0.1 * high or 1.0
-    return Extent(max(0.0, low - room), high + room)
-
-
-def _up(points: Sequence[Point | DesktopPoint]) -> Extent:
-    low, high = min(point.top1.low for point in points) * 100, max(point.top1.high for point in points) * 100
-    room = ROOM * (high - low) or 1.0
-    return Extent(low - room, high + room)
-
-
-def _rows(points: Sequence[Point], gpu: DesktopPoint | None, across: Extent, up: Extent) -> list[dict[str, Any]]:
-    every: list[Point | DesktopPoint] = [*points, *([gpu] if gpu else [])]
-    anchors = placed([Spot(across.share(p.cost.estimate), up.share(p.top1.estimate * 100), p.name) for p in every])
-    rows = [_row(point, anchor) for point, anchor in zip(points, anchors, strict=False)]
-    return [*rows, *([_gpu_row(gpu, anchors[-1])] if gpu else [])]
+    found = Extent.around((low, high), ROOM, 0.1 * high or 1.0)
+    return Extent(max(0.0, found.low), found.high)
 
 
 def _place(point: Point | DesktopPoint) -> dict[str, float]:
@@ -240,7 +238,7 @@ def _place(point: Point | DesktopPoint) -> dict[str, float]:
 
 def _gpu_row(gpu: DesktopPoint, anchor: str) -> dict[str, Any]:
     return {
-        "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchor, "precision": desktop.PRECISION,
+        "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchor, "precision": DESKTOP_GPU,
         **_place(gpu), "shape": "square", "area": 120, "top-1": figures.percent_interval(gpu.top1), "drop": "desktop GPU",
         "latency": figures.milliseconds(gpu.cost), "from": f"accuracy {gpu.mark.word}; {gpu.timed}",
     }  # fmt: skip
@@ -249,19 +247,10 @@ def _gpu_row(gpu: DesktopPoint, anchor: str) -> dict[str, Any]:
 def _row(point: Point, anchor: str) -> dict[str, Any]:
     facts = point.facts
     assert facts.test is not None
-    mark: Mark = OF_FIDELITY[facts.test.fidelity]
+    mark = OF_FIDELITY[facts.test.fidelity]
     return {
-        "number": str(point.number),
-        "candidate": facts.candidate.id,
-        "label": point.name,
-        "anchor": anchor,
-        "precision": facts.candidate.precision.value,
-        **_place(point),
-        "shape": "circle" if mark is MEASURED else "diamond",
-        "area": 190 if facts.chosen else 120,
-        "top-1": figures.percent_interval(point.top1),
+        **vega.row_of(facts), "number": str(point.number), "label": point.name, "anchor": anchor, **_place(point),
+        "shape": mark.shape, "area": 190 if facts.chosen else 120, "top-1": figures.percent_interval(point.top1),
         "drop": "baseline" if facts.test.drop_pp is None else figures.points(facts.test.drop_pp),
-        "latency": figures.p50(facts.latency),
-        "size": f"{figures.size(facts.size_mib)} MiB",
-        "from": f"accuracy {mark.word}",
-    }
+        "latency": figures.p50(facts.latency), "size": f"{figures.size(facts.size_mib)} MiB", "from": f"accuracy {mark.word}",
+    }  # fmt: skip

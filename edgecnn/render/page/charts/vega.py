@@ -71,10 +71,11 @@ RUNTIME_DASHES: Mapping[str, tuple[list[int], str]] = {
 """How a line of each runtime is drawn, and the word for it."""
 
 
-def runtime_dashes(names: Iterable[str]) -> alt.Scale:
-    """Runtime to dashes: whole, long, short."""
+def runtime_dashes(names: Iterable[str]) -> alt.StrokeDash:
+    """Dashes by runtime."""
     runtimes = sorted(set(names))
-    return alt.Scale(domain=runtimes, range=[RUNTIME_DASHES[name][0] for name in runtimes])
+    scale = alt.Scale(domain=runtimes, range=[RUNTIME_DASHES[name][0] for name in runtimes])
+    return alt.StrokeDash("runtime:N", scale=scale, legend=None)
 
 
 HIDDEN = "hidden"
@@ -87,14 +88,21 @@ def legend_of(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
     return in_legend(facts.candidate.precision.value for facts in candidates)
 
 
+def row_of(facts: CandidateFacts) -> dict[str, Any]:
+    """What the row of a candidate's mark begins with."""
+    candidate = facts.candidate
+    return {"candidate": candidate.id, "precision": candidate.precision.value, "runtime": candidate.runtime.value}
+
+
 def tips(*names: str) -> list[alt.Tooltip]:
     """What is told of a mark that is pointed at."""
     return [alt.Tooltip(f"{name}:N") for name in names]
 
 
-def hidden_precisions() -> alt.Parameter:
-    """Nothing is hidden at first."""
-    return alt.param(name=HIDDEN, value=[])
+SHAPE = alt.Shape("shape:N", scale=None, legend=None)
+AREA = alt.Size("area:Q", scale=None, legend=None)
+COLOUR = alt.Color("colour:N", scale=None, legend=None)
+"""Where a row says itself how its mark is drawn."""
 
 
 def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
@@ -107,10 +115,35 @@ def names_down(names: Sequence[str], gap: float = 0.35) -> alt.Y:
     return alt.Y("label:N", title=None, scale=alt.Scale(domain=list(names), paddingInner=gap, paddingOuter=0.15))
 
 
-def specification(chart: alt.LayerChart | alt.FacetChart | alt.Chart) -> dict[str, Any]:
-    """The Vega-Lite of a chart as wide as its place on the page."""
+def specification(*layers: alt.Chart, height: float, sifts: bool = False) -> dict[str, Any]:
+    """The Vega-Lite of layers on the same axes, as wide as their place on the page.
+
+    Args:
+        layers: drawn one over another.
+        height: in pixels.
+        sifts: whether the legend's buttons hide what ``HIDDEN`` names; nothing is hidden at first.
+    """
+    chart = (alt.layer(*layers) if len(layers) > 1 else layers[0]).properties(width="container", height=height)
+    chart = chart.add_params(alt.param(name=HIDDEN, value=[])) if sifts else chart
     found: dict[str, Any] = chart.to_dict(validate=False)  # the tests hold every chart against the schema
     return {**found, "config": CONFIG, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: list[alt.Tooltip], row_px: int) -> dict[str, Any]:
+    """Bars of parts in the rows' ``order``, a bar a ``label``."""
+    names = list(dict.fromkeys(row["label"] for row in rows))
+    bars = alt.Chart(chart_data(rows)).mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
+    drawn = bars.encode(y=names_down(names), x=x, color=color, order="order:O", tooltip=tooltip)
+    return specification(drawn, height=row_px * len(names))
+
+
+def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") -> alt.Chart:
+    """Dashed steps through those that nothing cheaper reaches."""
+    line = alt.Chart(chart_data([{x: row[x], y: row[y]} for row in rows])).mark_line(
+        interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
+    )
+    drawn: alt.Chart = line.encode(x=f"{x}:Q", y=f"{y}:Q")
+    return drawn
 
 
 def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,6 +173,13 @@ class Extent:
     low: float
     high: float
     logarithmic: bool = False
+
+    @classmethod
+    def around(cls, values: Iterable[float], room: float, otherwise: float = 1.0) -> Extent:
+        """From the lowest to the highest of these, a share left free at either end, or ``otherwise`` where they are one."""
+        every = list(values)
+        free = room * (max(every) - min(every)) or otherwise
+        return cls(min(every) - free, max(every) + free)
 
     def share(self, value: float) -> float:
         """Where a value lies on the axis, 0…1."""
