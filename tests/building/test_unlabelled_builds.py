@@ -80,7 +80,6 @@ def test_judge_bounds_agreement_and_holds_nothing_against_accuracy(place: Place,
     )
 
 
-@pytest.mark.slow  # a whole build
 def test_what_labels_are_needed_for_is_refused_by_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def request(*words: str) -> BuildRequest:
         asked = BuildOptions(
