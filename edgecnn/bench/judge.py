@@ -15,12 +15,11 @@ from pathlib import Path
 import edgecnn
 from edgecnn.bench.subject import add_engines, found_kits, read_accuracy, read_residency
 from edgecnn.building.data_notices import class_notices
-from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import PURPOSES, candidate_facts, reported
-from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
+from edgecnn.devices.this_machine import attachment_of, local_facts
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.energy import open_log
@@ -30,6 +29,7 @@ from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
@@ -154,14 +154,12 @@ def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
 
 def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:
     """As a build's last race: what ships against fp32, where that runs here too."""
-    observer, ships = Observer(seen), finished.row.candidate.id
+    ships = finished.row.candidate.id
     names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in gates)
-    observer.race(names, "report", RaceOptions(anew=anew, patient=patient, until=request.until))
-    if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
-        observer.energy(names, anew=anew, log=request.meter)
-    kits = tuple(seen.kits[name] for name in names)
-    ExtraRunner(seen, kits, finished.resolved.recipe.race, anew=anew).measure(request.extent)
+    energy = request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates)
+    how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
+    Observer(seen).report(names, how, request.extent, energy=energy)
 
 
 def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | None:

@@ -12,11 +12,9 @@ from edgecnn.building.engines import with_engines
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.runnable import has_engine, tried
-from edgecnn.devices.this_machine import LocalFacts, attachment_of
+from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.predictions.accuracy import check_finite
-from edgecnn.measure.evaluate import PixelSet, blamed_layer, evaluate, logits_of
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
@@ -27,6 +25,7 @@ from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_k
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.layers import MacTable
@@ -71,13 +70,10 @@ def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
                 f"there are no answers of {name} to the test split, and none can be made here: {stored.what}"
             )
             continue
-        try:
-            check_finite(name, logits_of(stored))
-        except LogitsNotFinite as error:
-            located = Failed.of(error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)))
-            seen.fail(name, located)
+        if (failure := nonfinite(kit, logits_of(stored), pixels.split, pixels.file)) is not None:
+            seen.fail(name, failed := Failed.of(failure))
             if name != finished.row.candidate.id:  # of what ships, every gate on accuracy fails
-                seen.notes.append(f"nothing is counted from {located.what}")
+                seen.notes.append(f"nothing is counted from {failed.what}")
             continue
         seen.evaluations[name, "test"] = stored
     row, baseline = finished.row, finished.baseline

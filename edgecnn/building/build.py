@@ -10,7 +10,6 @@ from typing import Any
 from edgecnn.building.desktop_gpu import local_record
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
-from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -250,20 +249,16 @@ def _race(observer: Observer, request: BuildRequest) -> None:
     observer.race([name for name in seen.answering if name not in seen.failures], "screen", RaceOptions(anew=anew))
     decision = decide(seen, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    how = RaceOptions(anew=anew, patient=patient, until=request.until)
+    how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
     if seen.objective == "latency":
         observer.race(finalists(seen.screen_ms, decision.inside_budget, seen.candidates), "select", how)
-    race_for_choice(observer, decision.inside_budget, seen.objective, how, request.meter)
-    choice = seen.execution.plan.resolved.recipe.race
+    race_for_choice(observer, decision.inside_budget, seen.objective, how)
     decision = decide(seen, request)
     last = last_race(decision)
-    if choice.knobs and last and decision.choice.candidate is not None:
+    if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
         race_knobs(observer, decision.choice.candidate, how)
-    observer.race(last, "report", how)
-    observer.energy(last, anew=anew, log=request.meter)
     best_batch = request.extent.best_batch or seen.objective == "throughput"
-    extra = request.extent.model_copy(update={"best_batch": best_batch})
-    ExtraRunner(seen, tuple(seen.kits[name] for name in last), choice, anew=anew).measure(extra)
+    observer.report(last, how, request.extent.model_copy(update={"best_batch": best_batch}))
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from edgecnn.judging.runs.latency import latency, missing_latency
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import file_failure, race, stored_race
+from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.resources import resource_folder
@@ -101,28 +101,21 @@ class _DesktopRunner:
     def race(self) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
         seen = self.seen
-        raced = tried(lambda: race(self._request(*seen.kits.values()), seen.lab))
+        raced = tried(lambda: seen.race(self._request(*seen.kits.values())))
         if isinstance(raced, Failed):
             seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline: {raced.what}")
             seen.failures[seen.reference] = raced
             return
         seen.races["baseline"] = raced
-        for name, kit in seen.kits.items():
-            if kit.digest in raced.failed:
-                seen.failures[name] = Failed(ref="run-failed", what=raced.failed[kit.digest])
+        failed = raced.failed_of(seen.kits.values())
+        seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         if seen.reference in seen.failures:
             return
         asked = ExtraRuns(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
         ExtraRunner(seen, tuple(seen.runnable.values()), self.choice, anew=self.part.anew).measure(asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
-        return RaceRequest(
-            kits=kits,
-            purpose="baseline",
-            rounds=self.choice.rounds,
-            samples=self.choice.samples,
-            max_age_h=0.0 if self.part.anew else self.choice.max_age_h,
-        )
+        return RaceRequest.of(self.choice, kits, "baseline", anew=self.part.anew)
 
     def _why_not_made(self, name: str) -> str:
         outcomes = [self.execution.outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
-from edgecnn.devices.this_machine import LocalFacts, local_facts
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.board import BoardDiskFull
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
@@ -17,7 +16,7 @@ from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
-from edgecnn.values.board import HostRequest
+from edgecnn.values.board import HostRequest, LocalFacts
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress, digest_of
 
@@ -90,7 +89,7 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
         for warning in warnings:
             tell.note(warning)
         try:
-            yield Machine(host, as_local(seen.facts), host.identify(), asked.address, warnings)
+            yield Machine(host, seen.facts, host.identify(), asked.address, warnings)
         except BoardDiskFull:
             if asked.clean:  # what was finished came here, and the next call finds room
                 host.clean()

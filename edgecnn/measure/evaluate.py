@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.hosts.protocol import Task
+from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.runner.feeds import feed_of
@@ -162,6 +164,18 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
         file.unlink()
     found: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
     return found
+
+
+def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> LogitsNotFinite | None:
+    """The failure of a kit whose answers to a split are not all numbers, with the layer to blame; None where they are.
+
+    ``logits``: (images, classes). ``pixels``: as of ``blamed_layer``.
+    """
+    try:
+        check_finite(kit.candidate.id, logits)
+    except LogitsNotFinite as error:
+        return error.located(split, blamed_layer(kit, pixels, error.image))
+    return None
 
 
 TRACEABLE = "onnxruntime"

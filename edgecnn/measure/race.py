@@ -7,7 +7,7 @@ The order inside a round is drawn anew, so that no kit always runs after the sam
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ class RaceResult(Value):
     profiles: Mapping[str, Profile]
     failed: Mapping[str, str]
     reused: bool
+
+    def failed_of(self, kits: Iterable[KitRef]) -> dict[str, str]:
+        """Of these kits those that did not finish, by candidate, with why."""
+        return {kit.candidate.id: self.failed[kit.entrant] for kit in kits if kit.entrant in self.failed}
 
 
 def race(request: RaceRequest, lab: Lab) -> RaceResult:

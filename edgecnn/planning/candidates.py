@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from edgecnn.backends.installed import Lacking, lacking
 from edgecnn.backends.registry import all_backends, backend_for
-from edgecnn.devices.this_machine import LocalFacts, with_local_facts
+from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.planning.variants import aware_candidates, aware_unavailable, surgery_candidates, surgery_unavailable
 from edgecnn.values.artifact import Unavailable
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device

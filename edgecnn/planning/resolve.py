@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.devices.desktop_gpu import TENSORRT, local_gpu
-from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
+from edgecnn.devices.this_machine import attachment_of, local_facts
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.planning.candidates import candidates_of, with_learned
@@ -28,6 +28,7 @@ from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary, Preprocessing
 from edgecnn.values.recipe import Recipe

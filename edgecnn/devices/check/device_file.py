@@ -15,7 +15,6 @@ import edgecnn
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.findings import stopping
 from edgecnn.devices.check.needs import installed
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
@@ -36,8 +35,7 @@ _GENERAL = "cpu"
 
 def shipped_like(facts: BoardFacts) -> Device | None:
     """The shipped device that this machine is, if it is one; a processor of any kind is none."""
-    known = as_local(facts)
-    like = (each for each in load_devices().values() if matches(each, known) and each.runtimes and each.role == "target")
+    like = (each for each in load_devices().values() if matches(each, facts) and each.runtimes and each.role == "target")
     return next((each for each in like if each.name != _GENERAL), None)
 
 

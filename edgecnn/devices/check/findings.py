@@ -12,14 +12,6 @@ _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")
 _USUAL_PAGE_KIB = 4
 
 
-def machine_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
-    """What of the machine itself stands in the way."""
-    yield from _architecture(facts, needs)
-    yield from _pages(facts)
-    yield from _disk(facts, needs)
-    yield from _memory(facts, needs)
-
-
 def _architecture(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     has_64 = facts.architecture not in _32_BITS
     if not has_64 or facts.python.bits == 32:  # noqa: PLR2004 - bits
@@ -71,18 +63,18 @@ def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="memory-low", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-_ORDER = tuple(Weight)
-
-
 def findings_on(facts: BoardFacts, needs: Needs) -> tuple[Finding, ...]:
     """What stands in the way of running and measuring these kits there."""
     found = [
-        *machine_findings(facts, needs),
+        *_architecture(facts, needs),
+        *_pages(facts),
+        *_disk(facts, needs),
+        *_memory(facts, needs),
         *python_findings(facts, needs),
         *accelerator_findings(facts, needs),
         *clock_findings(facts),
     ]
-    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.weight)))
+    return tuple(sorted(found, key=lambda finding: tuple(Weight).index(finding.weight)))
 
 
 def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -18,7 +18,7 @@ from edgecnn.devices.doctor.parts import packages_of, part_names
 from edgecnn.devices.doctor.storage import disk_facts, store_fact
 from edgecnn.devices.doctor.trying import LEASE_S, Trials
 from edgecnn.devices.files import build_targets, known_devices
-from edgecnn.devices.this_machine import LocalFacts, local_facts, matches
+from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownNeed
 from edgecnn.hosts.local import LocalHost
@@ -27,6 +27,7 @@ from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.machine.sensors import gpu_models, observe
 from edgecnn.runner.runtimes import installed_version
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 

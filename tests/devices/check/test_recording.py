@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.devices.check import recorder
+from edgecnn.devices.check.facts import record, record_here, unfold
 from edgecnn.errors.host import RecordingUnusable
-from edgecnn.hosts import recorder
-from edgecnn.hosts.recording import record, record_here, unfold
 from edgecnn.hosts.ssh.link import in_shell
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree
