@@ -69,12 +69,6 @@ class Benched:
 def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> Benched:
     """Measure, judge, and where the store still holds the build, write its report and bundle again.
 
-    Args:
-        request: what is asked.
-        store: where the build's steps and the profiles lie.
-        tell: hears progress.
-        pages: as of ``run_build``.
-
     Raises:
         EdgecnnError: the folder is no finished build, the board is another device (where the file leaves that open: has another
             processor than was built for) or cannot be reached, or a link was lost;

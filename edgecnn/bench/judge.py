@@ -74,11 +74,8 @@ def judge_finished(
 ) -> Judgement:
     """Judge what lies in the folder of a finished build, in this lab.
 
-    Args:
-        request: which, under which bounds.
-        lab: where its kits run.
-        facts: of the lab's machine; None: it is this one.
-        builder: what builds engines there; None: a kit that needs one runs only where it lies in the kit.
+    ``facts``: of the lab's machine; None: it is this one. ``builder``: what builds engines there; None: a kit that needs one
+    runs only where it lies in the kit.
 
     Raises:
         EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be

@@ -112,11 +112,8 @@ class BuildContext:
 def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
     """Build, measure, judge and write the results.
 
-    Args:
-        request: what is asked.
-        store: where finished work lies; what this build has in hand is kept from ``gc`` until it ends.
-        tell: hears progress.
-        pages: file name beside ``report.json``, or in ``bundle/``, to what words the report for people.
+    ``store``: where finished work lies; what this build has in hand is kept from ``gc`` until it ends. ``pages``: file name
+    beside ``report.json``, or in ``bundle/``, to what words the report for people.
 
     Raises:
         EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.

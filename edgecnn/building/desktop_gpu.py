@@ -47,10 +47,7 @@ class DesktopRequest:
 def play(execution: Execution, lab: Lab, part: DesktopRequest) -> Observed | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
-    Args:
-        execution: whose plan holds the program and its kits.
-        lab: of this machine; profiles are filed under the GPU's own name.
-        part: what is asked.
+    ``lab``: of this machine; profiles are filed under the GPU's own name.
     """
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:

@@ -87,12 +87,8 @@ def execute(
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
-    Args:
-        execution: of the plan to run, which is filled in and handed back.
-        context: what it is run with.
-        goal: the last kind of step that is run.
-        limits: what ends the climb; None: nothing but what was seen.
-        look: evaluates a rung; None: nothing is, so that rungs which only mend a loss are not climbed.
+    ``execution``: of the plan to run, which is filled in and handed back. ``limits``: what ends the climb; None: nothing but
+    what was seen.
 
     Raises:
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.

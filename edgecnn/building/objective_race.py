@@ -31,11 +31,6 @@ from edgecnn.values.recipe import Objective
 def require_meter(environment: Environment, candidates: Iterable[Candidate], log: Path | None) -> None:
     """Refuse energy as the objective before anything is raced, where nothing reads what any candidate takes.
 
-    Args:
-        environment: of the machine that would race.
-        candidates: of the build.
-        log: an external meter's log.
-
     Raises:
         NoMeterForObjective: with what would give a meter.
     """
@@ -47,11 +42,7 @@ def require_meter(environment: Environment, candidates: Iterable[Candidate], log
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:
     """Run what ``contest_of`` reads. A kit that fails is no finalist; its reason is in the notes.
 
-    Args:
-        observer: has screened latency, and knows the kits.
-        inside: candidates inside the accuracy budget; others may ship for nothing.
-        objective: throughput or energy; of the others nothing is run.
-        how: whether a stored race may serve, and an external meter's log.
+    ``inside``: candidates inside the accuracy budget; others may ship for nothing.
     """
     ran = {name: kit for name, kit in observer.seen.kits.items() if name in inside and name in observer.seen.screen_ms}
     if objective == "throughput":

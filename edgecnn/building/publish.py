@@ -65,10 +65,8 @@ def publish_plan(plan: Plan, folder: Path) -> None:
 def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] | None = None) -> None:
     """``report.json``, and before it what words it for people: whoever sees the new one sees its pages beside it.
 
-    Args:
-        report: what the build found.
-        folder: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
-        pages: file name, such as ``report.md``, to its text.
+    ``folder``: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
+    ``pages``: file name, such as ``report.md``, to its text.
     """
     for name, text in (pages or {}).items():
         write_text_atomically(folder / name, text)

@@ -35,10 +35,8 @@ SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
 def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> Answers:
     """What a kit answered, out of its stored evaluation.
 
-    Args:
-        stored: the evaluation.
-        candidate: by whose name errors call it.
-        attached: whether the device itself answered; else it is no more than an emulation.
+    ``candidate``: by whose name errors call it. ``attached``: whether the device itself answered; else it is no more than an
+    emulation.
 
     Raises:
         OSError, ValueError: the logits cannot be read.

@@ -24,9 +24,7 @@ Made = TypeVar("Made")
 def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Failed:
     """What the work gives, or how it failed: the others go on.
 
-    Args:
-        work: about one kit.
-        passing: how references of errors begin that are raised all the same.
+    ``passing``: how references of errors begin that are raised all the same.
 
     Raises:
         BoardError: the board went away or is unfit, which says nothing of a kit.

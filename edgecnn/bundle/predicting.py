@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
     """Open one of a bundle's kits and ask it.
 
-    Args:
-        found: a bundle that was verified; nothing of it was opened before.
-        photos: files, and folders whose files are taken, in the order of their names; hidden ones are left out.
-        candidate: whose kit answers; None: the one that the bundle uses.
-        top: how many labels a photograph.
-        tell: hears progress.
+    ``photos``: files, and folders whose files are taken, in the order of their names; hidden ones are left out. ``candidate``:
+    whose kit answers; None: the one that the bundle uses. ``top``: how many labels a photograph.
 
     Raises:
         KitNotCarried: the bundle has no such kit, or uses none.

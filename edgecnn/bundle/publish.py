@@ -47,12 +47,8 @@ def publish_bundle(
     file is made again, one changed without another size too; what lies there beside its files, such as byte code, is no change.
     A bundle that is made again has the next version, and no signature.
 
-    Args:
-        report: what the build found.
-        kits: every candidate's.
-        folder: of the build; the caller holds its ``output_lock``.
-        pages: file name in the bundle to its text.
-        note: hears that a signature went, and that versions begin anew where the manifest that lies there cannot be read.
+    ``folder``: of the build; the caller holds its ``output_lock``. ``note``: hears that a signature went, and that versions
+    begin anew where the manifest that lies there cannot be read.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     texts = {CHOICE: _choice(report, carried), **(pages or {})}

@@ -90,10 +90,7 @@ def bundle_at(path: Path) -> Path:
 def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
     """Check a bundle, the structure of its archive first, and its models last.
 
-    Args:
-        path: a build's folder, a bundle's folder, or a zip.
-        trust: what else is asked of it.
-        tell: hears how many bytes were compared.
+    ``path``: a build's folder, a bundle's folder, or a zip.
 
     Raises:
         EdgecnnError: one of ``errors.bundle`` or ``errors.signing``, for the first that is not as it should be.
@@ -216,11 +213,7 @@ _SCHEMA = "edgecnn.accepted/1"
 def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
     """Enter a verified bundle into the record, unless that would be a step back.
 
-    Args:
-        path: the bundle, for the error.
-        manifest: with its name and version.
-        digest: SHA-256 of ``bundle.json``.
-        folder: of the records, one a bundle's name; made where it is absent.
+    ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one a bundle's name; made where it is absent.
 
     Returns:
         the version that was accepted before; None where there was none.

@@ -143,9 +143,7 @@ def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     """What builds the pinned kit again, whatever became of the recipe's file since: every value stands in it.
 
-    Args:
-        pin: the record.
-        folder: where it lies; the command's paths count from the current folder.
+    ``folder``: where it lies; the command's paths count from the current folder.
     """
     recipe = pin.recipe
     runtime = recipe.target.runtime

@@ -57,9 +57,7 @@ class _ComparedFolder:
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     """Every build's figures by candidate, and what two builds share.
 
-    Args:
-        folders: of finished builds, 2 to 26; the first one is what the others are held against.
-        store: where their kits and answers may still lie; without them the reports stand alone.
+    ``folders``: of finished builds, 2 to 26; the first one is what the others are held against.
 
     Raises:
         NotSoManyBuilds, BuildNamedTwice: what was asked is no comparison.

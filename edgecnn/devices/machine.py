@@ -64,10 +64,7 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
     A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
     what only spoils figures is told and recorded.
 
-    Args:
-        asked: a board; None: this machine.
-        wanted: what the board has to be, and what for.
-        tell: hears what distorts a measurement there, and which packages are brought.
+    ``asked``: a board; None: this machine.
 
     Raises:
         EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.

@@ -49,10 +49,7 @@ def with_local_facts(device: Device, facts: LocalFacts) -> Device:
 def local_facts(root: Path = Path("/"), *, architecture: str | None = None, cores: int | None = None) -> LocalFacts:
     """Read this machine's facts, or another's whose files lie in ``root``; what cannot be read there is absent, never guessed.
 
-    Args:
-        root: where ``proc`` lies.
-        architecture: as ``uname -m`` names it; None: this machine's.
-        cores: that a process may use; None: here.
+    ``root``: where ``proc`` lies. ``cores``: that a process may use; None: here.
     """
     described = _cores_of(_text(root / "proc/cpuinfo"))
     flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]

@@ -23,10 +23,7 @@ def require_candidate(device: Device, runtime: Runtime | None, supported: Sequen
 
     The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
 
-    Args:
-        device: the target.
-        runtime: the one that the target names; None for all that its file builds by default.
-        supported: what the backends answered for those runtimes.
+    ``runtime``: the one that the target names; None for all that its file builds by default.
 
     Raises:
         NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
@@ -46,11 +43,7 @@ def require_candidate(device: Device, runtime: Runtime | None, supported: Sequen
 def require_precision(device: Device, precision: Precision, asked_by: str, supported: Sequence[Candidate | Unsupported]) -> None:
     """Refuse a recipe that asks for a precision which none of the target's runtimes has, rather than build without it.
 
-    Args:
-        device: the target.
-        precision: what is asked for.
-        asked_by: the recipe's key, as a user writes it.
-        supported: what the backends answered; one candidate is among them.
+    ``asked_by``: the recipe's key, as a user writes it.
 
     Raises:
         PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.

@@ -121,11 +121,8 @@ def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
 def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> CustomModel:
     """What the file of ``recipe.model.onnx`` turned out to be on these images.
 
-    Args:
-        recipe: its ``model`` and ``preprocessing`` are read.
-        data: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet.
-        cache: the store's root, where the answer is kept as long as no file of the model changes.
-        tell: shown progress.
+    ``data``: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet. ``cache``: the
+    store's root, where the answer is kept as long as no file of the model changes.
 
     Raises:
         EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.

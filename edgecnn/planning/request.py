@@ -92,10 +92,7 @@ def share_of(text: str) -> float:
 def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
     """What the options ask for.
 
-    Args:
-        batches: numbers of images and ``best``, with commas between.
-        end_to_end: whether decoding is timed too.
-        soak: a duration, such as ``60s`` or ``5min``.
+    ``batches``: numbers of images and ``best``, with commas between. ``soak``: a duration, such as ``60s`` or ``5min``.
 
     Raises:
         BatchesMisread, DurationMisread: naming what was given.

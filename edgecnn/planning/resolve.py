@@ -43,11 +43,7 @@ AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
 def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFacts | None = None) -> Resolved:
     """Settle everything that planning needs.
 
-    Args:
-        request: what is asked.
-        store: where work lies.
-        tell: hears progress.
-        facts: of the machine that the kits will run on; None: of this one.
+    ``facts``: of the machine that the kits will run on; None: of this one.
 
     Raises:
         EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.

@@ -42,10 +42,7 @@ def recipe_schema() -> dict[str, Any]:
 def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None) -> dict[str, str]:
     """Dotted key to who states it, the one that wins: the recipe file, then ``--set``, then named options.
 
-    Args:
-        named: a recipe's path, or a pipeline's name.
-        overrides: the texts of ``--set``, which were already found good.
-        options: each key that a named option states, and that option.
+    ``options``: each key that a named option states, and that option.
     """
     found: dict[str, str] = {}
     if named is not None:

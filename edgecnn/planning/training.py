@@ -154,11 +154,7 @@ TRAINED = "weights.safetensors"
 def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mapping[str, str]) -> Teacher | None:
     """Who teaches, or None where labels do.
 
-    Args:
-        recipe: with every default filled in.
-        data: the images that are learned from.
-        store: where fetched weights and finished trainings lie.
-        versions: of what binds an artifact's bytes.
+    ``recipe``: with every default filled in.
 
     Raises:
         UnknownArch: neither a network of the list nor a folder.

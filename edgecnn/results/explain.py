@@ -43,10 +43,7 @@ def explain(report: BuildReport) -> Explanation:
 def explain_candidate(explanation: Explanation, candidate: str, folder: Path) -> Explanation:
     """The same of one candidate, or of what was not tried.
 
-    Args:
-        explanation: of the build.
-        candidate: its id; ``openvino-fp16`` of a precision that is not supported.
-        folder: of the build, to be named in the error.
+    ``candidate``: its id; ``openvino-fp16`` of a precision that is not supported.
 
     Raises:
         UnknownCandidate: the build has nothing of that name.

@@ -31,9 +31,6 @@ class OwnBuild(Value):
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
     """Those that were named, or else those in ``BUILDS`` here that can be read; one without an accuracy is left out.
 
-    Args:
-        named: folders of finished builds.
-
     Raises:
         NoReport, ReportUnreadable: of a folder that was named.
     """

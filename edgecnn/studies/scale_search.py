@@ -47,10 +47,7 @@ Tell = Callable[[int], None]
 def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
     """The largest scale inside all budgets, and the frontier around it.
 
-    Args:
-        spec: a row of the catalogue whose family can be scaled.
-        asked: at least one budget.
-        tell: called with the number of networks that were counted so far.
+    ``tell``: called with the number of networks that were counted so far.
 
     Raises:
         BudgetTooSmall: the smallest network that the rule leads to is outside.

@@ -42,11 +42,7 @@ def shipped_like(facts: BoardFacts) -> Device | None:
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
     """The device that this machine is.
 
-    Args:
-        name: of the device.
-        facts: of the machine.
-        attached: whether builds run on it.
-        day: on which it was looked at, as 2026-11-21.
+    ``day``: on which it was looked at, as 2026-11-21. ``attached``: whether builds run on it.
     """
     like = shipped_like(facts)
     read = f"read from the machine on {day}: "

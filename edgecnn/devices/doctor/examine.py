@@ -35,10 +35,7 @@ from edgecnn.values.stage import Progress
 def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S) -> DoctorReport:
     """Look at this machine and try what is installed. What fails is in the report; nothing is changed, and nothing is kept.
 
-    Args:
-        tell: hears which part is being tried.
-        needs: names as ``need_names`` has them; each is answered in the report.
-        lease_s: how long a part may say nothing before it is taken to hang.
+    ``lease_s``: how long a part may say nothing before it is taken to hang.
 
     Raises:
         UnknownNeed: before anything is tried.
@@ -165,10 +162,7 @@ _NO_GPU = "it takes an NVIDIA GPU with its driver, which `nvidia-smi` then lists
 def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> GpuFact:
     """The GPUs, and whether anything ran on one.
 
-    Args:
-        listed: their names as the driver lists them.
-        torch_gpus: ``model`` and ``why`` of each that torch found; ``why`` is None where a training step ran on it.
-        parts: for what TensorRT did.
+    ``torch_gpus``: ``model`` and ``why`` of each that torch found; ``why`` is None where a training step ran on it.
     """
     models = tuple(listed) or tuple(each["model"] for each in torch_gpus)
     if not models:
