@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.bench.subject import add_engines, found_kits, read_accuracy, read_residency
+from edgecnn.bench.subject import subject_of
 from edgecnn.building.data_notices import class_notices
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import PURPOSES, candidate_facts, reported
-from edgecnn.devices.this_machine import attachment_of, local_facts
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.energy import open_log
@@ -83,21 +83,14 @@ def judge_finished(
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
-    device = finished.resolved.device
-    usually = device.usually_attached
+    usually = finished.resolved.device.usually_attached
     labelled = finished.resolved.data.labelled
     stated = finished.resolved.recipe.gates
     gates = gates_for(stated, device_usually_attached=usually, command_line=request.gates, labelled=labelled)
     if request.meter is not None:
         open_log(request.meter)
-    facts = facts or local_facts()
-    attached = attachment_of(device, facts).attached
     with lab.store.in_use.held():
-        seen = found_kits(finished, replace(lab, device=device.name if attached else lab.device), facts)
-        if builder is not None:
-            add_engines(seen, builder)
-        read_accuracy(finished, seen)
-        read_residency(finished, seen)
+        seen = subject_of(finished, lab, facts or local_facts(), builder)
         _race(finished, seen, gates, request)
         rows = _rows(finished, seen, gates)
     results = next(row.gates for row in rows if row.chosen)
@@ -105,7 +98,7 @@ def judge_finished(
         update={
             "version": edgecnn.__version__,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "build": finished.report.build.model_copy(update={"device_attached": attached}),
+            "build": finished.report.build.model_copy(update={"device_attached": seen.attached}),
             "environment": lab.environment,
             "candidates": rows,
             "verdict": overall(results),
@@ -165,7 +158,7 @@ def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | N
     mine = kits[finished.row.candidate.id]
     max_age_h = finished.resolved.recipe.race.max_age_h
     stored = [entry.profile for entry in profiles.of(mine.digest, "race") if entry.profile.knobs == mine.knobs.options]
-    for found in sorted((each for each in stored if each.purpose in PURPOSES), key=_by_purpose):
+    for found in sorted((each for each in stored if each.purpose in PURPOSES), key=lambda each: PURPOSES.index(each.purpose)):
         young = fresh(datetime.fromisoformat(found.observed_at), max_age_h)
         if not found.runs or not young or not _of_this_device(found, seen):
             continue
@@ -173,11 +166,6 @@ def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | N
         beside = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
         return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=beside, failed={}, reused=True)
     return None
-
-
-def _by_purpose(profile: Profile) -> int:
-    """What was raced to be chosen by flatters the kit that won."""
-    return PURPOSES.index(profile.purpose) if profile.purpose in PURPOSES else len(PURPOSES)
 
 
 def _of_this_device(profile: Profile, seen: ObservedBuild) -> bool:

@@ -86,14 +86,11 @@ def files_of(photos: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        inside = [each for each in sorted(path.rglob("*")) if each.is_file() and not _hidden(each.relative_to(path))]
+        found = ((each, each.relative_to(path).parts) for each in sorted(path.rglob("*")) if each.is_file())
+        inside = [each for each, parts in found if not any(part.startswith(".") for part in parts)]
         if not inside:
             raise NoPhotos(folder=path)
         yield from inside
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def publish_bundle(
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     texts = {CHOICE: _choice(report, carried), **(pages or {})}
     bundle = folder / BUNDLE
-    hear = note or _to_nobody
+    hear = note or (lambda _: None)
     before = _earlier(bundle, hear)
     name = report.build.name or f"{report.build.arch}-{report.build.device}"  # --out . has no name
     manifest = manifest_of(name, 1 if before is None else before.version + 1, carried, texts)
@@ -93,9 +93,6 @@ def _earlier(bundle: Path, note: Note) -> BundleManifest | None:
     except BundleManifestUnreadable as error:
         note(f"{error.what} ({error.because}): the bundle's versions begin at 1 again")
         return None
-
-
-def _to_nobody(_: str) -> None: ...
 
 
 def _holds(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]) -> bool:

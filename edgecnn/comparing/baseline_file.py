@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,8 +27,7 @@ from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
-from edgecnn.values.base import another_schema
-from edgecnn.values.comparison import LatencyBaseline, sealed_digest
+from edgecnn.values.comparison import LatencyBaseline, PinnedBuild, sealed_digest
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
@@ -88,14 +87,22 @@ def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     return profile
 
 
-def write_baseline(baseline: LatencyBaseline, path: Path) -> None:
-    """Write the file, whole or not at all.
+Sealed = TypeVar("Sealed", LatencyBaseline, PinnedBuild)
+
+
+def sealed(record: Sealed) -> Sealed:
+    """The same record with the digest of its content."""
+    return record.model_copy(update={"sha256": sealed_digest(record.model_dump(mode="json", by_alias=True))})
+
+
+def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
+    """Write a baseline's file or a pinned build's, whole or not at all.
 
     Raises:
         ResultFileUnwritable: it cannot be written.
     """
     try:
-        write_text_atomically(path, baseline.model_dump_json(indent=1, by_alias=True) + "\n")
+        write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
         raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
 
@@ -204,4 +211,4 @@ def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Besi
         companions=beside.companions,
         origin=shipped.origin,
     )
-    return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})
+    return sealed(made)

@@ -18,12 +18,12 @@ from pydantic import ValidationError
 
 import edgecnn
 from edgecnn.backends.installed import installed_version
+from edgecnn.comparing.baseline_file import sealed
 from edgecnn.comparing.git_file import LARGEST, PREFIX, read_at_revision
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
-from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.target import is_path
@@ -31,7 +31,6 @@ from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
@@ -62,19 +61,7 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
         origin=found.shipped.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})
-
-
-def write_pin(pin: PinnedBuild, file: Path) -> None:
-    """Write the record, whole or not at all.
-
-    Raises:
-        ResultFileUnwritable: it cannot be written.
-    """
-    try:
-        write_text_atomically(file, pin.model_dump_json(indent=1, by_alias=True) + "\n")
-    except OSError as error:
-        raise ResultFileUnwritable(option="--out", path=file, because=system_reason(error)) from error
+    return sealed(made)
 
 
 def read_pin(content: bytes, where: str) -> PinnedBuild:

@@ -24,12 +24,8 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 DEVICE = "arm64-emulated"
-
-
 PROCESSOR = "cortex-a76"
 """Of a Raspberry Pi 5: it has the dot products (asimddp) that INT8 kernels take."""
-
-
 _PYTHON = "python3.11"
 
 
@@ -44,24 +40,12 @@ class DebianTree(NamedTuple):
 
 
 _TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
-
-
 _EMULATOR = ("trixie", "qemu-user")
 """QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
-
-
 _DEBIAN_NAMES = {"x86_64": "amd64"}
-
-
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
-
-
 _PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
-
-
 _PROGRAM = "python3"
-
-
 _LEASE_S = 120.0
 
 
@@ -142,11 +126,7 @@ def _write_program(path: Path) -> None:
 
 
 MIRROR = "http://deb.debian.org/debian"
-
-
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-
 _TIMEOUT_S = 900
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +23,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
-from edgecnn.values.profile import Environment, Profile
+from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
 
 if TYPE_CHECKING:
@@ -75,18 +74,9 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         if facts["pixels_sha256"] != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)
         environment = Environment.model_validate(facts["environment"])
-        profile = Profile(
-            what="evaluation",
-            subject=kit.digest,
-            device=lab.device,
-            host=lab.machine,
-            environment=environment,
-            fidelity=Fidelity.EMULATED if kit.stands_for else environment.fidelity,
-            observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            pixels=pixels.sha256,
-            images=pixels.images,
-            logits_file=LOGITS,
-        )
+        asked = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
+        fidelity = Fidelity.EMULATED if kit.stands_for else environment.fidelity
+        profile = lab.profile(kit, environment, fidelity=fidelity, **asked)
         return lab.store.profiles.add(profile, {LOGITS: _joined(sorted(work.rglob("logits-*.npy")), work / LOGITS)})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.backends.installed import Lacking, lacking
+from edgecnn.backends.installed import lacking
 from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
@@ -81,8 +81,9 @@ def candidates_of(
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
     supported: list[Candidate | Unsupported] = []
+    wanted = (runtime,) if runtime else tuple(name for name, known in device.runtimes.items() if known.by_default)
     for backend in all_backends():
-        if runtime not in (None, backend.runtime) or (runtime is None and not _by_default(device, backend.runtime)):
+        if backend.runtime not in wanted:
             continue
         lacks = lacking(backend.packages, backend.extra)
         entries = backend.supports(with_local_facts(device, facts))
@@ -91,7 +92,7 @@ def candidates_of(
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
             elif lacks is not None:
-                unavailable[entry.id] = _unavailable(lacks)
+                unavailable[entry.id] = Unavailable(why=lacks.why, command=lacks.command)
             else:
                 built[entry.id] = entry
     needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
@@ -121,11 +122,3 @@ def with_learned(
         else:
             unavailable = {**unavailable, **{candidate.id: why for candidate in more}}
     return tuple(found), unavailable
-
-
-def _by_default(device: Device, runtime: Runtime) -> bool:
-    return runtime in device.runtimes and device.runtimes[runtime].by_default
-
-
-def _unavailable(lacks: Lacking) -> Unavailable:
-    return Unavailable(why=lacks.why, command=lacks.command)

@@ -67,16 +67,10 @@ class BuildRequest(Value):
 
 LEAST, MOST = 0.001, 0.5
 """Of ``--until``: a clock and a machine give no less, and an interval wider than that needs no rule."""
-
-
 SOAK_LEAST_S, SOAK_MOST_S = 30.0, 1800.0
 """Of ``--soak``: three windows, and every sample of half an hour is kept."""
-
-
 BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
 """Of ``--time-budget``: in less than a second, what is stored is not even found again."""
-
-
 BEST = "best"
 
 

@@ -100,12 +100,8 @@ def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
         for candidate in candidates
         if candidate.method is Method.POST_TRAINING and keeps_layers(candidate.runtime)
         for kept in KEPT_FLOAT
-        for made in (_mixed(candidate, kept),)
+        for made in (candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED}),)
     )
-
-
-def _mixed(candidate: Candidate, kept: int) -> Candidate:
-    return candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED})
 
 
 SURGERY = "surgery"

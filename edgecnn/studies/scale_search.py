@@ -127,7 +127,8 @@ def _end_of_rule(counter: _Counter) -> float:
         low += 1  # the rule may lead below what a network can be
         if low > 0:
             asked = {str(name): most for name, most in counter.budgets.items()}
-            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=_smallest(counter))
+            smallest = min(counter.seen(), key=lambda point: point.macs)
+            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=smallest)
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if _inside(counter, middle) else (low, middle)
@@ -137,10 +138,6 @@ def _end_of_rule(counter: _Counter) -> float:
 def _inside(counter: _Counter, phi: float) -> bool:
     point = counter.point(counter.on_rule(phi))
     return point is not None and point.inside
-
-
-def _smallest(counter: _Counter) -> ScalePoint:
-    return min(counter.seen(), key=lambda point: point.macs)
 
 
 def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> ScalePoint | None:

@@ -51,7 +51,7 @@ def board_over(link: Link, python: str | None = None) -> ReachedBoard:
 def machine_at(host: str | None, python: str | None = None) -> Iterator[ReachedBoard]:
     """The machine at ``host``, as OpenSSH understands it; None: this one, with the Python that runs edgecnn.
 
-    Raises RecordingUnusable: see ``record``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
+    Raises RecordingUnusable: see ``recording_of``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
     LoginRefused, LinkLost: of the link.
     """
     if host is None:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
@@ -25,18 +25,14 @@ _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 """Where the kernel of a Raspberry Pi shows what its command says too."""
 _TIMEOUT_S = 120
 _LAST_LINES = 3
-
-AskPython = Callable[[bytes], tuple[str, str]]
-"""Gives a program to a machine's Python on its standard input; what it said on standard output, and on standard error."""
 _METERS = ("sys/class/powercap/", "sys/bus/i2c/drivers/ina3221")
 
 
-def record(board: str, ask: AskPython) -> Recording:
-    """What this machine says of itself.
+def recording_of(board: str, stdout: str, stderr: str) -> Recording:
+    """What a machine's Python answered to the recorder.
 
     Raises RecordingUnusable: its Python is absent or older than 3.6, or something else answered.
     """
-    stdout, stderr = ask(RECORDER.read_bytes())
     try:
         return Recording.model_validate(json.loads(stdout.strip().splitlines()[-1]))
     except (ValueError, IndexError, ValidationError) as error:
@@ -47,25 +43,18 @@ def record(board: str, ask: AskPython) -> Recording:
 
 def record_here() -> Recording:
     """This machine, with the Python that runs edgecnn."""
-
-    def ask(program: bytes) -> tuple[str, str]:
-        done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, timeout=_TIMEOUT_S, check=False)
-        return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-
-    return record(HERE, ask)
+    asked = RECORDER.read_bytes()
+    done = subprocess.run([sys.executable, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    return recording_of(HERE, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
 def record_board(link: Link, python: str) -> Recording:
     """The machine at the other end of a link. Nothing is left there.
 
-    Raises RecordingUnusable: see ``record``. LinkLost: the connection ended meanwhile.
+    Raises RecordingUnusable: see ``recording_of``. LinkLost: the connection ended meanwhile.
     """
-
-    def ask(program: bytes) -> tuple[str, str]:
-        answer = link.ask(f"exec {in_shell(python)} -", given=program, timeout_s=_TIMEOUT_S)
-        return answer.text, answer.stderr
-
-    return record(link.board, ask)
+    answer = link.ask(f"exec {in_shell(python)} -", given=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
+    return recording_of(link.board, answer.text, answer.stderr)
 
 
 def unfold(recording: Recording, root: Path) -> Path:
