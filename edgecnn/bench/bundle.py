@@ -80,9 +80,8 @@ def is_alone(path: Path) -> bool:
 def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> BundleBench:
     """Verify a bundle, test its kits, ask them about images where there are any, race them, and write down what was found.
 
-    Raises:
-        EdgecnnError: the bundle is refused, the board is another device, cannot be reached or is not ready, no kit runs there, or
-            a link was lost: the same call goes on where it stopped.
+    Raises EdgecnnError: the bundle is refused, the board is another device, cannot be reached or is not ready, no kit runs
+    there, or a link was lost: the same call goes on where it stopped.
     """
     started, asked = time.perf_counter(), request.bench
     if asked.extent != ExtraRuns():
@@ -116,8 +115,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
 def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
     """Verify a build's bundle where signatures were asked for: of one's own build nothing else is doubted.
 
-    Raises:
-        EdgecnnError: see ``verify``.
+    Raises EdgecnnError: see ``verify``.
     """
     if trust.signers is not None:
         verify(build, trust, tell)

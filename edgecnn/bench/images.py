@@ -134,8 +134,7 @@ def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSourc
 
     ``cache``: the store's root.
 
-    Raises:
-        EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
     choice = DataChoice(path=path)
     if path == DEMO:

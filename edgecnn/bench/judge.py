@@ -44,17 +44,22 @@ ANEW_HOW = "a gate on latency or energy, where the device is at hand and without
 _OF_THE_KIT = ("runtime", "runtime_version")
 
 
-class JudgeRequest(Value):
-    """Which finished build, under which bounds."""
+class MeasuringRequest(Value):
+    """Which finished build, under which bounds, and what is measured of it."""
 
     folder: Path
     gates: GateChoice = GateChoice()
     """Bounds of the command line; without any, those of the build's own recipe hold, else the default."""
-    allow_stored: bool = False
-    """Whether a stored race that is young enough may serve, in CI too."""
     meter: Path | None = None
     until: float | None = None
     extent: ExtraRuns = ExtraRuns()
+
+
+class JudgeRequest(MeasuringRequest):
+    """The same of a build that is judged by itself."""
+
+    allow_stored: bool = False
+    """Whether a stored race that is young enough may serve, in CI too."""
     race: bool = False
     """Whether to race though no gate asks for it."""
 
@@ -77,9 +82,8 @@ def judge_finished(
     ``facts``: of the lab's machine; None: it is this one. ``builder``: what builds engines there; None: a kit that needs one
     runs only where it lies in the kit.
 
-    Raises:
-        EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be
-            read.
+    Raises EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot
+    be read.
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)

@@ -115,8 +115,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     ``store``: where finished work lies; what this build has in hand is kept from ``gc`` until it ends. ``pages``: file name
     beside ``report.json``, or in ``bundle/``, to what words the report for people.
 
-    Raises:
-        EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
+    Raises EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
     """
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
@@ -177,8 +176,7 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
 def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     """What is judged was built before. The desktop GPU's part is no reason to refuse: its absence is a fact of the report.
 
-    Raises:
-        NothingToJudge: a step of a candidate, or of the trunk, is not in the store.
+    Raises NothingToJudge: a step of a candidate, or of the trunk, is not in the store.
     """
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
     of = {step.id: step.candidate for step in planned.steps}

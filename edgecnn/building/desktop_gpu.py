@@ -32,22 +32,11 @@ from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant
 from edgecnn.values.resolved import DesktopGpu
 
 
-@dataclass(frozen=True)
-class DesktopRequest:
-    """What is asked of a GPU that plays."""
-
-    pixels: PixelSet
-    """The test split."""
-    extent: ExtraRuns = ExtraRuns()
-    """Of which it takes the batches: how long it can go on and how it decodes are questions about the edge."""
-    anew: bool = False
-    """Race even where a stored race is fresh."""
-
-
-def play(execution: Execution, lab: Lab, part: DesktopRequest) -> Observed | None:
+def play(execution: Execution, lab: Lab, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> Observed | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
-    ``lab``: of this machine; profiles are filed under the GPU's own name.
+    ``lab``: of this machine; profiles are filed under the GPU's own name. ``pixels``: the test split. ``extent``: its batches
+    count, since how long a GPU can go on and how it decodes are questions about the edge.
     """
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:
@@ -57,21 +46,24 @@ def play(execution: Execution, lab: Lab, part: DesktopRequest) -> Observed | Non
         seen.failures[seen.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
         return seen
     seen.failures.update({name: Failed(ref="unavailable", what=why) for name, why in gpu.unavailable.items()})
-    runner = _DesktopRunner(execution, gpu, seen, part)
+    runner = _DesktopRunner(execution, gpu, seen, pixels, anew)
     runner.answer(gpu.candidate)
     if seen.reference not in seen.failures:
         for variant in gpu.variants:
             runner.answer(variant)
-        runner.race()
+        runner.race(extent)
     return seen
 
 
+@dataclass(frozen=True)
 class _DesktopRunner:
     """Where the GPU plays: whose kits, which lab, what is asked."""
 
-    def __init__(self, execution: Execution, gpu: DesktopGpu, seen: Observed, part: DesktopRequest) -> None:
-        self.execution, self.gpu, self.seen, self.part = execution, gpu, seen, part
-        self.choice = execution.plan.resolved.recipe.race
+    execution: Execution
+    gpu: DesktopGpu
+    seen: Observed
+    pixels: PixelSet
+    anew: bool
 
     def answer(self, candidate: Candidate) -> None:
         """Evaluate one kit. A failure is filed as a race is, so that a cached build starts no process only to fail again."""
@@ -86,7 +78,7 @@ class _DesktopRunner:
         if stored is not None and stored.failed:
             seen.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
             return
-        answered = tried(partial(evaluated, kit, self.part.pixels, seen.lab))
+        answered = tried(partial(evaluated, kit, self.pixels, seen.lab))
         if isinstance(answered, Failed):
             seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
             file_failure(alone, seen.lab, answered.what)
@@ -95,7 +87,7 @@ class _DesktopRunner:
         seen.kits[name] = seen.answering[name] = kit
         seen.evaluations[name, "test"] = answered
 
-    def race(self) -> None:
+    def race(self, extent: ExtraRuns) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
         seen = self.seen
         raced = tried(lambda: seen.race(self._request(*seen.kits.values())))
@@ -108,11 +100,11 @@ class _DesktopRunner:
         seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         if seen.reference in seen.failures:
             return
-        asked = ExtraRuns(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
-        ExtraRunner(seen, tuple(seen.runnable.values()), self.choice, anew=self.part.anew).measure(asked)
+        asked, choice = ExtraRuns(batches=extent.batches, best_batch=extent.best_batch), self.execution.plan.resolved.recipe.race
+        ExtraRunner(seen, tuple(seen.runnable.values()), choice, anew=self.anew).measure(asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
-        return RaceRequest.of(self.choice, kits, "baseline", anew=self.part.anew)
+        return RaceRequest.of(self.execution.plan.resolved.recipe.race, kits, "baseline", anew=self.anew)
 
     def _why_not_made(self, name: str) -> str:
         outcomes = [self.execution.outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]

@@ -31,8 +31,7 @@ from edgecnn.values.recipe import Objective
 def require_meter(environment: Environment, candidates: Iterable[Candidate], log: Path | None) -> None:
     """Refuse energy as the objective before anything is raced, where nothing reads what any candidate takes.
 
-    Raises:
-        NoMeterForObjective: with what would give a meter.
+    Raises NoMeterForObjective: with what would give a meter.
     """
     meters = environment.observed.get("energy_meters", "").split()
     if log is None and not any(can_watch(meters, candidate.needs_engine) for candidate in candidates):

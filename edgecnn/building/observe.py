@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.desktop_gpu import DesktopRequest, play
+from edgecnn.building.desktop_gpu import play
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
 from edgecnn.building.rows import answer_of
@@ -146,7 +146,7 @@ class Observer:
 
     def play_baseline(self, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> None:
         """Let a GPU of this machine take its part, where there is one."""
-        self.seen.desktop = play(self.seen.execution, self._home, DesktopRequest(pixels=pixels, extent=extent, anew=anew))
+        self.seen.desktop = play(self.seen.execution, self._home, pixels, extent, anew=anew)
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions) -> None:
         """Race these candidates' kits; whoever does not finish is out."""

@@ -180,8 +180,7 @@ def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
 def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     """What a kit answers to these pixels, where every answer is a number.
 
-    Raises:
-        LogitsNotFinite: one is none.
+    Raises LogitsNotFinite: one is none.
     """
     stored = evaluate(kit, pixels, lab)
     check_finite(kit.candidate.id, logits_of(stored))

@@ -38,8 +38,7 @@ def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> An
     ``candidate``: by whose name errors call it. ``attached``: whether the device itself answered; else it is no more than an
     emulation.
 
-    Raises:
-        OSError, ValueError: the logits cannot be read.
+    Raises OSError, ValueError: the logits cannot be read.
     """
     return Answers(
         candidate=candidate,

@@ -76,8 +76,7 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
 def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     """What a device measured of this kit, read out of the folder that it was copied back to.
 
-    Raises:
-        RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
+    Raises RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
     """
     device = shipped.device
     profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
@@ -98,8 +97,7 @@ def sealed(record: Sealed) -> Sealed:
 def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
     """Write a baseline's file or a pinned build's, whole or not at all.
 
-    Raises:
-        ResultFileUnwritable: it cannot be written.
+    Raises ResultFileUnwritable: it cannot be written.
     """
     try:
         write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
@@ -110,8 +108,7 @@ def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
 def read_baseline(path: Path) -> LatencyBaseline:
     """A baseline as it was written.
 
-    Raises:
-        LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
+    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
     """
     try:
         content = path.read_bytes()

@@ -45,8 +45,7 @@ _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "t
 def pinned(folder: Path, file: Path) -> PinnedBuild:
     """The record of a finished build that is to lie at ``file``, from whose folder its paths count.
 
-    Raises:
-        EdgecnnError: the folder is no finished build (see ``finished_build``).
+    Raises EdgecnnError: the folder is no finished build (see ``finished_build``).
     """
     found = finished_build(folder)
     row, resolved, chosen = found.row, found.resolved, found.row.candidate.id
@@ -67,8 +66,7 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
 def read_pin(content: bytes, where: str) -> PinnedBuild:
     """A record as it was written; ``where`` is how the user named it.
 
-    Raises:
-        PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
+    Raises PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
     """
     try:
         schema = json.loads(content).get("schema")
@@ -103,8 +101,7 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
 
     A folder whose name begins with ``git:`` is written with a ``./`` before it. The store is not looked at.
 
-    Raises:
-        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``shipped_kit``.
+    Raises EdgecnnError: as ``read_at_revision``, ``read_pin``, ``shipped_kit``.
     """
     where = str(text)
     if where.startswith(PREFIX):
@@ -121,8 +118,7 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
 def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
     """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
 
-    Raises:
-        PinnedKitMissing: the store does not hold it, unharmed.
+    Raises PinnedKitMissing: the store does not hold it, unharmed.
     """
     return named if isinstance(named, ShippedKit) else _found(named, store)
 

@@ -25,8 +25,7 @@ def require_candidate(device: Device, runtime: Runtime | None, supported: Sequen
 
     ``runtime``: the one that the target names; None for all that its file builds by default.
 
-    Raises:
-        NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
+    Raises NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
     """
     if any(isinstance(entry, Candidate) for entry in supported):
         return
@@ -45,8 +44,7 @@ def require_precision(device: Device, precision: Precision, asked_by: str, suppo
 
     ``asked_by``: the recipe's key, as a user writes it.
 
-    Raises:
-        PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
+    Raises PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
     """
     has = [entry.precision for entry in supported if isinstance(entry, Candidate)]
     if precision in has:

@@ -88,8 +88,7 @@ def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) ->
 
     ``batches``: numbers of images and ``best``, with commas between. ``soak``: a duration, such as ``60s`` or ``5min``.
 
-    Raises:
-        BatchesMisread, DurationMisread: naming what was given.
+    Raises BatchesMisread, DurationMisread: naming what was given.
     """
     words = [word.strip() for word in batches.split(",")] if batches is not None else []
     numbers = [word for word in words if word != BEST]

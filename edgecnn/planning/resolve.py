@@ -45,8 +45,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
 
     ``facts``: of the machine that the kits will run on; None: of this one.
 
-    Raises:
-        EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
+    Raises EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
     """
     asked = request.recipe
     check_bounds(asked.gates)

@@ -45,8 +45,7 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
 
     ``candidate``: its id; ``openvino-fp16`` of a precision that is not supported.
 
-    Raises:
-        UnknownCandidate: the build has nothing of that name.
+    Raises UnknownCandidate: the build has nothing of that name.
     """
     known = [each.facts.candidate.id for each in explanation.candidates] + [each.name for each in explanation.not_tried]
     if candidate not in known:

@@ -31,8 +31,7 @@ class OwnBuild(Value):
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
     """Those that were named, or else those in ``BUILDS`` here that can be read; one without an accuracy is left out.
 
-    Raises:
-        NoReport, ReportUnreadable: of a folder that was named.
+    Raises NoReport, ReportUnreadable: of a folder that was named.
     """
     if named:
         found = [_own(folder) for folder in named]

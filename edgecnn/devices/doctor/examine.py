@@ -36,8 +36,7 @@ def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S)
 
     ``lease_s``: how long a part may say nothing before it is taken to hang.
 
-    Raises:
-        UnknownNeed: before anything is tried.
+    Raises UnknownNeed: before anything is tried.
     """
     wanted = check_needs(needs)
     began = time.monotonic()
