@@ -18,9 +18,10 @@ from edgecnn.building.data_notices import class_notices
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.report import gates_of
 from edgecnn.building.rows import PURPOSES, candidate_facts, reported
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
+from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.kits import entrant_of
@@ -87,10 +88,7 @@ def judge_finished(
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
-    usually = finished.resolved.device.usually_attached
-    labelled = finished.resolved.data.labelled
-    stated = finished.resolved.recipe.gates
-    gates = gates_for(stated, device_usually_attached=usually, command_line=request.gates, labelled=labelled)
+    gates = gates_of(finished.resolved, request.gates)
     if request.meter is not None:
         open_log(request.meter)
     with lab.store.in_use.held():

@@ -69,7 +69,7 @@ class PlannedBuild:
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
-    gates = gates_of(planned.resolved, request)
+    gates = gates_of(planned.resolved, request.gates)
     steps = _looked_up(planned, store)
     return PlannedBuild(plan=planned, steps=steps, gates=gates, test_set=_can_show(planned.resolved))
 
@@ -120,18 +120,15 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    with machine_for(request.host, wanted_of(request), tell) as machine:
+    # fp32 in ONNX Runtime, which everything is held against, is always among what the board runs.
+    runtime = request.recipe.target.runtime
+    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))
+    wanted = Wanted(request.device, request.command, runtimes)
+    with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         if request.only_judge:
             require_made(planned, store, request)
         return measured_build(planned, machine, request, BuildContext(store, tell, pages or {}))
-
-
-def wanted_of(request: BuildRequest) -> Wanted:
-    """The board that a build's kits run on: fp32 in ONNX Runtime, which everything is held against, is always among them."""
-    runtime = request.recipe.target.runtime
-    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))
-    return Wanted(request.device, request.command, runtimes)
 
 
 def measured_build(planned: Plan, machine: Machine, request: BuildRequest, context: BuildContext) -> BuildReport:
@@ -159,12 +156,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
 
 
 def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
-    """What the device would be asked must be there to be answered, before any time is spent.
-
-    Raises:
-        KnobsByLatency: knobs are to be raced for another objective.
-        NoMeterForObjective: energy is to be chosen by, on this machine, which has no meter.
-    """
+    """What the device would be asked must be there to be answered, before any time is spent."""
     resolved = planned.resolved
     objective = resolved.recipe.choice.objective
     if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
@@ -192,10 +184,7 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 
 
 def _publish(report: BuildReport, seen: ObservedBuild, request: BuildRequest, pages: Mapping[str, Page]) -> None:
-    """All under one lock, in an order in which whoever sees the new ``report.json`` sees the rest of it too.
-
-    A goal that stops earlier renews the plan and ``progress.json``; a finished build's report and bundle stay as they are.
-    """
+    """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone."""
     texts = {name: page(report) for name, page in pages.items()}
     with output_lock(request.out):
         publish_plan(seen.execution.plan, request.out)
@@ -215,7 +204,7 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
         missing = set(_lacking(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
-    bound = budget_pp(gates_of(planned.resolved, request), labelled=planned.resolved.data.labelled)
+    bound = budget_pp(gates_of(planned.resolved, request.gates), labelled=planned.resolved.data.labelled)
     return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 

@@ -96,7 +96,4 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
 
 def local_lab(store: Store, tell: Progress) -> Lab:
     """This machine, for kits of whichever device."""
-    host = LocalHost()
-    return Lab(
-        host=host, store=store, tell=tell, device=THIS_MACHINE, machine=local_facts().describe(), environment=host.identify()
-    )
+    return this_machine().lab(store, tell)

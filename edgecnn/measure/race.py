@@ -139,10 +139,7 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
-    """One profile a kit, those that did not finish included: the race is not run again for their sake.
-
-    A machine that changed meanwhile is no fault of a kit, so that is not filed: the next call races again.
-    """
+    """One profile a kit, of those too that did not finish; where the machine changed meanwhile, the next call races again."""
     runs = run_files(work)
     filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:

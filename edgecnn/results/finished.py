@@ -91,12 +91,10 @@ def finished_build(folder: Path) -> FinishedBuild:
         KitNotCarried: nothing was chosen, so that nothing ships.
         BuildDamaged: the kit that ships was changed.
     """
-    if not (folder / REPORT).is_file():
-        raise NoBuildToJudge(folder=folder, because=_why_none(folder))
-    if not (folder / BUNDLE / CHOICE).is_file():
-        raise NoBuildToJudge(folder=folder, because="it has a report.json, and no bundle/choice.json beside it")
+    if (because := _why_none(folder)) is not None:
+        raise NoBuildToJudge(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
-    resolved, keys = planned(folder, report, again_of(report))
+    resolved, keys = planned(folder, report.keys, again_of(report))
     found = FinishedBuild(folder=folder, shipped=shipped, report=report, resolved=resolved, keys=keys)
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
@@ -119,10 +117,10 @@ def check_files(kit: KitRef, command: str) -> None:
             raise BuildDamaged(path=kit.folder / name, because=because, command=command)
 
 
-def planned(folder: Path, report: BuildReport, again: str) -> tuple[Resolved, Mapping[str, str]]:
-    """What was resolved, and each step's key, of the ``plan.json`` beside a report.
+def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[Resolved, Mapping[str, str]]:
+    """What was resolved, and each step's key, of a build's ``plan.json``.
 
-    ``again``: the command that makes the build again.
+    ``report_keys``: of the report beside it. ``again``: the command that makes the build again.
 
     Raises:
         BundleUnreadable: it is damaged, or of another version.
@@ -139,7 +137,7 @@ def planned(folder: Path, report: BuildReport, again: str) -> tuple[Resolved, Ma
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error
-    if (differs := step_of_another(report.keys, keys)) is not None:
+    if (differs := step_of_another(report_keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
     return resolved, keys
 
@@ -147,7 +145,10 @@ def planned(folder: Path, report: BuildReport, again: str) -> tuple[Resolved, Ma
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _why_none(folder: Path) -> str:
+def _why_none(folder: Path) -> str | None:
+    if (folder / REPORT).is_file():
+        whole = (folder / BUNDLE / CHOICE).is_file()
+        return None if whole else "it has a report.json, and no bundle/choice.json beside it"
     if (folder / CHOICE).is_file():
         return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
     if (folder / PROGRESS).is_file():

@@ -146,9 +146,7 @@ def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> Scale
 
 
 def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
-    """Depth and width half a step of φ apart, each with all resolutions of the step, the finest first, as far as they stay
-    together.
-    """
+    """Depth and width half a step of φ apart, each with its resolutions, the finest first, as far as they stay together."""
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
     lowest, highest = (spec.resolution_px * GAMMA ** (phi + side) for side in (-APART, APART))
     first = math.ceil(lowest / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
