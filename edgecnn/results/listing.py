@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
@@ -36,15 +37,11 @@ def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
     if named:
         found = [_own(folder) for folder in named]
     else:
-        found = [_own_or_none(file.parent) for file in sorted(BUILDS.glob(f"*/{REPORT}"))]
+        found = []
+        for file in sorted(BUILDS.glob(f"*/{REPORT}")):
+            with suppress(EdgecnnError):  # nobody asked for this folder by name
+                found.append(_own(file.parent))
     return tuple(each for each in found if each is not None)
-
-
-def _own_or_none(folder: Path) -> OwnBuild | None:
-    try:
-        return _own(folder)
-    except EdgecnnError:
-        return None  # nobody asked for this folder by name
 
 
 def _own(folder: Path) -> OwnBuild | None:

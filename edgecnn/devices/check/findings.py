@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgecnn.devices.check.hardware import accelerator_findings, clock_findings
 from edgecnn.devices.check.needs import Needs, python_findings
+from edgecnn.errors.board import BoardNotReady
 from edgecnn.values.board import BoardFacts, Finding, Weight
 
 _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")
@@ -80,3 +81,10 @@ def findings_on(facts: BoardFacts, needs: Needs) -> tuple[Finding, ...]:
 def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Those without whose remedy nothing runs."""
     return tuple(finding for finding in findings if finding.weight is Weight.STOPS)
+
+
+def require_none(board: str, findings: Sequence[Finding]) -> None:
+    """Refuse a board for these findings. Raises BoardNotReady: there are any."""
+    if findings:
+        hints = [each.remedy for each in findings if each.remedy is not None]
+        raise BoardNotReady(board=board, whats=[each.what for each in findings], hints=hints)

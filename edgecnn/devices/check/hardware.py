@@ -110,16 +110,12 @@ def _held(facts: BoardFacts) -> Iterator[Finding]:
     """``jetson_clocks`` sets every lower limit to the upper one."""
     if not facts.is_jetson or facts.clocks is None:
         return
-    moving = [name for name, ranges in _RANGE.findall(facts.clocks) if any(_moves(each) for each in ranges.split())]
+    found = [(name, [each.partition("-") for each in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
+    moving = [name for name, ranges in found if any(low != high for low, _, high in ranges)]
     if moving:
         what = f"the clocks of {' and '.join(moving)} may move ({facts.clocks})"
         remedy = "sudo jetson_clocks (until the next boot; `sudo jetson_clocks --store` first, to go back)"
         yield Finding(ref="clocks-move", weight=Weight.DISTORTS, what=what, remedy=remedy)
-
-
-def _moves(range_: str) -> bool:
-    low, _, high = range_.partition("-")
-    return low != high
 
 
 def _power_mode(facts: BoardFacts) -> Iterator[Finding]:

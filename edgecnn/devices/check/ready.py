@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgecnn.devices.check.board import ReachedBoard, board_over, with_packages
-from edgecnn.devices.check.findings import findings_on, stopping
+from edgecnn.devices.check.findings import findings_on, require_none, stopping
 from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
+from edgecnn.errors.board import BoardIsAnotherDevice
 from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.wheels import PYTHON as CARRIED
@@ -101,7 +101,4 @@ def _as_carried(seen: ReachedBoard, needs: Needs) -> ReachedBoard | None:
 
 
 def _require_ready(seen: ReachedBoard, needs: Needs, *, put_off: Iterable[str] = ()) -> None:
-    stops = [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off]
-    if stops:
-        hints = [each.remedy for each in stops if each.remedy is not None]
-        raise BoardNotReady(board=seen.name, whats=[each.what for each in stops], hints=hints)
+    require_none(seen.name, [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off])
