@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecnn.building.desktop_gpu import local_record
+from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
 from edgecnn.building.knob_race import race_knobs
@@ -26,6 +26,7 @@ from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.energy import open_log
+from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import python_version, resolve
@@ -145,11 +146,11 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     stages = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
     seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
-    observer = Observer(seen, here.lab(store, tell, THIS_MACHINE))
+    observer = Observer(seen)
     with store.in_use.held():
         drops = observer.drops if request.goal in MEASURING else None
         execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
-        observe(request, observer)
+        observe(request, observer, here.lab(store, tell))
         report = report_of(seen, request, seconds=time.perf_counter() - started)
         _publish(report, seen, request, context.pages)
     return report
@@ -208,8 +209,11 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
     return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 
-def observe(request: BuildRequest, observer: Observer) -> None:
-    """Evaluate, and race where this machine is the device, as far as the goal asks for it."""
+def observe(request: BuildRequest, observer: Observer, home: Lab) -> None:
+    """Evaluate, and race where this machine is the device, as far as the goal asks for it.
+
+    ``home``: this machine, whose GPU is the baseline's, wherever the build is measured.
+    """
     seen = observer.seen
     observer.collect_kits(seen.candidates)
     if request.goal not in MEASURING:
@@ -222,7 +226,7 @@ def observe(request: BuildRequest, observer: Observer) -> None:
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    observer.play_baseline(pixels["test"], request.extent, anew=request.stored_race == "never")
+    seen.desktop = play(seen.execution, home, pixels["test"], request.extent, anew=request.stored_race == "never")
     if seen.attached:
         _race(observer, request)
 

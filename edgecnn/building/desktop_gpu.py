@@ -116,12 +116,6 @@ class _DesktopRunner:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def load_baselines() -> tuple[BaselineRecord, ...]:
-    """Every shipped record."""
-    files = sorted(resource_folder("baselines").glob("*.json"))
-    return tuple(BaselineRecord.model_validate_json(path.read_text()) for path in files)
-
-
 def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
     """The role's figures, by whoever plays it; MISSING, with why, where nobody does."""
     played, resolved = seen.desktop, seen.execution.plan.resolved
@@ -134,7 +128,9 @@ def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
         accuracy_machine=seen.lab.machine,
         failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
-    facts = baseline_facts(question, local=local_record(seen), records=load_baselines())
+    shipped = sorted(resource_folder("baselines").glob("*.json"))
+    records = tuple(BaselineRecord.model_validate_json(path.read_text()) for path in shipped)
+    facts = baseline_facts(question, local=local_record(seen), records=records)
     if gpu is None or played is None or played.reference not in played.raced("baseline"):
         return facts
     answered = _accuracy(seen, played, played.reference, answer_of(seen, BASELINE_ID, "test"))

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgecnn.building.desktop_gpu import play
 from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
 from edgecnn.building.rows import answer_of
@@ -60,9 +59,8 @@ class RaceOptions:
 class Observer:
     """Measures the kits of one build."""
 
-    def __init__(self, seen: ObservedBuild, home: Lab | None = None) -> None:
-        """``home`` is this machine, whose GPU is the baseline's, where the build is measured on another."""
-        self.seen, self._home = seen, home or seen.lab
+    def __init__(self, seen: ObservedBuild) -> None:
+        self.seen = seen
 
     def _macs(self, candidate: Candidate) -> MacTable:
         """Of the graph that the candidate was made from: residency is joined by its names."""
@@ -143,10 +141,6 @@ class Observer:
         if compiled is not None and (compiled.folder / PLANNED).is_file():
             self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text())
         return engine is not None and name not in self.seen.failures
-
-    def play_baseline(self, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> None:
-        """Let a GPU of this machine take its part, where there is one."""
-        self.seen.desktop = play(self.seen.execution, self._home, pixels, extent, anew=anew)
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions) -> None:
         """Race these candidates' kits; whoever does not finish is out."""

@@ -120,7 +120,18 @@ def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
 
     Raises PinnedKitMissing: the store does not hold it, unharmed.
     """
-    return named if isinstance(named, ShippedKit) else _found(named, store)
+    if isinstance(named, ShippedKit):
+        return named
+    pin, where, folder = named
+    digest = pin.shipped.kit
+    made = whole_kit(store, digest)
+    if made is None:
+        damaged = kit_artifact(store, digest) is not None
+        because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
+        command = rebuild_command(pin, folder)
+        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
+    kit = KitRef.of(pin.shipped.candidate, made).with_knobs(pin.shipped.knobs)
+    return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
@@ -217,19 +228,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PinUnreadable(where=str(path), because=system_reason(error)) from error
-
-
-def _found(named: NamedPin, store: Store) -> ShippedKit:
-    pin, where, folder = named
-    digest, candidate = pin.shipped.kit, pin.shipped.candidate
-    made = whole_kit(store, digest)
-    if made is None:
-        damaged = kit_artifact(store, digest) is not None
-        because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
-        command = rebuild_command(pin, folder)
-        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
-    kit = KitRef.of(candidate, made).with_knobs(pin.shipped.knobs)
-    return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

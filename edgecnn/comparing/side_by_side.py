@@ -98,18 +98,9 @@ def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
 
 
 def _build(given: _ComparedFolder) -> ComparedBuild:
-    report = given.report
-    return ComparedBuild(
-        label=given.label,
-        folder=str(given.folder),
-        version=report.version,
-        made_at=report.made_at,
-        build=report.build,
-        environment=report.environment,
-        choice=report.choice,
-        verdict=report.verdict,
-        notices=report.notices,
-    )
+    same = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
+    reported = {name: getattr(given.report, name) for name in same}
+    return ComparedBuild(label=given.label, folder=str(given.folder), **reported)
 
 
 def _without_layers(facts: CandidateFacts | None) -> CandidateFacts | None:

@@ -148,11 +148,6 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
     return answer if answer.asked else None
 
 
-def scaled_arch(recipe: Recipe, arch: ArchSpec) -> ArchSpec:
-    """The network in the size that the recipe asks for."""
-    return scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
-
-
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
     """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
     weights, images = training

@@ -25,18 +25,13 @@ ON_REQUEST = {
 def explain(report: BuildReport) -> Explanation:
     """All that a report says of why, what is missing and what is open."""
     return Explanation(
-        version=report.version,
-        made_at=report.made_at,
-        build=report.build,
-        choice=report.choice,
-        verdict=report.verdict,
+        **{name: getattr(report, name) for name in ("version", "made_at", "build", "choice", "verdict", "unexecuted")},
         candidates=tuple(
             ExplainedCandidate(facts=_without_layers(facts), stand_ins=tuple(_stand_ins(facts))) for facts in report.candidates
         ),
         not_tried=tuple(_not_tried(report)),
         unmeasured=_gathered(_unmeasured(report)),
         open_questions=tuple(open_questions(report)),
-        unexecuted=report.unexecuted,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import edgecnn
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.devices.doctor.facts import DeviceFact, DoctorReport, GpuFact, MachineFact, NeedFact, Part, PythonFact, State
-from edgecnn.devices.doctor.parts import packages_of, part_names
+from edgecnn.devices.doctor.parts import PARTS, packages_of
 from edgecnn.devices.doctor.storage import disk_facts, store_fact
 from edgecnn.devices.doctor.trying import LEASE_S, Trials
 from edgecnn.devices.files import build_targets, known_devices
@@ -98,7 +98,7 @@ def need_names() -> tuple[str, ...]:
     """Everything that can be needed."""
     known = known_devices()
     devices = [name for device in known.devices for name in (device.name, *device.aliases)]
-    return (*part_names(), "gpu", "store", "disk", *devices, *known.damaged)
+    return (*(row.name for row in PARTS), "gpu", "store", "disk", *devices, *known.damaged)
 
 
 def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
