@@ -27,6 +27,7 @@ from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
+from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import LatencyBaseline, PinnedBuild, sealed_digest
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile

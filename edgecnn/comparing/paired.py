@@ -21,6 +21,7 @@ from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.predictions.accuracy import accuracy
 from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
 from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
