@@ -185,7 +185,11 @@ def write_frontier(found: ScaleSearch, file: Path) -> int:
 def _written_page(content: Callable[[], str | bytes], file: Path) -> int:
     """A page or picture beside whatever else lies there: what edgecnn did not write is not replaced."""
     with _writable(file):
-        foreign = file.exists() and not any(said in _beginning(file) for said in GENERATED)
+        foreign = False
+        if file.exists():
+            with file.open("rb") as stream:
+                beginning = stream.read(4096)
+            foreign = not any(said in beginning for said in GENERATED)
     if foreign:
         raise PageIsForeign(path=file)
     return _written(content, file)
@@ -212,11 +216,6 @@ def _drawn(content: Callable[[], str | bytes]) -> str | bytes:
         return content()
     except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the figures stand
         raise PageFailed(because=f"{type(error).__name__}: {error}") from error
-
-
-def _beginning(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(4096)
 
 
 def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: Progress) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.bench.judge import JudgeRequest, MeasuringRequest, judge_finished
 from edgecnn.building.build import BuildContext, measured_build, require_made
 from edgecnn.building.engines import with_builder
 from edgecnn.building.publish import Page, check_output
@@ -22,11 +22,10 @@ from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers, NothingToJudge
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.request import BuildRequest, ExtraRuns
+from edgecnn.planning.request import BuildRequest
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.folder import BUNDLE
 from edgecnn.store.store import Store
-from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.device import Device
 from edgecnn.values.profile import Environment
@@ -35,20 +34,15 @@ from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 
 
-class BenchRequest(Value):
-    """Which finished build, and where."""
+class BenchRequest(MeasuringRequest):
+    """The same, and where."""
 
-    folder: Path
     host: HostRequest | None = None
     """None: this machine."""
     target: str | None = None
     """What the user takes the board for; it must be the device that was built for."""
-    gates: GateChoice = GateChoice()
     anew: bool = False
     """Whether a stored race may not serve."""
-    meter: Path | None = None
-    until: float | None = None
-    extent: ExtraRuns = ExtraRuns()
 
     @property
     def build(self) -> Path:
@@ -69,16 +63,8 @@ class Benched:
 def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> Benched:
     """Measure, judge, and where the store still holds the build, write its report and bundle again.
 
-    Args:
-        request: what is asked.
-        store: where the build's steps and the profiles lie.
-        tell: hears progress.
-        pages: as of ``run_build``.
-
-    Raises:
-        EdgecnnError: the folder is no finished build, the board is another device (where the file leaves that open: has another
-            processor than was built for) or cannot be reached, or a link was lost;
-            the same call goes on where it stopped.
+    Raises EdgecnnError: the folder is no finished build, the board is another device (where the file leaves that open: has
+    another processor than was built for) or cannot be reached, or a link was lost; the same call goes on where it stopped.
     """
     finished = finished_build(request.build)
     device = finished.resolved.device
@@ -93,15 +79,8 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
             require_made(planned, store, asked)
         except NothingToJudge as error:
             tell.note(f"{error.what}: accuracy is the recorded one, and the report that lies there stays")
-            judge = JudgeRequest(
-                folder=request.build,
-                gates=request.gates,
-                allow_stored=not request.anew,
-                meter=request.meter,
-                until=request.until,
-                extent=request.extent,
-                race=True,
-            )
+            same = {name: getattr(request, name) for name in MeasuringRequest.model_fields}
+            judge = JudgeRequest(**{**same, "folder": request.build}, allow_stored=not request.anew, race=True)
             judged = judge_finished(judge, machine.lab(store, tell), machine.facts, planned.resolved.device_builder)
             return Benched(judged.report, written=False, require_measured=judged.require_measured)
         report = measured_build(planned, machine, asked, BuildContext(store, tell, pages or {}))
@@ -121,11 +100,7 @@ def _require_same_device(request: BenchRequest, device: Device) -> None:
 
 
 def _require_same_processor(finished: FinishedBuild, machine: Machine) -> None:
-    """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report.
-
-    Raises:
-        BenchProcessorDiffers: architecture or instructions of the machine are others, as far as both are known.
-    """
+    """A device file that leaves the processor to the machine recognises every machine; what was built for is in the report."""
     device = finished.resolved.device
     if device.processor.architecture != "any":
         return
@@ -161,10 +136,8 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
         stored_race="never" if request.anew else "fresh-enough",
         only_judge=True,
         gates=stated,
-        meter=request.meter,
-        until=request.until,
-        extent=request.extent,
         host=request.host,
+        **{name: getattr(request, name) for name in ("meter", "until", "extent")},
         command=finished.report.build.command,
     )
 

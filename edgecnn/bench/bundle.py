@@ -38,7 +38,6 @@ from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
@@ -81,9 +80,8 @@ def is_alone(path: Path) -> bool:
 def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> BundleBench:
     """Verify a bundle, test its kits, ask them about images where there are any, race them, and write down what was found.
 
-    Raises:
-        EdgecnnError: the bundle is refused, the board is another device, cannot be reached or is not ready, no kit runs there, or
-            a link was lost: the same call goes on where it stopped.
+    Raises EdgecnnError: the bundle is refused, the board is another device, cannot be reached or is not ready, no kit runs
+    there, or a link was lost: the same call goes on where it stopped.
     """
     started, asked = time.perf_counter(), request.bench
     if asked.extent != ExtraRuns():
@@ -117,8 +115,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
 def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
     """Verify a build's bundle where signatures were asked for: of one's own build nothing else is doubted.
 
-    Raises:
-        EdgecnnError: see ``verify``.
+    Raises EdgecnnError: see ``verify``.
     """
     if trust.signers is not None:
         verify(build, trust, tell)
@@ -186,14 +183,12 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest) -
         raise NoKitRuns(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
     choice, asked = request.race, request.bench
     until = None if asked.until is None else rule_of(asked.until)
-    max_age_h = 0.0 if asked.anew else choice.max_age_h
     rounds = choice.rounds if until is None else until.looks[-1]
-    question = RaceRequest(
-        kits=runnable, purpose="report", rounds=rounds, samples=choice.samples, max_age_h=max_age_h, until=until
-    )
-    seen.races["report"] = race(question, lab)
+    question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until)
+    seen.races["report"] = seen.race(question)
     if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:
-        seen.races["energy"] = race(energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=asked.meter), lab)
+        energy = energy_request(watched, rounds=choice.rounds, max_age_h=question.max_age_h, log=asked.meter)
+        seen.races["energy"] = seen.race(energy)
 
 
 def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:

@@ -42,8 +42,7 @@ def output_folder(asked: Path | None, verified: Verified) -> Path:
 def write_bench(found: BundleBench, seen: Observed, out: Path) -> BundleBench:
     """Copy the profiles, and write ``bundle-bench.json`` last; what it says.
 
-    Raises:
-        OutputUnwritable: the folder does not take them.
+    Raises OutputUnwritable: the folder does not take them.
     """
     try:
         profiles = {kit.candidate.id: tuple(_copied(kit, seen, out)) for kit in seen.kits.values()}

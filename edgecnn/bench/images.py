@@ -65,12 +65,7 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> O
 def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
     """The user's images, prepared as a kit wants them.
 
-    Args:
-        data: as ``--data`` names them.
-        kit: any of the bundle's.
-        recorded: by which the build's own images are known again.
-        folder: an existing one, for the pixels.
-        context: the store, and who hears.
+    ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
 
     Raises:
         BenchClassesDiffer: they are not of the kit's classes.
@@ -137,13 +132,9 @@ def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSourc
 
     Where there is a test split of its own, both are that one.
 
-    Args:
-        path: as ``DataChoice.path``.
-        cache: the store's root.
-        tell: shown progress.
+    ``cache``: the store's root.
 
-    Raises:
-        EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
     choice = DataChoice(path=path)
     if path == DEMO:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.bench.subject import add_engines, found_kits, read_accuracy, read_residency
+from edgecnn.bench.subject import subject_of
 from edgecnn.building.data_notices import class_notices
-from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.report import gates_of
 from edgecnn.building.rows import PURPOSES, candidate_facts, reported
-from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
-from edgecnn.judging.gates import gates_for, judge_candidate, overall, verdict_of
+from edgecnn.devices.this_machine import local_facts
+from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.kits import entrant_of
@@ -30,6 +30,7 @@ from edgecnn.measure.race import RaceResult, fresh
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
@@ -44,17 +45,22 @@ ANEW_HOW = "a gate on latency or energy, where the device is at hand and without
 _OF_THE_KIT = ("runtime", "runtime_version")
 
 
-class JudgeRequest(Value):
-    """Which finished build, under which bounds."""
+class MeasuringRequest(Value):
+    """Which finished build, under which bounds, and what is measured of it."""
 
     folder: Path
     gates: GateChoice = GateChoice()
     """Bounds of the command line; without any, those of the build's own recipe hold, else the default."""
-    allow_stored: bool = False
-    """Whether a stored race that is young enough may serve, in CI too."""
     meter: Path | None = None
     until: float | None = None
     extent: ExtraRuns = ExtraRuns()
+
+
+class JudgeRequest(MeasuringRequest):
+    """The same of a build that is judged by itself."""
+
+    allow_stored: bool = False
+    """Whether a stored race that is young enough may serve, in CI too."""
     race: bool = False
     """Whether to race though no gate asks for it."""
 
@@ -74,33 +80,19 @@ def judge_finished(
 ) -> Judgement:
     """Judge what lies in the folder of a finished build, in this lab.
 
-    Args:
-        request: which, under which bounds.
-        lab: where its kits run.
-        facts: of the lab's machine; None: it is this one.
-        builder: what builds engines there; None: a kit that needs one runs only where it lies in the kit.
+    ``facts``: of the lab's machine; None: it is this one. ``builder``: what builds engines there; None: a kit that needs one
+    runs only where it lies in the kit.
 
-    Raises:
-        EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot be
-            read.
+    Raises EdgecnnError: the folder is no finished build, or a file of it is damaged (see ``finished_build``); the store cannot
+    be read.
     """
     started = time.perf_counter()
     finished = finished_build(request.folder)
-    device = finished.resolved.device
-    usually = device.usually_attached
-    labelled = finished.resolved.data.labelled
-    stated = finished.resolved.recipe.gates
-    gates = gates_for(stated, device_usually_attached=usually, command_line=request.gates, labelled=labelled)
+    gates = gates_of(finished.resolved, request.gates)
     if request.meter is not None:
         open_log(request.meter)
-    facts = facts or local_facts()
-    attached = attachment_of(device, facts).attached
     with lab.store.in_use.held():
-        seen = found_kits(finished, replace(lab, device=device.name if attached else lab.device), facts)
-        if builder is not None:
-            add_engines(seen, builder)
-        read_accuracy(finished, seen)
-        read_residency(finished, seen)
+        seen = subject_of(finished, lab, facts or local_facts(), builder)
         _race(finished, seen, gates, request)
         rows = _rows(finished, seen, gates)
     results = next(row.gates for row in rows if row.chosen)
@@ -108,7 +100,7 @@ def judge_finished(
         update={
             "version": edgecnn.__version__,
             "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "build": finished.report.build.model_copy(update={"device_attached": attached}),
+            "build": finished.report.build.model_copy(update={"device_attached": seen.attached}),
             "environment": lab.environment,
             "candidates": rows,
             "verdict": overall(results),
@@ -154,14 +146,12 @@ def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
 
 def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest, *, anew: bool) -> None:
     """As a build's last race: what ships against fp32, where that runs here too."""
-    observer, ships = Observer(seen), finished.row.candidate.id
+    ships = finished.row.candidate.id
     names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in gates)
-    observer.race(names, "report", RaceOptions(anew=anew, patient=patient, until=request.until))
-    if request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates):
-        observer.energy(names, anew=anew, log=request.meter)
-    kits = tuple(seen.kits[name] for name in names)
-    ExtraRunner(seen, kits, finished.resolved.recipe.race, anew=anew).measure(request.extent)
+    energy = request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates)
+    how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
+    Observer(seen).report(names, how, request.extent, energy=energy)
 
 
 def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | None:
@@ -170,7 +160,7 @@ def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | N
     mine = kits[finished.row.candidate.id]
     max_age_h = finished.resolved.recipe.race.max_age_h
     stored = [entry.profile for entry in profiles.of(mine.digest, "race") if entry.profile.knobs == mine.knobs.options]
-    for found in sorted((each for each in stored if each.purpose in PURPOSES), key=_by_purpose):
+    for found in sorted((each for each in stored if each.purpose in PURPOSES), key=lambda each: PURPOSES.index(each.purpose)):
         young = fresh(datetime.fromisoformat(found.observed_at), max_age_h)
         if not found.runs or not young or not _of_this_device(found, seen):
             continue
@@ -178,11 +168,6 @@ def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | N
         beside = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
         return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=beside, failed={}, reused=True)
     return None
-
-
-def _by_purpose(profile: Profile) -> int:
-    """What was raced to be chosen by flatters the kit that won."""
-    return PURPOSES.index(profile.purpose) if profile.purpose in PURPOSES else len(PURPOSES)
 
 
 def _of_this_device(profile: Profile, seen: ObservedBuild) -> bool:

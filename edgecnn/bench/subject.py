@@ -6,17 +6,16 @@ figures are those of this very build, whatever was built in its folder or edited
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from edgecnn.building.engines import with_engines
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.runnable import has_engine, tried
-from edgecnn.devices.this_machine import LocalFacts, attachment_of
+from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.predictions.accuracy import check_finite
-from edgecnn.measure.evaluate import PixelSet, blamed_layer, evaluate, logits_of
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, nonfinite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
@@ -27,14 +26,30 @@ from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_k
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
 
 
-def found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> ObservedBuild:
-    """The kits of what ships and of the network that drops are counted from, with what went into them; nothing is measured."""
+def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: EngineBuilder | None) -> ObservedBuild:
+    """The kits of what ships and of the network that drops are counted from, with what they answered and what really ran.
+
+    ``facts``: of the lab's machine. ``builder``: of the engines that kits need there; None: only those in their kits run.
+    """
+    seen = _found_kits(finished, lab, facts)
+    if builder is not None:
+        _add_engines(seen, builder)
+    _read_accuracy(finished, seen)
+    _read_residency(finished, seen)
+    return seen
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> ObservedBuild:
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
     here = attachment_of(finished.resolved.device, facts)
     resolved = finished.resolved.model_copy(
@@ -44,14 +59,15 @@ def found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> Observed
             "desktop_gpu": None,
         }
     )
-    seen = ObservedBuild(execution=Execution(plan=Plan(resolved=resolved, steps=(), rungs=())), lab=lab)
+    plan = Plan(resolved=resolved, steps=(), rungs=())
+    seen = ObservedBuild(execution=Execution(plan=plan), lab=replace(lab, device=resolved.device.name) if here.attached else lab)
     for row in rows:
         _find_kits(finished, seen, row)
     _find_origins(seen)
     return seen
 
 
-def add_engines(seen: ObservedBuild, builder: EngineBuilder) -> None:
+def _add_engines(seen: ObservedBuild, builder: EngineBuilder) -> None:
     """Put the engines of this lab's machine into the kits that need one; of a kit that has none then, why is known."""
     found = with_engines(seen.kits, builder, seen.lab)
     seen.kits.update(found.kits)
@@ -59,7 +75,7 @@ def add_engines(seen: ObservedBuild, builder: EngineBuilder) -> None:
     seen.unrunnable.update({name: failed.what for name, failed in found.failed.items()})
 
 
-def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
+def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
     """Answers to the test split: the stored ones of this machine's conditions, else asked now, else those of any machine."""
     if "accuracy" in seen.absent:
         return
@@ -71,13 +87,10 @@ def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
                 f"there are no answers of {name} to the test split, and none can be made here: {stored.what}"
             )
             continue
-        try:
-            check_finite(name, logits_of(stored))
-        except LogitsNotFinite as error:
-            located = Failed.of(error.located(pixels.split, blamed_layer(kit, pixels.file, error.image)))
-            seen.fail(name, located)
+        if (failure := nonfinite(kit, logits_of(stored), pixels.split, pixels.file)) is not None:
+            seen.fail(name, failed := Failed.of(failure))
             if name != finished.row.candidate.id:  # of what ships, every gate on accuracy fails
-                seen.notes.append(f"nothing is counted from {located.what}")
+                seen.notes.append(f"nothing is counted from {failed.what}")
             continue
         seen.evaluations[name, "test"] = stored
     row, baseline = finished.row, finished.baseline
@@ -87,7 +100,7 @@ def read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the twin that the kit was evaluated on"
 
 
-def read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:
+def _read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:
     """What really ran; traced now where the store has no trace of this machine and the kit runs here."""
     for name, kit in seen.kits.items():
         row = next(row for row in finished.report.candidates if row.candidate.id == name)
@@ -98,9 +111,6 @@ def read_residency(finished: FinishedBuild, seen: ObservedBuild) -> None:
         traced = tried(partial(_trace, seen, name, finished.report.build.resolution_px))
         if traced is not None:
             seen.absent["residency"] = f"residency of {name} could not be read: {traced.what}"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _find_kits(finished: FinishedBuild, seen: ObservedBuild, row: CandidateFacts) -> None:

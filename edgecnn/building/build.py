@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgecnn.building.desktop_gpu import local_record
+from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
-from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -27,6 +26,7 @@ from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.energy import open_log
+from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import python_version, resolve
@@ -70,7 +70,7 @@ class PlannedBuild:
 def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBuild:
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
-    gates = gates_of(planned.resolved, request)
+    gates = gates_of(planned.resolved, request.gates)
     steps = _looked_up(planned, store)
     return PlannedBuild(plan=planned, steps=steps, gates=gates, test_set=_can_show(planned.resolved))
 
@@ -113,30 +113,23 @@ class BuildContext:
 def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mapping[str, Page] | None = None) -> BuildReport:
     """Build, measure, judge and write the results.
 
-    Args:
-        request: what is asked.
-        store: where finished work lies; what this build has in hand is kept from ``gc`` until it ends.
-        tell: hears progress.
-        pages: file name beside ``report.json``, or in ``bundle/``, to what words the report for people.
+    ``store``: where finished work lies; what this build has in hand is kept from ``gc`` until it ends. ``pages``: file name
+    beside ``report.json``, or in ``bundle/``, to what words the report for people.
 
-    Raises:
-        EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
+    Raises EdgecnnError: a named failure. What was finished before it is in the store, and the same call goes on from there.
     """
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    with machine_for(request.host, wanted_of(request), tell) as machine:
+    # fp32 in ONNX Runtime, which everything is held against, is always among what the board runs.
+    runtime = request.recipe.target.runtime
+    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))
+    wanted = Wanted(request.device, request.command, runtimes)
+    with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         if request.only_judge:
             require_made(planned, store, request)
         return measured_build(planned, machine, request, BuildContext(store, tell, pages or {}))
-
-
-def wanted_of(request: BuildRequest) -> Wanted:
-    """The board that a build's kits run on: fp32 in ONNX Runtime, which everything is held against, is always among them."""
-    runtime = request.recipe.target.runtime
-    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))
-    return Wanted(request.device, request.command, runtimes)
 
 
 def measured_build(planned: Plan, machine: Machine, request: BuildRequest, context: BuildContext) -> BuildReport:
@@ -153,23 +146,18 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     stages = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
     seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
-    observer = Observer(seen, here.lab(store, tell, THIS_MACHINE))
+    observer = Observer(seen)
     with store.in_use.held():
         drops = observer.drops if request.goal in MEASURING else None
         execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
-        observe(request, observer)
+        observe(request, observer, here.lab(store, tell))
         report = report_of(seen, request, seconds=time.perf_counter() - started)
         _publish(report, seen, request, context.pages)
     return report
 
 
 def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
-    """What the device would be asked must be there to be answered, before any time is spent.
-
-    Raises:
-        KnobsByLatency: knobs are to be raced for another objective.
-        NoMeterForObjective: energy is to be chosen by, on this machine, which has no meter.
-    """
+    """What the device would be asked must be there to be answered, before any time is spent."""
     resolved = planned.resolved
     objective = resolved.recipe.choice.objective
     if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
@@ -181,8 +169,7 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
 def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     """What is judged was built before. The desktop GPU's part is no reason to refuse: its absence is a fact of the report.
 
-    Raises:
-        NothingToJudge: a step of a candidate, or of the trunk, is not in the store.
+    Raises NothingToJudge: a step of a candidate, or of the trunk, is not in the store.
     """
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
     of = {step.id: step.candidate for step in planned.steps}
@@ -198,10 +185,7 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
 
 
 def _publish(report: BuildReport, seen: ObservedBuild, request: BuildRequest, pages: Mapping[str, Page]) -> None:
-    """All under one lock, in an order in which whoever sees the new ``report.json`` sees the rest of it too.
-
-    A goal that stops earlier renews the plan and ``progress.json``; a finished build's report and bundle stay as they are.
-    """
+    """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone."""
     texts = {name: page(report) for name, page in pages.items()}
     with output_lock(request.out):
         publish_plan(seen.execution.plan, request.out)
@@ -221,12 +205,15 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
         missing = set(_lacking(planned, store))
         lacking = {step.candidate for step in planned.steps if step.id in missing}
         unbuilt = frozenset(rung.name for rung in planned.rungs if any(each.id in lacking for each in rung.candidates))
-    bound = budget_pp(gates_of(planned.resolved, request), labelled=planned.resolved.data.labelled)
+    bound = budget_pp(gates_of(planned.resolved, request.gates), labelled=planned.resolved.data.labelled)
     return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 
-def observe(request: BuildRequest, observer: Observer) -> None:
-    """Evaluate, and race where this machine is the device, as far as the goal asks for it."""
+def observe(request: BuildRequest, observer: Observer, home: Lab) -> None:
+    """Evaluate, and race where this machine is the device, as far as the goal asks for it.
+
+    ``home``: this machine, whose GPU is the baseline's, wherever the build is measured.
+    """
     seen = observer.seen
     observer.collect_kits(seen.candidates)
     if request.goal not in MEASURING:
@@ -239,7 +226,7 @@ def observe(request: BuildRequest, observer: Observer) -> None:
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    observer.play_baseline(pixels["test"], request.extent, anew=request.stored_race == "never")
+    seen.desktop = play(seen.execution, home, pixels["test"], request.extent, anew=request.stored_race == "never")
     if seen.attached:
         _race(observer, request)
 
@@ -250,20 +237,16 @@ def _race(observer: Observer, request: BuildRequest) -> None:
     observer.race([name for name in seen.answering if name not in seen.failures], "screen", RaceOptions(anew=anew))
     decision = decide(seen, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    how = RaceOptions(anew=anew, patient=patient, until=request.until)
+    how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
     if seen.objective == "latency":
         observer.race(finalists(seen.screen_ms, decision.inside_budget, seen.candidates), "select", how)
-    race_for_choice(observer, decision.inside_budget, seen.objective, how, request.meter)
-    choice = seen.execution.plan.resolved.recipe.race
+    race_for_choice(observer, decision.inside_budget, seen.objective, how)
     decision = decide(seen, request)
     last = last_race(decision)
-    if choice.knobs and last and decision.choice.candidate is not None:
+    if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
         race_knobs(observer, decision.choice.candidate, how)
-    observer.race(last, "report", how)
-    observer.energy(last, anew=anew, log=request.meter)
     best_batch = request.extent.best_batch or seen.objective == "throughput"
-    extra = request.extent.model_copy(update={"best_batch": best_batch})
-    ExtraRunner(seen, tuple(seen.kits[name] for name in last), choice, anew=anew).measure(extra)
+    observer.report(last, how, request.extent.model_copy(update={"best_batch": best_batch}))
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from edgecnn.judging.runs.latency import latency, missing_latency
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import file_failure, race, stored_race
+from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.resources import resource_folder
@@ -32,25 +32,11 @@ from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant
 from edgecnn.values.resolved import DesktopGpu
 
 
-@dataclass(frozen=True)
-class DesktopRequest:
-    """What is asked of a GPU that plays."""
-
-    pixels: PixelSet
-    """The test split."""
-    extent: ExtraRuns = ExtraRuns()
-    """Of which it takes the batches: how long it can go on and how it decodes are questions about the edge."""
-    anew: bool = False
-    """Race even where a stored race is fresh."""
-
-
-def play(execution: Execution, lab: Lab, part: DesktopRequest) -> Observed | None:
+def play(execution: Execution, lab: Lab, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> Observed | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
-    Args:
-        execution: whose plan holds the program and its kits.
-        lab: of this machine; profiles are filed under the GPU's own name.
-        part: what is asked.
+    ``lab``: of this machine; profiles are filed under the GPU's own name. ``pixels``: the test split. ``extent``: its batches
+    count, since how long a GPU can go on and how it decodes are questions about the edge.
     """
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:
@@ -60,21 +46,24 @@ def play(execution: Execution, lab: Lab, part: DesktopRequest) -> Observed | Non
         seen.failures[seen.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
         return seen
     seen.failures.update({name: Failed(ref="unavailable", what=why) for name, why in gpu.unavailable.items()})
-    runner = _DesktopRunner(execution, gpu, seen, part)
+    runner = _DesktopRunner(execution, gpu, seen, pixels, anew)
     runner.answer(gpu.candidate)
     if seen.reference not in seen.failures:
         for variant in gpu.variants:
             runner.answer(variant)
-        runner.race()
+        runner.race(extent)
     return seen
 
 
+@dataclass(frozen=True)
 class _DesktopRunner:
     """Where the GPU plays: whose kits, which lab, what is asked."""
 
-    def __init__(self, execution: Execution, gpu: DesktopGpu, seen: Observed, part: DesktopRequest) -> None:
-        self.execution, self.gpu, self.seen, self.part = execution, gpu, seen, part
-        self.choice = execution.plan.resolved.recipe.race
+    execution: Execution
+    gpu: DesktopGpu
+    seen: Observed
+    pixels: PixelSet
+    anew: bool
 
     def answer(self, candidate: Candidate) -> None:
         """Evaluate one kit. A failure is filed as a race is, so that a cached build starts no process only to fail again."""
@@ -89,7 +78,7 @@ class _DesktopRunner:
         if stored is not None and stored.failed:
             seen.failures[name] = Failed(ref="run-failed", what=stored.failed[kit.digest])
             return
-        answered = tried(partial(evaluated, kit, self.part.pixels, seen.lab))
+        answered = tried(partial(evaluated, kit, self.pixels, seen.lab))
         if isinstance(answered, Failed):
             seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline with {name}: {answered.what}")
             file_failure(alone, seen.lab, answered.what)
@@ -98,31 +87,24 @@ class _DesktopRunner:
         seen.kits[name] = seen.answering[name] = kit
         seen.evaluations[name, "test"] = answered
 
-    def race(self) -> None:
+    def race(self, extent: ExtraRuns) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
         seen = self.seen
-        raced = tried(lambda: race(self._request(*seen.kits.values()), seen.lab))
+        raced = tried(lambda: seen.race(self._request(*seen.kits.values())))
         if isinstance(raced, Failed):
             seen.lab.tell.note(f"{self.gpu.model} cannot run the desktop baseline: {raced.what}")
             seen.failures[seen.reference] = raced
             return
         seen.races["baseline"] = raced
-        for name, kit in seen.kits.items():
-            if kit.digest in raced.failed:
-                seen.failures[name] = Failed(ref="run-failed", what=raced.failed[kit.digest])
+        failed = raced.failed_of(seen.kits.values())
+        seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         if seen.reference in seen.failures:
             return
-        asked = ExtraRuns(batches=self.part.extent.batches, best_batch=self.part.extent.best_batch)
-        ExtraRunner(seen, tuple(seen.runnable.values()), self.choice, anew=self.part.anew).measure(asked)
+        asked, choice = ExtraRuns(batches=extent.batches, best_batch=extent.best_batch), self.execution.plan.resolved.recipe.race
+        ExtraRunner(seen, tuple(seen.runnable.values()), choice, anew=self.anew).measure(asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:
-        return RaceRequest(
-            kits=kits,
-            purpose="baseline",
-            rounds=self.choice.rounds,
-            samples=self.choice.samples,
-            max_age_h=0.0 if self.part.anew else self.choice.max_age_h,
-        )
+        return RaceRequest.of(self.execution.plan.resolved.recipe.race, kits, "baseline", anew=self.anew)
 
     def _why_not_made(self, name: str) -> str:
         outcomes = [self.execution.outcomes.get(f"{kind}:{name}") for kind in ("program", "variant", "package")]
@@ -132,12 +114,6 @@ class _DesktopRunner:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def load_baselines() -> tuple[BaselineRecord, ...]:
-    """Every shipped record."""
-    files = sorted(resource_folder("baselines").glob("*.json"))
-    return tuple(BaselineRecord.model_validate_json(path.read_text()) for path in files)
 
 
 def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
@@ -152,7 +128,9 @@ def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
         accuracy_machine=seen.lab.machine,
         failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
-    facts = baseline_facts(question, local=local_record(seen), records=load_baselines())
+    shipped = sorted(resource_folder("baselines").glob("*.json"))
+    records = tuple(BaselineRecord.model_validate_json(path.read_text()) for path in shipped)
+    facts = baseline_facts(question, local=local_record(seen), records=records)
     if gpu is None or played is None or played.reference not in played.raced("baseline"):
         return facts
     answered = _accuracy(seen, played, played.reference, answer_of(seen, BASELINE_ID, "test"))

@@ -45,8 +45,7 @@ def with_builder(resolved: Resolved, machine: Machine, tell: Progress) -> Resolv
 def builder_for(candidates: Iterable[Candidate], machine: Machine, tell: Progress) -> EngineBuilder | None:
     """What builds engines on this machine; None where none of these needs one, or this machine has nothing that builds.
 
-    Raises:
-        BoardLacksBuilder, BuilderUnfit: see ``with_builder``.
+    Raises BoardLacksBuilder, BuilderUnfit: see ``with_builder``.
     """
     needing = [candidate for candidate in candidates if candidate.needs_engine]
     found = _asked(machine, tell) if needing else None
@@ -65,8 +64,7 @@ class WithEngines(NamedTuple):
 def with_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -> WithEngines:
     """Build the engines of the kits that need one and have none; one that cannot be built costs that kit alone.
 
-    Raises:
-        BoardError: the board went away, or its disk is full.
+    Raises BoardError: the board went away, or its disk is full.
     """
     found: dict[str, KitRef] = {}
     failed: dict[str, Failed] = {}
@@ -84,8 +82,7 @@ def with_engines(kits: Mapping[str, KitRef], builder: EngineBuilder, lab: Lab) -
 def with_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
     """The kit with its engine in it, out of the store or built now in this lab, which the builder describes.
 
-    Raises:
-        EdgecnnError: it could not be built; see ``EngineStage.make_on``.
+    Raises EdgecnnError: it could not be built; see ``EngineStage.make_on``.
     """
     made = whole_kit(lab.store, kit.digest)
     digest = Key(kit.digest)

@@ -24,7 +24,7 @@ from edgecnn.store.wanted import StageInputs
 from edgecnn.values.artifact import Artifact, Blocked, FoundInput, Outcome
 from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime
-from edgecnn.values.stage import Key, Plotting, Progress, Role
+from edgecnn.values.stage import Plotting, Progress, Role
 
 TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")
@@ -87,12 +87,8 @@ def execute(
 ) -> Execution:
     """Run the trunk, then climb the rungs.
 
-    Args:
-        execution: of the plan to run, which is filled in and handed back.
-        context: what it is run with.
-        goal: the last kind of step that is run.
-        limits: what ends the climb; None: nothing but what was seen.
-        look: evaluates a rung; None: nothing is, so that rungs which only mend a loss are not climbed.
+    ``execution``: of the plan to run, which is filled in and handed back. ``limits``: what ends the climb; None: nothing but
+    what was seen.
 
     Raises:
         EdgecnnError: a step of the trunk failed; finished steps stay in the store.
@@ -132,7 +128,8 @@ def _climb(
 def _try(step: Step, execution: Execution, context: StageContext) -> None:
     for shared in _untried_before(step, execution):
         _try(shared, execution, context)
-    missing = [key for key in step.stage.inputs.values() if key not in _available(execution)]
+    available = {artifact.key for artifact in execution.artifacts.values()} | set(execution.plan.resolved.sources)
+    missing = [key for key in step.stage.inputs.values() if key not in available]
     if missing:
         failed = next((other.id for other in execution.plan.steps if other.key in missing), missing[0])
         execution.outcomes[step.id] = Blocked(by=failed)
@@ -151,10 +148,6 @@ def _untried_before(step: Step, execution: Execution) -> list[Step]:
         for other in execution.plan.steps
         if other.candidate is None and other.key in needed and other.id not in execution.outcomes
     ]
-
-
-def _available(execution: Execution) -> set[Key]:
-    return {artifact.key for artifact in execution.artifacts.values()} | set(execution.plan.resolved.sources)
 
 
 def _run(step: Step, execution: Execution, context: StageContext) -> None:

@@ -5,13 +5,13 @@ Only what ships and fp32 are measured, as for energy: the candidates whose figur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 from edgecnn.building.observed import Observed
 from edgecnn.judging.runs.throughput import batches_up_to, best_batch, screened
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race import RaceResult, race
-from edgecnn.measure.race_request import BATCH_SCREEN_S, RUN_MAX_S, THROUGHPUT_S, RaceRequest
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import BATCH_SCREEN_S, THROUGHPUT_S, RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.values.profile import Purpose
 from edgecnn.values.recipe import RaceChoice
@@ -21,8 +21,7 @@ class ExtraRunner:
     """Races of one call, for the same candidates; what they gave is kept with the rest that was seen."""
 
     def __init__(self, seen: Observed, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
-        self.seen, self.kits, self.choice = seen, kits, choice
-        self.max_age_h = 0.0 if anew else choice.max_age_h
+        self.seen, self.kits, self.choice, self.anew = seen, kits, choice, anew
 
     def measure(self, extent: ExtraRuns) -> None:
         """Everything that was asked for; nothing else."""
@@ -34,58 +33,37 @@ class ExtraRunner:
         if extent.throughput:
             self._throughput(extent)
         if extent.end_to_end:
-            result = self._race("end-to-end", self.choice.rounds, RUN_MAX_S)
-            self.seen.races["end-to-end"] = result
+            self.seen.races["end-to-end"] = self._race("end-to-end")
         if extent.soak_s is not None:
             self.seen.lab.tell.note(f"soak: {extent.soak_s:g} s without a pause, one process a kit")
-            self.seen.races["soak"] = self._race("soak", 1, extent.soak_s)
+            self.seen.races["soak"] = self._race("soak", rounds=1, max_s=extent.soak_s)
 
     def screen(self) -> None:
         """One short run of every batch that every kit takes."""
-        if not self.kits:
-            return
-        largest = min(kit.batch_max for kit in self.kits)
-        for batch in batches_up_to(largest):
-            result = self._race("batches", 1, BATCH_SCREEN_S, dict.fromkeys(self._entrants(), batch))
+        for batch in batches_up_to(min(kit.batch_max for kit in self.kits)) if self.kits else ():
+            result = self._race("batches", rounds=1, max_s=BATCH_SCREEN_S, batches=self._all(batch))
             self.seen.batch_screens[batch] = result
+
+    def best_of(self, kit: KitRef) -> int | None:
+        """The batch with the most images a second, by screening."""
+        return best_batch(screened(self.seen.batches_tried(kit)))
 
     def _throughput(self, extent: ExtraRuns) -> None:
         """A race of each batch that was asked for, and one in which every kit runs its best."""
-        wanted = [dict.fromkeys(self._entrants(), batch) for batch in extent.batches]
+        wanted = [self._all(batch) for batch in extent.batches]
         if extent.best_batch:
-            best = {entrant: found for entrant in self._entrants() if (found := self.best_of(entrant)) is not None}
+            best = {kit.entrant: found for kit in self.kits if (found := self.best_of(kit)) is not None}
             wanted += [best] if best else []
-        done: list[Mapping[str, int]] = []
-        for batches in wanted:
-            if batches not in done:
-                self.seen.throughput.append(self._race("throughput", self.choice.rounds, THROUGHPUT_S, batches))
-                done.append(batches)
+        for number, batches in enumerate(wanted):
+            if batches not in wanted[:number]:
+                self.seen.throughput.append(self._race("throughput", max_s=THROUGHPUT_S, batches=batches))
 
-    def best_of(self, entrant: str) -> int | None:
-        """By screening."""
-        screens = self.seen.batch_screens.items()
-        found = {batch: result.profiles[entrant] for batch, result in screens if entrant in result.profiles}
-        return best_batch(screened(found))
+    def _all(self, batch: int) -> dict[str, int]:
+        return dict.fromkeys((kit.entrant for kit in self.kits), batch)
 
-    def _entrants(self) -> tuple[str, ...]:
-        return tuple(kit.entrant for kit in self.kits)
-
-    def _race(self, purpose: Purpose, rounds: int, max_s: float, batches: Mapping[str, int] | None = None) -> RaceResult:
+    def _race(self, purpose: Purpose, **asked: Any) -> RaceResult:
         """Kits that ``batches`` does not name have no part in it."""
-        kits = tuple(kit for kit in self.kits if batches is None or kit.entrant in batches)
-        request = RaceRequest(
-            kits=kits,
-            purpose=purpose,
-            rounds=rounds,
-            samples=self.choice.samples,
-            max_s=max_s,
-            max_age_h=self.max_age_h,
-            batches=batches or {},
-        )
-        result = race(request, self.seen.lab)
-        self.seen.notes += [
-            f"{purpose} of {kit.candidate.id} could not be measured: {result.failed[kit.entrant]}"
-            for kit in kits
-            if kit.entrant in result.failed
-        ]
-        return result
+        batches = asked.get("batches")
+        kits = [kit for kit in self.kits if batches is None or kit.entrant in batches]
+        request = RaceRequest.of(self.choice, kits, purpose, anew=self.anew, **asked)
+        return self.seen.race(request, purpose + " of {} could not be measured")

@@ -15,11 +15,10 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.pair import SAMPLES
 from edgecnn.measure.race import RaceResult, race, stored_race
-from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import KnobRace, Knobs, KnobTrial
 from edgecnn.values.profile import Environment
-from edgecnn.values.recipe import RaceChoice
 
 
 def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
@@ -31,7 +30,9 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
     settings = backend_for(kit.candidate.runtime).knobs(device, kit.candidate)
     if len(settings) < 2:  # noqa: PLR2004 - the default alone
         return
-    request = _request(kit, settings, resolved.recipe.race, how)
+    kits = [kit.with_knobs(knobs) for knobs in settings]
+    samples = min(resolved.recipe.race.samples, SAMPLES)  # fewer than of a race for figures: a ratio of medians needs no p99
+    request = RaceRequest.of(resolved.recipe.race, kits, "knobs", anew=how.anew, samples=samples, max_s=how.max_s)
     if stored_race(request, lab) is None:
         others = ", or ".join(each.words for each in settings if each != Knobs())
         lab.tell.note(f"race {name} with its default knobs against itself with {others}")
@@ -48,18 +49,6 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-def _request(kit: KitRef, settings: Sequence[Knobs], choice: RaceChoice, how: RaceOptions) -> RaceRequest:
-    """Fewer samples than of a race for figures: a ratio of medians needs no p99."""
-    return RaceRequest(
-        kits=tuple(kit.with_knobs(knobs) for knobs in settings),
-        purpose="knobs",
-        rounds=choice.rounds,
-        samples=min(choice.samples, SAMPLES),
-        max_s=RUN_PATIENT_S if how.patient else RUN_MAX_S,
-        max_age_h=0.0 if how.anew else choice.max_age_h,
-    )
 
 
 def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab) -> tuple[KnobTrial, ...]:

@@ -59,13 +59,7 @@ class Limits:
 
 
 def next_rung(rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Limits) -> Climb | Stop:
-    """The first rung that was not climbed and is worth it.
-
-    Args:
-        rungs: from the plan, in climbing order.
-        seen: rung name to what it showed.
-        limits: when to give up.
-    """
+    """The first rung that was not climbed and is worth it."""
     why, late = dict[str, str](), set[str]()
     for rung in rungs:
         if rung.name in seen:

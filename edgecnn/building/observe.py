@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from edgecnn.building.desktop_gpu import DesktopRequest, play
+from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
 from edgecnn.building.rows import answer_of
 from edgecnn.building.runnable import tried
@@ -24,7 +25,6 @@ from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
 from edgecnn.measure.residency import residency
 from edgecnn.planning.request import ExtraRuns
@@ -47,14 +47,20 @@ class RaceOptions:
     """A gate needs p90 or p99, however slow a run is."""
     until: float | None = None
     """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
+    meter: Path | None = None
+    """An external meter's log."""
+
+    @property
+    def max_s(self) -> float:
+        """Of one process."""
+        return RUN_PATIENT_S if self.patient else RUN_MAX_S
 
 
 class Observer:
     """Measures the kits of one build."""
 
-    def __init__(self, seen: ObservedBuild, home: Lab | None = None) -> None:
-        """``home`` is this machine, whose GPU is the baseline's, where the build is measured on another."""
-        self.seen, self._home = seen, home or seen.lab
+    def __init__(self, seen: ObservedBuild) -> None:
+        self.seen = seen
 
     def _macs(self, candidate: Candidate) -> MacTable:
         """Of the graph that the candidate was made from: residency is joined by its names."""
@@ -136,74 +142,50 @@ class Observer:
             self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text())
         return engine is not None and name not in self.seen.failures
 
-    def play_baseline(self, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> None:
-        """Let a GPU of this machine take its part, where there is one."""
-        self.seen.desktop = play(self.seen.execution, self._home, DesktopRequest(pixels=pixels, extent=extent, anew=anew))
-
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions) -> None:
         """Race these candidates' kits; whoever does not finish is out."""
-        names = tuple(names)
-        if not names:
+        seen, kits = self.seen, [self.seen.kits[name] for name in names]
+        if not kits:
             return
-        request = self._request(tuple(self.seen.kits[name] for name in names), purpose, how)
-        result = race(request, self.seen.lab)
-        self.seen.races[purpose] = result
-        for kit in request.kits:
-            if kit.entrant in result.failed:
-                self.seen.failures[kit.candidate.id] = Failed(ref="run-failed", what=result.failed[kit.entrant])
+        result = seen.races[purpose] = seen.race(self._request(kits, purpose, how))
+        seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in result.failed_of(kits).items()})
         if purpose == "screen":
-            for name, profile in self.seen.raced("screen").items():
-                if (ms := screened_ms(profile)) is not None:
-                    self.seen.screen_ms[name] = ms
+            found = {name: screened_ms(profile) for name, profile in seen.raced("screen").items()}
+            seen.screen_ms.update({name: ms for name, ms in found.items() if ms is not None})
 
-    def _request(self, kits: tuple[KitRef, ...], purpose: Purpose, how: RaceOptions) -> RaceRequest:
+    def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions) -> RaceRequest:
         recipe = self.seen.execution.plan.resolved.recipe
-        max_age_h = 0.0 if how.anew else recipe.race.max_age_h
+        asked: dict[str, Any] = {"max_s": how.max_s}
         if purpose == "screen":
-            return RaceRequest(
-                kits=kits,
-                purpose=purpose,
-                # Where the objective is another, its own race orders the field, and this one says only who runs.
-                rounds=SCREEN_ROUNDS if recipe.choice.objective == "latency" else 1,
-                samples=min(recipe.race.samples, SCREEN_SAMPLES),
-                max_s=SCREEN_MAX_S,
-                max_age_h=max_age_h,
-            )
-        until = rule_of(how.until) if how.until is not None and purpose == "report" else None
-        return RaceRequest(
-            kits=kits,
-            purpose=purpose,
-            rounds=until.looks[-1] if until else recipe.race.rounds,
-            samples=recipe.race.samples,
-            max_s=RUN_PATIENT_S if how.patient else RUN_MAX_S,
-            max_age_h=max_age_h,
-            until=until,
-        )
+            # Where the objective is another, its own race orders the field, and this one says only who runs.
+            rounds = SCREEN_ROUNDS if recipe.choice.objective == "latency" else 1
+            asked = {"rounds": rounds, "samples": min(recipe.race.samples, SCREEN_SAMPLES), "max_s": SCREEN_MAX_S}
+        elif how.until is not None and purpose == "report":
+            until = rule_of(how.until)
+            asked |= {"rounds": until.looks[-1], "until": until}
+        return RaceRequest.of(recipe.race, kits, purpose, anew=how.anew, **asked)
 
-    def energy(self, names: Iterable[str], *, anew: bool = False, log: Path | None = None) -> None:
-        """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it.
+    def report(self, names: Sequence[str], how: RaceOptions, extent: ExtraRuns, *, energy: bool = True) -> None:
+        """Race for the reported figures, then measure energy, and what was asked for beyond."""
+        self.race(names, "report", how)
+        if energy:
+            self.energy(names, how)
+        kits = tuple(self.seen.kits[name] for name in names)
+        ExtraRunner(self.seen, kits, self.seen.execution.plan.resolved.recipe.race, anew=how.anew).measure(extent)
 
-        Args:
-            names: candidates whose kits have raced.
-            anew: whether a stored measurement may not serve.
-            log: an external meter's log.
-        """
-        kits = [self.seen.kits[name] for name in names]
-        watched = [kit for kit in kits if metered(kit, self.seen.lab.environment, log)]
+    def energy(self, names: Iterable[str], how: RaceOptions) -> None:
+        """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it."""
+        seen = self.seen
+        kits = [seen.kits[name] for name in names]
+        watched = [kit for kit in kits if metered(kit, seen.lab.environment, how.meter)]
         if not watched:
             return
-        choice = self.seen.execution.plan.resolved.recipe.race
-        max_age_h = 0.0 if anew else choice.max_age_h
-        request = energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=log)
+        choice = seen.execution.plan.resolved.recipe.race
+        max_age_h = 0.0 if how.anew else choice.max_age_h
+        request = energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=how.meter)
         each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
-        self.seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
-        result = race(request, self.seen.lab)
-        self.seen.races["energy"] = result
-        self.seen.notes += [
-            f"energy of {kit.candidate.id} could not be measured: {result.failed[kit.entrant]}"
-            for kit in watched
-            if kit.entrant in result.failed
-        ]
+        seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
+        seen.races["energy"] = seen.race(request, "energy of {} could not be measured")
 
 
 def _located(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:

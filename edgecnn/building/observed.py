@@ -13,7 +13,8 @@ from edgecnn.judging.runs.ratio import PairedRace
 from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race import RaceResult, race
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed, Outcome
@@ -86,6 +87,18 @@ class Observed:
             return {}
         found = {profile.subject: profile for profile in result.profiles.values()}
         return {name: found[kit.digest] for name, kit in self.kits.items() if kit.digest in found}
+
+    def race(self, request: RaceRequest, note: str | None = None) -> RaceResult:
+        """Race kits where they are observed. ``note``: what is noted of a kit that fails, with ``{}`` for its candidate."""
+        result = race(request, self.lab)
+        if note is not None:
+            self.notes += [f"{note.format(name)}: {why}" for name, why in result.failed_of(request.kits).items()]
+        return result
+
+    def batches_tried(self, kit: KitRef) -> dict[int, Profile]:
+        """Images in a call to the one run of this kit with so many."""
+        found = self.batch_screens.items()
+        return {batch: result.profiles[kit.entrant] for batch, result in found if kit.entrant in result.profiles}
 
     def labels(self, split: Split) -> Any | None:
         """The true classes of a split, int64 (images,); None where nobody knows them."""
@@ -167,8 +180,7 @@ def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:
 def evaluated(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     """What a kit answers to these pixels, where every answer is a number.
 
-    Raises:
-        LogitsNotFinite: one is none.
+    Raises LogitsNotFinite: one is none.
     """
     stored = evaluate(kit, pixels, lab)
     check_finite(kit.candidate.id, logits_of(stored))

@@ -36,7 +36,10 @@ def check_output(folder: Path, data: str) -> None:
         there = _links_followed(folder)
         if images is not None and (there == images or images in there.parents):
             raise OutputAmongData(out=folder, data=Path(data))
-        _try_to_make(folder)
+        # Made in a folder of our own beside it, and both dropped: a build that is refused in a moment leaves no empty folder.
+        beside = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".edgecnn.") as probe:
+            (Path(probe) / folder.relative_to(beside)).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputUnusable(folder=folder, because=system_reason(error)) from error
     except ValueError as error:  # a NUL inside the path
@@ -44,13 +47,6 @@ def check_output(folder: Path, data: str) -> None:
     bundle = folder / BUNDLE
     if bundle.exists() and not (bundle / CHOICE).is_file():
         raise OutputHoldsOtherFiles(path=bundle)
-
-
-def _try_to_make(folder: Path) -> None:
-    """Make it in a folder of our own beside it, and drop both: a build that is refused in a moment leaves no empty folder."""
-    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
-    with tempfile.TemporaryDirectory(dir=there, prefix=".edgecnn.") as probe:
-        (Path(probe) / folder.relative_to(there)).mkdir(parents=True, exist_ok=True)
 
 
 def _links_followed(path: Path) -> Path:
@@ -65,10 +61,8 @@ def publish_plan(plan: Plan, folder: Path) -> None:
 def publish_report(report: BuildReport, folder: Path, pages: Mapping[str, str] | None = None) -> None:
     """``report.json``, and before it what words it for people: whoever sees the new one sees its pages beside it.
 
-    Args:
-        report: what the build found.
-        folder: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
-        pages: file name, such as ``report.md``, to its text.
+    ``folder``: the output folder; the caller holds its ``output_lock``, so that no page describes another build's report.
+    ``pages``: file name, such as ``report.md``, to its text.
     """
     for name, text in (pages or {}).items():
         write_text_atomically(folder / name, text)

@@ -25,6 +25,7 @@ from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.values.candidate import BASELINE_ID, is_of_a_device, reference_of
 from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Gate, GateResult
@@ -40,39 +41,27 @@ class Decision:
     gates: tuple[Gate, ...]
 
 
-def gates_of(resolved: Resolved, request: BuildRequest) -> tuple[Gate, ...]:
-    """The bounds of this call: the command line's, else the recipe's, else the default."""
-    attached = resolved.device.usually_attached
-    return gates_for(
-        resolved.recipe.gates,
-        device_usually_attached=attached,
-        command_line=request.gates,
-        labelled=resolved.data.labelled,
-    )
+def gates_of(resolved: Resolved, command_line: GateChoice | None) -> tuple[Gate, ...]:
+    """The bounds of a call: the command line's, else the recipe's, else the default."""
+    usually, labelled = resolved.device.usually_attached, resolved.data.labelled
+    return gates_for(resolved.recipe.gates, device_usually_attached=usually, command_line=command_line, labelled=labelled)
 
 
 def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     """The rows so far, and who is ahead: asked once before each race, and once for the report."""
     resolved = seen.execution.plan.resolved
-    gates = gates_of(resolved, request)
+    gates = gates_of(resolved, request.gates)
     facts = candidate_facts(seen)
     budget = budget_pp(gates, labelled=resolved.data.labelled)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
-    objective = seen.objective
-    rules = ChoiceRules(
-        objective=objective,
-        budget_pp=budget,
-        attached=seen.attached,
-        device=resolved.device.name,
-        shippable=shippable,
-    )
-    selected = seen.raced("select")
+    about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
+    rules = ChoiceRules(budget_pp=budget, shippable=shippable, **about)
+    selected, machine = seen.raced("select"), seen.lab.machine
     fp32 = selected.get(BASELINE_ID)
-    machine = seen.lab.machine
     figures = {
         name: latency(profile, fp32=None if name == BASELINE_ID else fp32, machine=machine) for name, profile in selected.items()
     }
-    contest = contest_of(seen, objective, machine)
+    contest = contest_of(seen, seen.objective, machine)
     chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures, contest)
     command = measure_command(request, chosen.choice, seen.kits)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None

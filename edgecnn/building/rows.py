@@ -35,13 +35,10 @@ SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
 def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> Answers:
     """What a kit answered, out of its stored evaluation.
 
-    Args:
-        stored: the evaluation.
-        candidate: by whose name errors call it.
-        attached: whether the device itself answered; else it is no more than an emulation.
+    ``candidate``: by whose name errors call it. ``attached``: whether the device itself answered; else it is no more than an
+    emulation.
 
-    Raises:
-        OSError, ValueError: the logits cannot be read.
+    Raises OSError, ValueError: the logits cannot be read.
     """
     return Answers(
         candidate=candidate,
@@ -233,9 +230,9 @@ def throughput_of(name: str, seen: Observed) -> Throughput | None:
     failed = [result.failed[entrant] for result in seen.throughput if entrant in result.failed]
     if not raced and not failed:
         return None
-    screens = {batch: result.profiles[entrant] for batch, result in seen.batch_screens.items() if entrant in result.profiles}
     once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
-    return throughput(tuple(once.values()), screened(screens), seen.extra.batches, machine, failed[0] if failed else None)
+    why = failed[0] if failed else None
+    return throughput(tuple(once.values()), screened(seen.batches_tried(kit)), seen.extra.batches, machine, why)
 
 
 def _end_to_end(name: str, seen: Observed) -> EndToEnd | None:

@@ -24,12 +24,9 @@ Made = TypeVar("Made")
 def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Failed:
     """What the work gives, or how it failed: the others go on.
 
-    Args:
-        work: about one kit.
-        passing: how references of errors begin that are raised all the same.
+    ``passing``: how references of errors begin that are raised all the same.
 
-    Raises:
-        BoardError: the board went away or is unfit, which says nothing of a kit.
+    Raises BoardError: the board went away or is unfit, which says nothing of a kit.
     """
     try:
         return work()
@@ -49,8 +46,7 @@ def has_engine(kit: KitRef) -> bool:
 def why_not_runnable(kit: KitRef, lab: Lab) -> str | None:
     """A sentence where this machine lacks what the kit needs, or the kit does not survive its own test; None where it runs.
 
-    Raises:
-        RunnerFailed: the kit's files are not what was packaged: nothing about it may be concluded.
+    Raises RunnerFailed: the kit's files are not what was packaged: nothing about it may be concluded.
     """
     if kit.manifest.get("engine") is not None and not has_engine(kit):
         build = f"cd {shlex.quote(str(kit.folder))} && python3 -m runner build-engine --out build"

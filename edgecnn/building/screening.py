@@ -47,10 +47,8 @@ def finalists(cost: Mapping[str, float], inside_budget: Iterable[str], candidate
     ``FINALISTS`` of these, and the second whatever its distance. The best float one must be among them: a lower precision is
     chosen only where it is measured better than that one.
 
-    Args:
-        cost: what screening saw of each candidate: milliseconds of a call or an image, or millijoules. Who is absent cannot race.
-        inside_budget: candidates whose estimated loss is inside the accuracy budget.
-        candidates: all of the build.
+    ``cost``: what screening saw of each candidate: milliseconds of a call or an image, or millijoules. Who is absent cannot
+    race. ``inside_budget``: candidates whose estimated loss is inside the accuracy budget.
     """
     by_id = {candidate.id: candidate for candidate in candidates}
     ranked = sorted((name for name in inside_budget if name in cost), key=lambda name: cost[name])

@@ -32,11 +32,7 @@ MANIFEST_BYTES_MAX: Final = 16 << 20
 def manifest_of(name: str, version: int, kits: Mapping[str, KitRef], texts: Mapping[str, str]) -> BundleManifest:
     """The manifest of a bundle, from its kits' own manifests: no model is read again.
 
-    Args:
-        name: of the build.
-        version: at least 1.
-        kits: those that it carries, by candidate.
-        texts: the bundle's other files.
+    ``version``: at least 1. ``texts``: the bundle's other files.
     """
     files = {file: _fact(text.encode("utf-8")) for file, text in texts.items()}
     for kit_name, kit in kits.items():

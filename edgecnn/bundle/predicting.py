@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
     """Open one of a bundle's kits and ask it.
 
-    Args:
-        found: a bundle that was verified; nothing of it was opened before.
-        photos: files, and folders whose files are taken, in the order of their names; hidden ones are left out.
-        candidate: whose kit answers; None: the one that the bundle uses.
-        top: how many labels a photograph.
-        tell: hears progress.
+    ``photos``: files, and folders whose files are taken, in the order of their names; hidden ones are left out. ``candidate``:
+    whose kit answers; None: the one that the bundle uses. ``top``: how many labels a photograph.
 
     Raises:
         KitNotCarried: the bundle has no such kit, or uses none.
@@ -90,14 +86,11 @@ def files_of(photos: Sequence[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        inside = [each for each in sorted(path.rglob("*")) if each.is_file() and not _hidden(each.relative_to(path))]
+        found = ((each, each.relative_to(path).parts) for each in sorted(path.rglob("*")) if each.is_file())
+        inside = [each for each, parts in found if not any(part.startswith(".") for part in parts)]
         if not inside:
             raise NoPhotos(folder=path)
         yield from inside
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:

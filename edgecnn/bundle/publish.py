@@ -47,17 +47,13 @@ def publish_bundle(
     file is made again, one changed without another size too; what lies there beside its files, such as byte code, is no change.
     A bundle that is made again has the next version, and no signature.
 
-    Args:
-        report: what the build found.
-        kits: every candidate's.
-        folder: of the build; the caller holds its ``output_lock``.
-        pages: file name in the bundle to its text.
-        note: hears that a signature went, and that versions begin anew where the manifest that lies there cannot be read.
+    ``folder``: of the build; the caller holds its ``output_lock``. ``note``: hears that a signature went, and that versions
+    begin anew where the manifest that lies there cannot be read.
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     texts = {CHOICE: _choice(report, carried), **(pages or {})}
     bundle = folder / BUNDLE
-    hear = note or _to_nobody
+    hear = note or (lambda _: None)
     before = _earlier(bundle, hear)
     name = report.build.name or f"{report.build.arch}-{report.build.device}"  # --out . has no name
     manifest = manifest_of(name, 1 if before is None else before.version + 1, carried, texts)
@@ -97,9 +93,6 @@ def _earlier(bundle: Path, note: Note) -> BundleManifest | None:
     except BundleManifestUnreadable as error:
         note(f"{error.what} ({error.because}): the bundle's versions begin at 1 again")
         return None
-
-
-def _to_nobody(_: str) -> None: ...
 
 
 def _holds(bundle: Path, texts: Mapping[str, str], carried: Mapping[str, KitRef]) -> bool:

@@ -21,12 +21,8 @@ def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: 
 
     A build's folder is locked meanwhile: another build would put its own bundle in the place of the one that was verified.
 
-    Args:
-        path: a build's folder or a bundle's.
-        key: a private key, or the ``.pub`` file of one that the agent holds.
-        version: that it is given; None: the one that it has.
-        tell: hears progress.
-        of: the build whose bundle it must be; None: whichever lies there.
+    ``key``: a private key, or the ``.pub`` file of one that the agent holds. ``version``: that it is given; None: the one that
+    it has. ``of``: the build whose bundle it must be; None: whichever lies there.
 
     Returns:
         what was signed.

@@ -77,12 +77,8 @@ def _signed(content: bytes, key: Path, namespace: str) -> str:
 def signer_of(path: Path, content: bytes, signature: bytes, signers: Path, identity: str | None) -> str:
     """Whose signature it is, once it is known to be good.
 
-    Args:
-        path: the bundle, for the error.
-        content: what was signed.
-        signature: armored.
-        signers: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS.
-        identity: whose it must be; None: anybody's in that file.
+    ``signers``: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS. ``identity``: whose it must be; None: anybody's
+    in that file.
 
     Raises:
         SshKeygenMissing: it is not installed.

@@ -37,10 +37,7 @@ def unreadable_here(name: str) -> str:
 def fault_of(name: str, content: bytes, beside: Mapping[str, int]) -> str:
     """What is wrong with a file's tensors; empty where nothing is.
 
-    Args:
-        name: inside its kit.
-        content: the whole file.
-        beside: every file of its folder, name to bytes.
+    ``beside``: every file of its folder, name to bytes.
     """
     suffix = PurePosixPath(name).suffix
     if suffix == ".onnx":

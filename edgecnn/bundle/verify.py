@@ -36,7 +36,6 @@ from edgecnn.errors.bundle import (
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.runner.files import sha256_of
 from edgecnn.store.disk import fsync_folder, synced, write_text_atomically
-from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
@@ -90,13 +89,9 @@ def bundle_at(path: Path) -> Path:
 def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
     """Check a bundle, the structure of its archive first, and its models last.
 
-    Args:
-        path: a build's folder, a bundle's folder, or a zip.
-        trust: what else is asked of it.
-        tell: hears how many bytes were compared.
+    ``path``: a build's folder, a bundle's folder, or a zip.
 
-    Raises:
-        EdgecnnError: one of ``errors.bundle`` or ``errors.signing``, for the first that is not as it should be.
+    Raises EdgecnnError: one of ``errors.bundle`` or ``errors.signing``, for the first that is not as it should be.
     """
     opened = open_bundle(bundle_at(path))
     content = manifest_bytes(opened)
@@ -179,16 +174,11 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
             raise BundleFileChanged(path=opened.path, file=name, because=because)
     done = 0
     for name, fact in manifest.files.items():
-        _compare_one(opened, name, fact)
+        if (digest := read_through(opened, name)) != fact.sha256:
+            because = f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…"
+            raise BundleFileChanged(path=opened.path, file=name, because=because)
         done += fact.bytes
         tell.step("compare with the manifest", done >> 20, total >> 20, "MiB")
-
-
-def _compare_one(opened: Opened, name: str, fact: FileFact) -> None:
-    digest = read_through(opened, name)
-    if digest != fact.sha256:
-        because = f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…"
-        raise BundleFileChanged(path=opened.path, file=name, because=because)
 
 
 def unpacked(found: Verified, place: Path) -> Path:
@@ -216,11 +206,7 @@ _SCHEMA = "edgecnn.accepted/1"
 def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
     """Enter a verified bundle into the record, unless that would be a step back.
 
-    Args:
-        path: the bundle, for the error.
-        manifest: with its name and version.
-        digest: SHA-256 of ``bundle.json``.
-        folder: of the records, one a bundle's name; made where it is absent.
+    ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one a bundle's name; made where it is absent.
 
     Returns:
         the version that was accepted before; None where there was none.

@@ -27,9 +27,7 @@ _MODE: Final = 0o100644
 def write_zip(bundle: Verified, out: Path) -> str:
     """Write what the manifest lists, the manifest and its signature where there is one, and nothing else.
 
-    Args:
-        bundle: a bundle that was verified; what it lets pass beside its files stays behind.
-        out: the zip; an earlier zip of a bundle there is replaced by one rename.
+    ``out``: the zip; an earlier zip of a bundle there is replaced by one rename.
 
     Returns:
         SHA-256 of the zip, in hexadecimal.

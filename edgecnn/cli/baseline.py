@@ -63,11 +63,12 @@ def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate:
 
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
     """Write which kit a build ships, small enough to commit: `judge HEAD --against FILE` then races that kit out of the store."""
-    from edgecnn.comparing.pin import pinned, write_pin
+    from edgecnn.comparing.baseline_file import write_record
+    from edgecnn.comparing.pin import pinned
     from edgecnn.render.screens.comparing import pin_lines
 
     made = pinned(build, out)
-    write_pin(made, out)
+    write_record(made, out)
     call.show(made, pin_lines(made, str(out)))
 
 
@@ -104,9 +105,9 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def _written(call: Call, baseline: LatencyBaseline, out: Path) -> None:
-    from edgecnn.comparing.baseline_file import write_baseline
+    from edgecnn.comparing.baseline_file import write_record
 
-    write_baseline(baseline, out)
+    write_record(baseline, out)
     _shown(call, baseline)
 
 

@@ -109,13 +109,9 @@ def _named(name: str) -> tuple[Device, Path | None]:
 
 def _refuse_what_stops(found: BoardCheck) -> None:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
-    from edgecnn.devices.check.findings import stopping
-    from edgecnn.errors.board import BoardNotReady
+    from edgecnn.devices.check.findings import require_none, stopping
     from edgecnn.errors.devices import DeviceFileDisagrees
 
     if found.differences and found.device is not None:
         raise DeviceFileDisagrees(device=found.device, board=found.board, differences=found.differences)
-    stops = stopping(found.findings)
-    if stops:
-        hints = [finding.remedy for finding in stops if finding.remedy is not None]
-        raise BoardNotReady(board=found.board, whats=[finding.what for finding in stops], hints=hints)
+    require_none(found.board, stopping(found.findings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,7 +28,7 @@ from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.base import another_schema
-from edgecnn.values.comparison import LatencyBaseline, sealed_digest
+from edgecnn.values.comparison import LatencyBaseline, PinnedBuild, sealed_digest
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Latency
@@ -77,8 +77,7 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
 def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     """What a device measured of this kit, read out of the folder that it was copied back to.
 
-    Raises:
-        RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
+    Raises RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
     """
     device = shipped.device
     profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
@@ -88,14 +87,21 @@ def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     return profile
 
 
-def write_baseline(baseline: LatencyBaseline, path: Path) -> None:
-    """Write the file, whole or not at all.
+Sealed = TypeVar("Sealed", LatencyBaseline, PinnedBuild)
 
-    Raises:
-        ResultFileUnwritable: it cannot be written.
+
+def sealed(record: Sealed) -> Sealed:
+    """The same record with the digest of its content."""
+    return record.model_copy(update={"sha256": sealed_digest(record.model_dump(mode="json", by_alias=True))})
+
+
+def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
+    """Write a baseline's file or a pinned build's, whole or not at all.
+
+    Raises ResultFileUnwritable: it cannot be written.
     """
     try:
-        write_text_atomically(path, baseline.model_dump_json(indent=1, by_alias=True) + "\n")
+        write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
     except OSError as error:
         raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
 
@@ -103,8 +109,7 @@ def write_baseline(baseline: LatencyBaseline, path: Path) -> None:
 def read_baseline(path: Path) -> LatencyBaseline:
     """A baseline as it was written.
 
-    Raises:
-        LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
+    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
     """
     try:
         content = path.read_bytes()
@@ -204,4 +209,4 @@ def _baseline(shipped: ShippedKit, profile: Profile, machine: str, beside: _Besi
         companions=beside.companions,
         origin=shipped.origin,
     )
-    return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})
+    return sealed(made)

@@ -94,7 +94,8 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
 
 def _key(kit: PackagedKit, profile: Profile) -> _Key:
     knobs = knobs_said(profile.knobs) if profile.knobs else ""
-    return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, _machine(profile), knobs)
+    machine = profile.environment.conditions.get("machine", profile.host)
+    return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, machine, knobs)
 
 
 def _wanted(kit: PackagedKit, asked: HistoryRequest, report: BuildReport | None) -> bool:
@@ -125,10 +126,6 @@ def _command(asked: HistoryRequest) -> str:
         if (value := getattr(asked, name)) is not None:
             words += [f"--{name}", value]
     return shlex.join(words)
-
-
-def _machine(profile: Profile) -> str:
-    return profile.environment.conditions.get("machine", profile.host)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

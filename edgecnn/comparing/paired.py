@@ -16,18 +16,16 @@ from edgecnn.building.observed import Observed
 from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
-from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
-from edgecnn.judging.predictions.accuracy import Answers, accuracy, check_finite
+from edgecnn.judging.predictions.accuracy import accuracy
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
 from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
-from edgecnn.measure.evaluate import blamed_layer
-from edgecnn.measure.kits import KitRef
+from edgecnn.measure.evaluate import nonfinite
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.pair import race_pair
 from edgecnn.measure.race import long_enough_s
@@ -74,7 +72,8 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     nothing = finding.absent or "nothing ran"
     ours = _joined([two.head for two in seen.pairs]) or nothing
     theirs = _joined([two.base for two in seen.pairs]) or nothing
-    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={"test": answered, "outcomes": _outcomes(seen)})
+    outcomes = {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
+    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={"test": answered, "outcomes": outcomes})
     judged = tuple(_judged(gate, facts, finding, seen) for gate in gates)
     return Comparison(
         version=edgecnn.__version__,
@@ -132,7 +131,7 @@ def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | 
         seen.absent["accuracy"] = str(why)
         return None
     for name, answers in (("BASE", found.base), ("HEAD", found.head)):
-        if (failure := _no_numbers(answers, seen.kits[name], found.images)) is not None:
+        if (failure := nonfinite(seen.kits[name], answers.logits, "test", found.images)) is not None:
             seen.failures[name] = Failed.of(failure)
             seen.absent["accuracy"] = f"{name}: {failure.line()}"
     if "accuracy" in seen.absent:
@@ -140,18 +139,6 @@ def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | 
     measured = accuracy(found.head, found.labels, "test", found.base)
     beyond = quality(found.head, found.labels, found.names, found.base)
     return measured.model_copy(update={"quality": beyond})
-
-
-def _no_numbers(answers: Answers, kit: KitRef, images: Path) -> LogitsNotFinite | None:
-    try:
-        check_finite(answers.candidate, answers.logits)
-    except LogitsNotFinite as error:
-        return error.located("test", blamed_layer(kit, images, error.image))
-    return None
-
-
-def _outcomes(seen: Observed) -> dict[str, Failed]:
-    return {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
 
 
 def _joined(profiles: Sequence[Profile]) -> Profile | None:

@@ -52,11 +52,7 @@ class _Split:
 def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
     """The newest stored answers of both to the same pixels, of one machine where there are such.
 
-    Args:
-        head: judged.
-        base: what it is held against.
-        store: where their answers lie.
-        names: what the reader knows ``head`` and ``base`` by.
+    ``names``: what the reader knows ``head`` and ``base`` by.
 
     Raises:
         Unavailable: one side was not evaluated with this store, or the images, labels or classes are not the same.

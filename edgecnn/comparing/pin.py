@@ -18,12 +18,12 @@ from pydantic import ValidationError
 
 import edgecnn
 from edgecnn.backends.installed import installed_version
+from edgecnn.comparing.baseline_file import sealed
 from edgecnn.comparing.git_file import LARGEST, PREFIX, read_at_revision
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
-from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.target import is_path
@@ -31,7 +31,6 @@ from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
-from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
@@ -46,8 +45,7 @@ _NAMED = ("schema", "model.arch", "model.onnx", "model.weights", "data.path", "t
 def pinned(folder: Path, file: Path) -> PinnedBuild:
     """The record of a finished build that is to lie at ``file``, from whose folder its paths count.
 
-    Raises:
-        EdgecnnError: the folder is no finished build (see ``finished_build``).
+    Raises EdgecnnError: the folder is no finished build (see ``finished_build``).
     """
     found = finished_build(folder)
     row, resolved, chosen = found.row, found.resolved, found.row.candidate.id
@@ -62,26 +60,13 @@ def pinned(folder: Path, file: Path) -> PinnedBuild:
         origin=found.shipped.origin,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    return made.model_copy(update={"sha256": sealed_digest(made.model_dump(mode="json", by_alias=True))})
-
-
-def write_pin(pin: PinnedBuild, file: Path) -> None:
-    """Write the record, whole or not at all.
-
-    Raises:
-        ResultFileUnwritable: it cannot be written.
-    """
-    try:
-        write_text_atomically(file, pin.model_dump_json(indent=1, by_alias=True) + "\n")
-    except OSError as error:
-        raise ResultFileUnwritable(option="--out", path=file, because=system_reason(error)) from error
+    return sealed(made)
 
 
 def read_pin(content: bytes, where: str) -> PinnedBuild:
     """A record as it was written; ``where`` is how the user named it.
 
-    Raises:
-        PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
+    Raises PinUnreadable: it is no record, of another schema, or its content is not what its digest says.
     """
     try:
         schema = json.loads(content).get("schema")
@@ -116,8 +101,7 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
 
     A folder whose name begins with ``git:`` is written with a ``./`` before it. The store is not looked at.
 
-    Raises:
-        EdgecnnError: as ``read_at_revision``, ``read_pin``, ``shipped_kit``.
+    Raises EdgecnnError: as ``read_at_revision``, ``read_pin``, ``shipped_kit``.
     """
     where = str(text)
     if where.startswith(PREFIX):
@@ -134,18 +118,26 @@ def base_named(text: str | Path) -> ShippedKit | NamedPin:
 def base_of(named: ShippedKit | NamedPin, store: Store) -> ShippedKit:
     """The side to race; a pinned kit comes out of the store, whose ``in_use`` the caller holds.
 
-    Raises:
-        PinnedKitMissing: the store does not hold it, unharmed.
+    Raises PinnedKitMissing: the store does not hold it, unharmed.
     """
-    return named if isinstance(named, ShippedKit) else _found(named, store)
+    if isinstance(named, ShippedKit):
+        return named
+    pin, where, folder = named
+    digest = pin.shipped.kit
+    made = whole_kit(store, digest)
+    if made is None:
+        damaged = kit_artifact(store, digest) is not None
+        because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
+        command = rebuild_command(pin, folder)
+        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
+    kit = KitRef.of(pin.shipped.candidate, made).with_knobs(pin.shipped.knobs)
+    return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     """What builds the pinned kit again, whatever became of the recipe's file since: every value stands in it.
 
-    Args:
-        pin: the record.
-        folder: where it lies; the command's paths count from the current folder.
+    ``folder``: where it lies; the command's paths count from the current folder.
     """
     recipe = pin.recipe
     runtime = recipe.target.runtime
@@ -236,19 +228,6 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise PinUnreadable(where=str(path), because=system_reason(error)) from error
-
-
-def _found(named: NamedPin, store: Store) -> ShippedKit:
-    pin, where, folder = named
-    digest, candidate = pin.shipped.kit, pin.shipped.candidate
-    made = whole_kit(store, digest)
-    if made is None:
-        damaged = kit_artifact(store, digest) is not None
-        because = f"the store {store.root} {'holds it damaged' if damaged else 'does not hold it'}"
-        command = rebuild_command(pin, folder)
-        raise PinnedKitMissing(where=where, kit=digest, because=because, command=command, tools=tuple(_other_tools(pin)))
-    kit = KitRef.of(candidate, made).with_knobs(pin.shipped.knobs)
-    return ShippedKit(folder=made.folder, kit=kit, report=None, plan=None, pin=pin, pinned_by=where, pin_folder=folder)
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

@@ -57,9 +57,7 @@ class _ComparedFolder:
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     """Every build's figures by candidate, and what two builds share.
 
-    Args:
-        folders: of finished builds, 2 to 26; the first one is what the others are held against.
-        store: where their kits and answers may still lie; without them the reports stand alone.
+    ``folders``: of finished builds, 2 to 26; the first one is what the others are held against.
 
     Raises:
         NotSoManyBuilds, BuildNamedTwice: what was asked is no comparison.
@@ -100,18 +98,9 @@ def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
 
 
 def _build(given: _ComparedFolder) -> ComparedBuild:
-    report = given.report
-    return ComparedBuild(
-        label=given.label,
-        folder=str(given.folder),
-        version=report.version,
-        made_at=report.made_at,
-        build=report.build,
-        environment=report.environment,
-        choice=report.choice,
-        verdict=report.verdict,
-        notices=report.notices,
-    )
+    same = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
+    reported = {name: getattr(given.report, name) for name in same}
+    return ComparedBuild(label=given.label, folder=str(given.folder), **reported)
 
 
 def _without_layers(facts: CandidateFacts | None) -> CandidateFacts | None:

@@ -68,7 +68,9 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         LatencyBaselineUnreadable, RunsUnusable, NoBuildToCompare, BundleUnreadable, KitNotCarried: of what was given.
     """
     started = time.perf_counter()
-    _refuse_unknown(request.allow_different)
+    for name in request.allow_different:
+        if name not in CONDITIONS_THAT_MUST_MATCH:
+            raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     baseline, shipped = read_baseline(request.baseline), shipped_kit(request.head, request.candidate)
     gates = comparison_gates(request.gates)
     profile, absent, environment, machine = _present(request, shipped, baseline, lab)
@@ -124,12 +126,6 @@ def _present(
         result = race(asked, lab)
     ran = result.profiles.get(shipped.kit.entrant)
     return ran, result.failed.get(shipped.kit.entrant), here if ran is None else ran.environment, lab.machine
-
-
-def _refuse_unknown(allowed: Sequence[str]) -> None:
-    for name in allowed:
-        if name not in CONDITIONS_THAT_MUST_MATCH:
-            raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
 
 
 def _refuse_elsewhere(then: Environment, now: Environment, allowed: Sequence[str]) -> None:

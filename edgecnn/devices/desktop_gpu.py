@@ -25,10 +25,7 @@ def role() -> str:
 def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:
     """A GPU takes its own part: whatever its model, it is filed under that and never under the role's.
 
-    Args:
-        models: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
-        versions: distribution to installed version, or None.
-        which: variants beside the reference, as the recipe asks.
+    ``models``: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
 
     Returns:
         None where there is no GPU, or no torch at all.

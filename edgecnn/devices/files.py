@@ -197,14 +197,11 @@ def build_targets(device: Device) -> tuple[str, ...]:
     """
     if device.facts_only is not None:
         return ()
-    building = [runtime for runtime in device.runtimes if _builds(device, runtime)]
+    answers = {runtime: backend_for(runtime).supports(device) for runtime in device.runtimes}
+    building = [runtime for runtime, said in answers.items() if any(isinstance(entry, Candidate) for entry in said)]
     plain = [device.name] if any(device.runtimes[runtime].by_default for runtime in building) else []
     named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].by_default]
     return (*plain, *named)
-
-
-def _builds(device: Device, runtime: Runtime) -> bool:
-    return any(isinstance(entry, Candidate) for entry in backend_for(runtime).supports(device))
 
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from edgecnn.devices.check.facts import as_local
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
-from edgecnn.devices.this_machine import LocalFacts, local_facts
+from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.board import BoardDiskFull
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
@@ -17,7 +16,7 @@ from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
-from edgecnn.values.board import HostRequest
+from edgecnn.values.board import HostRequest, LocalFacts
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress, digest_of
 
@@ -65,13 +64,9 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
     A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
     what only spoils figures is told and recorded.
 
-    Args:
-        asked: a board; None: this machine.
-        wanted: what the board has to be, and what for.
-        tell: hears what distorts a measurement there, and which packages are brought.
+    ``asked``: a board; None: this machine.
 
-    Raises:
-        EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
+    Raises EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
     """
     if asked is None:
         yield this_machine()
@@ -90,7 +85,7 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
         for warning in warnings:
             tell.note(warning)
         try:
-            yield Machine(host, as_local(seen.facts), host.identify(), asked.address, warnings)
+            yield Machine(host, seen.facts, host.identify(), asked.address, warnings)
         except BoardDiskFull:
             if asked.clean:  # what was finished came here, and the next call finds room
                 host.clean()
@@ -101,7 +96,4 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
 
 def local_lab(store: Store, tell: Progress) -> Lab:
     """This machine, for kits of whichever device."""
-    host = LocalHost()
-    return Lab(
-        host=host, store=store, tell=tell, device=THIS_MACHINE, machine=local_facts().describe(), environment=host.identify()
-    )
+    return this_machine().lab(store, tell)

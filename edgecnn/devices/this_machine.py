@@ -7,36 +7,12 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.errors.wording import counted
-from edgecnn.values.base import Value
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import Device, Match, Memory
 from edgecnn.values.resolved import Attachment
 
 ISA_FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16")
 """The CPU flags, in Linux's spelling, that decide a quantization scheme or whether a precision is really computed in."""
-
-
-class LocalFacts(Value):
-    """What this machine says of itself, as far as devices are told apart and schemes chosen by it."""
-
-    architecture: str
-    """``platform.machine()``: x86_64, aarch64, …"""
-    cpu_vendor: str | None
-    """``vendor_id`` of /proc/cpuinfo (GenuineIntel, AuthenticAMD), or ``CPU implementer`` (0x41) on ARM."""
-    models: tuple[str, ...]
-    """The board's name from its device tree, and the names of NVIDIA GPUs that the driver lists."""
-    isa: tuple[str, ...]
-    """Those of ``ISA_FLAGS`` that every core has."""
-    cores: int
-    """Cores that this process may use."""
-    memory_mib: int | None
-    cpu_model: str | None = None
-    """``model name`` of /proc/cpuinfo, which tells x86 processors apart; it is no board's."""
-
-    def describe(self) -> str:
-        """The machine in a few words, as a sentence may contain them."""
-        processor = " ".join(part for part in (self.cpu_vendor, self.architecture) if part)
-        return ", ".join((f"{processor} with {counted(self.cores, 'core')}", *self.models))
 
 
 def matches(device: Device, facts: LocalFacts) -> bool:
@@ -73,10 +49,7 @@ def with_local_facts(device: Device, facts: LocalFacts) -> Device:
 def local_facts(root: Path = Path("/"), *, architecture: str | None = None, cores: int | None = None) -> LocalFacts:
     """Read this machine's facts, or another's whose files lie in ``root``; what cannot be read there is absent, never guessed.
 
-    Args:
-        root: where ``proc`` lies.
-        architecture: as ``uname -m`` names it; None: this machine's.
-        cores: that a process may use; None: here.
+    ``root``: where ``proc`` lies. ``cores``: that a process may use; None: here.
     """
     described = _cores_of(_text(root / "proc/cpuinfo"))
     flags = [set((core.get("flags") or core.get("Features") or "").split()) for core in described]
@@ -87,14 +60,10 @@ def local_facts(root: Path = Path("/"), *, architecture: str | None = None, core
         cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
         models=_models(root),
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
-        cores=cores or _cores_here(),
+        cores=cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
         cpu_model=first.get("model name"),
     )
-
-
-def _cores_here() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cores_of(cpuinfo: str) -> list[dict[str, str]]:

@@ -10,26 +10,18 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from edgecnn.errors.host import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn
-from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
-from edgecnn.hosts.protocol import Task
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.machine.environment import EMULATOR
-from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 DEVICE = "arm64-emulated"
-
-
 PROCESSOR = "cortex-a76"
 """Of a Raspberry Pi 5: it has the dot products (asimddp) that INT8 kernels take."""
-
-
 _PYTHON = "python3.11"
 
 
@@ -44,63 +36,12 @@ class DebianTree(NamedTuple):
 
 
 _TREE = DebianTree("bookworm", "arm64", (f"lib{_PYTHON}-stdlib", f"{_PYTHON}-minimal", "libstdc++6", "libgomp1"))
-
-
 _EMULATOR = ("trixie", "qemu-user")
 """QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
-
-
 _DEBIAN_NAMES = {"x86_64": "amd64"}
-
-
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
-
-
 _PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
-
-
-_PROGRAM = "python3"
-
-
-_LEASE_S = 120.0
-
-
-class EmulatedHost:
-    """Starts runners with the emulated Python."""
-
-    part_bytes: int | None = None
-    """Its files are this machine's."""
-
-    def __init__(self, machine: Path, temporary: Path | None = None) -> None:
-        """``machine`` is what ``emulated_machine`` made; ``temporary`` as of ``LocalHost``."""
-        self._python = str(machine / _PROGRAM)
-        self._runners = LocalHost(temporary, self._python)
-
-    def identify(self) -> Environment:
-        """The emulated machine: its processor, and this machine's kernel."""
-        return Environment.model_validate(self._info()["environment"])
-
-    def runtime_version(self, runtime: str) -> str | None:
-        """What the emulated Python has installed."""
-        version: str | None = self._info()["runtimes"].get(runtime)
-        return version
-
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
-        """See ``Host.engine_builder``: there is no GPU."""
-        said: Mapping[str, Any] = self._info("--builder", package)["builder"]
-        return said
-
-    def recall(self, out: Path) -> None:
-        """Results are written where they are wanted."""
-
-    def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """See ``Host.run``. It takes 20 to 3,000 times as long as it would on a processor."""
-        return self._runners.run(task, lease_s=lease_s, tell=tell)
-
-    def _info(self, *asked: str) -> Mapping[str, Any]:
-        words = (self._python, "-m", "edgecnn.runner", "--lease-s", str(_LEASE_S), "info", *asked)
-        program = Program(words, ("info",), Path("/"), package_environment())
-        return run_program(program, lease_s=_LEASE_S, tell=Unheard())
+PROGRAM = "python3"
 
 
 def emulated_machine(folder: Path, tell: Progress) -> Path:
@@ -109,7 +50,7 @@ def emulated_machine(folder: Path, tell: Progress) -> Path:
     Raises NothingToEmulateOn: this machine is none that QEMU's packages are made for. ForeignCommandMissing, DebianTreeFailed,
     WheelsNotFound: its parts could not be had.
     """
-    if (folder / _PROGRAM).is_file():
+    if (folder / PROGRAM).is_file():
         return folder
     here = _DEBIAN_NAMES.get(platform.machine())
     if here is None:
@@ -122,7 +63,7 @@ def emulated_machine(folder: Path, tell: Progress) -> Path:
         unpack_tree(DebianTree(suite, here, (package,)), made / "qemu", tell)
         wheels = download_wheels(_PACKAGES, _WHEELS, Path(place) / "wheels")
         unpack_wheels(wheels, made / "root/usr/local/lib" / _PYTHON / "dist-packages")
-        _write_program(made / _PROGRAM)
+        _write_program(made / PROGRAM)
         if not folder.exists():  # another process may have been quicker
             made.rename(folder)
     return folder
@@ -134,7 +75,7 @@ def _write_program(path: Path) -> None:
         "#!/bin/sh",
         'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)',
         f'export {EMULATOR}="QEMU user mode, {PROCESSOR}" PYTHONHOME="$here/root/usr"',
-        f'exec "$here/qemu/usr/bin/qemu-aarch64" -cpu {PROCESSOR} -0 "$here/{_PROGRAM}" -L "$here/root" '
+        f'exec "$here/qemu/usr/bin/qemu-aarch64" -cpu {PROCESSOR} -0 "$here/{PROGRAM}" -L "$here/root" '
         f'"$here/root/usr/bin/{_PYTHON}" "$@"',
     )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -142,11 +83,7 @@ def _write_program(path: Path) -> None:
 
 
 MIRROR = "http://deb.debian.org/debian"
-
-
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-
 _TIMEOUT_S = 900
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.hosts.protocol import Task
+from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.runner.feeds import feed_of
@@ -22,7 +23,7 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
-from edgecnn.values.profile import Environment, Profile
+from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Fidelity
 
 if TYPE_CHECKING:
@@ -73,18 +74,9 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         if facts["pixels_sha256"] != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)
         environment = Environment.model_validate(facts["environment"])
-        profile = Profile(
-            what="evaluation",
-            subject=kit.digest,
-            device=lab.device,
-            host=lab.machine,
-            environment=environment,
-            fidelity=Fidelity.EMULATED if kit.stands_for else environment.fidelity,
-            observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            pixels=pixels.sha256,
-            images=pixels.images,
-            logits_file=LOGITS,
-        )
+        asked = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
+        fidelity = Fidelity.EMULATED if kit.stands_for else environment.fidelity
+        profile = lab.profile(kit, environment, fidelity=fidelity, **asked)
         return lab.store.profiles.add(profile, {LOGITS: _joined(sorted(work.rglob("logits-*.npy")), work / LOGITS)})
 
 
@@ -162,6 +154,18 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
         file.unlink()
     found: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
     return found
+
+
+def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> LogitsNotFinite | None:
+    """The failure of a kit whose answers to a split are not all numbers, with the layer to blame; None where they are.
+
+    ``logits``: (images, classes). ``pixels``: as of ``blamed_layer``.
+    """
+    try:
+        check_finite(kit.candidate.id, logits)
+    except LogitsNotFinite as error:
+        return error.located(split, blamed_layer(kit, pixels, error.image))
+    return None
 
 
 TRACEABLE = "onnxruntime"

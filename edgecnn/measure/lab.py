@@ -6,6 +6,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from edgecnn.hosts.local import LocalHost
@@ -13,7 +14,7 @@ from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
-from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
 from edgecnn.values.stage import Progress
 
 
@@ -62,6 +63,12 @@ class Lab:
     def own_python(self, runtime: str) -> str | None:
         """The version of the Python that a runtime has to itself; None where it has none, and of a board, which says its own."""
         return own_python_version(runtime) if isinstance(self.host, LocalHost) else None
+
+    def profile(self, kit: KitRef, environment: Environment, **found: Any) -> Profile:
+        """What was just observed of a kit here; ``found``: fields of the profile, ``what`` among them."""
+        about = {"device": self.device, "host": self.machine, "environment": environment, "fidelity": environment.fidelity}
+        when = {"observed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+        return Profile(**{"subject": kit.digest, **about, **when, **found})
 
     def doing(self, title: str) -> Lab:
         """This lab, whose progress says that it does this."""

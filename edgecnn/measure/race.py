@@ -7,7 +7,7 @@ The order inside a round is drawn anew, so that no kit always runs after the sam
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,10 @@ class RaceResult(Value):
     failed: Mapping[str, str]
     reused: bool
 
+    def failed_of(self, kits: Iterable[KitRef]) -> dict[str, str]:
+        """Of these kits those that did not finish, by candidate, with why."""
+        return {kit.candidate.id: self.failed[kit.entrant] for kit in kits if kit.entrant in self.failed}
+
 
 def race(request: RaceRequest, lab: Lab) -> RaceResult:
     """A stored race that is fresh enough and was run under the same conditions, else a new one, filed kit by kit."""
@@ -59,7 +63,8 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
         for begun in (work, *sorted(path for path in work.iterdir() if path.is_dir())):
             lab.host.recall(begun)
         asked = work / SCHEDULE
-        if not (_same(asked, schedule) and _may_go_on(work, request, lab)):
+        same = asked.is_file() and asked.read_text() == schedule
+        if not (same and _may_go_on(work, request, lab)):
             emptied(work)
         asked.write_text(schedule)
         run_schedule(request, lab, work)
@@ -83,10 +88,13 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
         observed_at = datetime.fromisoformat(first.profile.observed_at)
         if not name.startswith(request.identity) or not fresh(observed_at, request.max_age_h):
             continue
-        members = {entrant: _member(stored, name) for entrant, stored in by_kit.items()}
-        found = {entrant: profile for entrant, profile in members.items() if profile is not None}
+        found = {
+            entrant: next(entry.profile for entry in stored if entry.profile.race == name)
+            for entrant, stored in by_kit.items()
+            if any(entry.profile.race == name for entry in stored)
+        }
         same = all(same_conditions(profile.environment, present[entrant]) for entrant, profile in found.items())
-        if len(found) == len(members) and same:
+        if len(found) == len(by_kit) and same:
             return _result(name, found, reused=True)
     return None
 
@@ -106,10 +114,6 @@ def _of_entrant(kit: KitRef, lab: Lab) -> tuple[StoredProfile, ...]:
     return tuple(each for each in lab.store.profiles.of(kit.digest, "race") if each.profile.knobs == knobs)
 
 
-def _member(stored: Sequence[StoredProfile], name: str) -> Profile | None:
-    return next((entry.profile for entry in stored if entry.profile.race == name), None)
-
-
 def _result(name: str, profiles: Mapping[str, Profile], *, reused: bool) -> RaceResult:
     finished = {entrant: profile for entrant, profile in profiles.items() if profile.failure is None}
     return RaceResult(
@@ -119,10 +123,6 @@ def _result(name: str, profiles: Mapping[str, Profile], *, reused: bool) -> Race
         failed={entrant: profile.failure for entrant, profile in profiles.items() if profile.failure is not None},
         reused=reused,
     )
-
-
-def _same(asked: Path, schedule: str) -> bool:
-    return asked.is_file() and asked.read_text() == schedule
 
 
 def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
@@ -139,10 +139,7 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
 
 
 def _filed(request: RaceRequest, lab: Lab, work: Path) -> RaceResult:
-    """One profile a kit, those that did not finish included: the race is not run again for their sake.
-
-    A machine that changed meanwhile is no fault of a kit, so that is not filed: the next call races again.
-    """
+    """One profile a kit, of those too that did not finish; where the machine changed meanwhile, the next call races again."""
     runs = run_files(work)
     filing = _Filing(request, lab, log_of(runs, request.meter_log))
     for kit in request.kits:
@@ -165,13 +162,10 @@ class _Filing:
 
     def add(self, kit: KitRef, runs: Sequence[Mapping[str, Any]], broken: str | None, *, keep: bool = True) -> None:
         environment = joined_environment(runs) if broken is None else self._lab.environment_of(kit)
-        profile = Profile(
+        profile = self._lab.profile(
+            kit,
+            environment,
             what="race",
-            subject=kit.digest,
-            device=self._lab.device,
-            host=self._lab.machine,
-            environment=environment,
-            fidelity=environment.fidelity,
             observed_at=self._now.isoformat(timespec="seconds"),
             knobs=kit.knobs.options,
             race=self.name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Purpose, Run, Until
+from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import digest_of
 
 WARMUP_S = 0.3
@@ -56,6 +57,16 @@ class RaceRequest(Value):
     """Entrant (of a kit without knobs its digest) to images in a call; who is not named runs one at a time."""
     until: Until | None = None
     """Rounds are added until every p50 is known so well; ``rounds`` is then the cap."""
+
+    @classmethod
+    def of(cls, choice: RaceChoice, kits: Iterable[KitRef], purpose: Purpose, *, anew: bool, **asked: Any) -> RaceRequest:
+        """As a recipe's ``[race]`` has it, but for what is asked otherwise; ``anew``: whether no stored race may serve."""
+        usual: dict[str, Any] = {
+            "rounds": choice.rounds,
+            "samples": choice.samples,
+            "max_age_h": 0.0 if anew else choice.max_age_h,
+        }
+        return cls(kits=tuple(kits), purpose=purpose, **{**usual, **asked})
 
     @property
     def question(self) -> dict[str, Any]:

@@ -6,7 +6,6 @@ A traced run is slower than an untraced one, so its times are used as shares and
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.host import RunnerFailed
@@ -60,15 +59,6 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
         run = json.loads((work / "run-00000.json").read_text())
         if "error" in run:
             raise RunnerFailed(**run["error"])
+        found = backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs)
         environment = Environment.model_validate(run["environment"])
-        return Profile(
-            what="residency",
-            subject=kit.digest,
-            device=lab.device,
-            host=lab.machine,
-            environment=environment,
-            fidelity=environment.fidelity,
-            observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            knobs=kit.knobs.options,
-            residency=backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs),
-        )
+        return lab.profile(kit, environment, what="residency", knobs=kit.knobs.options, residency=found)

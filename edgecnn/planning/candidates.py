@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.backends.installed import Lacking, lacking
+from edgecnn.backends.installed import lacking
 from edgecnn.backends.registry import all_backends, backend_for
-from edgecnn.devices.this_machine import LocalFacts, with_local_facts
+from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.planning.variants import aware_candidates, aware_unavailable, surgery_candidates, surgery_unavailable
 from edgecnn.values.artifact import Unavailable
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
@@ -22,13 +23,9 @@ def require_candidate(device: Device, runtime: Runtime | None, supported: Sequen
 
     The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
 
-    Args:
-        device: the target.
-        runtime: the one that the target names; None for all that its file builds by default.
-        supported: what the backends answered for those runtimes.
+    ``runtime``: the one that the target names; None for all that its file builds by default.
 
-    Raises:
-        NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
+    Raises NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
     """
     if any(isinstance(entry, Candidate) for entry in supported):
         return
@@ -45,14 +42,9 @@ def require_candidate(device: Device, runtime: Runtime | None, supported: Sequen
 def require_precision(device: Device, precision: Precision, asked_by: str, supported: Sequence[Candidate | Unsupported]) -> None:
     """Refuse a recipe that asks for a precision which none of the target's runtimes has, rather than build without it.
 
-    Args:
-        device: the target.
-        precision: what is asked for.
-        asked_by: the recipe's key, as a user writes it.
-        supported: what the backends answered; one candidate is among them.
+    ``asked_by``: the recipe's key, as a user writes it.
 
-    Raises:
-        PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
+    Raises PrecisionNotOnDevice: there is no candidate of that precision; says why of each runtime, and what there is.
     """
     has = [entry.precision for entry in supported if isinstance(entry, Candidate)]
     if precision in has:
@@ -87,8 +79,9 @@ def candidates_of(
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
     supported: list[Candidate | Unsupported] = []
+    wanted = (runtime,) if runtime else tuple(name for name, known in device.runtimes.items() if known.by_default)
     for backend in all_backends():
-        if runtime not in (None, backend.runtime) or (runtime is None and not _by_default(device, backend.runtime)):
+        if backend.runtime not in wanted:
             continue
         lacks = lacking(backend.packages, backend.extra)
         entries = backend.supports(with_local_facts(device, facts))
@@ -97,7 +90,7 @@ def candidates_of(
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
             elif lacks is not None:
-                unavailable[entry.id] = _unavailable(lacks)
+                unavailable[entry.id] = Unavailable(why=lacks.why, command=lacks.command)
             else:
                 built[entry.id] = entry
     needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
@@ -127,11 +120,3 @@ def with_learned(
         else:
             unavailable = {**unavailable, **{candidate.id: why for candidate in more}}
     return tuple(found), unavailable
-
-
-def _by_default(device: Device, runtime: Runtime) -> bool:
-    return runtime in device.runtimes and device.runtimes[runtime].by_default
-
-
-def _unavailable(lacks: Lacking) -> Unavailable:
-    return Unavailable(why=lacks.why, command=lacks.command)

@@ -30,10 +30,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.planning.training import (
     require_fitting_head,
-    require_something_from_scratch,
-    require_something_frozen,
-    require_something_trained,
-    require_steps,
+    require_something_learned,
     require_teachable,
 )
 from edgecnn.planning.variants import PACKAGE as TORCHAO
@@ -78,7 +75,9 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
         return _complete_custom(request.recipe, store, tell)
     arch = arch_named(request.recipe.model.arch)
     require_something_to_replace(request.recipe, arch)
-    _require_large_enough(request.recipe, arch)
+    wished = request.recipe.model.resolution_px
+    if wished is not None and wished < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     scaled_or_same(
         arch, request.recipe.model.scale, None, arch.resolution_px
@@ -90,12 +89,6 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     synthesis = synthesis_of(request.recipe, data, store.root, tell)
     images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
     return CompletedRecipe(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
-
-
-def _require_large_enough(asked: Recipe, arch: ArchSpec) -> None:
-    wished = asked.model.resolution_px
-    if wished is not None and wished < arch.least_px:
-        raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
 
 
 def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRecipe:
@@ -155,11 +148,6 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
     return answer if answer.asked else None
 
 
-def scaled_arch(recipe: Recipe, arch: ArchSpec) -> ArchSpec:
-    """The network in the size that the recipe asks for."""
-    return scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
-
-
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:
     """Every default, filled in once; ``training``: what it begins with, and how many images it has."""
     weights, images = training
@@ -195,9 +183,8 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     Raises:
         NothingToTransfer: pretrained layers are to be kept, and there are none.
         HeadNotFitting: the head does not go with what else is asked.
-        NothingToUnfreeze: layers are to begin one after another, and none is fine-tuned.
-        NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: what is asked of the whole network's training,
-            and there is none.
+        NothingToUnfreeze, NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: what is asked of the whole
+            network's training, and there is none.
         TeacherNotFitting: a teacher would not be heard.
     """
     train = asked.train
@@ -205,10 +192,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
-    require_something_frozen(asked, mode, weights.why)
-    require_steps(asked, mode)
-    require_something_from_scratch(asked, mode)
-    require_something_trained(asked, mode)
+    require_something_learned(asked, mode, weights.why)
     require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"
     transfer = "scratch" if mode == "scratch" else train.transfer or default

@@ -1,4 +1,4 @@
-"""A user's own model file, scaled_or_same once: what it wants and how it is fed, kept while the file stays as it is."""
+"""A user's own model file, examined once: what it wants and how it is fed, kept while the file stays as it is."""
 
 from __future__ import annotations
 
@@ -121,14 +121,10 @@ def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
 def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> CustomModel:
     """What the file of ``recipe.model.onnx`` turned out to be on these images.
 
-    Args:
-        recipe: its ``model`` and ``preprocessing`` are read.
-        data: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet.
-        cache: the store's root, where the answer is kept as long as no file of the model changes.
-        tell: shown progress.
+    ``data``: the images; those of the role ``validation`` are looked at where the preprocessing is not known yet. ``cache``: the
+    store's root, where the answer is kept as long as no file of the model changes.
 
-    Raises:
-        EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
+    Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
     """
     path = Path(recipe.model.onnx or "").expanduser()
     try:
@@ -195,18 +191,9 @@ def _found(
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
     custom = CustomFile(path=path, entry=says.entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
-    scaled_or_same = find_preprocessing(custom, recipe.preprocessing, source, tell)
-    found = CustomModel(
-        path=str(path),
-        content=content,
-        entry=says.entry,
-        parameters=says.parameters,
-        feeding=scaled_or_same.feeding,
-        stated_by=scaled_or_same.stated_by,
-        trials=scaled_or_same.trials,
-        rivals=scaled_or_same.rivals,
-    )
-    return found, stamps
+    feeding = find_preprocessing(custom, recipe.preprocessing, source, tell)
+    about = {"path": str(path), "content": content, "entry": says.entry, "parameters": says.parameters}
+    return CustomModel(**about, **vars(feeding)), stamps
 
 
 def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:

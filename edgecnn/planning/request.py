@@ -67,16 +67,10 @@ class BuildRequest(Value):
 
 LEAST, MOST = 0.001, 0.5
 """Of ``--until``: a clock and a machine give no less, and an interval wider than that needs no rule."""
-
-
 SOAK_LEAST_S, SOAK_MOST_S = 30.0, 1800.0
 """Of ``--soak``: three windows, and every sample of half an hour is kept."""
-
-
 BUDGET_LEAST_S, BUDGET_MOST_S = 1.0, 7 * 24 * 3600.0
 """Of ``--time-budget``: in less than a second, what is stored is not even found again."""
-
-
 BEST = "best"
 
 
@@ -92,13 +86,9 @@ def share_of(text: str) -> float:
 def extra_runs_of(batches: str | None, *, end_to_end: bool, soak: str | None) -> ExtraRuns:
     """What the options ask for.
 
-    Args:
-        batches: numbers of images and ``best``, with commas between.
-        end_to_end: whether decoding is timed too.
-        soak: a duration, such as ``60s`` or ``5min``.
+    ``batches``: numbers of images and ``best``, with commas between. ``soak``: a duration, such as ``60s`` or ``5min``.
 
-    Raises:
-        BatchesMisread, DurationMisread: naming what was given.
+    Raises BatchesMisread, DurationMisread: naming what was given.
     """
     words = [word.strip() for word in batches.split(",")] if batches is not None else []
     numbers = [word for word in words if word != BEST]

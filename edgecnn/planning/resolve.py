@@ -10,14 +10,14 @@ from pathlib import Path
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.devices.desktop_gpu import TENSORRT, local_gpu
-from edgecnn.devices.this_machine import LocalFacts, attachment_of, local_facts
+from edgecnn.devices.this_machine import attachment_of, local_facts
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.candidates import candidates_of, with_learned
-from edgecnn.planning.complete import complete_recipe, mode_of, scaled_arch, tool_versions
+from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.synthesis import synthesis_sources
 from edgecnn.planning.training import teacher_of
 from edgecnn.planning.variants import (
     custom_candidates,
@@ -28,11 +28,13 @@ from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary, Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import DesktopGpu, Resolved, TrunkMode
 from edgecnn.values.stage import Key, Progress
+from edgecnn.values.synthesis import Synthesis
 from edgecnn.values.training import Teacher
 
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
@@ -42,14 +44,9 @@ AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}
 def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFacts | None = None) -> Resolved:
     """Settle everything that planning needs.
 
-    Args:
-        request: what is asked.
-        store: where work lies.
-        tell: hears progress.
-        facts: of the machine that the kits will run on; None: of this one.
+    ``facts``: of the machine that the kits will run on; None: of this one.
 
-    Raises:
-        EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
+    Raises EdgecnnError: an unknown network, unusable data, weights that cannot be had, a device without any candidate.
     """
     asked = request.recipe
     check_bounds(asked.gates)
@@ -85,13 +82,16 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
-        sources=_sources(data, weights, custom, teacher) | synthesis_sources(synthesis),
+        sources=_sources(data, weights, custom, teacher, synthesis),
     )
 
 
-def _sources(data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None) -> dict[Key, Path]:
+def _sources(
+    data: DataSummary, weights: WeightsAnswer, custom: CustomModel | None, teacher: Teacher | None, synthesis: Synthesis | None
+) -> dict[Key, Path]:
     """Inputs that no stage of this plan makes, by content."""
-    sources: dict[Key, Path] = {data.content: Path(data.manifest_path)}
+    composed = () if synthesis is None else tuple(synthesis.found.values())
+    sources: dict[Key, Path] = {each.content: Path(each.manifest_path) for each in (data, *composed)}
     if custom is not None:
         sources[custom.content] = Path(custom.path)
     if weights.kind == "file" and weights.path is not None and weights.sha256 is not None:
@@ -112,7 +112,8 @@ def _mode(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None, weights: W
 def _network(recipe: Recipe, custom: CustomModel | None) -> tuple[ArchSpec, Recipe]:
     """The row of the network, scaled as asked, and the recipe with the resolution that a custom file fixes."""
     if custom is None:
-        return scaled_arch(recipe, arch_named(recipe.model.arch)), recipe
+        arch = arch_named(recipe.model.arch)
+        return scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec, recipe
     model = recipe.model.model_copy(update={"resolution_px": custom.entry.resolution_px})
     return custom_arch(model, custom), recipe.model_copy(update={"model": model})
 

@@ -42,10 +42,7 @@ def recipe_schema() -> dict[str, Any]:
 def origins(named: str | None, overrides: Sequence[str] = (), options: Mapping[str, str] | None = None) -> dict[str, str]:
     """Dotted key to who states it, the one that wins: the recipe file, then ``--set``, then named options.
 
-    Args:
-        named: a recipe's path, or a pipeline's name.
-        overrides: the texts of ``--set``, which were already found good.
-        options: each key that a named option states, and that option.
+    ``options``: each key that a named option states, and that option.
     """
     found: dict[str, str] = {}
     if named is not None:
@@ -65,10 +62,8 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     """
     known = complete_recipe(request, Store.open(), tell)
     asked, filled = _values(request.recipe), _values(known.recipe)
-    settings = [
-        Setting(key=key, value=value, origin=_origin(key, stated, _filled_from(known) if asked[key] != value else {}))
-        for key, value in filled.items()
-    ]
+    origin_of = {**stated, **{key: said for key, said in _filled_from(known).items() if asked[key] != filled[key]}}
+    settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
 
 
@@ -131,8 +126,7 @@ _MODES: Mapping[Mode, str] = {
 }
 
 
-def _origin(key: str, stated: Mapping[str, str], filled: Mapping[str, str]) -> str:
-    return filled.get(key) or stated.get(key, DEFAULT)
+_OF_THE_MODE = ("train.learning_rate", "train.batch_size", "train.label_smoothing", "train.transfer", "train.augment")
 
 
 def _filled_from(known: CompletedRecipe) -> dict[str, str]:
@@ -156,17 +150,12 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     native = recipe.model.resolution_px == arch.resolution_px
     own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
     count = images_trained_on(data, known.synthesis, photographs=recipe.data.train)
-    images = f"{count:,} training images"
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
     mode = _MODES[mode_of(recipe.train, spec, weights)]
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
-        "train.epochs": f"filled in: {mode} on {images}",
-        "train.learning_rate": f"filled in: {mode}",
-        "train.batch_size": f"filled in: {mode}",
-        "train.label_smoothing": f"filled in: {mode}",
-        "train.transfer": f"filled in: {mode}",
-        "train.augment": f"filled in: {mode}",
+        "train.epochs": f"filled in: {mode} on {count:,} training images",
+        **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
         "synthesis.size_px": "filled in: as large as training images are kept",
         "quantize.images": "filled in: every calibration image",
     }

@@ -11,15 +11,10 @@ from edgecnn.stages.synthesize import SynthesizeStage
 from edgecnn.values.dataset import DataSummary, PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Key, Progress
+from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import FOLDERS, Synthesis, SynthesisChoice, SynthesisFacts, SynthesisSettings
 
 FACTS = "synthesis.json"
-
-
-def synthesizes(recipe: Recipe) -> bool:
-    """Whether training images are composed."""
-    return recipe.synthesis.cutouts is not None
 
 
 def require_synthesis(asked: Recipe) -> None:
@@ -40,7 +35,7 @@ def require_synthesis(asked: Recipe) -> None:
 
 def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress) -> Synthesis | None:
     """What there is to compose images of; None where that is not asked for. Raises EdgecnnError: see ``find_synthesis``."""
-    if not synthesizes(recipe):
+    if recipe.synthesis.cutouts is None:
         return None
     return find_synthesis(recipe.synthesis, data, imagenet=recipe.data.classes == "imagenet", cache=cache, tell=tell)
 
@@ -57,13 +52,6 @@ def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStag
     settings = SynthesisSettings.of(resolved.recipe.synthesis)
     inputs = {name: folder.content for name, folder in synthesis.found.items()}
     return SynthesizeStage(inputs=inputs, **settings.model_dump())
-
-
-def synthesis_sources(synthesis: Synthesis | None) -> dict[Key, Path]:
-    """What the stage reads, by content."""
-    if synthesis is None:
-        return {}
-    return {folder.content: Path(folder.manifest_path) for folder in synthesis.found.values()}
 
 
 def synthesis_facts(resolved: Resolved, made: Path | None) -> SynthesisFacts | None:

@@ -37,51 +37,23 @@ from edgecnn.values.stage import Key
 from edgecnn.values.training import Teacher, TeacherTerms
 
 
-def require_something_frozen(asked: Recipe, mode: Mode, weights: str) -> None:
-    """Refuse to unfreeze what never was frozen.
+def require_something_learned(asked: Recipe, mode: Mode, weights: str) -> None:
+    """Refuse what is said of layers, steps, random weights or epochs that a training has none of.
 
-    Raises NothingToUnfreeze: names what leaves nothing to be fine-tuned group by group.
-    """
-    train = asked.train
-    if train.unfreeze == "all":
-        return
-    if mode != "finetune":
-        raise NothingToUnfreeze(beside="training from scratch", because=f"every layer has to learn: {weights}")
-    if (beside := _head_alone(asked, mode)) is not None:
-        raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
-
-
-def require_steps(asked: Recipe, mode: Mode) -> None:
-    """Refuse what is said of the whole network's steps where it takes none.
-
-    Raises NothingToShare, NothingInPrecision: name what leaves the whole network as it is.
-    """
-    train = asked.train
-    beside = "train.epochs=0" if train.epochs == 0 else _head_alone(asked, mode)
-    if beside is None:
-        return
-    if train.processes > 1:
-        raise NothingToShare(processes=train.processes, beside=beside)
-    if train.precision != "fp32":
-        raise NothingInPrecision(precision=train.precision, beside=beside)
-
-
-def require_something_from_scratch(asked: Recipe, mode: Mode) -> None:
-    """Refuse a recipe for random weights where none are trained.
-
-    Raises NothingFromScratch: training begins from pretrained weights, and nothing may come to another decision.
-    """
-    train = asked.train
-    if mode == "finetune" and train.scratch != "short" and train.transfer != "auto":
-        raise NothingFromScratch(recipe=train.scratch)
-
-
-def require_something_trained(asked: Recipe, mode: Mode) -> None:
-    """Refuse epochs of the whole network where its head alone learns.
-
-    Raises NothingInEpochs: names what leaves the rest of the network as it is.
+    Raises NothingToUnfreeze, NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: name what leaves them out.
     """
     train, beside = asked.train, _head_alone(asked, mode)
+    if train.unfreeze != "all" and mode != "finetune":
+        raise NothingToUnfreeze(beside="training from scratch", because=f"every layer has to learn: {weights}")
+    if train.unfreeze != "all" and beside is not None:
+        raise NothingToUnfreeze(beside=beside, because="nothing but the head learns")
+    stepless = "train.epochs=0" if train.epochs == 0 else beside
+    if stepless is not None and train.processes > 1:
+        raise NothingToShare(processes=train.processes, beside=stepless)
+    if stepless is not None and train.precision != "fp32":
+        raise NothingInPrecision(precision=train.precision, beside=stepless)
+    if mode == "finetune" and train.scratch != "short" and train.transfer != "auto":
+        raise NothingFromScratch(recipe=train.scratch)
     if train.epochs and beside is not None:
         fitted = train.head != "linear"
         instead = "it is fitted in one step" if fitted else "train.head_epochs says how long its head learns"
@@ -154,11 +126,7 @@ TRAINED = "weights.safetensors"
 def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mapping[str, str]) -> Teacher | None:
     """Who teaches, or None where labels do.
 
-    Args:
-        recipe: with every default filled in.
-        data: the images that are learned from.
-        store: where fetched weights and finished trainings lie.
-        versions: of what binds an artifact's bytes.
+    ``recipe``: with every default filled in.
 
     Raises:
         UnknownArch: neither a network of the list nor a folder.

@@ -70,7 +70,7 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     train_inputs = {**learned, "pixels": prepared}
     if resolved.mode != "scratch":
         train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
-    if decides := _decides_transfer(resolved):
+    if decides := resolved.mode == "finetune" and resolved.recipe.train.transfer == "auto":
         measured = {role: key for role, key in train_inputs.items() if role != MADE}  # many images of few cut-outs are few
         train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, measured))
     if resolved.teacher is not None:
@@ -130,10 +130,6 @@ def _export(resolved: Resolved, weights: Key, pixels: Key) -> ExportStage:
         resolution_px=resolved.recipe.model.resolution_px or resolved.arch.resolution_px,
         normalization=resolved.preprocessing.normalization,
     )
-
-
-def _decides_transfer(resolved: Resolved) -> bool:
-    return resolved.mode == "finetune" and resolved.recipe.train.transfer == "auto"
 
 
 def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:

@@ -64,13 +64,20 @@ def graph_of(candidate: Candidate) -> str:
     return AWARE_FLOAT_BIAS if candidate.scheme is not None and candidate.scheme.bias == "float" else AWARE
 
 
-def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
-    """Why no network can be trained with rounding here, or None where one can."""
+def _unlearned(recipe: Recipe, data: DataSummary, of_a_graph: str, besides: str = "") -> Unavailable | None:
+    """Why no network can learn anew here, or None where one can; ``of_a_graph``: what of a custom model cannot be done."""
     if recipe.model.onnx is not None:
-        why = "a custom model is a graph, and rounding is learned by a network of the catalogue"
+        why = f"a custom model is a graph, and {of_a_graph} a network of the catalogue"
         return Unavailable(why=why, command="edgecnn list archs")
     if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
-        return Unavailable(why="there is no image to train on", command=f"edgecnn data inspect {data.root}")
+        return Unavailable(why=f"there is no image to train on{besides}", command=f"edgecnn data inspect {data.root}")
+    return None
+
+
+def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
+    """Why no network can be trained with rounding here, or None where one can."""
+    if (unlearned := _unlearned(recipe, data, "rounding is learned by")) is not None:
+        return unlearned
     if installed_version(PACKAGE) is None:
         return Unavailable(why=f"{PACKAGE} is not installed", command='pip install "edgecnn[aware]"')
     return None
@@ -100,12 +107,8 @@ def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
         for candidate in candidates
         if candidate.method is Method.POST_TRAINING and keeps_layers(candidate.runtime)
         for kept in KEPT_FLOAT
-        for made in (_mixed(candidate, kept),)
+        for made in (candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED}),)
     )
-
-
-def _mixed(candidate: Candidate, kept: int) -> Candidate:
-    return candidate.model_copy(update={"id": f"{candidate.id}-mixed-{kept}", "method": Method.MIXED})
 
 
 SURGERY = "surgery"
@@ -135,13 +138,7 @@ def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple
 
 def surgery_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     """Why no network can be changed here, or None where one can."""
-    if recipe.model.onnx is not None:
-        why = "a custom model is a graph, and layers are exchanged in a network of the catalogue"
-        return Unavailable(why=why, command="edgecnn list archs")
-    if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
-        why = "there is no image to train on, and a changed network has to learn again"
-        return Unavailable(why=why, command=f"edgecnn data inspect {data.root}")
-    return None
+    return _unlearned(recipe, data, "layers are exchanged in", ", and a changed network has to learn again")
 
 
 def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:

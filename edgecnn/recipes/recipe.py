@@ -69,7 +69,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
         RecipeTooNew: its schema is later than this version's.
         RecipeInvalid: unknown keys (with the nearest right one), wrong types, values out of range; all at once.
     """
-    if isinstance(path_or_name, str) and not _is_path(path_or_name):
+    if isinstance(path_or_name, str) and not (path_or_name.endswith(".toml") or "/" in path_or_name):
         return _read(_shipped(path_or_name))
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
@@ -88,10 +88,6 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     table = recipe.model_dump(mode="json", by_alias=True, exclude_unset=True)
     unknown = [said for text in overrides if (said := _set(table, text)) is not None]
     return _checked(table, lambda problems: OverridesInvalid(problems=problems), unknown)
-
-
-def _is_path(text: str) -> bool:
-    return text.endswith(".toml") or "/" in text
 
 
 def _is_file(path: Path) -> bool:

@@ -178,10 +178,7 @@ def _shown(value: Any) -> str:
 
 
 def _without_unusable_numbers(value: Any, key: str, unusable: dict[str, str]) -> Any:
-    """A copy without nan, inf and integers beyond 64 bits, which TOML's parser lets through and nothing here can mean.
-
-    Each goes to ``unusable`` under its dotted key.
-    """
+    """A copy without nan, inf and integers beyond 64 bits, which TOML's parser lets through; each goes to ``unusable``."""
     if isinstance(value, Mapping):
         inner = {
             name: _without_unusable_numbers(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()

@@ -25,31 +25,22 @@ ON_REQUEST = {
 def explain(report: BuildReport) -> Explanation:
     """All that a report says of why, what is missing and what is open."""
     return Explanation(
-        version=report.version,
-        made_at=report.made_at,
-        build=report.build,
-        choice=report.choice,
-        verdict=report.verdict,
+        **{name: getattr(report, name) for name in ("version", "made_at", "build", "choice", "verdict", "unexecuted")},
         candidates=tuple(
             ExplainedCandidate(facts=_without_layers(facts), stand_ins=tuple(_stand_ins(facts))) for facts in report.candidates
         ),
         not_tried=tuple(_not_tried(report)),
         unmeasured=_gathered(_unmeasured(report)),
         open_questions=tuple(open_questions(report)),
-        unexecuted=report.unexecuted,
     )
 
 
 def explain_candidate(explanation: Explanation, candidate: str, folder: Path) -> Explanation:
     """The same of one candidate, or of what was not tried.
 
-    Args:
-        explanation: of the build.
-        candidate: its id; ``openvino-fp16`` of a precision that is not supported.
-        folder: of the build, to be named in the error.
+    ``candidate``: its id; ``openvino-fp16`` of a precision that is not supported.
 
-    Raises:
-        UnknownCandidate: the build has nothing of that name.
+    Raises UnknownCandidate: the build has nothing of that name.
     """
     known = [each.facts.candidate.id for each in explanation.candidates] + [each.name for each in explanation.not_tried]
     if candidate not in known:

@@ -41,8 +41,7 @@ class FinishedBuild:
     @property
     def again(self) -> str:
         """The command that makes it again."""
-        command = self.report.build.command.replace("edgecnn judge", "edgecnn build", 1)
-        return command or "the same build command makes it again"
+        return again_of(self.report)
 
     @property
     def baseline(self) -> CandidateFacts | None:
@@ -53,6 +52,11 @@ class FinishedBuild:
     def row(self) -> CandidateFacts:
         """The row of what ships."""
         return next(row for row in self.report.candidates if row.kit == self.shipped.kit.digest)
+
+
+def again_of(report: BuildReport) -> str:
+    """The command that makes a build again, or that there is one."""
+    return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or "the same build command makes it again"
 
 
 def build_folder(text: str) -> Path | None:
@@ -87,15 +91,11 @@ def finished_build(folder: Path) -> FinishedBuild:
         KitNotCarried: nothing was chosen, so that nothing ships.
         BuildDamaged: the kit that ships was changed.
     """
-    if not (folder / REPORT).is_file():
-        raise NoBuildToJudge(folder=folder, because=_why_none(folder))
-    if not (folder / BUNDLE / CHOICE).is_file():
-        raise NoBuildToJudge(folder=folder, because="it has a report.json, and no bundle/choice.json beside it")
+    if (because := _why_none(folder)) is not None:
+        raise NoBuildToJudge(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
-    resolved, keys = planned(folder / PLAN)
+    resolved, keys = planned(folder, report.keys, again_of(report))
     found = FinishedBuild(folder=folder, shipped=shipped, report=report, resolved=resolved, keys=keys)
-    if (differs := step_of_another(report.keys, keys)) is not None:
-        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=found.again)
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
     check_files(shipped.kit, found.again)
@@ -105,8 +105,7 @@ def finished_build(folder: Path) -> FinishedBuild:
 def check_files(kit: KitRef, command: str) -> None:
     """Hold every file of a kit against its manifest.
 
-    Raises:
-        BuildDamaged: one is missing or holds other bytes; ``command`` makes it again.
+    Raises BuildDamaged: one is missing or holds other bytes; ``command`` makes it again.
     """
     for name, fact in kit.manifest["files"].items():
         try:
@@ -118,28 +117,38 @@ def check_files(kit: KitRef, command: str) -> None:
             raise BuildDamaged(path=kit.folder / name, because=because, command=command)
 
 
-def planned(path: Path) -> tuple[Resolved, Mapping[str, str]]:
-    """What was resolved, and each step's key, of a ``plan.json``.
+def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[Resolved, Mapping[str, str]]:
+    """What was resolved, and each step's key, of a build's ``plan.json``.
+
+    ``report_keys``: of the report beside it. ``again``: the command that makes the build again.
 
     Raises:
         BundleUnreadable: it is damaged, or of another version.
+        PlanOfAnotherBuild: a later call renewed it and did not finish.
     """
+    path = folder / PLAN
     try:
         content = path.read_bytes()
         found: dict[str, Any] = json.loads(content)
         keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
-        return Resolved.model_validate(found["resolved"]), keys
+        resolved = Resolved.model_validate(found["resolved"])
     except OSError as error:
         raise BundleUnreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError) as error:
         because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error
+    if (differs := step_of_another(report_keys, keys)) is not None:
+        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
+    return resolved, keys
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _why_none(folder: Path) -> str:
+def _why_none(folder: Path) -> str | None:
+    if (folder / REPORT).is_file():
+        whole = (folder / BUNDLE / CHOICE).is_file()
+        return None if whole else "it has a report.json, and no bundle/choice.json beside it"
     if (folder / CHOICE).is_file():
         return "it is a bundle alone, which has neither a report nor a recipe's gates; --against takes one"
     if (folder / PROGRESS).is_file():

@@ -84,8 +84,7 @@ _OF_A_BUILD = (None, "screen", "select", "report")
 def timed_races(store: Store, kit: str) -> tuple[Profile, ...]:
     """The races of a kit (by digest) that a build ran for its latency, the newest first.
 
-    Raises:
-        StoreUnusable: profiles are there and cannot be read.
+    Raises StoreUnusable: profiles are there and cannot be read.
     """
     stored = (entry.profile for entry in store.profiles.of(kit, "race"))
     return tuple(profile for profile in stored if profile.runs and profile.purpose in _OF_A_BUILD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
@@ -31,24 +32,16 @@ class OwnBuild(Value):
 def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
     """Those that were named, or else those in ``BUILDS`` here that can be read; one without an accuracy is left out.
 
-    Args:
-        named: folders of finished builds.
-
-    Raises:
-        NoReport, ReportUnreadable: of a folder that was named.
+    Raises NoReport, ReportUnreadable: of a folder that was named.
     """
     if named:
         found = [_own(folder) for folder in named]
     else:
-        found = [_own_or_none(file.parent) for file in sorted(BUILDS.glob(f"*/{REPORT}"))]
+        found = []
+        for file in sorted(BUILDS.glob(f"*/{REPORT}")):
+            with suppress(EdgecnnError):  # nobody asked for this folder by name
+                found.append(_own(file.parent))
     return tuple(each for each in found if each is not None)
-
-
-def _own_or_none(folder: Path) -> OwnBuild | None:
-    try:
-        return _own(folder)
-    except EdgecnnError:
-        return None  # nobody asked for this folder by name
 
 
 def _own(folder: Path) -> OwnBuild | None:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors.comparing import PlanOfAnotherBuild
 from edgecnn.errors.studies import NetworkGone
 from edgecnn.results.finished import planned
-from edgecnn.results.folder import PLAN, read_report
+from edgecnn.results.folder import read_report
 from edgecnn.results.lineage import TRUNK_KINDS
-from edgecnn.results.shipped import step_of_another
 from edgecnn.store.entry import trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -80,9 +78,7 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
         NetworkGone: the store has no longer what it was made of.
     """
     report = read_report(folder)
-    resolved, keys = planned(folder / PLAN)
-    if (differs := step_of_another(report.keys, keys)) is not None:
-        raise PlanOfAnotherBuild(folder=folder, differs=differs, command=report.build.command)
+    resolved, keys = planned(folder, report.keys, report.build.command)
     trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys.get("export"))) is not None), None)
     prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:

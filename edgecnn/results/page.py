@@ -145,8 +145,7 @@ def _history(report: BuildReport, store: Store) -> History:
 def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
     """What the store has of each candidate's race, in the report's order; who was never raced is left out.
 
-    Raises:
-        StoreUnusable: profiles are there and cannot be read.
+    Raises StoreUnusable: profiles are there and cannot be read.
     """
     found = ((facts, _profile_of(facts, report, store)) for facts in report.candidates)
     return tuple(_race_of(facts.candidate.id, profile) for facts, profile in found if profile is not None)

@@ -110,9 +110,7 @@ class ShippedKit:
 def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
     """What a folder ships.
 
-    Args:
-        folder: of a finished build, or a bundle.
-        candidate: whose kit is wanted; None: the chosen one's.
+    ``folder``: of a finished build, or a bundle. ``candidate``: whose kit is wanted; None: the chosen one's.
 
     Raises:
         NoBuildToCompare: it is neither.
@@ -135,9 +133,7 @@ def shipped_kit(folder: Path, candidate: str | None = None) -> ShippedKit:
 def plan_of(folder: Path, keys: Mapping[str, str] | None) -> Mapping[str, Any] | None:
     """A finished build's plan; None where none can be read, or where a later call renewed it and did not finish.
 
-    Args:
-        folder: of the build.
-        keys: of its report, where one can be read.
+    ``keys``: of its report, where one can be read.
     """
     plan = json_object(folder / PLAN)
     return None if plan is None or step_of_another(keys or {}, keys_of(plan)) is not None else plan

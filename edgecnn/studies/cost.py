@@ -57,10 +57,7 @@ def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
         resolution_px=side_px,
         parameters=shipped_parameter_count(network, spec),
         macs=sum(layer.macs for layer in found.layers),
-        activation_bytes=found.activation_bytes,
-        activation_peak=found.activation_peak,
-        receptive_field_px=found.receptive_field_px,
-        layers=found.layers,
+        **found._asdict(),
         not_counted={},
     )
 
@@ -96,10 +93,7 @@ def cost_of_file(path: Path) -> NetworkCost:
         resolution_px=max(shape[2:]),
         parameters=parameters_of(model),
         macs=sum(layer.macs for layer in found.layers),
-        activation_bytes=found.activation_bytes,
-        activation_peak=found.activation_peak,
-        receptive_field_px=found.receptive_field_px,
-        layers=found.layers,
+        **found._asdict(),
         not_counted=tallied(operations, MULTIPLY_TOO),
     )
 

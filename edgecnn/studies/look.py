@@ -178,11 +178,7 @@ def _map(looked: Map, found: tuple[_ImageLabels, Strongest], channels: int, numb
     count = min(channels, len(alive))
     drawn = [alive[place * len(alive) // count] for place in range(count)]
     return MapPictures(
-        tensor=looked.tensor,
-        after=looked.after,
-        channels=looked.channels,
-        rows=looked.rows,
-        columns=looked.columns,
+        **{name: getattr(looked, name) for name in ("tensor", "after", "channels", "rows", "columns")},
         jump_px=looked.field.jump,
         receptive_field_px=looked.field.size,
         constant_channels=looked.channels - len(alive),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from edgecnn.studies.facts import ChannelPictures, Excitement, MapPictures
+from edgecnn.studies.facts import ChannelPictures, MapPictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +87,8 @@ def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[Channe
 
 def _title(looked: MapPictures, width_px: int, font: Any) -> Image.Image:
     constant = f", {looked.constant_channels} of them the same for every image" if looked.constant_channels else ""
-    whole = " (the whole image)" if all(each.side_px < looked.receptive_field_px for each in _every(looked)) else ""
+    every = [one for each in looked.drawn for one in each.strongest]
+    whole = " (the whole image)" if all(each.side_px < looked.receptive_field_px for each in every) else ""
     said = (
         f"{looked.after}: {looked.channels:,} channels of {looked.columns} x {looked.rows}{constant}; "
         f"each position sees {looked.receptive_field_px} px{whole}"
@@ -97,10 +98,6 @@ def _title(looked: MapPictures, width_px: int, font: Any) -> Image.Image:
     for number, line in enumerate(lines):
         ImageDraw.Draw(head).text((GAP_PX, GAP_PX + number * _TEXT_PX), line, "black", font)
     return head
-
-
-def _every(looked: MapPictures) -> list[Excitement]:
-    return [one for each in looked.drawn for one in each.strongest]
 
 
 def _wrapped(words: Sequence[str], width_px: int, font: Any) -> list[str]:

@@ -47,10 +47,7 @@ Tell = Callable[[int], None]
 def search_scale(spec: ArchSpec, asked: Budgets, tell: Tell) -> ScaleSearch:
     """The largest scale inside all budgets, and the frontier around it.
 
-    Args:
-        spec: a row of the catalogue whose family can be scaled.
-        asked: at least one budget.
-        tell: called with the number of networks that were counted so far.
+    ``tell``: called with the number of networks that were counted so far.
 
     Raises:
         BudgetTooSmall: the smallest network that the rule leads to is outside.
@@ -130,7 +127,8 @@ def _end_of_rule(counter: _Counter) -> float:
         low += 1  # the rule may lead below what a network can be
         if low > 0:
             asked = {str(name): most for name, most in counter.budgets.items()}
-            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=_smallest(counter))
+            smallest = min(counter.seen(), key=lambda point: point.macs)
+            raise BudgetTooSmall(arch=counter.spec.name, budgets=asked, smallest=smallest)
     while high - low > PRECISION:
         middle = (low + high) / 2
         low, high = (middle, high) if _inside(counter, middle) else (low, middle)
@@ -142,19 +140,13 @@ def _inside(counter: _Counter, phi: float) -> bool:
     return point is not None and point.inside
 
 
-def _smallest(counter: _Counter) -> ScalePoint:
-    return min(counter.seen(), key=lambda point: point.macs)
-
-
 def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> ScalePoint | None:
     """Of one depth and width the finest that is inside; the coarser ones are not counted."""
     return next((point for scale in scales if (point := counter.point(scale)) is not None and point.inside), None)
 
 
 def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
-    """Depth and width half a step of φ apart, each with all resolutions of the step, the finest first, as far as they stay
-    together.
-    """
+    """Depth and width half a step of φ apart, each with its resolutions, the finest first, as far as they stay together."""
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
     lowest, highest = (spec.resolution_px * GAMMA ** (phi + side) for side in (-APART, APART))
     first = math.ceil(lowest / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX

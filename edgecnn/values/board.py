@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from edgecnn.errors.wording import counted
 from edgecnn.values.base import Value
 
 
@@ -35,24 +36,37 @@ class BoardGpu(Value):
     memory_mib: int | None = None
 
 
-class BoardFacts(Value):
-    """What was read. None and empty mean that it could not be: nothing is guessed."""
+class LocalFacts(Value):
+    """What a machine says of itself, as far as devices are told apart and schemes chosen by it."""
 
     architecture: str
-    """``uname -m`` of the kernel."""
+    """``platform.machine()``: x86_64, aarch64, …"""
+    cpu_vendor: str | None
+    """``vendor_id`` of /proc/cpuinfo (GenuineIntel, AuthenticAMD), or ``CPU implementer`` (0x41) on ARM."""
+    models: tuple[str, ...]
+    """The board's name from its device tree, and the names of NVIDIA GPUs that the driver lists."""
+    isa: tuple[str, ...]
+    """Those flags that decide a scheme or a precision, and that every core has."""
+    cores: int
+    """Cores that a process may use."""
+    memory_mib: int | None
+    cpu_model: str | None = None
+    """``model name`` of /proc/cpuinfo, which tells x86 processors apart; it is no board's."""
+
+    def describe(self) -> str:
+        """The machine in a few words, as a sentence may contain them."""
+        processor = " ".join(part for part in (self.cpu_vendor, self.architecture) if part)
+        return ", ".join((f"{processor} with {counted(self.cores, 'core')}", *self.models))
+
+
+class BoardFacts(LocalFacts):
+    """Everything that was read. None and empty mean that it could not be: nothing is guessed."""
+
     system: str | None
     """As /etc/os-release names it."""
     kernel: str
     page_kib: int
-    models: tuple[str, ...]
-    """The board's name from its device tree, and the names of NVIDIA GPUs."""
     cpu: str | None
-    cpu_model: str | None
-    """``model name`` of /proc/cpuinfo, which ARM has none of."""
-    cpu_vendor: str | None
-    isa: tuple[str, ...]
-    cores: int
-    memory_mib: int | None
     memory_available_mib: int | None
     disk_free_mib: int
     disk_noexec: bool

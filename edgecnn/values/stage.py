@@ -99,15 +99,9 @@ def digest_of(value: Any) -> Key:
 def _stable(value: Any, where: str) -> Any:
     if isinstance(value, Enum):
         return _stable(value.value, where)
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise UnstableValue(where=where, value=value)
-        return value
-    if isinstance(value, Mapping):
-        if not all(isinstance(name, str) for name in value):
-            raise UnstableValue(where=where, value=value)
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {name: _stable(inner, f"{where}.{name}") for name, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [_stable(inner, f"{where}[{index}]") for index, inner in enumerate(value)]

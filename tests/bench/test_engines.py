@@ -14,17 +14,17 @@ import pytest
 
 from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
-from edgecnn.devices.check import ready
+from edgecnn.devices.check import board as look
 from edgecnn.devices.check.board import ReachedBoard, board_over
+from edgecnn.devices.check.facts import facts_of
 from edgecnn.devices.check.ready import Wanted
-from edgecnn.devices.this_machine import LocalFacts, local_facts
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.board import BoardLacksBuilder, BoardNotReady
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Link
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Failed, Ran
-from edgecnn.values.board import HostRequest
+from edgecnn.values.board import BoardFacts, HostRequest, Recording
 from edgecnn.values.report import CandidateFacts
 from tests.building.builds import Place
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
@@ -66,13 +66,12 @@ def board(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(COMMAND, server.client)
     monkeypatch.setattr(machine, "FOLDER", str(tmp_path / "far"))
     monkeypatch.setattr(machine, "LOCK", str(tmp_path / "lock"))
-    for module in (machine, ready):
-        monkeypatch.setattr(module, "as_local", as_the_board)
+    monkeypatch.setattr(look, "facts_of", as_the_board)
     return server
 
 
-def as_the_board(_: object) -> LocalFacts:
-    return local_facts().model_copy(update={"models": (BOARD,)})
+def as_the_board(recording: Recording) -> BoardFacts:
+    return facts_of(recording).model_copy(update={"models": (BOARD,)})
 
 
 def unlooked_at(link: Link, asked: HostRequest, _: Wanted) -> ReachedBoard:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.building.desktop_gpu import DesktopRequest, desktop_baseline, local_record, play
+from edgecnn.building.desktop_gpu import desktop_baseline, local_record, play
 from edgecnn.building.execute import Execution
 from edgecnn.building.notices import notices
 from edgecnn.building.observed import Observed, ObservedBuild
@@ -55,7 +55,7 @@ class Stand:
         return made.model_copy(update={"record": made.record.model_copy(update={"files": facts})})
 
     def played(self, extent: ExtraRuns | None = None) -> Observed:
-        found = play(self.execution, self.lab, DesktopRequest(pixels=self.pixels, extent=extent or ExtraRuns()))
+        found = play(self.execution, self.lab, self.pixels, extent or ExtraRuns())
         assert found is not None
         return found
 

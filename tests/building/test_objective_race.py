@@ -65,7 +65,7 @@ class Stand:
         self.observer.race(NAMES, "screen", RaceOptions())
 
     def contest(self, objective: Objective) -> Contest | None:
-        race_for_choice(self.observer, NAMES, objective, RaceOptions(), None)
+        race_for_choice(self.observer, NAMES, objective, RaceOptions())
         return contest_of(self.observer.seen, objective, "a machine")
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import observe, observed
+from edgecnn.building import observed
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
@@ -51,7 +51,7 @@ def test_a_candidate_that_answers_no_numbers_is_out_and_the_others_go_on(monkeyp
     assert {name for name, _ in observer.seen.evaluations} == {BASELINE.id}
 
 
-def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **observed: str) -> tuple[Observer, list[RaceRequest]]:
+def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **said: str) -> tuple[Observer, list[RaceRequest]]:
     """One whose races are only written down."""
     asked: list[RaceRequest] = []
 
@@ -59,28 +59,28 @@ def an_observer(monkeypatch: pytest.MonkeyPatch, failed: dict[str, str], **obser
         asked.append(request)
         return RaceResult(race="r", observed_at="", profiles={}, failed=failed, reused=False)
 
-    monkeypatch.setattr(observe, "race", write_down)
-    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room(**observed)))  # type: ignore[arg-type]
+    monkeypatch.setattr(observed, "race", write_down)
+    observer = Observer(ObservedBuild(execution=Execution(plan=plan(resolved())), lab=Room(**said)))  # type: ignore[arg-type]
     observer.seen.kits = {candidate.id: kit(candidate) for candidate in (BASELINE, INT8)}
     return observer, asked
 
 
 def test_energy_is_asked_for_only_where_a_meter_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     observer, asked = an_observer(monkeypatch, {}, energy_absent="rapl: this is a virtual machine")
-    observer.energy([BASELINE.id, INT8.id])
+    observer.energy([BASELINE.id, INT8.id], RaceOptions())
     assert asked == [] and "energy" not in observer.seen.races
-    observer.energy([BASELINE.id, INT8.id], log=tmp_path / "meter.csv")
+    observer.energy([BASELINE.id, INT8.id], RaceOptions(meter=tmp_path / "meter.csv"))
     assert [(request.purpose, request.meter_log, request.max_s) for request in asked] == [
         ("energy", tmp_path / "meter.csv", 15.0)
     ]
     observer, asked = an_observer(monkeypatch, {}, energy_meters="rapl")
-    observer.energy([BASELINE.id, INT8.id])
+    observer.energy([BASELINE.id, INT8.id], RaceOptions())
     assert [(len(request.kits), request.rounds, request.max_s) for request in asked] == [(2, 8, 4.0)]
 
 
 def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, _ = an_observer(monkeypatch, {INT8.id: "the process was killed"}, energy_meters="rapl")
-    observer.energy([BASELINE.id, INT8.id])
+    observer.energy([BASELINE.id, INT8.id], RaceOptions())
     assert observer.seen.failures == {}
     assert observer.seen.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]
 

@@ -155,7 +155,7 @@ def test_the_plan_of_an_earlier_version_says_so(tmp_path: Path) -> None:
     because = "plan.json is of another version: its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"
     assert refused.value.line() == f"{tmp_path} cannot be read as a build: {because}{HINT.rstrip()}"
     with pytest.raises(BundleUnreadable, match="its schema is edgecnn.plan/1, and this version reads edgecnn.plan/2"):
-        planned(tmp_path / "plan.json")
+        planned(tmp_path, {}, "edgecnn build")
 
 
 def test_the_error_says_why() -> None:

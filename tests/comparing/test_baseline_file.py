@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, imported, read_baseline, recorded, write_baseline
+from edgecnn.comparing.baseline_file import energy_figures_of, figures_of, imported, read_baseline, recorded, write_record
 from edgecnn.devices.files import device_named
 from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
@@ -29,7 +29,7 @@ def board(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_what_a_board_measured_becomes_a_file_and_comes_back_whole(board: tuple[Path, Path], tmp_path: Path) -> None:
     made = imported(*board)
-    write_baseline(made, tmp_path / "board.json")
+    write_record(made, tmp_path / "board.json")
     read = read_baseline(tmp_path / "board.json")
     assert read == made
     assert (len(read.runs), len(read.runs[0].samples_ns)) == (8, 50)
@@ -45,7 +45,7 @@ def test_energy_runs_come_back_with_their_figure(board: tuple[Path, Path], tmp_p
     host.meters = "ina3221"
     measured_on_a_device(host, bundle, runs / "energy", energy=True, max_s=4.0)
     made = imported(bundle, runs)
-    write_baseline(made, tmp_path / "board.json")
+    write_record(made, tmp_path / "board.json")
     read = read_baseline(tmp_path / "board.json")
     assert (len(read.runs), len(read.energy_runs)) == (8, 8)
     figures = energy_figures_of(read)
@@ -81,7 +81,7 @@ def test_too_few_processes_are_refused_with_the_command_that_times_enough(tmp_pa
 
 
 def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_path: Path) -> None:
-    write_baseline(imported(*board), tmp_path / "board.json")
+    write_record(imported(*board), tmp_path / "board.json")
     schema = json.loads((FOLDER / "latency-baseline.json").read_text(encoding="utf-8"))
     facts = json.loads((tmp_path / "board.json").read_text())
     Draft202012Validator(schema).validate(facts)
@@ -90,7 +90,7 @@ def test_the_file_is_what_its_schema_publishes(board: tuple[Path, Path], tmp_pat
 
 def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> None:
     path = tmp_path / "board.json"
-    write_baseline(imported(*board), path)
+    write_record(imported(*board), path)
     facts = json.loads(path.read_text())
     facts["runs"][0]["samples_ns"][0] += 1
     path.write_text(json.dumps(facts))
@@ -177,7 +177,7 @@ def test_a_candidate_that_is_not_carried_is_named_with_those_that_are(board: tup
 
 def test_a_file_that_cannot_be_written_is_bad_input(board: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(ResultFileUnwritable):
-        write_baseline(imported(*board), tmp_path / "absent" / "board.json")
+        write_record(imported(*board), tmp_path / "absent" / "board.json")
 
 
 def test_a_pinned_build_s_record_is_no_latency_baseline_and_its_reader_is_named(tmp_path: Path) -> None:

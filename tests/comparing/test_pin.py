@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.comparing.pin import base_named, base_of, pinned, read_pin, rebuild_command, write_pin
+from edgecnn.comparing.baseline_file import write_record
+from edgecnn.comparing.pin import base_named, base_of, pinned, read_pin, rebuild_command
 from edgecnn.errors.comparing import PinnedKitMissing, PinUnreadable
 from edgecnn.store.store import Store
 from edgecnn.values.comparison import PinnedBuild
@@ -27,7 +28,7 @@ def pin(built_once: Place, tmp_path: Path) -> PinnedBuild:
 def written(pin: PinnedBuild, folder: Path, **changes: Any) -> Path:
     """A record's file, its fields changed after it was sealed."""
     file = folder / "base.json"
-    write_pin(pin, file)
+    write_record(pin, file)
     if changes:
         file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
     return file
@@ -76,7 +77,7 @@ def test_where_the_store_lacks_the_kit_the_command_builds_the_very_same_keys(
     built: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "base.json"
-    write_pin(pinned(built.out, file), file)
+    write_record(pinned(built.out, file), file)
     done = built.plain("judge", "out", "--against", file, EDGECNN_STORE=str(tmp_path / "empty"))
     assert done.returncode == 3
     said = re.search(r"does not hold it — (edgecnn build .*) \[pinned-kit-missing\]\n$", done.stderr)
@@ -93,7 +94,7 @@ def test_where_the_store_lacks_the_kit_the_command_builds_the_very_same_keys(
 def test_a_damaged_kit_of_the_store_is_not_raced(built: Place, tmp_path: Path) -> None:
     file = tmp_path / "base.json"
     pin = pinned(built.out, file)
-    write_pin(pin, file)
+    write_record(pin, file)
     store = Store.open(built.store)
     shipped = base_of(base_named(file), store)
     assert (shipped.kit.digest, shipped.facts, shipped.origin) == (pin.shipped.kit, pin.shipped, pin.origin)

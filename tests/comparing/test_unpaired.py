@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.comparing.baseline_file import imported, write_baseline
+from edgecnn.comparing.baseline_file import imported, write_record
 from edgecnn.comparing.unpaired import CompareRequest, compare
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.judging.bounds import parse_bounds
@@ -28,7 +28,7 @@ class Bench:
 
     def record(self) -> None:
         runs = measured_on_a_device(self.host, self.base, self.folder / "then")
-        write_baseline(imported(self.base, runs), self.file)
+        write_record(imported(self.base, runs), self.file)
 
     def compare(self, **asked: Any) -> Comparison:
         request = CompareRequest(**{"head": self.head, "baseline": self.file, **asked})
@@ -101,7 +101,7 @@ def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Benc
     assert bench.compare().verdict is Verdict.UNSURE
     bench.host.others = {"base": "40.0"}
     runs = measured_on_a_device(bench.host, bench.base, bench.folder / "busy")
-    write_baseline(imported(bench.base, runs), bench.file)
+    write_record(imported(bench.base, runs), bench.file)
     bench.host.ms["head"] = 1.5
     found = bench.compare()
     assert found.verdict is Verdict.UNSURE
@@ -111,7 +111,7 @@ def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Benc
 def test_a_present_run_is_as_long_as_a_recorded_one(bench: Bench) -> None:
     bench.host.ms = {"head": 200.0, "base": 200.0}
     runs = measured_on_a_device(bench.host, bench.base, bench.folder / "slow", max_s=20.0)
-    write_baseline(imported(bench.base, runs), bench.file)
+    write_record(imported(bench.base, runs), bench.file)
     found = bench.compare()
     assert (found.base_latency.samples // 8, found.latency.samples // 16) == (50, 50), "5 s would have held 25 of 200 ms"
 
@@ -123,7 +123,7 @@ def test_what_ran_between_the_recorded_processes_and_not_between_the_present_one
     other = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
     for number, run in enumerate(sorted(other.glob("run-*.json"))):
         run.rename(both / f"run-{100 + number:05d}.json")
-    write_baseline(imported(bench.base, both), bench.file)
+    write_record(imported(bench.base, both), bench.file)
     (said,) = [notice for notice in bench.compare().notices if "between" in notice]
     assert said == (
         "when the baseline was recorded, 1 other kit ran between its processes, and now none did: "

@@ -10,7 +10,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from edgecnn.devices.files import device_named, load_device_file, load_devices, parse_target, runtime_of, target_of
-from edgecnn.devices.this_machine import LocalFacts, local_facts, matches, with_local_facts
+from edgecnn.devices.this_machine import local_facts, matches, with_local_facts
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import (
     DeviceFileInvalid,
@@ -23,6 +23,7 @@ from edgecnn.errors.devices import (
 )
 from edgecnn.errors.recipes import FileUnreadable, NotToml
 from edgecnn.resources import resource_folder
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device, Sourced
 from edgecnn.values.recipe import TargetChoice

@@ -10,12 +10,13 @@ import pytest
 
 from edgecnn.backends.registry import all_backends
 from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
-from edgecnn.devices.this_machine import LocalFacts, matches
+from edgecnn.devices.this_machine import matches
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import DeviceFactsOnly, DeviceFileInvalid
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.resources import resource_folder
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device
 from tests.building.resolutions import resolved

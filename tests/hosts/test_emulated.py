@@ -14,7 +14,7 @@ from PIL import Image
 
 from edgecnn.data.demo.images import demo_images
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.hosts.emulated import DEVICE, EmulatedHost, emulated_machine
+from edgecnn.hosts.emulated import DEVICE, emulated_machine
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost
@@ -22,6 +22,7 @@ from edgecnn.hosts.ssh.link import Address
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity
+from tests.hosts.emulated_host import EmulatedHost
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
 from tests.runner.pythons import Silent

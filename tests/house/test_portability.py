@@ -22,7 +22,7 @@ POSIX_NAMES = {
 KNOWN = {
     "bundle/opened.py": "a bundle's files are opened without following links",
     "data/listing.py": "folders are listed through a handle",
-    "hosts/recorder.py": "a program for a board with Linux, which asks how full its disk is",
+    "devices/check/recorder.py": "a program for a board with Linux, which asks how full its disk is",
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",
     "store/disk.py": "a folder's names are forced onto the disk",
     "runner/runs/lease.py": "a measured process ends with whoever started it",

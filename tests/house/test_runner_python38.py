@@ -29,7 +29,7 @@ def test_the_runner_calls_nothing_that_python_3_8_lacks() -> None:
 
 def test_what_is_sent_to_a_board_to_ask_what_it_is_is_python_3_6() -> None:
     """A first Nano has Python 3.6, and shall be told so in words."""
-    recorder = PACKAGE / "hosts/recorder.py"
+    recorder = PACKAGE / "devices/check/recorder.py"
     ast.parse(recorder.read_text(encoding="utf-8"), feature_version=(3, 6))
     done = subprocess.run(
         [SCRIPTS / "vermin", "--target=3.6-", "--no-tips", "--violations", recorder],

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
 
-from edgecnn.devices.check.facts import as_local, facts_of
+from edgecnn.devices.check.facts import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.findings import findings_on
-from edgecnn.devices.check.needs import Needs, installed, missing_packages, needs_of
+from edgecnn.devices.check.needs import Needs, fits, installed, missing_packages, needs_of
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import CarryWithoutHost
-from edgecnn.hosts.recording import HERE, record_board, record_here
 from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels
@@ -53,7 +51,7 @@ def board_over(link: Link, python: str | None = None) -> ReachedBoard:
 def machine_at(host: str | None, python: str | None = None) -> Iterator[ReachedBoard]:
     """The machine at ``host``, as OpenSSH understands it; None: this one, with the Python that runs edgecnn.
 
-    Raises RecordingUnusable: see ``record``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
+    Raises RecordingUnusable: see ``recording_of``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
     LoginRefused, LinkLost: of the link.
     """
     if host is None:
@@ -101,9 +99,9 @@ _KEPT_BY_THE_KERNEL = 0.85
 
 def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str, ...]:
     """Names of known devices, and of this one, whose ``[match]`` holds."""
-    known, here = known_devices().devices, as_local(facts)
+    known = known_devices().devices
     others = [] if device is None or device.name in {each.name for each in known} else [device]
-    return tuple(each.name for each in (*others, *known) if matches(each, here))
+    return tuple(each.name for each in (*others, *known) if matches(each, facts))
 
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:
@@ -120,7 +118,7 @@ def _hardware(device: Device, facts: BoardFacts) -> Iterator[str]:
         return
     stated = device.match.model_is or device.match.model_contains
     names = (*facts.models, *((facts.cpu_model,) if facts.cpu_model else ()))
-    if not matches(device, as_local(facts)):
+    if not matches(device, facts):
         what = f"{stated!r}" if stated else "its [match]"
         yield f"the file knows its board by {what}, and the machine is {', '.join(names) or 'nameless'}"
     lacking = [flag for flag in processor.isa if flag not in facts.isa]
@@ -141,12 +139,5 @@ def _differing_runtimes(device: Device, facts: BoardFacts) -> Iterator[str]:
         if python not in SpecifierSet(stated.python):
             yield f"the file says Python {stated.python} for {runtime.value}, the machine's is {python}"
         version = installed(facts, runtime)
-        if version is not None and not _inside(version, stated.versions):
+        if version is not None and not fits(version, stated.versions):
             yield f"the file says {runtime.value} {stated.versions}, the machine has {version}"
-
-
-def _inside(version: str, wanted: str) -> bool:
-    try:
-        return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
-    except InvalidVersion:
-        return False

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -15,13 +15,11 @@ import edgecnn
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.facts import as_local
-from edgecnn.devices.check.findings import stopping
+from edgecnn.devices.check.findings import require_none, stopping
 from edgecnn.devices.check.needs import installed
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.board import BoardNotReady
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
 from edgecnn.recipes.toml_file import toml_value
@@ -36,31 +34,28 @@ _GENERAL = "cpu"
 
 def shipped_like(facts: BoardFacts) -> Device | None:
     """The shipped device that this machine is, if it is one; a processor of any kind is none."""
-    known = as_local(facts)
-    like = (each for each in load_devices().values() if matches(each, known) and each.runtimes and each.role == "target")
+    like = (each for each in load_devices().values() if matches(each, facts) and each.runtimes and each.role == "target")
     return next((each for each in like if each.name != _GENERAL), None)
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:
     """The device that this machine is.
 
-    Args:
-        name: of the device.
-        facts: of the machine.
-        attached: whether builds run on it.
-        day: on which it was looked at, as 2026-11-21.
+    ``day``: on which it was looked at, as 2026-11-21. ``attached``: whether builds run on it.
     """
     like = shipped_like(facts)
     read = f"read from the machine on {day}: "
     memory = f", {facts.memory_mib:,} MiB" if facts.memory_mib else ""
-    model = facts.models[0] if facts.models else facts.cpu_model or facts.cpu or facts.architecture
+    architecture: Literal["aarch64", "x86_64"] = "aarch64" if facts.architecture == "aarch64" else "x86_64"
+    whole = facts.models[0] if facts.models else facts.cpu_model
+    model = whole or facts.cpu or facts.architecture
     return Device(
         name=name,
         title=f"{model}{memory} ({facts.system or facts.kernel})",
         usually_attached=attached,
-        match=_match(facts),
+        match=Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=whole, isa=facts.isa),
         processor=Processor(
-            architecture="aarch64" if facts.architecture == "aarch64" else "x86_64",
+            architecture=architecture,
             model=facts.cpu_model or facts.cpu or facts.architecture,
             cores=facts.cores,
             isa=facts.isa,
@@ -89,12 +84,6 @@ def device_toml(device: Device) -> str:
 def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
     ordered = sorted(table.items(), key=lambda item: item[0] == "source")
     return (f"{name} = {toml_value(value)}" for name, value in ordered)
-
-
-def _match(facts: BoardFacts) -> Match:
-    architecture = "aarch64" if facts.architecture == "aarch64" else "x86_64"
-    whole = facts.models[0] if facts.models else facts.cpu_model
-    return Match(architecture=architecture, cpu_vendor=facts.cpu_vendor, model_is=whole, isa=facts.isa)
 
 
 def _accelerator(facts: BoardFacts, like: Device | None, read: str) -> Accelerator | None:
@@ -186,10 +175,7 @@ def add_device(path: Path, seen: ReachedBoard, findings: tuple[Finding, ...]) ->
 
     Raises BoardNotReady: nothing can be built for its processor or its programs. OutputUnwritable: the folder does not take it.
     """
-    hopeless = [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE]
-    if hopeless:
-        hints = [finding.remedy for finding in hopeless if finding.remedy is not None]
-        raise BoardNotReady(board=seen.name, whats=[finding.what for finding in hopeless], hints=hints)
+    require_none(seen.name, [finding for finding in stopping(findings) if finding.ref in _NO_DEVICE])
     device = device_of(path.stem, seen.facts, seen.link is None, datetime.now(UTC).date().isoformat())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,78 @@
-"""From what a machine said of itself to facts, by the readers that every run's conditions come from."""
+"""Asks a machine, near or far, what it is; what it said is laid out as a folder, where the runner's own readers read it."""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from edgecnn.devices.this_machine import LocalFacts, local_facts
-from edgecnn.hosts.recording import unfold
+from pydantic import ValidationError
+
+from edgecnn.devices.this_machine import local_facts
+from edgecnn.errors.host import RecordingUnusable
+from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
 from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPython, Recording
 
+RECORDER = Path(__file__).with_name("recorder.py")
+HERE = "this machine"
+_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+"""Where the kernel of a Raspberry Pi shows what its command says too."""
+_TIMEOUT_S = 120
+_LAST_LINES = 3
 _METERS = ("sys/class/powercap/", "sys/bus/i2c/drivers/ina3221")
+
+
+def recording_of(board: str, stdout: str, stderr: str) -> Recording:
+    """What a machine's Python answered to the recorder.
+
+    Raises RecordingUnusable: its Python is absent or older than 3.6, or something else answered.
+    """
+    try:
+        return Recording.model_validate(json.loads(stdout.strip().splitlines()[-1]))
+    except (ValueError, IndexError, ValidationError) as error:
+        lines = [line.strip() for line in (stderr or stdout).splitlines() if line.strip()]
+        said = " | ".join(lines[-_LAST_LINES:])[:500]
+        raise RecordingUnusable(board=board, said=said or "it said nothing") from error
+
+
+def record_here() -> Recording:
+    """This machine, with the Python that runs edgecnn."""
+    asked = RECORDER.read_bytes()
+    done = subprocess.run([sys.executable, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    return recording_of(HERE, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+def record_board(link: Link, python: str) -> Recording:
+    """The machine at the other end of a link. Nothing is left there.
+
+    Raises RecordingUnusable: see ``recording_of``. LinkLost: the connection ended meanwhile.
+    """
+    answer = link.ask(f"exec {in_shell(python)} -", given=RECORDER.read_bytes(), timeout_s=_TIMEOUT_S)
+    return recording_of(link.board, answer.text, answer.stderr)
+
+
+def unfold(recording: Recording, root: Path) -> Path:
+    """Write the recorded files below ``root``, an existing folder; names that would leave it are not written.
+
+    What a Raspberry Pi's firmware said is put where its kernel shows it, so that no command is run to read it again.
+    """
+    texts = dict(recording.files)
+    flags = recording.commands.get("get_throttled")
+    if flags is not None:
+        texts[_THROTTLED] = flags.partition("=")[2]
+    for name, text in texts.items():
+        parts = PurePosixPath(name).parts
+        if not name.startswith("/") and parts and ".." not in parts and "\0" not in name:
+            path = root.joinpath(*parts)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", errors="replace")
+    return root
 
 
 def facts_of(recording: Recording) -> BoardFacts:
@@ -23,44 +81,22 @@ def facts_of(recording: Recording) -> BoardFacts:
         return _read(recording, unfold(recording, Path(place)))
 
 
-def as_local(facts: BoardFacts) -> LocalFacts:
-    """By which devices are told apart."""
-    return LocalFacts(
-        architecture=facts.architecture,
-        cpu_vendor=facts.cpu_vendor,
-        models=facts.models,
-        isa=facts.isa,
-        cores=facts.cores,
-        memory_mib=facts.memory_mib,
-        cpu_model=facts.cpu_model,
-    )
-
-
 def _read(recording: Recording, root: Path) -> BoardFacts:
     known = local_facts(root, architecture=recording.machine, cores=recording.cores)
     conditions, observed = read_conditions(root=root), observe(root)
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
     return BoardFacts(
-        architecture=recording.machine,
+        **dict(known),
         system=_system(recording.files.get("etc/os-release", "")),
         kernel=recording.kernel,
         page_kib=recording.page_bytes // 1024,
-        models=known.models,
-        cpu=conditions.get("cpu"),
-        cpu_model=known.cpu_model,
-        cpu_vendor=known.cpu_vendor,
-        isa=known.isa,
-        cores=recording.cores,
-        memory_mib=known.memory_mib,
+        **{name: conditions.get(name) for name in ("cpu", "governor", "clocks", "power_mode")},
         memory_available_mib=None if available is None else int(available),
         disk_free_mib=recording.disk.free_mib,
         disk_noexec=recording.disk.noexec,
         python=_python(recording.python),
         packages=recording.python.packages,
-        governor=conditions.get("governor"),
-        clocks=conditions.get("clocks"),
-        power_mode=conditions.get("power_mode"),
         power_mode_name=_mode_name(recording.commands.get("nvpmodel", "")),
         temperature_c=None if temperature is None else float(temperature),
         throttled=observed.get("throttled"),
@@ -76,16 +112,8 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
 
 def _python(said: RecordedPython) -> BoardPython:
     glibc = tuple(int(part) for part in said.glibc.split(".")[:2] if part.isdigit())
-    return BoardPython(
-        version=said.version,
-        implementation=said.implementation,
-        executable=said.executable,
-        bits=said.bits,
-        in_environment=said.in_environment,
-        managed=said.managed,
-        ensurepip=said.ensurepip,
-        glibc=(glibc[0], glibc[1]) if len(glibc) > 1 else None,
-    )
+    same = {name: value for name, value in said if name in BoardPython.model_fields}
+    return BoardPython(**{**same, "glibc": glibc if len(glibc) > 1 else None})
 
 
 def _system(release: str) -> str | None:

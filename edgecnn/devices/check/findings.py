@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgecnn.devices.check.hardware import accelerator_findings, clock_findings
 from edgecnn.devices.check.needs import Needs, python_findings
+from edgecnn.errors.board import BoardNotReady
 from edgecnn.values.board import BoardFacts, Finding, Weight
 
 _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")
 _USUAL_PAGE_KIB = 4
-
-
-def machine_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
-    """What of the machine itself stands in the way."""
-    yield from _architecture(facts, needs)
-    yield from _pages(facts)
-    yield from _disk(facts, needs)
-    yield from _memory(facts, needs)
 
 
 def _architecture(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
@@ -71,20 +64,27 @@ def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="memory-low", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-_ORDER = tuple(Weight)
-
-
 def findings_on(facts: BoardFacts, needs: Needs) -> tuple[Finding, ...]:
     """What stands in the way of running and measuring these kits there."""
     found = [
-        *machine_findings(facts, needs),
+        *_architecture(facts, needs),
+        *_pages(facts),
+        *_disk(facts, needs),
+        *_memory(facts, needs),
         *python_findings(facts, needs),
         *accelerator_findings(facts, needs),
         *clock_findings(facts),
     ]
-    return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.weight)))
+    return tuple(sorted(found, key=lambda finding: tuple(Weight).index(finding.weight)))
 
 
 def stopping(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Those without whose remedy nothing runs."""
     return tuple(finding for finding in findings if finding.weight is Weight.STOPS)
+
+
+def require_none(board: str, findings: Sequence[Finding]) -> None:
+    """Refuse a board for these findings. Raises BoardNotReady: there are any."""
+    if findings:
+        hints = [each.remedy for each in findings if each.remedy is not None]
+        raise BoardNotReady(board=board, whats=[each.what for each in findings], hints=hints)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
-
-from edgecnn.devices.check.needs import Needs, installed
+from edgecnn.devices.check.needs import Needs, fits, installed
 from edgecnn.values.board import BoardFacts, Finding, Weight
 from edgecnn.values.candidate import Runtime
 
@@ -29,7 +26,7 @@ def _tensorrt(facts: BoardFacts, wanted: str) -> Iterator[Finding]:
     version = installed(facts, Runtime.TENSORRT)
     if version is None:
         yield _no_tensorrt(facts, wanted)
-    elif not _fits(version, wanted):
+    elif not fits(version, wanted):
         what = f"its TensorRT is {version}{_of_jetpack(facts)}, and kits need {wanted}"
         remedy = "flash a JetPack that has it, or build for this one: `edgecnn devices add NAME` writes what is here"
         yield Finding(ref="tensorrt-version", weight=Weight.STOPS, what=what, remedy=remedy if facts.is_jetson else None)
@@ -51,13 +48,6 @@ def _no_tensorrt(facts: BoardFacts, wanted: str) -> Finding:
         return Finding(ref="tensorrt-hidden", weight=Weight.STOPS, what=what, remedy=remedy)
     what = f"TensorRT is missing{_of_jetpack(facts)}: the system was flashed without its libraries"
     return Finding(ref="tensorrt-missing", weight=Weight.STOPS, what=what, remedy=_TENSORRT_APT)
-
-
-def _fits(version: str, wanted: str) -> bool:
-    try:
-        return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
-    except InvalidVersion:
-        return False
 
 
 def _of_jetpack(facts: BoardFacts) -> str:
@@ -120,16 +110,12 @@ def _held(facts: BoardFacts) -> Iterator[Finding]:
     """``jetson_clocks`` sets every lower limit to the upper one."""
     if not facts.is_jetson or facts.clocks is None:
         return
-    moving = [name for name, ranges in _RANGE.findall(facts.clocks) if any(_moves(each) for each in ranges.split())]
+    found = [(name, [each.partition("-") for each in ranges.split()]) for name, ranges in _RANGE.findall(facts.clocks)]
+    moving = [name for name, ranges in found if any(low != high for low, _, high in ranges)]
     if moving:
         what = f"the clocks of {' and '.join(moving)} may move ({facts.clocks})"
         remedy = "sudo jetson_clocks (until the next boot; `sudo jetson_clocks --store` first, to go back)"
         yield Finding(ref="clocks-move", weight=Weight.DISTORTS, what=what, remedy=remedy)
-
-
-def _moves(range_: str) -> bool:
-    low, _, high = range_.partition("-")
-    return low != high
 
 
 def _power_mode(facts: BoardFacts) -> Iterator[Finding]:

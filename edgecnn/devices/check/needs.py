@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for
@@ -42,7 +43,8 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     kits; None: every one of the device, else ONNX Runtime, which every 64-bit board has.
     """
     if device is None:
-        return Needs({runtime: _range(runtime) for runtime in runtimes or (Runtime.ONNXRUNTIME,)})
+        known = runtimes or (Runtime.ONNXRUNTIME,)
+        return Needs({runtime: backend_for(runtime).runtime_packages[runtime.value] for runtime in known})
     return Needs(
         {
             runtime: facts.versions
@@ -50,10 +52,6 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
             if facts.by_default and (runtimes is None or runtime in runtimes)
         }
     )
-
-
-def _range(runtime: Runtime) -> str:
-    return backend_for(runtime).runtime_packages[runtime.value]
 
 
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
@@ -91,7 +89,7 @@ def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
     wanted = [
         _requirement(facts, runtime, range_) for runtime, range_ in needs.runtimes.items() if runtime is not Runtime.TENSORRT
     ]
-    lacking = [requirement for requirement, fits in wanted if not fits]
+    lacking = [requirement for requirement, found in wanted if not found]
     return (*lacking, *(name for name in OWN_PACKAGES if name not in facts.packages))
 
 
@@ -111,12 +109,20 @@ def installed(facts: BoardFacts, runtime: Runtime) -> str | None:
     return next((facts.packages[name] for name in names if name in facts.packages), None)
 
 
+def fits(version: str, wanted: str) -> bool:
+    """Whether a version, as NVIDIA may have extended it, is inside a PEP 440 range."""
+    try:
+        return SpecifierSet(wanted).contains(Version(version.partition(".nv")[0]), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
 def _requirement(facts: BoardFacts, runtime: Runtime, wanted: str) -> tuple[str, bool]:
     version = installed(facts, runtime)
-    fits = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
+    found = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
     series = series_for(runtime, facts.python.version[:2])
     newest = None if series is None else series.newest
-    return (f"{runtime.value}{wanted}" if newest is None else f"{runtime.value}=={newest}"), fits
+    return (f"{runtime.value}{wanted}" if newest is None else f"{runtime.value}=={newest}"), found
 
 
 def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Iterator[Finding]:

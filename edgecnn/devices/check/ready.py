@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgecnn.devices.check.board import ReachedBoard, board_over, with_packages
-from edgecnn.devices.check.facts import as_local
-from edgecnn.devices.check.findings import findings_on, stopping
+from edgecnn.devices.check.findings import findings_on, require_none, stopping
 from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
+from edgecnn.errors.board import BoardIsAnotherDevice
 from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.wheels import PYTHON as CARRIED
@@ -61,7 +60,7 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
         BoardNotReady: kits cannot run there as it is.
     """
     seen = board_over(link, asked.python)
-    facts, device = as_local(seen.facts), wanted.device
+    facts, device = seen.facts, wanted.device
     if device is not None and not matches(device, facts):
         known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
         raise BoardIsAnotherDevice(board=asked.address, machine=facts.describe(), device=device.title, matching=known)
@@ -83,7 +82,8 @@ def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoar
 
 def warnings_of(seen: ReachedBoard, wanted: Wanted) -> tuple[str, ...]:
     """One sentence for each finding with which kits run, and what is measured is not what the board can do."""
-    return tuple(_sentence(each) for each in _findings(seen, wanted.needs) if each.weight is Weight.DISTORTS)
+    found = (each for each in _findings(seen, wanted.needs) if each.weight is Weight.DISTORTS)
+    return tuple(" — ".join(filter(None, (each.what, each.remedy))) for each in found)
 
 
 def _findings(seen: ReachedBoard, needs: Needs) -> tuple[Finding, ...]:
@@ -101,11 +101,4 @@ def _as_carried(seen: ReachedBoard, needs: Needs) -> ReachedBoard | None:
 
 
 def _require_ready(seen: ReachedBoard, needs: Needs, *, put_off: Iterable[str] = ()) -> None:
-    stops = [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off]
-    if stops:
-        hints = [each.remedy for each in stops if each.remedy is not None]
-        raise BoardNotReady(board=seen.name, whats=[each.what for each in stops], hints=hints)
-
-
-def _sentence(finding: Finding) -> str:
-    return finding.what if finding.remedy is None else f"{finding.what} — {finding.remedy}"
+    require_none(seen.name, [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off])

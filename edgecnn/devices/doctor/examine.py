@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from typing import Any
 import edgecnn
 from edgecnn.devices.desktop_gpu import local_gpu
 from edgecnn.devices.doctor.facts import DeviceFact, DoctorReport, GpuFact, MachineFact, NeedFact, Part, PythonFact, State
-from edgecnn.devices.doctor.parts import packages_of, part_names
+from edgecnn.devices.doctor.parts import PARTS, packages_of
 from edgecnn.devices.doctor.storage import disk_facts, store_fact
 from edgecnn.devices.doctor.trying import LEASE_S, Trials
 from edgecnn.devices.files import build_targets, known_devices
-from edgecnn.devices.this_machine import LocalFacts, local_facts, matches
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.devices import UnknownNeed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.runner.machine.cgroups import read_limits
@@ -27,6 +26,7 @@ from edgecnn.runner.machine.environment import available_cores, read_conditions
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.machine.sensors import gpu_models, observe
 from edgecnn.runner.runtimes import installed_version
+from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 
@@ -34,13 +34,9 @@ from edgecnn.values.stage import Progress
 def examine(tell: Progress, needs: Sequence[str] = (), lease_s: float = LEASE_S) -> DoctorReport:
     """Look at this machine and try what is installed. What fails is in the report; nothing is changed, and nothing is kept.
 
-    Args:
-        tell: hears which part is being tried.
-        needs: names as ``need_names`` has them; each is answered in the report.
-        lease_s: how long a part may say nothing before it is taken to hang.
+    ``lease_s``: how long a part may say nothing before it is taken to hang.
 
-    Raises:
-        UnknownNeed: before anything is tried.
+    Raises UnknownNeed: before anything is tried.
     """
     wanted = check_needs(needs)
     began = time.monotonic()
@@ -102,7 +98,7 @@ def need_names() -> tuple[str, ...]:
     """Everything that can be needed."""
     known = known_devices()
     devices = [name for device in known.devices for name in (device.name, *device.aliases)]
-    return (*part_names(), "gpu", "store", "disk", *devices, *known.damaged)
+    return (*(row.name for row in PARTS), "gpu", "store", "disk", *devices, *known.damaged)
 
 
 def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
@@ -120,35 +116,28 @@ def check_needs(needs: Sequence[str]) -> tuple[str, ...]:
 def answered(report: DoctorReport, needs: Sequence[str]) -> DoctorReport:
     """The report with an answer to each need. Only what was tried, and worked, meets one."""
     states = _states(report)
-    facts = tuple(_need(name, *states[name]()) for name in needs)
-    return report.model_copy(update={"needs": facts})
-
-
-def _need(name: str, state: State, found: str, hint: str | None) -> NeedFact:
-    met = state is State.WORKS
-    return NeedFact(name=name, met=met, because=found, hint=None if met else hint)
+    facts = []
+    for name in needs:
+        state, found, hint = states[name]
+        met = state is State.WORKS
+        facts.append(NeedFact(name=name, met=met, because=found, hint=None if met else hint))
+    return report.model_copy(update={"needs": tuple(facts)})
 
 
 _NeedState = tuple[State, str, str | None]
 
 
-def _states(report: DoctorReport) -> Mapping[str, Callable[[], _NeedState]]:
-    found: dict[str, Callable[[], _NeedState]] = {
-        part.name: lambda part=part: (part.state, part.found, _mending(part, report))  # type: ignore[misc]
-        for part in report.parts
-    }
-    found["gpu"] = lambda: (report.gpu.state, report.gpu.found, report.gpu.hint)
-    found["store"] = lambda: (report.store.state, report.store.found, report.store.hint)
-    found["disk"] = lambda: _disk(report)
+def _states(report: DoctorReport) -> Mapping[str, _NeedState]:
+    found: dict[str, _NeedState] = {}
+    for part in report.parts:  # what is here and could not be tried lacks a GPU, which no command installs
+        hint = report.gpu.hint if part.state is State.UNTRIED else part.addition.command
+        found[part.name] = (part.state, part.found, hint)
+    for name, each in (("gpu", report.gpu), ("store", report.store)):
+        found[name] = (each.state, each.found, each.hint)
+    found["disk"] = _disk(report)
     for device in report.devices:
-        for name in (device.name, *device.aliases):
-            found[name] = lambda device=device: (device.state, device.found, device.hint)  # type: ignore[misc]
+        found |= dict.fromkeys((device.name, *device.aliases), (device.state, device.found, device.hint))
     return found
-
-
-def _mending(part: Part, report: DoctorReport) -> str | None:
-    """What is here and could not be tried lacks a GPU, which no command installs."""
-    return report.gpu.hint if part.state is State.UNTRIED else part.addition.command
 
 
 def _disk(report: DoctorReport) -> _NeedState:
@@ -164,10 +153,7 @@ _NO_GPU = "it takes an NVIDIA GPU with its driver, which `nvidia-smi` then lists
 def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], parts: Sequence[Part]) -> GpuFact:
     """The GPUs, and whether anything ran on one.
 
-    Args:
-        listed: their names as the driver lists them.
-        torch_gpus: ``model`` and ``why`` of each that torch found; ``why`` is None where a training step ran on it.
-        parts: for what TensorRT did.
+    ``torch_gpus``: ``model`` and ``why`` of each that torch found; ``why`` is None where a training step ran on it.
     """
     models = tuple(listed) or tuple(each["model"] for each in torch_gpus)
     if not models:
@@ -184,26 +170,23 @@ def gpu_fact(listed: Sequence[str], torch_gpus: Sequence[Mapping[str, Any]], par
     if not failed and train.state is not State.WORKS:
         found = f"nothing here could try it: {train.found}"
         return GpuFact(state=State.UNTRIED, models=models, found=found, hint=train.addition.command)
-    unusable = _unusable(models)
-    found = "; ".join(failed) or unusable or "torch finds no GPU that it can use, though the driver lists one"
+    known = local_gpu(models, {name: installed_version(name) for name in ("torch", "torchvision")})
+    found = "; ".join(failed) or (known and known.unusable) or "torch finds no GPU that it can use, though the driver lists one"
     return GpuFact(state=State.BROKEN, models=models, found=found, hint="check it with nvidia-smi")
 
 
 def device_facts(facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[DeviceFact, ...]:
     """Every known device: the user's files that are none, their own devices, the shipped ones."""
     known = known_devices()
-    broken = tuple(_unusable_file(name, error) for name, error in known.damaged.items())
-    return (*broken, *(_device(device, facts, parts, gpu) for device in known.devices))
-
-
-def _unusable_file(name: str, error: EdgecnnError) -> DeviceFact:
-    found = f"{error.what}: {error.because}" if error.because else error.what
-    return DeviceFact(name=name, aliases=(), title="a device file of your own", state=State.BROKEN, found=found, hint=error.hint)
-
-
-def _device(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> DeviceFact:
-    state, found, hint = _state_of(device, facts, parts, gpu)
-    return DeviceFact(name=device.name, aliases=device.aliases, title=device.title, state=state, found=found, hint=hint)
+    rows = []
+    for name, error in known.damaged.items():
+        found = f"{error.what}: {error.because}" if error.because else error.what
+        about = {"title": "a device file of your own", "state": State.BROKEN, "hint": error.hint}
+        rows.append(DeviceFact(name=name, aliases=(), found=found, **about))
+    for each in known.devices:
+        state, found, hint = _state_of(each, facts, parts, gpu)
+        rows.append(DeviceFact(name=each.name, aliases=each.aliases, title=each.title, state=state, found=found, hint=hint))
+    return tuple(rows)
 
 
 def _state_of(device: Device, facts: LocalFacts, parts: Sequence[Part], gpu: GpuFact) -> tuple[State, str, str | None]:
@@ -234,11 +217,6 @@ def _elsewhere(device: Device) -> str | None:
     if target is None:  # a file of the user's own may list nothing that is built for
         return None
     return f"edgecnn build --target {target}, which builds without it and ends with the command that measures on it"
-
-
-def _unusable(models: Sequence[str]) -> str | None:
-    gpu = local_gpu(models, {name: installed_version(name) for name in ("torch", "torchvision")})
-    return None if gpu is None else gpu.unusable
 
 
 def _ran(parts: Sequence[Part], name: str) -> bool:

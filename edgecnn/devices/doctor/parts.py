@@ -87,11 +87,6 @@ MEASURED = (
 NOT_MEASURED = {"tensorrt": "not measured: its source package fetches the rest from its vendor's index"}
 
 
-def part_names() -> tuple[str, ...]:
-    """In the order in which they are shown."""
-    return tuple(row.name for row in PARTS)
-
-
 def version_of(lead: str) -> str | None:
     """Of a runtime as its kits find it, of any other distribution as it is installed."""
     return runtime_version(lead) or installed_version(lead)

@@ -61,12 +61,7 @@ def make_tiny_kit(
 ) -> Path:
     """A kit in ``out / "kit"`` whose golden logits were worked out without any runtime.
 
-    Args:
-        candidate: what the kit says it is.
-        session: the module of ``runner/sessions`` that is tried, and its options.
-        out: an existing empty folder.
-        tell: hears the packaging.
-        engine: of a runtime that builds one first.
+    ``out``: an existing empty folder. ``engine``: of a runtime that builds one first.
     """
     model, pixels, kit = (out / name for name in ("model", "pixels", "kit"))
     for folder in (model, pixels, kit):

@@ -117,10 +117,7 @@ class Board:
         return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
 
     def _install(self) -> None:
-        """Send our side unless it is there, for a full disk takes nothing; an interrupted sending leaves no half of it.
-
-        Where a link is lost, ``cat`` there may see no more than an end, as of a whole file: so its length is compared.
-        """
+        """Send our side unless it is there; its length is compared, since ``cat`` sees a lost link as the end of a whole file."""
         if self._installed:
             return
         folder, far, half = in_shell(self.folder), in_shell(self._far), f"{in_shell(f'{self._far}.part')}.$$"

@@ -1,8 +1,7 @@
 """The board's side of a link: one file, sent to the board and run there by its Python 3.8 or later.
 
-It keeps what it is given by SHA-256, lays kits out of that, starts a kit's runner, and lists and returns results. A request is
-eight hexadecimal digits, the length of the JSON that follows, both on standard input; what comes after belongs to the request.
-The last line on standard output is one JSON object with ``ok``.
+It keeps contents by SHA-256, lays kits out of them, runs kits and returns results. A request, on standard input, is eight hex
+digits, the length of the JSON that follows, and what belongs to it; the last line on standard output is an object with ``ok``.
 """
 
 from __future__ import annotations
@@ -20,13 +19,12 @@ import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, List, Optional
+from typing import Any, BinaryIO, Callable, Dict
 
 OBJECTS, KITS, RESULTS = "objects", "kits", "results"
 STALE_S = 7 * 24 * 3600.0
 """After which results that nobody fetched, and objects that no kit has, go; found so old twice, by this machine's clock."""
-ORPHAN_S = 45.0
-"""A runner whose link went ends by its lease before that."""
+ORPHAN_S = 45.0  # a runner whose link went ends by its lease before that
 BLOCK = 1 << 20
 
 
@@ -35,27 +33,23 @@ class Refused(Exception):
 
     def __init__(self, ref: str, **facts: Any) -> None:
         super().__init__(ref)
-        self.facts = dict(facts, ref=ref, far=True)
+        self.facts = dict(facts, ref=ref)
 
 
 def main() -> int:
     """Read one request and answer it."""
-    stream = sys.stdin.buffer
     folder = Path(sys.argv[1]).expanduser().absolute()
     try:
-        request = json.loads(_exactly(0, int(_exactly(0, 8), 16)))
-        answer = COMMANDS[request["command"]](Place(folder), request, stream)
+        request = json.loads(_exactly(int(_exactly(8), 16)))
+        _say(dict(COMMANDS[request["command"]](Place(folder), request, sys.stdin.buffer), ok=True))
+        return 0
     except Refused as refused:
-        _say({"ok": False, "error": refused.facts})
-        return 1
+        facts = refused.facts
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        ref = "board-disk-full" if full else "board-failed"
-        facts = {"far": True, "ref": ref, "said": str(error), "free_bytes": _free(folder)}
-        _say({"ok": False, "error": facts})
-        return 1
-    _say(dict(answer, ok=True))
-    return 0
+        facts = {"ref": "board-disk-full" if full else "board-failed", "said": str(error), "free_bytes": _free(folder)}
+    _say({"ok": False, "error": dict(facts, far=True)})
+    return 1
 
 
 class Place:
@@ -76,10 +70,9 @@ class Place:
 
     def inside(self, name: str) -> Path:
         """A folder or file of ours."""
-        path = self.folder / name
         if name.startswith("/") or ".." in Path(name).parts or Path(name).parts[:1] not in ((KITS,), (RESULTS,)):
             raise Refused("board-failed", said="{!r} is no place for kits or results".format(name))
-        return path
+        return self.folder / name
 
 
 def hello(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
@@ -91,10 +84,10 @@ def hold(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
     """Keep the board for one user until standard input ends; sweeps away what was forgotten, since nothing runs now."""
     lock = _locked(Path(request["lock"]), 0.0)
     _sweep(place)
-    about = {"owner": getpass.getuser(), "what": request["what"], "since_s": _uptime_s(), "pid": os.getpid()}
+    up_s = time.clock_gettime(time.CLOCK_BOOTTIME)  # no setting of the clock changes it, and no lock outlives it
+    about = {"owner": getpass.getuser(), "what": request["what"], "since_s": up_s, "pid": os.getpid()}
     lock.truncate(0)
     lock.write(json.dumps(about).encode("utf-8"))
-    lock.flush()
     _say({"held": True, "ok": True})
     while stream.read(BLOCK):
         pass
@@ -111,7 +104,6 @@ def have(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, A
 
 def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Take contents from a tar stream whose names are their SHA-256. Each one that came whole is kept, whatever follows."""
-    taken = 0
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
@@ -119,10 +111,9 @@ def put(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
                 if content is None:
                     raise Refused("board-failed", said="{!r} is no file".format(member.name))
                 _keep(place.object(member.name), content)
-                taken += 1
+            return {"put": len(archive.getmembers())}
     except tarfile.TarError as error:
         raise Refused("board-failed", said="what was sent broke off: {}".format(error)) from error
-    return {"put": taken}
 
 
 def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
@@ -137,7 +128,8 @@ def lay(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
         if ".." in path.parts or made not in path.parents:
             raise Refused("board-failed", said="{!r} leaves its folder".format(name))
         path.parent.mkdir(parents=True, exist_ok=True)
-        _link(place.object(sha256), path)
+        if not path.exists():
+            _link(place.object(sha256), path)
     made.mkdir(parents=True, exist_ok=True)
     if made != target and not target.is_dir():
         made.rename(target)
@@ -150,12 +142,11 @@ def listing(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str
     root = place.inside(request["folder"])
     if root.is_dir():
         _used(root)
-    found = [path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix != ".partial"]
-    now = time.time()
-    files = {}
-    for path in found:
-        facts = path.stat()
-        files[str(path.relative_to(root))] = {"sha256": _sha256(path), "bytes": facts.st_size, "age_s": now - facts.st_mtime}
+    now, files = time.time(), {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path.suffix != ".partial":
+            facts, name = path.stat(), str(path.relative_to(root))
+            files[name] = {"sha256": _sha256(path), "bytes": facts.st_size, "age_s": now - facts.st_mtime}
     return {"files": files}
 
 
@@ -175,9 +166,8 @@ def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     folder = place.inside(request["kit"])
     lock = _locked(Path(request["lock"]), ORPHAN_S)
     os.set_inheritable(lock.fileno(), True)
-    if os.getpid() != os.getsid(0):
-        with contextlib.suppress(OSError):  # it leads a group already
-            os.setsid()
+    with contextlib.suppress(OSError):  # it leads a group already
+        os.setsid()
     os.chdir(str(folder))
     kept = {name: os.environ[name] for name in request["variables"] if name in os.environ}
     environment = dict(kept, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
@@ -191,15 +181,8 @@ def clean(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, 
 
 
 COMMANDS: Dict[str, Callable[[Place, Dict[str, Any], BinaryIO], Dict[str, Any]]] = {
-    "hello": hello,
-    "hold": hold,
-    "have": have,
-    "put": put,
-    "lay": lay,
+    **{each.__name__: each for each in (hello, hold, have, put, lay, get, run, clean)},
     "list": listing,
-    "get": get,
-    "run": run,
-    "clean": clean,
 }
 
 
@@ -208,21 +191,18 @@ def _say(value: Dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _exactly(stream: int, count: int) -> bytes:
+def _exactly(count: int) -> bytes:
     """Bytes as they come, none more: what follows may be a runner's."""
     content = b""
     while len(content) < count:
-        more = os.read(stream, count - len(content))
-        if not more:
+        if not (more := os.read(0, count - len(content))):
             raise Refused("board-failed", said="the request broke off")
         content += more
     return content
 
 
 def _free(folder: Path) -> int:
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(str(folder)).free
+    return shutil.disk_usage(str(next(each for each in (folder, *folder.parents) if each.exists()))).free
 
 
 def _sha256(path: Path) -> str:
@@ -234,28 +214,22 @@ def _sha256(path: Path) -> str:
 
 
 def _keep(path: Path, content: Any) -> None:
-    """Write beside the final name, compare, flush to the disk, rename."""
+    """Write beside the final name, flush to the disk, compare, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name("{}.{}.partial".format(path.name, os.getpid()))
-    digest = hashlib.sha256()
     try:
         with partial.open("wb") as target:
-            for block in iter(lambda: content.read(BLOCK), b""):
-                digest.update(block)
-                target.write(block)
+            shutil.copyfileobj(content, target, BLOCK)
             target.flush()
             os.fsync(target.fileno())
-        if digest.hexdigest() != path.name:
+        if _sha256(partial) != path.name:
             raise Refused("board-failed", said="{} came as another content".format(path.name[:12]))
         partial.replace(path)
     finally:
-        if partial.exists():
-            partial.unlink()
+        partial.unlink(missing_ok=True)
 
 
 def _link(content: Path, path: Path) -> None:
-    if path.exists():
-        return
     try:
         os.link(str(content), str(path))
     except OSError as error:
@@ -264,14 +238,15 @@ def _link(content: Path, path: Path) -> None:
         shutil.copyfile(str(content), str(path))  # a file system without hard links
 
 
-def _uptime_s() -> float:
-    """Seconds since the machine started: no setting of the clock changes it, and no lock outlives it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
 def _locked(path: Path, timeout_s: float) -> BinaryIO:
     """The kernel's lock on a file that every user may open, or the refusal that says who has it."""
-    stream = _shared(path)
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:  # without creating first: in a sticky folder the kernel may refuse to create over another user's file
+        number = os.open(str(path), flags)
+    except FileNotFoundError:
+        number = os.open(str(path), flags | os.O_CREAT, 0o666)
+        os.fchmod(number, 0o666)
+    stream = os.fdopen(number, "r+b", buffering=0)
     give_up_at = time.monotonic() + timeout_s
     while True:
         try:
@@ -283,31 +258,19 @@ def _locked(path: Path, timeout_s: float) -> BinaryIO:
             time.sleep(0.1)
 
 
-def _shared(path: Path) -> BinaryIO:
-    """Open without creating first: in a sticky folder the kernel may refuse to create over another user's file."""
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        number = os.open(str(path), flags)
-    except FileNotFoundError:
-        number = os.open(str(path), flags | os.O_CREAT, 0o666)
-        os.fchmod(number, 0o666)
-    return os.fdopen(number, "r+b", buffering=0)
-
-
 def _owner(stream: BinaryIO) -> Dict[str, Any]:
     stream.seek(0)
-    try:
+    about: Dict[str, Any] = {}
+    with contextlib.suppress(ValueError):
         about = json.loads(stream.read(4096) or b"{}")
-    except ValueError:
-        about = {}
     since = about.get("since_s")
-    age: Optional[float] = _uptime_s() - since if isinstance(since, (int, float)) else None
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - since if isinstance(since, (int, float)) else None
     return {"owner": str(about.get("owner", "somebody")), "what": str(about.get("what", "")), "since_s": age}
 
 
 def _sweep(place: Place) -> None:
     """Results that nobody fetched, halves of kits, and contents that no kit has."""
-    for path in [path for name in (RESULTS, KITS) for path in _children(place.folder / name)]:
+    for path in [path for name in (RESULTS, KITS) for path in (place.folder / name).glob("*")]:
         if _forgotten(path):
             shutil.rmtree(str(path), ignore_errors=True)
     for path in (place.folder / OBJECTS).glob("??/*"):
@@ -316,10 +279,7 @@ def _sweep(place: Place) -> None:
 
 
 def _forgotten(path: Path) -> bool:
-    """Whether a thing was old twice. A clock that is set on makes everything old at once: it has one more time to be asked for.
-
-    That it was old once is in its mode, which a full disk takes too.
-    """
+    """Whether it was old twice, for a clock set on makes all old at once. Of once its mode tells, which a full disk takes."""
     facts = path.stat()
     if facts.st_mtime >= time.time() - STALE_S:
         return False
@@ -334,10 +294,6 @@ def _used(path: Path) -> None:
     """Date a thing that was asked for: it is not swept away, and that it was old once before counts no more."""
     path.chmod(stat.S_IMODE(path.stat().st_mode) & ~stat.S_ISVTX)
     os.utime(str(path))
-
-
-def _children(folder: Path) -> List[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 if __name__ == "__main__":

@@ -79,8 +79,6 @@ class _Stream:
         self._files = files
 
     def __enter__(self) -> IO[bytes]:
-        import os
-
         reading, writing = os.pipe()
         self._read, write = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
         self._thread = threading.Thread(target=self._fill, args=(write,), daemon=True)

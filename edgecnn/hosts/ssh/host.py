@@ -108,7 +108,8 @@ class SshHost:
             if task.schedule is not None:
                 places[task.out / SCHEDULE] = self._sent(task.out, task.schedule.text(places.__getitem__))
         try:
-            said = self._ran(task, places, lease_s, tell)
+            argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
+            said = self._program(places[task.kit], argv, task.command, lease_s, tell)
         except (RunnerFailed, RunnerCrashed, RunnerTimedOut, BoardDiskFull):
             if results is not None:
                 results.take()
@@ -118,10 +119,6 @@ class SshHost:
         return said
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    def _ran(self, task: Task, places: Mapping[Path, str], lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        argv = ["--lease-s", str(LEASE_S), *task.argv(places.__getitem__)]
-        return self._program(places[task.kit], argv, task.command, lease_s, tell)
 
     def _program(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         """A runner there, to its end."""

@@ -128,11 +128,8 @@ class Link:
         give_up_at = time.monotonic() + _OPEN_S
         while not (self._folder / "c").exists():
             if self._master.poll() is not None or time.monotonic() > give_up_at:
-                raise refused(self.board, self._said())
+                raise refused(self.board, (self._folder / "said").read_text(encoding="utf-8", errors="replace"))
             time.sleep(_POLL_S)
-
-    def _said(self) -> str:
-        return (self._folder / "said").read_text(encoding="utf-8", errors="replace")
 
 
 def _private_folder() -> Path:

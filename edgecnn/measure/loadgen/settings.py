@@ -7,6 +7,7 @@ Offline runs longer. So every expectation errs on the fast side of what the pilo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from edgecnn.measure.loadgen.facts import LoadRun, LoadSettings, PilotBatch, Scenario
 from edgecnn.values.base import Value
@@ -38,31 +39,18 @@ class LoadRequest(Value):
 
 def settings_for(scenario: Scenario, pilot: Sequence[PilotBatch], asked: LoadRequest) -> LoadSettings:
     """What one run of a stream or of Offline is told. Server has ``server_settings``."""
-    duration_ms = round(1000 * asked.duration_s)
+    told: dict[str, Any] = {"scenario": scenario, "min_duration_ms": round(1000 * asked.duration_s)}
     single = _batch(pilot, 1)
     if scenario is Scenario.SINGLE_STREAM:
         latency = max(SHORTEST_MS, FASTEST_SHARE * single.fastest_ms)
-        return LoadSettings(
-            scenario=scenario, min_duration_ms=duration_ms, min_query_count=QUERIES_FOR_P90, batch=1, expected_latency_ms=latency
-        )
+        return LoadSettings(**told, min_query_count=QUERIES_FOR_P90, batch=1, expected_latency_ms=latency)
     if scenario is Scenario.MULTI_STREAM:
         whole = next((each for each in pilot if each.batch == IMAGES_PER_STREAM_QUERY), single)
-        latency = FASTEST_SHARE * whole.fastest_ms * IMAGES_PER_STREAM_QUERY / whole.batch
-        return LoadSettings(
-            scenario=scenario,
-            min_duration_ms=duration_ms,
-            min_query_count=QUERIES_FOR_P99,
-            batch=whole.batch,
-            expected_latency_ms=max(SHORTEST_MS, latency),
-        )
+        latency = max(SHORTEST_MS, FASTEST_SHARE * whole.fastest_ms * IMAGES_PER_STREAM_QUERY / whole.batch)
+        return LoadSettings(**told, min_query_count=QUERIES_FOR_P99, batch=whole.batch, expected_latency_ms=latency)
     best = max(pilot, key=lambda each: each.batch / each.p50_ms)
-    return LoadSettings(
-        scenario=Scenario.OFFLINE,
-        min_duration_ms=duration_ms,
-        min_query_count=1,
-        batch=best.batch,
-        expected_qps=OFFLINE_MARGIN * 1000 * best.batch / best.p50_ms,
-    )
+    qps = OFFLINE_MARGIN * 1000 * best.batch / best.p50_ms
+    return LoadSettings(**told, min_query_count=1, batch=best.batch, expected_qps=qps)
 
 
 def server_settings(qps: float, asked: LoadRequest) -> LoadSettings:

@@ -90,7 +90,7 @@ def start_test(library: Any, system: System, samples: Samples, settings: LoadSet
     """Let LoadGen run to its end, leaving its logs in a folder that exists."""
     count = len(samples)
     told, where = _told(library, settings), _where(library, logs)
-    pictures = library.ConstructQSL(count, count, _nothing, _nothing)
+    pictures = library.ConstructQSL(count, count, lambda _: None, lambda _: None)  # every sample is in memory already
     try:
         if settings.scenario is Scenario.SERVER:
             with system.queued() as take:
@@ -107,10 +107,6 @@ def _run(library: Any, take: Any, pictures: Any, told: Any, where: Any) -> None:
         library.StartTestWithLogSettings(system, pictures, told, where, "")
     finally:
         library.DestroySUT(system)
-
-
-def _nothing(indices: Any) -> None:
-    """Every sample is in memory already."""
 
 
 def _told(library: Any, settings: LoadSettings) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.devices.check.board import differences, recognised_as
 from edgecnn.devices.check.device_file import device_of, device_toml
-from edgecnn.devices.check.facts import as_local, facts_of
+from edgecnn.devices.check.facts import facts_of
 from edgecnn.devices.files import load_device_file
 from edgecnn.devices.this_machine import matches
 from edgecnn.values.candidate import Runtime
@@ -26,7 +26,7 @@ def test_the_file_reads_back_as_the_device_and_recognises_its_machine(facts: obj
     path = tmp_path / "my-board.toml"
     path.write_text(device_toml(board), encoding="utf-8")
     assert load_device_file(path) == board == Device.model_validate(tomllib.loads(path.read_text()))
-    assert matches(board, as_local(facts))  # type: ignore[arg-type]
+    assert matches(board, facts)  # type: ignore[arg-type]
     assert differences(board, facts) == ()  # type: ignore[arg-type]
 
 

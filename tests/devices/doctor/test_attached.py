@@ -9,8 +9,8 @@ import pytest
 from edgecnn.devices.doctor.examine import device_facts, gpu_fact, need_names
 from edgecnn.devices.doctor.facts import Addition, DeviceFact, GpuFact, Part, State
 from edgecnn.devices.doctor.parts import PARTS
-from edgecnn.devices.this_machine import LocalFacts
 from edgecnn.resources import resource_folder
+from edgecnn.values.board import LocalFacts
 
 H200 = "NVIDIA H200"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.devices.check import recorder
+from edgecnn.devices.check.facts import record_here, recording_of, unfold
 from edgecnn.errors.host import RecordingUnusable
-from edgecnn.hosts import recorder
-from edgecnn.hosts.recording import record, record_here, unfold
 from edgecnn.hosts.ssh.link import in_shell
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree
@@ -48,12 +48,12 @@ def test_a_recorded_tree_is_laid_out_and_nothing_of_it_leaves_the_folder(tmp_pat
 @pytest.mark.parametrize("said", ["", "Welcome to the board\n", '{"machine": "aarch64"}', "[]"])
 def test_an_answer_that_is_none_is_one_line(said: str) -> None:
     with pytest.raises(RecordingUnusable, match="pi@board could not be asked what it is"):
-        record("pi@board", lambda program: (said, "sh: 1: exec: python3: not found"))
+        recording_of("pi@board", said, "sh: 1: exec: python3: not found")
 
 
 def test_words_before_the_answer_do_not_matter() -> None:
     text = recorded().model_dump_json()
-    assert record("pi@board", lambda program: ("Welcome!\n" + text + "\n", "")).machine == "aarch64"
+    assert recording_of("pi@board", "Welcome!\n" + text + "\n", "").machine == "aarch64"
 
 
 def test_a_path_in_the_home_folder_there() -> None:
