@@ -88,9 +88,6 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     return Benched(report, written=True, require_measured=required)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _require_same_device(request: BenchRequest, device: Device) -> None:
     if request.target is None:
         return

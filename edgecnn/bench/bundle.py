@@ -121,9 +121,6 @@ def require_trusted(build: Path, trust: Trust, tell: Progress) -> None:
         verify(build, trust, tell)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _inside(folder: Path, name: str) -> Path:
     (folder / name).mkdir(exist_ok=True)
     return folder / name

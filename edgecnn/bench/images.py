@@ -90,9 +90,6 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     return OpenedImages(facts, found, _read_labels(folder, label_of))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artifact | None:
     for pixels in sorted(recorded.pixels):
         if (found := prepared_test(store, pixels)) is not None:

@@ -115,9 +115,6 @@ def judge_finished(
     return Judgement(report, request.gates.require_measured or finished.resolved.recipe.gates.require_measured)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)

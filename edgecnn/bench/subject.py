@@ -46,9 +46,6 @@ def subject_of(finished: FinishedBuild, lab: Lab, facts: LocalFacts, builder: En
     return seen
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _found_kits(finished: FinishedBuild, lab: Lab, facts: LocalFacts) -> ObservedBuild:
     rows = [row for row in (finished.baseline, finished.row) if row is not None]
     here = attachment_of(finished.resolved.device, facts)

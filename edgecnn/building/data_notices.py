@@ -39,9 +39,6 @@ def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
     return (f"NOT SHOWN TO HAVE LEARNED: {right}, and always answering {commonest.name!r} would reach {share:.1%}",)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     shown = classes.shown()
     where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""

@@ -113,9 +113,6 @@ class _DesktopRunner:
         return said or blocked or "its kit was not made"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
     """The role's figures, by whoever plays it; MISSING, with why, where nobody does."""
     played, resolved = seen.desktop, seen.execution.plan.resolved

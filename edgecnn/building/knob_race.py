@@ -48,9 +48,6 @@ def race_knobs(observer: Observer, name: str, how: RaceOptions) -> None:
         observer.read_residency((name,))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab) -> tuple[KnobTrial, ...]:
     """What would be taken must answer as the kit does: else the next fastest is looked at."""
     default = result.profiles[kit.entrant]

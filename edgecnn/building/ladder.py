@@ -74,9 +74,6 @@ def next_rung(rungs: Sequence[Rung], seen: Mapping[str, RungResult], limits: Lim
     return Stop(why=why, out_of_time=frozenset(late))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _known(rung: Rung, seen: Mapping[str, RungResult]) -> bool:
     """Whether what it would mend was evaluated, so that it is known to be needed or not, whatever time there is."""
     return any(rung.mends in each.drops_pp for each in seen.values())

@@ -59,9 +59,6 @@ def contest_of(seen: Observed, objective: Objective, machine: str) -> Contest | 
     return None
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _throughput(seen: ObservedBuild, kits: Mapping[str, KitRef], inside: Sequence[str], how: RaceOptions) -> None:
     choice = seen.execution.plan.resolved.recipe.race
     screens = Observed(lab=seen.lab)  # apart from what is reported: of more candidates than ship, and of one run each

@@ -98,9 +98,6 @@ def times(profile: Profile | str, machine: str) -> Latency:
     return missing_latency(reason=profile, machine=machine) if isinstance(profile, str) else latency(profile, machine=machine)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _row(
     candidate: Candidate, seen: Observed, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any]
 ) -> CandidateFacts:

@@ -82,9 +82,6 @@ def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None)
     call.show(facts, [f"{bundle}: {signed.name} version {signed.version}, signed"])
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def predict(
     call: Call, bundle: BundleArg, photos: PhotosArg, candidate: CandidateOpt = None, top: TopOpt = 5, as_csv: CsvOpt = False
 ) -> ExitCode:
@@ -101,9 +98,6 @@ def predict(
     call.show(found, lambda: show_predictions(found, as_csv=as_csv))
     call.warn([*warning_lines(verified.facts.warnings), *unreadable_lines(found)])
     return ExitCode.BAD_INPUT if found.unreadable else ExitCode.OK
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def serve(  # noqa: PLR0913 - a command line's options are its parameters

@@ -75,9 +75,6 @@ def _judging_anew(request: BuildRequest, allow_stored: bool) -> BuildRequest:
     return request.model_copy(update={"stored_race": "never" if anew else "fresh-enough", "only_judge": True})
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _against(call: Call, head: str | None, base: str) -> ExitCode:
     """Two finished builds, raced against each other in this call; the recipe's place holds HEAD."""
     from edgecnn.comparing.paired import AgainstRequest, judge_against

@@ -97,9 +97,6 @@ def _choices(asked: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstC
     return FirstChoices(arch=arch, onnx=asked.onnx, device=device, drop_pp=drop_pp)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def schema(_: Call) -> None:
     """Print the JSON Schema of a recipe file, for editors."""
     from edgecnn.planning.settings import recipe_schema

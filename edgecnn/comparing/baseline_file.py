@@ -164,9 +164,6 @@ def energy_figures_of(baseline: LatencyBaseline) -> Energy:
     return energy(profile, machine=baseline.machine)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 class _Beside(NamedTuple):
     """What is known of a kit's runs beside their times."""
 

@@ -95,9 +95,6 @@ def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: lis
         notices.append(f"{what} left out: edgecnn store verify")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _reads(made: Artifact) -> tuple[int | None, int | None]:
     """Which side of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
     manifest = json_object(made.folder / "kit.json") or {}

@@ -55,9 +55,6 @@ def read_at_revision(text: str) -> GitFile:
     return GitFile(content=content.stdout, folder=beginning / PurePosixPath(path).parent)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _parts(text: str) -> tuple[str, str]:
     revision, colon, path = text.removeprefix(PREFIX).partition(":")
     if not colon or not revision.strip() or not path.strip():

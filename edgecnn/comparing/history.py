@@ -89,9 +89,6 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _key(kit: PackagedKit, profile: Profile) -> _Key:
     knobs = knobs_said(profile.knobs) if profile.knobs else ""
     machine = profile.environment.conditions.get("machine", profile.host)
@@ -126,9 +123,6 @@ def _command(asked: HistoryRequest) -> str:
         if (value := getattr(asked, name)) is not None:
             words += [f"--{name}", value]
     return shlex.join(words)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:

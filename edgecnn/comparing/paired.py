@@ -97,9 +97,6 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio."""
     base, head, lab = seen.kits["BASE"], seen.kits["HEAD"], seen.lab

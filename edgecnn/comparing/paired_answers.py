@@ -80,9 +80,6 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
     import numpy as np
 

@@ -165,9 +165,6 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     return shlex.join([*words, "--out", "builds/base"])
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _portable(found: FinishedBuild, file: Path) -> Recipe:
     """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
     recipe, resolved = found.resolved.recipe, found.resolved

@@ -109,9 +109,6 @@ def _without_layers(facts: CandidateFacts | None) -> CandidateFacts | None:
     return facts.model_copy(update={"residency": facts.residency.model_copy(update={"layers": ()})})
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 class _Kits:
     """Kits by digest, looked for once: in the store, else in a build's bundle."""
 
@@ -208,9 +205,6 @@ def _lines(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: _Kits)
     if theirs is None or ours is None:
         return None
     return changes(origin_of(theirs.manifest, base.plan), origin_of(ours.manifest, head.plan))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _machines(given: Sequence[_ComparedFolder]) -> Iterator[MachineGroup]:

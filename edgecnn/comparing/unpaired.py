@@ -103,9 +103,6 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _present(
     request: CompareRequest, shipped: ShippedKit, baseline: LatencyBaseline, lab: Lab
 ) -> tuple[Profile | None, str | None, Environment, str]:

@@ -59,9 +59,6 @@ def channel_shifts(calibration: NDArray[np.uint8], validation: NDArray[np.uint8]
     return tuple(found)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _statistics(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:
     """Level, contrast and variety of each image, (images, 3) each."""
     step = max(1, images.shape[1] // _PIXELS_A_SIDE)

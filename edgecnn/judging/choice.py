@@ -80,9 +80,6 @@ def choose(
     return _provisional(eligible, rules, race.missing if race is not None and rules.attached else None)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(eligible)

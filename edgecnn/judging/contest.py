@@ -148,9 +148,6 @@ def not_shown(ours: str, reference: str, contest: Contest) -> NotShownFaster:
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _contest(
     objective: Raced, profiles: Mapping[str, Profile], machine: str, cost_of: Callable[[Run], float | None], meter: str = ""
 ) -> Contest:

@@ -63,9 +63,6 @@ def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
     return Verdict.FAIL if _no_numbers(facts) is not None else overall(results)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _no_numbers(facts: CandidateFacts) -> str | None:
     measured = facts.outcomes.get("measure")
     return measured.what if isinstance(measured, Failed) and measured.ref == LogitsNotFinite.ref else None
@@ -194,9 +191,6 @@ def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = Fals
     if any(result.verdict is Verdict.UNSURE and result.gate.required != "advisory" for result in results):
         return ExitCode.UNSURE
     return ExitCode.OK
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _counts_as_missing(result: GateResult, require_measured: bool) -> bool:

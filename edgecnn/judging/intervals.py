@@ -156,9 +156,6 @@ def two_sided_z(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _edge(b: NDArray[np.float64], c: NDArray[np.float64], n: NDArray[np.float64], z: float, end: float) -> NDArray[np.float64]:
     """Bisect between the estimate, which the score test never rejects, and the end of the range."""
     inside = (b - c) / n

@@ -59,9 +59,6 @@ def run_settings_words(ours: str | None, theirs: str | None) -> str:
     return f", with {ours}" if theirs in (None, ours) else f", with {ours} against {theirs}"
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 @singledispatch
 def _sentence(reason: Value, name: str) -> str:
     raise TypeError(f"nothing says {type(reason).__name__} in words")

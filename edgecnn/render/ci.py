@@ -110,9 +110,6 @@ def junit_of_error(error: EdgecnnError) -> str:
     return _document(suite)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Element:
     stamp = {} if made_at is None else {"timestamp": made_at}
     return ElementTree.Element("testsuite", {"name": _text(f"{SUITE}: {name}"), "time": f"{seconds:.3f}", **stamp})
@@ -194,9 +191,6 @@ def annotation_lines(sheet: GateSheet) -> list[str]:
     """One line a gate that did not pass."""
     lines = [_annotation(sheet, result) for result in sheet.gates if result.verdict is not Verdict.PASS]
     return lines or ([] if sheet.gates else [_command("error", f"edgecnn: {sheet.title}", sheet.why)])
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _annotation(sheet: GateSheet, result: GateResult) -> str:

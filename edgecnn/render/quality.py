@@ -50,9 +50,6 @@ def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
     return (*shown, *rest)[:CLASSES_SHOWN]
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _class_row(each: ClassFigures) -> tuple[str, ...]:
     return (
         _plain(each.name),

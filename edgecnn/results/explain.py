@@ -57,9 +57,6 @@ def explain_candidate(explanation: Explanation, candidate: str, folder: Path) ->
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _without_layers(facts: CandidateFacts) -> CandidateFacts:
     residency, test = facts.residency, facts.test
     return facts.model_copy(
@@ -170,9 +167,6 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
 def build_again(report: BuildReport) -> str | None:
     """The command that makes the build again, to which an option may be added; None where no command line made it."""
     return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or None
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _of_choice(report: BuildReport) -> OpenQuestion:

@@ -142,9 +142,6 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
     return resolved, keys
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _why_none(folder: Path) -> str | None:
     if (folder / REPORT).is_file():
         whole = (folder / BUNDLE / CHOICE).is_file()

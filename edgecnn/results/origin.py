@@ -49,9 +49,6 @@ def changes(base: Origin, head: Origin) -> tuple[str, ...]:
     return tuple(lines)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _of_kit(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _leaves("candidate", manifest.get("candidate"))
     yield from _leaves("needs", _table(manifest, "requirements").get("packages"))

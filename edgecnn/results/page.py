@@ -139,9 +139,6 @@ def _history(report: BuildReport, store: Store) -> History:
         raise _Gone(f"history.json cannot be read: {error}") from error
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
     """What the store has of each candidate's race, in the report's order; who was never raced is left out.
 

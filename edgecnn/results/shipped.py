@@ -151,9 +151,6 @@ def step_of_another(keys: Mapping[str, str], planned: Mapping[str, str]) -> str 
     return next((step for step, key in keys.items() if planned.get(step) != key), None)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _kit(folder: Path, bundle: Path, candidate: str | None) -> KitRef:
     path = bundle / CHOICE
     choice = json_object(path)

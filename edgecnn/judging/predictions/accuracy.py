@@ -122,9 +122,6 @@ def check_same_pixels(ours: Answers, theirs: Answers) -> None:
         raise LogitsDoNotMatch(candidate=ours.candidate, ours=mine, theirs=other)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
     check_answers(answers, labels)
     right: NDArray[np.bool_] = answers.logits.argmax(axis=1) == labels

@@ -45,9 +45,6 @@ def class_report(names: Sequence[str], counts: ByClass, losses: Losses | None) -
     return ClassReport(classes=alone) if losses is None else _compared(alone, counts.images, losses)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _compared(alone: Sequence[ClassFigures], images: NDArray[np.int64], losses: Losses) -> ClassReport:
     lost, gained = losses.lost, losses.gained
     seen = np.flatnonzero(images)

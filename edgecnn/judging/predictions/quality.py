@@ -63,9 +63,6 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _share(true: NDArray[np.bool_]) -> Interval | None:
     return wilson(int(true.sum()), len(true), NON_INFERIORITY_CONFIDENCE)
 

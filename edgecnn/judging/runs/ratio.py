@@ -140,9 +140,6 @@ def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str 
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _check_same_state(race: PairedRace) -> None:
     """A condition that one kit's runner is too old to read is no difference: both ran in the same minutes on one machine."""
     if race.head.race is None or race.head.race != race.base.race:

@@ -66,9 +66,6 @@ def published_figure(rows: Sequence[ListedArch], own: Sequence[OwnBuild]) -> Fig
     )
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _spec(points: Sequence[ListedArch], front: Sequence[ListedArch], own: Sequence[OwnBuild]) -> dict[str, Any]:
     behind = [row for row in points if row not in front]
     every = [*(_own_row(each) for each in own), *(_row(row) for row in (*front, *behind))]

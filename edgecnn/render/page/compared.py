@@ -50,9 +50,6 @@ def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
         yield told or ("kit" if line.startswith(_KIT) else "tools"), line.removeprefix(f"{told} ")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Line]:
     lines = []
     for name, label, facts in each_facts(found, labels):

@@ -96,9 +96,6 @@ def frontier_picture(found: ScaleSearch) -> dict[str, Any]:
     return chart
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _title(text: str) -> alt.TitleParams:
     return alt.TitleParams(text, anchor="start", frame="group", fontSize=13, offset=12)
 
@@ -157,9 +154,6 @@ def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
         for weight in (600, 400)
     ]
     return alt.layer(*layers).properties(width=PICTURE_WIDTH_PX, height=height)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def _near(found: ScaleSearch) -> list[ScalePoint]:

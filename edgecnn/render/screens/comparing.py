@@ -122,9 +122,6 @@ def cells(facts: CandidateFacts) -> tuple[str, ...]:
     return (*found.values(), figures.residency(facts), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
     every = [build.label for build in found.builds]

@@ -34,9 +34,6 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
     return lines[1:] if lines[:1] == [""] else lines
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-
-
 def _choice_lines(explanation: Explanation) -> Iterator[str]:
     build, choice = explanation.build, explanation.choice
     used = f"{choice.candidate} is used, {_STATE[choice.state]}" if choice.candidate is not None else "nothing was chosen"
