@@ -43,7 +43,7 @@ from edgecnn.training.images import batches
 from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.validation import Material
 from edgecnn.training.machine import repeatable, training_threads
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.values.recipe import DataChoice
 
 PARTS = ("ways", "steps", "decode", "phase1")

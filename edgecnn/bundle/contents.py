@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from edgecnn.bundle.manifest import BundleManifest
-from edgecnn.bundle.opened import Opened
+from edgecnn.bundle.opening import Opened
 from edgecnn.bundle.tensors import fault_of, has_tensors, unreadable_here
 from edgecnn.errors.bundle import BundleInconsistent, BundleModelRefused
 from edgecnn.results.folder import CHOICE

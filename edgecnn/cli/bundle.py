@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
 def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
     """Verify a bundle and write it as one zip: the same files are the same bytes, whenever and wherever it is written."""
     from edgecnn.bundle.verify import Trust, verify
-    from edgecnn.bundle.zip_form import write_zip
+    from edgecnn.bundle.zip_writing import write_zip
     from edgecnn.render.progress import Quiet
 
     digest = write_zip(verify(bundle, Trust(made_here=True), Quiet()), out)
@@ -111,7 +111,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> ExitCode:
     """Verify a bundle and open a local page for it: drop a photograph, see classes and latency."""
     from edgecnn.errors.recipes import EmptyOption
-    from edgecnn.serving.answering import Limits
+    from edgecnn.serving.limits import Limits
     from edgecnn.serving.running import ToServe
     from edgecnn.serving.server import Place
 

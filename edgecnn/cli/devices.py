@@ -109,7 +109,7 @@ def _named(name: str) -> tuple[Device, Path | None]:
 
 def _refuse_what_stops(found: BoardCheck) -> None:
     """What was found was shown; a wrong file comes before what is missing, as bad input does everywhere."""
-    from edgecnn.devices.check.findings import require_none, stopping
+    from edgecnn.devices.check.system import require_none, stopping
     from edgecnn.errors.devices import DeviceFileDisagrees
 
     if found.differences and found.device is not None:

@@ -8,21 +8,8 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import (
-    baseline,
-    bench,
-    bundle,
-    data,
-    devices,
-    judging,
-    listing,
-    pipeline,
-    recipe,
-    results,
-    storing,
-    studies,
-    usage,
-)
+from edgecnn.cli import baseline, bench, bundle, data, devices, judging, listing, recipe, results, storing, studies, usage
+from edgecnn.cli import build as pipeline
 
 ABOUT = "From photographs to an edge bundle of a convolutional network that tests itself, with evidence."
 app = typer.Typer(

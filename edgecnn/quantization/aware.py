@@ -30,7 +30,7 @@ from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import AwareSettings
 from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.dataset import Normalization

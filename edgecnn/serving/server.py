@@ -22,8 +22,9 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.usage import AddressUnusable, PortInUse
-from edgecnn.serving.answering import Answering, Limits, Rates
+from edgecnn.serving.answering import Answering
 from edgecnn.serving.handler import NO_PLACE, Handler
+from edgecnn.serving.limits import Limits, Rates
 from edgecnn.serving.page import Page
 
 _UNBOUND: Final = {

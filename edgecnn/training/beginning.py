@@ -22,7 +22,7 @@ from edgecnn.training import modes
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material, ValidationPixels
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
 from edgecnn.values.arch import ArchSpec

@@ -22,7 +22,7 @@ from edgecnn.training.images.batches import Batch, batch_count, part_shown, show
 from edgecnn.training.images.validation import Material, mean_recall, top1
 from edgecnn.training.machine import computing_in
 from edgecnn.training.parallel.team import ALONE, Part, Team
-from edgecnn.training.phase import DROPS, Phase, drops_of
+from edgecnn.training.schedule import DROPS, Phase, drops_of
 from edgecnn.training.teacher import distillation
 
 STATISTICS_BATCHES = 16

@@ -22,7 +22,7 @@ from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT, read_text
 from edgecnn.training.images.batches import batch_count
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.teacher import answers_of
 from edgecnn.values.training import LearningPrecision
 

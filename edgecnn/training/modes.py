@@ -9,7 +9,7 @@ from torchvision.ops import StochasticDepth
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.training.head import NAME as HEAD
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
 
 BODY_SHARE = 0.1

@@ -24,7 +24,7 @@ from edgecnn.training.loop import PhaseResult, best_file, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
 from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS
 from edgecnn.values.arch import ArchSpec

@@ -28,7 +28,7 @@ from edgecnn.training.loop import best_file, run_phase, take_statistics
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import within_memory
 from edgecnn.training.modes import without_chance
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import SurgerySettings
 from edgecnn.training.teacher import divergence, teacher_of
 from edgecnn.values.stage import Progress

@@ -19,7 +19,7 @@ from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.verify import Trust, verify
-from edgecnn.bundle.zip_form import write_zip
+from edgecnn.bundle.zip_writing import write_zip
 from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine
 from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten

@@ -12,7 +12,7 @@ from typing import Any
 from edgecnn.bundle.manifest import MANIFEST, manifest_text, parse_manifest
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.bundle.verify import Trust, Verified, verify
-from edgecnn.bundle.zip_form import write_zip
+from edgecnn.bundle.zip_writing import write_zip
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme

@@ -208,7 +208,7 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
     assert words[:3] == ["edgecnn", "build", "demo"]
     heard = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgecnn.cli.pipeline.request_from", lambda again, goal: heard.append(again))
+        patch.setattr("edgecnn.cli.build.request_from", lambda again, goal: heard.append(again))
         typer.testing.CliRunner().invoke(app, words[1:])
     assert heard == [asked]
 

@@ -20,7 +20,7 @@ POSIX_NAMES = {
 }  # fmt: skip
 """Absent on Windows, by the availability notes of Python's own documentation."""
 KNOWN = {
-    "bundle/opened.py": "a bundle's files are opened without following links",
+    "bundle/opening.py": "a bundle's files are opened without following links",
     "data/listing.py": "folders are listed through a handle",
     "devices/check/recorder.py": "a program for a board with Linux, which asks how full its disk is",
     "hosts/ssh/far.py": "the far end of a connection, which runs on a board with Linux",

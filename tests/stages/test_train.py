@@ -19,7 +19,7 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.training import loop
 from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.validation import Material
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly
 from tests.stages.killed import killed_when

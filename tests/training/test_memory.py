@@ -15,7 +15,7 @@ from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.loop import run_phase
 from edgecnn.training.memory import _asked_for, _largest, held_mib, image_mib, within_memory
 from edgecnn.training.modes import scratch_phase
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
 from tests.training.made import SMALL, make_given, stage
 

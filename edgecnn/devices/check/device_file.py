@@ -15,8 +15,8 @@ import edgecnn
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
-from edgecnn.devices.check.findings import require_none, stopping
 from edgecnn.devices.check.needs import installed
+from edgecnn.devices.check.system import require_none, stopping
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.base import system_reason

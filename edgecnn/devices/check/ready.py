@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from edgecnn.devices.check.board import ReachedBoard, board_over, with_packages
-from edgecnn.devices.check.findings import findings_on, require_none, stopping
 from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
+from edgecnn.devices.check.system import findings_on, require_none, stopping
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import BoardIsAnotherDevice

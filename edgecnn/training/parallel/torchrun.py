@@ -34,7 +34,7 @@ from edgecnn.training.images.batches import batch_count
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.machine import training_threads
 from edgecnn.training.parallel.team import LEAST_IMAGES
-from edgecnn.training.phase import Phase
+from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Plotting, Progress

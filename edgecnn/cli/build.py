@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgecnn.store.store import Store
     from edgecnn.values.report import BuildReport
 
+
 UP_TO: dict[str, tuple[str, str]] = {
     "train": ("train", "Train or fine-tune, and stop."),
     "export": ("export", "Go as far as the ONNX trunk, checked against torch."),

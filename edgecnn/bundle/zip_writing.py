@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.bundle.manifest import MANIFEST, SIGNATURE
-from edgecnn.bundle.opened import copy_compared, read_through
+from edgecnn.bundle.opening import copy_compared, read_through
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.opened import open_bundle, read_through
+from edgecnn.bundle.opening import open_bundle, read_through
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileMissing
 from tests.bundle.sealed import verified

@@ -1,4 +1,4 @@
-"""A phase of training as a value: how long, how fast, at which sizes. ``loop.py`` carries any of them out."""
+"""Phases of a training as values: how long, at which learning rate, at which sizes. ``loop.py`` carries any of them out."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from edgecnn.cli.build import UP_TO
 from edgecnn.cli.main import app
-from edgecnn.cli.pipeline import UP_TO
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.request import BuildRequest
