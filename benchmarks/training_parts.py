@@ -21,7 +21,7 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.training import loop, run
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.augment import augmented, draw_epoch, normalized
+from edgecnn.training.images.augmented_batch import augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.dataset import Preprocessing

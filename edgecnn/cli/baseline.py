@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.judging import compared
-from edgecnn.cli.options import JOB
+from edgecnn.cli.option_table import JOB
 from edgecnn.cli.verbs import DEVICE, Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import RoundsWithRuns

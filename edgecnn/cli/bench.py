@@ -10,7 +10,7 @@ import typer
 
 from edgecnn.cli.asking import TrustOptions, host_request, measured_as, refuse_unusable_texts, trust_of
 from edgecnn.cli.build import judged
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, TRUST
+from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, TRUST
 from edgecnn.cli.verbs import DEVICE, Call, verb
 from edgecnn.errors.base import ExitCode
 

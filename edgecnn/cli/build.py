@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.options import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, WHAT
+from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, WHAT
 from edgecnn.cli.verbs import BUILD, Call, Takes, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.bundle import NothingToSign

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import TrustOptions, trust_of
-from edgecnn.cli.options import TRUST
+from edgecnn.cli.option_table import TRUST
 from edgecnn.cli.verbs import SHIP, Call, family, verb
 from edgecnn.errors.base import ExitCode
 

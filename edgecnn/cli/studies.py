@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.options import scale_text
+from edgecnn.cli.option_table import scale_text
 from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import UnknownScenario

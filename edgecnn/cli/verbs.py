@@ -16,7 +16,7 @@ import typer
 
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
-from edgecnn.cli.options import JOB, SHOWN, BuildOptions, Group, Row, rows_of
+from edgecnn.cli.option_table import JOB, SHOWN, BuildOptions, Group, Row, rows_of
 from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgecnn.models.networks import replace_head
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
-from edgecnn.training.images.augment import centred
+from edgecnn.training.images.augmented_batch import centred
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material
 from edgecnn.values.arch import ArchSpec

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.images.augment import in_levels, normalized
+from edgecnn.training.images.augmented_batch import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import Normalization

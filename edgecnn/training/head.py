@@ -16,7 +16,7 @@ from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
-from edgecnn.training.images.augment import stream_seed
+from edgecnn.training.images.augmented_batch import stream_seed
 from edgecnn.training.images.batches import batch_count
 from edgecnn.training.images.validation import mean_recall, top1
 from edgecnn.training.loop import PhaseResult

@@ -17,7 +17,7 @@ from edgecnn.training.balance import class_weights, images_shown, label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
-from edgecnn.training.images.augment import Frame, draw_epoch, stream_seed
+from edgecnn.training.images.augmented_batch import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, batch_count, part_shown, shown
 from edgecnn.training.images.validation import Material, mean_recall, top1
 from edgecnn.training.machine import computing_in

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augment import EpochDraw, Frame, augmented, normalized
+from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented, normalized
 from edgecnn.training.images.validation import Material
 from edgecnn.training.parallel.team import Part
 from edgecnn.values.augmentation import Cutmix, Mixup

@@ -16,10 +16,10 @@ from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.data.synthesis.composer import Composer
 from edgecnn.data.synthesis.made import ComposedImages, JoinedImages
 from edgecnn.errors.training import NothingToTrainOn
-from edgecnn.training.images.augment import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
+from edgecnn.training.images.augmentations import is_applied, values_of
+from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, mixed
 from edgecnn.training.images.loader import DecodedImages
-from edgecnn.training.images.operations import is_applied, values_of
 from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
 from edgecnn.values.dataset import DataSummary, ImageEntry, PixelRecipe
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgecnn.training.images.augment import normalized
+from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.parallel.team import ALONE, Team
 from edgecnn.values.dataset import Normalization

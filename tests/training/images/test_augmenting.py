@@ -13,10 +13,10 @@ from torch import Tensor
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.recipes.recipe import apply_overrides
-from edgecnn.training.images import augment
-from edgecnn.training.images.augment import Frame, augmented, draw_epoch, normalized
+from edgecnn.training.images import augmented_batch as augment
+from edgecnn.training.images.augmentations import OPERATIONS
+from edgecnn.training.images.augmented_batch import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.images.batches import Batch, mixed
-from edgecnn.training.images.operations import OPERATIONS
 from edgecnn.values import augmentation as kinds
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.recipe import Recipe

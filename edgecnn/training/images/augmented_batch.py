@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from edgecnn.training.images.operations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
+from edgecnn.training.images.augmentations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
 from edgecnn.training.machine import one_thread
 from edgecnn.values.augmentation import Augmentation, Crop
 from edgecnn.values.dataset import Normalization
