@@ -85,14 +85,6 @@ def open_session(
 
 
 def threads_of(options: Dict[str, str]) -> int:
-    """Take ``threads`` out of the options; without it, the cores that this process may use.
-
-    Raises:
-        RunnerError: bad-option, unless it is a whole number of at least 1.
-    """
+    """Take ``threads`` out of the checked options; without it, the cores that this process may use."""
     text = options.pop("threads", None)
-    if text is None:
-        return available_cores()
-    if not text.isdigit() or int(text) < 1:
-        raise RunnerError("bad-option", "session option threads = {!r} is not a whole number of at least 1".format(text))
-    return int(text)
+    return available_cores() if text is None else int(text)

@@ -19,7 +19,6 @@ from ..feeds import TensorSpec
 from ..files import write_bytes, write_json
 from ..machine.cudart import Cuda
 from ..machine.sensors import gpu_models
-from ..session_options import check_options
 from . import Session
 
 if TYPE_CHECKING:
@@ -178,7 +177,6 @@ def open_session(
             engine-altered, builder-missing, engine-of-another-version, cuda-runtime-missing, no-gpu, engine-of-another-gpu,
             or engine-refused.
     """
-    check_options("tensorrt_gpu", options)
     engine = kit.folder / options.get("engine", DEFAULT_ENGINE)
     record = read_record(kit, engine)
     trt = import_builder(str(record["package"]), None)

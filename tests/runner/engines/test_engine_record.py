@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edgecnn.runner import sessions
 from edgecnn.runner.engines.record import read_record
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
@@ -67,7 +68,7 @@ def test_a_record_imports_nothing_but_what_runs_engines(
 def test_an_engine_outside_the_kit_is_not_looked_for(kit: Kit, engine: str) -> None:
     with pytest.raises(RunnerError) as refused:
         session = kit.manifest.session._replace(options={"engine": engine})
-        open_session(Kit(kit.folder, kit.sha256, kit.manifest._replace(session=session)), session.options)
+        sessions.open_session(Kit(kit.folder, kit.sha256, kit.manifest._replace(session=session)))
     assert (refused.value.ref, refused.value.what) == ("outside-the-kit", f"session option engine = {engine!r} leaves the kit")
 
 
