@@ -39,7 +39,7 @@ def bundle_of(build: Path, folder: Path, factor: float = 1.0) -> Path:
     place = folder / "kits" / kit.candidate.id
     shutil.copytree(kit.folder, place, ignore=shutil.ignore_patterns("__pycache__"))
     if factor != 1.0:
-        worker = place / "runner" / "worker.py"
+        worker = place / "runner" / "runs" / "worker.py"
         source = worker.read_text()
         assert source.count(CALL) == 1
         worker.write_text(source.replace(CALL, WAITING.format(factor=factor)))

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edgecnn.data.cores import cores
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
+from edgecnn.data.parallel import cores
 from edgecnn.data.pixels import PREPARED_ROLES, write_pixels
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.values.recipe import DataChoice

@@ -19,7 +19,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import rooms as drawn
 from pydantic import BaseModel
 
 import edgecnn.errors
@@ -57,13 +56,6 @@ def exit_codes() -> str:
     meanings = dict(re.findall(r"(\d+) ([^,.]+)", str(app.info.epilog)))
     rows = ((str(int(code)), f"`{code.name}`", meanings[str(int(code))]) for code in ExitCode)
     return _table(("code", "name", "meaning"), rows)
-
-
-def rooms() -> str:
-    """Every room of the package, from the highest floor down, with what it is for."""
-    return _table(
-        ("room", "what it is for"), ((f"`{room.name}`", room.purpose) for room in drawn.rooms() if room.name != "__main__")
-    )
 
 
 def recipe() -> str:
@@ -163,7 +155,7 @@ def errors() -> str:
 
 TEXTS: Mapping[str, Callable[[], str]] = {
     made.__name__.replace("_", "-"): made
-    for made in (command_line, exit_codes, rooms, recipe, device, metrics, networks, devices, schemas, errors)
+    for made in (command_line, exit_codes, recipe, device, metrics, networks, devices, schemas, errors)
 }
 
 

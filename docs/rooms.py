@@ -1,8 +1,8 @@
 """The rooms of the package, from its own imports: the drawing and the table of docs/architecture.md.
 
-``python -m docs.rooms`` writes docs/rooms.svg; a test says when that must be done.
+``python -m docs.rooms`` writes both; a test says when that must be done.
 
-A room is a folder of ``edgecnn/`` or a module beside them; a floor is a layer of the contract in pyproject.toml. Of the imports
+A room is a folder of ``edgecnn/`` or a module beside them; its layer is that of the contract in pyproject.toml. Of the imports
 those are drawn that no other path already implies, so that the lines can be followed by eye.
 """
 
@@ -19,24 +19,26 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = ROOT / "edgecnn"
 DRAWING: Final = ROOT / "docs" / "rooms.svg"
+PAGE: Final = ROOT / "docs" / "architecture.md"
+_TABLE: Final = re.compile(r"(?<=<!-- rooms -->\n\n).*?(?=\n\n<!-- end -->)", flags=re.DOTALL)
 _IMPORT: Final = re.compile(r"^\s*(?:from|import) edgecnn\.([a-z_]+)", flags=re.MULTILINE)
-_WIDTH, _FLOOR, _BOX, _HEIGHT = 880, 62, 132, 34
+_WIDTH, _LAYER, _BOX, _HEIGHT = 880, 62, 132, 34
 
 
 class Room(NamedTuple):
-    """A room: its name, its floor (0 is the highest) and what it is for, in one line."""
+    """A room: its name, its layer (0 is the highest) and what it is for, in one line."""
 
     name: str
-    floor: int
+    layer: int
     purpose: str
 
 
 def rooms() -> tuple[Room, ...]:
-    """Every room, from the highest floor to the lowest."""
+    """Every room, from the highest layer to the lowest."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers: Sequence[str] = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     return tuple(
-        Room(name.strip(), floor, _purpose(name.strip())) for floor, layer in enumerate(layers) for name in layer.split("|")
+        Room(name.strip(), number, _purpose(name.strip())) for number, layer in enumerate(layers) for name in layer.split("|")
     )
 
 
@@ -61,12 +63,12 @@ def drawn(of: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
 def drawing() -> str:
     """The SVG."""
     every = [room for room in rooms() if room.name != "__main__"]
-    floors: dict[int, list[Room]] = {}
+    layers: dict[int, list[Room]] = {}
     for room in every:
-        floors.setdefault(room.floor, []).append(room)
+        layers.setdefault(room.layer, []).append(room)
     place = {
-        room.name: (int(_WIDTH * (column + 1) / (len(here) + 1)), 30 + _FLOOR * row)
-        for row, here in enumerate(floors.values())
+        room.name: (int(_WIDTH * (column + 1) / (len(here) + 1)), 30 + _LAYER * row)
+        for row, here in enumerate(layers.values())
         for column, room in enumerate(here)
     }
     lines = [
@@ -76,7 +78,7 @@ def drawing() -> str:
         for near in sorted(direct)
     ]
     boxes = [_box(room, place[room.name]) for room in every]
-    height = 30 + _FLOOR * len(floors)
+    height = 30 + _LAYER * len(layers)
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif" font-size="13">',
@@ -87,6 +89,13 @@ def drawing() -> str:
             "</svg>\n",
         )
     )
+
+
+def page() -> str:
+    """docs/architecture.md with the table of rooms as the package has them now."""
+    rows = (f"| `{room.name}` | {room.purpose.replace('``', '`')} |" for room in rooms() if room.name != "__main__")
+    table = "\n".join(("| room | what it is for |", "| --- | --- |", *rows))
+    return _TABLE.sub(lambda _: table, PAGE.read_text(encoding="utf-8"))
 
 
 def _purpose(name: str) -> str:
@@ -110,10 +119,11 @@ def _box(room: Room, at: tuple[int, int]) -> str:
 
 def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
     (x1, y1), (x2, y2) = (start[0], start[1] + _HEIGHT // 2), (end[0], end[1] - _HEIGHT // 2)
-    aside = 0 if y2 - y1 <= _FLOOR else (170 if x2 >= _WIDTH // 2 else -170)  # around the rooms that lie between
+    aside = 0 if y2 - y1 <= _LAYER else (170 if x2 >= _WIDTH // 2 else -170)  # around the rooms that lie between
     middle = (y1 + y2) // 2
     return f'<path d="M {x1} {y1} C {x1 + aside} {middle}, {x2 + aside} {middle}, {x2} {y2}" fill="none" stroke="#9db1c6"/>'
 
 
 if __name__ == "__main__":
     DRAWING.write_text(drawing(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

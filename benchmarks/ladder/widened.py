@@ -39,8 +39,8 @@ class WidenedStage(Stage):
         import onnx
 
         from edgecnn.graph.checks import onnx_logits
-        from edgecnn.graph.document import load_model, save_model
         from edgecnn.graph.macs import mac_table
+        from edgecnn.graph.onnx_file import load_model, save_model
         from edgecnn.runner.pixels import to_feed
 
         model = load_model(given["model"] / "model.onnx")

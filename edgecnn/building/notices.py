@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.trained import history_of, made_images
+from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.request import BuildRequest
@@ -60,9 +61,10 @@ def notices(seen: ObservedBuild, *, anew: str = "`edgecnn judge` races anew") ->
     said += seen.lab.warnings
     said += seen.notes
     if resolved.data.copies:
-        said.append(f"{len(resolved.data.copies)} copies of other images were left out: {'; '.join(resolved.data.copies[:3])}")
+        left = counted(len(resolved.data.copies), "copy", "copies")
+        said.append(f"left out: {left} of other images, {first_of(resolved.data.copies, 3)}")
     if resolved.data.skipped:
-        said.append(f"{len(resolved.data.skipped)} files were skipped: {'; '.join(resolved.data.skipped[:3])}")
+        said.append(f"skipped: {counted(len(resolved.data.skipped), 'file')}, {first_of(resolved.data.skipped, 3)}")
     for name, lacking in resolved.unavailable.items():
         said.append(f"{name} was not built: {lacking.why}; {lacking.command}")
     return tuple(said)

@@ -1,7 +1,7 @@
 """The short look at all candidates that says which of them race for the choice.
 
 Every candidate has a few short processes, interleaved, and the geometric mean of their medians orders the field. How often the
-truly fastest was left out, by 3,000 fields drawn from the processes in ``tests/judging/recorded_runs.json`` (two cores that
+truly fastest was left out, by 3,000 fields drawn from the processes in ``tests/judging/runs/recorded_runs.json`` (two cores that
 others kept busy: the same file takes once and then twice its time), on which the mean was also chosen:
 
     field (made up, MobileNetV2's rungs at 224 px, made up), times the fastest   1 process   3: least   median   geometric mean
@@ -27,9 +27,9 @@ SCREEN_SAMPLES = 300
 SCREEN_MAX_S = 2.0
 """Of a process: three sample a slow network for 6 s, where one in a race for figures samples for 5."""
 NEAR = 1.25
-"""Times the least of the field. Of neighbouring processes of one file (``tests/judging/recorded_runs.json``, shared machines),
-four in five differ by less than 1.13 and one in ten by 1.7: no margin is safe, and this one costs a few rounds. It was set for
-one process a candidate, which throughput and energy still screen by."""
+"""Times the least of the field. Of neighbouring processes of one file (``tests/judging/runs/recorded_runs.json``, on shared
+machines), four in five differ by less than 1.13 and one in ten by 1.7: no margin is safe, and this one costs a few rounds.
+It was set for one process a candidate, which throughput and energy still screen by."""
 FINALISTS = 4
 """Each adds its rounds to the race."""
 

@@ -82,8 +82,8 @@ def check(call: Call, name: NameArg = None) -> None:
 
 def emulate(call: Call) -> None:
     """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
-    from edgecnn.hosts.emulated import DEVICE as EMULATED
-    from edgecnn.hosts.emulated import emulated_machine
+    from edgecnn.devices.emulated_machine import DEVICE as EMULATED
+    from edgecnn.devices.emulated_machine import emulated_machine
     from edgecnn.store.store import default_root
 
     python = emulated_machine(default_root() / "machines" / EMULATED, call.tell) / "python3"

@@ -15,7 +15,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgecnn.planning.settings import RecipeSettings
+    from edgecnn.planning.recipe_settings import RecipeSettings
     from edgecnn.render.screens.recipe import FirstChoices
     from edgecnn.values.stage import Progress
 
@@ -99,7 +99,7 @@ def _choices(asked: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstC
 
 def schema(_: Call) -> None:
     """Print the JSON Schema of a recipe file, for editors."""
-    from edgecnn.planning.settings import recipe_schema
+    from edgecnn.planning.recipe_settings import recipe_schema
     from edgecnn.render.terminal import show_json
 
     show_json(recipe_schema())
@@ -115,7 +115,7 @@ def show(call: Call) -> None:
 
 def diff(call: Call, before: SideArg, after: SideArg) -> None:
     """Compare two recipes or finished builds by the values that they come to, wherever those are stated."""
-    from edgecnn.planning.settings import difference, settings_of_build
+    from edgecnn.planning.recipe_settings import difference, settings_of_build
     from edgecnn.render.screens.recipe import show_difference
 
     one, other = (
@@ -128,7 +128,7 @@ def diff(call: Call, before: SideArg, after: SideArg) -> None:
 
 def _settings(asked: BuildOptions, tell: Progress) -> RecipeSettings:
     from edgecnn.cli.asking import device_as_written, request_from, stated_by_options
-    from edgecnn.planning.settings import origins, settings_of
+    from edgecnn.planning.recipe_settings import origins, settings_of
 
     request = request_from(asked, "judge")
     target = request.recipe.target.model_copy(update={"device": device_as_written(asked, request)})

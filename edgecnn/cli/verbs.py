@@ -1,7 +1,7 @@
 """How a verb becomes a command: its options, its progress, what it shows, how it ends.
 
 A verb is a function that takes a ``Call`` and, as parameters, the options that it alone has. ``takes`` names what it has from
-the table in ``options.py``; ``--json``, ``--quiet`` and ``--debug`` every verb has, and one that takes ``JOB`` judges. Its
+the table in ``option_table.py``; ``--json``, ``--quiet`` and ``--debug`` every verb has, and one that takes ``JOB`` judges. Its
 docstring is its own ``--help``, and ``short`` its one line in the list of verbs.
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
-from edgecnn.errors.wording import counted, plural
+from edgecnn.errors.wording import counted, first_of, plural
 from edgecnn.values.dataset import Alike, DataInspection, Finding, NameSlip
 
 _UNBALANCED: Final = 3.0
@@ -71,8 +71,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
 
 def _files(facts: DataInspection) -> Iterator[Finding]:
     if facts.unreadable:
-        named = "; ".join(f"{each.path}: {each.why}" for each in facts.unreadable[:_NAMED])
-        yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named}{_more(len(facts.unreadable))})")
+        named = first_of([f"{each.path}: {each.why}" for each in facts.unreadable], _NAMED)
+        yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})")
     if facts.ignored:
         yield _say("ignored", f"not used, as no split folders: {', '.join(f'{name}/' for name in facts.ignored)}")
 
@@ -107,11 +107,7 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
 
 
 def _named(groups: list[Alike]) -> str:
-    return "; ".join(" = ".join(group.paths[:3]) for group in groups[:2]) + _more(len(groups), 2)
-
-
-def _more(count: int, shown: int = _NAMED) -> str:
-    return f"; and {count - shown:,} more" if count > shown else ""
+    return first_of([" = ".join(group.paths[:3]) for group in groups], 2)
 
 
 def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from edgecnn.data.cores import on_every_core
+from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.base import system_reason
 from edgecnn.store.disk import named_failures, write_text_atomically
 from edgecnn.values.stage import Progress

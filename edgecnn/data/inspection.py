@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import edgecnn
-from edgecnn.data.cores import on_every_core
 from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
 from edgecnn.data.formats.published import is_published
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
+from edgecnn.data.parallel import on_every_core
 from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import NothingReadable, TooFewImages

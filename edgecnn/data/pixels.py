@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from edgecnn.data.cores import on_every_core
 from edgecnn.data.images import ImageSource
+from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.data import CorruptImages
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, pixels_sha256, to_pixels
 from edgecnn.values.dataset import SplitRole

@@ -66,7 +66,7 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
 
     ``asked``: a board; None: this machine.
 
-    Raises EdgecnnError: of ``errors.board`` and ``errors.preflight``, among them that the board is another device.
+    Raises EdgecnnError: of ``errors.board``, among them that the board is another device.
     """
     if asked is None:
         yield this_machine()

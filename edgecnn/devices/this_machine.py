@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.runner.machine.environment import available_cores
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import Device, Match, Memory
 from edgecnn.values.resolved import Attachment
@@ -60,7 +60,7 @@ def local_facts(root: Path = Path("/"), *, architecture: str | None = None, core
         cpu_vendor=first.get("vendor_id") or first.get("CPU implementer"),
         models=_models(root),
         isa=tuple(flag for flag in ISA_FLAGS if flag in common),
-        cores=cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1),
+        cores=cores or available_cores(),
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
         cpu_model=first.get("model name"),
     )

@@ -30,6 +30,12 @@ def and_more(count: int, shown: int) -> str:
     return f" and {count - shown:,} more" if count > shown else ""
 
 
+def first_of(names: Sequence[str], most: int) -> str:
+    """``a; b; and 3 more``: the first of many, and how many more there are."""
+    more = f"; and {len(names) - most:,} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + more
+
+
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known name that a mistyped one most likely means; None where none is near."""
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)

@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 from scipy.special import softmax
 
-from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of
+from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.graph.sessions import logits, session_of
 from edgecnn.values.dataset import Normalization
 

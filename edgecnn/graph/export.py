@@ -24,8 +24,8 @@ from torch.export import Dim
 
 from edgecnn.errors.export import ExportDisagrees, ProgramNotMade, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
-from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import BATCH_MAX

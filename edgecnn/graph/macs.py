@@ -15,8 +15,8 @@ from onnx import shape_inference
 
 from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.constant_folding import fold_constants
-from edgecnn.graph.document import load_model
-from edgecnn.graph.operations import Product
+from edgecnn.graph.layer_cost import Product
+from edgecnn.graph.onnx_file import load_model
 from edgecnn.values.layers import LayerMacs, MacTable
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")

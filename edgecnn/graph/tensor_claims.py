@@ -12,7 +12,7 @@ from math import prod
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from edgecnn.graph.document import BYTES_MAX, inside
+from edgecnn.graph.onnx_file import BYTES_MAX, inside
 
 _FILLED = ("ConstantOfShape", "Expand", "Tile")
 """Operators that make a large tensor of a small one, by a shape that may be a constant."""

@@ -23,7 +23,7 @@ from edgecnn.errors.tensorrt import (
     QuantizedBias,
     UnsignedQuantization,
 )
-from edgecnn.graph.document import constants_of, opset_of
+from edgecnn.graph.onnx_file import constants_of, opset_of
 
 OPSET_MAX = 20
 """Of TensorRT 10.3's ONNX parser: its support matrix names operators of opset 9 to 20."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.module_tracker import ModuleTracker
 
-from edgecnn.graph.operations import Operation, Product, Window
+from edgecnn.graph.layer_cost import Operation, Product, Window
 
 IMAGE = 0
 _NAMES = {

@@ -1,1 +1,1 @@
-"""Where kits run: this machine, a board over SSH, an emulated one."""
+"""Where kits run: this machine, or a board over SSH."""

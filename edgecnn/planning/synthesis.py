@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.data.synthesis.cutouts import find_synthesis
 from edgecnn.errors.synthesis import SynthesisIncomplete, SynthesisNotFitting
+from edgecnn.errors.wording import first_of
 from edgecnn.stages.synthesize import SynthesizeStage
 from edgecnn.values.dataset import DataSummary, PixelRecipe
 from edgecnn.values.recipe import Recipe
@@ -84,10 +85,10 @@ def synthesis_notices(resolved: Resolved, facts: SynthesisFacts | None) -> list[
     ]
     left = (*resolved.synthesis.cutouts.copies, *resolved.synthesis.backgrounds.copies)
     if left:
-        said.append(f"{len(left):,} cut-outs and backgrounds were left out: {'; '.join(left[:3])}")
+        said.append(f"{len(left):,} of the cut-outs and backgrounds were left out: {first_of(left, 3)}")
     skipped = (*resolved.synthesis.cutouts.skipped, *resolved.synthesis.backgrounds.skipped)
     if skipped:
-        said.append(f"{len(skipped):,} files among cut-outs and backgrounds were skipped: {'; '.join(skipped[:3])}")
+        said.append(f"{len(skipped):,} of the files of cut-outs and backgrounds were skipped: {first_of(skipped, 3)}")
     return said
 
 

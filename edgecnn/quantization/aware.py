@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from edgecnn.graph.checks import INTEGER_TOLERANCE, ExportCheck, compare_logits, onnx_logits, spread
-from edgecnn.graph.document import save_model
 from edgecnn.graph.export import export_onnx, torch_logits
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_file import save_model
 from edgecnn.graph.passes.learned_qdq import absorb_clamps, quantize_biases
 from edgecnn.quantization.aware_network import Exported, calibrate, integers, rounded, rounds_inputs_alone
 from edgecnn.quantization.job import calibration_pixels, require_finite

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.graph.document import IR_VERSION, load_model, save_model
+from edgecnn.graph.onnx_file import IR_VERSION, load_model, save_model
 from edgecnn.graph.passes.half import carry_half, type_half
 from edgecnn.graph.tensorrt import check_for_tensorrt
 from edgecnn.quantization.golden import TWIN_FOLDER

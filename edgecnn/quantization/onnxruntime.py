@@ -21,8 +21,8 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
-from edgecnn.graph.document import load_model, require_unquantized, save_model
 from edgecnn.graph.macs import float_with
+from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax
 
-from edgecnn.graph.document import load_model, require_unquantized
 from edgecnn.graph.macs import mac_table, tensors_of_layers
+from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.graph.passes.one_quantized import one_quantized, read_rounding
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job, RankSettings, calibration_pixels, evenly, require_finite_answers

@@ -19,7 +19,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
-from edgecnn.graph.document import load_model, require_unquantized
+from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.graph.passes.half import carry_half_qdq, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair

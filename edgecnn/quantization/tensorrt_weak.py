@@ -14,7 +14,7 @@ import numpy as np
 
 from edgecnn.errors.tensorrt import LoweredDisagrees
 from edgecnn.graph.checks import TOLERANCE
-from edgecnn.graph.document import load_model, require_unquantized, save_model
+from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
 from edgecnn.graph.tensorrt import IR_MAX_8_5, check_for_tensorrt_8_5, lowered
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair

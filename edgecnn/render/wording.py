@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 
 def visible(text: str) -> str:
@@ -24,12 +24,6 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:
 def grouped(reasons: Mapping[str, str]) -> tuple[str, ...]:
     """Name to reason → one line a reason."""
     return tuple(f"{names}: {reason}" for reason, names in by_reason(reasons).items())
-
-
-def some(names: Sequence[str], most: int) -> str:
-    """The first of many names, and how many more there are."""
-    more = f"; and {len(names) - most:,} more" if len(names) > most else ""
-    return "; ".join(names[:most]) + more
 
 
 def for_all(reasons: Mapping[str, str]) -> str:

@@ -44,7 +44,7 @@ def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
     require_packages(("torch", "torchvision"), extra="train", needed_for="cost")
     import torch
 
-    from edgecnn.graph.operations import counted
+    from edgecnn.graph.layer_cost import counted
     from edgecnn.graph.traced import IMAGE, operations_of
     from edgecnn.models.networks import build_network, shipped_parameter_count
 
@@ -70,10 +70,10 @@ def cost_of_file(path: Path) -> NetworkCost:
     """
     require_packages(("onnx",), extra="train", needed_for="cost")
     from edgecnn.graph.custom.onnx_entry import parameters_of
-    from edgecnn.graph.document import load_model
-    from edgecnn.graph.file_operations import MULTIPLY_TOO, image_shape, operations_of_model
+    from edgecnn.graph.layer_cost import counted, tallied
     from edgecnn.graph.macs import image_input
-    from edgecnn.graph.operations import counted, tallied
+    from edgecnn.graph.onnx_file import load_model
+    from edgecnn.graph.onnx_operations import MULTIPLY_TOO, image_shape, operations_of_model
 
     try:
         model = load_model(path)

@@ -44,8 +44,8 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     require_packages(("onnx",), extra="train", needed_for="an ensemble")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="an ensemble")
     from edgecnn.graph.custom.onnx_entry import parameters_of
-    from edgecnn.graph.document import load_model, save_model
     from edgecnn.graph.ensemble import Member, averaged
+    from edgecnn.graph.onnx_file import load_model, save_model
 
     _check_place(out)
     with store.in_use.held():

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-    from edgecnn.graph.maps import Map, Strongest
+    from edgecnn.graph.feature_maps import Map, Strongest
 
 
 LOOK = "look.json"
@@ -56,8 +56,8 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
     _check_folder(out)
     require_packages(("onnx",), extra="train", needed_for="a look")
     require_packages(("onnxruntime",), extra="onnxruntime", needed_for="a look")
-    from edgecnn.graph.document import load_model
-    from edgecnn.graph.maps import maps_of, strongest
+    from edgecnn.graph.feature_maps import maps_of, strongest
+    from edgecnn.graph.onnx_file import load_model
 
     with store.in_use.held():
         network = built_network(build, store)
@@ -153,7 +153,7 @@ def _filters(model: onnx.ModelProto, out: Path) -> FilterPictures | None:
     import numpy as np
 
     from edgecnn.graph.custom.adopt import BLUE_FIRST
-    from edgecnn.graph.maps import first_filters
+    from edgecnn.graph.feature_maps import first_filters
 
     if (found := first_filters(model)) is None:
         return None

@@ -206,7 +206,7 @@ def asked_budgets(within: str, target: str | None) -> Budgets:
     Raises:
         BudgetInvalid: of ``within``.
         MemoryUnknown: nobody knows how much the device has.
-        UnknownTarget and others: see ``target_of``.
+        what ``target_of`` refuses.
     """
     budgets = budgets_of(within)
     if target is None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from edgecnn.runner.machine.environment import available_cores
 from edgecnn.values.training import LearningPrecision
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -25,10 +26,9 @@ _NEVER = 2**31 - 1
 
 
 def training_threads() -> int:
-    """``OMP_NUM_THREADS``, else the processors that this process may use, which in a container are fewer than all."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """``OMP_NUM_THREADS``, else the cores that this process may use, which in a container are fewer than all."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) > 0 else cores
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else available_cores()
 
 
 @contextmanager

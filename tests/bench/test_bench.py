@@ -14,7 +14,7 @@ import pytest
 from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
-from edgecnn.devices.check.facts import facts_of
+from edgecnn.devices.check.reading import facts_of
 from edgecnn.errors.board import BoardIsAnotherDevice, LinkLost
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.evaluate import logits_of

@@ -16,7 +16,7 @@ from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
 from edgecnn.devices.check.board import ReachedBoard, board_over
-from edgecnn.devices.check.facts import facts_of
+from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.board import BoardLacksBuilder, BoardNotReady

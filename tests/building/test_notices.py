@@ -147,7 +147,7 @@ def test_emulated_engines_are_said(tmp_path: Path) -> None:
 
 def test_skipped_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:
     data = summary().model_copy(update={"origin": "folder", "skipped": ("a: no image", "b: torn", "c: empty", "d: torn")})
-    assert said_of(tmp_path, data=data) == ("4 files were skipped: a: no image; b: torn; c: empty",)
+    assert said_of(tmp_path, data=data) == ("skipped: 4 files, a: no image; b: torn; c: empty; and 1 more",)
 
 
 def test_what_could_not_be_built_here_comes_with_the_command_that_brings_it(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.main import app
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.recipes import PlanUnreadable
-from edgecnn.planning.settings import settings_of_build
+from edgecnn.planning.recipe_settings import settings_of_build
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import planned

@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.comparing.side_by_side import side_by_side
 from edgecnn.errors.comparing import PlanOfAnotherBuild
-from edgecnn.planning.settings import settings_of_build
+from edgecnn.planning.recipe_settings import settings_of_build
 from edgecnn.results.shipped import plan_of, shipped_kit
 from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe

@@ -1,16 +1,16 @@
-"""The drawing of the rooms is that of the imports, every room says what it is for, and the page names files that are there."""
+"""The drawing of the rooms is that of the imports, and every room says what it is for."""
 
 from __future__ import annotations
 
-import re
-
-from docs.rooms import DRAWING, PACKAGE, ROOT, drawing, drawn, imports, rooms
-
-PAGE = ROOT / "docs" / "architecture.md"
+from docs.rooms import DRAWING, PAGE, drawing, drawn, imports, page, rooms
 
 
 def test_the_drawing_is_that_of_the_imports() -> None:
     assert DRAWING.read_text(encoding="utf-8") == drawing(), "python -m docs.rooms draws it anew"
+
+
+def test_the_table_is_that_of_the_rooms() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m docs.rooms writes it anew"
 
 
 def test_every_room_says_in_one_line_what_it_is_for() -> None:
@@ -27,10 +27,3 @@ def test_lines_that_are_left_out_are_implied_by_others() -> None:
 
     assert {name: reached(name) >= direct for name, direct in every.items() if not reached(name) >= direct} == {}
     assert sum(map(len, few.values())) < sum(map(len, every.values())) / 2
-
-
-def test_the_page_names_places_that_are_there() -> None:
-    named = re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", PAGE.read_text(encoding="utf-8"))
-    absent = [place for place in named if not any((root / place).exists() for root in (ROOT, PACKAGE))]
-    assert len(named) > 10
-    assert absent == []

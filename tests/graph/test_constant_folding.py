@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.errors.export import MacsUnknown
-from edgecnn.graph.file_operations import operations_of_model
 from edgecnn.graph.macs import mac_table, shapes_at_batch_one
+from edgecnn.graph.onnx_operations import operations_of_model
 
 
 class Padded(nn.Module):

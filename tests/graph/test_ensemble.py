@@ -8,8 +8,8 @@ import pytest
 from scipy.special import softmax
 
 from edgecnn.graph.custom.onnx_entry import read_entry
-from edgecnn.graph.document import save_model
 from edgecnn.graph.ensemble import Member, averaged, probabilities
+from edgecnn.graph.onnx_file import save_model
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.dataset import Normalization
 from tests.graph.planted import SIDE, planted, spotted

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgecnn.graph.maps import strongest
+from edgecnn.graph.feature_maps import strongest
 from tests.graph.planted import planted, spotted
 
 PICTURES = np.stack([spotted(0, level=100), spotted(1), spotted(0, (12, 3)), spotted(2), spotted(0, level=100)])

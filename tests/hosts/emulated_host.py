@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.emulated import PROGRAM
+from edgecnn.devices.emulated_machine import PROGRAM
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.protocol import Task

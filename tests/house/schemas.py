@@ -18,7 +18,7 @@ from edgecnn.comparing.history_facts import MeasuredHistory
 from edgecnn.comparing.side_by_side_facts import SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
 from edgecnn.measure.loadgen.facts import LoadGenReport
-from edgecnn.planning.settings import RecipeDifference, RecipeSettings
+from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
 from edgecnn.values.arch import Catalogue

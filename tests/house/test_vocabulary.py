@@ -85,20 +85,6 @@ def test_input_is_never_checked_by_assert() -> None:
     assert found == []
 
 
-def test_every_error_names_itself_once_and_its_exact_text_is_tested() -> None:
-    """A reference is searched for by whoever sees it, so it is unique; ``[reference]`` ends every error's line."""
-    refs: dict[str, str] = {}
-    twice = []
-    for name, path in modules().items():
-        if name.startswith("edgecnn.errors."):
-            for ref in re.findall(r'^    ref = "([^"]+)"', path.read_text(encoding="utf-8"), flags=re.MULTILINE):
-                twice += [ref] if ref in refs else []
-                refs[ref] = name
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    assert twice == []
-    assert [f"{ref} of {name}" for ref, name in refs.items() if f"[{ref}]" not in tests] == []
-
-
 def test_no_document_has_a_place_that_was_left_to_fill_in() -> None:
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
     left = [f"{relative(path)}: {found}" for path in documents for found in re.findall(r"@[A-Z0-9_]+@", path.read_text("utf-8"))]
@@ -106,10 +92,12 @@ def test_no_document_has_a_place_that_was_left_to_fill_in() -> None:
 
 
 def test_the_glossary_has_every_word_that_a_user_meets() -> None:
-    """Commands, verdicts, fidelities, split roles, precisions, runtimes, methods, states of a choice, and published documents."""
+    """Commands, verdicts, fidelities, split roles, precisions, runtimes, methods, choices, stages, and published documents."""
     command = typer.main.get_command(app)
     words = {*command.commands, *SPLIT_ROLES, *Verdict, *Fidelity, *Precision, *Runtime, *Method}  # type: ignore[attr-defined]
     words |= {state for state in get_args(Choice.model_fields["state"].annotation) if state != "none"}
+    stages = "".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "stages").glob("*.py"))
+    words |= set(re.findall(r'kind: ClassVar\[str\] = "([a-z]+)"', stages))
     words |= {path.stem for path in (ROOT / "docs" / "schemas").glob("*.json")}
     terms = set(re.findall(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", _first_columns(GLOSSARY.read_text(encoding="utf-8"))))
     assert sorted(word for word in words if word not in terms) == []

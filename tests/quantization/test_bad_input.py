@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgecnn.backends.operators import NEAREST
 from edgecnn.errors.export import ModelTooLarge, OperatorMissing
 from edgecnn.errors.quantization import AlreadyQuantized, CalibrationNotFinite, CalibrationRangeNotFinite, GoldenNotTelling
-from edgecnn.graph.document import BYTES_MAX, load_model
+from edgecnn.graph.onnx_file import BYTES_MAX, load_model
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.values.candidate import Candidate, Runtime

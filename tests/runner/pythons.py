@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from edgecnn.devices.emulated_machine import DebianTree, unpack_tree
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.hosts.emulated import DebianTree, unpack_tree
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 
 LIBRARIES = ("libstdc++6", "libgomp1")

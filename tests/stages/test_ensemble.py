@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.document import load_model, save_model
 from edgecnn.graph.ensemble import Member, averaged
+from edgecnn.graph.onnx_file import load_model, save_model
 from edgecnn.runner.pixels import to_feed
 from edgecnn.values.dataset import Normalization
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, trunk

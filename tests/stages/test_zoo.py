@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.graph.document import load_model
 from edgecnn.graph.export import torch_logits
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_file import load_model
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
 from edgecnn.runner.pixels import to_feed

@@ -15,11 +15,12 @@ from typing import Final, NamedTuple
 
 from PIL import Image
 
-from edgecnn.data.cores import cores, on_every_core
 from edgecnn.data.images import FolderImages, open_source
+from edgecnn.data.parallel import on_every_core
 from edgecnn.data.synthesis.composite import Composed, Drawn, composed, drawn, read_background, read_cutout
 from edgecnn.errors.data import CorruptImages
 from edgecnn.errors.synthesis import CutoutsUnusable
+from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.values.dataset import ImageEntry
 from edgecnn.values.stage import Progress
@@ -53,7 +54,7 @@ class Composer:
         self.settings = settings
         held = max(16, _HELD_BYTES // (4 * (2 * settings.size_px) ** 2))
         self._cutout = lru_cache(maxsize=held)(self._read_cutout)
-        self._background = lru_cache(maxsize=2 * cores())(self._read_background)
+        self._background = lru_cache(maxsize=2 * available_cores())(self._read_background)
 
     @cached_property
     def planned(self) -> tuple[Planned, ...]:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.devices.check.facts import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.needs import Needs, fits, installed, missing_packages, needs_of
+from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.graph.custom.onnx_entry import SOFTMAXES
-from edgecnn.graph.document import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.graph.macs import shapes_at_batch_one
+from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model, stated_in
-from edgecnn.graph.document import external_files
+from edgecnn.graph.onnx_file import external_files
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
 from edgecnn.values.stage import Key
 

@@ -12,7 +12,7 @@ import onnx
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
 from edgecnn.graph.custom.image_entry import Dims, classes_of, image_entry, only_one
-from edgecnn.graph.document import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
+from edgecnn.graph.onnx_file import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.stage import Key, digest_of

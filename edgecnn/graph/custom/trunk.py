@@ -16,8 +16,8 @@ from edgecnn.errors.export import ANEW, TrunkDisagrees
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Logits, onnx_logits, spread
 from edgecnn.graph.custom.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.custom.file import as_onnx, opened
-from edgecnn.graph.document import opset_of, save_model
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_file import opset_of, save_model
 from edgecnn.graph.passes.folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.sessions import Level, answers, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry

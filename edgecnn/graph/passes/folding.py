@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from edgecnn.graph.document import constants_of, inside
+from edgecnn.graph.onnx_file import constants_of, inside
 
 Array = npt.NDArray[Any]
 

@@ -13,7 +13,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from onnxconverter_common import float16
 
 from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
-from edgecnn.graph.document import constants_of, opset_of
+from edgecnn.graph.onnx_file import constants_of, opset_of
 
 LARGEST_HALF = 65504.0
 SMALLEST_HALF = 2.0**-24

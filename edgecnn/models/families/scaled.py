@@ -69,7 +69,7 @@ def multipliers_of(spec: ArchSpec) -> Multipliers:
     return coefficients_of(spec).multipliers.times(spec.scale or Multipliers())
 
 
-def _blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
+def blocks_of(spec: ArchSpec) -> tuple[tuple[str, ...], ...]:
     """Dotted names of the repeated blocks, by group; outside them all members have the same, but for ``_after_blocks``."""
     repeats = _repeats(spec)
     if spec.family == "resnet":
@@ -146,7 +146,7 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
 def _names_in_base(spec: ArchSpec, base: ArchSpec) -> dict[str, str | None]:
     """Dotted name of each block to that of the base's block of the same place in the same group; None for a block that is new."""
     found: dict[str, str | None] = {}
-    for mine, theirs in zip(_blocks_of(spec), _blocks_of(base), strict=True):
+    for mine, theirs in zip(blocks_of(spec), blocks_of(base), strict=True):
         found |= {name: theirs[place] if place < len(theirs) else None for place, name in enumerate(mine)}
     behind, behind_in_base = _after_blocks(spec), _after_blocks(base)
     return found if behind is None else {**found, behind: behind_in_base}

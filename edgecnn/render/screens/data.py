@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from edgecnn.errors.wording import first_of
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import some
 from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.dataset import DataDivision, DataInspection, Spread
 
@@ -59,7 +59,7 @@ def division_lines(made: DataDivision) -> Iterator[str]:
     yield f"  from {made.root}: {made.roles_from}; seed {made.seed}"
     for what, left in (("cannot be used", made.skipped), ("stand twice", made.copies)):
         if left:
-            yield f"  left out, {len(left):,} that {what}: {some(left, _NAMED)}"
+            yield f"  left out, {len(left):,} that {what}: {first_of(left, _NAMED)}"
 
 
 def preview_lines(made: AugmentationPreview) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edgecnn.building.build import PlannedBuild
+from edgecnn.errors.wording import first_of
 from edgecnn.judging.gates import budget_pp
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.render.wording import by_reason, some
+from edgecnn.render.wording import by_reason
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.resolved import Resolved
 
@@ -98,4 +99,4 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
 def _left_out(data: DataSummary) -> list[str]:
     """Files that are not used, counted and with the first names: in no table would anybody look for them."""
     left = (("left out", data.skipped), ("copies of other images, left out", data.copies))
-    return [f"{what}: {len(names)}: {some(names, 3)}" for what, names in left if names]
+    return [f"{what}: {len(names)}: {first_of(names, 3)}" for what, names in left if names]

@@ -12,7 +12,7 @@ from typing import Any
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
-from edgecnn.planning.settings import RecipeDifference, RecipeSettings
+from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.dataset import DataSummary, ImageEntry

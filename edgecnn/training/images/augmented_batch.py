@@ -51,7 +51,7 @@ def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> Ep
 
 
 def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
-    """Change a batch as the draw says; what mixes pictures with each other is left to ``mixing.py``.
+    """Change a batch as the draw says; what mixes pictures with each other is left to ``batches.py``.
 
     Args:
         squares: uint8 (n, side, side, 3).

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.devices.check.facts import facts_of
 from edgecnn.devices.check.needs import Needs, install_line, missing_packages, needs_of
+from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.files import device_named
 from edgecnn.values.board import Finding, Recording, Weight

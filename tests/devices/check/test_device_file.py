@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.devices.check.board import differences, recognised_as
 from edgecnn.devices.check.device_file import device_of, device_toml
-from edgecnn.devices.check.facts import facts_of
+from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import load_device_file
 from edgecnn.devices.this_machine import matches
 from edgecnn.values.candidate import Runtime

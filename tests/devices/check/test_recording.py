@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.check import recorder
-from edgecnn.devices.check.facts import record_here, recording_of, unfold
+from edgecnn.devices.check.reading import record_here, recording_of, unfold
 from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import in_shell
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded

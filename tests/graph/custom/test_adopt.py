@@ -19,8 +19,8 @@ from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model, stated_in
 from edgecnn.graph.custom.trunk import shapes_by_running
-from edgecnn.graph.document import save_model
 from edgecnn.graph.macs import mac_table
+from edgecnn.graph.onnx_file import save_model
 from edgecnn.graph.passes.folding import fold_batch_norms
 from edgecnn.runner.pixels import to_feed
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, pictures, quantized

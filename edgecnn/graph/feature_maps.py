@@ -17,9 +17,9 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
-from edgecnn.graph.file_operations import operations_of_model
+from edgecnn.graph.layer_cost import Field, Operation, fields_of
 from edgecnn.graph.macs import ACTIVATIONS, image_input
-from edgecnn.graph.operations import Field, Operation, fields_of
+from edgecnn.graph.onnx_operations import operations_of_model
 from edgecnn.graph.sessions import Level, answers, session_of
 
 _FOLLOWS = (*ACTIVATIONS, "BatchNormalization", "Elu", "PRelu")

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from edgecnn.runner.machine.environment import available_cores
 from edgecnn.values.stage import Progress
 
 _BATCH: Final = 64
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def on_every_core(
@@ -30,7 +25,7 @@ def on_every_core(
     def some(batch: Sequence[Item]) -> list[tuple[Item, Result]]:
         return [(item, work(item)) for item in batch if not stopped.is_set()]
 
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
+    with ThreadPoolExecutor(max_workers=available_cores()) as pool:
         try:
             done = 0
             for found in pool.map(some, batches):

@@ -9,8 +9,8 @@ from math import prod
 import onnx
 
 from edgecnn.errors.export import MacsUnknown
+from edgecnn.graph.layer_cost import Operation, Product, Window
 from edgecnn.graph.macs import ACTIVATIONS, COUNTED, INTEGER, image_input, product_of, shapes_at_batch_one, weight_place
-from edgecnn.graph.operations import Operation, Product, Window
 
 MULTIPLY_TOO = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",

@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.graph.export import export_onnx
-from edgecnn.graph.maps import first_filters, maps_of
-from edgecnn.graph.operations import Field
+from edgecnn.graph.feature_maps import first_filters, maps_of
+from edgecnn.graph.layer_cost import Field
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from tests.graph.planted import planted

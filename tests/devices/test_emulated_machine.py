@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_images
+from edgecnn.devices.emulated_machine import DEVICE, emulated_machine
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.hosts.emulated import DEVICE, emulated_machine
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.errors.export import ExternalDataOutside, NotAnOnnxModel
-from edgecnn.graph.document import load_model, opset_of, save_model
+from edgecnn.graph.onnx_file import load_model, opset_of, save_model
 
 
 def small_model() -> onnx.ModelProto:
