@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from edgecnn.bundle import tensors
 from edgecnn.bundle.tensors import fault_of
 from tests.bundle.sealed import KIT, KIT_FOLDER, reseal, verified, with_kit
-from tests.bundle.test_opened import refusal
+from tests.bundle.test_opening import refusal
 from tests.runner.kits import rewrite_manifest
 
 MODEL = f"{KIT_FOLDER}/model.onnx"

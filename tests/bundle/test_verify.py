@@ -15,7 +15,7 @@ from edgecnn.bundle import verify as verifying
 from edgecnn.bundle.manifest import MANIFEST
 from edgecnn.errors.bundle import BundleFileExtra
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
-from tests.bundle.test_opened import refusal
+from tests.bundle.test_opening import refusal
 
 AGAIN = "get it again from where it was built"
 

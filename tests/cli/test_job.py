@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from edgecnn.cli.main import app
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.values.verdict import Verdict
-from tests.cli.test_pipeline import Builder
+from tests.cli.test_build import Builder
 
 
 @pytest.fixture

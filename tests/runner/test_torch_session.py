@@ -68,7 +68,7 @@ def test_without_a_gpu_it_says_so(kit: Kit) -> None:
 @pytest.mark.parametrize(("option", "value"), [("device", "tpu"), ("tf32", "on"), ("threads", "0")])
 def test_an_option_that_it_does_not_know_is_refused(kit: Kit, option: str, value: str) -> None:
     with pytest.raises(RunnerError) as caught:
-        open_torch(kit, {"device": "cpu", option: value})
+        open_session(kit, {"device": "cpu", option: value})
     assert caught.value.ref == "bad-option"
 
 
