@@ -151,6 +151,7 @@ OPENING = (
 FILES = (REPORT, PLAN, f"bundle/{MANIFEST}", "bundle/choice.json", f"bundle/{KIT_FOLDER}/kit.json")
 
 
+@pytest.mark.slow  # some hundred command lines
 @FUZZ
 @given(data=st.data())
 def test_a_file_of_a_finished_build(

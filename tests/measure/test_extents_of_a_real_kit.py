@@ -57,6 +57,7 @@ def test_from_a_file_takes_longer_than_the_network_and_names_the_picture(bench: 
     assert min(whole.samples_ns) > min(alone.samples_ns)
 
 
+@pytest.mark.slow  # races for ten rounds
 def test_a_race_by_its_rule_stops_at_a_look_and_files_a_cold_start(bench: Bench) -> None:
     profile = bench.raced(until=rule_of(0.5), rounds=INTERIM_RUNS[-1])
     found = latency(profile)

@@ -151,6 +151,7 @@ def test_relative_folders_in_a_recipe_file_count_from_that_file(tmp_path: Path) 
     assert (synthesis.cutouts, synthesis.backgrounds) == (str(tmp_path / "cut"), "/under")
 
 
+@pytest.mark.slow  # a whole build
 def test_a_pinned_build_is_made_again_from_the_same_folders(composed: Place) -> None:
     pin = pinned(composed.out, composed.folder / "gates" / "pin.json")
     assert (pin.recipe.synthesis.cutouts, pin.recipe.synthesis.backgrounds) == ("../cut", "../under")
@@ -177,6 +178,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
+@pytest.mark.slow  # a whole build
 def test_the_report_says_how_many_were_composed_and_where_it_is_written_of_what(composed: Place) -> None:
     build = composed.report()["build"]
     facts = build["synthesis"]
@@ -189,6 +191,7 @@ def test_the_report_says_how_many_were_composed_and_where_it_is_written_of_what(
     assert history["made"] == {"made": 32, "photographs": 0}
 
 
+@pytest.mark.slow  # a whole build
 def test_what_judges_and_calibrates_is_photographs_alone(composed: Place) -> None:
     splits = composed.report()["build"]["splits"]
     (pixels,) = composed.store.glob("artifacts/prepare/*/files")

@@ -29,6 +29,7 @@ def comes_to_a_bundle(name: str, place: Place, *more: str) -> None:
     assert carried
 
 
+@pytest.mark.slow  # a whole build
 def test_a_shipped_pipeline_builds_on_sixty_pictures_of_thirty_two_pixels(tmp_path: Path) -> None:
     comes_to_a_bundle(QUICK, place_with_photos(tmp_path, each=20), "model.resolution_px=32")
 

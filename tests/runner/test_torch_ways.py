@@ -71,6 +71,7 @@ def test_mixed_precision_rounds_and_answers_in_fp32(kit: Kit, precision: str) ->
     assert np.abs(mixed - exact).max() < 0.02 * np.ptp(exact)
 
 
+@pytest.mark.slow  # compiles with inductor
 def test_a_compiled_program_answers_as_the_eager_one_at_any_batch(kit: Kit) -> None:
     session = open_session(kit, {"device": "cpu", "threads": "1", "compile": "inductor"})
     for images in (1, 2):

@@ -40,6 +40,7 @@ def test_an_int8_kit_is_planned_in_int8_for_all_of_its_multiply_adds(tmp_path: P
     assert sum(layer.macs for layer in planned.layers) == mac_table(trunk(network)).total
 
 
+@pytest.mark.slow  # builds two engines
 def test_an_fp16_kit_is_planned_in_fp16_and_an_engine_is_made_for_each_gpu(tmp_path: Path) -> None:
     kit = engine_kit(tmp_path / "kit", "mobilenet_v3_small", FP16)
     before = {path: path.stat().st_mtime_ns for path in kit.rglob("*")}

@@ -32,8 +32,8 @@ DEEPEST = tuple(f"efficientnet-b{number}" for number in range(1, 8))
 what they answer the others by. No eight bits hold both: OpenVINO clips such an answer, ONNX Runtime rounds the others away."""
 FOR_LONGER = ("mobilenet-v1", "efficientnet-v2-s", *DEEPEST)
 """Two small steps leave the answers of these to rounding."""
-ORDINARY = ("lenet-5", "shufflenet-v2-x0.5")
-"""A chain, shortcuts, and groups that are shuffled; the others take half a minute to some minutes each."""
+ORDINARY = ("lenet-5",)
+"""The others take half a minute to some minutes each."""
 
 
 def size_of(spec: ArchSpec) -> int:

@@ -86,6 +86,7 @@ def test_a_head_learns_the_same_from_many_photographs_as_from_few(tmp_path: Path
     assert not torch.equal(found["torch"][f"{head}.weight"], found["onnxruntime"][f"{head}.weight"]), "one way was taken twice"
 
 
+@pytest.mark.slow  # two trainings
 def test_features_that_are_there_need_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given, weights = make_given(tmp_path), fetched(tmp_path / "weights")
     monkeypatch.setattr(frozen_module, "MANY_MACS", 1.0)

@@ -33,6 +33,7 @@ def made(given: Given, out: Path, weights: Path | None = None, **changes: object
     return out
 
 
+@pytest.mark.slow  # trains twice
 def test_bf16_trains_nearly_as_fp32_does_and_leaves_fp32_weights(given: Given, tmp_path: Path) -> None:
     plain, rounded = (made(given, tmp_path / each, precision=each) for each in ("fp32", "bf16"))
     assert losses(plain) != losses(rounded)

@@ -107,6 +107,7 @@ def test_a_full_tensorrt_without_a_gpu_is_untried_and_says_why(tmp_path: Path) -
     assert found == "installed; it builds and runs on a machine with an NVIDIA GPU alone, and none is listed here"
 
 
+@pytest.mark.slow  # tries all that is installed, as the test of the verb does
 def test_every_installed_part_of_a_whole_installation_has_a_trial_that_it_passes(tmp_path: Path) -> None:
     """Of the extras that `test` brings; one without a trial was called broken wherever it was installed."""
     tell = Ear()

@@ -57,6 +57,7 @@ def test_two_processes_learn_what_one_does(given: Given, shared: Path, tmp_path:
     assert set(files_of(shared)) == {"history.json", "weights.safetensors"}
 
 
+@pytest.mark.slow  # starts two processes of torch
 def test_a_folder_may_be_named_as_no_url_is(given: Given, tmp_path: Path) -> None:
     out = tmp_path / "a#b?c"
     out.mkdir()
@@ -94,7 +95,9 @@ def workers_in(out: Path) -> list[int]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("which", [pytest.param(0, id="the one that keeps the checkpoints"), pytest.param(-1, id="another")])
+@pytest.mark.parametrize(
+    "which", [pytest.param(0, id="the one that keeps the checkpoints"), pytest.param(-1, id="another", marks=pytest.mark.slow)]
+)
 def test_a_killed_process_changes_no_byte_of_the_result(which: int, given: Given, shared: Path, tmp_path: Path) -> None:
     heard = Killing(tmp_path, which=which)
     short().make(given.roles(), tmp_path, heard)
@@ -158,6 +161,7 @@ def wait_for_none_in(out: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow  # starts two processes of torch
 def test_a_loss_that_is_no_number_names_its_batch_and_is_not_tried_again(given: Given, tmp_path: Path) -> None:
     raised = []
     for processes in (1, 2):
@@ -186,6 +190,7 @@ class Obstructing(Heard):
         self.notes.append(text)
 
 
+@pytest.mark.slow  # starts two processes of torch
 def test_what_the_system_refuses_a_process_is_told_as_such_and_not_tried_again(given: Given, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="(?i)is a directory") as met:
         short().make(given.roles(), tmp_path, heard := Obstructing(tmp_path))

@@ -41,6 +41,7 @@ def check(found: dict[str, dict[str, float]]) -> None:
         assert apart["statistics"] < 1e-5, network
 
 
+@pytest.mark.slow  # starts two processes of torch
 def test_chances_and_batch_norm_are_those_of_the_whole_batch(tmp_path: Path) -> None:
     check(compared(tmp_path, "efficientnet-b0@32"))  # stochastic depth, dropout, batch norm, squeeze-and-excitation
 
