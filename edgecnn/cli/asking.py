@@ -96,14 +96,14 @@ class TrustOptions(BuildOptions):
 
     signers: Path | None = row(
         TRUST, "--allowed-signers", enters=OF_THE_CALL, metavar="FILE",
-        help="Whose signatures are good (`man ssh-keygen`); none is refused.",
+        help="File of trusted signers (`man ssh-keygen`); a bundle without a signature is refused too.",
     )  # fmt: skip
     identity: str | None = row(
         TRUST,
         "--identity",
         enters=OF_THE_CALL,
         metavar="NAME",
-        help="Whose signature it must be; default anybody's in that file.",
+        help="The signer it must be; default anybody in that file.",
     )
     require_signature: bool = row(
         TRUST, "--require-signature", enters=OF_THE_CALL, default=False, help="Refuse a bundle without a good signature."
@@ -114,7 +114,7 @@ class TrustOptions(BuildOptions):
     )  # fmt: skip
     made_here: bool = row(
         TRUST, "--made-here", enters=OF_THE_CALL, default=False,
-        help="Let pass what using the bundle on this machine left in its folder: runs, engines, byte code.",
+        help="Ignore what using the bundle on this machine added to its folder: runs, engines, byte code.",
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub
 SheetOpt = Annotated[
     Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
 ]
-SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of the roles, as `--set data.seed`.")]
+SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split, as `--set data.seed`.")]
 OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder: train/, validation/ and test/.")]
 LinkOpt = Annotated[bool, typer.Option("--link", help="Hard links instead of copies: no space, but one file under two names.")]
 InspectedArg = Annotated[
@@ -31,7 +31,7 @@ RecipeOpt = Annotated[
 PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="The picture that is drawn.")]
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Originals, a row each.")]
 ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented pictures of each.")]
-DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")]
+DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -15,7 +15,10 @@ COMPARE_PAGE, HISTORY_PAGE = Path("compare.html"), Path("history.html")
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
 ReportOut = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The page; default BUILD/report.html.")]
 ExplainedOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="ID", help="This one alone; openvino-fp16 of one that is not supported.")
+    str | None,
+    typer.Option(
+        "--candidate", metavar="ID", help="This candidate alone; also one that is not supported, such as openvino-fp16."
+    ),
 ]
 BuildsArg = Annotated[
     list[Path], typer.Argument(metavar="A B …", help="Folders of finished builds; the first is what the others are held against.")

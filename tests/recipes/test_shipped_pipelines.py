@@ -12,7 +12,7 @@ from tests.building.builds import Place, place_with_photos
 
 BRIEFLY = ("train.epochs=1", "train.batch_size=16", "model.weights=none", "race.samples=100")
 QUICK = "mobilenet-v2-on-raspberry-pi"
-"""The one that is built in every run of the tests; efficientnet-b0 for a jetson is, too: by the first command of the README."""
+"""The one that takes less than a minute. The first command of the README builds efficientnet-b0 for a jetson in every run."""
 
 
 def comes_to_a_bundle(name: str, place: Place, *more: str) -> None:
