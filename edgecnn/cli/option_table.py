@@ -230,11 +230,7 @@ class BuildOptions:
         help="Rounds of --against at most (default 48); it stops when settled.",
     )  # fmt: skip
     out: str | None = row(
-        OUT,
-        "--out",
-        enters=InRequest("out", read=Path),
-        metavar="FOLDER",
-        help="Folder of the results; default builds/ARCH-DEVICE.",
+        OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Results folder; default builds/ARCH-DEVICE."
     )
     sign: str | None = row(
         THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign a bundle that passes, as `edgecnn sign` does."
