@@ -134,7 +134,7 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
         only_judge=True,
         gates=stated,
         host=request.host,
-        **{name: getattr(request, name) for name in ("meter", "until", "extent")},
+        **{name: getattr(request, name) for name in ("meter", "until", "extra_runs")},
         command=finished.report.build.command,
     )
 

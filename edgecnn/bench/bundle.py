@@ -84,7 +84,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
     there, or a link was lost: the same call goes on where it stopped.
     """
     started, asked = time.perf_counter(), request.bench
-    if asked.extent != ExtraRuns():
+    if asked.extra_runs != ExtraRuns():
         raise BenchOptionOfBuild(option="--batches, --end-to-end or --soak", bundle=asked.folder)
     if asked.meter is not None:
         open_log(asked.meter)

@@ -53,7 +53,7 @@ class MeasuringRequest(Value):
     """Bounds of the command line; without any, those of the build's own recipe hold, else the default."""
     meter: Path | None = None
     until: float | None = None
-    extent: ExtraRuns = ExtraRuns()
+    extra_runs: ExtraRuns = ExtraRuns()
 
 
 class JudgeRequest(MeasuringRequest):
@@ -118,7 +118,7 @@ def judge_finished(
 def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)
-    asked = request.race or bool(wanted) or (request.meter, request.until, request.extent) != (None, None, ExtraRuns())
+    asked = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
     in_ci = bool(os.environ.get("CI")) and not request.allow_stored
     why = _why_no_race(finished, seen) if asked else "no gate asks for a race"
     if why is None:
@@ -148,7 +148,7 @@ def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], 
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in gates)
     energy = request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates)
     how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
-    Observer(seen).report(names, how, request.extent, energy=energy)
+    Observer(seen).report(names, how, request.extra_runs, energy=energy)
 
 
 def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | None:

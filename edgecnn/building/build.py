@@ -226,7 +226,7 @@ def observe(request: BuildRequest, observer: Observer, home: Lab) -> None:
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
-    seen.desktop = play(seen.execution, home, pixels["test"], request.extent, anew=request.stored_race == "never")
+    seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=request.stored_race == "never")
     if seen.attached:
         _race(observer, request)
 
@@ -245,8 +245,8 @@ def _race(observer: Observer, request: BuildRequest) -> None:
     last = last_race(decision)
     if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
         race_knobs(observer, decision.choice.candidate, how)
-    best_batch = request.extent.best_batch or seen.objective == "throughput"
-    observer.report(last, how, request.extent.model_copy(update={"best_batch": best_batch}))
+    best_batch = request.extra_runs.best_batch or seen.objective == "throughput"
+    observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
 
 
 def _reasons(execution: Execution) -> tuple[str, ...]:

@@ -32,10 +32,10 @@ from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant
 from edgecnn.values.resolved import DesktopGpu
 
 
-def play(execution: Execution, lab: Lab, pixels: PixelSet, extent: ExtraRuns, *, anew: bool = False) -> Observed | None:
+def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns, *, anew: bool = False) -> Observed | None:
     """Ask the GPU, or None where this machine has none. Its failure is a fact of the report, and no reason to stop.
 
-    ``lab``: of this machine; profiles are filed under the GPU's own name. ``pixels``: the test split. ``extent``: its batches
+    ``lab``: of this machine; profiles are filed under the GPU's own name. ``pixels``: the test split. ``extra_runs``: its batches
     count, since how long a GPU can go on and how it decodes are questions about the edge.
     """
     gpu = execution.plan.resolved.desktop_gpu
@@ -51,7 +51,7 @@ def play(execution: Execution, lab: Lab, pixels: PixelSet, extent: ExtraRuns, *,
     if seen.reference not in seen.failures:
         for variant in gpu.variants:
             runner.answer(variant)
-        runner.race(extent)
+        runner.race(extra_runs)
     return seen
 
 
@@ -87,7 +87,7 @@ class _DesktopRunner:
         seen.kits[name] = seen.answering[name] = kit
         seen.evaluations[name, "test"] = answered
 
-    def race(self, extent: ExtraRuns) -> None:
+    def race(self, extra_runs: ExtraRuns) -> None:
         """Race those that answered, and with more images a call where that was asked for."""
         seen = self.seen
         raced = tried(lambda: seen.race(self._request(*seen.kits.values())))
@@ -100,7 +100,10 @@ class _DesktopRunner:
         seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in failed.items()})
         if seen.reference in seen.failures:
             return
-        asked, choice = ExtraRuns(batches=extent.batches, best_batch=extent.best_batch), self.execution.plan.resolved.recipe.race
+        asked, choice = (
+            ExtraRuns(batches=extra_runs.batches, best_batch=extra_runs.best_batch),
+            self.execution.plan.resolved.recipe.race,
+        )
         ExtraRunner(seen, tuple(seen.runnable.values()), choice, anew=self.anew).measure(asked)
 
     def _request(self, *kits: KitRef) -> RaceRequest:

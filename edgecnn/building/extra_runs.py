@@ -23,20 +23,20 @@ class ExtraRunner:
     def __init__(self, seen: Observed, kits: tuple[KitRef, ...], choice: RaceChoice, *, anew: bool) -> None:
         self.seen, self.kits, self.choice, self.anew = seen, kits, choice, anew
 
-    def measure(self, extent: ExtraRuns) -> None:
+    def measure(self, extra_runs: ExtraRuns) -> None:
         """Everything that was asked for; nothing else."""
-        self.seen.extra = extent
+        self.seen.extra_runs = extra_runs
         if not self.kits:
             return
-        if extent.best_batch:
+        if extra_runs.best_batch:
             self.screen()
-        if extent.throughput:
-            self._throughput(extent)
-        if extent.end_to_end:
+        if extra_runs.throughput:
+            self._throughput(extra_runs)
+        if extra_runs.end_to_end:
             self.seen.races["end-to-end"] = self._race("end-to-end")
-        if extent.soak_s is not None:
-            self.seen.lab.tell.note(f"soak: {extent.soak_s:g} s without a pause, one process a kit")
-            self.seen.races["soak"] = self._race("soak", rounds=1, max_s=extent.soak_s)
+        if extra_runs.soak_s is not None:
+            self.seen.lab.tell.note(f"soak: {extra_runs.soak_s:g} s without a pause, one process a kit")
+            self.seen.races["soak"] = self._race("soak", rounds=1, max_s=extra_runs.soak_s)
 
     def screen(self) -> None:
         """One short run of every batch that every kit takes."""
@@ -48,10 +48,10 @@ class ExtraRunner:
         """The batch with the most images a second, by screening."""
         return best_batch(screened(self.seen.batches_tried(kit)))
 
-    def _throughput(self, extent: ExtraRuns) -> None:
+    def _throughput(self, extra_runs: ExtraRuns) -> None:
         """A race of each batch that was asked for, and one in which every kit runs its best."""
-        wanted = [self._all(batch) for batch in extent.batches]
-        if extent.best_batch:
+        wanted = [self._all(batch) for batch in extra_runs.batches]
+        if extra_runs.best_batch:
             best = {kit.entrant: found for kit in self.kits if (found := self.best_of(kit)) is not None}
             wanted += [best] if best else []
         for number, batches in enumerate(wanted):

@@ -165,13 +165,13 @@ class Observer:
             asked |= {"rounds": until.looks[-1], "until": until}
         return RaceRequest.of(recipe.race, kits, purpose, anew=how.anew, **asked)
 
-    def report(self, names: Sequence[str], how: RaceOptions, extent: ExtraRuns, *, energy: bool = True) -> None:
+    def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
         """Race for the reported figures, then measure energy, and what was asked for beyond."""
         self.race(names, "report", how)
         if energy:
             self.energy(names, how)
         kits = tuple(self.seen.kits[name] for name in names)
-        ExtraRunner(self.seen, kits, self.seen.execution.plan.resolved.recipe.race, anew=how.anew).measure(extent)
+        ExtraRunner(self.seen, kits, self.seen.execution.plan.resolved.recipe.race, anew=how.anew).measure(extra_runs)
 
     def energy(self, names: Iterable[str], how: RaceOptions) -> None:
         """Measure the energy of these candidates' kits, where a meter can be read; a kit that fails here is not out for it."""

@@ -57,7 +57,7 @@ class Observed:
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     pairs: list[PairedRace] = field(default_factory=list)
     """Rounds of two builds' kits, in the order in which they ran."""
-    extra: ExtraRuns = ExtraRuns()
+    extra_runs: ExtraRuns = ExtraRuns()
     """What was asked for beyond these races."""
     batch_screens: dict[int, RaceResult] = field(default_factory=dict)
     """Images in a call to the screening run of that many."""

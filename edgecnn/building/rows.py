@@ -229,7 +229,7 @@ def throughput_of(name: str, seen: Observed) -> Throughput | None:
         return None
     once = {profile.runs[0].batch: profile for profile in raced}  # a best batch that was asked for by number too
     why = failed[0] if failed else None
-    return throughput(tuple(once.values()), screened(seen.batches_tried(kit)), seen.extra.batches, machine, why)
+    return throughput(tuple(once.values()), screened(seen.batches_tried(kit)), seen.extra_runs.batches, machine, why)
 
 
 def _end_to_end(name: str, seen: Observed) -> EndToEnd | None:

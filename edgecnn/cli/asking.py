@@ -54,7 +54,7 @@ def measured_as(asked: BuildOptions) -> dict[str, Any]:
     simple = _fields(asked)
     return {
         "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
-        "extent": extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
+        "extra_runs": extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
         **{name: simple.get(name) for name in ("meter", "until")},
     }
 

@@ -55,7 +55,7 @@ class BuildRequest(Value):
     """An external power meter's log, which is joined to the energy runs by the clock."""
     until: float | None = None
     """The last race goes on until every p50 is known to ± this share of it, or to its cap; None: a fixed number of rounds."""
-    extent: ExtraRuns = ExtraRuns()
+    extra_runs: ExtraRuns = ExtraRuns()
     """What is measured beyond what every build measures."""
     host: HostRequest | None = None
     """The board on which kits run; None: this machine."""

@@ -147,7 +147,7 @@ def test_what_makes_no_sense_is_refused(built: Place, zipped: Path, tmp_path: Pa
     with pytest.raises(BenchTargetDiffers, match=r"was built for cpu, and --target says raspberry-pi-5"):
         benched(zipped, tmp_path, target="raspberry-pi-5")
     with pytest.raises(BenchOptionOfBuild, match="is for a finished build"):
-        benched(zipped, tmp_path, extent={"end_to_end": True})
+        benched(zipped, tmp_path, extra_runs={"end_to_end": True})
     (tmp_path / "found").mkdir(exist_ok=True)
     (tmp_path / "found/mine.txt").write_text("mine")
     with pytest.raises(NotOverwritten):

@@ -54,8 +54,8 @@ class Stand:
         facts = {"kit.json": made.record.files["kit.json"].model_copy(update={"sha256": self.digests[name]})}
         return made.model_copy(update={"record": made.record.model_copy(update={"files": facts})})
 
-    def played(self, extent: ExtraRuns | None = None) -> Observed:
-        found = play(self.execution, self.lab, self.pixels, extent or ExtraRuns())
+    def played(self, extra_runs: ExtraRuns | None = None) -> Observed:
+        found = play(self.execution, self.lab, self.pixels, extra_runs or ExtraRuns())
         assert found is not None
         return found
 

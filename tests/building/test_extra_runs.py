@@ -31,9 +31,9 @@ class Stand:
         self.seen = ObservedBuild(execution=Execution(plan=plan(resolved())), lab=lab_at(self.host, self.store))
         self.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
 
-    def measured(self, extent: ExtraRuns, *, anew: bool = False) -> dict[str, CandidateFacts]:
+    def measured(self, extra_runs: ExtraRuns, *, anew: bool = False) -> dict[str, CandidateFacts]:
         seen, race = self.seen, self.seen.execution.plan.resolved.recipe.race
-        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), race, anew=anew).measure(extent)
+        ExtraRunner(seen, tuple(seen.kits[name] for name in NAMES), race, anew=anew).measure(extra_runs)
         rows = {candidate.id: CandidateFacts(candidate=candidate) for candidate in (BASELINE, INT8)}
         return reported(rows, seen)
 

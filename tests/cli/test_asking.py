@@ -224,8 +224,8 @@ def test_until_is_a_share_of_the_request_and_stays_in_the_command() -> None:
 def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_command() -> None:
     asked = BuildOptions(batches="1,best", end_to_end=True, soak="60s", verb="profile")
     request = request_from(asked, "profile")
-    assert (request.extent.batches, request.extent.best_batch) == ((1,), True)
-    assert (request.extent.end_to_end, request.extent.soak_s) == (True, 60.0)
+    assert (request.extra_runs.batches, request.extra_runs.best_batch) == ((1,), True)
+    assert (request.extra_runs.end_to_end, request.extra_runs.soak_s) == (True, 60.0)
     assert request.command == "edgecnn profile --batches 1,best --soak 60s --end-to-end"
 
 
