@@ -19,20 +19,18 @@ from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.report import gates_of
-from edgecnn.building.rows import PURPOSES, candidate_facts, reported
+from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.energy import open_log
-from edgecnn.measure.kits import entrant_of
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceResult, fresh
+from edgecnn.measure.race import latest_race
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
-from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
@@ -42,7 +40,6 @@ RACED = ("latency", "memory", "energy")
 ANEW = ("latency", "energy")
 """Those of which a race of another hour says too little."""
 ANEW_HOW = "a gate on latency or energy, where the device is at hand and without --allow-stored, races anew"
-_OF_THE_KIT = ("runtime", "runtime_version")
 
 
 class MeasuringRequest(Value):
@@ -125,7 +122,9 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
         anew = not request.allow_stored and (in_ci or bool(wanted & set(ANEW)))
         _raced(finished, seen, gates, request, anew=anew)
         return
-    stored = _stored_race(finished, seen)
+    mine = seen.kits[finished.row.candidate.id]
+    max_age_h = finished.resolved.recipe.race.max_age_h
+    stored = latest_race(mine, seen.kits.values(), seen.lab, device=seen.device, here=seen.attached, max_age_h=max_age_h)
     if stored is not None and not in_ci:
         seen.races["report"] = stored
         return
@@ -149,34 +148,6 @@ def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], 
     energy = request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates)
     how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
     Observer(seen).report(names, how, request.extra_runs, energy=energy)
-
-
-def _stored_race(finished: FinishedBuild, seen: ObservedBuild) -> RaceResult | None:
-    """The newest fresh race of what ships, as it ships, on this device: of reported figures, else of those it was chosen by."""
-    profiles, kits = seen.lab.store.profiles, seen.kits
-    mine = kits[finished.row.candidate.id]
-    max_age_h = finished.resolved.recipe.race.max_age_h
-    stored = [entry.profile for entry in profiles.of(mine.digest, "race") if entry.profile.knobs == mine.knobs.options]
-    for found in sorted((each for each in stored if each.purpose in PURPOSES), key=lambda each: PURPOSES.index(each.purpose)):
-        young = fresh(datetime.fromisoformat(found.observed_at), max_age_h)
-        if not found.runs or not young or not _of_this_device(found, seen):
-            continue
-        others = [each.profile for kit in kits.values() for each in profiles.of(kit.digest, "race")]
-        beside = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
-        return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=beside, failed={}, reused=True)
-    return None
-
-
-def _of_this_device(profile: Profile, seen: ObservedBuild) -> bool:
-    """Where this machine is the device, every condition but the runtime's own must be this machine's."""
-    if profile.device != seen.device:
-        return False
-    then = profile.environment.conditions
-    now = dict(seen.lab.environment.conditions)
-    if (own := seen.lab.own_python(then.get("runtime", ""))) is not None:
-        now["python"] = own
-    names = [name for name in CONDITIONS_THAT_MUST_MATCH if name not in _OF_THE_KIT]
-    return not seen.attached or all(then.get(name) == now.get(name) for name in names)
 
 
 def _rows(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate]) -> tuple[CandidateFacts, ...]:

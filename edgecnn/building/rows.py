@@ -20,6 +20,7 @@ from edgecnn.judging.runs.throughput import screened, throughput
 from edgecnn.measure.energy import metered, why_not
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race import FIGURES
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
@@ -28,8 +29,7 @@ from edgecnn.values.profile import Profile, Purpose
 from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
 
-PURPOSES: tuple[Purpose, ...] = ("report", "select")
-SCREENED: tuple[Purpose, ...] = (*PURPOSES, "screen")
+SCREENED: tuple[Purpose, ...] = (*FIGURES, "screen")
 
 
 def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> Answers:
@@ -159,7 +159,7 @@ def _latency(name: str, seen: Observed) -> Latency:
     machine = seen.lab.machine
     if (absent := _unmeasured(name, seen)) is not None:
         return missing_latency(reason=absent[0], machine=absent[1])
-    for purpose in PURPOSES:
+    for purpose in FIGURES:
         raced = seen.raced(purpose)
         if name in raced:
             fp32 = None if name == seen.reference else raced.get(seen.reference)

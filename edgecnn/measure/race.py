@@ -30,8 +30,10 @@ from edgecnn.measure.race_request import (
 from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
-from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Purpose, Run
 
+FIGURES: tuple[Purpose, ...] = ("report", "select")
+"""What races of figures are for, the one that counts most first."""
 _CLOCKS_DIFFER = timedelta(seconds=2)
 """Dates are written in whole seconds, and a file system has a clock of its own."""
 
@@ -96,6 +98,28 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
         same = all(same_conditions(profile.environment, present[entrant]) for entrant, profile in found.items())
         if len(found) == len(by_kit) and same:
             return _result(name, found, reused=True)
+    return None
+
+
+def latest_race(
+    kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str | None, here: bool, max_age_h: float
+) -> RaceResult | None:
+    """The newest fresh race of a kit on a device, whatever was asked: of reported figures, else of those it was chosen by.
+
+    ``beside``: the kits whose runs of that race are wanted too. ``here``: the lab's machine is the device, so that every
+    condition but the runtime's own must be its.
+    """
+    profiles, present = lab.store.profiles, lab.environment_of(kit).conditions
+    names = [name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version")] if here else []
+    own = [each.profile for each in profiles.of(kit.digest, "race") if each.profile.knobs == kit.knobs.options]
+    for found in sorted((each for each in own if each.purpose in FIGURES), key=lambda each: FIGURES.index(each.purpose)):
+        then = found.environment.conditions
+        if not (found.runs and found.device == device and all(then.get(name) == present.get(name) for name in names)):
+            continue
+        if fresh(datetime.fromisoformat(found.observed_at), max_age_h):
+            others = [each.profile for kit in beside for each in profiles.of(kit.digest, "race")]
+            raced = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
+            return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=raced, failed={}, reused=True)
     return None
 
 
