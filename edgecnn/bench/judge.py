@@ -124,7 +124,7 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
         return
     mine = seen.kits[finished.row.candidate.id]
     max_age_h = finished.resolved.recipe.race.max_age_h
-    stored = latest_race(mine, seen.kits.values(), seen.lab, device=seen.device, here=seen.attached, max_age_h=max_age_h)
+    stored = latest_race(mine, seen.kits.values(), seen.lab, device=seen.device, max_age_h=max_age_h)
     if stored is not None and not in_ci:
         seen.races["report"] = stored
         return

@@ -101,16 +101,18 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     return None
 
 
-def latest_race(
-    kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str | None, here: bool, max_age_h: float
-) -> RaceResult | None:
+def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str | None, max_age_h: float) -> RaceResult | None:
     """The newest fresh race of a kit on a device, whatever was asked: of reported figures, else of those it was chosen by.
 
-    ``beside``: the kits whose runs of that race are wanted too. ``here``: the lab's machine is the device, so that every
-    condition but the runtime's own must be its.
+    ``beside``: the kits whose runs of that race are wanted too. ``device``: where the lab's machine is that one, every condition
+    but the runtime's own must be the machine's.
     """
     profiles, present = lab.store.profiles, lab.environment_of(kit).conditions
-    names = [name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version")] if here else []
+    names = (
+        [name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version")]
+        if lab.device == device
+        else []
+    )
     own = [each.profile for each in profiles.of(kit.digest, "race") if each.profile.knobs == kit.knobs.options]
     for found in sorted((each for each in own if each.purpose in FIGURES), key=lambda each: FIGURES.index(each.purpose)):
         then = found.environment.conditions
