@@ -107,16 +107,14 @@ def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str 
     ``beside``: the kits whose runs of that race are wanted too. ``device``: where the lab's machine is that one, every condition
     but the runtime's own must be the machine's.
     """
-    profiles, present = lab.store.profiles, lab.environment_of(kit).conditions
-    names = (
-        [name for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version")]
-        if lab.device == device
-        else []
-    )
+    profiles, present = lab.store.profiles, {}
+    if lab.device == device:
+        now = lab.environment_of(kit).conditions
+        present = {name: now.get(name) for name in CONDITIONS_THAT_MUST_MATCH if name not in ("runtime", "runtime_version")}
     own = [each.profile for each in profiles.of(kit.digest, "race") if each.profile.knobs == kit.knobs.options]
     for found in sorted((each for each in own if each.purpose in FIGURES), key=lambda each: FIGURES.index(each.purpose)):
         then = found.environment.conditions
-        if not (found.runs and found.device == device and all(then.get(name) == present.get(name) for name in names)):
+        if not (found.runs and found.device == device and all(then.get(name) == value for name, value in present.items())):
             continue
         if fresh(datetime.fromisoformat(found.observed_at), max_age_h):
             others = [each.profile for kit in beside for each in profiles.of(kit.digest, "race")]

@@ -17,8 +17,7 @@ from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runs.worker import EVENTS, timed_by_events
-from edgecnn.runner.sessions import Session, torch_ways
-from edgecnn.runner.sessions.torch_gpu import open_session
+from edgecnn.runner.sessions import Session, open_session, torch_ways
 from edgecnn.runner.sessions.torch_ways import Way, check_gpu, settle_tf32, way_of
 from tests.graph.trunks import CLASSES
 from tests.runner.processes import schedule_of

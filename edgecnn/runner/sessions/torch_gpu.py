@@ -17,7 +17,6 @@ from .torch_ways import Captured, Direct, Way, callable_of, check_way, settle_tf
 if TYPE_CHECKING:
     from ..kit import Kit
 
-DEVICES = ("cuda", "cpu")
 KNOBS = ("threads",)
 
 
@@ -93,15 +92,11 @@ def open_session(
     compiled or captured when it first comes. cuDNN may try its algorithms and take the fastest, which happens while warming up.
 
     Raises:
-        RunnerError: bad-option, no-trace, no-gpu, other-gpu, runtime-refused-model, or what ``check_way`` refuses.
+        RunnerError: no-trace, no-gpu, other-gpu, runtime-refused-model, or what ``check_way`` refuses.
     """
     given: Dict[str, str] = dict(options)
     way = way_of(given)
     threads, device, wanted = threads_of(given), given.pop("device", "cuda"), given.pop("gpu", None)
-    if device not in DEVICES:
-        raise RunnerError("bad-option", "session option device = {!r} is not one of {}".format(device, ", ".join(DEVICES)))
-    if given:
-        raise RunnerError("bad-option", "session option {!r} is not one that torch_gpu knows".format(sorted(given)[0]))
     if trace_folder is not None:
         raise RunnerError("no-trace", "torch_gpu does not trace: what precision a layer really had is not read back")
     if device == "cuda":
