@@ -21,9 +21,10 @@ from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_read
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.render.tensorboard import Curves
-from edgecnn.results.folder import BUNDLE, PAGE, report_or_none
+from edgecnn.results.folder import BUNDLE, PAGE
 from edgecnn.results.listing import OwnBuild
 from edgecnn.results.page import page_facts
+from edgecnn.results.page_facts import shown_digest
 from edgecnn.store.disk import write_bytes_atomically
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import ScaleSearch
@@ -75,32 +76,24 @@ def build(
 
 def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
     """Build as asked, with ``report.md`` beside ``report.json``, and ``report.html`` where there is something new to show."""
-    store, before = Store.open(), _shown(report_or_none(request.out))
+    store = Store.open()
     if request.tensorboard is None:
         report = run_build(request, store, tell, _PAGES)
     else:
         with closing(Curves(request.tensorboard / request.out.resolve().name, tell)) as curves:
             report = run_build(request, store, curves, _PAGES)
-    if request.goal == "judge" and not ((request.out / PAGE).is_file() and _shown(report) == before):
+    if request.goal == "judge":
         write_page_of_build(report, store, request.out, tell)
     return report
 
 
 def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:
     """Measure a finished build where it runs; its pages are written again with its report."""
-    store, before = Store.open(), _shown(report_or_none(request.build))
+    store = Store.open()
     found = bench(request, store, tell, _PAGES)
-    if found.written and not ((request.build / PAGE).is_file() and _shown(found.report) == before):
+    if found.written:
         write_page_of_build(found.report, store, request.build, tell)
     return found
-
-
-def _shown(report: BuildReport | None) -> object:
-    """What a page is about: not when, how fast and on how warm a machine it was put together, nor whether a step was cached."""
-    if report is None:
-        return None
-    passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
-    return report.model_dump(exclude={**passing, "environment": {"observed"}, "candidates": {"__all__": {"outcomes"}}})
 
 
 def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:
@@ -184,15 +177,18 @@ def write_frontier(found: ScaleSearch, file: Path) -> int:
 
 def _written_page(content: Callable[[], str | bytes], file: Path) -> int:
     """A page or picture beside whatever else lies there: what edgecnn did not write is not replaced."""
-    with _writable(file):
-        foreign = False
-        if file.exists():
-            with file.open("rb") as stream:
-                beginning = stream.read(4096)
-            foreign = not any(said in beginning for said in GENERATED)
-    if foreign:
+    beginning = _beginning(file)
+    if beginning is not None and not any(said in beginning for said in GENERATED):
         raise PageIsForeign(path=file)
     return _written(content, file)
+
+
+def _beginning(file: Path) -> bytes | None:
+    with _writable(file):
+        if not file.exists():
+            return None
+        with file.open("rb") as stream:
+            return stream.read(4096)
 
 
 def _written(content: Callable[[], str | bytes], file: Path) -> int:
@@ -219,9 +215,14 @@ def _drawn(content: Callable[[], str | bytes]) -> str | bytes:
 
 
 def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: Progress) -> None:
-    """The page beside a build's other results. Where it cannot be made, that is a note: the results stand without it."""
+    """The page beside a build's other results, unless it shows this report already.
+
+    Where it cannot be made, that is a note: the results stand without it.
+    """
+    file = folder / PAGE
     try:
-        write_page(report, store, folder / PAGE)
+        if f'content="{shown_digest(report)}"'.encode("ascii") not in (_beginning(file) or b""):
+            write_page(report, store, file)
     except EdgecnnError as error:
         tell.note(f"no {PAGE}: {error.line()}")
 

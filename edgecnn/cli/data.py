@@ -62,7 +62,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: LinkOpt = False) -> None:
     """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
-    from edgecnn.data.dividing import divide
+    from edgecnn.data.role_folders import divide
     from edgecnn.render.screens.data import division_lines
     from edgecnn.values.recipe import DataChoice
 

@@ -63,13 +63,11 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
         given = {"model": custom.content, "pixels": prepared}
         adopt = AdoptStage(inputs=given, entry=custom.entry, feeding=custom.feeding)
         return {"pixels": prepared, "model": steps.add("export", adopt)}
+    begun = {} if resolved.mode == "scratch" else {"weights": steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))}
     if resolved.mode == "kept":
-        kept = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
-        return {"pixels": prepared, "weights": kept, "model": steps.add("export", _export(resolved, kept, prepared))}
+        return {"pixels": prepared, **begun, "model": steps.add("export", _export(resolved, begun["weights"], prepared))}
     learned = _learned_from(resolved, steps)
-    train_inputs = {**learned, "pixels": prepared}
-    if resolved.mode != "scratch":
-        train_inputs["weights"] = steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))
+    train_inputs: dict[Role, Key] = {**learned, "pixels": prepared, **begun}
     if decides := resolved.mode == "finetune" and resolved.recipe.train.transfer == "auto":
         measured = {role: key for role, key in train_inputs.items() if role != MADE}  # many images of few cut-outs are few
         train_inputs["transfer"] = steps.add("transfer", _transfer(resolved, measured))

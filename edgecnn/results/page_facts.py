@@ -6,6 +6,7 @@ never a failure.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
@@ -100,3 +101,10 @@ class PageFacts(Value):
     history: History | None = None
     missing: Mapping[Part, str] = {}
     """Why a section has no figures, as a sentence."""
+
+
+def shown_digest(report: BuildReport) -> str:
+    """SHA-256 of what a page of it is about: not when, how fast and on how warm a machine it was put together, nor what was cached."""
+    passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
+    shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": {"__all__": {"outcomes"}}})
+    return hashlib.sha256(shown.encode("utf-8")).hexdigest()

@@ -25,7 +25,7 @@ from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
 from edgecnn.render.sentences import knob_lines, size_lines
-from edgecnn.results.page_facts import PageFacts
+from edgecnn.results.page_facts import PageFacts, shown_digest
 
 TEMPLATE = "page.html.j2"
 _POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -43,6 +43,7 @@ def report_page(facts: PageFacts) -> str:
         facts=facts,
         desktop=desktop,
         report=facts.report,
+        shows=shown_digest(facts.report),
         figures=shown,
         lacking=not_measured(facts.report, shown),
         machine=machine(facts.report.environment),

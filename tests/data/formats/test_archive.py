@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.dividing import divide
+from edgecnn.data.role_folders import divide
 from edgecnn.data.formats.archive import unpacked
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize

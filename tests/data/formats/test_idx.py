@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_digests, demo_images
-from edgecnn.data.dividing import divide
+from edgecnn.data.role_folders import divide
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
