@@ -82,7 +82,8 @@ def built(call: Call, request: BuildRequest) -> ExitCode:
 
 def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]:
     from edgecnn.api import build_and_write
-    from edgecnn.render.terminal import show_lines, show_measured, show_steps
+    from edgecnn.render.screens.report import show_measured, show_steps
+    from edgecnn.render.terminal import show_lines
 
     report = build_and_write(request, call.tell)
     if request.goal == "judge":
@@ -103,7 +104,7 @@ def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]
 def judged(call: Call, report: BuildReport, *, require_measured: bool) -> ExitCode:
     """Show a report with its verdict, to the job too."""
     from edgecnn.render.ci import sheet_of_report
-    from edgecnn.render.terminal import show_report
+    from edgecnn.render.screens.report import show_report
 
     return call.judge(sheet_of_report(report, require_measured=require_measured), report, lambda: show_report(report))
 

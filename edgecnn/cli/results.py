@@ -46,7 +46,8 @@ def register(app: typer.Typer) -> None:
 def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
     """Write one HTML page of a finished build: verdict, figures, charts, mistakes, environment."""
     from edgecnn.api import write_page
-    from edgecnn.render.terminal import show_lines, show_plot
+    from edgecnn.render.screens.report import show_plot
+    from edgecnn.render.terminal import show_lines
     from edgecnn.results.folder import PAGE, read_report
 
     found = read_report(build)

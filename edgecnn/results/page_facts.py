@@ -104,7 +104,8 @@ class PageFacts(Value):
 
 
 def shown_digest(report: BuildReport) -> str:
-    """SHA-256 of what a page of it is about: not when, how fast and on how warm a machine it was put together, nor what was cached."""
+    """SHA-256 of what its page is about: not when, how fast and how warm a machine put it together, nor what was cached."""
     passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
-    shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": {"__all__": {"outcomes"}}})
+    rows = {"__all__": {"outcomes"}}
+    shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": rows})
     return hashlib.sha256(shown.encode("utf-8")).hexdigest()

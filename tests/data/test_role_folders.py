@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.role_folders import divide
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
+from edgecnn.data.role_folders import divide
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data import TooFewImages
 from edgecnn.errors.data_formats import DemoHasNoFolder, TableNotDivided

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.plots import ASCII, UNICODE
-from edgecnn.render.terminal import show_plot
+from edgecnn.render.screens.report import show_plot
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_latency, an_accuracy, an_interval, facts

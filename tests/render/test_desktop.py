@@ -6,7 +6,7 @@ import pytest
 
 from edgecnn.render import desktop
 from edgecnn.render.markdown import report_markdown
-from edgecnn.render.terminal import show_report
+from edgecnn.render.screens.report import show_report
 from edgecnn.values.report import BaselineFacts
 from tests.judging.made import a_latency, an_interval
 from tests.render.reports import a_played_baseline, a_report

@@ -15,7 +15,7 @@ from edgecnn.render.figures import cell, spelt
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
 from edgecnn.render.page.sections import figures_of
-from edgecnn.render.terminal import show_measured
+from edgecnn.render.screens.report import show_measured
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts

@@ -12,16 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.building import OutputUnusable
-from edgecnn.render.terminal import (
-    show_candidates,
-    show_error,
-    show_json,
-    show_lines,
-    show_measured,
-    show_report,
-    show_rows,
-    show_steps,
-)
+from edgecnn.render.screens.report import show_candidates, show_measured, show_report, show_steps
+from edgecnn.render.terminal import show_error, show_json, show_lines, show_rows
 from edgecnn.values.artifact import Cached, Failed, Ran
 from edgecnn.values.report import Choice, EndToEnd
 from edgecnn.values.verdict import Verdict
@@ -236,7 +228,8 @@ def test_a_gate_s_sentence_is_wrapped_on_a_terminal_and_nowhere_else(capsys: Cap
 def test_signs_that_stdout_cannot_encode_are_shown_by_number_and_in_json_escaped() -> None:
     script = (
         "from tests.render.reports import a_report\n"
-        "from edgecnn.render.terminal import show_json, show_lines, show_report\n"
+        "from edgecnn.render.screens.report import show_report\n"
+        "from edgecnn.render.terminal import show_json, show_lines\n"
         "show_report(a_report())\n"
         "show_lines(['a \\udcff b'])\n"
         "show_json({'name': 'Gr\\u00f6\\u00dfe \\udcff'})\n"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data.role_folders import divide
 from edgecnn.data.formats.archive import unpacked
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
+from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data_formats import ArchiveUnusable
 from edgecnn.errors.store import StoreUnusable

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_digests, demo_images
-from edgecnn.data.role_folders import divide
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
+from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data import OneClass
 from edgecnn.errors.data_formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable, ListWithoutLabels

@@ -1,0 +1,98 @@
+"""A build's report in the terminal: the candidates' table, why one was chosen, and what to know before believing it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from edgecnn.render import desktop, figures
+from edgecnn.render.build_plot import plot_lines
+from edgecnn.render.gates import gate_lines
+from edgecnn.render.grid import Grid, show_grid
+from edgecnn.render.plots import stdout_signs
+from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, residency_lines
+from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
+from edgecnn.render.wording import grouped, visible
+from edgecnn.values.artifact import Ran
+from edgecnn.values.report import BuildReport, CandidateFacts
+
+
+def show_report(report: BuildReport) -> None:
+    """The table of candidates, one sentence on why, and what to know."""
+    show_candidates(report)
+    screen = console()
+    for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
+        say(screen, f"  {line}")
+    _show_desktop(report, screen)
+    say(screen, f"{report.verdict.value}: {report.choice.why}", VERDICT_STYLE[report.verdict.value])
+    for line in (*gate_lines(report.gates), *(f"knobs: {said}" for said in knob_lines(report.choice))):
+        say(screen, f"  {line}")
+    _show_notices(report, screen)
+    for line in grouped(report.skipped_rungs):
+        say(screen, f"  not climbed: {line}")
+    if report.choice.settle_command:
+        copied(screen, f"  measure it there with: {report.choice.settle_command}")
+    copied(screen, f"  {report.output}")
+
+
+def show_candidates(report: BuildReport) -> None:
+    """The table alone."""
+    screen = console()
+    rows = [_candidate_cells(facts) for facts in report.candidates]
+    title = f"{report.build.arch} → {report.build.device}"
+    heads = figures.headings(report.candidates)
+    important = tuple(heads[name] for name in figures.IMPORTANT)
+    show_grid(Grid(tuple(heads.values()), rows, title, important=important), screen)
+    for text in figures.legend(report.candidates):
+        say(screen, f"  {text}")
+
+
+def show_plot(report: BuildReport) -> None:
+    """A finished build as a small plot: accuracy and latency with their intervals."""
+    screen = console()
+    for line in plot_lines(report, screen.width, stdout_signs()):
+        screen.print(line, soft_wrap=True)
+
+
+def show_measured(report: BuildReport) -> None:
+    """The table, every figure of time in words, and what to know before believing them."""
+    show_candidates(report)
+    screen = console()
+    rows = report.candidates
+    for line in (*latency_lines(rows), *knob_lines(report.choice), *extent_lines(rows), *residency_lines(rows)):
+        say(screen, f"  {line}")
+    _show_desktop(report, screen)
+    _show_notices(report, screen)
+
+
+def _show_desktop(report: BuildReport, screen: Console) -> None:
+    """A table where a GPU ran the network in more than one way, else the sentence."""
+    found = desktop.rows(report.baseline)
+    if not found:
+        say(screen, f"  desktop GPU: {desktop.sentence(report.baseline)}")
+        return
+    cells = [[Text(visible(cell)) for cell in row] for row in found]
+    show_grid(Grid(desktop.COLUMNS, cells, f"desktop GPU: {report.baseline.device}"), screen)
+    for line in desktop.notes(report.baseline):
+        say(screen, f"  {line}")
+
+
+def _candidate_cells(facts: CandidateFacts) -> list[Text]:
+    cells = [Text(visible(cell), style="bold" if facts.chosen else "") for cell in figures.row(facts)]
+    cells[figures.COLUMNS.index("verdict")].stylize(VERDICT_STYLE.get(facts.verdict.value, ""))
+    return cells
+
+
+def show_steps(report: BuildReport) -> None:
+    """What became of each step of a verb that stops before measuring."""
+    rows = []
+    for name, outcome in report.outcomes.items():
+        why = outcome.why if isinstance(outcome, Ran) else (getattr(outcome, "what", ""),)
+        rows.append((name, outcome.outcome, f"{report.timings_s.get(name, 0.0):.1f}", "; ".join(why)))
+    show_rows(("step", "outcome", "seconds", "because"), rows, title=f"{report.build.arch} → {report.build.device}")
+    _show_notices(report, console())
+
+
+def _show_notices(report: BuildReport, screen: Console) -> None:
+    for notice in report.notices:
+        copied(screen, f"  note: {notice}")  # many end with a command
