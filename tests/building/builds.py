@@ -24,7 +24,7 @@ SAID = "said.txt"
 """In a finished build's place: what it told while it ran."""
 SETTINGS = (
     "--set",
-    "train.epochs=10",
+    "train.epochs=3",
     "--set",
     "train.batch_size=16",
     "--set",

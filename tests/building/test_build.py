@@ -131,7 +131,7 @@ def test_a_page_is_worded_before_anything_is_replaced_so_that_its_fault_costs_no
         monkeypatch.setenv(name, value)
     recipe = Recipe.model_validate({
         "model": {"arch": "resnet-18", "weights": "none", "resolution_px": 32}, "data": {"path": str(built.photos)},
-        "target": {"device": "cpu", "runtime": "onnxruntime"}, "train": {"epochs": 10, "batch_size": 16},
+        "target": {"device": "cpu", "runtime": "onnxruntime"}, "train": {"epochs": 3, "batch_size": 16},
         "race": {"samples": 100, "rounds": 8},
     })  # fmt: skip
     request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=built.out)

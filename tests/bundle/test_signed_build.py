@@ -11,6 +11,7 @@ import pytest
 from tests.building.builds import Place
 
 
+@pytest.mark.slow  # judges anew and measures a zip
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="apt-get install openssh-client")
 def test_a_build_that_passes_is_signed_and_its_zip_answers(built: Place, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)

@@ -11,14 +11,16 @@ import numpy as np
 import onnx
 import pytest
 
+from edgecnn.backends.installed import own_environment
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runtimes import runs_on_gpu
 from edgecnn.values.candidate import Method
-from tests.conformance.subjects import Subject, copied, lay_kit, marked, spoiled, subjects
+from tests.conformance.subjects import Subject, copied, lay_kit, spoiled, subjects
 from tests.runner.kits import CLASSES as KIT_CLASSES
 from tests.runner.kits import network
 from tests.runner.processes import schedule_of
+from tests.slow_parameters import slowly
 
 CRASHES = """
 
@@ -26,10 +28,29 @@ def open_session(*given, **named):
     import ctypes
     ctypes.string_at(0)
 """
-TIMEOUT_S = 15.0
+TIMEOUT_S = 10.0
 SLOW = {"width": 64, "depth": 200, "side": 128}
 SLOWLY = {"batch": 32, "knobs": {"threads": "1"}}
 """One call is 4 Tera multiply-adds, which take a core at least half a minute."""
+
+
+def _plainest() -> list[Subject]:
+    """The first float candidate of each backend that needs no engine: of its other candidates a process dies no other way."""
+    firsts: dict[str, Subject] = {}
+    for each in subjects():
+        plain = each.candidate.method is Method.FLOAT and not each.candidate.needs_engine
+        if plain and own_environment(each.backend.extra) is None:
+            firsts.setdefault(each.backend.session_module, each)
+    return list(firsts.values())
+
+
+PLAINEST = _plainest()
+OTHERS = [each for each in subjects() if each not in PLAINEST]
+
+
+def of(*found: Any) -> pytest.MarkDecorator:
+    """For these candidates, each named by its id."""
+    return pytest.mark.parametrize("subject", found, ids=lambda each: each.candidate.id, indirect=True)
 
 
 def three_runs(
@@ -64,6 +85,7 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+@of(*PLAINEST, *slowly(*OTHERS))
 def test_a_model_file_cut_short_is_refused_in_one_line(subject: Subject, kit: Path, tmp_path: Path) -> None:
     for name in Kit.open(kit).manifest.model.files:
         place = tmp_path / name
@@ -74,6 +96,7 @@ def test_a_model_file_cut_short_is_refused_in_one_line(subject: Subject, kit: Pa
         assert error["because"] and "\n" not in error["because"]
 
 
+@of(*PLAINEST, *slowly(*OTHERS))
 def test_a_session_that_crashes_is_named_with_its_signal(subject: Subject, kit: Path, tmp_path: Path) -> None:
     module = f"runner/sessions/{Kit.open(kit).manifest.session.module}.py"
 
@@ -87,16 +110,7 @@ def test_a_session_that_crashes_is_named_with_its_signal(subject: Subject, kit: 
     assert error["because"].startswith("signal SIGSEGV")
 
 
-def plainest() -> list[Subject]:
-    """The first float candidate of each backend that needs no engine: one is enough to show a time-out."""
-    firsts: dict[str, Subject] = {}
-    for each in subjects():
-        if each.candidate.method is Method.FLOAT and not each.candidate.needs_engine:
-            firsts.setdefault(each.backend.session_module, each)
-    return list(firsts.values())
-
-
-@pytest.mark.parametrize("subject", marked(plainest()), ids=lambda each: each.candidate.id)
+@of(PLAINEST[0], *slowly(*PLAINEST[1:]))
 def test_a_model_that_takes_too_long_is_killed_at_the_time_out(subject: Subject, kit: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()

@@ -43,6 +43,7 @@ def residual() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
 
 
+@pytest.mark.slow  # exports a network for one node
 def test_a_map_that_was_transposed_is_none(tmp_path: Path) -> None:
     """At 64 px AlexNet's last map has one position, and what enlarges it puts the images behind the channels."""
     model = export_onnx(build_network(arch_named("alexnet"), 10), 64, tmp_path / "alexnet.onnx")

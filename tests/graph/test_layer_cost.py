@@ -18,6 +18,7 @@ from edgecnn.graph.onnx_operations import operations_of_model
 from edgecnn.graph.traced import IMAGE, operations_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, parameter_count
+from tests.slow_parameters import slowly
 
 
 def cost(make: Callable[[], nn.Module], side_px: int) -> Counted:
@@ -142,7 +143,7 @@ def test_the_arithmetic_is_said_in_full() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["efficientnet-lite0", "mobilenet-v3-small"])
+@pytest.mark.parametrize("name", ["mobilenet-v3-small", *slowly("efficientnet-lite0")])
 def test_a_file_costs_what_the_network_costs(name: str, tmp_path: Path) -> None:
     spec = arch_named(name)
     network = build_network(spec).eval()

@@ -50,6 +50,7 @@ def test_multiply_adds_are_those_counted_by_hand(model: onnx.ModelProto, macs: i
     assert [(row.name, row.macs) for row in rows] == [("only", macs)]
 
 
+@pytest.mark.slow  # exports a network; what is counted without a file stands in test_layer_cost
 def test_the_count_is_torchvisions(tmp_path: Path) -> None:
     check_against_torchvision("MobileNet_V2", tmp_path)
 

@@ -27,6 +27,8 @@ from tests.graph.trunks import scratch
 from tests.quantization.aware_made import COUNTS, PREPROCESSING, pixels, roles, stage
 from tests.runner.engine_kits import INT8
 
+pytestmark = pytest.mark.slow  # trains with TensorRT's rounding in place
+
 (AWARE,) = aware_candidates((INT8,))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 
 import pytest
 
@@ -34,7 +35,6 @@ def with_bytes_moved(page: PageFacts) -> PageFacts:
 
 
 PAGE = with_bytes_moved(a_page(2))
-FIGURES = figures_of(PAGE)
 OF_THE_GPU = ("on_gpu_ms",)
 """Of the desktop GPU alone, which has a table of its own."""
 BY_SENTENCE = {"int8_mac_share": "multiply-adds", "int8_time_share": "time inside layers", "int8_bytes_share": "MiB moved"}
@@ -45,9 +45,9 @@ WITH_A_TITLE_OF_ITS_OWN = {"worst_class_drop_pp": "What each class lost"}
 NEW = Metric("p999_ms", "ms", "latency", "lower", lambda facts: around(7.125), "Slowest of a thousand", "p99.9")
 
 
-def charts() -> Iterator[Figure]:
-    for section in FIGURES.values():
-        yield from section
+@cache
+def charts() -> tuple[Figure, ...]:
+    return tuple(figure for section in figures_of(PAGE).values() for figure in section)
 
 
 def chosen() -> CandidateFacts:

@@ -85,6 +85,7 @@ def test_without_a_meter_latencies_are_measured_and_the_reason_is_kept(tmp_path:
     assert (len(runs_in(measured)), (measured / "energy").exists()) == (4, False)
 
 
+@pytest.mark.slow  # measures two kits twice, with energy runs of seconds
 def test_a_meter_that_becomes_readable_adds_energy_and_times_nothing_again(tmp_path: Path, kits_once: Path, jetson: Path) -> None:
     rail = jetson / f"{CHIP}/in1_input"
     kept = rail.read_text()

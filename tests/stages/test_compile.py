@@ -91,7 +91,7 @@ def test_a_builder_that_dies_or_hangs_costs_that_candidate_alone(
     (bad / f"{RTX}.py").write_text(f"import os, time\nopen({str(process)!r}, 'w').write(str(os.getpid()))\n{ending}\n")
     rewrite_manifest(bad, lambda manifest: None)  # a file that it does not list would be refused
     if ends == "hangs":
-        monkeypatch.setattr(compile_stage, "LEASE_S", 20.0)
+        monkeypatch.setattr(compile_stage, "LEASE_S", 8.0)
     with pytest.raises(RunnerTimedOut if ends == "hangs" else RunnerFailed) as failed:
         compiled(tmp_path / "bad", bad, "8.9")
     assert ends == "hangs" or getattr(failed.value, "ref", None) == "builder-died"

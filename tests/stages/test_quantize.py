@@ -11,6 +11,7 @@ from edgecnn.values.candidate import Precision
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import CLASSES, feed_of, network, prepared
 from tests.quantization.made import CANDIDATES, IMAGES, Quiet, exported, made, stage
+from tests.slow_parameters import slowly
 
 EVERY = pytest.mark.parametrize("candidate", sorted(CANDIDATES))
 
@@ -33,7 +34,7 @@ def test_the_golden_answers_are_near_torchs(candidate: str) -> None:
     assert difference < (1e-4 if CANDIDATES[candidate].precision is Precision.FP32 else 0.15)
 
 
-@EVERY
+@pytest.mark.parametrize("candidate", ["onnxruntime-int8", *slowly(*sorted(CANDIDATES.keys() - {"onnxruntime-int8"}))])
 def test_a_second_run_elsewhere_makes_the_same_bytes(candidate: str, tmp_path: Path) -> None:
     elsewhere = tmp_path / "another" / "deeper"
     elsewhere.mkdir(parents=True)

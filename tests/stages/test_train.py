@@ -124,7 +124,7 @@ def test_a_training_killed_and_continued_leaves_the_same_bytes(
 
 @pytest.mark.parametrize(
     "moment",
-    ["resume/finetune.checkpoint.safetensors", *slowly("resume/features-0000000.safetensors")],
+    slowly("resume/finetune.checkpoint.safetensors", "resume/features-0000000.safetensors"),
 )
 def test_a_fine_tuning_killed_and_continued_leaves_the_same_bytes(
     moment: str, given: Given, weights: Path, fine_tuned: Path, tmp_path: Path

@@ -51,6 +51,7 @@ def shared(given: Given, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow  # trains twice, once by two processes
 def test_two_processes_learn_what_one_does(given: Given, shared: Path, tmp_path: Path) -> None:
     short(processes=1).make(given.roles(), tmp_path, Heard())
     assert losses(shared) == pytest.approx(losses(tmp_path), rel=TOLERANCE)
@@ -95,6 +96,7 @@ def workers_in(out: Path) -> list[int]:
     return sorted(found)
 
 
+@pytest.mark.slow  # trains, is killed, and trains on
 @pytest.mark.parametrize(
     "which", [pytest.param(0, id="the one that keeps the checkpoints"), pytest.param(-1, id="another", marks=pytest.mark.slow)]
 )
