@@ -17,7 +17,6 @@ from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
-from edgecnn.building.screening import finalists
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
@@ -232,14 +231,12 @@ def observe(request: BuildRequest, observer: Observer, home: Lab) -> None:
 
 
 def _race(observer: Observer, request: BuildRequest) -> None:
-    """Screen, select among the finalists, race the winner's knobs where asked to, and race the winner again for the figures."""
+    """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
     seen, anew = observer.seen, request.stored_race == "never"
-    observer.race([name for name in seen.answering if name not in seen.failures], "screen", RaceOptions(anew=anew))
     decision = decide(seen, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
     how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
-    if seen.objective == "latency":
-        observer.race(finalists(seen.screen_ms, decision.inside_budget, seen.candidates), "select", how)
+    observer.race_for_choice(decision.inside_budget, how)
     race_for_choice(observer, decision.inside_budget, seen.objective, how)
     decision = decide(seen, request)
     last = last_race(decision)

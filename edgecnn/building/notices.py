@@ -29,11 +29,11 @@ _NO_ACCURACY = (
 ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
-def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef]) -> str | None:
+def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef], *, attached: bool = False) -> str | None:
     """What measures the carried kits on the device and settles the choice, to be typed here."""
     if choice.state != "provisional" or not any(name in kits for name in choice.carried):
         return None
-    return bench_command(request.out, request.device)
+    return f"edgecnn bench {shlex.quote(str(request.out))}" if attached else bench_command(request.out, request.device)
 
 
 def bench_command(folder: Path, device: Device) -> str:

@@ -1,8 +1,8 @@
 """Asks every kit what it answers, how fast it is and what really ran: the part of a build that touches a Host.
 
-Accuracy comes first, on validation and on test; then, only where this machine is the device, the race: a short look at all
-(``screening``), the finalists interleaved, and a last race of the winner against fp32, since the winner of a selection flatters
-itself.
+Accuracy comes first, on validation and on test; then, only where this machine is the device, the race for the choice, which those
+leave that cannot matter any more (``judging.runs.regret``), and a last one for the figures of the winner, fp32 and the best other
+precision, since the winner of a selection flatters itself.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
 from edgecnn.building.rows import answer_of
 from edgecnn.building.runnable import tried
-from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES, screened_ms
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import accuracy, agreement
+from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
@@ -34,7 +34,12 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import ENGINE, Candidate, Rung, reference_of
 from edgecnn.values.layers import MacTable, Residency
-from edgecnn.values.profile import Purpose
+from edgecnn.values.profile import Choosing, Purpose
+
+CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
+"""Of a process of a race for the choice: more processes tell more than longer ones, since what one computes hangs together."""
+CHOICE_BUDGET_S = 120.0
+"""After which such a race begins no more rounds: 24 of five kits that sample for a second."""
 
 
 @dataclass(frozen=True)
@@ -142,24 +147,29 @@ class Observer:
             self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text())
         return engine is not None and name not in self.seen.failures
 
-    def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions) -> None:
+    def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **asked: Any) -> None:
         """Race these candidates' kits; whoever does not finish is out."""
         seen, kits = self.seen, [self.seen.kits[name] for name in names]
         if not kits:
             return
-        result = seen.races[purpose] = seen.race(self._request(kits, purpose, how))
+        result = seen.races[purpose] = seen.race(self._request(kits, purpose, how, **asked))
         seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in result.failed_of(kits).items()})
-        if purpose == "screen":
-            found = {name: screened_ms(profile) for name, profile in seen.raced("screen").items()}
-            seen.screen_ms.update({name: ms for name, ms in found.items() if ms is not None})
 
-    def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions) -> RaceRequest:
+    def race_for_choice(self, inside: Iterable[str], how: RaceOptions) -> None:
+        """Time every candidate that answers; those of them that may be chosen, until it is known which.
+
+        ``inside``: who may be chosen by latency; where the objective is another, nobody, and each has its first rounds alone.
+        """
+        seen = self.seen
+        names = [name for name in seen.answering if name not in seen.failures]
+        contenders = [seen.kits[name] for name in inside if name in names] if seen.objective == "latency" else []
+        self.race(names, "select", how, choosing=choosing(contenders))
+
+    def _request(self, kits: Sequence[KitRef], purpose: Purpose, how: RaceOptions, **changes: Any) -> RaceRequest:
         recipe = self.seen.execution.plan.resolved.recipe
-        asked: dict[str, Any] = {"max_s": how.max_s}
-        if purpose == "screen":
-            # Where the objective is another, its own race orders the field, and this one says only who runs.
-            rounds = SCREEN_ROUNDS if recipe.choice.objective == "latency" else 1
-            asked = {"rounds": rounds, "samples": min(recipe.race.samples, SCREEN_SAMPLES), "max_s": SCREEN_MAX_S}
+        asked: dict[str, Any] = {"max_s": how.max_s, **changes}
+        if purpose == "select":
+            asked |= {"rounds": LOOKS[-1], "samples": min(recipe.race.samples, CHOICE_SAMPLES), "max_s": CHOICE_MAX_S}
         elif how.until is not None and purpose == "report":
             until = rule_of(how.until)
             asked |= {"rounds": until.looks[-1], "until": until}
@@ -186,6 +196,12 @@ class Observer:
         each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
         seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
         seen.races["energy"] = seen.race(request, "energy of {} could not be measured")
+
+
+def choosing(contenders: Iterable[KitRef]) -> Choosing:
+    """The rule by which a race among these ends."""
+    entrants = tuple(sorted(kit.entrant for kit in contenders))
+    return Choosing(looks=LOOKS, regret=ENOUGH, contenders=entrants, budget_s=CHOICE_BUDGET_S)
 
 
 def _located(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:

@@ -52,8 +52,6 @@ class Observed:
     known_labels: dict[Split, Any] = field(default_factory=dict)
     """Of a split's images, int64 (images,), where no build has them prepared."""
     residency: dict[str, Residency] = field(default_factory=dict)
-    screen_ms: dict[str, float] = field(default_factory=dict)
-    """What screening saw: orders the candidates, and is told in reasons, never as a figure."""
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     pairs: list[PairedRace] = field(default_factory=list)
     """Rounds of two builds' kits, in the order in which they ran."""

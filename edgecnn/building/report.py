@@ -18,13 +18,13 @@ from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.runs.latency import latency, pairwise_ratios
+from edgecnn.judging.runs.latency import pairwise_ratios
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
-from edgecnn.values.candidate import BASELINE_ID, is_of_a_device, reference_of
+from edgecnn.values.candidate import is_of_a_device, reference_of
 from edgecnn.values.layers import MacTable
-from edgecnn.values.reason import NotClimbed, OutOfTime, Reason
+from edgecnn.values.reason import NotClimbed, OutOfTime, Provisional, Reason, Taken
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.resolved import Resolved
@@ -56,14 +56,9 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
     about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     rules = ChoiceRules(budget_pp=budget, shippable=shippable, **about)
-    selected, machine = seen.raced("select"), seen.lab.machine
-    fp32 = selected.get(BASELINE_ID)
-    figures = {
-        name: latency(profile, fp32=None if name == BASELINE_ID else fp32, machine=machine) for name, profile in selected.items()
-    }
-    contest = contest_of(seen, seen.objective, machine)
-    chosen = choose(tuple(facts.values()), rules, pairwise_ratios(selected), figures, contest)
-    command = measure_command(request, chosen.choice, seen.kits)
+    contest = contest_of(seen, seen.objective, seen.lab.machine)
+    chosen = choose(tuple(facts.values()), rules, contest, pairwise_ratios(seen.raced("report")))
+    command = measure_command(request, chosen.choice, seen.kits, attached=seen.attached)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
     inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable).inside)
@@ -95,10 +90,14 @@ def _out_of_time(seen: ObservedBuild, request: BuildRequest) -> dict[str, OutOfT
 
 
 def last_race(decision: Decision) -> tuple[str, ...]:
-    """Who runs for the reported figures: the winner against fp32, since a selection flatters its winner."""
+    """Who runs for the reported figures: the winner, since a selection flatters it, fp32 and the best other precision."""
     winner = decision.choice.candidate
+    because = None if winner is None else decision.facts[winner].because
+    if winner is None or isinstance(because, Provisional):
+        return ()
     reference = reference_of(row.candidate for row in decision.facts.values())
-    return () if winner is None or decision.choice.state != "settled" else tuple(dict.fromkeys((reference, winner)))
+    rival = because.against if isinstance(because, Taken) else None
+    return tuple(dict.fromkeys(name for name in (reference, winner, rival) if name is not None))
 
 
 def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> BuildReport:

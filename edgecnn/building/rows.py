@@ -13,7 +13,7 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.energy import energy, missing_energy
-from edgecnn.judging.runs.latency import latency, missing_latency
+from edgecnn.judging.runs.latency import latency, latency_when_chosen, missing_latency
 from edgecnn.judging.runs.memory import memory, missing_memory
 from edgecnn.judging.runs.sustained import sustained
 from edgecnn.judging.runs.throughput import screened, throughput
@@ -25,11 +25,9 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
 from edgecnn.values.layers import Residency
-from edgecnn.values.profile import Profile, Purpose
+from edgecnn.values.profile import Profile
 from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
-
-SCREENED: tuple[Purpose, ...] = (*FIGURES, "screen")
 
 
 def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> Answers:
@@ -145,7 +143,7 @@ def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:
 
 def _was_raced(name: str, seen: Observed) -> bool:
     """A finished build is raced whatever its kit answers: a time is a time where the answers are no numbers."""
-    return any(name in seen.raced(purpose) for purpose in SCREENED)
+    return any(name in seen.raced(purpose) for purpose in FIGURES)
 
 
 def _not_raced(name: str, seen: Observed) -> str:
@@ -163,20 +161,16 @@ def _latency(name: str, seen: Observed) -> Latency:
         raced = seen.raced(purpose)
         if name in raced:
             fp32 = None if name == seen.reference else raced.get(seen.reference)
-            found = latency(raced[name], fp32=fp32, machine=machine)
-            return found.model_copy(update={"selecting": purpose == "select" and bool(seen.raced("report"))})
-    if name in seen.screen_ms:
-        out = "not among the finalists" if seen.objective == "latency" else f"this build chose by {seen.objective}"
-        reason = f"short screening runs: {seen.screen_ms[name]:.2f} ms; {out}, and so few runs have no interval"
-        return missing_latency(reason=reason, machine=machine)
+            figures = latency_when_chosen if purpose == "select" else latency
+            return figures(raced[name], fp32=fp32, machine=machine)
     return missing_latency(reason=_not_raced(name, seen), machine=machine)
 
 
 def _memory(name: str, seen: Observed) -> Memory:
-    """From the same race as the latency; screening runs are few, and say so."""
+    """From the same race as the latency; few runs say so."""
     if (absent := _unmeasured(name, seen)) is not None:
         return missing_memory(reason=absent[0], machine=absent[1])
-    for purpose in SCREENED:
+    for purpose in FIGURES:
         if name in (raced := seen.raced(purpose)):
             return memory(raced[name], machine=seen.lab.machine)
     return missing_memory(reason=_not_raced(name, seen), machine=seen.lab.machine)

@@ -1,8 +1,8 @@
-"""Choosing is not gating: the best of what fits the accuracy budget on ``validation``, a lower precision only where shown better.
+"""Choosing is not gating, and a choice is no claim: what ships is the best estimate of what fits the accuracy budget.
 
-The gate on ``test`` needs whole intervals; the choice takes estimates, since something must ship. What it does not take on
-trust is speed, or energy: INT8 costs accuracy for certain and is often slower, so it must beat the best float candidate in paired
-runs. Size needs no race.
+The gate on ``test`` needs whole intervals; the choice is a decision under uncertainty, since something must ship, and is made by
+estimates on ``validation`` and of the race for it, with what it is expected to cost. Within 1 % the higher precision is kept,
+since INT8 costs accuracy for certain. That one candidate is faster than another is said only by a later race. Size needs no race.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from edgecnn.judging.contest import Contest, PairedRatio, Ratios, behind, latency_contest, not_shown
+from edgecnn.judging.contest import Contest, Estimated, as_good, behind
 from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
 from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.judging.runs.noise import rounds_to_settle
+from edgecnn.judging.runs.regret import BEARABLE, alike
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.recipe import Objective
-from edgecnn.values.report import CandidateFacts, Choice, Latency
+from edgecnn.values.report import CandidateFacts, Choice
+from edgecnn.values.verdict import Interval
 
 
 class ChoiceRules(Value):
@@ -47,26 +50,21 @@ class Chosen(Value):
         return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
+Claims = Mapping[tuple[str, str], Interval]
+"""(candidate, reference) → how many times as fast, paired in a race that was run after the choice."""
+
+
 def choose(
-    candidates: Sequence[CandidateFacts],
-    rules: ChoiceRules,
-    ratios: Ratios | None = None,
-    figures: Mapping[str, Latency] | None = None,
-    contest: Contest | None = None,
+    candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None, claims: Claims | None = None
 ) -> Chosen:
     """Settled on an attached device (or for size), provisional elsewhere, ``none`` where there is nothing to choose from.
 
     Args:
-        candidates: every row of the table, failed ones included; ``validation`` and ``latency`` are read.
+        candidates: every row of the table, failed ones included; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
-        ratios: paired ratios of one race; where one is absent and the reference is the baseline, ``ratio_to_fp32`` is used.
-        figures: latency in the race that selects, by candidate. Once the finalists have raced again, rows hold figures of two
-            races, which cannot be compared; with this the choice stays what the selecting race made it. None: the rows' own.
-        contest: the race that selects where throughput or energy is the objective; ``ratios`` and ``figures`` are of latency.
+        contest: the race for the choice; None where there was none.
+        claims: paired ratios of the race for the figures, once it was run; they change no choice.
     """
-    if figures is not None:
-        seen = {facts.candidate.id: figures.get(facts.candidate.id) or _without_figures(facts) for facts in candidates}
-        candidates = [facts.model_copy(update={"latency": seen[facts.candidate.id]}) for facts in candidates]
     eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
         return _original(eligible, rules)
@@ -74,10 +72,9 @@ def choose(
         return _fallback(eligible, rules)
     if rules.objective == "size":
         return _smallest(eligible, rules)
-    race = contest if rules.objective != "latency" else latency_contest(candidates, ratios or {})
-    if race is not None and rules.attached and any(facts.candidate.id in race.shown for facts in eligible.inside):
-        return _best(eligible, rules, race)
-    return _provisional(eligible, rules, race.missing if race is not None and rules.attached else None)
+    if contest is not None and rules.attached and any(facts.candidate.id in contest.shown for facts in eligible.inside):
+        return _best(eligible, rules, contest, claims or {})
+    return _provisional(eligible, rules, contest.missing if contest is not None and rules.attached else None)
 
 
 def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
@@ -124,81 +121,57 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     return _settled(eligible, best.candidate.id, taken, reasons)
 
 
-def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest) -> Chosen:
-    """The best float candidate, unless a lower precision was measured to be better than it by the objective.
-
-    Where floats fit the budget but none was raced, nothing was shown, and the choice stays provisional.
-    """
-    raced = [facts for facts in eligible.inside if facts.candidate.id in contest.shown]
+def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: Claims) -> Chosen:
+    """The best estimate by the objective, or what is within 1 % of it and of higher precision."""
+    raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
+    lead = contest.lead(raced)
+    near = alike({name: contest.costs[name] for name in raced}, lead.name)
+    best = min(near, key=lambda name: (_roughness(raced[name]), contest.shown[name].cost, name))
+    standing = lead if best == lead.name else contest.standing(best, raced)
     reasons: dict[str, Reason] = {
-        facts.candidate.id: NotMeasured(step="race", why=_why_not_raced(facts, contest))
-        for facts in eligible.inside
-        if facts.candidate.id not in contest.shown
+        facts.candidate.id: NotMeasured(step="race") for facts in eligible.inside if facts.candidate.id not in raced
     }
-    best = _best_float(raced, contest, reasons)
-    lower = [facts.candidate.id for facts in raced if not facts.candidate.precision.is_float]
-    reference = best  # what would ship otherwise: a faster float that was not itself shown faster is no bar to a lower precision
-    if reference is None and any(facts.candidate.precision.is_float for facts in eligible.inside):
-        return _provisional(eligible, rules, "no float candidate was raced")
-    shown = [name for name in lower if reference is None or _is_shown_better(name, reference, contest, reasons)]
-    if shown:
-        best = min(shown, key=lambda name: _cost(name, contest))
-    if best is None:
-        return _provisional(eligible, rules)
-    for facts in raced:
-        if facts.candidate.id != best:
-            reasons.setdefault(facts.candidate.id, behind(facts.candidate.id, best, contest))
-    taken = _taken(best, reference, [facts.candidate.id for facts in raced], contest, rules.budget_pp)
-    return _settled(eligible, best, taken, reasons)
+    for name in raced:
+        if name != best:
+            reasons[name] = as_good(name, best, contest) if name in near else behind(name, best, contest)
+    taken = Taken(
+        by="estimate" if best == lead.name else "precision",
+        budget_pp=rules.budget_pp,
+        objective=contest.objective,
+        ahead=None if best == lead.name else lead.name,
+        regret=standing.regret,
+        rounds=contest.shown[best].runs,
+    ).model_copy(update={**_figures(contest.shown[best], contest), **_claim(raced[best], _rival(best, raced, contest), claims)})
+    chosen, update = _settled(eligible, best, taken, reasons), dict[str, object](regret=standing.regret)
+    if standing.regret > BEARABLE:
+        still = tuple(name for name in raced if name in standing.still_in)
+        update |= {"state": "provisional", "settle_command": rules.settle_command, "carried": still}
+    return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=update)})
 
 
-def _taken(best: str, reference: str | None, raced: Sequence[str], contest: Contest, budget_pp: float) -> Taken:
-    figures = _figures(contest.shown[best], contest)
-    taken = Taken(by="fastest", budget_pp=budget_pp, objective=contest.objective).model_copy(update=figures)
-    if any(_cost(name, contest) < _cost(best, contest) for name in raced):
-        return taken.model_copy(update={"by": "nothing-shown-faster"})
-    if reference is None or reference == best:
-        return taken
-    return taken.model_copy(update={"against": reference, "ratio": contest.ratio(best, reference)})
+def _roughness(facts: CandidateFacts) -> tuple[int, bool]:
+    """What accuracy is certain to pay: fewer bits, then a network that surgery changed."""
+    bits = (Precision.FP32, Precision.BF16, Precision.FP16)
+    return bits.index(facts.candidate.precision) if facts.candidate.precision in bits else len(bits), not _is_as_given(facts)
 
 
-def _figures(shown: PairedRatio, contest: Contest) -> dict[str, float]:
+def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
+    """The best estimate among candidates of another precision."""
+    others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
+    return min(others, key=lambda name: (contest.shown[name].cost, name), default=None)
+
+
+def _claim(best: CandidateFacts, rival: str | None, claims: Claims) -> dict[str, object]:
+    ratio = claims.get((best.candidate.id, rival)) if rival is not None else None
+    seen = best.latency
+    more = rounds_to_settle(1.0, ratio, seen.runs) if ratio and seen and ratio.low <= 1 < ratio.estimate else None
+    return {"against": rival, "ratio": ratio, "rounds_to_settle": more}
+
+
+def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:
     if contest.objective == "throughput":
         return {"images_per_s": 1e3 / shown.cost, "batch": shown.batch}
     return {"energy_mj": shown.cost} if contest.objective == "energy" else {"ms": shown.cost}
-
-
-def _best_float(raced: Sequence[CandidateFacts], contest: Contest, reasons: dict[str, Reason]) -> str | None:
-    """Among floats too, half the bits must be earned: fp16 and bf16 need to be shown better than the best fp32. So does whatever
-    is of a network that surgery changed."""
-    floats = [facts for facts in raced if facts.candidate.precision in (Precision.FP32, Precision.FP16, Precision.BF16)]
-    full = [facts.candidate.id for facts in floats if _is_full(facts)]
-    half = [facts.candidate.id for facts in floats if not _is_full(facts)]
-    best = min(full, key=lambda name: _cost(name, contest), default=None)
-    shown = [name for name in half if best is None or _is_shown_better(name, best, contest, reasons)]
-    return min(shown, key=lambda name: _cost(name, contest), default=best)
-
-
-def _is_shown_better(ours: str, reference: str, contest: Contest, reasons: dict[str, Reason]) -> bool:
-    ratio = contest.ratio(ours, reference)
-    if ratio is not None and ratio.low > 1:
-        return True
-    shown_worse = ratio is not None and ratio.high < 1
-    reasons[ours] = behind(ours, reference, contest) if shown_worse else not_shown(ours, reference, contest)
-    return False
-
-
-def _why_not_raced(facts: CandidateFacts, contest: Contest) -> str | None:
-    return facts.latency.reason if contest.objective == "latency" and facts.latency is not None else None
-
-
-def _without_figures(facts: CandidateFacts) -> Latency | None:
-    """Of a candidate that did not race for the choice: why, and no time of another race."""
-    return facts.latency if facts.latency is not None and facts.latency.p50_ms is None else None
-
-
-def _cost(name: str, contest: Contest) -> tuple[float, str]:
-    return (contest.shown[name].cost, name)
 
 
 def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
@@ -209,7 +182,11 @@ def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
 
 def _is_full(facts: CandidateFacts) -> bool:
     """The network as it was trained, or is custom, in fp32: nothing has to be earned by it."""
-    return facts.candidate.precision is Precision.FP32 and facts.candidate.surgery is None
+    return facts.candidate.precision is Precision.FP32 and _is_as_given(facts)
+
+
+def _is_as_given(facts: CandidateFacts) -> bool:
+    return facts.candidate.surgery is None
 
 
 def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[str, Reason]) -> Chosen:

@@ -1,4 +1,4 @@
-"""What a choice compares: of each candidate one cost in the race that selects, and paired ratios of the same race.
+"""What a choice compares: each candidate's cost, round by round, in the race for the choice, and how that race stands.
 
 Latency, throughput and energy are compared alike. A process run is the unit, runs of one round are neighbours in time, and a
 ratio is the reference's cost over one's own: above 1, one is better. Images a second are compared as the time of an image.
@@ -6,39 +6,32 @@ ratio is the reference's cost over one's own: above 1, one is better. Images a s
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgecnn.errors.gates import RacesDiffer
-from edgecnn.judging.eligibility import measured_ms
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval
-from edgecnn.judging.runs.energy import image_mj, meter_of_all
-from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE, check_conditions
-from edgecnn.judging.runs.noise import rounds_needed, rounds_to_settle, smallest_ratio
+from edgecnn.judging.runs.energy import image_mj, meter_of
+from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE, check_conditions, estimated_ms
+from edgecnn.judging.runs.regret import Lead, estimate, lead_of, ratio_interval, standing_of
 from edgecnn.judging.runs.settings import run_settings_of
 from edgecnn.judging.runs.throughput import images_per_s
 from edgecnn.values.base import Value
-from edgecnn.values.profile import Profile, Run
-from edgecnn.values.reason import FewerImages, MoreEnergy, NotShownFaster, Slower
+from edgecnn.values.profile import Profile, Purpose, Run
+from edgecnn.values.reason import Alike, FewerImages, MoreEnergy, Slower
 from edgecnn.values.recipe import Raced
-from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
-Ratios = Mapping[tuple[str, str], Interval]
-"""(candidate, reference) → cost of reference / cost of candidate, paired in one race: above 1, the candidate is better."""
+CostOf = Callable[[Run], float | None]
+"""A run to what it cost: the smaller, the better."""
 
 
-class PairedRatio(Value):
-    """What one candidate showed in the race that selects."""
+class Estimated(Value):
+    """What one candidate showed in the race for the choice."""
 
     cost: float
     """The smaller, the better: p50 in ms, ms an image, or mJ an image."""
     runs: int
     machine: str
-    smallest_ratio: float | None = None
-    """What the race could have shown; None where too few rounds say."""
     run_settings: str | None = None
     batch: int = 1
     """Images in a call."""
@@ -46,41 +39,49 @@ class PairedRatio(Value):
 
 @dataclass(frozen=True)
 class Contest:
-    """One race that selects, by one objective."""
+    """One race for the choice, by one objective."""
 
     objective: Raced
-    shown: Mapping[str, PairedRatio]
+    shown: Mapping[str, Estimated]
     """Candidate to what it showed; absent of who did not finish, or was not in it."""
-    ratios: Ratios = field(default_factory=dict)
+    costs: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    """The same, round by round."""
     meter: str = ""
     """Of energy."""
     missing: str | None = None
     """Why it shows nothing of anybody, though there was a race."""
 
     def ratio(self, ours: str, reference: str) -> Interval | None:
-        """How many times as good; None where they have no paired runs."""
-        return self.ratios.get((ours, reference))
+        """How many times as good, by Student's t; None where one of them did not race."""
+        if ours not in self.costs or reference not in self.costs:
+            return None
+        return ratio_interval(self.costs[reference], self.costs[ours])
+
+    def lead(self, names: Iterable[str]) -> Lead:
+        """Who of these is ahead."""
+        return lead_of({name: self.costs[name] for name in names})
+
+    def standing(self, name: str, names: Iterable[str]) -> Lead:
+        """What it is expected to cost to ship this one of these."""
+        return standing_of(name, {each: self.costs[each] for each in names})
 
 
-def latency_contest(candidates: Sequence[CandidateFacts], ratios: Ratios) -> Contest:
-    """Of rows with their latency; where no ratio to the baseline is given, a row's own is taken."""
-    shown, found = dict[str, PairedRatio](), dict(ratios)
-    baseline = next((facts.candidate.id for facts in candidates if facts.is_baseline), None)
-    for facts in candidates:
-        name, seen, ms = facts.candidate.id, facts.latency, measured_ms(facts)
-        if seen is None:
-            continue
-        if baseline is not None and seen.ratio_to_fp32 is not None:
-            found.setdefault((name, baseline), seen.ratio_to_fp32)
-        if ms is not None:
-            shown[name] = PairedRatio(
-                cost=ms, runs=seen.runs, machine=seen.machine, smallest_ratio=seen.smallest_ratio, run_settings=seen.run_settings
-            )
-    return Contest("latency", shown, found)
+def image_ms(run: Run) -> float | None:
+    """Milliseconds an image, of a run whose calls take many."""
+    return 1e3 / images_per_s(run) if run.samples_ns else None
 
 
-def throughput_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
-    """Of one race in which every candidate ran with its best number of images in a call.
+def costs_of(purpose: Purpose, runs: Mapping[str, Sequence[Run]]) -> dict[str, dict[int, float]]:
+    """Who has a cost in every run, by round, while a race for the choice is still running."""
+    cost_of: CostOf = image_ms if purpose == "select-throughput" else estimated_ms
+    if purpose == "select-energy":
+        meter = meter_of(run for mine in runs.values() for run in mine)
+        cost_of = (lambda run: image_mj(run, meter)) if meter is not None else (lambda run: None)
+    return {name: found for name, mine in runs.items() if (found := _by_round(mine, cost_of))}
+
+
+def latency_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
+    """Of the race for the choice.
 
     Args:
         profiles: by candidate.
@@ -89,7 +90,16 @@ def throughput_contest(profiles: Mapping[str, Profile], machine: str) -> Contest
     Raises:
         RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
     """
-    return _contest("throughput", profiles, machine, lambda run: 1e3 / images_per_s(run) if run.samples_ns else None)
+    return _contest("latency", profiles, machine, estimated_ms)
+
+
+def throughput_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
+    """Of one race in which every candidate ran with its best number of images in a call.
+
+    Raises:
+        RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
+    """
+    return _contest("throughput", profiles, machine, image_ms)
 
 
 def energy_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
@@ -98,7 +108,7 @@ def energy_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
     Raises:
         RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
     """
-    meter = meter_of_all(profiles.values())
+    meter = meter_of(run for profile in profiles.values() for run in profile.runs)
     if meter is None:
         return Contest("energy", {}, missing="no meter covers what every one of them took")
     return _contest("energy", profiles, machine, lambda run: image_mj(run, meter), meter)
@@ -107,9 +117,7 @@ def energy_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
 def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
     """Why this one was not taken: it is worse by the objective, with both figures. Both must have been shown."""
     mine, theirs = contest.shown[ours], contest.shown[best]
-    ratio, other_way = contest.ratio(ours, best), contest.ratio(best, ours)
-    if ratio is None and other_way is not None:
-        ratio = other_way.inverse
+    ratio = contest.ratio(ours, best)
     where = {"machine": mine.machine, "run_settings": mine.run_settings, "against_run_settings": theirs.run_settings}
     if contest.objective == "throughput":
         per_s, against_per_s = 1e3 / mine.cost, 1e3 / theirs.cost
@@ -123,70 +131,39 @@ def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | Mor
     return Slower(against=best, ms=mine.cost, against_ms=theirs.cost, ratio=ratio, **where)
 
 
-def not_shown(ours: str, reference: str, contest: Contest) -> NotShownFaster:
-    """Where the race's own noise hides so small a difference, not shown is no answer; and what would give one."""
-    mine, ratio = contest.shown[ours], contest.ratio(ours, reference)
-    if ratio is None:
-        return NotShownFaster(objective=contest.objective, against=reference, ratio=None)
-    noise = mine.smallest_ratio
-    hidden = noise is not None and 1 < ratio.estimate < noise
-    if noise is not None and hidden:
-        rounds = rounds_needed(mine.runs, seen=math.log(noise), wanted=math.log(ratio.estimate))
-    else:
-        rounds = rounds_to_settle(1.0, ratio, mine.runs) if ratio.estimate > 1 else None
-    theirs = contest.shown.get(reference)
-    return NotShownFaster(
-        objective=contest.objective,
-        against=reference,
-        ratio=ratio,
-        machine=mine.machine,
-        run_settings=mine.run_settings,
-        against_run_settings=theirs.run_settings if theirs else None,
-        rounds=mine.runs,
-        smallest_ratio=noise if hidden else None,
-        rounds_to_settle=rounds,
-    )
+def as_good(ours: str, best: str, contest: Contest) -> Alike:
+    """Why this one was not taken though it costs no more: what was taken has the higher precision."""
+    ratio = ratio_interval(contest.costs[best], contest.costs[ours])
+    return Alike(objective=contest.objective, against=best, ratio=ratio)
 
 
-def _contest(
-    objective: Raced, profiles: Mapping[str, Profile], machine: str, cost_of: Callable[[Run], float | None], meter: str = ""
-) -> Contest:
-    costs = {name: _by_round(profile, cost_of) for name, profile in profiles.items() if profile.fidelity is Fidelity.MEASURED}
+def _contest(objective: Raced, profiles: Mapping[str, Profile], machine: str, cost_of: CostOf, meter: str = "") -> Contest:
+    costs = {
+        name: _by_round(profile.runs, cost_of) for name, profile in profiles.items() if profile.fidelity is Fidelity.MEASURED
+    }
     costs = {name: each for name, each in costs.items() if each}
-    noise = {name: smallest_ratio(each) for name, each in costs.items()}
-    worst = max((each for each in noise.values() if each is not None), default=None)
+    _check_one_race([profiles[name] for name in costs])
     shown = {
-        name: PairedRatio(
-            cost=statistics.median(each.values()),
+        name: Estimated(
+            cost=estimate(each.values()),
             runs=len(each),
             machine=machine,
-            smallest_ratio=worst,
             run_settings=run_settings_of(profiles[name]),
             batch=profiles[name].runs[0].batch,
         )
         for name, each in costs.items()
     }
-    return Contest(objective, shown, _ratios(profiles, costs), meter)
+    return Contest(objective, shown, costs, meter)
 
 
-def _ratios(profiles: Mapping[str, Profile], costs: Mapping[str, Mapping[int, float]]) -> dict[tuple[str, str], Interval]:
-    found = {}
-    for ours in costs:
-        for reference in costs:
-            if ours == reference:
-                continue
-            mine, theirs = profiles[ours], profiles[reference]
-            if mine.race is None or mine.race != theirs.race:
-                raise RacesDiffer(ours=mine.subject, theirs=theirs.subject, our_race=mine.race, their_race=theirs.race)
-            check_conditions(mine.environment, theirs.environment, CONDITIONS_OF_THE_MACHINE)
-            rounds = sorted(costs[ours].keys() & costs[reference].keys())
-            slow, fast = [costs[reference][each] for each in rounds], [costs[ours][each] for each in rounds]
-            if (ratio := ratio_interval(slow, fast, LATENCY_CONFIDENCE)) is not None:
-                found[ours, reference] = ratio
-    return found
+def _check_one_race(profiles: list[Profile]) -> None:
+    for ours, theirs in zip(profiles[1:], profiles, strict=False):
+        if ours.race is None or ours.race != theirs.race:
+            raise RacesDiffer(ours=ours.subject, theirs=theirs.subject, our_race=ours.race, their_race=theirs.race)
+        check_conditions(ours.environment, theirs.environment, CONDITIONS_OF_THE_MACHINE)
 
 
-def _by_round(profile: Profile, cost_of: Callable[[Run], float | None]) -> dict[int, float]:
-    """Round to cost. Nothing of a profile of which one run has no figure: to leave it out would keep the good ones."""
-    found = {run.round: cost_of(run) for run in profile.runs}
+def _by_round(runs: Sequence[Run], cost_of: CostOf) -> dict[int, float]:
+    """Round to cost. Nothing of a candidate of which one run has no figure: to leave it out would keep the good ones."""
+    found = {run.round: cost_of(run) for run in runs}
     return {} if None in found.values() else {number: cost for number, cost in found.items() if cost is not None}

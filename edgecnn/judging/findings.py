@@ -142,6 +142,10 @@ def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]
         seen = facts.latency
         if seen is None or not _judged(seen):
             return _unmeasured("latency", seen)
+        if seen.selecting:
+            few = f"{counted(seen.runs, 'run')} of the race for the choice"
+            note = f"p{percent} is open: {few}, and a gate is judged by a race of its own"
+            return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
         figure = {50: seen.p50_ms, 90: seen.p90_ms, 99: seen.p99_ms}[percent]
         if figure is None:
             why = seen.reason if percent != 90 else seen.absent.get("p90_ms")

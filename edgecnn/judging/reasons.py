@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import singledispatch
 
 from edgecnn.errors.wording import plural
-from edgecnn.judging.runs.noise import what_helps
 from edgecnn.values.base import Value
 from edgecnn.values.reason import (
+    Alike,
     Differs,
     FewerImages,
     Larger,
@@ -16,7 +15,6 @@ from edgecnn.values.reason import (
     MoreEnergy,
     NotClimbed,
     NotMeasured,
-    NotShownFaster,
     NotSupported,
     OutOfTime,
     Outside,
@@ -77,20 +75,23 @@ def _why_taken(reason: Taken, name: str) -> str:
         return f"the file came quantized, so {name} is all that there is to ship"
     if reason.by == "smallest":
         return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
-    better, best = _COMPARED[reason.objective]
-    at = f"at {_figure(reason)} when chosen"
-    if reason.by == "nothing-shown-faster":
-        return f"nothing of lower precision {budget} was shown to {better} than {name}, {at}"
-    against = f", {speed_words(reason.ratio, reason.objective)} of {reason.against}" if reason.ratio is not None else ""
-    return f"{name} {best} {budget}, {at}{against}"
+    first = "is the best estimate" if reason.by == "estimate" else f"is within 1 % of {reason.ahead}, of higher precision and"
+    return f"{name} {first} {budget}, at {_figure(reason)} when chosen{_how_sure(reason)}{_claim(reason)}"
 
 
-_COMPARED: Mapping[Objective, tuple[str, str]] = {
-    "latency": ("be faster", "is the fastest"),
-    "throughput": ("do more images a second", "does the most images a second"),
-    "energy": ("take less energy", "takes the least energy"),
-    "size": ("be smaller", "is the smallest"),
-}
+def _how_sure(reason: Taken) -> str:
+    if reason.regret is None or reason.rounds is None:
+        return ""
+    return f", expected regret {100 * reason.regret:.1f} % after {reason.rounds} rounds"
+
+
+def _claim(reason: Taken) -> str:
+    if reason.ratio is None:
+        return ""
+    shown = (
+        "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
+    )
+    return f"; {shown} {reason.against}, {speed_words(reason.ratio)}"
 
 
 def _figure(reason: Taken) -> str:
@@ -152,17 +153,8 @@ def _larger(reason: Larger, name: str) -> str:
 
 
 @_sentence.register
-def _not_shown_faster(reason: NotShownFaster, name: str) -> str:
-    shown = "faster than" if reason.objective == "latency" else f"to {_COMPARED[reason.objective][0]} than"
-    begins = f"not shown {shown} {reason.against}"
-    if reason.ratio is None:
-        return f"{begins}: they have no paired runs"
-    settings = run_settings_words(reason.run_settings, reason.against_run_settings)
-    said = f"{begins}: {speed_words(reason.ratio, reason.objective)}{settings}"
-    if reason.smallest_ratio is None:
-        return said
-    could = f"this race could have shown {reason.smallest_ratio:.2f} × and no less"
-    return f"{said}; UNSURE, since {could}: {what_helps(reason.rounds_to_settle)}"
+def _alike(reason: Alike, name: str) -> str:
+    return f"within 1 % of {reason.against}, which has the higher precision: {speed_words(reason.ratio, reason.objective)}"
 
 
 @_sentence.register
@@ -206,7 +198,7 @@ _WITHOUT = {
     "kit": "no kit was made",
     "validation": "not evaluated on validation, so nothing says that it is inside the budget",
     "size": "inside the budget, but not weighed",
-    "race": "inside the budget, but not in the last race",
+    "race": "inside the budget, but not in the race for the choice",
     "measure": "measuring it failed",
 }
 

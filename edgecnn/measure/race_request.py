@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.protocol import Schedule, Task
+from edgecnn.judging.contest import costs_of
+from edgecnn.judging.runs.regret import lead_of
 from edgecnn.judging.runs.stopping import half_width, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
 from edgecnn.values.base import Value
-from edgecnn.values.profile import Purpose, Run, Until
+from edgecnn.values.profile import Choosing, Purpose, Run, Until
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import digest_of
 
@@ -57,6 +60,8 @@ class RaceRequest(Value):
     """Entrant (of a kit without knobs its digest) to images in a call; who is not named runs one at a time."""
     until: Until | None = None
     """Rounds are added until every p50 is known so well; ``rounds`` is then the cap."""
+    choosing: Choosing | None = None
+    """Rounds are added until it is known who ships; ``rounds`` is then the cap."""
 
     @classmethod
     def of(cls, choice: RaceChoice, kits: Iterable[KitRef], purpose: Purpose, *, anew: bool, **asked: Any) -> RaceRequest:
@@ -78,6 +83,8 @@ class RaceRequest(Value):
             asked["batches"] = dict(sorted(self.batches.items()))
         if self.until is not None:
             asked["until"] = self.until.model_dump()
+        if self.choosing is not None:
+            asked["choosing"] = self.choosing.model_dump()
         return asked if self.meter_log is None else {**asked, "external_meter": True}
 
     @property
@@ -124,15 +131,23 @@ _TITLES: Mapping[Purpose, str] = {
 }
 
 
-def items_of(request: RaceRequest) -> list[dict[str, Any]]:
-    """The order inside a round is drawn, from a seed: only then is the signed-rank interval of a ratio exact."""
-    items = []
+def items_of(request: RaceRequest, racing: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """The order inside a round is drawn, from a seed: only then is the signed-rank interval of a ratio exact.
+
+    In a race for the choice every second round runs in the reverse order of the one before, so that nobody is early more often.
+
+    ``racing``: entrants that have not left; None: all.
+    """
+    items, order = [], list[KitRef]()
     draw = random.Random(request.identity)
     kits = sorted(request.kits, key=lambda kit: kit.entrant)
     timing: dict[str, Any] = {"samples": request.samples, "warmup_s": WARMUP_S, "max_s": request.max_s, "trace": False}
     timing.update(_OF_PURPOSE.get(request.purpose, {}))
     for number in range(request.rounds):
-        for position, kit in enumerate(draw.sample(kits, len(kits))):
+        order = order[::-1] if request.choosing is not None and number % 2 else draw.sample(kits, len(kits))
+        for position, kit in enumerate(order):
+            if racing is not None and kit.entrant not in racing:
+                continue
             batch = request.batches.get(kit.entrant, 1)
             of_kit = {"knobs": kit.knobs.options, **({"batch": batch} if batch > 1 else {})}
             items.append({"kit": str(kit.folder), "round": number, "position": position, **timing, **of_kit})
@@ -149,16 +164,24 @@ def whole_schedule(request: RaceRequest) -> Schedule:
 
 def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
     """Let the host run what is asked; run files appear in ``work`` or in folders in it."""
-    if request.until is None:
+    rule = request.until or request.choosing
+    if rule is None:
         _bench(request, whole_schedule(request), lab, work)
         return
-    items, begin = items_of(request), 0
-    for end in request.until.looks:
+    began, begin, racing = time.monotonic(), 0, frozenset(kit.entrant for kit in request.kits)
+    for end in rule.looks:
         block = work / f"rounds-{begin:04d}"
         block.mkdir(exist_ok=True)
-        _bench(request, _schedule(request, [item for item in items if begin <= item["round"] < end]), lab, block)
+        asked = [item for item in items_of(request, racing) if begin <= item["round"] < end]
+        _bench(request, _schedule(request, asked), lab, block)
         begin = end
-        if _enough(request, request.until, lab, work, end):
+        if isinstance(rule, Choosing):
+            racing = (
+                _still_racing(request, rule, lab, run_files(work)) if time.monotonic() - began < rule.budget_s else frozenset()
+            )
+        elif _enough(request, rule, lab, work, end):
+            return
+        if not racing or end == rule.looks[-1]:
             return
 
 
@@ -187,17 +210,34 @@ def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> 
     lab.host.run(task, lease_s=2 * request.timeout_s, tell=lab.doing(request.title).tell)
 
 
+def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Run]]:
+    """The runs of each kit that has not broken."""
+    found: dict[str, list[Mapping[str, Any]]] = {kit.entrant: [] for kit in request.kits}
+    for run in runs:
+        found.setdefault(entrant_of(run["kit"], run["knobs"]), []).append(run)
+    return {name: [run_of(run) for run in mine] for name, mine in found.items() if not any("error" in run for run in mine)}
+
+
+def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Entrants that run another block; nobody where it is known who ships."""
+    mine = {name: found for name, found in _by_entrant(request, runs).items() if name in rule.contenders}
+    costs = costs_of(request.purpose, mine)
+    if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
+        return frozenset()
+    lead = lead_of(costs)
+    if lead.regret <= rule.regret:
+        return frozenset()
+    names = {kit.entrant: kit.candidate.id for kit in request.kits}
+    on = ", ".join(sorted(names[each] for each in lead.still_in - {lead.name}))
+    said = f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
+    lab.tell.note(f"{said}: it goes on with {on}")
+    return lead.still_in
+
+
 def _enough(request: RaceRequest, until: Until, lab: Lab, work: Path, rounds: int) -> bool:
     """A kit that broke asks for no more rounds; the others may."""
-    runs = run_files(work)
-    by_entrant: dict[str, list[dict[str, Any]]] = {kit.entrant: [] for kit in request.kits}
-    for run in runs:
-        by_entrant.setdefault(entrant_of(run["kit"], run["knobs"]), []).append(run)
-    known = {
-        kit.candidate.id: [run_of(run) for run in by_entrant[kit.entrant]]
-        for kit in request.kits
-        if not any("error" in run for run in by_entrant[kit.entrant])
-    }
+    by_entrant = _by_entrant(request, run_files(work))
+    known = {kit.candidate.id: by_entrant[kit.entrant] for kit in request.kits if kit.entrant in by_entrant}
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
     if wide and rounds < until.looks[-1]:
         said = ", ".join(f"{name} to ± {'?' if each is None else format(100 * each, '.1f')} %" for name, each in wide.items())

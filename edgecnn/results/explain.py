@@ -10,7 +10,7 @@ from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.noise import what_helps
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
-from edgecnn.values.reason import NotClimbed, NotMeasured, NotShownFaster, NotSupported, Reason
+from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
 
@@ -160,8 +160,9 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
         for gate in facts.gates:
             if gate.verdict is Verdict.UNSURE:
                 yield _of_gate(gate, facts, report)
-        if isinstance(facts.because, NotShownFaster):
-            yield from _of_speed(facts.because, facts, report)
+        because = facts.because
+        if isinstance(because, Taken) and because.ratio is not None and because.ratio.low <= 1 < because.ratio.estimate:
+            yield _of_speed(because, facts, report)
 
 
 def build_again(report: BuildReport) -> str | None:
@@ -173,7 +174,10 @@ def _of_choice(report: BuildReport) -> OpenQuestion:
     device, choice = report.build.device, report.choice
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
     says = f"which candidate is the fastest on {device} is open: a race there of what is carried would settle it"
-    if len(choice.carried) == 1:
+    if choice.regret is not None:
+        more = f"{100 * choice.regret:.1f} % more than the best"
+        says = f"which candidate ships is open: {choice.candidate} is expected to cost {more}"
+    elif len(choice.carried) == 1:
         says = f"how fast it is on {device} is open, and it alone is carried: a race there would say"
     return OpenQuestion(candidate=choice.candidate or "", says=says, device=device, command=command)
 
@@ -190,17 +194,14 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
     )
 
 
-def _of_speed(because: NotShownFaster, facts: CandidateFacts, report: BuildReport) -> Iterator[OpenQuestion]:
-    """Nothing where what was seen is no faster: more rounds would only say so more surely."""
-    if because.ratio is None or because.ratio.estimate <= 1:
-        return
-    said, rounds = worded(because, facts.candidate.id), because.rounds_to_settle
-    yield OpenQuestion(
+def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
+    said = f"{facts.candidate.id} is not shown faster than {because.against}: {what_helps(because.rounds_to_settle)}"
+    return OpenQuestion(
         candidate=facts.candidate.id,
-        says=said if because.smallest_ratio is not None else f"{said}: {what_helps(rounds)}",
-        rounds=rounds,
-        rounds_seen=because.rounds,
-        command=_longer(report, rounds),
+        says=said,
+        rounds=because.rounds_to_settle,
+        rounds_seen=facts.latency.runs if facts.latency is not None else None,
+        command=_longer(report, because.rounds_to_settle),
     )
 
 

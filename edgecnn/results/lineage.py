@@ -77,7 +77,7 @@ def _ancestors(store: Store, artifact: Artifact) -> Iterator[Artifact]:
                 yield found
 
 
-_OF_A_BUILD = (None, "screen", "select", "report")
+_OF_A_BUILD = (None, "select", "report")
 """Purposes of races that time one image a call; in the same second a kit may have been raced for batches or energy too."""
 
 

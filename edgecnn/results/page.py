@@ -13,7 +13,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.runs.latency import run_ms
 from edgecnn.measure.evaluate import logits_of, prepared_digests
-from edgecnn.results.lineage import ancestor, kit_artifact, reported_race, timed_races
+from edgecnn.results.lineage import ancestor, kit_artifact, reported_race
 from edgecnn.results.mistakes import Answered, mistakes_of, plain_names
 from edgecnn.results.page_facts import SHARES, Mistakes, PageFacts, Part, Raced, RunShape
 from edgecnn.store.store import Store
@@ -144,27 +144,22 @@ def raced_of(report: BuildReport, store: Store) -> tuple[Raced, ...]:
 
     Raises StoreUnusable: profiles are there and cannot be read.
     """
-    found = ((facts, _profile_of(facts, report, store)) for facts in report.candidates)
+    found = ((facts, _profile_of(facts, store)) for facts in report.candidates)
     return tuple(_race_of(facts.candidate.id, profile) for facts, profile in found if profile is not None)
 
 
-def _profile_of(facts: CandidateFacts, report: BuildReport, store: Store) -> Profile | None:
-    """The profile that the reported latency was computed from; without one, the last screening before the report."""
-    if facts.kit is None:
+def _profile_of(facts: CandidateFacts, store: Store) -> Profile | None:
+    """The profile that the reported latency was computed from."""
+    if facts.kit is None or facts.latency is None or not facts.latency.runs:
         return None
-    if facts.latency is not None and facts.latency.runs:
-        return reported_race(store, facts.kit, facts.latency.observed_at)
-    if not report.build.device_attached:
-        return None
-    screens = (profile for profile in timed_races(store, facts.kit) if profile.purpose == "screen")
-    return next((profile for profile in screens if profile.observed_at <= report.made_at), None)
+    return reported_race(store, facts.kit, facts.latency.observed_at)
 
 
 def _race_of(candidate: str, profile: Profile) -> Raced:
     return Raced(
         candidate=candidate,
         race=profile.race or "",
-        purpose=profile.purpose or "report",
+        purpose="select" if profile.purpose == "select" else "report",
         observed_at=profile.observed_at,
         environment=profile.environment,
         fidelity=profile.fidelity,

@@ -37,11 +37,11 @@ class RunShape(Value):
 
 
 class Raced(Value):
-    """What one race left of one candidate: the race that its reported latency is from, else its screening."""
+    """What one race left of one candidate: the race that its reported latency is from."""
 
     candidate: str
     race: str
-    purpose: Literal["screen", "select", "report"]
+    purpose: Literal["select", "report"]
     observed_at: str
     environment: Environment
     fidelity: Fidelity

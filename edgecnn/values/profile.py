@@ -27,9 +27,10 @@ Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
     "soak", "select-throughput", "select-energy",
 ]  # fmt: skip
-"""What a race was run for; ``select``, ``select-throughput`` and ``select-energy`` choose; ``knobs`` holds one kit
-against itself in other settings, ``batches`` screens the numbers of images in a call, ``against`` is of two builds' kits, one of
-them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must be."""
+"""What a race was run for: ``select``, ``select-throughput`` and ``select-energy`` choose (``screen`` is of stores of before);
+``knobs`` holds one kit against itself in other settings, ``batches`` screens the numbers of images in a call, ``against`` is of
+two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must
+be."""
 
 
 class Environment(Value):
@@ -130,6 +131,19 @@ class Until(Value):
     """Of the interval of p50, as a share of p50: 0.02 is ± 2 %."""
     looks: tuple[int, ...]
     """After how many rounds it looks; the last is the cap."""
+
+
+class Choosing(Value):
+    """A race for the choice: after each look only those run on that may still turn out to be the best."""
+
+    looks: tuple[int, ...]
+    """After how many rounds it looks; the last is the cap."""
+    regret: float
+    """It ends where shipping the one ahead is expected to cost no more than this share."""
+    contenders: tuple[str, ...]
+    """Entrants that may be chosen; the others run until the first look, for their own figures."""
+    budget_s: float
+    """No look later than this begins another block."""
 
 
 class Profile(Value):

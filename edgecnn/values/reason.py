@@ -19,9 +19,10 @@ class Taken(Value):
     """It ships, and what it was taken for."""
 
     kind: Literal["taken"] = "taken"
-    by: Literal["fastest", "nothing-shown-faster", "smallest", "fallback", "original"]
-    """``fastest``: best by the objective. ``nothing-shown-faster``: nothing was shown better by it. ``fallback``: nothing was
-    shown to be inside the accuracy budget, so fp32 ships whatever it costs. ``original``: the file came quantized."""
+    by: Literal["estimate", "precision", "smallest", "fallback", "original"]
+    """``estimate``: the best estimate of the objective. ``precision``: within 1 % of ``ahead``, the best estimate, and of higher
+    precision. ``fallback``: nothing was shown to be inside the accuracy budget, so fp32 ships whatever it costs.
+    ``original``: the file came quantized."""
     budget_pp: float
     objective: Objective = "latency"
     ms: float | None = None
@@ -33,10 +34,18 @@ class Taken(Value):
     energy_mj: float | None = None
     """Of one image, where energy is the objective."""
     mib: float | None = None
+    ahead: str | None = None
+    """The best estimate, where a higher precision within 1 % of it was kept."""
+    regret: float | None = None
+    """What this choice is expected to cost against the best, as a share of the objective, when the race for it ended."""
+    rounds: int | None = None
+    """Of that race."""
     against: str | None = None
-    """What it had to be shown faster than."""
+    """The best candidate of another precision, beside which it ran once more for the figures."""
     ratio: Interval | None = None
-    """How many times as good as ``against`` by the objective (as fast, or reference's energy / its own), paired in one race."""
+    """How many times as fast as ``against``, paired in that later race: a claim, which the choice is not."""
+    rounds_to_settle: int | None = None
+    """Where the ratio leaves open which is faster: about how many rounds would show it, were the estimate to stay."""
 
 
 class Provisional(Value):
@@ -109,25 +118,14 @@ class Larger(Value):
     against_mib: float
 
 
-class NotShownFaster(Value):
-    """A lower precision ships only where its paired interval lies beyond 1, and this one's does not."""
+class Alike(Value):
+    """Within 1 % of what was taken, which has the higher precision, or is the network as given."""
 
-    kind: Literal["not-shown-faster"] = "not-shown-faster"
+    kind: Literal["alike"] = "alike"
     objective: Raced = "latency"
-    """In what it was not shown better."""
     against: str
-    ratio: Interval | None
-    """How many times as good as ``against`` by the objective; None where they have no paired runs."""
-    machine: str | None = None
-    run_settings: str | None = None
-    """How its runs were made, such as ``2 threads``; None where that is not known."""
-    against_run_settings: str | None = None
-    rounds: int = 0
-    """Of the race."""
-    smallest_ratio: float | None = None
-    """What this race could have shown, where the advantage seen hides in that: then not shown is no answer, but UNSURE."""
-    rounds_to_settle: int | None = None
-    """About how many would show the advantage seen; None where there is none, or more than anybody should wait for."""
+    ratio: Interval
+    """How many times as good as ``against`` by the objective, when it was chosen."""
 
 
 class Loses(Value):
@@ -209,7 +207,7 @@ Reason = Annotated[
     | FewerImages
     | MoreEnergy
     | Larger
-    | NotShownFaster
+    | Alike
     | Loses
     | Differs
     | Outside

@@ -79,7 +79,8 @@ class Latency(Value):
     smallest_ratio: float | None = None
     """What the race could have shown, at least 1: every kit held against itself a round later comes out no further from 1."""
     selecting: bool = False
-    """True of the race that selected: what ships and fp32 raced once more, and times of two races do not compare."""
+    """True of the race for the choice: an estimate by however few rounds it ran, with Student's interval. What ships, fp32 and
+    the best other precision raced once more; times of two races do not compare, and no gate is judged by this one."""
     steady: Steady | None = None
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
     threads: int | None = None
@@ -145,6 +146,8 @@ class Choice(Value):
     settle_command: str | None = None
     carried: tuple[str, ...] = ()
     """Candidates whose kits the bundle carries."""
+    regret: float | None = None
+    """What this choice is expected to cost against the best candidate, as a share of the objective; None where nothing raced."""
     knobs: KnobRace | None = None
     """What the chosen kit runs with, and why; None where its settings were not raced, so that it runs with the default."""
 

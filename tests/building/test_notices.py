@@ -45,6 +45,11 @@ def test_whatever_is_carried_is_measured_from_here(kits: dict[str, KitRef], carr
     assert command(kits, provisional(*carried)) == "edgecnn bench out --host USER@raspberry-pi-5"
 
 
+def test_what_was_left_open_on_this_machine_is_measured_here(kits: dict[str, KitRef]) -> None:
+    request = a_request(Path("out"), device=device_named("cpu"))
+    assert measure_command(request, provisional("onnxruntime-fp32"), kits, attached=True) == "edgecnn bench out"
+
+
 def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(kits: dict[str, KitRef]) -> None:
     said = command(kits, provisional("onnxruntime-fp32"), out="my builds/it's")
     assert said is not None

@@ -8,9 +8,9 @@ import pytest
 
 from edgecnn.building import observed
 from edgecnn.building.execute import Execution
-from edgecnn.building.observe import Observer, RaceOptions
+from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
-from edgecnn.building.screening import SCREEN_MAX_S, SCREEN_ROUNDS, SCREEN_SAMPLES
+from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult
@@ -85,33 +85,30 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
     assert observer.seen.notes == [f"energy of {INT8.id} could not be measured: the process was killed"]
 
 
-def test_screening_is_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
-    for purpose in ("screen", "select"):
-        observer.race([BASELINE.id], purpose, RaceOptions(patient=True))  # type: ignore[arg-type]
+    observer.seen.answering = dict(observer.seen.kits)
+    observer.race_for_choice([INT8.id], RaceOptions(patient=True))
+    observer.race([BASELINE.id], "report", RaceOptions(patient=True))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
-        (SCREEN_ROUNDS, SCREEN_SAMPLES, SCREEN_MAX_S),
+        (LOOKS[-1], CHOICE_SAMPLES, CHOICE_MAX_S),
         (8, 1000, 60.0),
     ]
+    rule = asked[0].choosing
+    assert rule is not None and (rule.looks, rule.regret, rule.contenders) == (LOOKS, ENOUGH, (INT8.id,))
 
 
-def test_where_another_objective_chooses_screening_says_only_who_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_no_part_in_the_choice_is_timed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
-    wanted = resolved()
-    choice = wanted.recipe.choice.model_copy(update={"objective": "throughput"})
-    observer.seen.execution = Execution(
-        plan=plan(wanted.model_copy(update={"recipe": wanted.recipe.model_copy(update={"choice": choice})}))
-    )
-    observer.race([BASELINE.id], "screen", RaceOptions())
-    assert [request.rounds for request in asked] == [1]
+    observer.seen.answering = dict(observer.seen.kits)
+    observer.seen.objective = "throughput"
+    observer.race_for_choice([INT8.id], RaceOptions())
+    assert [len(request.kits) for request in asked] == [2]
+    assert asked[0].choosing is not None and asked[0].choosing.contenders == ()
 
 
 def test_until_is_a_matter_of_the_race_for_the_reported_figures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
-    for purpose in ("screen", "select", "report"):
+    for purpose in ("select", "report"):
         observer.race([BASELINE.id], purpose, RaceOptions(until=0.02))  # type: ignore[arg-type]
-    assert [(request.rounds, request.until and request.until.half_width) for request in asked] == [
-        (SCREEN_ROUNDS, None),
-        (8, None),
-        (40, 0.02),
-    ]
+    assert [(request.rounds, request.until and request.until.half_width) for request in asked] == [(LOOKS[-1], None), (40, 0.02)]

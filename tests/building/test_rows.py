@@ -8,14 +8,16 @@ import pytest
 
 from edgecnn.building.rows import candidate_facts
 from edgecnn.building.trained import weights_sha256
+from edgecnn.judging.gates import judge
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Blocked, Cached, Failed
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.resolutions import INT8, TRT_FP16
 from tests.building.scenes import ELSEWHERE, Staging, a_kit, an_artifact
+from tests.judging.made import a_gate
 
 
 @pytest.fixture
@@ -124,12 +126,16 @@ def test_a_ratio_is_taken_inside_one_race_and_against_the_baseline_alone(staged:
     assert theirs.ratio_to_fp32 is None
 
 
-def test_what_screening_saw_is_told_but_is_no_figure(staged: Staging) -> None:
-    staged.seen.screen_ms[INT8.id] = 2.345
+def test_who_left_the_race_for_the_choice_has_an_estimate_with_an_interval_and_no_gate_is_judged_by_it(staged: Staging) -> None:
+    staged.raced("select", {BASELINE.id: 4.0, INT8.id: 2.0}, rounds=3)
     latency = row(staged, INT8.id).latency
-    assert latency is not None
-    assert latency.p50_ms is None
-    assert latency.reason == "short screening runs: 2.35 ms; not among the finalists, and so few runs have no interval"
+    assert latency is not None and latency.p50_ms is not None and latency.ratio_to_fp32 is not None
+    assert (latency.runs, latency.selecting) == (3, True)
+    assert latency.p50_ms.low < 2.0 < latency.p50_ms.high
+    assert latency.ratio_to_fp32.low < 2.0 < latency.ratio_to_fp32.high
+    judged = judge(a_gate("p50_ms", 20.0), row(staged, INT8.id))
+    assert judged.verdict is Verdict.UNSURE
+    assert judged.reason == "p50 is open: 3 runs of the race for the choice, and a gate is judged by a race of its own"
 
 
 def test_a_candidate_whose_measuring_failed_has_no_latency_whatever_was_seen_before(staged: Staging) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from edgecnn.judging.contest import Contest, Estimated
 from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.figures import ClassFigures, ClassReport, Quality
 from edgecnn.values.layers import Residency
@@ -70,6 +72,20 @@ def a_class(name: str, lost: int = 5, gained: int = 5, images: int = 1000, **cha
         p_adjusted=1.0,
         regression="not shown",
     ).model_copy(update=changes)
+
+
+WEATHER = (1.0, 1.02, 0.98, 1.01, 0.99, 1.0, 1.03, 0.97)
+"""What each round of a race adds to everyone in it."""
+
+
+def a_contest(costs: Mapping[str, float | Sequence[float]], run_settings: Mapping[str, str] | None = None) -> Contest:
+    """A race of latency for the choice: of each candidate its runs in milliseconds, or one figure for eight runs alike."""
+    each = {name: [ms * now for now in WEATHER] if isinstance(ms, float) else list(ms) for name, ms in costs.items()}
+    shown = {
+        name: Estimated(cost=estimate(runs), runs=len(runs), machine="AMD EPYC", run_settings=(run_settings or {}).get(name))
+        for name, runs in each.items()
+    }
+    return Contest("latency", shown, {name: dict(enumerate(runs)) for name, runs in each.items()})
 
 
 def an_interval(estimate: float, low: float | None = None, high: float | None = None, confidence: float = 0.984375) -> Interval:

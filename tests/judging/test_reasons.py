@@ -14,58 +14,42 @@ from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Interval
-from tests.judging.made import a_latency, an_accuracy, an_interval, facts
+from tests.judging.made import a_contest, an_accuracy, an_interval, facts
 
 HERE = ChoiceRules(attached=True)
 AWAY = ChoiceRules(attached=False, device="jetson-orin-nano")
 KINDS = get_args(get_args(Reason)[0])
 
 
-def fp32(ms: float | None = 0.81, **fields: Any) -> CandidateFacts:
+def fp32(**fields: Any) -> CandidateFacts:
     return facts(
-        "onnxruntime-fp32", **{"is_baseline": True, "validation": an_accuracy(split="validation"), "latency": at(ms), **fields}
+        "onnxruntime-fp32", **{"is_baseline": True, "validation": an_accuracy(split="validation"), "latency": None, **fields}
     )
 
 
-def int8(ms: float | None = 0.73, ratio: Interval | None = None, **fields: Any) -> CandidateFacts:
-    known = {"validation": an_accuracy(10, 3, split="validation"), "latency": at(ms, ratio)}
-    return facts("onnxruntime-int8", **{**known, **fields})
-
-
-def run_with(run_settings: str, row: CandidateFacts) -> CandidateFacts:
-    assert row.latency is not None
-    return row.model_copy(update={"latency": row.latency.model_copy(update={"run_settings": run_settings})})
-
-
-def at(ms: float | None, ratio: Interval | None = None) -> Any:
-    return None if ms is None else a_latency(an_interval(ms, ms * 0.98, ms * 1.02), ratio=ratio, smallest_ratio=1.05)
+def int8(**fields: Any) -> CandidateFacts:
+    return facts("onnxruntime-int8", **{"validation": an_accuracy(10, 3, split="validation"), "latency": None, **fields})
 
 
 def chosen(*rows: CandidateFacts, rules: ChoiceRules = HERE) -> Chosen:
     return choose(rows, rules)
 
 
-FASTER = an_interval(1.12, 1.09, 1.18)
+def raced(fp32_ms: float = 0.81, int8_ms: float = 0.73, **run_settings: str) -> Chosen:
+    """Both inside the budget, after a race in which they took so long."""
+    settings = {f"onnxruntime-{name}": each for name, each in run_settings.items()}
+    return choose((fp32(), int8()), HERE, a_contest({"onnxruntime-fp32": fp32_ms, "onnxruntime-int8": int8_ms}, settings))
 
 
-def test_taken_for_the_fastest() -> None:
-    found = chosen(fp32(), int8(ratio=FASTER))
+def test_taken_for_the_best_estimate() -> None:
+    found = raced()
     assert found.reasons["onnxruntime-int8"] == (
-        "chosen: onnxruntime-int8 is the fastest inside the budget of 1 pp, at 0.73 ms when chosen, "
-        "1.12 × the speed [1.09, 1.18] at 98.4 % of onnxruntime-fp32"
+        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 0.73 ms when chosen, expected regret 0.0 % "
+        "after 8 rounds"
     )
     taken = found.because["onnxruntime-int8"]
     assert isinstance(taken, Taken)
-    assert (taken.by, taken.ms, taken.against, taken.ratio) == ("fastest", 0.73, "onnxruntime-fp32", FASTER)
-
-
-def test_taken_since_nothing_was_shown_to_be_faster() -> None:
-    found = chosen(fp32(), int8(ratio=an_interval(1.10, 0.97, 1.18)))
-    assert found.reasons["onnxruntime-fp32"] == (
-        "chosen: nothing of lower precision inside the budget of 1 pp was shown to be faster than onnxruntime-fp32, "
-        "at 0.81 ms when chosen"
-    )
+    assert (taken.by, taken.rounds, taken.against, taken.ratio) == ("estimate", 8, "onnxruntime-fp32", None)
 
 
 def test_taken_for_want_of_anything_inside_the_budget() -> None:
@@ -85,16 +69,8 @@ def test_taken_for_the_smallest_and_the_larger_one() -> None:
 
 
 def test_slower_says_by_how_much_of_whom_and_where() -> None:
-    found = chosen(fp32(), int8(ratio=FASTER))
-    assert found.reasons["onnxruntime-fp32"] == (
-        "slower: 0.81 ms against 0.73 of onnxruntime-int8, 0.89 × the speed [0.85, 0.92] at 98.4 % on AMD EPYC"
-    )
-
-
-def test_shown_slower_than_fp32_is_slower_and_not_merely_not_faster() -> None:
-    found = chosen(fp32(), int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
-    assert found.reasons["onnxruntime-int8"] == (
-        "slower: 0.91 ms against 0.81 of onnxruntime-fp32, 0.89 × the speed [0.85, 0.93] at 98.4 % on AMD EPYC"
+    assert raced().reasons["onnxruntime-fp32"] == (
+        "slower: 0.81 ms against 0.73 of onnxruntime-int8, 0.90 × the speed [0.88, 0.92] at 98.0 % on AMD EPYC"
     )
 
 
@@ -106,50 +82,22 @@ def test_a_higher_median_whose_ratio_is_open_says_so() -> None:
 
 
 def test_a_slower_one_says_on_how_many_threads_it_ran() -> None:
-    fast = run_with("2 threads", fp32())
-    slow = run_with("2 threads", int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
-    assert chosen(fast, slow).reasons["onnxruntime-int8"].endswith("at 98.4 % on AMD EPYC, with 2 threads")
+    said = raced(fp32="2 threads", int8="2 threads").reasons["onnxruntime-fp32"]
+    assert said.endswith("at 98.0 % on AMD EPYC, with 2 threads")
 
 
 def test_run_settings_that_differ_are_both_named() -> None:
-    fast = run_with("2 threads", fp32())
-    slow = run_with("1 thread, spinning off", int8(0.91, ratio=an_interval(0.89, 0.85, 0.93)))
-    assert (
-        chosen(fast, slow)
-        .reasons["onnxruntime-int8"]
-        .endswith("at 98.4 % on AMD EPYC, with 1 thread, spinning off against 2 threads")
-    )
+    said = raced(fp32="1 thread, spinning off", int8="2 threads").reasons["onnxruntime-fp32"]
+    assert said.endswith("at 98.0 % on AMD EPYC, with 1 thread, spinning off against 2 threads")
 
 
-def test_one_that_was_not_shown_faster_says_on_how_many_threads_it_ran() -> None:
-    fast = run_with("2 threads", fp32())
-    found = chosen(fast, run_with("2 threads", int8(ratio=an_interval(1.10, 0.97, 1.18))))
+def test_alike_says_of_whom_and_how_alike() -> None:
+    found = raced(0.731, 0.73)
     assert found.reasons["onnxruntime-int8"] == (
-        "not shown faster than onnxruntime-fp32: 1.10 × the speed [0.97, 1.18] at 98.4 %, with 2 threads"
+        "within 1 % of onnxruntime-fp32, which has the higher precision: 1.00 × the speed [0.98, 1.03] at 98.0 %"
     )
-
-
-def test_not_shown_faster_with_the_rounds_that_would_show_it() -> None:
-    found = chosen(fp32(), int8(ratio=an_interval(1.10, 0.97, 1.18)))
-    assert found.reasons["onnxruntime-int8"] == (
-        "not shown faster than onnxruntime-fp32: 1.10 × the speed [0.97, 1.18] at 98.4 %"
-    )
-    because = found.because["onnxruntime-int8"].model_dump()
-    assert (because["rounds"], because["rounds_to_settle"], because["smallest_ratio"]) == (8, 14, None)
-
-
-def test_not_shown_faster_for_the_noise_of_the_race_is_unsure() -> None:
-    found = chosen(fp32(), int8(ratio=an_interval(1.03, 0.99, 1.07)))
-    assert found.reasons["onnxruntime-int8"] == (
-        "not shown faster than onnxruntime-fp32: 1.03 × the speed [0.99, 1.07] at 98.4 %; UNSURE, since this race could have "
-        "shown 1.05 × and no less: about 22 rounds (--set race.rounds=22) or a quieter machine would tell"
-    )
-
-
-def test_not_shown_faster_for_want_of_pairs() -> None:
-    assert chosen(fp32(), int8()).reasons["onnxruntime-int8"] == (
-        "not shown faster than onnxruntime-fp32: they have no paired runs"
-    )
+    taken = found.because["onnxruntime-fp32"]
+    assert isinstance(taken, Taken) and (taken.by, taken.ahead) == ("precision", "onnxruntime-int8")
 
 
 def test_loses_says_by_how_much_of_how_many_images() -> None:
@@ -160,7 +108,8 @@ def test_loses_says_by_how_much_of_how_many_images() -> None:
 
 
 def test_outside_what_was_asked() -> None:
-    found = chosen(fp32(), int8(), rules=ChoiceRules(attached=True, shippable=("onnxruntime-int8",)))
+    rules = ChoiceRules(attached=True, shippable=("onnxruntime-int8",))
+    found = choose((fp32(), int8()), rules, a_contest({"onnxruntime-fp32": 0.81, "onnxruntime-int8": 0.73}))
     assert found.because["onnxruntime-fp32"] == Outside(runtime=Runtime.ONNXRUNTIME)
     assert found.reasons["onnxruntime-fp32"] == "a reference: onnxruntime is not what the target asks for"
 
@@ -211,11 +160,9 @@ def test_not_measured_on_choose() -> None:
     )
 
 
-def test_not_measured_in_the_race_that_selects_says_what_the_screening_saw() -> None:
-    seen = "short screening runs: 0.94 ms; not among the finalists, and so few runs have no interval"
-    rows = (fp32(), int8(latency=a_latency(None, runs=0, reason=seen)))
-    found = choose(rows, HERE, figures={"onnxruntime-fp32": at(0.81)})
-    assert found.reasons["onnxruntime-int8"] == f"inside the budget, but not in the last race ({seen})"
+def test_not_measured_in_the_race_for_the_choice() -> None:
+    found = choose((fp32(), int8()), HERE, a_contest({"onnxruntime-fp32": 0.81}))
+    assert found.reasons["onnxruntime-int8"] == "inside the budget, but not in the race for the choice"
 
 
 def test_not_weighed() -> None:
@@ -226,7 +173,7 @@ def test_not_weighed() -> None:
 
 def test_provisional_is_an_order_and_no_prediction() -> None:
     table = (
-        fp32(None),
+        fp32(),
         facts("tensorrt-fp16", validation=an_accuracy(split="validation")),
         facts("tensorrt-int8", validation=an_accuracy(3, 1, split="validation")),
     )
@@ -242,7 +189,7 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
 
 @pytest.mark.parametrize("rules", [HERE, AWAY])
 def test_the_report_s_first_sentence_is_the_reason_of_what_is_used(rules: ChoiceRules) -> None:
-    found = chosen(fp32(), int8(ratio=FASTER), rules=rules)
+    found = choose((fp32(), int8()), rules, a_contest({"onnxruntime-fp32": 0.81, "onnxruntime-int8": 0.73}))
     used = found.choice.candidate or ""
     assert found.reasons[used].endswith(f": {found.choice.why}")
     assert why_chosen(found.because[used], used) == found.choice.why  # type: ignore[arg-type]
@@ -258,7 +205,7 @@ def test_every_kind_is_told_by_its_name_and_has_a_sentence(kind: Any) -> None:
 
 
 def test_a_reason_comes_back_from_json_as_what_it_was() -> None:
-    because = chosen(fp32(), int8(ratio=FASTER)).because
+    because = raced().because
     adapter: TypeAdapter[dict[str, Reason]] = TypeAdapter(dict[str, Reason])
     text = json.dumps({name: reason.model_dump(mode="json") for name, reason in because.items()})
     assert adapter.validate_json(text) == because

@@ -56,22 +56,6 @@ def test_what_was_timed_for_another_figure_in_the_same_second_is_not_drawn(build
     assert raced_of(build.report, build.store) == ()
 
 
-def test_who_was_no_finalist_is_shown_with_the_screening_run_before_the_report(build: StoredBuild) -> None:
-    report = unraced(build.report, "onnxruntime-int8").model_copy(update={"made_at": WHEN})
-    build.raced("onnxruntime-int8", 1.0, purpose="screen", rounds=1, observed_at="2026-11-20T08:00:00+00:00")
-    build.raced("onnxruntime-int8", 5.0, purpose="screen", rounds=1, observed_at=LATER)
-    build.raced("onnxruntime-int8", 7.0, purpose="select", observed_at="2026-11-20T08:30:00+00:00")
-    (found,) = raced_of(report, build.store)
-    assert (found.purpose, len(found.runs), found.runs[0].at_ms[0]) == ("screen", 1, 1.0)
-
-
-def test_a_race_on_this_machine_says_nothing_of_a_device_that_was_not_attached(build: StoredBuild) -> None:
-    absent = unraced(build.report, "onnxruntime-int8")
-    build.raced("onnxruntime-int8", 1.0, purpose="screen", rounds=1, observed_at="2026-11-20T08:00:00+00:00")
-    elsewhere = absent.build.model_copy(update={"device_attached": False})
-    assert raced_of(absent.model_copy(update={"build": elsewhere}), build.store) == ()
-
-
 def test_a_kit_that_did_not_finish_its_race_has_no_shape(build: StoredBuild) -> None:
     build.raced("onnxruntime-int8", 1.0, runs=(), failure="it crashed")
     assert raced_of(build.report, build.store) == ()

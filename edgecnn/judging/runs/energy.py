@@ -48,12 +48,12 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
     )
 
 
-def meter_of_all(profiles: Iterable[Profile]) -> str | None:
-    """The meter that covers most among those that every run of all of them was read by; None where there is none.
+def meter_of(every: Iterable[Run]) -> str | None:
+    """The meter that covers most among those that every one of these runs was read by; None where there is none.
 
     The processor's own does not speak for a field in which a model ran on the GPU: what that took would be left out.
     """
-    runs = [run.energy for profile in profiles for run in profile.runs]
+    runs = [run.energy for run in every]
     common = [name for name in METERS if runs and all(run is not None and _reading(run, name) for run in runs)]
     on_gpu = any(run is not None and _reading(run, "nvml") for run in runs)
     return next((name for name in common if not (on_gpu and name == "rapl")), None)

@@ -7,6 +7,7 @@ race, where both kits met the same conditions.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
@@ -14,6 +15,8 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.runs.device_clock import device_clock
 from edgecnn.judging.runs.noise import had_whole_machine, smallest_ratio
+from edgecnn.judging.runs.regret import estimate_interval
+from edgecnn.judging.runs.regret import ratio_interval as estimated_ratio
 from edgecnn.judging.runs.settings import run_settings_of, threads_of
 from edgecnn.judging.runs.startup import startup
 from edgecnn.judging.runs.steady import steady
@@ -91,6 +94,45 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         run_settings=run_settings_of(profile),
         absent={**_absent(runs), **start.absent, **clock.absent} if runs else {},
     )
+
+
+def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
+    """The same of the race for the choice, in which a candidate runs as few rounds as its standing needs.
+
+    p50 and the ratio are estimates with Student's t interval, see ``regret``; tails are left to a race for figures.
+    """
+    found = latency(profile, machine=machine)
+    mine = _estimated(profile)
+    if not mine:
+        return found
+    theirs = _estimated(fp32) if fp32 is not None else {}
+    paired = fp32 is not None and fp32.race == profile.race and bool(mine.keys() & theirs.keys())
+    few = f"{counted(len(mine), 'round')} of the race for the choice"
+    return found.model_copy(
+        update={
+            "p50_ms": estimate_interval(mine.values()),
+            "p90_ms": None,
+            "p99_ms": None,
+            "ratio_to_fp32": estimated_ratio(theirs, mine) if paired else None,
+            "reason": f"p99: {few}",
+            "absent": {
+                **{name: why for name, why in found.absent.items() if name != "p50_ms"},
+                **dict.fromkeys(("p90_ms", "p99_ms"), few),
+            },
+            "stopped": f"{few}, as many as the choice needed of it; by Student's t on the runs' medians",
+            "smallest_ratio": None,
+            "selecting": True,
+        }
+    )
+
+
+def estimated_ms(run: Run) -> float | None:
+    """The median of one run in milliseconds, of however few samples: a slow network gives few within the time of a run."""
+    return statistics.median(run.samples_ns) / 1e6 if run.samples_ns else None
+
+
+def _estimated(profile: Profile) -> dict[int, float]:
+    return {run.round: ms for run in profile.runs if (ms := estimated_ms(run)) is not None}
 
 
 def missing_latency(*, reason: str, machine: str) -> Latency:

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.judging.runs.latency import latency
 from edgecnn.judging.runs.noise import rounds_needed, smallest_ratio, what_helps
 from edgecnn.values.verdict import Verdict
-from tests.judging.made import a_gate, a_latency, a_race, an_accuracy, an_interval, facts
+from tests.judging.made import a_gate, a_latency, a_race, an_interval, facts
 from tests.judging.runs.test_error_rates_of_latency import recordings
 
 
@@ -87,29 +86,6 @@ def test_rounds_grow_with_the_square_and_end_somewhere():
     assert rounds_needed(8, seen=0.1, wanted=0.0) is None
     assert what_helps(32) == "about 32 rounds (--set race.rounds=32) or a quieter machine would tell"
     assert what_helps(None) == "a quieter machine would tell"
-
-
-@pytest.mark.parametrize(
-    ("estimate", "says"),
-    [
-        (1.05, "; UNSURE, since this race could have shown 1.10 × and no less: about 31 rounds (--set race.rounds=31) or"),
-        (1.001, "; UNSURE, since this race could have shown 1.10 × and no less: a quieter machine would tell"),
-        (0.98, None),
-        (1.2, None),
-    ],
-)
-def test_a_candidate_whose_advantage_hides_in_the_noise_is_unsure_and_says_what_would_help(estimate, says):
-    ratio = an_interval(estimate, 0.95, 1.3)
-    inside = an_accuracy(lost=0, gained=0)
-    rows = (
-        facts("onnxruntime-fp32", is_baseline=True, validation=inside, latency=a_latency(an_interval(2.0))),
-        facts("onnxruntime-int8", validation=inside, latency=a_latency(an_interval(1.9), ratio=ratio, smallest_ratio=1.1)),
-    )
-    chosen = choose(rows, ChoiceRules(attached=True))
-    reason = chosen.reasons["onnxruntime-int8"]
-    assert chosen.choice.candidate == "onnxruntime-fp32"
-    assert reason.startswith("not shown faster than onnxruntime-fp32: ")
-    assert (says in reason) if says else ("UNSURE" not in reason)
 
 
 def test_an_unsure_latency_gate_says_how_many_rounds_would_settle_it():

@@ -27,9 +27,8 @@ CURVES_HEIGHT_PX = 300
 LOG_FROM = 5.0
 """Times spread this many times wide are drawn on a logarithmic axis, or the tail would squeeze the rest."""
 _PURPOSES = {
-    "report": "the last race, of the winner against fp32",
-    "select": "the race among finalists",
-    "screen": "screening runs",
+    "report": "the last race, of the winner, fp32 and the best other precision",
+    "select": "the race for the choice",
 }
 _GLYPH = (
     "Each bar is one process run: the tick is its median, dark its middle half, light 5 to 95 %, the line smallest to largest."
