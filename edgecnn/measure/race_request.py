@@ -175,13 +175,14 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
         asked = [item for item in items_of(request, racing) if begin <= item["round"] < end]
         _bench(request, _schedule(request, asked), lab, block)
         begin = end
-        if isinstance(rule, Choosing):
-            racing = (
-                _still_racing(request, rule, lab, run_files(work)) if time.monotonic() - began < rule.budget_s else frozenset()
-            )
-        elif _enough(request, rule, lab, work, end):
+        seen = [run for run in run_files(work) if run["round"] < end]  # of a block that was interrupted a look knows nothing yet
+        if isinstance(rule, Until):
+            racing = frozenset() if _enough(request, rule, lab, seen, end) else racing
+        elif time.monotonic() - began < rule.budget_s:
+            racing = _still_racing(request, rule, lab, seen)
+        else:
             return
-        if not racing or end == rule.looks[-1]:
+        if not racing:
             return
 
 
@@ -234,9 +235,9 @@ def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Iterable
     return lead.still_in
 
 
-def _enough(request: RaceRequest, until: Until, lab: Lab, work: Path, rounds: int) -> bool:
+def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping[str, Any]], rounds: int) -> bool:
     """A kit that broke asks for no more rounds; the others may."""
-    by_entrant = _by_entrant(request, run_files(work))
+    by_entrant = _by_entrant(request, runs)
     known = {kit.candidate.id: by_entrant[kit.entrant] for kit in request.kits if kit.entrant in by_entrant}
     wide = {name: half_width(mine, until) for name, mine in known.items() if not well_known(mine, until)}
     if wide and rounds < until.looks[-1]:

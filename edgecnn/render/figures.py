@@ -15,7 +15,8 @@ NONE = "–"
 MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED: "", Fidelity.MISSING: ""}
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 _OF_RACES = {
-    SELECTING: "ˢ of the race that selected: what ships and fp32 raced once more, and times of two races do not compare",
+    SELECTING: "ˢ estimated by the race for the choice; what ships, fp32 and the best other precision raced once more, and times "
+    "of two races do not compare",
     DISTURBED: "ᵈ other work or throttling slowed these runs: fast is shown by them, slow is not",
 }
 LEGEND = {

@@ -90,6 +90,6 @@ def test_a_time_says_which_race_it_is_from_and_whether_that_was_disturbed() -> N
     facts = a_row().model_copy(update={"latency": seen})
     assert figures.p50(seen) == "2.00 [2.00, 2.00]ˢᵈ"
     said = figures.legend([facts])
-    assert any(line.startswith("ˢ of the race that selected") for line in said)
+    assert any(line.startswith("ˢ estimated by the race for the choice") for line in said)
     assert any(line.startswith("ᵈ other work or throttling") for line in said)
     assert not any(line.startswith(("ˢ", "ᵈ")) for line in figures.legend([a_row()]))

@@ -150,7 +150,7 @@ def _drop(facts: CandidateFacts) -> Cell:
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:
     if latency is None or figure is None:
         return _missing((latency.reason if latency else None) or "not raced")
-    runs = f"{latency.runs} runs" + (", selecting race" if latency.selecting else "")
+    runs = f"{latency.runs} runs" + (", race for the choice" if latency.selecting else "")
     runs += ", disturbed" if latency.disturbed else ""
     return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
 
