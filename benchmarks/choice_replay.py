@@ -20,7 +20,11 @@ from typing import NamedTuple
 
 from edgecnn.judging.runs.regret import ALIKE, ENOUGH, LOOKS, estimate, lead_of
 
-RECORDED = Path(__file__).parent.parent / "tests" / "judging" / "runs" / "recorded_runs.json"
+RECORDED = (
+    Path(__file__).parent.parent / "tests" / "judging" / "runs" / "recorded_runs.json",
+    Path(__file__).parent / "choice_recorded.json",
+)
+"""Processes of two machines, by ``record_runs.py``: an AMD EPYC, and an Intel Xeon beside other work."""
 FIELDS: Mapping[str, Sequence[float]] = {
     "five, clear": (1.0, 1.16, 1.31, 1.99, 2.0),
     "five, close": (1.0, 1.03, 1.06, 1.1, 1.5),
@@ -47,7 +51,7 @@ class Outcome(NamedTuple):
 def recordings() -> list[Noise]:
     """Of every machine and hour that is recorded."""
     found = []
-    for each in json.loads(RECORDED.read_text(encoding="utf-8"))["recordings"]:
+    for each in (one for path in RECORDED for one in json.loads(path.read_text(encoding="utf-8"))["recordings"]):
         by_kit: dict[str, list[float]] = {}
         for _, _, kit, ns, *_ in each["runs"]:
             by_kit.setdefault(kit, []).append(ns)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from edgecnn.hosts.alone import alone
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.interpreters import began_with, own_python, python_of, runtime_version
@@ -55,7 +57,7 @@ class LocalHost:
         """Results are written where they are wanted."""
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """See ``Host.run``. An interruption here kills the runner before it goes on."""
+        """See ``Host.run``. An interruption here kills the runner before it goes on; what is timed has the machine alone."""
         folder = task.kit.absolute()
         if task.out is not None and task.schedule is not None:
             task.out.mkdir(parents=True, exist_ok=True)
@@ -63,4 +65,5 @@ class LocalHost:
         argv = task.argv(lambda path: str(path.absolute()))
         words = (self._python or python_of(folder), "-m", "runner", "--lease-s", str(lease_s), *argv)
         runner = Program(words, argv, folder, {**clean_environment(folder), **self._own})
-        return run_program(runner, lease_s=lease_s, tell=tell)
+        with nullcontext() if task.schedule is None else alone(tell):
+            return run_program(runner, lease_s=lease_s, tell=tell)
