@@ -236,7 +236,7 @@ def _race(observer: Observer, request: BuildRequest) -> None:
     decision = decide(seen, request)
     patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
     how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
-    observer.race_for_choice(decision.inside_budget, how)
+    observer.time_all(decision.inside_budget, how)
     race_for_choice(observer, decision.inside_budget, seen.objective, how)
     decision = decide(seen, request)
     last = last_race(decision)

@@ -1,6 +1,7 @@
 """Measures what was asked for beyond the race: more images a call, the whole way from a file, minutes without a pause.
 
-Only what ships and fp32 are measured, as for energy: the candidates whose figures are reported. A kit that fails here is not out.
+Only what ships, fp32 and the best other precision are measured, as for energy: the candidates whose figures are reported. A kit
+that fails here is not out.
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
     """What measures the carried kits on the device and settles the choice, to be typed here."""
     if choice.state != "provisional" or not any(name in kits for name in choice.carried):
         return None
-    return f"edgecnn bench {shlex.quote(str(request.out))}" if attached else bench_command(request.out, request.device)
+    if not attached:
+        return bench_command(request.out, request.device)
+    where = () if request.host is None else ("--host", request.host.address)
+    return shlex.join(("edgecnn", "bench", str(request.out), *where, "--anew"))
 
 
 def bench_command(folder: Path, device: Device) -> str:

@@ -35,7 +35,7 @@ def require_meter(environment: Environment, candidates: Iterable[Candidate], log
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:
-    """Run what ``contest_of`` reads. A kit that fails is no finalist; its reason is in the notes.
+    """Run what ``contest_of`` reads. A kit that fails is out of it; its reason is in the notes.
 
     ``inside``: candidates inside the accuracy budget; others may ship for nothing.
     """

@@ -38,8 +38,8 @@ from edgecnn.values.profile import Choosing, Purpose
 
 CHOICE_SAMPLES, CHOICE_MAX_S = 300, 2.0
 """Of a process of a race for the choice: more processes tell more than longer ones, since what one computes hangs together."""
-CHOICE_BUDGET_S = 120.0
-"""After which such a race begins no more rounds: 24 of five kits that sample for a second."""
+CHOICE_BUDGET_S = 300.0
+"""After which such a race begins no more rounds: 24 of five kits that take 2.5 s each, with what a process takes to begin."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Observer:
         result = seen.races[purpose] = seen.race(self._request(kits, purpose, how, **asked))
         seen.failures.update({name: Failed(ref="run-failed", what=why) for name, why in result.failed_of(kits).items()})
 
-    def race_for_choice(self, inside: Iterable[str], how: RaceOptions) -> None:
+    def time_all(self, inside: Iterable[str], how: RaceOptions) -> None:
         """Time every candidate that answers; those of them that may be chosen, until it is known which.
 
         ``inside``: who may be chosen by latency; where the objective is another, nobody, and each has its first rounds alone.

@@ -57,7 +57,8 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     rules = ChoiceRules(budget_pp=budget, shippable=shippable, **about)
     contest = contest_of(seen, seen.objective, seen.lab.machine)
-    chosen = choose(tuple(facts.values()), rules, contest, pairwise_ratios(seen.raced("report")))
+    claims = pairwise_ratios(seen.raced("report")) if seen.objective == "latency" else {}
+    chosen = choose(tuple(facts.values()), rules, contest, claims)
     command = measure_command(request, chosen.choice, seen.kits, attached=seen.attached)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})

@@ -188,7 +188,7 @@ def _energy(name: str, seen: Observed) -> Energy:
         return missing_energy(reason=result.failed[kit.entrant], machine=machine)
     if result is None and (kit is None or not metered(kit, seen.lab.environment)):
         return missing_energy(reason=why_not(seen.lab.environment), machine=machine)
-    here = "not raced" if name in seen.raced("report") else "measured for what ships and for fp32 alone"
+    here = "not raced" if name in seen.raced("report") else "measured for what ships, fp32 and the best other precision alone"
     return missing_energy(reason=here, machine=machine)
 
 

@@ -15,7 +15,7 @@ from edgecnn.values.profile import Profile
 from edgecnn.values.report import BuildReport
 
 TIMED = (None, "select", "report", "against")
-"""Purposes of races whose median is a kit's latency at one image a call. Screening runs are too few for an interval."""
+"""Purposes of races whose median is a kit's latency at one image a call."""
 
 
 @dataclass(frozen=True)

@@ -126,16 +126,17 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: C
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
     lead = contest.lead(raced)
     near = alike({name: contest.costs[name] for name in raced}, lead.name)
-    best = min(near, key=lambda name: (_roughness(raced[name]), contest.shown[name].cost, name))
+    best = min(near, key=lambda name: (_pays(raced[name]), name != lead.name, -contest.times(name, lead.name), name))
     standing = lead if best == lead.name else contest.standing(best, raced)
     reasons: dict[str, Reason] = {
         facts.candidate.id: NotMeasured(step="race") for facts in eligible.inside if facts.candidate.id not in raced
     }
-    for name in raced:
-        if name != best:
-            reasons[name] = as_good(name, best, contest) if name in near else behind(name, best, contest)
+    for name in (name for name in raced if name != best):
+        alike_and_rougher = name in near and _pays(raced[name]) > _pays(raced[best])
+        kept = _kept(raced[best], raced[name])
+        reasons[name] = as_good(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
     taken = Taken(
-        by="estimate" if best == lead.name else "precision",
+        by="estimate" if best == lead.name else _kept(raced[best], raced[lead.name]),
         budget_pp=rules.budget_pp,
         objective=contest.objective,
         ahead=None if best == lead.name else lead.name,
@@ -144,21 +145,26 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: C
     ).model_copy(update={**_figures(contest.shown[best], contest), **_claim(raced[best], _rival(best, raced, contest), claims)})
     chosen, update = _settled(eligible, best, taken, reasons), dict[str, object](regret=standing.regret)
     if standing.regret > BEARABLE:
-        still = tuple(name for name in raced if name in standing.still_in)
-        update |= {"state": "provisional", "settle_command": rules.settle_command, "carried": still}
+        full = [facts.candidate.id for facts in _full_precision(eligible)]
+        carried = tuple(dict.fromkeys((best, *(name for name in raced if name in standing.still_in), *full)))
+        update |= {"state": "provisional", "settle_command": rules.settle_command, "carried": carried}
     return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=update)})
 
 
-def _roughness(facts: CandidateFacts) -> tuple[int, bool]:
-    """What accuracy is certain to pay: fewer bits, then a network that surgery changed."""
-    bits = (Precision.FP32, Precision.BF16, Precision.FP16)
-    return bits.index(facts.candidate.precision) if facts.candidate.precision in bits else len(bits), not _is_as_given(facts)
+def _pays(facts: CandidateFacts) -> tuple[int, bool]:
+    """In what accuracy is certain to pay: fewer bits, then a network that surgery changed."""
+    bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
+    return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
+
+
+def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
+    return "precision" if _pays(best)[0] < _pays(other)[0] else "network"
 
 
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
-    """The best estimate among candidates of another precision."""
+    """The best among candidates of another precision, each by the rounds that it shares with the one that was taken."""
     others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
-    return min(others, key=lambda name: (contest.shown[name].cost, name), default=None)
+    return max(others, key=lambda name: (contest.times(name, best), name), default=None)
 
 
 def _claim(best: CandidateFacts, rival: str | None, claims: Claims) -> dict[str, object]:

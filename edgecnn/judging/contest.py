@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.runs.energy import image_mj, meter_of
@@ -56,6 +57,10 @@ class Contest:
         if ours not in self.costs or reference not in self.costs:
             return None
         return ratio_interval(self.costs[reference], self.costs[ours])
+
+    def times(self, ours: str, reference: str) -> float:
+        """The same as an estimate; 1 of itself."""
+        return ratio_interval(self.costs[reference], self.costs[ours]).estimate
 
     def lead(self, names: Iterable[str]) -> Lead:
         """Who of these is ahead."""
@@ -115,26 +120,28 @@ def energy_contest(profiles: Mapping[str, Profile], machine: str) -> Contest:
 
 
 def behind(ours: str, best: str, contest: Contest) -> Slower | FewerImages | MoreEnergy:
-    """Why this one was not taken: it is worse by the objective, with both figures. Both must have been shown."""
+    """Why this one was not taken: it is worse by the objective, with both figures in the rounds that both ran."""
     mine, theirs = contest.shown[ours], contest.shown[best]
     ratio = contest.ratio(ours, best)
+    common = contest.costs[ours].keys() & contest.costs[best].keys()
+    cost, against = (estimate(contest.costs[name][each] for each in common) for name in (ours, best))
     where = {"machine": mine.machine, "run_settings": mine.run_settings, "against_run_settings": theirs.run_settings}
     if contest.objective == "throughput":
-        per_s, against_per_s = 1e3 / mine.cost, 1e3 / theirs.cost
+        per_s, against_per_s = 1e3 / cost, 1e3 / against
         return FewerImages(
             against=best, images_per_s=per_s, against_images_per_s=against_per_s, batch=mine.batch, against_batch=theirs.batch,
             ratio=ratio, **where,
         )  # fmt: skip
     if contest.objective == "energy":
-        figures = {"energy_mj": mine.cost, "against_energy_mj": theirs.cost}
+        figures = {"energy_mj": cost, "against_energy_mj": against}
         return MoreEnergy(against=best, ratio=ratio, meter=contest.meter, **figures, **where)
-    return Slower(against=best, ms=mine.cost, against_ms=theirs.cost, ratio=ratio, **where)
+    return Slower(against=best, ms=cost, against_ms=against, ratio=ratio, **where)
 
 
-def as_good(ours: str, best: str, contest: Contest) -> Alike:
-    """Why this one was not taken though it costs no more: what was taken has the higher precision."""
+def as_good(ours: str, best: str, contest: Contest, kept: Literal["precision", "network"]) -> Alike:
+    """Why this one was not taken though it costs no more: what was taken pays less in accuracy."""
     ratio = ratio_interval(contest.costs[best], contest.costs[ours])
-    return Alike(objective=contest.objective, against=best, ratio=ratio)
+    return Alike(objective=contest.objective, against=best, ratio=ratio, kept=kept)
 
 
 def _contest(objective: Raced, profiles: Mapping[str, Profile], machine: str, cost_of: CostOf, meter: str = "") -> Contest:

@@ -9,7 +9,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method
 from edgecnn.values.reason import Differs, Loses, NotMeasured, Outside, Reason
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity, Interval
+from edgecnn.values.verdict import Interval
 
 
 class Eligibility(Value):
@@ -50,14 +50,6 @@ def drop_on_validation(facts: CandidateFacts) -> float | None:
     if facts.is_baseline:
         return 0.0
     return None if facts.validation.drop_pp is None else facts.validation.drop_pp.estimate
-
-
-def measured_ms(facts: CandidateFacts) -> float | None:
-    """The measured p50 in milliseconds, or None: a predicted or emulated time chooses nothing."""
-    seen = facts.latency
-    if seen is None or seen.fidelity is not Fidelity.MEASURED or seen.p50_ms is None:
-        return None
-    return seen.p50_ms.estimate
 
 
 def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, Reason]:

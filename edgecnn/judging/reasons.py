@@ -75,7 +75,8 @@ def _why_taken(reason: Taken, name: str) -> str:
         return f"the file came quantized, so {name} is all that there is to ship"
     if reason.by == "smallest":
         return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
-    first = "is the best estimate" if reason.by == "estimate" else f"is within 1 % of {reason.ahead}, of higher precision and"
+    kept = {"precision": "of higher precision", "network": "the network as given"}.get(reason.by)
+    first = "is the best estimate" if kept is None else f"is within 1 % of {reason.ahead}, {kept} and"
     return f"{name} {first} {budget}, at {_figure(reason)} when chosen{_how_sure(reason)}{_claim(reason)}"
 
 
@@ -154,7 +155,8 @@ def _larger(reason: Larger, name: str) -> str:
 
 @_sentence.register
 def _alike(reason: Alike, name: str) -> str:
-    return f"within 1 % of {reason.against}, which has the higher precision: {speed_words(reason.ratio, reason.objective)}"
+    kept = {"precision": "has the higher precision", "network": "is the network as given"}[reason.kept]
+    return f"within 1 % of {reason.against}, which {kept}: {speed_words(reason.ratio, reason.objective)}"
 
 
 @_sentence.register

@@ -19,6 +19,7 @@ from edgecnn.judging.runs.regret import lead_of
 from edgecnn.judging.runs.stopping import half_width, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab
+from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Choosing, Purpose, Run, Until
 from edgecnn.values.recipe import RaceChoice
@@ -172,6 +173,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
     for end in rule.looks:
         block = work / f"rounds-{begin:04d}"
         block.mkdir(exist_ok=True)
+        racing = _as_begun(block.with_suffix(".json"), racing)
         asked = [item for item in items_of(request, racing) if begin <= item["round"] < end]
         _bench(request, _schedule(request, asked), lab, block)
         begin = end
@@ -184,6 +186,13 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
             return
         if not racing:
             return
+
+
+def _as_begun(file: Path, racing: frozenset[str]) -> frozenset[str]:
+    """Who runs in a block, as it was when the block began: on going on, a run that had failed may succeed."""
+    if not file.exists():
+        write_text_atomically(file, json.dumps(sorted(racing)))
+    return frozenset(json.loads(file.read_text()))
 
 
 def run_files(work: Path) -> list[dict[str, Any]]:

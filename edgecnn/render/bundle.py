@@ -51,6 +51,8 @@ def bundle_licences(report: BuildReport) -> str:
 
 
 def _state(report: BuildReport) -> str:
+    if report.choice.state == "provisional" and report.choice.regret is not None:
+        return f"provisionally: the race was disturbed, and this may cost {100 * report.choice.regret:.1f} % more than the best."
     if report.choice.state == "provisional":
         return "provisionally: it was not measured on the device yet. `python3 -B -m runner measure ../..` in its kit does that."
     return "which is settled." if report.choice.state == "settled" else "since nothing was chosen."

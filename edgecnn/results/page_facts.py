@@ -104,7 +104,7 @@ class PageFacts(Value):
 
 
 def shown_digest(report: BuildReport) -> str:
-    """SHA-256 of what its page is about: not when, how fast and how warm a machine put it together, nor what was cached."""
+    """SHA-256 of what its page is about: not when, how fast and how warm a machine put it together, nor notices."""
     passing = dict.fromkeys(("made_at", "seconds", "timings_s", "outcomes", "notices"), True)
     rows = {"__all__": {"outcomes"}}
     shown = report.model_dump_json(exclude={**passing, "environment": {"observed"}, "candidates": rows})

@@ -19,10 +19,10 @@ class Taken(Value):
     """It ships, and what it was taken for."""
 
     kind: Literal["taken"] = "taken"
-    by: Literal["estimate", "precision", "smallest", "fallback", "original"]
+    by: Literal["estimate", "precision", "network", "smallest", "fallback", "original"]
     """``estimate``: the best estimate of the objective. ``precision``: within 1 % of ``ahead``, the best estimate, and of higher
-    precision. ``fallback``: nothing was shown to be inside the accuracy budget, so fp32 ships whatever it costs.
-    ``original``: the file came quantized."""
+    precision. ``network``: the same of the network as given, where a changed one is ahead. ``fallback``: nothing was shown to be
+    inside the accuracy budget, so fp32 ships whatever it costs. ``original``: the file came quantized."""
     budget_pp: float
     objective: Objective = "latency"
     ms: float | None = None
@@ -35,7 +35,7 @@ class Taken(Value):
     """Of one image, where energy is the objective."""
     mib: float | None = None
     ahead: str | None = None
-    """The best estimate, where a higher precision within 1 % of it was kept."""
+    """The best estimate, where another within 1 % of it was kept."""
     regret: float | None = None
     """What this choice is expected to cost against the best, as a share of the objective, when the race for it ended."""
     rounds: int | None = None
@@ -119,13 +119,15 @@ class Larger(Value):
 
 
 class Alike(Value):
-    """Within 1 % of what was taken, which has the higher precision, or is the network as given."""
+    """Within 1 % of what was taken, which is rougher in less: of higher precision, or the network as given."""
 
     kind: Literal["alike"] = "alike"
     objective: Raced = "latency"
     against: str
     ratio: Interval
     """How many times as good as ``against`` by the objective, when it was chosen."""
+    kept: Literal["precision", "network"] = "precision"
+    """What ``against`` was taken for: its precision, or that surgery did not change it."""
 
 
 class Loses(Value):

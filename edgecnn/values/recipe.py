@@ -176,7 +176,7 @@ class RaceChoice(Value):
     """``[race]``: how latency is measured."""
 
     rounds: Annotated[int, Field(ge=8)] = 8
-    """Interleaved fresh processes of each kit; the interval is taken over these."""
+    """Interleaved fresh processes of each kit in the race for the figures; the interval is taken over these."""
     samples: Annotated[int, Field(ge=50)] = 1000
     """Timed inferences of each process."""
     max_age_h: PositiveFloat = 24.0

@@ -16,6 +16,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Unavailable, WeightsAnswer
+from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Choice
@@ -47,7 +48,10 @@ def test_whatever_is_carried_is_measured_from_here(kits: dict[str, KitRef], carr
 
 def test_what_was_left_open_on_this_machine_is_measured_here(kits: dict[str, KitRef]) -> None:
     request = a_request(Path("out"), device=device_named("cpu"))
-    assert measure_command(request, provisional("onnxruntime-fp32"), kits, attached=True) == "edgecnn bench out"
+    assert measure_command(request, provisional("onnxruntime-fp32"), kits, attached=True) == "edgecnn bench out --anew"
+    there = request.model_copy(update={"host": HostRequest(address="pi@10.0.0.5")})
+    asked = measure_command(there, provisional("onnxruntime-fp32"), kits, attached=True)
+    assert asked == "edgecnn bench out --host pi@10.0.0.5 --anew"
 
 
 def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(kits: dict[str, KitRef]) -> None:

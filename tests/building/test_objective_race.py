@@ -63,7 +63,7 @@ class Stand:
         )
         self.observer.seen.kits = {name: a_kit(folder / "kits", name) for name in NAMES}
         self.observer.seen.answering = dict(self.observer.seen.kits)
-        self.observer.race_for_choice((), RaceOptions())
+        self.observer.time_all((), RaceOptions())
 
     def contest(self, objective: Objective) -> Contest | None:
         race_for_choice(self.observer, NAMES, objective, RaceOptions())

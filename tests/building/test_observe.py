@@ -88,7 +88,7 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
 def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     observer.seen.answering = dict(observer.seen.kits)
-    observer.race_for_choice([INT8.id], RaceOptions(patient=True))
+    observer.time_all([INT8.id], RaceOptions(patient=True))
     observer.race([BASELINE.id], "report", RaceOptions(patient=True))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (LOOKS[-1], CHOICE_SAMPLES, CHOICE_MAX_S),
@@ -102,7 +102,7 @@ def test_who_has_no_part_in_the_choice_is_timed_all_the_same(monkeypatch: pytest
     observer, asked = an_observer(monkeypatch, {})
     observer.seen.answering = dict(observer.seen.kits)
     observer.seen.objective = "throughput"
-    observer.race_for_choice([INT8.id], RaceOptions())
+    observer.time_all([INT8.id], RaceOptions())
     assert [len(request.kits) for request in asked] == [2]
     assert asked[0].choosing is not None and asked[0].choosing.contenders == ()
 

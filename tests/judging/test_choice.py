@@ -223,3 +223,27 @@ def test_every_candidate_gets_a_reason():
     for rules in (ATTACHED, AWAY):
         reasons = raced(*table, rules=rules, onnxruntime_fp32=4.0, openvino_int8=2.0).reasons
         assert all(reasons[facts.candidate.id] for facts in table)
+
+
+def test_among_candidates_of_one_precision_within_a_percent_the_one_ahead_ships_and_nothing_is_said_of_precision():
+    found = raced(fp32(), row("openvino-fp32"), onnxruntime_fp32=2.01, openvino_fp32=2.0)
+    assert found.choice.candidate == "openvino-fp32"
+    assert found.reasons["onnxruntime-fp32"].startswith("slower: ") and "precision" not in found.reasons["onnxruntime-fp32"]
+
+
+def test_fp16_and_bf16_cost_alike_and_the_faster_ships():
+    table = (row("openvino-fp16"), row("openvino-bf16"))
+    assert chosen(*table, openvino_fp16=2.0, openvino_bf16=2.01)[0] == "openvino-fp16"
+    assert chosen(*table, openvino_fp16=2.01, openvino_bf16=2.0)[0] == "openvino-bf16"
+
+
+def test_a_network_as_given_is_kept_for_that_and_not_for_its_precision():
+    found = raced(fp32(), changed("onnxruntime-fp32"), onnxruntime_fp32=4.0, onnxruntime_fp32_relu6=3.99)
+    assert "within 1 % of onnxruntime-fp32-relu6, the network as given and inside the budget" in found.choice.why
+    assert found.reasons["onnxruntime-fp32-relu6"].startswith("within 1 % of onnxruntime-fp32, which is the network as given: ")
+
+
+def test_who_left_early_is_told_by_the_rounds_that_it_shared():
+    """Later rounds were slower for everybody, and the one that left would look faster by all of them."""
+    found = raced(fp32(), row("onnxruntime-int8"), onnxruntime_fp32=[1.1] * 3, onnxruntime_int8=[1.0] * 3 + [1.2] * 21)
+    assert found.reasons["onnxruntime-fp32"].startswith("slower: 1.10 ms against 1.00 of onnxruntime-int8, 0.91 × the speed ")

@@ -114,3 +114,18 @@ def test_every_second_round_is_run_in_the_reverse_order_so_that_nobody_is_early_
     for item in items_of(asked(kits)):
         places[Path(item["kit"]).name] += item["position"]
     assert set(places.values()) == {LOOKS[-1]}, "24 rounds of places 0, 1 and 2"
+
+
+def test_a_run_that_succeeds_at_the_second_call_changes_nothing_about_who_ran_on(
+    tmp_path: Path, host: Field, kits: tuple[KitRef, ...]
+) -> None:
+    """The next block was begun without the kit that had failed, and goes on as it was begun."""
+    host.unsteady, store = frozenset({"bf16", "int8"}), Store.open(tmp_path / "store")
+    host.broken[kits[0].digest], host.ms["fp32"] = "for once", 2.0
+    host.stop_after = 12
+    with pytest.raises(KeyboardInterrupt):
+        race(asked(kits), lab_at(host, store))
+    host.stop_after = None
+    host.broken.clear()
+    found = race(asked(kits), lab_at(host, store))
+    assert runs_of(found, kits)["fp32"] >= 3 and runs_of(found, kits)["int8"] == 24

@@ -119,7 +119,7 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
                 **{name: why for name, why in found.absent.items() if name != "p50_ms"},
                 **dict.fromkeys(("p90_ms", "p99_ms"), few),
             },
-            "stopped": f"{few}, as many as the choice needed of it; by Student's t on the runs' medians",
+            "stopped": f"{few}; by Student's t on the runs' medians",
             "smallest_ratio": None,
             "selecting": True,
         }
@@ -172,7 +172,7 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
 
 
 def pairwise_ratios(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Interval]:
-    """Every paired ratio of one race, as ``choice.choose`` wants it: (candidate, reference) to reference / candidate."""
+    """Every paired ratio of one race, as claims are made of: (candidate, reference) to reference / candidate."""
     return {
         (ours, reference): found
         for ours in profiles

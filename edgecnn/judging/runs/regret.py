@@ -7,7 +7,7 @@ E[(θ_one − θ_other)+], under Student's t on the paired differences of their 
 Efficient Global Optimization, 1998; to select among a few by it: Chick and Inoue, New two-stage and sequential procedures for
 selecting the best simulated system, 2001). The race goes on for whoever may still turn out better.
 
-``benchmarks/choice_replay.py`` replays recorded processes through these functions; the constants were chosen by it.
+``benchmarks/choice_replay.py`` replays recorded processes through these functions.
 """
 
 from __future__ import annotations
@@ -61,15 +61,12 @@ def estimate(costs: Iterable[float]) -> float:
 
 
 def lead_of(costs: Costs) -> Lead:
-    """How the race stands for whoever is ahead: the best estimate among those that are still in it.
+    """How the race stands for the one that costs least to ship. Each pair is compared by the rounds that both ran, so that who
+    left early is held to the same minutes as the others.
 
     Raises ValueError: nobody has a cost.
     """
-    most = max(len(each) for each in costs.values())
-    ahead = min(
-        (name for name, each in costs.items() if len(each) == most), key=lambda name: (estimate(costs[name].values()), name)
-    )
-    return standing_of(ahead, costs)
+    return min((standing_of(name, costs) for name in costs), key=lambda each: (each.regret, each.name))
 
 
 def standing_of(name: str, costs: Costs) -> Lead:

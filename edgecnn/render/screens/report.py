@@ -31,7 +31,8 @@ def show_report(report: BuildReport) -> None:
     for line in grouped(report.skipped_rungs):
         say(screen, f"  not climbed: {line}")
     if report.choice.settle_command:
-        copied(screen, f"  measure it there with: {report.choice.settle_command}")
+        how = "measure it there with" if report.choice.regret is None else "race again, on a quieter machine, with"
+        copied(screen, f"  {how}: {report.choice.settle_command}")
     copied(screen, f"  {report.output}")
 
 

@@ -35,9 +35,15 @@ def test_no_bar_of_means_stands_anywhere() -> None:
 
 def test_one_run_has_no_interval_and_says_so() -> None:
     page = a_page(2)
-    one = page.raced[1].model_copy(update={"runs": page.raced[1].runs[:1], "purpose": "select"})
+    one = page.raced[1].model_copy(update={"runs": page.raced[1].runs[:1]})
     strips, _ = latencies(page.model_copy(update={"raced": (page.raced[0], one)}))
     assert strips.notes == ("onnxruntime-int8: 1 run; no interval",)
+
+
+def test_each_race_is_named_with_its_date() -> None:
+    page = a_page(2)
+    chose = page.raced[1].model_copy(update={"purpose": "select"})
+    strips, _ = latencies(page.model_copy(update={"raced": (page.raced[0], chose)}))
     assert [source.what for source in strips.sources] == [
         "onnxruntime-fp32: the last race, of the winner, fp32 and the best other precision, 2026-11-20T09:00:00+00:00",
         "onnxruntime-int8: the race for the choice, 2026-11-20T09:00:00+00:00",

@@ -93,16 +93,17 @@ def _says(facts: PageFacts) -> str:
     known = [(median, row) for row in facts.report.candidates if (median := SHOWN["p50_ms"].value(row))]
     if not known:
         return "No candidate has enough runs for an interval; what was seen is drawn as it is."
-    ranked = sorted(known, key=lambda each: each[0].estimate)
+    ranked = sorted(known, key=lambda each: (bool(each[1].latency and each[1].latency.selecting), each[0].estimate))
     said = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
     return (
-        f"Medians over runs with their intervals, fastest first: {said}. Only candidates of one race are compared in the gates."
+        f"Medians over runs (ˢ: estimates of the race for the choice) with their intervals, the last race first: {said}. "
+        "Only candidates of one race are compared in the gates."
     )
 
 
 def _notes(facts: PageFacts) -> tuple[str, ...]:
     drawn = {raced.candidate for raced in facts.raced}
-    few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED]
+    few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED and raced.purpose != "select"]
     known = [(row.candidate.id, row.latency, row.is_baseline) for row in facts.report.candidates if row.latency]
     uncompared = [(name, of.smallest_ratio) for name, of, baseline in known if not baseline and of.ratio_to_fp32 is None]
     reasons = {row.candidate.id: row.latency.reason if row.latency else None for row in facts.report.candidates}
