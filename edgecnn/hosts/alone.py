@@ -43,17 +43,15 @@ def alone(tell: Progress, file: Path = LOCK) -> Iterator[None]:
 
 def _opened(file: Path) -> int | None:
     """Without creating first: in a sticky folder the kernel may refuse to create over another user's file."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(file, flags)
-    except FileNotFoundError:
-        pass
-    except OSError:
-        return None
-    try:
-        return os.open(file, flags | os.O_CREAT, 0o644)
-    except OSError:
-        return None
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | os.O_CLOEXEC
+    for more in (0, os.O_CREAT):
+        try:
+            return os.open(file, flags | more, 0o644)
+        except FileNotFoundError:
+            continue  # the first time, or a folder that is not there
+        except OSError:
+            return None
+    return None
 
 
 def _wait(number: int, tell: Progress) -> None:

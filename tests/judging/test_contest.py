@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
-from edgecnn.judging.contest import Contest, energy_contest, throughput_contest
+from edgecnn.judging.contest import Contest, energy_contest, latency_contest, throughput_contest
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, Stretch
 from edgecnn.values.reason import Alike, FewerImages, MoreEnergy, Taken
 from tests.judging.made import a_race, a_run, an_accuracy, facts
@@ -137,3 +137,11 @@ def test_on_a_device_that_is_not_here_the_choice_stays_provisional() -> None:
 def test_fewer_images_is_a_typed_fact() -> None:
     because = chosen(throughput_contest({FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC")).because[FP32]
     assert isinstance(because, FewerImages) and (because.batch, because.against_batch) == (4, 8)
+
+
+def test_a_network_that_gives_few_samples_within_the_time_of_a_run_is_chosen_among_all_the_same() -> None:
+    """At 700 ms a call two seconds hold three samples, of which no percentile would be reported."""
+    slow = {name: profile([a_run(n, ms).model_copy(update={"samples_ns": (int(ms * 1e6),) * 3}) for n in range(3)])
+            for name, ms in ((FP32, 700.0), (INT8, 400.0))}  # fmt: skip
+    found = chosen(latency_contest(slow, "a board"))
+    assert (found.choice.candidate, found.choice.state) == (INT8, "settled")
