@@ -130,9 +130,9 @@ def test_a_page_is_worded_before_anything_is_replaced_so_that_its_fault_costs_no
     for name, value in built.environment.items():
         monkeypatch.setenv(name, value)
     recipe = Recipe.model_validate({
-        "model": {"arch": "resnet-18", "weights": "none", "resolution_px": 32}, "data": {"path": str(built.photos)},
-        "target": {"device": "cpu", "runtime": "onnxruntime"}, "train": {"epochs": 3, "batch_size": 16},
-        "race": {"samples": 100, "rounds": 8},
+        "model": {"arch": "lenet-5", "weights": "none", "resolution_px": 32}, "data": {"path": str(built.photos)},
+        "target": {"device": "cpu", "runtime": "onnxruntime"}, "train": {"epochs": 40, "batch_size": 16},
+        "race": {"samples": 100, "rounds": 8}, "choice": {"objective": "size"},
     })  # fmt: skip
     request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=built.out)
     before = built.report()

@@ -34,7 +34,7 @@ GPU = "NVIDIA GeForce RTX 4090"
 
 def request(place: Place, variants: Which = "usual") -> BuildRequest:
     asked = BuildOptions(
-        arch="resnet-18",
+        arch="lenet-5",
         weights="none",
         target="cpu:onnxruntime",
         data=str(place.photos),
@@ -145,8 +145,8 @@ def test_a_variant_that_cannot_run_is_missing_with_the_reason_and_stops_nobody(
 def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[BuildReport, Place]) -> None:
     report, place = played
     record = BaselineRecord.model_validate_json((place.out / "baseline.json").read_text())
-    assert (record.device, record.arch, record.resolution_px, record.precision) == ("rtx-4090", "resnet-18", 32, "fp32")
-    question = BaselineQuestion(device="rtx-4090", arch="resnet-18", resolution_px=32, accuracy_machine="a laptop")
+    assert (record.device, record.arch, record.resolution_px, record.precision) == ("rtx-4090", "lenet-5", 32, "fp32")
+    question = BaselineQuestion(device="rtx-4090", arch="lenet-5", resolution_px=32, accuracy_machine="a laptop")
     elsewhere = baseline_facts(question, records=[record])
     assert elsewhere.latency == report.baseline.latency
     assert [each.id for each in elsewhere.variants] == [each.id for each in report.baseline.variants]

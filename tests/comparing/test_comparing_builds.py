@@ -35,7 +35,7 @@ def test_a_build_is_compared_with_one_of_another_recipe_and_says_what_changed(bu
     said = told(edgecnn(built, "judge", head, "--against", built.out, "--max", "drop_pp=100", *ENOUGH))
     assert said["how"] == "paired"
     assert said["ratio"]["low"] <= said["ratio"]["estimate"] <= said["ratio"]["high"]
-    assert (said["head"]["arch"], said["head"]["device"], said["rounds"]) == ("resnet-18", "cpu", 8)
+    assert (said["head"]["arch"], said["head"]["device"], said["rounds"]) == ("lenet-5", "cpu", 8)
     assert "recipe quantize.images: 24 → 7" in said["changed"]
     assert not [line for line in said["changed"] if not line.startswith(("recipe quantize.images", "candidate "))]
     ratio, drop = said["gates"]

@@ -115,7 +115,7 @@ def test_a_real_build_and_one_with_other_settings_are_paired_on_the_same_images(
     found = side_by_side([built.out, copied], Store.open(built.store))
     assert [(each.drop_pp.estimate, each.lost, each.gained) for each in found.paired if each.drop_pp] == [(0.0, 0, 0)] * 2
     assert all(each.drop_pp.low < 0 < each.drop_pp.high for each in found.paired if each.drop_pp)
-    assert found.changed[0].lines == ("recipe train.epochs: 3 → 99",)
+    assert found.changed[0].lines == ("recipe train.epochs: 40 → 99",)
     assert [group.labels for group in found.machines] == [("A", "B")]
 
 
