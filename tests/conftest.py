@@ -13,7 +13,9 @@ from edgecnn.training.idle_threads import sleeping_threads
 from tests import made_once
 from tests.building.builds import SAID, Place, place_with_photos
 
-LONG = ("building", "stages", "conformance", "training", "house", "bench", "comparing", "quantization", "planning")
+FIRST = "building/test_build.py"
+"""Makes the build that others look at: one process begins with it, and the others with rooms that need none."""
+LONG = ("stages", "conformance", "training", "building", "house", "bench", "comparing", "quantization", "planning")
 """Where networks are trained, built and raced; these rooms begin, so that no process ends with a long file alone."""
 THREADS_SLEEP = pytest.StashKey[AbstractContextManager[None]]()
 """While tests are collected: threads of torch that spin would starve the other processes that share the tests."""
@@ -40,7 +42,13 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONG.index(room) if (room := item.path.parent.name) in LONG else len(LONG))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    if item.path.as_posix().endswith(FIRST):
+        return -1
+    return LONG.index(room) if (room := item.path.parent.name) in LONG else len(LONG)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
