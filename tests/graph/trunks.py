@@ -49,16 +49,17 @@ def feed_of(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 @cache
 def network(name: str) -> torch.nn.Module:
     """A torchvision network whose batch norms hold the statistics of some pictures, so that activations do not vanish."""
-    torch.manual_seed(0)
-    made = torchvision.models.get_model(name, weights=None, num_classes=CLASSES).train()
-    for module in made.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-        if isinstance(module, torch.nn.Linear):
-            torch.nn.init.normal_(module.weight, std=0.1)
-    with torch.no_grad():
-        made(torch.from_numpy(feed_of(pictures(32, seed=9))))
-    return made.eval()
+    with torch.inference_mode(mode=False):  # whoever asks first, these are parameters that others export and train
+        torch.manual_seed(0)
+        made = torchvision.models.get_model(name, weights=None, num_classes=CLASSES).train()
+        for module in made.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.init.normal_(module.weight, std=0.1)
+        with torch.no_grad():
+            made(torch.from_numpy(feed_of(pictures(32, seed=9))))
+        return made.eval()
 
 
 @cache
