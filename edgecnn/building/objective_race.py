@@ -13,11 +13,11 @@ from edgecnn.building.extra_runs import ExtraRunner
 from edgecnn.building.observe import Observer, RaceOptions, choosing
 from edgecnn.building.observed import Observed, ObservedBuild
 from edgecnn.errors.measuring import NoMeterForObjective
-from edgecnn.judging.contest import Contest, energy_contest, latency_contest, throughput_contest
+from edgecnn.judging.contest import Contest, contest_of
 from edgecnn.judging.runs.regret import LOOKS
 from edgecnn.measure.energy import energy_request, metered, no_meter
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.race_request import THROUGHPUT_S, RaceRequest
+from edgecnn.measure.race_request import CHOOSING, THROUGHPUT_S, RaceRequest
 from edgecnn.runner.meters.found import can_watch
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
@@ -35,7 +35,7 @@ def require_meter(environment: Environment, candidates: Iterable[Candidate], log
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:
-    """Run what ``contest_of`` reads. A kit that fails is out of it; its reason is in the notes.
+    """Run what ``race_shown`` reads. A kit that fails is out of it; its reason is in the notes.
 
     ``inside``: candidates inside the accuracy budget; others may ship for nothing.
     """
@@ -46,15 +46,12 @@ def race_for_choice(observer: Observer, inside: Sequence[str], objective: Object
         _energy(observer.seen, ran, how)
 
 
-def contest_of(seen: Observed, objective: Objective, machine: str) -> Contest | None:
+def race_shown(seen: Observed) -> Contest | None:
     """What the race for the choice showed; None where there was none, or where size is the objective."""
-    if objective == "latency" and "select" in seen.races:
-        return latency_contest(seen.raced("select"), machine)
-    if objective == "throughput" and "select-throughput" in seen.races:
-        return throughput_contest(seen.raced("select-throughput"), machine)
-    if objective == "energy" and "select-energy" in seen.races:
-        return energy_contest(seen.raced("select-energy"), machine)
-    return None
+    purpose = next((each for each, objective in CHOOSING.items() if objective == seen.objective), None)
+    if purpose is None or purpose not in seen.races:
+        return None
+    return contest_of(CHOOSING[purpose], seen.raced(purpose), seen.lab.machine)
 
 
 def _throughput(seen: ObservedBuild, kits: Mapping[str, KitRef], how: RaceOptions) -> None:

@@ -10,7 +10,7 @@ import edgecnn
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices, guess_notices
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.notices import measure_command, notices, unexecuted
-from edgecnn.building.objective_race import contest_of
+from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.trained import made_images, scaled_network, weights_sentence, weights_sha256
@@ -56,7 +56,7 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
     about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     rules = ChoiceRules(budget_pp=budget, shippable=shippable, **about)
-    contest = contest_of(seen, seen.objective, seen.lab.machine)
+    contest = race_shown(seen)
     claims = pairwise_ratios(seen.raced("report")) if seen.objective == "latency" else {}
     chosen = choose(tuple(facts.values()), rules, contest, claims)
     command = measure_command(request, chosen.choice, seen.kits, attached=seen.attached)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgecnn.store.locks import SILENT_S
 from edgecnn.values.stage import Progress
 
 try:
@@ -19,8 +20,6 @@ except ImportError:  # a system without it has one user at a time
     fcntl = None  # type: ignore[assignment]
 
 LOCK = Path("/tmp/edgecnn-race.lock")  # noqa: S108 - shared by all users on purpose: it is opened without following links
-SILENT_S = 2.0
-"""How long waiting may last before it is said."""
 _LOOK_S = 0.1
 
 

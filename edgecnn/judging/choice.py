@@ -14,7 +14,7 @@ from edgecnn.judging.contest import Contest, Estimated, as_good, behind
 from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.noise import rounds_to_settle
-from edgecnn.judging.runs.regret import BEARABLE, alike
+from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, standing_of
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
@@ -124,10 +124,11 @@ def _smallest(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
 def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: Claims) -> Chosen:
     """The best estimate by the objective, or what is within 1 % of it and of higher precision."""
     raced = {facts.candidate.id: facts for facts in eligible.inside if facts.candidate.id in contest.shown}
-    lead = contest.lead(raced)
-    near = alike({name: contest.costs[name] for name in raced}, lead.name)
-    best = min(near, key=lambda name: (_pays(raced[name]), name != lead.name, -contest.times(name, lead.name), name))
-    standing = lead if best == lead.name else contest.standing(best, raced)
+    costs = {name: contest.costs[name] for name in raced}
+    lead = lead_of(costs)
+    near = alike(costs, lead.name)
+    best = min(near, key=lambda name: (_pays(raced[name]), name != lead.name, -contest.ratio(name, lead.name).estimate, name))
+    standing = standing_of(best, costs)
     reasons: dict[str, Reason] = {
         facts.candidate.id: NotMeasured(step="race") for facts in eligible.inside if facts.candidate.id not in raced
     }
@@ -164,7 +165,7 @@ def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:
     """The best among candidates of another precision, each by the rounds that it shares with the one that was taken."""
     others = [name for name, facts in raced.items() if facts.candidate.precision is not raced[best].candidate.precision]
-    return max(others, key=lambda name: (contest.times(name, best), name), default=None)
+    return max(others, key=lambda name: (contest.ratio(name, best).estimate, name), default=None)
 
 
 def _claim(best: CandidateFacts, rival: str | None, claims: Claims) -> dict[str, object]:

@@ -22,7 +22,7 @@ from edgecnn.measure.lab import Lab
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Choosing, Purpose, Run, Until
-from edgecnn.values.recipe import RaceChoice
+from edgecnn.values.recipe import RaceChoice, Raced
 from edgecnn.values.stage import digest_of
 
 WARMUP_S = 0.3
@@ -113,6 +113,9 @@ _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {
     "soak": {"window_s": SOAK_WINDOW_S},
 }
 """Fields of an item that not every race has: a kit packaged before they were known still runs in the others."""
+
+CHOOSING: Mapping[Purpose, Raced] = {"select": "latency", "select-throughput": "throughput", "select-energy": "energy"}
+"""Races for the choice, and the objective by which each chooses."""
 
 _TITLES: Mapping[Purpose, str] = {
     "screen": "race that screens candidates",
@@ -231,7 +234,7 @@ def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict
 def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """Entrants that run another block; nobody where it is known who ships."""
     mine = {name: found for name, found in _by_entrant(request, runs).items() if name in rule.contenders}
-    costs = costs_of(request.purpose, mine)
+    costs = costs_of(CHOOSING[request.purpose], mine)
     if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
         return frozenset()
     lead = lead_of(costs)

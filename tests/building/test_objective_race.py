@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.execute import Execution
-from edgecnn.building.objective_race import contest_of, race_for_choice, require_meter
+from edgecnn.building.objective_race import race_for_choice, race_shown, require_meter
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.measuring import KnobsByLatency, NoMeterForObjective
@@ -67,7 +67,8 @@ class Stand:
 
     def contest(self, objective: Objective) -> Contest | None:
         race_for_choice(self.observer, NAMES, objective, RaceOptions())
-        return contest_of(self.observer.seen, objective, "a machine")
+        self.observer.seen.objective = objective
+        return race_shown(self.observer.seen)
 
     @property
     def seen(self) -> ObservedBuild:

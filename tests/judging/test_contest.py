@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
-from edgecnn.judging.contest import Contest, energy_contest, latency_contest, throughput_contest
+from edgecnn.judging.contest import Contest, contest_of
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy, Stretch
 from edgecnn.values.reason import Alike, FewerImages, MoreEnergy, Taken
 from tests.judging.made import a_race, a_run, an_accuracy, facts
@@ -49,7 +49,7 @@ def chosen(contest: Contest, *, attached: bool = True) -> Chosen:
 
 
 def test_int8_with_more_images_a_second_is_chosen_with_the_number_of_images_in_a_call() -> None:
-    found = chosen(throughput_contest({FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC"))
+    found = chosen(contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC"))
     assert (found.choice.state, found.choice.candidate) == ("settled", INT8)
     assert found.reasons[INT8] == (
         "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 501.9 images a second with "
@@ -63,7 +63,7 @@ def test_int8_with_more_images_a_second_is_chosen_with_the_number_of_images_in_a
 
 def test_images_a_second_that_are_alike_leave_the_higher_precision() -> None:
     unsteady = (1.1, 0.9, 1.1, 0.85, 1.1, 0.9, 1.05, 0.9)
-    found = chosen(throughput_contest({FP32: batched(200.0, 4), INT8: batched(197.0, 4, unsteady)}, "AMD EPYC"))
+    found = chosen(contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(197.0, 4, unsteady)}, "AMD EPYC"))
     assert found.choice.candidate == FP32
     because = found.because[INT8]
     assert isinstance(because, Alike) and because.objective == "throughput"
@@ -72,14 +72,14 @@ def test_images_a_second_that_are_alike_leave_the_higher_precision() -> None:
 
 def test_the_drift_of_the_machine_takes_nothing_from_a_paired_ratio() -> None:
     """Each kit by itself spreads by 6 %, and 1 % between them is seen: every round has the same conditions for both."""
-    contest = throughput_contest({FP32: batched(200.0, 4), INT8: batched(202.0, 4)}, "AMD EPYC")
+    contest = contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(202.0, 4)}, "AMD EPYC")
     ratio = contest.ratio(INT8, FP32)
     assert ratio is not None and ratio.estimate == pytest.approx(1.01)
     assert ratio.low > 0.98, "the prior alone leaves that much open"
 
 
 def test_int8_that_takes_less_energy_is_chosen() -> None:
-    found = chosen(energy_contest({FP32: metered(40.0), INT8: metered(30.0)}, "a board"))
+    found = chosen(contest_of("energy", {FP32: metered(40.0), INT8: metered(30.0)}, "a board"))
     assert found.choice.candidate == INT8
     assert found.choice.why == (
         "onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 29.88 mJ an image when chosen, "
@@ -93,7 +93,7 @@ def test_int8_that_takes_less_energy_is_chosen() -> None:
 
 
 def test_int8_that_takes_more_energy_is_not() -> None:
-    found = chosen(energy_contest({FP32: metered(40.0), INT8: metered(41.0)}, "a board"))
+    found = chosen(contest_of("energy", {FP32: metered(40.0), INT8: metered(41.0)}, "a board"))
     assert found.choice.candidate == FP32
     taken = found.because[FP32]
     assert isinstance(taken, Taken)
@@ -103,39 +103,39 @@ def test_int8_that_takes_more_energy_is_not() -> None:
 
 
 def test_meters_that_cover_different_parts_are_not_compared() -> None:
-    contest = energy_contest({FP32: metered(40.0, ("rapl",)), INT8: metered(30.0, ("external", "rapl"))}, "a board")
+    contest = contest_of("energy", {FP32: metered(40.0, ("rapl",)), INT8: metered(30.0, ("external", "rapl"))}, "a board")
     assert contest.meter == "rapl"
-    assert not energy_contest({FP32: metered(40.0, ("rapl",)), INT8: metered(30.0, ("nvml",))}, "a board").shown
+    assert not contest_of("energy", {FP32: metered(40.0, ("rapl",)), INT8: metered(30.0, ("nvml",))}, "a board").shown
 
 
 def test_the_processors_meter_does_not_speak_for_a_model_that_ran_on_the_gpu() -> None:
-    contest = energy_contest({FP32: metered(40.0, ("rapl",)), INT8: metered(3.0, ("nvml", "rapl"))}, "a board")
+    contest = contest_of("energy", {FP32: metered(40.0, ("rapl",)), INT8: metered(3.0, ("nvml", "rapl"))}, "a board")
     assert not contest.shown
     found = chosen(contest)
     assert found.choice.state == "provisional"
     assert "no meter covers what every one of them took" in found.reasons[INT8]
-    whole = energy_contest({FP32: metered(40.0, ("external", "rapl")), INT8: metered(3.0, ("external", "nvml"))}, "a board")
+    whole = contest_of("energy", {FP32: metered(40.0, ("external", "rapl")), INT8: metered(3.0, ("external", "nvml"))}, "a board")
     assert whole.meter == "external"
 
 
 def test_figures_of_two_races_are_refused() -> None:
     with pytest.raises(RacesDiffer):
-        throughput_contest({FP32: batched(200.0, 4), INT8: batched(500.0, 8, race="another")}, "AMD EPYC")
+        contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(500.0, 8, race="another")}, "AMD EPYC")
 
 
 def test_a_run_without_a_figure_takes_all_of_that_candidate() -> None:
     short = metered(30.0)
     broken = short.model_copy(update={"runs": (*short.runs[:-1], short.runs[-1].model_copy(update={"energy": None}))})
-    assert not energy_contest({FP32: metered(40.0), INT8: broken}, "a board").shown
+    assert not contest_of("energy", {FP32: metered(40.0), INT8: broken}, "a board").shown
 
 
 def test_on_a_device_that_is_not_here_the_choice_stays_provisional() -> None:
-    contest = throughput_contest({FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC")
+    contest = contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC")
     assert chosen(contest, attached=False).choice.state == "provisional"
 
 
 def test_fewer_images_is_a_typed_fact() -> None:
-    because = chosen(throughput_contest({FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC")).because[FP32]
+    because = chosen(contest_of("throughput", {FP32: batched(200.0, 4), INT8: batched(500.0, 8)}, "AMD EPYC")).because[FP32]
     assert isinstance(because, FewerImages) and (because.batch, because.against_batch) == (4, 8)
 
 
@@ -143,5 +143,5 @@ def test_a_network_that_gives_few_samples_within_the_time_of_a_run_is_chosen_amo
     """At 700 ms a call two seconds hold three samples, of which no percentile would be reported."""
     slow = {name: profile([a_run(n, ms).model_copy(update={"samples_ns": (int(ms * 1e6),) * 3}) for n in range(3)])
             for name, ms in ((FP32, 700.0), (INT8, 400.0))}  # fmt: skip
-    found = chosen(latency_contest(slow, "a board"))
+    found = chosen(contest_of("latency", slow, "a board"))
     assert (found.choice.candidate, found.choice.state) == (INT8, "settled")

@@ -15,8 +15,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.runs.device_clock import device_clock
 from edgecnn.judging.runs.noise import had_whole_machine, smallest_ratio
-from edgecnn.judging.runs.regret import estimate_interval
-from edgecnn.judging.runs.regret import ratio_interval as estimated_ratio
+from edgecnn.judging.runs.regret import estimate_interval, estimated_ratio
 from edgecnn.judging.runs.settings import run_settings_of, threads_of
 from edgecnn.judging.runs.startup import startup
 from edgecnn.judging.runs.steady import steady

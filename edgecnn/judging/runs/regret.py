@@ -87,7 +87,7 @@ def estimate_interval(costs: Iterable[float]) -> Interval:
     return _interval(fmean(_capped(logs)), *_spread(logs), len(logs))
 
 
-def ratio_interval(reference: Mapping[int, float], ours: Mapping[int, float]) -> Interval:
+def estimated_ratio(reference: Mapping[int, float], ours: Mapping[int, float]) -> Interval:
     """The reference's cost over ours in the rounds that both ran, with Student's t interval: above 1 ours is better."""
     difference, spread, freedom, count = _difference(ours, reference)
     return _interval(-difference, spread, freedom, count)

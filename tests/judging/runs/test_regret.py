@@ -16,8 +16,8 @@ from edgecnn.judging.runs.regret import (
     alike,
     estimate,
     estimate_interval,
+    estimated_ratio,
     lead_of,
-    ratio_interval,
     standing_of,
 )
 
@@ -85,7 +85,7 @@ def test_intervals_of_few_rounds_are_wide_and_narrow_with_more() -> None:
     few, many = estimate_interval([2.0, 2.02, 1.98]), estimate_interval([2.0, 2.02, 1.98] * 8)
     assert few.low < 1.9 and few.high > 2.1 and few.estimate == pytest.approx(many.estimate, rel=0.01)
     assert (many.high - many.low) < 0.4 * (few.high - few.low)
-    ratio = ratio_interval(rounds(4.0, 4.2, 3.8), rounds(2.0, 2.1, 1.9))
+    ratio = estimated_ratio(rounds(4.0, 4.2, 3.8), rounds(2.0, 2.1, 1.9))
     assert ratio.estimate == pytest.approx(2.0) and ratio.low < 2.0 < ratio.high
 
 
