@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from edgecnn.errors.wording import counted, plural
@@ -35,16 +34,9 @@ def _times_said(facts: CandidateFacts, value: Latency) -> str:
 
 
 def _runs_said(value: Latency) -> str:
-    """On how many threads they ran, how the race ended, whether they were steady, and what it could have shown."""
+    """On how many threads they ran, how the race ended, and whether they were steady."""
     parts = [value.run_settings, value.stopped, value.steady.says if value.steady else None]
-    parts += [noise_said(value.smallest_ratio) if value.smallest_ratio else None]
     return "; ".join(part for part in parts if part)
-
-
-def noise_said(ratio: float) -> str:
-    """What a race could have shown. Rounded up: a race shows no more than is said."""
-    said = f"{math.ceil(100 * ratio - 1e-9) / 100:.2f}"
-    return f"this race could have shown a ratio of {said} or more (each kit against itself, a round later)"
 
 
 def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:

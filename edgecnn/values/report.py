@@ -76,8 +76,6 @@ class Latency(Value):
     """Name of a figure above to why it is None, where runs there were."""
     stopped: str | None = None
     """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
-    smallest_ratio: float | None = None
-    """What the race could have shown, at least 1: every kit held against itself a round later comes out no further from 1."""
     selecting: bool = False
     """True of the race for the choice: an estimate by however few rounds it ran, with Student's interval. What ships, fp32 and
     the best other precision raced once more; times of two races do not compare, and no gate is judged by this one."""

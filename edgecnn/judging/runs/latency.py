@@ -14,7 +14,7 @@ from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
 from edgecnn.judging.runs.device_clock import device_clock
-from edgecnn.judging.runs.noise import had_whole_machine, smallest_ratio
+from edgecnn.judging.runs.noise import had_whole_machine
 from edgecnn.judging.runs.regret import estimate_interval, estimated_ratio
 from edgecnn.judging.runs.settings import run_settings_of, threads_of
 from edgecnn.judging.runs.startup import startup
@@ -87,7 +87,6 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         disturbed=disturbed(profile.environment),
         slowed_at_most=slowed_at_most(profile.environment),
         stopped=how_it_stopped(len(runs), p50, until),
-        smallest_ratio=_smallest_ratio(profile, *([fp32] if fp32 else [])),
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
@@ -119,7 +118,6 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
                 **dict.fromkeys(("p90_ms", "p99_ms"), few),
             },
             "stopped": f"{few}; by Student's t on the runs' medians",
-            "smallest_ratio": None,
             "selecting": True,
         }
     )
@@ -186,13 +184,6 @@ def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str
         mine, other = ours.conditions.get(name), theirs.conditions.get(name)
         if mine != other:
             raise ConditionsDiffer(condition=name, ours=mine, theirs=other)
-
-
-def _smallest_ratio(*profiles: Profile) -> float | None:
-    """Of the two kits of a ratio, the noise of the noisier one."""
-    found = [smallest_ratio(medians_by_round(profile)) for profile in profiles]
-    known = [each for each in found if each is not None]
-    return max(known) if len(known) == len(found) else None
 
 
 def medians_by_round(profile: Profile) -> dict[int, float]:

@@ -1,23 +1,10 @@
-"""Each race calibrates itself, A against A: the smallest ratio that it could have shown, on that machine in that hour.
-
-Every kit is held against itself: its run of each round against its run of the next (the last against the first). These pairs
-give the interval that a ratio is judged by, and since the truth is 1, its further bound is what this race's noise alone can look
-like.
-
-That costs no run. Racing a kit twice in each round under two labels would add a third to a race of three kits and a half to the
-last one, for the same answer: on the recorded races, of which ``tests/judging`` has real twins, the bound from following rounds
-is about a tenth above the twins' own, and no twin came out further from the other. It errs to the safe side, because runs a round
-apart meet more drift than runs inside one. So it takes nothing from a ratio whose paired interval excludes 1; it tells, where a
-ratio was not shown, whether there is nothing to show or the race could not have shown it.
-"""
+"""What noise leaves open: how many rounds would settle it, and whether other programs can explain it."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 
-from edgecnn.judging.intervals import ratio_interval
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Interval
 
@@ -29,18 +16,6 @@ OF_A_BUILD = "--set race.rounds={}"
 OF_A_COMPARISON = "--rounds {}"
 OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
 """How the number of rounds is asked for, of whom."""
-
-
-def smallest_ratio(medians: Mapping[int, float]) -> float | None:
-    """Above which a ratio is more than this kit's own noise, at least 1; None below 7 rounds.
-
-    Args:
-        medians: round to the median of the kit's run in it, of any unit.
-    """
-    rounds = sorted(medians)
-    ours = [medians[each] for each in rounds]
-    found = ratio_interval(ours, ours[1:] + ours[:1]) if ours else None
-    return None if found is None else max(found.high, 1 / found.low)
 
 
 def rounds_needed(rounds: int, *, seen: float, wanted: float) -> int | None:

@@ -11,8 +11,8 @@ from edgecnn.render.page.charts.curves import curves
 from edgecnn.render.page.charts.figure import Figure, drawn, no_figure
 from edgecnn.render.page.charts.intervals import drops, end_to_end, energy, metric_chart, startup
 from edgecnn.render.page.charts.latency import latencies
-from edgecnn.render.page.charts.noise import noise
 from edgecnn.render.page.charts.residency import residencies
+from edgecnn.render.page.charts.steadiness import steadiness
 from edgecnn.render.page.charts.sustained import sustained
 from edgecnn.render.page.charts.throughput import throughput
 from edgecnn.render.page.charts.tradeoff import tradeoff
@@ -35,7 +35,7 @@ def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
     return {
         "tradeoff": drawn((tradeoff(report), drops(report))),
         "quality": quality(report),
-        "latency": (*latencies(facts), *noise(report)),
+        "latency": (*latencies(facts), *steadiness(report)),
         "use": (*drawn(use), *sustained(report)),
         "residency": residencies(report),
         "size": drawn((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),

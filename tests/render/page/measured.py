@@ -72,7 +72,7 @@ def a_steady(**changes: Any) -> Steady:
 
 def a_started(latency: Latency, ms: float = 1.0) -> Latency:
     times = {"load_ms": around(30 * ms), "first_ms": around(4 * ms), "cold_start_ms": around(400.0)}
-    return latency.model_copy(update={**times, "steady": a_steady(), "smallest_ratio": 1.04})
+    return latency.model_copy(update={**times, "steady": a_steady()})
 
 
 def with_everything(row: CandidateFacts, ms: float) -> CandidateFacts:

@@ -56,15 +56,6 @@ def test_a_candidate_without_samples_is_named_with_the_reason() -> None:
     assert strips.notes == ("onnxruntime-int8 is not drawn: its samples are not in the store",)
 
 
-def test_what_a_race_could_have_shown_stands_under_its_chart() -> None:
-    raced = a_raced("onnxruntime-int8", 1.0, random.Random(0))
-    row = a_row(latency=a_latency(an_interval(1.0), smallest_ratio=1.05))
-    strips, _ = latencies(a_page(1).model_copy(update={"report": a_report(row), "raced": (raced,)}))
-    assert strips.notes == (
-        "onnxruntime-int8: this race could have shown a ratio of 1.05 or more (each kit against itself, a round later)",
-    )
-
-
 def test_what_disturbed_a_race_is_said_with_what_it_means() -> None:
     raced = a_raced("onnxruntime-int8", 1.0, random.Random(0))
     row = a_row(latency=a_latency(an_interval(1.0), disturbed="other programs took 40 % of the processors' time"))

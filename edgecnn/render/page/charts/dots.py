@@ -38,8 +38,6 @@ class Dot:
     """The figure as text, which stands beside the point."""
     lane: str = ""
     """Which of several figures of the candidate this is; one name means one line of the row."""
-    noise: Interval | None = None
-    """What chance alone makes, drawn as a band behind the point."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ def spread_of(dots: Sequence[Dot], otherwise: Spread) -> Spread:
 
 def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
     """The chart of at least one figure, in the order given."""
-    noise = [dot.noise for dot in dots]
-    extent = _extent([*(dot.figure for dot in dots), *(each for each in noise if each)], axis)
+    extent = _extent([dot.figure for dot in dots], axis)
     rows = [_row(dot, extent) for dot in dots]
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
     names = list(dict.fromkeys(row["label"] for row in rows))
@@ -80,9 +77,7 @@ def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
     at = alt.X("at:Q", title=axis.title, scale=extent.scale(), axis=alt.Axis(tickCount=5))
     lines = base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False)
     points = base.mark_point(filled=True, opacity=1, size=105, stroke="var(--bg)", strokeWidth=1.5)
-    bands = base.transform_filter("isValid(datum.noise_low)").mark_bar(aria=False, opacity=0.55)
     return vega.specification(
-        *([bands.encode(x="noise_low:Q", x2="noise_high:Q", color=alt.value("var(--overhead)"))] if any(noise) else []),
         *(part for rule in axis.rules for part in _rule(rule)),
         lines.encode(x=alt.X("low:Q", title=axis.title, scale=extent.scale()), x2="high:Q"),
         points.encode(x=at, shape=vega.SHAPE),
@@ -105,12 +100,11 @@ def _extent(drawn: Sequence[Interval], axis: Axis) -> Extent:
 
 def _row(dot: Dot, extent: Extent) -> dict[str, Any]:
     left, right = extent.share(dot.figure.low), 1 - extent.share(dot.figure.high)
-    band = {} if dot.noise is None else {"noise_low": dot.noise.low, "noise_high": dot.noise.high}
     said = f"{dot.lane} {dot.said}".strip()
     return {
         **vega.row_of(dot.facts), "label": labelled(dot.facts.candidate.id, dot.mark), "at": dot.figure.estimate,
         "low": dot.figure.low, "high": dot.figure.high, "shape": dot.mark.shape, "lane": dot.lane, "said": said, "figure": said,
-        "side": "right" if right >= min(left, TEXT_ROOM * 0.8) else "left", **band,
+        "side": "right" if right >= min(left, TEXT_ROOM * 0.8) else "left",
     }  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from edgecnn.judging.runs.latency import RUNS_NEEDED
 from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Mark, Source, Table
-from edgecnn.render.sentences import noise_said
 from edgecnn.results.page_facts import SHARES, PageFacts, Raced, RunShape
 from edgecnn.values.candidate import Candidate
 
@@ -104,14 +103,12 @@ def _says(facts: PageFacts) -> str:
 def _notes(facts: PageFacts) -> tuple[str, ...]:
     drawn = {raced.candidate for raced in facts.raced}
     few = [raced for raced in facts.raced if len(raced.runs) < RUNS_NEEDED and raced.purpose != "select"]
-    known = [(row.candidate.id, row.latency, row.is_baseline) for row in facts.report.candidates if row.latency]
-    uncompared = [(name, of.smallest_ratio) for name, of, baseline in known if not baseline and of.ratio_to_fp32 is None]
+    known = [(row.candidate.id, row.latency) for row in facts.report.candidates if row.latency]
     reasons = {row.candidate.id: row.latency.reason if row.latency else None for row in facts.report.candidates}
     return (
         *(f"{raced.candidate}: {counted(len(raced.runs), 'run')}; no interval" for raced in few),
-        *(f"{name} was disturbed: {of.disturbed}; slow is then not shown, fast is" for name, of, _ in known if of.disturbed),
-        *(f"{name}: {of.stopped}" for name, of, _ in known if of.stopped),
-        *(f"{name}: {noise_said(ratio)}" for name, ratio in uncompared if ratio is not None),
+        *(f"{name} was disturbed: {of.disturbed}; slow is then not shown, fast is" for name, of in known if of.disturbed),
+        *(f"{name}: {of.stopped}" for name, of in known if of.stopped),
         *(
             f"{name} is not drawn: {reason or 'its samples are not in the store'}"
             for name, reason in reasons.items()

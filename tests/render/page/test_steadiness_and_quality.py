@@ -1,41 +1,24 @@
-"""What the race could have shown, whether its runs were steady, and what top-1 does not say."""
+"""Whether a race's runs were steady, and what top-1 does not say."""
 
 from __future__ import annotations
 
-from edgecnn.render.page.charts.noise import noise
+from edgecnn.render.page.charts.steadiness import steadiness
 from edgecnn.render.page.sections import quality
 from edgecnn.values.figures import ClassReport
-from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.report import BuildReport
 from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_interval, facts
 from tests.render.page.measured import a_steady
 from tests.render.page.reading import rows_with
 from tests.render.reports import a_report
 
 
-def a_raced(name: str, ratio: float | None, **changes: object) -> CandidateFacts:
-    paired = None if ratio is None else an_interval(ratio, ratio - 0.02, ratio + 0.02)
-    return facts(name, latency=a_latency(an_interval(1.0), None, paired, **{"smallest_ratio": 1.05, **changes}))
-
-
-def test_a_ratio_stands_before_the_band_that_chance_made_and_only_what_is_clear_of_it_is_named() -> None:
-    baseline = a_raced("onnxruntime-fp32", None).model_copy(update={"is_baseline": True})
-    (figure,) = noise(a_report(baseline, a_raced("onnxruntime-int8", 1.5), a_raced("openvino-int8", 1.04)))
-    rows = {row["candidate"]: row for row in rows_with(figure, "noise_low")}
-    assert {row["noise_high"] for row in rows.values()} == {1.05}
-    assert rows["onnxruntime-fp32"]["said"] == "the reference"
-    assert rows["onnxruntime-int8"]["at"] == 1.5
-    assert figure.says.endswith("Clear of it: onnxruntime-int8.")
-    assert figure.table.rows[1] == ("onnxruntime-int8", "1.50× [1.48, 1.52]", "1.05×")
-
-
-def test_a_race_that_calibrated_nothing_has_no_such_chart() -> None:
-    assert noise(a_report(a_raced("onnxruntime-int8", 1.5, smallest_ratio=None))) == ()
-    assert noise(a_report(facts())) == ()
+def test_a_candidate_that_was_not_timed_has_no_such_chart() -> None:
+    assert steadiness(a_report(facts())) == ()
 
 
 def test_runs_are_counted_by_how_they_went() -> None:
     steady = a_latency(an_interval(1.0), steady=a_steady(flat=5, faster=2, unsettled=1))
-    (figure,) = noise(a_report(facts(latency=steady)))
+    (figure,) = steadiness(a_report(facts(latency=steady)))
     assert {row["state"]: row["runs"] for row in rows_with(figure, "state")} == {
         "steady at once": 5, "warmed up, then steady": 2, "still changing at the end": 1,
     }  # fmt: skip
