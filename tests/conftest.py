@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,21 @@ FIRST = "building/test_build.py"
 """Makes the build that others look at: one process begins with it, and the others with rooms that need none."""
 LONG = ("stages", "conformance", "training", "building", "house", "bench", "comparing", "quantization", "planning")
 """Where networks are trained, built and raced; these rooms begin, so that no process ends with a long file alone."""
-THREADS_SLEEP = pytest.StashKey[AbstractContextManager[None]]()
-"""While tests are collected: threads of torch that spin would starve the other processes that share the tests."""
+THREADS_SLEEP = sleeping_threads()
+"""While tests are collected, from the first file on: threads of torch that spin would starve the other processes of a run."""
+THREADS_SLEEP.__enter__()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     shared = getattr(config, "workerinput", {}).get("made_once")
     made_once.begin(shared and Path(shared))
-    tests_elsewhere = not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
-    config.stash[THREADS_SLEEP] = nullcontext() if tests_elsewhere else sleeping_threads()
-    config.stash[THREADS_SLEEP].__enter__()
+    if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
+        THREADS_SLEEP.__exit__(None, None, None)  # the processes that collect ask for it themselves
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """The tests have imported torch, and what they start may inherit nothing."""
-    session.config.stash[THREADS_SLEEP].__exit__(None, None, None)
+    THREADS_SLEEP.__exit__(None, None, None)
 
 
 @pytest.hookimpl(optionalhook=True)

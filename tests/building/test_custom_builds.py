@@ -12,7 +12,7 @@ import pytest
 from tests.building.builds import Place
 from tests.graph.custom_files import classifier, photo_folder
 
-FAST = ("--target", "cpu", "--set", "race.samples=100", "--set", "race.rounds=8")
+FAST = ("--target", "cpu", "--set", "race.samples=100", "--set", "race.rounds=8", "--set", "choice.objective=size")
 
 
 @pytest.fixture(scope="module")

@@ -86,14 +86,15 @@ def stage_of_lenet(**changes: object) -> AwareStage:
 
 
 @cache
-def aware() -> Path:
+def aware(arch: str = SMALL) -> Path:
     """What the aware stage leaves."""
-    return made_once("aware", lambda folder: stage().make(roles(), folder, Heard()))
+    asked = stage_of_lenet() if arch == LENET else stage()
+    return made_once(f"aware-{arch}", lambda folder: asked.make(roles(arch), folder, Heard()))
 
 
 @cache
-def made(candidate: str) -> Path:
+def made(candidate: str, arch: str = SMALL) -> Path:
     """What quantize makes of it for one runtime."""
-    asked = QuantizeStage(candidate=CANDIDATES[candidate], images=48, normalization=PREPROCESSING.normalization)
-    given = {"model": aware(), "pixels": pixels()}
-    return made_once(candidate, lambda folder: asked.make(given, folder, Heard()))
+    asked = QuantizeStage(candidate=CANDIDATES[candidate], images=48, normalization=_preprocessing(arch).normalization)
+    given = {"model": aware(arch), "pixels": pixels(arch)}
+    return made_once(f"{candidate}-{arch}", lambda folder: asked.make(given, folder, Heard()))

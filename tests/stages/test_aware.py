@@ -15,6 +15,7 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.graph import checks
+from edgecnn.models.catalogue import arch_named
 from edgecnn.quantization.onnxruntime import float_layers
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
@@ -26,7 +27,7 @@ from tests.quantization.aware_made import (
     CANDIDATES,
     COUNTS,
     LENET,
-    PREPROCESSING,
+    SMALL,
     aware,
     made,
     pixels,
@@ -35,6 +36,7 @@ from tests.quantization.aware_made import (
     stage_of_lenet,
     weights,
 )
+from tests.slow_parameters import slowly
 from tests.stages.killed import killed_when
 from tests.training.made import files_of
 
@@ -49,36 +51,40 @@ settings, roles, out = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sy
 AwareStage.model_validate(settings).make({role: Path(path) for role, path in roles.items()}, out, Silent())
 """
 EVERY = pytest.mark.parametrize("candidate", sorted(CANDIDATES))
+BOTH = pytest.mark.parametrize("arch", [LENET, *slowly(SMALL)])
+"""The small one, and one with depthwise layers, squeeze-excite and batch norms, which takes half a minute."""
 
 
 def facts(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "aware.json").read_text()))
 
 
-def golden_feed() -> np.ndarray:  # type: ignore[type-arg]
-    normalization = PREPROCESSING.normalization
-    return to_feed(np.load(pixels() / "golden" / "pixels.npy"), "float32", "NCHW", normalization.mean, normalization.std)
+def golden_feed(arch: str) -> np.ndarray:  # type: ignore[type-arg]
+    normalization = arch_named(arch).normalization
+    return to_feed(np.load(pixels(arch) / "golden" / "pixels.npy"), "float32", "NCHW", normalization.mean, normalization.std)
 
 
-def traced(candidate: str, folder: Path) -> np.ndarray:  # type: ignore[type-arg]
+def traced(candidate: str, arch: str, folder: Path) -> np.ndarray:  # type: ignore[type-arg]
     """Golden logits by the runner's own session, which leaves its trace in ``folder``."""
-    asked, file = CANDIDATES[candidate], made(candidate) / ("model.onnx" if "onnxruntime" in candidate else "model.xml")
+    asked, file = CANDIDATES[candidate], made(candidate, arch) / ("model.onnx" if "onnxruntime" in candidate else "model.xml")
     session: Any = (
         OnnxRuntimeSession(file, dict(asked.session_options), folder)
         if "onnxruntime" in candidate
         else OpenVinoSession(file, dict(asked.session_options), folder, 1)
     )
-    answers = [session.run({"image": image[None]})["logits"].copy() for image in golden_feed()]
+    answers = [session.run({"image": image[None]})["logits"].copy() for image in golden_feed(arch)]
     session.close()
     return np.concatenate(answers)
 
 
-def test_only_the_files_of_the_contract_are_left() -> None:
-    assert set(files_of(aware())) == {"aware.json", "golden_logits.npy", "macs.json", "model.onnx"}
+@BOTH
+def test_only_the_files_of_the_contract_are_left(arch: str) -> None:
+    assert set(files_of(aware(arch))) == {"aware.json", "golden_logits.npy", "macs.json", "model.onnx"}
 
 
-def test_no_batch_norm_is_left_and_every_multiplying_layer_and_its_bias_are_integers() -> None:
-    model = onnx.load(aware() / "model.onnx")
+@BOTH
+def test_no_batch_norm_is_left_and_every_multiplying_layer_and_its_bias_are_integers(arch: str) -> None:
+    model = onnx.load(aware(arch) / "model.onnx")
     kinds = {node.op_type for node in model.graph.node}
     assert "BatchNormalization" not in kinds
     assert {"QuantizeLinear", "DequantizeLinear", "Conv", "Gemm"} <= kinds
@@ -88,8 +94,9 @@ def test_no_batch_norm_is_left_and_every_multiplying_layer_and_its_bias_are_inte
     assert {makers.get(bias) for bias in biases} == {"DequantizeLinear"}
 
 
-def test_the_file_is_of_the_trunks_opset_with_signed_weights_and_unsigned_activations() -> None:
-    model = onnx.load(aware() / "model.onnx")
+@BOTH
+def test_the_file_is_of_the_trunks_opset_with_signed_weights_and_unsigned_activations(arch: str) -> None:
+    model = onnx.load(aware(arch) / "model.onnx")
     assert (model.ir_version, model.opset_import[0].version) == (10, 20)
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     assert {str(arrays[node.input[2]].dtype) for node in model.graph.node if node.op_type == "QuantizeLinear"} == {"uint8"}
@@ -98,38 +105,41 @@ def test_the_file_is_of_the_trunks_opset_with_signed_weights_and_unsigned_activa
     assert all(np.abs(array.astype(int)).max() <= 127 for array in weights_)
 
 
-def test_the_table_counts_as_many_multiply_adds_as_the_float_network_has() -> None:
+@BOTH
+def test_the_table_counts_as_many_multiply_adds_as_the_float_network_has(arch: str) -> None:
     from edgecnn.graph.export import export_onnx
     from edgecnn.graph.macs import mac_table
-    from edgecnn.models.catalogue import arch_named
     from edgecnn.models.networks import build_network
 
-    network = build_network(arch_named(stage().arch), 10)
-    path = made("onnxruntime-int8-aware") / "float.onnx"
-    ours = MacTable.model_validate_json((aware() / "macs.json").read_text())
-    assert ours.total == mac_table(export_onnx(network, 64, path)).total
+    network = build_network(arch_named(arch), 10)
+    path = made("onnxruntime-int8-aware", arch) / "float.onnx"
+    ours = MacTable.model_validate_json((aware(arch) / "macs.json").read_text())
+    assert ours.total == mac_table(export_onnx(network, 32 if arch == LENET else 64, path)).total
 
 
+@BOTH
 @EVERY
-def test_both_runtimes_compute_in_int8_what_the_network_that_learned_answers(candidate: str, tmp_path: Path) -> None:
-    wanted = np.load(aware() / "golden_logits.npy")
-    answers = traced(candidate, tmp_path)
+def test_both_runtimes_compute_in_int8_what_the_network_that_learned_answers(candidate: str, arch: str, tmp_path: Path) -> None:
+    wanted = np.load(aware(arch) / "golden_logits.npy")
+    answers = traced(candidate, arch, tmp_path)
     assert np.abs(answers - wanted).max() < checks.INTEGER_TOLERANCE * np.ptp(wanted)
-    table = MacTable.model_validate_json((aware() / "macs.json").read_text())
+    table = MacTable.model_validate_json((aware(arch) / "macs.json").read_text())
     residency = backend_for(CANDIDATES[candidate].runtime).read_residency(tmp_path, table)
     assert residency.mac_share.get("int8", 0.0) >= 0.9, residency.mac_share
     assert residency.mac_share.get("unknown", 0.0) < 0.01
 
 
+@BOTH
 @EVERY
-def test_a_candidate_of_it_is_not_calibrated_again(candidate: str) -> None:
-    told = json.loads((made(candidate) / "quantize.json").read_text())
+def test_a_candidate_of_it_is_not_calibrated_again(candidate: str, arch: str) -> None:
+    told = json.loads((made(candidate, arch) / "quantize.json").read_text())
     assert "calibration_images" not in told
     assert told["candidate"]["method"] == "quantization-aware"
 
 
-def test_what_is_told_of_the_training_is_where_it_began_and_ended_and_how_its_loss_fell() -> None:
-    told = facts(aware())
+@BOTH
+def test_what_is_told_of_the_training_is_where_it_began_and_ended_and_how_its_loss_fell(arch: str) -> None:
+    told = facts(aware(arch))
     first, last = (epoch["train_loss"] for epoch in told["epochs"])
     assert last < first
     for standing in (told["before"], told["after"]):
@@ -139,10 +149,11 @@ def test_what_is_told_of_the_training_is_where_it_began_and_ended_and_how_its_lo
     assert told["calibration_images"] == COUNTS["calibration"]
 
 
-def test_the_trained_weights_stay_as_they_were() -> None:
-    before = files_of(weights())
-    aware()
-    assert files_of(weights()) == before
+@BOTH
+def test_the_trained_weights_stay_as_they_were(arch: str) -> None:
+    before = files_of(weights(arch))
+    aware(arch)
+    assert files_of(weights(arch)) == before
 
 
 @pytest.fixture(scope="module")
