@@ -110,7 +110,8 @@ def test_a_session_that_crashes_is_named_with_its_signal(subject: Subject, kit: 
     assert error["because"].startswith("signal SIGSEGV")
 
 
-@of(PLAINEST[0], *slowly(*PLAINEST[1:]))
+@pytest.mark.slow  # waits for a time-out of 10 s; that a hung process is killed, tests/runner/runs has at once
+@of(*PLAINEST)
 def test_a_model_that_takes_too_long_is_killed_at_the_time_out(subject: Subject, kit: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()

@@ -50,6 +50,7 @@ def jetson(tmp_path: Path) -> Path:
     return tree(tmp_path / "jetson", ORIN_NANO)
 
 
+@pytest.mark.slow  # eight processes of several seconds each; a run with its log is in tests/measure
 def test_where_a_meter_can_be_read_every_kit_has_energy_runs_of_its_own(tmp_path: Path, kits_once: Path, jetson: Path) -> None:
     bundle = a_bundle(tmp_path, kits_once, jetson)
     status, last = runner(bundle / "kits/onnxruntime-fp32", "measure", "../..", *QUICK)

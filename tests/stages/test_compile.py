@@ -80,7 +80,7 @@ def gone(process: str) -> bool:
     return not Path("/proc", process).exists()
 
 
-@pytest.mark.parametrize("ends", ["dies", "hangs"])
+@pytest.mark.parametrize("ends", ["dies", *slowly("hangs")])
 def test_a_builder_that_dies_or_hangs_costs_that_candidate_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:

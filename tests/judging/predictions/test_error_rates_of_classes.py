@@ -53,10 +53,10 @@ def test_a_class_that_lost_twenty_points_among_10000_images_is_always_named(clas
 )
 def test_a_gate_on_the_worst_class_fails_falsely_at_most_one_time_in_twenty(classes, images, losing, gaining):
     """Every class is on the bound, which is the most that may fail none of them."""
-    sizes = np.full(classes, images)
-    lost, gained = (np.array(counts) for counts in zip(*drawn(classes, images, losing, gaining), strict=True))
+    sizes, draws = np.full(classes, images), DRAWS if classes * images < 20_000 else 300
+    lost, gained = (np.array(counts) for counts in zip(*drawn(classes, images, losing, gaining, draws), strict=True))
     failed = (least_drops(lost, gained, sizes) > losing - gaining).any(axis=1)
-    assert np.mean(failed) <= 0.05 + LUCK
+    assert np.mean(failed) <= 0.05 + LUCK * np.sqrt(DRAWS / draws)
 
 
 @pytest.mark.parametrize(("classes", "images", "losing"), [(1, 3000, 0.03), (10, 1000, 0.03), (100, 100, 0.05)])
