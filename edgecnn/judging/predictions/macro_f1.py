@@ -46,8 +46,10 @@ def macro_f1(
 
     Variance and bias are the jackknife's: what the mean would be without each image. (At 20 images a class the mean comes out
     half a point too low.) The variance becomes the number of images that a plain share of that variance would need, and the
-    interval is Wilson's of so many, about the mean freed of bias. Small classes in which no error was seen would make that
-    number too large, so that it is at most the number at which every class errs alike.
+    interval is Wilson's of so many, about the mean as it is and about the mean freed of bias, from the lower end of both to the
+    upper end of both: either centre alone errs to one side, the one where a split fixes how many images each class has and the
+    other where it does not. Small classes in which no error was seen would make that number too large, so that it is at most the
+    number at which every class errs alike.
 
     Sources: Efron and Stein, Annals of Statistics 9 (1981) 586-596; Korn and Graubard, Survey Methodology 24 (1998) 193-201, for
     intervals at an effective sample size.
@@ -63,10 +65,10 @@ def macro_f1(
     alike = classes * classes / float((1 / counts.images[present]).sum())
     plain = estimate * (1 - estimate) / variance if variance > 0 and 0 < estimate < 1 else alike
     effective = max(1.0, min(alike, plain))
-    about = wilson(unbiased * effective, effective, confidence)
-    if about is None:
-        return None
-    return about.model_copy(update={"estimate": estimate, "low": min(about.low, estimate), "high": max(about.high, estimate)})
+    about = [wilson(centre * effective, effective, confidence) for centre in (estimate, unbiased)]
+    ends = [(each.low, each.high) for each in about if each]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    return Interval(estimate=estimate, low=low, high=high, confidence=confidence)
 
 
 def _without_each(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:
