@@ -133,7 +133,7 @@ SHOWN: Mapping[str, Metric] = _by_name(
     Metric("on_gpu_ms", "ms", "latency", "lower", _read("latency", "on_gpu_ms"), "Median by the GPU's clock",
            "by the GPU's own clock with copies outside", column="by the GPU's clock", chart=False),
     Metric("ratio_to_fp32", "ratio", "latency", "higher", _read("latency", "ratio_to_fp32"), "Speed-up over fp32", "speed-up",
-           chart=False),
+           says="Times as fast as fp32, paired by the rounds of one race; higher is better."),
     Metric("size_mib", "MiB", "size", "lower", _read("size_mib"), "Size of the model's files", "size", column="MiB",
            judged=findings.size, compared=True, chart=False),
     Metric("peak_memory_mib", "MiB", "memory", "lower", _read("memory", "peak_mib"), "Peak resident memory", "peak_memory",

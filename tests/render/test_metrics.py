@@ -105,7 +105,7 @@ def grown(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Metric]:
 
 
 def test_a_new_row_has_a_chart_and_a_sentence_without_another_line(grown: Mapping[str, Metric]) -> None:
-    drawn = {figure.title: figure for figure in figures_of(PAGE)["use"]}
+    drawn = {figure.title: figure for figure in figures_of(PAGE)["latency"]}
     assert grown[NEW.name] is NEW
     assert "7.12" in drawn["Slowest of a thousand"].table.rows[0][1]
     assert "p99.9 7.12 [" in report_markdown(PAGE.report)

@@ -31,11 +31,11 @@ _ASKED = {
 def figures_of(facts: PageFacts) -> Mapping[str, tuple[Figure, ...]]:
     """Section to its charts, in the order in which they stand."""
     report = facts.report
-    use = (startup(report), *_plain(report, "latency"), end_to_end(report), throughput(report))
+    use = (startup(report), end_to_end(report), throughput(report))
     return {
         "tradeoff": drawn((tradeoff(report), drops(report))),
         "quality": quality(report),
-        "latency": (*latencies(facts), *steadiness(report)),
+        "latency": (*latencies(facts), *drawn(_plain(report, "latency")), *steadiness(report)),
         "use": (*drawn(use), *sustained(report)),
         "residency": residencies(report),
         "size": drawn((sizes(report), memory(report), energy(report), *_plain(report, "size", "memory", "energy"))),
