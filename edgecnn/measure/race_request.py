@@ -15,10 +15,11 @@ from typing import Any
 
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.contest import costs_of
-from edgecnn.judging.runs.regret import lead_of
+from edgecnn.judging.runs.latency import disturbed
+from edgecnn.judging.runs.regret import Costs, lead_of
 from edgecnn.judging.runs.stopping import half_width, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, joined_environment
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Choosing, Purpose, Run, Until
@@ -231,20 +232,30 @@ def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict
     return {name: [run_of(run) for run in mine] for name, mine in found.items() if not any("error" in run for run in mine)}
 
 
-def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+def _still_racing(request: RaceRequest, rule: Choosing, lab: Lab, runs: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Entrants that run another block; nobody where it is known who ships."""
     mine = {name: found for name, found in _by_entrant(request, runs).items() if name in rule.contenders}
     costs = costs_of(CHOOSING[request.purpose], mine)
     if len(costs) < 2:  # noqa: PLR2004 - nobody to choose among
         return frozenset()
     lead = lead_of(costs)
-    if lead.regret <= rule.regret:
+    other_work = disturbed(joined_environment([run for run in runs if "environment" in run]))
+    known = lead.regret <= rule.regret and (other_work is None or _known_a_look_before(costs, rule))
+    if known or len(lead.still_in) == 1:
         return frozenset()
     names = {kit.entrant: kit.candidate.id for kit in request.kits}
     on = ", ".join(sorted(names[each] for each in lead.still_in - {lead.name}))
     said = f"after {len(costs[lead.name])} rounds {names[lead.name]} is ahead, at an expected regret of {100 * lead.regret:.1f} %"
-    lab.tell.note(f"{said}: it goes on with {on}")
+    lab.tell.note(f"{said}{f', while {other_work}' if other_work else ''}: it goes on with {on}")
     return lead.still_in
+
+
+def _known_a_look_before(costs: Costs, rule: Choosing) -> bool:
+    """Where the machine does other work, few rounds that agree may have met the same minute of it: two looks must say so."""
+    rounds = max(map(len, costs.values()))
+    before = max((look for look in rule.looks if look < rounds), default=0)
+    then = {name: {number: cost for number, cost in mine.items() if number < before} for name, mine in costs.items()}
+    return before > 0 and lead_of(then).regret <= rule.regret
 
 
 def _enough(request: RaceRequest, until: Until, lab: Lab, runs: Iterable[Mapping[str, Any]], rounds: int) -> bool:

@@ -54,6 +54,8 @@ class FakeHost:
         self.trace: Callable[[Item, Path], None] | None = None
         self.meters = ""
         """Names of the meters that can be read there."""
+        self.observed = {"load_1min": "0.5"}
+        """What the machine did while a run ran."""
         self.began_unix_ns = 1_795_161_600_000_000_000
         """When the first energy run begins: 2026-11-20T08:00:00+00:00; each takes 40 s."""
 
@@ -81,7 +83,7 @@ class FakeHost:
     def environment_of(self, kit: Path) -> dict[str, dict[str, str]]:
         runtime = runtime_of(json.loads((kit / "kit.json").read_text())["session"]["module"])
         own = {"runtime": runtime, "runtime_version": self.versions[runtime]}
-        return {"conditions": {**self.conditions, **own}, "observed": {"load_1min": "0.5"}}
+        return {"conditions": {**self.conditions, **own}, "observed": self.observed}
 
     def _bench(self, schedule: Path, out: Path) -> dict[str, Any]:
         read = read_schedule(schedule)  # refuses what the real runner would refuse

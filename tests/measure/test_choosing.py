@@ -79,6 +79,17 @@ def test_it_ends_at_the_first_look_where_the_field_lies_far_apart(tmp_path: Path
     assert runs_of(race(asked(kits), lab_at(host, Store.open(tmp_path / "store"))), kits) == {"fp32": 3, "bf16": 3, "int8": 3}
 
 
+def test_beside_other_work_two_looks_must_know_enough(tmp_path: Path, host: Field, kits: tuple[KitRef, ...]) -> None:
+    host.ms["bf16"] = 2.1
+    quiet = race(asked(kits), lab_at(host, Store.open(tmp_path / "quiet")))
+    host.observed = {"others_percent": "31"}
+    ear = Ear()
+    busy = race(asked(kits), lab_at(host, Store.open(tmp_path / "busy"), ear))
+    rounds = LOOKS.index(runs_of(quiet, kits)["int8"])
+    assert runs_of(busy, kits) == {"fp32": 3, "bf16": LOOKS[rounds + 1], "int8": LOOKS[rounds + 1]}
+    assert ", while other programs took 31 % of the processors' time: it goes on with bf16" in ear.notes[-1]
+
+
 def test_who_may_not_be_chosen_is_timed_and_has_no_say(tmp_path: Path, host: Field, kits: tuple[KitRef, ...]) -> None:
     found = race(asked(kits, among=("fp32", "int8")), lab_at(host, Store.open(tmp_path / "store")))
     assert runs_of(found, kits) == {"fp32": 3, "bf16": 3, "int8": 3}, "the only neighbour of int8 is not in question"
