@@ -2,11 +2,11 @@
 
     python -m benchmarks.ladder.race [--networks NAME ...] [--rounds 10] [--work FOLDER] [--olive PYTHON] [--anew]
 
-A network has three races. In the screening rounds every column runs. In the selecting rounds those of our rungs inside the
-accuracy budget run that were near our fastest, and one is chosen: one of the network as given, and beside it one of the changed
-network where ``--set surgery...`` asked for that. In the final rounds these, ONNX Runtime in fp32 and every rival inside the
-budget that was near run again, and only of these rounds are the ratios: whoever wins a selection flatters itself. A network whose
-result lies there is not raced again.
+A network has three races. In the screening rounds the rivals run, and those of our rungs that may not be chosen. In the selecting
+rounds our rungs inside the accuracy budget run for as long as a build's race for the choice would, and one is chosen by the
+functions that a build calls: one of the network as given, and beside it one of the changed network where ``--set surgery...``
+asked for that. In the final rounds these, ONNX Runtime in fp32 and every rival inside the budget that was near run again, and
+only of these rounds are the ratios: whoever wins a selection flatters itself. A network that has a result is not raced again.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from benchmarks.ladder.networks import (
 from benchmarks.ladder.results import FOLDER, Column, Layer, NetworkResult, Phase, RunMedian, write
 from benchmarks.ladder.rivals import BASE
 from edgecnn.devices.this_machine import local_facts
+from edgecnn.judging.choice import pays
 from edgecnn.judging.intervals import ratio_interval
+from edgecnn.judging.runs.regret import ENOUGH, LOOKS, lead_of, preferred
 from edgecnn.render.progress import PlainLines
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Interval
 
 SCREENING_ROUNDS = 3
-SELECTING_ROUNDS = 8
-"""Of our rungs that screening cannot tell apart."""
 NEAR = 2.0
-"""Times the least of the screening rounds: beyond that no rung of ours runs in the selecting rounds, and no rival in the final
-ones. On a shared processor processes of one column differed by up to 2.4 times, so that three of them cannot tell less apart."""
+"""Times the least of the screening rounds: beyond that no rival runs in the final ones. On a shared processor processes of one
+column differed by up to 2.4 times, so that three of them cannot tell less apart."""
 LAYERS = 8
 
 
@@ -87,27 +87,30 @@ def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], te
         return None
     began = time.perf_counter()
     columns = {each.column.id: each.column for each in entrants}
-    ran = run_rounds(arch, "screen", SCREENING_ROUNDS, entrants, tell)
-    columns = with_runs(columns, ran)
-    near = [each for each in entrants if each.column.id in contenders(columns.values())]
-    columns = with_runs(columns, run_rounds(arch, "select", SELECTING_ROUNDS, near, tell))
-    won = selected(columns.values())
+    others = [each for each in entrants if not _may_be_chosen(each)]
+    columns = with_runs(columns, run_rounds(arch, "screen", range(SCREENING_ROUNDS), others, tell))
+    taken = list[str | None]()
+    for as_given in (True, False):
+        mine = [each for each in entrants if _may_be_chosen(each) and each.column.as_given is as_given]
+        columns = with_runs(columns, race_for_the_choice(arch, mine, tell))
+        taken.append(chosen(columns.values(), as_given, built))
+    won = selected(columns.values(), *taken)
     final = [each for each in entrants if each.column.id in won.finalists]
-    columns = with_runs(columns, run_rounds(arch, "final", asked.rounds, final, tell))
+    columns = with_runs(columns, run_rounds(arch, "final", range(asked.rounds), final, tell))
     tell.note(f"{arch}: raced for {time.perf_counter() - began:.0f} s")
     return described(built, made, columns, won, tell)
 
 
 def run_rounds(
-    arch: str, phase: Phase, rounds: int, entrants: Sequence[Entrant], tell: Progress
+    arch: str, phase: Phase, rounds: range, entrants: Sequence[Entrant], tell: Progress
 ) -> Mapping[str, list[RunMedian] | str]:
     """Each column once a round, in an order drawn anew; a column that fails is out, with why."""
     found: dict[str, list[RunMedian] | str] = {each.column.id: [] for each in entrants if each.run is not None}
-    draw = random.Random(f"{arch} {phase}")
-    for number in range(rounds):
+    draw = random.Random(f"{arch} {phase} {rounds.start}")
+    for done, number in enumerate(rounds):
         order = draw.sample(entrants, len(entrants))
         for position, entrant in enumerate(order):
-            tell.step(f"{arch}: {phase} rounds", number * len(order) + position, rounds * len(order), "runs")
+            tell.step(f"{arch}: {phase} rounds", done * len(order) + position, len(rounds) * len(order), "runs")
             runs = found.get(entrant.column.id)
             if entrant.run is None or not isinstance(runs, list):
                 continue
@@ -117,8 +120,39 @@ def run_rounds(
                 found[entrant.column.id] = " ".join(str(error).split())[-300:]
                 continue
             runs.append(RunMedian(phase=phase, round=number, position=position, median_ms=round(median_ms, 5)))
-    tell.step(f"{arch}: {phase} rounds", rounds * len(entrants), rounds * len(entrants), "runs")
+    tell.step(f"{arch}: {phase} rounds", len(rounds) * len(entrants), len(rounds) * len(entrants), "runs")
     return found
+
+
+def race_for_the_choice(arch: str, entrants: Sequence[Entrant], tell: Progress) -> Mapping[str, list[RunMedian] | str]:
+    """Rounds of our rungs until it is known which to ship, at the looks and by the rule of a build's race for the choice."""
+    found: dict[str, list[RunMedian] | str] = {each.column.id: [] for each in entrants}
+    racing, begin = list(entrants), 0
+    for end in LOOKS:
+        for name, ran in run_rounds(arch, "select", range(begin, end), racing, tell).items():
+            before = found[name]
+            found[name] = ran if isinstance(ran, str) or isinstance(before, str) else before + ran
+        begin, costs = end, {name: _costs(ran) for name, ran in found.items() if ran and not isinstance(ran, str)}
+        if len(costs) < 2 or (lead := lead_of(costs)).regret <= ENOUGH:  # noqa: PLR2004 - nobody to choose among
+            return found
+        racing = [each for each in racing if each.column.id in lead.still_in]
+    return found
+
+
+def _costs(runs: Iterable[RunMedian]) -> dict[int, float]:
+    return {run.round: run.median_ms for run in runs}
+
+
+def _may_be_chosen(entrant: Entrant) -> bool:
+    return entrant.run is not None and entrant.column.whose == "edgecnn" and entrant.column.inside
+
+
+def chosen(columns: Iterable[Column], as_given: bool, built: Built) -> str | None:
+    """What a build would ship of these costs; None where none of ours ran."""
+    ran = [each for each in columns if each.whose == "edgecnn" and each.as_given is as_given]
+    costs = {each.id: each.of("select") for each in ran if each.of("select")}
+    paying = {row.candidate.id: pays(row) for row in built.report.candidates}
+    return preferred(costs, paying) if costs else None
 
 
 def with_runs(columns: Mapping[str, Column], ran: Mapping[str, list[RunMedian] | str]) -> dict[str, Column]:
@@ -144,34 +178,18 @@ class Selected:
     finalists: tuple[str, ...]
 
 
-def contenders(columns: Iterable[Column]) -> frozenset[str]:
-    """Ours within ``NEAR`` of our fastest in screening, of the network as given and of the changed one; none of a single one."""
-    found: set[str] = set()
-    screened = [each for each in columns if each.inside and each.runs and each.whose == "edgecnn"]
-    for as_given in (True, False):
-        ours = {each.id: _standing(each) for each in screened if each.as_given is as_given}
-        near = {name for name, ms in ours.items() if ms <= NEAR * min(ours.values())}
-        found |= near if len(near) > 1 else set()
-    return frozenset(found)
-
-
-def selected(columns: Iterable[Column]) -> Selected:
-    """Our fastest inside the budget, and the rivals that were near; by geometric means, of the selecting rounds where there are.
+def selected(columns: Iterable[Column], given: str | None, changed: str | None) -> Selected:
+    """Ours that were chosen, and the rivals inside the budget that were near the fastest of them by geometric means.
 
     Raises:
         SystemExit: no rung of ours of the network as given, or no rival, ran and is inside the budget.
     """
-    screened = [(_standing(each), each) for each in columns if each.inside and each.runs]
-    # Whoever was raced again comes before whoever was left behind in screening, where one lucky process may show less.
-    ours = sorted((not each.of("select"), ms, each.id, each.as_given) for ms, each in screened if each.whose == "edgecnn")
-    given = [name for _, _, name, as_given in ours if as_given]
-    changed = next((name for _, _, name, as_given in ours if not as_given), None)
-    theirs = [(ms, each.id) for ms, each in screened if each.whose == "rival"]
-    if not given or not theirs:
+    theirs = [(_standing(each), each.id) for each in columns if each.whose == "rival" and each.inside and each.runs]
+    if given is None or not theirs:
         raise SystemExit("nothing inside the accuracy budget ran")
     nearest, _ = min(theirs)
     near = [name for ms, name in theirs if ms <= NEAR * nearest]
-    return Selected(given[0], changed, tuple(dict.fromkeys((given[0], *([changed] if changed else []), *near, BASE))))
+    return Selected(given, changed, tuple(dict.fromkeys((given, *([changed] if changed else []), *near, BASE))))
 
 
 def _standing(column: Column) -> float:

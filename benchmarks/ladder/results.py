@@ -105,8 +105,7 @@ class NetworkResult(Value):
     """Of the whole 64 px build but the network's training (that of surgery is counted in); None where no call made just these."""
     columns: tuple[Column, ...]
     chosen: str
-    """Ours of the network as given that ran in the final rounds: the fastest inside the budget of the selecting rounds, or of the
-    screening rounds where nothing else was near."""
+    """Ours of the network as given that ran in the final rounds: by the rule of builds, of the selecting rounds."""
     best_rival: str
     """The rival inside the budget with the least median in the final rounds."""
     ratio: Interval | None

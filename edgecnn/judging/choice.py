@@ -14,7 +14,7 @@ from edgecnn.judging.contest import Contest, Estimated, as_good, behind
 from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.noise import rounds_to_settle
-from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, standing_of
+from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, preferred, standing_of
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
@@ -127,13 +127,13 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: C
     costs = {name: contest.costs[name] for name in raced}
     lead = lead_of(costs)
     near = alike(costs, lead.name)
-    best = min(near, key=lambda name: (_pays(raced[name]), name != lead.name, -contest.ratio(name, lead.name).estimate, name))
+    best = preferred(costs, {name: pays(facts) for name, facts in raced.items()})
     standing = standing_of(best, costs)
     reasons: dict[str, Reason] = {
         facts.candidate.id: NotMeasured(step="race") for facts in eligible.inside if facts.candidate.id not in raced
     }
     for name in (name for name in raced if name != best):
-        alike_and_rougher = name in near and _pays(raced[name]) > _pays(raced[best])
+        alike_and_rougher = name in near and pays(raced[name]) > pays(raced[best])
         kept = _kept(raced[best], raced[name])
         reasons[name] = as_good(name, best, contest, kept) if alike_and_rougher else behind(name, best, contest)
     taken = Taken(
@@ -152,14 +152,14 @@ def _best(eligible: Eligibility, rules: ChoiceRules, contest: Contest, claims: C
     return chosen.model_copy(update={"choice": chosen.choice.model_copy(update=update)})
 
 
-def _pays(facts: CandidateFacts) -> tuple[int, bool]:
+def pays(facts: CandidateFacts) -> tuple[int, bool]:
     """In what accuracy is certain to pay: fewer bits, then a network that surgery changed."""
     bits = {Precision.FP32: 0, Precision.FP16: 1, Precision.BF16: 1}
     return bits.get(facts.candidate.precision, len(bits)), not _is_as_given(facts)
 
 
 def _kept(best: CandidateFacts, other: CandidateFacts) -> Literal["precision", "network"]:
-    return "precision" if _pays(best)[0] < _pays(other)[0] else "network"
+    return "precision" if pays(best)[0] < pays(other)[0] else "network"
 
 
 def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> str | None:

@@ -81,6 +81,16 @@ def alike(costs: Costs, ahead: str) -> frozenset[str]:
     return frozenset({ahead, *near})
 
 
+def preferred(costs: Costs, pays: Mapping[str, tuple[int, bool]]) -> str:
+    """Who ships: the one ahead, or who is alike to it and pays less in accuracy (``choice.pays``)."""
+    lead = lead_of(costs)
+
+    def place(name: str) -> tuple[tuple[int, bool], bool, float, str]:
+        return pays[name], name != lead.name, -estimated_ratio(costs[lead.name], costs[name]).estimate, name
+
+    return min(alike(costs, lead.name), key=place)
+
+
 def estimate_interval(costs: Iterable[float]) -> Interval:
     """The estimate with Student's t interval on its logs, the prior on their spread included: of a few runs as of many."""
     logs = [math.log(each) for each in costs]
