@@ -184,7 +184,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
         seen = [run for run in run_files(work) if run["round"] < end]  # of a block that was interrupted a look knows nothing yet
         if isinstance(rule, Until):
             racing = frozenset() if _enough(request, rule, lab, seen, end) else racing
-        elif time.monotonic() - began < rule.budget_s:
+        elif end < rule.looks[-1] and time.monotonic() - began < rule.budget_s:
             racing = _still_racing(request, rule, lab, seen)
         else:
             return
