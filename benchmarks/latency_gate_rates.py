@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import ratio_interval
+from edgecnn.judging.intervals import median_interval, ratio_interval
 
 RECORDED = Path(__file__).resolve().parents[1] / "tests" / "judging" / "runs" / "recorded_runs.json"
 TWINS = ("a", "a-twin")
@@ -107,6 +107,19 @@ def rates(pairs: Sequence[NDArray[np.float64]], rounds: int, draws: int = DRAWS,
     )
 
 
+def p50_misses(series: NDArray[np.float64], rounds: int) -> tuple[float, float]:
+    """Shares of the windows of so many rounds whose interval of p50 lies above the recording's median, and below it."""
+    found = [median_interval(list(series[start : start + rounds])) for start in range(len(series) - rounds + 1)]
+    known, truth = [each for each in found if each is not None], float(np.median(series))
+    return float(np.mean([each.low > truth for each in known])), float(np.mean([each.high < truth for each in known]))
+
+
+def follows(series: NDArray[np.float64]) -> float:
+    """Correlation of a process's log time with that of the next: 0 where each is as slow as it is by itself."""
+    logs = np.log(series)
+    return float(np.corrcoef(logs[:-1], logs[1:])[0, 1])
+
+
 def main() -> None:
     columns = ("rounds", "interval high / low", "covers 1", "just past the bound: PASS", "same: FAIL", "same: PASS")
     columns += ("5 % slower: FAIL", "5 % slower: PASS", "10 % slower: FAIL")
@@ -117,6 +130,13 @@ def main() -> None:
         one = rates(pairs, rounds)
         shares = (one.covered, one.false_pass, one.same_fail, one.same_pass, one.slow_5, one.slow_5_pass, one.slow_10)
         print(f"| {rounds} | {one.width:.2f} | " + " | ".join(f"{100 * each:.1f} %" for each in shares) + " |")
+    print("\nThe interval of p50 of so many rounds against the median of the whole recording: above it, below it.\n")
+    print("| recording | kit | a process and the next | 8 rounds | 16 | 24 |\n|" + " --- |" * 6)
+    for number, pair in enumerate(pairs, 1):
+        for name, series in zip(TWINS, pair.T, strict=True):
+            missed = [p50_misses(series, rounds) for rounds in (8, 16, 24)]
+            shown = " | ".join(f"{100 * above:.0f} %, {100 * below:.0f} %" for above, below in missed)
+            print(f"| {number} | {name} | {follows(series):.2f} | {shown} |")
 
 
 if __name__ == "__main__":
