@@ -132,15 +132,12 @@ def race_for_the_choice(arch: str, entrants: Sequence[Entrant], tell: Progress) 
         for name, ran in run_rounds(arch, "select", range(begin, end), racing, tell).items():
             before = found[name]
             found[name] = ran if isinstance(ran, str) or isinstance(before, str) else before + ran
-        begin, costs = end, {name: _costs(ran) for name, ran in found.items() if ran and not isinstance(ran, str)}
+        finished = {name: ran for name, ran in found.items() if ran and not isinstance(ran, str)}
+        begin, costs = end, {name: {run.round: run.median_ms for run in ran} for name, ran in finished.items()}
         if len(costs) < 2 or (lead := lead_of(costs)).regret <= ENOUGH:  # noqa: PLR2004 - nobody to choose among
             return found
         racing = [each for each in racing if each.column.id in lead.still_in]
     return found
-
-
-def _costs(runs: Iterable[RunMedian]) -> dict[int, float]:
-    return {run.round: run.median_ms for run in runs}
 
 
 def _may_be_chosen(entrant: Entrant) -> bool:
@@ -150,7 +147,7 @@ def _may_be_chosen(entrant: Entrant) -> bool:
 def chosen(columns: Iterable[Column], as_given: bool, built: Built) -> str | None:
     """What a build would ship of these costs; None where none of ours ran."""
     ran = [each for each in columns if each.whose == "edgecnn" and each.as_given is as_given]
-    costs = {each.id: each.of("select") for each in ran if each.of("select")}
+    costs = {each.id: of for each in ran if (of := each.of("select"))}
     paying = {row.candidate.id: pays(row) for row in built.report.candidates}
     return preferred(costs, paying) if costs else None
 

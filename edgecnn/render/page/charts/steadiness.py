@@ -27,8 +27,7 @@ STATES: Mapping[str, tuple[str, str]] = {
 
 def steadiness(report: BuildReport) -> tuple[Figure, ...]:
     """How the runs of each candidate went; nothing where none was timed."""
-    raced = [(facts, facts.latency) for facts in report.candidates if facts.latency and facts.latency.runs]
-    known = [(facts, latency, latency.steady) for facts, latency in raced if latency.steady]
+    known = [(each, of, of.steady) for each in report.candidates if (of := each.latency) and of.runs and of.steady]
     if not known:
         return ()
     changing = [facts.candidate.id for facts, _, steady in known if steady.unsettled]
