@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated
 
@@ -38,5 +39,6 @@ def _root(
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. It loads some three hundred modules whose objects all stay: collecting among them costs 0.1 s."""
+    gc.set_threshold(20_000)
     sys.exit(usage.run(app))

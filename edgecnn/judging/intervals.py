@@ -45,6 +45,7 @@ def wilson(successes: float, trials: float, confidence: float = ACCURACY_CONFIDE
     return Interval(estimate=share, low=low, high=high, confidence=confidence)
 
 
+@lru_cache(maxsize=4096)
 def tango_drop_pp(lost: int, gained: int, images: int, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
     """Tango's score interval of a paired drop, in percentage points; None of no images.
 
