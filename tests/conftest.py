@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ THREADS_SLEEP.__enter__()
 def pytest_configure(config: pytest.Config) -> None:
     shared = getattr(config, "workerinput", {}).get("made_once")
     made_once.begin(shared and Path(shared))
+    os.environ["XDG_CONFIG_HOME"] = str(made_once.run_folder() / "no-devices-of-who-runs-this")
     if not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no":
         THREADS_SLEEP.__exit__(None, None, None)  # the processes that collect ask for it themselves
 

@@ -8,6 +8,7 @@ from typing import Literal
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.judging.predictions.accuracy import NO_LABELS
+from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
 from edgecnn.values.base import Value
 from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
 from edgecnn.values.layers import Residency
@@ -29,6 +30,8 @@ class Finding(Value):
     """How many times longer that can have made it; None where nothing bounds it."""
     rounds: int | None = None
     """Latency: runs behind the figure, more of which would make it narrower."""
+    never_met: str | None = None
+    """Why no bound is met by this figure, however far below it lies; it may break one."""
     largest_of: int | None = None
     """Memory: the figure is the largest of so many runs, see ``GateResult``."""
 
@@ -152,10 +155,19 @@ def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
         note = f"on {seen.machine}" + (f", {seen.run_settings}" if seen.run_settings else "")
-        doubt, times = seen.disturbed, seen.slowed_at_most if percent == 50 else None
-        return Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=doubt, slowed_at_most=times, rounds=seen.runs)
+        found = Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
+        if percent == 50:
+            return found.model_copy(update={"slowed_at_most": seen.slowed_at_most})
+        return _of_a_tail(found, figure, seen, f"p{percent}_ms")
 
     return find_latency
+
+
+def _of_a_tail(found: Finding, figure: Interval, seen: Latency, name: str) -> Finding:
+    """That of the middle process, up to what three of four keep within; no bound is met where that is not shown."""
+    if (within := seen.tails_within_ms.get(name)) is None:
+        return found.model_copy(update={"never_met": seen.absent.get(WITHIN, NOT_SHOWN)})
+    return found.model_copy(update={"figure": figure.model_copy(update={"high": max(figure.high, within)})})
 
 
 def size(facts: CandidateFacts) -> Finding:

@@ -83,7 +83,9 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
     low, high = (0.0, 0.0) if finding.figure is None else (finding.figure.low, finding.figure.high)
     if gate.side == "max":
         times = 1 if finding.disturbed is None else finding.slowed_at_most or math.inf
-        return Verdict.PASS if high <= gate.bound else Verdict.FAIL if low > gate.bound * times else Verdict.UNSURE
+        if low > gate.bound * times:
+            return Verdict.FAIL
+        return Verdict.PASS if high <= gate.bound and finding.never_met is None else Verdict.UNSURE
     return Verdict.PASS if low >= gate.bound else Verdict.FAIL if high < gate.bound else Verdict.UNSURE
 
 
@@ -145,8 +147,8 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     note = f" ({finding.note})" if finding.note else ""
     more = f"; {enough_images(advice.images)}" if advice.images else ""
     if verdict is Verdict.UNSURE and finding.rounds:
-        more = f": {what_helps(advice.rounds, advice.spelled)}"
-    if verdict is Verdict.UNSURE and finding.disturbed:
+        more = f": {finding.never_met or what_helps(advice.rounds, advice.spelled)}"
+    if verdict is Verdict.UNSURE and finding.disturbed and finding.never_met is None:
         more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
         more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"

@@ -64,6 +64,8 @@ class Latency(Value):
     slowed_at_most: int | None = None
     """So many times longer may a median be for what disturbed it; None where it was not disturbed, or nothing bounds that."""
     p90_ms: Interval | None = None
+    tails_within_ms: Mapping[str, float] = {}
+    """``p90_ms``, ``p99_ms``: three of four processes keep theirs within it, at one-sided 99 %. Of 17 runs or more."""
     load_ms: Interval | None = None
     """Opening the model."""
     first_ms: Interval | None = None

@@ -164,9 +164,19 @@ def test_an_emulated_calibration_is_labelled():
 def test_latency_is_judged_by_its_interval(metric):
     def of(low, high):
         interval = an_interval((low + high) / 2, low, high)
-        return verdict(a_gate(metric, 20), latency=a_latency(None).model_copy(update={metric: interval}))
+        seen = a_latency(None, tails_within_ms={metric: (low + high) / 2})
+        return verdict(a_gate(metric, 20), latency=seen.model_copy(update={metric: interval}))
 
     assert (of(10, 20), of(21, 22), of(19, 21)) == (PASS, FAIL, UNSURE)
+
+
+def test_a_tail_meets_no_bound_until_three_of_four_processes_are_shown_to_keep_it():
+    seen = a_latency(None, an_interval(10.0, 9.0, 11.0), absent={"tails_within_ms": "17 runs show it"})
+    few = judge(a_gate("p99_ms", 20), facts(latency=seen))
+    assert (few.verdict, few.reason.endswith("leaves p99_ms ≤ 20 open: 17 runs show it")) == (UNSURE, True)
+    assert verdict(a_gate("p99_ms", 8), latency=seen) is FAIL
+    slow = seen.model_copy(update={"tails_within_ms": {"p99_ms": 21.0}})
+    assert (verdict(a_gate("p99_ms", 20), latency=slow), verdict(a_gate("p99_ms", 21), latency=slow)) == (UNSURE, PASS)
 
 
 def test_a_p90_that_the_runs_are_too_short_for_is_unsure_with_why():

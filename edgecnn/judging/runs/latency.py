@@ -20,6 +20,7 @@ from edgecnn.judging.runs.settings import run_settings_of, threads_of
 from edgecnn.judging.runs.startup import startup
 from edgecnn.judging.runs.steady import steady
 from edgecnn.judging.runs.stopping import confidence_at, how_it_stopped, over_all
+from edgecnn.judging.runs.tails import tails_within_ms, why_not_within
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile, Run
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -73,6 +74,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,
+        tails_within_ms=tails_within_ms(runs, each),
         load_ms=over_all(start.load_ms, until),
         first_ms=over_all(start.first_ms, until),
         cold_start_ms=over_all(start.cold_start_ms, until),
@@ -90,7 +92,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
-        absent={**_absent(runs), **start.absent, **clock.absent} if runs else {},
+        absent={**_absent(runs), **why_not_within(runs, each), **start.absent, **clock.absent} if runs else {},
     )
 
 
@@ -111,6 +113,7 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
             "p50_ms": estimate_interval(mine.values()),
             "p90_ms": None,
             "p99_ms": None,
+            "tails_within_ms": {},
             "ratio_to_fp32": estimated_ratio(theirs, mine) if paired else None,
             "reason": f"p99: {few}",
             "absent": {
