@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, or a bundle.")]
 RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="`measured` of the bundle, copied back from the device.")]
 FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="What `baseline record` or `baseline import` wrote.")]
+FilesArg = Annotated[list[Path], typer.Argument(metavar="FILE...", help="What they wrote, a file a day: 3 days or more judge.")]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The baseline.")]
 PinnedArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build.")]
 PinOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The record, such as gates/base.json.")]
@@ -82,13 +83,13 @@ def show(call: Call, file: FileArg) -> None:
 def compare(  # noqa: PLR0913 - a command line's options are its parameters
     call: Call,
     build: BuildArg,
-    file: FileArg,
+    files: FilesArg,
     runs: RunsOpt = None,
     allow_different: AllowOpt = None,
     rounds: RoundsOpt = None,
     candidate: CandidateOpt = None,
 ) -> ExitCode:
-    """Judge a build's present latency by a baseline of the same machine. Refused where the machine is another one."""
+    """Judge a build's present latency by baselines of the same machine. Refused where the machine is another one."""
     from edgecnn.comparing.unpaired import ROUNDS, CompareRequest
     from edgecnn.comparing.unpaired import compare as compare_with
     from edgecnn.devices.machine import local_lab
@@ -98,7 +99,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
         raise RoundsWithRuns(rounds=rounds)
     gates = parse_bounds(call.asked.at_most, call.asked.at_least, compared=True)
     request = CompareRequest(
-        head=build, baseline=file, runs=runs, gates=gates, allow_different=tuple(allow_different or ()),
+        head=build, baselines=tuple(files), runs=runs, gates=gates, allow_different=tuple(allow_different or ()),
         rounds=rounds or ROUNDS, candidate=candidate,
     )  # fmt: skip
     return compared(call, compare_with(request, local_lab(call.store, call.tell)))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -38,6 +40,8 @@ _MORE_PROCESSES = (
     "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "
     "the same build command with --set race.rounds=8"
 )
+
+_SAME_KIT = "give files of the same kit, recorded on different days"
 
 
 def recorded(folder: Path, store: Store, candidate: str | None = None) -> LatencyBaseline:
@@ -127,6 +131,21 @@ def read_baseline(path: Path) -> LatencyBaseline:
     if baseline.sha256 != sealed_digest(json.loads(content)):
         raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
     return baseline
+
+
+def read_days(paths: Sequence[Path]) -> list[LatencyBaseline]:
+    """Baselines of one kit, recorded on different days, the latest last.
+
+    Raises LatencyBaselineUnreadable: one of them cannot be read, is of another kit, or of a day that another is of.
+    """
+    found = sorted(((read_baseline(path), path) for path in paths), key=lambda each: each[0].observed_at)
+    for (before, first), (after, then) in pairwise(found):
+        if before.shipped.kit != after.shipped.kit:
+            raise LatencyBaselineUnreadable(path=then, because=f"it is of another kit than {first}", hint=_SAME_KIT)
+        if before.observed_at[:10] == after.observed_at[:10]:
+            because = f"it was recorded on {after.observed_at[:10]}, as {first} was"
+            raise LatencyBaselineUnreadable(path=then, because=because, hint=_SAME_KIT)
+    return [baseline for baseline, _ in found]
 
 
 def _is_pin(content: bytes) -> bool:

@@ -1,8 +1,8 @@
 """Holds a build's present runs against a latency baseline, on the same board or pinned runner.
 
-The runs are of different days, and a machine that drifted between them looks like a kit that changed. So a comparison is refused
-where a condition differs that matters, unless the user says that this one does not; and what either day's machine did besides
-takes a verdict away, never gives one.
+The runs are of different days, and a machine that drifted between them looks like a kit that changed. So the baseline is of
+several days, by whose differences a difference is judged; a comparison is refused where a condition differs that matters, unless
+the user says that this one does not; and what a day's machine did besides takes a verdict away, never gives one.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 import edgecnn
 from edgecnn.building.rows import timed_row, times
 from edgecnn.building.runnable import why_not_runnable
-from edgecnn.comparing.baseline_file import figures_of, read_baseline, runs_of
+from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, runs_of
 from edgecnn.comparing.paired import knob_notices
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
-from edgecnn.judging.runs.latency import disturbed
+from edgecnn.judging.runs.latency import disturbed, worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio, unpaired_finding
 from edgecnn.measure.lab import Lab
@@ -46,10 +46,11 @@ _LONGER = 2.0
 
 
 class CompareRequest(Value):
-    """Which build against which file."""
+    """Which build against which files."""
 
     head: Path
-    baseline: Path
+    baselines: tuple[Path, ...]
+    """One a day, of the same kit."""
     runs: Path | None = None
     """Runs that a device measured by itself; None: HEAD is raced here, now."""
     gates: GateChoice = GateChoice()
@@ -71,13 +72,14 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     for name in request.allow_different:
         if name not in CONDITIONS_THAT_MUST_MATCH:
             raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
-    baseline, shipped = read_baseline(request.baseline), shipped_kit(request.head, request.candidate)
+    days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
+    baseline = days[-1]
     gates = comparison_gates(request.gates)
-    profile, absent, environment, machine = _present(request, shipped, baseline, lab)
+    profile, absent, environment, machine = _present(request, shipped, days, lab)
     finding = RatioFinding(ratio=None, absent=absent)
     if profile is not None:
-        _refuse_elsewhere(baseline.environment, profile.environment, request.allow_different)
-        finding = unpaired_finding(profile, baseline.runs, baseline.environment)
+        _refuse_elsewhere(days, profile.environment, request.allow_different)
+        finding = unpaired_finding(profile, [as_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
@@ -98,25 +100,26 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         verdict=overall(judged),
         gates=judged,
         changed=changes(baseline.origin, shipped.origin),
-        notices=_notices(baseline, request, shipped),
+        notices=_notices(days, request, shipped),
         seconds=round(time.perf_counter() - started, 2),
     )
 
 
 def _present(
-    request: CompareRequest, shipped: ShippedKit, baseline: LatencyBaseline, lab: Lab
+    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab
 ) -> tuple[Profile | None, str | None, Environment, str]:
     """Runs of now, or why there are none; the machine's environment and its name."""
     if request.runs is not None:
         profile = runs_of(shipped, request.runs)
         return profile, None, profile.environment, profile.host
     here = lab.environment_of(shipped.kit)
-    _refuse_elsewhere(baseline.environment, here, request.allow_different)  # before any time is spent
+    _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
     if (why := why_not_runnable(shipped.kit, lab)) is not None:
         return None, why, here, lab.machine
-    samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in baseline.runs))
+    recorded = [run for day in days for run in day.runs]
+    samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in recorded))
     with lab.store.in_use.held():
-        max_s = max(long_enough_s((shipped.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in baseline.runs) / 1e9)
+        max_s = max(long_enough_s((shipped.kit,), lab), _LONGER * max(sum(run.samples_ns) for run in recorded) / 1e9)
         asked = RaceRequest(
             kits=(shipped.kit,), purpose="against", rounds=request.rounds, samples=samples, max_s=max_s, max_age_h=0.0
         )
@@ -125,11 +128,13 @@ def _present(
     return ran, result.failed.get(shipped.kit.entrant), here if ran is None else ran.environment, lab.machine
 
 
-def _refuse_elsewhere(then: Environment, now: Environment, allowed: Sequence[str]) -> None:
+def _refuse_elsewhere(days: Sequence[LatencyBaseline], now: Environment, allowed: Sequence[str]) -> None:
+    before = [day.environment.conditions for day in days]
     differing = [
-        (name, then.conditions.get(name, "unknown"), now.conditions.get(name, "unknown"))
+        (name, then.get(name, "unknown"), now.conditions.get(name, "unknown"))
         for name in CONDITIONS_THAT_MUST_MATCH
-        if name not in allowed and then.conditions.get(name) != now.conditions.get(name)
+        for then in [next((then for then in before if then.get(name) != now.conditions.get(name)), None)]
+        if name not in allowed and then is not None
     ]
     if differing:
         raise BaselineElsewhere(differing=differing)
@@ -144,10 +149,11 @@ def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: s
     return result
 
 
-def _notices(baseline: LatencyBaseline, request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:
-    said = [f"unpaired: BASE ran on {baseline.observed_at[:10]}; what drifted on the machine since then counts as a difference"]
+def _notices(days: Sequence[LatencyBaseline], request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:
+    baseline, dates = days[-1], listed([day.observed_at[:10] for day in days])
+    said = [f"unpaired: BASE ran on {dates}; how far these days differ is taken for how far today may"]
     said += knob_notices(("HEAD", shipped.facts), ("BASE", baseline.shipped))
-    if (past := disturbed(baseline.environment)) is not None:
+    if (past := disturbed(worst_of([day.environment for day in days]))) is not None:
         said.append(f"when the baseline was recorded, {past}: nothing passes against it")
     now = 0 if request.runs is None else companions_of(request.runs, shipped.kit)
     if baseline.companions not in (None, now):

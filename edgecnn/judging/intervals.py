@@ -23,6 +23,8 @@ NON_INFERIORITY_CONFIDENCE = 0.90
 """Two-sided, so that each bound is one-sided 95 %: what a non-inferiority test is judged by."""
 LATENCY_CONFIDENCE = 0.98
 """Two-sided, so that each bound errs at most once in a hundred: two runs of one and the same kit must not disagree more often."""
+DAYS_NEEDED = 3
+"""Of a recorded latency, before anything is known of how days differ; the interval of two reaches 39 times as far as they do."""
 
 _HALVINGS = 60
 """Of an interval at most 2 wide: the bound is then exact to the last bit of a double."""
@@ -135,22 +137,21 @@ def ratio_interval(slow: Sequence[float], fast: Sequence[float], confidence: flo
     return Interval(estimate=float(centre), low=float(low), high=float(high), confidence=reached)
 
 
-def unpaired_ratio_interval(
-    ours: Sequence[float], theirs: Sequence[float], confidence: float = LATENCY_CONFIDENCE
-) -> Interval | None:
-    """The ratio ours / theirs of two independent samples of positive values: Hodges-Lehmann, with Mann-Whitney's exact bounds.
+def day_ratio_interval(ours: float, days: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
+    """The ratio of one day's positive value to those of other days, by how far these differ among themselves; None below 3.
 
-    Taken on logarithms, so that a shift is a ratio. None where the samples are too small for the confidence asked. The bounds are
-    exact where the two distributions of logarithms differ by a shift alone. Source: Hollander and Wolfe, Nonparametric
-    Statistical Methods, sections 4.1-4.3.
+    Student's t on logarithms for one more value of the same kind (a prediction interval): exact where days differ as normal
+    values do. Source: Hahn and Meeker, Statistical Intervals, section 4.7.
     """
-    found = _rank_sum(len(ours), len(theirs), confidence)
-    if found is None:
+    if len(days) < DAYS_NEEDED:
         return None
-    rank, reached = found
-    shifts = np.sort(np.subtract.outer(np.log(np.asarray(ours, float)), np.log(np.asarray(theirs, float))).ravel())
-    low, centre, high = np.exp([shifts[rank - 1], np.median(shifts), shifts[-rank]])
-    return Interval(estimate=float(centre), low=float(low), high=float(high), confidence=reached)
+    from scipy.special import stdtrit
+
+    logs = np.log(np.asarray(days, float))
+    middle = math.log(ours) - float(logs.mean())
+    reach = float(stdtrit(len(days) - 1, (1 + confidence) / 2) * logs.std(ddof=1)) * math.sqrt(1 + 1 / len(days))
+    low, high = math.exp(middle - reach), math.exp(middle + reach)
+    return Interval(estimate=math.exp(middle), low=low, high=high, confidence=confidence)
 
 
 def tail(samples: Sequence[float], percent: int) -> float | None:
@@ -205,30 +206,3 @@ def _signed_rank(count: int, confidence: float) -> tuple[int, float] | None:
         beyond += ways[rank]
         rank += 1
     return (rank, 1 - 2 * beyond / 2**count) if rank else None
-
-
-@lru_cache(maxsize=128)
-def _rank_sum(ours: int, theirs: int, confidence: float) -> tuple[int, float] | None:
-    """As above for the sorted differences of all pairs, from the exact distribution of Mann and Whitney's U."""
-    if ours < 1 or theirs < 1:
-        return None
-    ways = _u_counts(ours, theirs)
-    allowed = (1 - confidence) / 2 * sum(ways)
-    beyond, rank = 0, 0
-    while rank < len(ways) and beyond + ways[rank] <= allowed:
-        beyond += ways[rank]
-        rank += 1
-    return (rank, 1 - 2 * beyond / sum(ways)) if rank else None
-
-
-def _u_counts(ours: int, theirs: int) -> list[int]:
-    """In how many orders of both samples U takes each value 0…ours·theirs: the Gaussian binomial coefficient's terms."""
-    largest = ours * theirs
-    ways = [1] + [0] * largest
-    for step in range(1, ours + 1):
-        grown = theirs + step
-        for value in range(largest, grown - 1, -1):
-            ways[value] -= ways[value - grown]
-        for value in range(step, largest + 1):
-            ways[value] += ways[value - step]
-    return ways

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgecnn.comparing.baseline_file import sealed, write_record
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.measure.lab import Lab
 from edgecnn.runner.files import write_json
 from edgecnn.runner.runs.items import Item, run_file
 from edgecnn.store.store import Store
+from edgecnn.values.comparison import LatencyBaseline
 from edgecnn.values.stage import Progress
 from tests.building.bundles import make_bundle
 from tests.measure.labs import FakeHost, lab_at
@@ -79,3 +81,16 @@ def measured_on_a_device(host: RacingHost, bundle: Path, out: Path, rounds: int 
     out.mkdir(parents=True)
     host.run(Task(kit, "bench", out=out, schedule=Schedule(tuple(items), 60.0)), lease_s=60, tell=Ear())
     return out
+
+
+def on_days(baseline: LatencyBaseline, folder: Path, factors: Sequence[float] = (0.99, 1.0, 1.01)) -> list[Path]:
+    """Files of the same kit, one a day from the first on, on which the machine is so many times slower."""
+    files = []
+    for day, factor in enumerate(factors):
+        runs = tuple(
+            run.model_copy(update={"samples_ns": tuple(round(factor * ns) for ns in run.samples_ns)}) for run in baseline.runs
+        )
+        when = f"2026-11-{20 + day}{baseline.observed_at[10:]}"
+        files.append(folder / f"day-{day}.json")
+        write_record(sealed(baseline.model_copy(update={"observed_at": when, "runs": runs})), files[-1])
+    return files

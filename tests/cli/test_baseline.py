@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
-from tests.building.races import RacingHost, measured_on_a_device, racing_lab, two_bundles
+from edgecnn.comparing.baseline_file import read_baseline
+from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles
 
 
 @pytest.fixture
@@ -37,7 +38,9 @@ def test_a_board_s_runs_become_a_file_and_a_later_build_is_judged_by_it(host: Ra
     assert run("baseline", "show", file).stdout == made.stdout
     shown = json.loads(run("baseline", "show", file, "--json").stdout)
     assert (shown["runs"], shown["latency"]["p50_ms"]["estimate"]) == (8, 2.0)
-    judged = run("baseline", "compare", head, file, "--junit", tmp_path / "gates.xml")
+    assert run("baseline", "compare", head, file).exit_code == 4
+    days = on_days(read_baseline(file), tmp_path)
+    judged = run("baseline", "compare", head, *days, "--junit", tmp_path / "gates.xml")
     assert judged.exit_code == 1, judged.output
     assert "latency 1.200 × BASE" in judged.stdout
     assert "  note: unpaired: BASE ran on 2026-11-20" in judged.stdout
@@ -48,10 +51,11 @@ def test_another_machine_is_refused_unless_told(host: RacingHost, tmp_path: Path
     head, base = two_bundles(tmp_path)
     runs, file = measured_on_a_device(host, base, tmp_path / "measured"), tmp_path / "board.json"
     run("baseline", "import", base, runs, "--out", file)
+    days = on_days(read_baseline(file), tmp_path)
     host.conditions["governor"] = "powersave"
     refused = run("baseline", "compare", head, file)
     assert (refused.exit_code, "[baseline-elsewhere]" in refused.stderr) == (2, True)
-    assert run("baseline", "compare", head, file, "--allow-different", "governor").exit_code == 1
+    assert run("baseline", "compare", head, *days, "--allow-different", "governor").exit_code == 1
 
 
 def test_a_build_that_was_never_raced_has_nothing_to_record(host: RacingHost, tmp_path: Path) -> None:

@@ -9,29 +9,29 @@ import pytest
 
 from edgecnn.comparing.baseline_file import imported, write_record
 from edgecnn.comparing.unpaired import CompareRequest, compare
-from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
+from edgecnn.errors.comparing import BaselineElsewhere, LatencyBaselineUnreadable, UnknownCondition
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.verdict import Verdict
-from tests.building.races import RacingHost, measured_on_a_device, racing_lab, two_bundles
+from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles
 
 
 class Bench:
-    """A baseline of BASE at 2 ms, recorded on a quiet machine, and HEAD to be held against it."""
+    """Baselines of BASE at 2 ms, recorded on three days on a quiet machine, and HEAD to be held against them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.head, self.base = two_bundles(folder)
-        self.file = folder / "board.json"
+        self.files: list[Path] = []
         self.host = RacingHost(head=2.0, base=2.0)
 
-    def record(self) -> None:
-        runs = measured_on_a_device(self.host, self.base, self.folder / "then")
-        write_record(imported(self.base, runs), self.file)
+    def record(self, name: str = "then", factors: tuple[float, ...] = (0.998, 1.0, 1.002), **settings: Any) -> None:
+        runs = measured_on_a_device(self.host, self.base, self.folder / name, **settings)
+        self.files = on_days(imported(self.base, runs), self.folder, factors)
 
     def compare(self, **asked: Any) -> Comparison:
-        request = CompareRequest(**{"head": self.head, "baseline": self.file, **asked})
+        request = CompareRequest(**{"head": self.head, "baselines": tuple(self.files), **asked})
         return compare(request, racing_lab(self.host, self.folder))
 
 
@@ -48,7 +48,30 @@ def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, 
     found = bench.compare()
     assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
     assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
-    assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20; what drifted on the machine since then counts")
+    assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20, 2026-11-21 and 2026-11-22; how far these days differ")
+
+
+def test_the_wider_the_days_differ_the_less_is_shown_and_fewer_than_three_show_nothing(bench: Bench) -> None:
+    bench.host.ms["head"] = 2.2
+    bench.record("wide", (0.95, 1.0, 1.05))
+    found = bench.compare()
+    assert found.verdict is Verdict.UNSURE
+    assert found.gates[0].reason.endswith("baselines of more days tell how far the machine differs from one to the next")
+    bench.record("few", (1.0, 1.0))
+    found = bench.compare()
+    assert (found.verdict, found.ratio) == (Verdict.UNSURE, None)
+    assert found.gates[0].reason.startswith("2 recorded days, and an interval needs 3: baselines of more days")
+
+
+def test_files_of_one_day_or_of_two_kits_are_no_days_of_one_kit(bench: Bench) -> None:
+    bench.files.append(bench.folder / "again.json")
+    bench.files[-1].write_bytes(bench.files[0].read_bytes())
+    with pytest.raises(LatencyBaselineUnreadable, match="it was recorded on 2026-11-20, as .*day-0.json was"):
+        bench.compare()
+    runs = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
+    write_record(imported(bench.head, runs), bench.files[-1])
+    with pytest.raises(LatencyBaselineUnreadable, match="it is of another kit than"):
+        bench.compare()
 
 
 def test_a_regression_says_what_changed_since_the_recording(bench: Bench) -> None:
@@ -100,8 +123,7 @@ def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Benc
     bench.host.ms["head"], bench.host.others["head"] = 2.2, "40.0"
     assert bench.compare().verdict is Verdict.UNSURE
     bench.host.others = {"base": "40.0"}
-    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "busy")
-    write_record(imported(bench.base, runs), bench.file)
+    bench.record("busy")
     bench.host.ms["head"] = 1.5
     found = bench.compare()
     assert found.verdict is Verdict.UNSURE
@@ -110,8 +132,7 @@ def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Benc
 
 def test_a_present_run_is_as_long_as_a_recorded_one(bench: Bench) -> None:
     bench.host.ms = {"head": 200.0, "base": 200.0}
-    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "slow", max_s=20.0)
-    write_record(imported(bench.base, runs), bench.file)
+    bench.record("slow", max_s=20.0)
     found = bench.compare()
     assert (found.base_latency.samples // 8, found.latency.samples // 16) == (50, 50), "5 s would have held 25 of 200 ms"
 
@@ -123,7 +144,7 @@ def test_what_ran_between_the_recorded_processes_and_not_between_the_present_one
     other = measured_on_a_device(bench.host, bench.head, bench.folder / "other")
     for number, run in enumerate(sorted(other.glob("run-*.json"))):
         run.rename(both / f"run-{100 + number:05d}.json")
-    write_record(imported(bench.base, both), bench.file)
+    bench.files = on_days(imported(bench.base, both), bench.folder)
     (said,) = [notice for notice in bench.compare().notices if "between" in notice]
     assert said == (
         "when the baseline was recorded, 1 other kit ran between its processes, and now none did: "

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.judging.intervals import (
+    day_ratio_interval,
     median_interval,
     ratio_interval,
     score_variance,
@@ -13,7 +14,6 @@ from edgecnn.judging.intervals import (
     tango_bounds,
     tango_drop_pp,
     two_sided_z,
-    unpaired_ratio_interval,
     wilson,
 )
 
@@ -143,27 +143,12 @@ def test_unequal_lists_are_never_paired_short():
         ratio_interval([1.0] * 8, [1.0] * 7)
 
 
-def test_unpaired_ratio_of_95_percent_uses_mann_and_whitneys_table():
-    # Published critical value for n = m = 8, two-sided 5 %: U <= 13, so the 14th difference from either end.
-    ours, theirs = [2.0**k for k in range(8)], [2.0 ** (k / 100) for k in range(8)]
-    shifts = sorted(math.log(a / b) for a in ours for b in theirs)
-    interval = unpaired_ratio_interval(ours, theirs, 0.95)
-    assert (math.log(interval.low), math.log(interval.high)) == pytest.approx((shifts[13], shifts[-14]))
-
-
-def test_unpaired_ratio_is_exact_for_the_smallest_samples_that_can_have_one():
-    # Four against four reach 1 - 2 / C(8, 4) = 97.1 %, which is less than the 98 % asked.
-    assert unpaired_ratio_interval([1.0] * 4, [1.0] * 4) is None
-    # Five against five: U of 0 and of 1 may be left out at either end.
-    assert unpaired_ratio_interval([1.0] * 5, [1.0] * 5).confidence == 1 - 4 / math.comb(10, 5)
-    assert unpaired_ratio_interval([], [1.0] * 50) is None
-
-
-def test_unpaired_ratio_is_inverted_when_the_samples_change_places_and_need_not_be_as_long():
-    ours, theirs = [2.0, 2.1, 1.9, 2.4, 2.2, 2.0, 2.3, 1.8, 2.0], [1.0, 1.2, 0.9, 1.1, 1.3, 1.0, 0.8]
-    there, back = unpaired_ratio_interval(ours, theirs), unpaired_ratio_interval(theirs, ours)
-    assert (there.low, there.high) == pytest.approx((1 / back.high, 1 / back.low))
-    assert there.estimate == pytest.approx(2.0, rel=0.15)
+def test_a_day_s_ratio_is_student_s_prediction_of_one_more_day():
+    days = [1.0, 1.1, 1.21]  # logarithms one tenth's apart: their standard deviation is log 1.1
+    found = day_ratio_interval(1.1, days)
+    reach = 6.964557 * math.log(1.1) * math.sqrt(4 / 3)  # t of 2 degrees of freedom at one-sided 99 %, as tables have it
+    assert (found.estimate, math.log(found.high), math.log(found.low)) == pytest.approx((1.0, reach, -reach))
+    assert day_ratio_interval(1.1, days[:2]) is None
 
 
 @pytest.mark.parametrize(

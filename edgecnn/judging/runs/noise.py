@@ -32,22 +32,17 @@ def rounds_needed(rounds: int, *, seen: float, wanted: float) -> int | None:
     return max(needed, rounds + 1) if needed <= ROUNDS_WORTH_ASKING else None
 
 
-def rounds_to_settle(bound: float, seen: Interval, rounds: int, fixed: int | None = None) -> int | None:
+def rounds_to_settle(bound: float, seen: Interval, rounds: int) -> int | None:
     """About how many rounds would bring an interval to one side of a bound, were its estimate to stay as it is.
 
     Args:
         bound: of the gate.
         seen: after ``rounds``.
         rounds: of the race that was run.
-        fixed: unpaired: runs of the other sample, which stay as many; the width goes with the root of 1/rounds + 1/fixed.
     """
     below = seen.estimate <= bound
-    reach, wanted = seen.high - seen.estimate if below else seen.estimate - seen.low, abs(bound - seen.estimate)
-    if fixed is None or wanted <= 0 or reach <= wanted:
-        return rounds_needed(rounds, seen=reach, wanted=wanted)
-    left = (wanted / reach) ** 2 * (1 / rounds + 1 / fixed) - 1 / fixed
-    needed = math.ceil(1 / left) if left > 0 else ROUNDS_WORTH_ASKING + 1
-    return needed if needed <= ROUNDS_WORTH_ASKING else None
+    reach = seen.high - seen.estimate if below else seen.estimate - seen.low
+    return rounds_needed(rounds, seen=reach, wanted=abs(bound - seen.estimate))
 
 
 def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:

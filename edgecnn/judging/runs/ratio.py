@@ -1,18 +1,19 @@
 """The ratio of two kits' latencies, and the gate on it: the whole interval passes or fails.
 
 Paired, from runs that were interleaved in one race: both kits met the same conditions, so that other work takes a verdict away
-only where one of them met more of it. Unpaired, from races of different days: a machine that was busy on one of them looks like a
-kit that changed, so that a busy present fails nothing and a busy past passes nothing.
+only where one of them met more of it. Unpaired, from races of different days: a machine differs from one to the next with no kit
+changed, by as much as the recorded days differ among themselves; and a busy present fails nothing, a busy past passes nothing.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, unpaired_ratio_interval
+from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval, ratio_interval
 from edgecnn.judging.metrics import LATENCY_RATIO
 from edgecnn.judging.runs.latency import (
     CONDITIONS_OF_THE_MACHINE,
@@ -32,7 +33,7 @@ from edgecnn.judging.runs.noise import OF_A_COMPARISON, rounds_to_settle, what_h
 from edgecnn.judging.runs.settings import run_settings_of
 from edgecnn.judging.runs.stopping import look_confidence
 from edgecnn.values.base import Value
-from edgecnn.values.profile import Environment, Profile, Run
+from edgecnn.values.profile import Profile
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 _CONDITIONS = (
@@ -41,6 +42,10 @@ _CONDITIONS = (
 )
 """What may slow one kit of a pair and not the other: observation, how many points more are too many, and its words. Of twins
 that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
+
+
+MORE_DAYS = "baselines of more days tell how far the machine differs from one to the next"
+"""What helps a ratio to recorded runs."""
 
 
 class PairedRace(Value):
@@ -60,8 +65,8 @@ class RatioFinding(Value):
     """Nothing was measured, and why."""
     rounds: int = 0
     """Behind the ratio, of HEAD."""
-    fixed: int | None = None
-    """Unpaired: runs of the baseline, which no new race adds to."""
+    helps: str | None = None
+    """What would narrow the ratio, where rounds would not."""
     open: str | None = None
     """There are runs and no interval, and why."""
     slow_disturbed: str | None = None
@@ -104,27 +109,29 @@ def paired_finding(races: Sequence[PairedRace], machine: str, confidence: float 
     )
 
 
-def unpaired_finding(
-    head: Profile, base: Sequence[Run], base_environment: Environment, confidence: float = LATENCY_CONFIDENCE
-) -> RatioFinding:
-    """HEAD / BASE from runs of different days: the Hodges-Lehmann ratio of run medians with Mann-Whitney's exact bounds."""
-    ours, theirs = ([ms for run in runs if (ms := run_ms(run)) is not None] for runs in (head.runs, base))
-    short = too_few_samples((*head.runs, *base))
-    ratio = None if short else unpaired_ratio_interval(ours, theirs, confidence)
-    runs = f"{counted(len(ours), 'run')} against {len(theirs)}"
-    why = None if ratio else short or f"{runs} are too few for an interval"
-    past = disturbed(base_environment)
+def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float = LATENCY_CONFIDENCE) -> RatioFinding:
+    """HEAD / BASE from runs of different days: the median over HEAD's runs against that of each recorded day, see
+    ``day_ratio_interval``."""
+    short = next((why for each in (head, *base) if (why := too_few_samples(each.runs))), None)
+    days = [_middle_ms(each) for each in base]
+    ratio = None if short else day_ratio_interval(_middle_ms(head), days, confidence)
+    few = f"{counted(len(days), 'recorded day')}, and an interval needs {DAYS_NEEDED}: {MORE_DAYS}"
+    past = disturbed(worst_of([each.environment for each in base]))
     return RatioFinding(
         ratio=ratio,
-        how=f"unpaired, {runs} of the baseline (Mann-Whitney)",
-        rounds=len(ours),
-        fixed=len(theirs),
-        open=why,
+        how=f"unpaired, {counted(len(head.runs), 'run')} against {len(days)} recorded days (Student's t over days)",
+        rounds=len(head.runs),
+        helps=MORE_DAYS,
+        open=None if ratio else short or few,
         slow_disturbed=disturbed(head.environment),
         fast_disturbed=f"when the baseline was recorded, {past}" if past else None,
         slow_at_most=slowed_at_most(head.environment),
-        fast_at_most=slowed_at_most(base_environment),
+        fast_at_most=slowed_at_most(worst_of([each.environment for each in base])),
     )
+
+
+def _middle_ms(profile: Profile) -> float:
+    return statistics.median(ms for run in profile.runs if (ms := run_ms(run)) is not None)
 
 
 def judge_ratio(gate: Gate, finding: RatioFinding, candidate: str, spelled: str = OF_A_COMPARISON) -> GateResult:
@@ -191,8 +198,8 @@ def _verdict(gate: Gate, finding: RatioFinding, spelled: str) -> tuple[Verdict, 
         met = f"meets {bound}"
         return _or_open(Verdict.PASS, met, bound, _Doubt(finding.fast_disturbed, finding.fast_at_most, gate.bound / high))
     if low <= gate.bound:
-        more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds, finding.fixed)
-        return Verdict.UNSURE, f"leaves {bound} open: {what_helps(more, spelled)}"
+        more = rounds_to_settle(gate.bound, finding.ratio, finding.rounds)
+        return Verdict.UNSURE, f"leaves {bound} open: {finding.helps or what_helps(more, spelled)}"
     broken = f"breaks {bound}"
     return _or_open(Verdict.FAIL, broken, bound, _Doubt(finding.slow_disturbed, finding.slow_at_most, low / gate.bound))
 

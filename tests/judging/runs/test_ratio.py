@@ -4,10 +4,9 @@ import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.judging.runs.latency import medians_by_round
-from edgecnn.judging.runs.noise import rounds_to_settle
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, paired_finding, unpaired_finding
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_gate, a_race, an_interval
+from tests.judging.made import a_gate, a_race
 
 GATE = a_gate("latency_ratio", 1.03)
 STEADY = [1.0, 1.01, 0.99, 1.0, 1.02, 0.98, 1.0, 1.01, 0.99, 1.0]
@@ -55,11 +54,6 @@ def test_an_interval_across_the_bound_is_open_and_says_what_would_settle_it():
 def test_what_no_number_of_rounds_that_anybody_waits_for_would_settle_names_none():
     result = judged(PairedRace(base=a_race([1.0] * 10), head=a_race([0.8, 1.25] * 5)), gate=a_gate("latency_ratio", 1.001))
     assert result.reason.endswith("open: a quieter machine would tell")
-
-
-def test_unpaired_more_present_rounds_help_only_as_far_as_the_recorded_ones_do():
-    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=40) == pytest.approx(50, abs=1)
-    assert rounds_to_settle(1.03, an_interval(1.0, 0.97, 1.05), 10, fixed=8) is None
 
 
 def test_a_bound_below_one_asks_for_a_speed_up():
@@ -153,8 +147,8 @@ def test_a_run_that_was_too_slow_for_a_median_leaves_the_ratio_open_and_is_not_d
 
 
 def test_unpaired_too():
-    found = unpaired_finding(in_5_s(a_race(SLOW)), a_race([240.0] * 16).runs, a_race([240.0]).environment)
-    assert (found.ratio, found.open) == (None, "36 of 64 runs have fewer than 20 samples, so that the slow ones have no median")
+    found = unpaired_finding(in_5_s(a_race(SLOW)), [a_race([240.0] * 16)])
+    assert (found.ratio, found.open) == (None, "36 of 48 runs have fewer than 20 samples, so that the slow ones have no median")
 
 
 def test_what_did_not_run_is_missing_with_the_reason():
@@ -185,15 +179,15 @@ def test_a_round_that_stands_twice_is_refused():
 
 
 def unpaired(head_factor, *, of_head=None, of_base=None):
-    base = seen(a_race(STEADY), **(of_base or {}))
+    days = [seen(a_race([factor * ms for ms in STEADY]), **(of_base or {})) for factor in (0.998, 1.0, 1.002)]
     head = seen(a_race([head_factor * ms for ms in STEADY], race="another"), **(of_head or {}))
-    return judge_ratio(GATE, unpaired_finding(head, base.runs, base.environment), "onnxruntime-int8")
+    return judge_ratio(GATE, unpaired_finding(head, days), "onnxruntime-int8")
 
 
 def test_runs_of_another_day_pass_and_fail_by_an_unpaired_test_that_is_named():
     passed, failed = unpaired(0.95), unpaired(1.2)
     assert (passed.verdict, failed.verdict) == (Verdict.PASS, Verdict.FAIL)
-    assert "unpaired, 10 runs against 10 of the baseline (Mann-Whitney)" in failed.reason
+    assert "unpaired, 10 runs against 3 recorded days (Student's t over days)" in failed.reason
 
 
 def test_unpaired_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing():
