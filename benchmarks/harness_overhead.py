@@ -42,7 +42,7 @@ def bare_loop_s(call: Callable[[], Any]) -> float:
 
 def harness_loop_s(session: Session, feed: Any) -> float:
     begin = time.perf_counter()
-    timed_calls(session.run, feed, CALLS, FOREVER_NS)
+    timed_calls(session.run, [feed], CALLS, FOREVER_NS)
     return time.perf_counter() - begin
 
 
@@ -52,7 +52,7 @@ def own_cost_us(session: Any, feed: Any) -> float:
     best = []
     for _ in range(5):
         begin = time.perf_counter()
-        timed_calls(lambda feed: None, feed, calls, FOREVER_NS)
+        timed_calls(lambda feed: None, [feed], calls, FOREVER_NS)
         best.append(time.perf_counter() - begin)
     return min(best) / calls * 1e6
 

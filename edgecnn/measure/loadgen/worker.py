@@ -61,7 +61,7 @@ def pilot(kit: Kit) -> dict[str, Any]:
     for batch in (size for size in PILOT_BATCHES if size <= kit.manifest.model.batch_max):
         session = _warm(kit, samples, batch)
         try:
-            times = timed_calls(session.run, samples.feed([0], batch), _MANY, PILOT_NS)
+            times = timed_calls(session.run, [samples.feed([0], batch)], _MANY, PILOT_NS)
         finally:
             session.close()
         p50, fastest = statistics.median(times) / 1e6, min(times) / 1e6
@@ -99,7 +99,7 @@ def _warm(kit: Kit, samples: Samples, batch: int) -> Session:
     session = open_session(kit, chosen_knobs(kit), batch=batch)
     feed = samples.feed([0], batch)
     check_feed(session.inputs(), feed)
-    timed_calls(session.run, feed, _MANY, WARMUP_NS)
+    timed_calls(session.run, [feed], _MANY, WARMUP_NS)
     return session
 
 

@@ -13,8 +13,9 @@ import sys
 import time
 from datetime import datetime, timezone
 from functools import partial
+from itertools import cycle
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -36,17 +37,23 @@ from .items import Item, describe, read_schedule, run_file, trace_name
 from .lease import hold_lease
 from .soak import soak
 
+LIBRARY = 64
+"""Prepared images that timed calls take in turn, as LoadGen does: one image over and over would stay in a processor's caches."""
 EVENTS, EVENTS_S = 200, 1.0
 """Calls, and seconds, of the second series that a GPU's own clock times."""
 
 
-def timed_calls(call: Callable[[Any], Any], feed: Any, count: int, limit_ns: int) -> List[int]:
-    """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one."""
-    clock = time.perf_counter_ns
+def timed_calls(call: Callable[[Any], Any], given: Sequence[Any], count: int, limit_ns: int) -> List[int]:
+    """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one.
+
+    ``given``: what the calls take in turn.
+    """
+    clock, following = time.perf_counter_ns, cycle(given).__next__
     samples: List[int] = []
     keep = samples.append
     stop = clock() + limit_ns
     for _ in range(count):
+        feed = following()
         begin = clock()
         call(feed)
         end = clock()
@@ -73,7 +80,8 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     start = ColdStart()
     kit = _opened(item)
     module = kit.manifest.session.module
-    feed = feed_of(kit, _batch_of(kit, item.batch))
+    pixels = _golden(kit, item.batch)
+    feed = feed_of(kit, pixels[-1 - np.arange(item.batch) % len(pixels)])
     with start.aside():
         conditions, before = read_conditions(runtime_of(module)), opening()
         energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
@@ -89,11 +97,12 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         work, picture = _work_of(kit, session, feed, item)
         first = timed_calls(work.call, work.given, 1, 0)
         process_ns = start.answered()
-        if energy is None:
-            measured = _measure(work, item, item.max_s or timeout_s / 2)
-        else:
-            measured = _measure_energy(work, item, energy)
-        measured.update(memory=memory.facts(), batch=item.batch, picture=picture, **_clocked(session, feed, item, module))
+        warmup_ns, held = _warm(work, item), memory.facts()
+        if not item.end_to_end:
+            work = work._replace(given=library(kit, pixels, item.batch))  # after the memory was read: a kit needs no library
+        measured = _measured(work, item, item.max_s or timeout_s / 2) if energy is None else _with_energy(work, energy)
+        measured.update(warmup_ns=warmup_ns, memory=held, batch=item.batch, picture=picture)
+        measured.update(_clocked(session, feed, item, module))
         logits = session.run(feed)[kit.manifest.model.output.name]
     finally:
         session.close()
@@ -120,42 +129,48 @@ def _opened(item: Item) -> Kit:
 
 
 class Work(NamedTuple):
-    """What is timed: a call, and what it is given each time."""
+    """What is timed: a call, and what it is given in turn."""
 
     call: Callable[[Any], Any]
-    given: Any
+    given: Sequence[Any]
 
 
-def _batch_of(kit: Kit, batch: int) -> Any:
-    """Golden pixels, uint8 (batch, crop_px, crop_px, 3), the last picture first and over again where the batch is larger."""
+def _golden(kit: Kit, batch: int) -> Any:
     largest = kit.manifest.model.batch_max
     if batch > largest:
         raise RunnerError(
             "bad-batch", "a batch of {} is not in 1…{}".format(batch, largest), "the kit's model takes no more at once"
         )
-    pixels = golden_pixels(kit)
-    return pixels[-1 - np.arange(batch) % len(pixels)]
+    return golden_pixels(kit)
+
+
+def library(kit: Kit, pixels: Any, batch: int) -> List[Dict[str, Any]]:
+    """``LIBRARY`` feeds of ``batch`` images: golden pictures, uint8 (pictures, side, side, 3), each rolled differently."""
+    count, size = LIBRARY + batch - 1, pixels.shape[1] * pixels.shape[2]
+    turns = -(-count // len(pixels))
+    rows = pixels.reshape(len(pixels), size, 3)
+    rolled = [np.roll(rows[each % len(rows)], each // len(rows) * size // turns, axis=0) for each in range(count)]
+    ((name, values),) = feed_of(kit, np.stack(rolled).reshape(count, *pixels.shape[1:])).items()
+    return [{name: values[start : start + batch]} for start in range(LIBRARY)]
 
 
 def _work_of(kit: Kit, session: Any, feed: Any, item: Item) -> Tuple[Work, Optional[str]]:
     """What is timed, and the picture where one is decoded."""
     if not item.end_to_end:
-        return Work(session.run, feed), None
+        return Work(session.run, [feed]), None
     path, what = golden_photo(kit)
-    return Work(PictureChain(kit, session), path), what
+    return Work(PictureChain(kit, session), [path]), what
 
 
-def _measure(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
+def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     gc.collect()
     gc.disable()
     try:
-        warmup = _warm(work, item)
         if item.window_s is not None:
-            return dict(soak(partial(timed_calls, work.call, work.given), max_s, item.window_s), warmup_ns=warmup)
-        samples = timed_calls(work.call, work.given, item.samples, int(max_s * 1e9))
+            return soak(partial(timed_calls, work.call, work.given), max_s, item.window_s)
+        return {"samples_ns": timed_calls(work.call, work.given, item.samples, int(max_s * 1e9))}
     finally:
         gc.enable()
-    return {"warmup_ns": warmup, "samples_ns": samples}
 
 
 def _clocked(session: Any, feed: Any, item: Item, module: str) -> Dict[str, Any]:
@@ -175,11 +190,11 @@ def timed_by_events(session: Any, feed: Any) -> Dict[str, Any]:
     return {"samples_ns": samples}
 
 
-def _measure_energy(work: Work, item: Item, energy: EnergyRun) -> Dict[str, Any]:
+def _with_energy(work: Work, energy: EnergyRun) -> Dict[str, Any]:
     """No sample is kept: what runs beside a sampling thread is no latency."""
-    warmup = _warm(work, item)
-    energy.work(lambda: work.call(work.given))
-    return {"warmup_ns": warmup, "samples_ns": [], "energy": energy.facts()}
+    following = cycle(work.given).__next__
+    energy.work(lambda: work.call(following()))
+    return {"samples_ns": [], "energy": energy.facts()}
 
 
 def _warm(work: Work, item: Item) -> List[int]:

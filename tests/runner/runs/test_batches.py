@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.golden import golden_pixels
+from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import bench
+from edgecnn.runner.runs.worker import LIBRARY, library, timed_calls
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 from tests.runner.processes import schedule_of
@@ -32,6 +35,17 @@ def test_more_images_take_longer_a_call(runtime: str, tmp_path: Path, request: p
     assert (one["batch"], many["batch"], len(many["samples_ns"])) == (1, 32, 20)
     assert sorted(many["samples_ns"])[10] > 3 * sorted(one["samples_ns"])[10]
     assert one["output_sha256"] != many["output_sha256"]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_timed_calls_take_64_prepared_images_in_turn(onnx_kit: Path, batch: int) -> None:
+    kit = Kit.open(onnx_kit)
+    feeds = [next(iter(each.values())) for each in library(kit, golden_pixels(kit), batch)]
+    assert len({each.tobytes() for each in feeds}) == LIBRARY == 64
+    assert {(each.shape, each.flags.c_contiguous) for each in feeds} == {((batch, *feeds[0].shape[1:]), True)}
+    taken: list[int] = []
+    timed_calls(taken.append, range(LIBRARY), 130, 10**12)
+    assert taken == [*range(64), *range(64), 0, 1]
 
 
 def test_more_than_the_model_takes_is_refused(copy_kit: CopyKit, tmp_path: Path) -> None:
