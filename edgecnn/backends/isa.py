@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgecnn.values.device import Device, Processor
 
 _EXACT_BYTE_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
@@ -21,9 +23,9 @@ def byte_products_saturate(processor: Processor) -> bool:
     return not _EXACT_BYTE_PRODUCTS.intersection(processor.isa)
 
 
-def multiplies_bf16(processor: Processor) -> bool:
+def multiplies_bf16(isa: Iterable[str]) -> bool:
     """True where bf16 products exist in hardware; elsewhere bf16 would only be a rounding of fp32."""
-    return bool(_BF16_PRODUCTS.intersection(processor.isa))
+    return bool(_BF16_PRODUCTS.intersection(isa))
 
 
 def names_processor(device: Device) -> str:

@@ -90,7 +90,10 @@ class OpenVinoBackend:
         return residency_of(trace, macs)
 
     def _bf16(self, device: Device, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if not multiplies_bf16(device.processor) or facts.precisions.get(Precision.BF16) == "none":
+        if facts.precisions.get(Precision.BF16) == "none" and multiplies_bf16(device.processor.isa):
+            why = f"the device's file says none: {facts.source}"
+            return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=why)
+        if not multiplies_bf16(device.processor.isa):
             why = f"{names_processor(device)} multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
             return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=why)
         return Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
@@ -106,7 +109,7 @@ class OpenVinoBackend:
             scheme=Scheme(
                 activation_dtype="uint8", activation_symmetric=True, bias="float", reduced_range=byte_products_saturate(processor)
             ),
-            session_options=_BF16 if multiplies_bf16(processor) else _F32,
+            session_options=_BF16 if multiplies_bf16(processor.isa) else _F32,
         )
 
 

@@ -93,7 +93,7 @@ def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, RungResult
     drops = {name: drop for each in seen.values() for name, drop in each.drops_pp.items()}
     if rung.mends not in drops:
         return f"{rung.mends} was not evaluated on validation, so nothing says that one of its layers must stay in float"
-    of_budget = f"on validation, of a budget of {limits.budget_pp:g} pp"
+    of_budget = f"on validation, within the budget of {limits.budget_pp:g} pp"
     if drops[rung.mends] <= limits.budget_pp:
         return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer needs to stay in float"
     fewer = [candidate.id for each in rungs if each.mends == rung.mends for candidate in each.candidates]

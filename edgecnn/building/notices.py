@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from edgecnn.building.trained import history_of, made_images
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
+from edgecnn.measure.race_request import TITLES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.values.candidate import Candidate
@@ -44,7 +45,7 @@ def bench_command(folder: Path, device: Device) -> str:
     return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device.name}"
 
 
-def notices(seen: ObservedBuild, *, anew: str = "`edgecnn judge` races anew") -> tuple[str, ...]:
+def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
     """In the order in which a sceptic would ask; ``anew``: how a race of now is had where a stored one served."""
     resolved = seen.execution.plan.resolved
     said = []
@@ -57,10 +58,10 @@ def notices(seen: ObservedBuild, *, anew: str = "`edgecnn judge` races anew") ->
         said.append(f"{resolved.attachment.why}: {known}")
     said += _of_engines(seen)
     stored = {purpose: result for purpose, result in seen.races.items() if result.reused}
-    said += [f"{purpose} race: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
+    said += [f"{TITLES[purpose]}: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
     if seen.knobs is not None and seen.knobs.reused:
-        said.append(f"knobs race: {_age(seen.knobs.observed_at)}; {anew}")
-    said += _of_the_desktop_gpu(seen)
+        said.append(f"{TITLES['knobs']}: {_age(seen.knobs.observed_at)}; {anew}")
+    said += _of_the_desktop_gpu(seen, anew)
     said += seen.lab.warnings
     said += seen.notes
     if resolved.data.copies:
@@ -147,7 +148,7 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     return [f"trained: {kept}; ended: {history['stopped']}"]
 
 
-def _of_the_desktop_gpu(seen: ObservedBuild) -> list[str]:
+def _of_the_desktop_gpu(seen: ObservedBuild, anew: str) -> list[str]:
     played, gpu = seen.desktop, seen.execution.plan.resolved.desktop_gpu
     if played is None or gpu is None:
         return []
@@ -156,14 +157,14 @@ def _of_the_desktop_gpu(seen: ObservedBuild) -> list[str]:
     said = [f"{gpu.model} has no figures of {name}: {failed.what}" for name, failed in played.failures.items()]
     said += played.notes
     if (raced := played.races.get("baseline")) is not None and raced.reused:
-        said.append(f"baseline race: {_age(raced.observed_at)}; `edgecnn judge` races anew")
+        said.append(f"{TITLES['baseline']}: {_age(raced.observed_at)}; {anew}")
     return said
 
 
-def unexecuted(seen: ObservedBuild) -> tuple[str, ...]:
-    """What ships without having run here."""
+def unexecuted(seen: ObservedBuild, carried: Sequence[str]) -> tuple[str, ...]:
+    """What ships (``carried``) without having run here."""
     resolved = seen.execution.plan.resolved
-    needing = [each for each in seen.execution.candidates if each.needs_engine and each.id in seen.kits]
+    needing = [each for each in seen.execution.candidates if each.needs_engine and each.id in carried]
     engines = [each.id for each in needing if not _has_run(each, seen)]
     if not engines:
         return ()

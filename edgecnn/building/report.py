@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,12 +130,12 @@ def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> Bui
         calibration=calibration,
         notices=(
             *guess_notices(rows.values()),
-            *notices(seen),
+            *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),
             *calibration_notices(calibration),
             *_time_notices(seen, request),
             *class_notices(rows.values()),
         ),
-        unexecuted=unexecuted(seen),
+        unexecuted=unexecuted(seen, decision.choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},

@@ -151,7 +151,7 @@ class BuildOptions:
     objective: str | None = row(
         WHAT, "--objective", enters=AsSet("choice.objective"), metavar="latency|size|throughput|energy",
         help="What ships is the best at this inside the accuracy budget (default latency); as `--set choice.objective=`. "
-        "For all but size a lower precision must also be measured better than the best float one.",
+        "For all but size it is the best estimate of a race; within 1 % the higher precision is kept.",
     )  # fmt: skip
     knobs: bool = row(
         WHAT, "--knobs", enters=InRecipe("race.knobs"), default=False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -33,6 +34,8 @@ def run(app: typer.Typer) -> ExitCode:
 
 def _called(app: typer.Typer) -> ExitCode:
     command: Any = typer.main.get_command(app)
+    if (swallowed := _swallowed(command, sys.argv[1:])) is not None:
+        raise swallowed
     try:
         status = command(prog_name=PROGRAM, standalone_mode=False)
     except _REFUSAL as refusal:
@@ -86,6 +89,22 @@ def _read(command: Any, words: Sequence[str]) -> _ReadLine:
         known = getattr(known[words[0]], "commands", {})
         words = words[1:]
     return _ReadLine(command=" ".join(path), known=tuple(known), rest=tuple(words))
+
+
+def _swallowed(command: Any, words: Sequence[str]) -> EdgecnnError | None:
+    """An option that would take the option behind it for its value, as every parser of this kind lets it."""
+    line = _read(command, words)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word, command)
+    taking = {
+        name: not param.is_flag for param in getattr(command, "params", ()) for name in param.opts if hasattr(param, "is_flag")
+    }
+    for word, following in pairwise(line.rest):
+        if word == "--":
+            return None
+        if taking.get(word) and following in taking:
+            return MissingArgument(command=line.command, name=f"a value for {word}", meaning=f"{following} comes right behind it")
+    return None
 
 
 def _worded(refusal: Any, asked: _ReadLine) -> EdgecnnError:

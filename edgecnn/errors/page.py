@@ -15,7 +15,7 @@ class NoReport(EdgecnnError):
         super().__init__(
             what=f"{folder} holds no report.json",
             because="a build writes it when it is finished",
-            hint="name the folder of a finished build, such as builds/ARCH-DEVICE",
+            hint="name the folder of a finished build; one that was interrupted goes on with the command that began it",
         )
 
 

@@ -13,17 +13,16 @@ from edgecnn.errors.wording import counted, did_you_mean
 class UnknownPipeline(EdgecnnError):
     """Raised when a recipe is named, not given as a path, and no pipeline of that name is shipped.
 
-    ``here`` is a file in the current folder that may have been meant.
+    ``here`` is a file in the current folder that may have been meant; ``folder``: the name is that of a folder here.
     """
 
-    def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None) -> None:
+    def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None, folder: bool = False) -> None:
         remedy = did_you_mean(name, known, cutoff=0.4) if here is None else ""
         own = shlex.quote(f"./{here or 'my-recipe.toml'}")
-        super().__init__(
-            what=f"there is no pipeline {name!r}",
-            because=f"shipped are {', '.join(known)}",
-            hint=f"{remedy}a recipe of your own is given by its path: edgecnn build {own}",
-        )
+        hint = f"{remedy}a recipe of your own is given by its path: edgecnn build {own}"
+        if folder:
+            hint = f"a folder of photographs is given with --data {shlex.quote(name)}"
+        super().__init__(what=f"there is no pipeline {name!r}", because=f"shipped are {', '.join(known)}", hint=hint)
 
 
 class RecipeFileMissing(EdgecnnError):

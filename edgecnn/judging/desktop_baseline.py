@@ -66,7 +66,7 @@ def baseline_facts(
         records: the files of ``baselines/``; of these only the role's own device counts, because a record of another
             GPU is no news about this one.
     """
-    accuracy_from = f"the fp32 network on {question.accuracy_machine}, which stands in for the GPU"
+    accuracy_from = f"accuracy here is of the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]
     played = local if local is not None and _fits(local, question) else max(fitting, key=_age, default=None)
     if played is None:

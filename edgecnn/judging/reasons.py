@@ -117,7 +117,7 @@ def _provisional(reason: Provisional, name: str) -> str:
 
 
 def _why_used(reason: Provisional, name: str) -> str:
-    order = "an order (fp16, INT8, other), not a prediction"
+    order = "by a fixed order (fp16, INT8, other), which predicts nothing"
     return f"{reason.missing}, so {name} is used until a race settles it: {order}"
 
 

@@ -97,7 +97,7 @@ class RaceRequest(Value):
     @property
     def title(self) -> str:
         """What a person is told while it runs."""
-        return _TITLES[self.purpose]
+        return TITLES[self.purpose]
 
     @property
     def timeout_s(self) -> float:
@@ -118,7 +118,7 @@ _OF_PURPOSE: Mapping[Purpose, Mapping[str, Any]] = {
 CHOOSING: Mapping[Purpose, Raced] = {"select": "latency", "select-throughput": "throughput", "select-energy": "energy"}
 """Races for the choice, and the objective by which each chooses."""
 
-_TITLES: Mapping[Purpose, str] = {
+TITLES: Mapping[Purpose, str] = {
     "screen": "race that screens candidates",
     "select": "race for the choice",
     "select-throughput": "race for the choice by throughput",

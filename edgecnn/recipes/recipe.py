@@ -101,7 +101,7 @@ def _shipped(name: str) -> Path:
     pipelines = load_pipelines()
     if name not in pipelines:
         meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and _is_file(file)), None)
-        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant)
+        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant, folder=Path(name).is_dir())
     return pipelines[name].path
 
 

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.render.gates import bound_of, error_rates
+from edgecnn.render.gates import bound_of, decided, error_rates
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import GateResult, Verdict
@@ -51,7 +51,8 @@ class GateSheet:
 
 def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:
     """The gates of the chosen candidate of a build."""
-    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, report.choice.why)
+    why = "; ".join(each for each in (decided(report.verdict, report.gates), report.choice.why) if each)
+    sheet = _sheet(report, f"{report.build.arch} on {report.build.device}", report.choice.candidate, why)
     return replace(sheet, require_measured=require_measured)
 
 

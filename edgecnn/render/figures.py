@@ -16,8 +16,8 @@ MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED:
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 _OF_RACES = {
     SELECTING: "ˢ estimated by the race for the choice; what ships, fp32 and the best other precision raced once more, and times "
-    "of two races do not compare",
-    DISTURBED: "ᵈ other work or throttling slowed these runs: fast is shown by them, slow is not",
+    "of two races cannot be compared",
+    DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow",
 }
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",

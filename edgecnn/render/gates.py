@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from edgecnn.errors.wording import listed
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
-from edgecnn.values.verdict import Gate, GateResult
+from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 _DIFFERENCES = ("drop_pp", "worst_class_drop_pp")
 
@@ -13,6 +14,22 @@ _DIFFERENCES = ("drop_pp", "worst_class_drop_pp")
 def bound_of(gate: Gate) -> str:
     """``drop_pp ≤ 1``."""
     return f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
+
+
+_DECIDED = {
+    Verdict.PASS: "meets {}",
+    Verdict.FAIL: "breaks {}",
+    Verdict.UNSURE: "leaves {} open",
+    Verdict.MISSING: "was not measured for {}",
+}
+
+
+def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
+    """``onnxruntime-fp32 breaks size_mib ≤ 3``: what the verdict comes from; None where no gate says it."""
+    deciding = [each for each in gates if each.verdict is verdict]
+    if not deciding:
+        return None
+    return f"{deciding[0].candidate} {_DECIDED[verdict].format(listed([bound_of(each.gate) for each in deciding]))}"
 
 
 def gate_line(result: GateResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.render import desktop, figures, quality
-from edgecnn.render.gates import error_rates
+from edgecnn.render.gates import decided, error_rates
 from edgecnn.render.sentences import extent_lines, footprint_lines, knob_lines, latency_lines, residency_lines, size_lines
 from edgecnn.render.wording import grouped
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -21,7 +21,7 @@ def report_markdown(report: BuildReport) -> str:
     beyond = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
     parts = [
         f"# {build.arch} on {build.device}: {report.verdict.value}",
-        choice.why,
+        ". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each),
         _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
         _legend(report),
         _section("Gates", [*gates, *([] if rates is None else [rates])]),

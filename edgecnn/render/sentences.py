@@ -195,7 +195,7 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
         if any(share < MOST for share in less.values()):
             rest = " and ".join(f"{figures.whole_share(share)} of {what}" for what, share in less.items())
             macs = figures.whole_share(found.mac_share[precision])
-            lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds are {precision}, but {rest}")
+            lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds ran in {precision}, but only {rest}")
     return lines
 
 

@@ -80,7 +80,7 @@ class Latency(Value):
     """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
     selecting: bool = False
     """True of the race for the choice: an estimate by however few rounds it ran, with Student's interval. What ships, fp32 and
-    the best other precision raced once more; times of two races do not compare, and no gate is judged by this one."""
+    the best other precision raced once more; times of two races cannot be compared, and no gate is judged by this one."""
     steady: Steady | None = None
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""
     threads: int | None = None

@@ -70,7 +70,7 @@ def planned_otherwise(place: Place, resolved: Mapping[str, Any]) -> None:
 def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_once: Place) -> None:
     found = judged(built_once, "p50_ms=10000", "drop_pp=60")
     assert {gate.gate.metric: gate.verdict for gate in found.report.gates} == {"p50_ms": Verdict.PASS, "drop_pp": Verdict.PASS}
-    (note,) = [note for note in found.report.notices if note.startswith("report race: ")]
+    (note,) = [note for note in found.report.notices if note.startswith("race for the report: ")]
     assert "reused from " in note and " h old; " in note
 
 

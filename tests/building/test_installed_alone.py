@@ -97,7 +97,7 @@ def test_a_bundle_is_zipped_verified_and_served(alone: Environment, place: Place
 def test_a_latency_gate_is_measured_anew(alone: Environment, place: Place) -> None:
     done = run(alone, place, "judge", "out", "--max", "p50_ms=10000", "--require-measured", CI="1")
     assert "gate max p50_ms 10000: PASS" in done.stdout, done.stderr
-    assert "race: reused" not in done.stdout
+    assert ": reused from" not in done.stdout
 
 
 def test_what_is_not_there_is_said_with_the_command_that_brings_it(alone: Environment, place: Place) -> None:

@@ -71,9 +71,13 @@ def test_a_choice_whose_kits_were_not_made_has_nothing_to_measure() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+ANEW = "`edgecnn bench builds/x --anew` races again"
+ENGINES = ("tensorrt-fp16",)
+
+
 def said_of(tmp_path: Path, **changes: Any) -> tuple[str, ...]:
     changes.setdefault("data", summary().model_copy(update={"origin": "folder"}))
-    return notices(Staging(tmp_path, **changes).seen)
+    return notices(Staging(tmp_path, **changes).seen, anew=ANEW)
 
 
 def test_where_all_is_as_wished_there_is_nothing_to_say(tmp_path: Path) -> None:
@@ -134,7 +138,7 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     }
     (trained.folder / "history.json").write_text(json.dumps(told))
     staged.execution.artifacts["train"] = trained
-    assert notices(staged.seen) == (
+    assert notices(staged.seen, anew=ANEW) == (
         f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
         "91.2% of the validation images correctly",
         "trained: epoch 7 of phase scratch is kept: top-1 90.5% on validation; ended: s",
@@ -172,17 +176,17 @@ def test_a_reused_race_says_how_old_it_is_and_a_fresh_one_says_nothing(tmp_path:
     when = (datetime.now(UTC) - timedelta(hours=5)).isoformat(timespec="seconds")
     staged.raced("select", {BASELINE.id: 4.0}, reused=True, observed_at=when)
     staged.raced("report", {BASELINE.id: 4.0})
-    assert notices(staged.seen) == (f"select race: reused from {when}, 5.0 h old; `edgecnn judge` races anew",)
+    assert notices(staged.seen, anew=ANEW) == (f"race for the choice: reused from {when}, 5.0 h old; {ANEW}",)
 
 
 def test_what_was_seen_to_go_wrong_on_the_side_is_said(tmp_path: Path) -> None:
     staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}))
     staged.seen.notes.append("residency of onnxruntime-int8 could not be read: no trace")
-    assert notices(staged.seen) == ("residency of onnxruntime-int8 could not be read: no trace",)
+    assert notices(staged.seen, anew=ANEW) == ("residency of onnxruntime-int8 could not be read: no trace",)
 
 
 def test_without_engines_everything_that_ships_was_executed(tmp_path: Path) -> None:
-    assert unexecuted(Staging(tmp_path).seen) == ()
+    assert unexecuted(Staging(tmp_path).seen, ()) == ()
 
 
 def engine(tmp_path: Path, **changes: Any) -> Staging:
@@ -192,15 +196,19 @@ def engine(tmp_path: Path, **changes: Any) -> Staging:
 
 
 def test_an_engine_without_a_builder_here_is_not_even_parsed_and_the_extra_is_named(tmp_path: Path) -> None:
-    assert unexecuted(engine(tmp_path).seen)[-1] == (
+    assert unexecuted(engine(tmp_path).seen, ENGINES)[-1] == (
         'tensorrt-fp16: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that'
     )
+
+
+def test_an_engine_that_does_not_ship_is_not_said_to(tmp_path: Path) -> None:
+    assert unexecuted(engine(tmp_path).seen, (BASELINE.id,)) == ()
 
 
 def test_an_engine_built_ahead_of_time_says_for_which_gpus(tmp_path: Path) -> None:
     staged = engine(tmp_path, builder="tensorrt_rtx_bindings", device=device_named("jetson"))
     staged.execution.artifacts["compile:tensorrt-fp16"] = an_artifact("compile", tmp_path / "compiled")
-    assert unexecuted(staged.seen)[-1] == (
+    assert unexecuted(staged.seen, ENGINES)[-1] == (
         "tensorrt-fp16: parsed and built ahead of time by tensorrt_rtx_bindings for the GPUs in build.json,"
         f" not for {resolved(device=device_named('jetson')).device.title}"
     )

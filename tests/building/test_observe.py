@@ -92,7 +92,7 @@ def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_rac
     observer.race([BASELINE.id], "report", RaceOptions(patient=True))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (LOOKS[-1], CHOICE_SAMPLES, CHOICE_MAX_S),
-        (8, 1000, 60.0),
+        (17, 1000, 60.0),
     ]
     rule = asked[0].choosing
     assert rule is not None and (rule.looks, rule.regret, rule.contenders) == (LOOKS, ENOUGH, (INT8.id,))

@@ -49,6 +49,11 @@ def edgecnn(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
             " — how it is written: edgecnn build --help [usage]",
         ),
         (
+            ("build", "--arch", "resnet-18", "--target", "--data", "photos"),
+            "edgecnn build needs a value for --target: --data comes right behind it"
+            " — how it is written: edgecnn build --help [missing-argument]",
+        ),
+        (
             ("--",),
             "edgecnn was not understood: missing command — how it is written: edgecnn --help [usage]",
         ),

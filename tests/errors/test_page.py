@@ -19,7 +19,7 @@ def test_a_folder_without_a_finished_build_is_named_with_what_to_name_instead() 
     error = NoReport(folder=Path("builds"))
     assert error.line() == (
         "builds holds no report.json: a build writes it when it is finished"
-        " — name the folder of a finished build, such as builds/ARCH-DEVICE [no-report]"
+        " — name the folder of a finished build; one that was interrupted goes on with the command that began it [no-report]"
     )
     assert error.exit_code is ExitCode.BAD_INPUT
 

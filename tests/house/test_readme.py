@@ -74,7 +74,7 @@ def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(r
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0].startswith(f"{report['build']['arch']} on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdict ")
-    assert lines[1].endswith("until a race settles it: an order (fp16, INT8, other), not a prediction")
+    assert lines[1].endswith("until a race settles it: by a fixed order (fp16, INT8, other), which predicts nothing")
     assert lines[2] == f"  this settles it: {report['choice']['settle_command']}"
     assert all(f"  {row['reason']}" in lines for row in report["candidates"])
     engines = [row for row in report["candidates"] if row["candidate"]["needs_engine"]]

@@ -33,7 +33,7 @@ def test_nobody_plays_the_role_without_gpu_or_record():
         "no rtx-4090 here, and no dated record of efficientnet-b0 at 224 px; "
         "to measure it: edgecnn bench --target rtx-4090 --arch efficientnet-b0"
     )
-    assert found.accuracy_from == "the fp32 network on AMD EPYC, which stands in for the GPU"
+    assert found.accuracy_from == "accuracy here is of the fp32 network on AMD EPYC"
 
 
 def test_where_nothing_here_can_measure_it_no_command_is_named():

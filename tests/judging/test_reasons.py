@@ -181,7 +181,7 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
     assert found.reasons == {
         "onnxruntime-fp32": "carried: what every other candidate is held against",
         "tensorrt-fp16": "chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: "
-        "an order (fp16, INT8, other), not a prediction",
+        "by a fixed order (fp16, INT8, other), which predicts nothing",
         "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
     }
     assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")

@@ -172,6 +172,16 @@ def test_a_file_beside_that_was_given_without_its_path_is_answered_with_it(
     assert caught.value.hint == "a recipe of your own is given by its path: edgecnn build './my demo.toml'"
 
 
+def test_a_folder_of_photographs_in_a_recipe_s_place_is_answered_with_its_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my photos").mkdir()
+    with pytest.raises(UnknownPipeline) as caught:
+        load_recipe("my photos")
+    assert caught.value.hint == "a folder of photographs is given with --data 'my photos'"
+
+
 def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
     path.write_bytes(b"\xef\xbb\xbf[train]\r\nepochs = 3\r\n")

@@ -15,8 +15,8 @@ from tests.judging.made import a_residency, an_interval
 
 PROVISIONAL = f"""\
 efficientnet-b0 on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdict PASS
-  jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: an order (fp16, INT8, other), \
-not a prediction
+  jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: by a fixed order \
+(fp16, INT8, other), which predicts nothing
   this settles it: {SETTLE}
 
 onnxruntime-fp32 (drops are counted from it)
@@ -29,7 +29,7 @@ time inside layers 100 % in fp32 (one traced process); bytes moved not known: th
 
 tensorrt-fp16 (used)
   chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: \
-an order (fp16, INT8, other), not a prediction
+by a fixed order (fp16, INT8, other), which predicts nothing
   top-1 90.0 % [89.4, 90.6] on 10,000 images, drop +0.00 [-0.05, +0.05] pp
   what the engine's builder planned, and nothing ran: multiply-adds 99.9 % in fp16, <0.1 % in fp32; \
 time inside layers not known; bytes moved not known: the trace was read before bytes were counted
@@ -50,7 +50,7 @@ Not measured
 
 What would settle what is open
   tensorrt-fp16: which candidate is the fastest on jetson-orin-nano is open: a race there of what is carried would settle it
-    this asks for it: the command above
+    measure it with: the command above
 
 Ships, but was not run here
   tensorrt-fp16: no engine was executed"""

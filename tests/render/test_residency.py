@@ -36,10 +36,10 @@ def test_what_was_planned_was_not_timed() -> None:
 
 def test_int8_by_multiply_adds_alone_is_pointed_out() -> None:
     assert hollow_lines([a_row(residency=seen())]) == [
-        "onnxruntime-int8: 100 % of the multiply-adds are int8, but 23 % of the time and 20 % of the bytes moved"
+        "onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only 23 % of the time and 20 % of the bytes moved"
     ]
     assert hollow_lines([a_row(residency=seen(time_share=None))]) == [
-        "onnxruntime-int8: 100 % of the multiply-adds are int8, but 20 % of the bytes moved"
+        "onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only 20 % of the bytes moved"
     ]
 
 

@@ -15,6 +15,7 @@ from edgecnn.errors.building import OutputUnusable
 from edgecnn.render.screens.report import show_candidates, show_measured, show_report, show_steps
 from edgecnn.render.terminal import show_error, show_json, show_lines, show_rows
 from edgecnn.values.artifact import Cached, Failed, Ran
+from edgecnn.values.reason import Loses
 from edgecnn.values.report import Choice, EndToEnd
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_latency, an_interval, facts
@@ -37,20 +38,21 @@ def lines_of(capsys: Captured) -> list[str]:
 
 
 def test_a_report_is_its_table_its_verdict_its_gates_and_where_it_lies(capsys: Captured) -> None:
-    show_report(a_report(notices=("screen race: reused",)))
+    show_report(a_report(notices=("race for the choice: reused",)))
     lines = lines_of(capsys)
     assert lines[0].strip() == "resnet-18 → cpu"
-    assert [line.rstrip() for line in lines[-4:]] == [
-        "PASS: onnxruntime-int8 is 1.91x as fast as fp32",
+    assert [line.rstrip() for line in lines[-5:]] == [
+        "PASS: onnxruntime-int8 meets drop_pp ≤ 1",
+        "  chosen: onnxruntime-int8 is 1.91x as fast as fp32",
         "  gate max drop_pp 1: PASS, the drop is at most 0.75 pp",
-        "  note: screen race: reused",
+        "  note: race for the choice: reused",
         "  /home/me/out",
     ]
 
 
 def test_a_profile_is_its_table_every_figure_of_time_and_what_to_know(capsys: Captured) -> None:
     seen = EndToEnd(latency=a_latency(an_interval(9.0)), picture="JPEG of 56 x 40 pixels and 1,000 bytes")
-    show_measured(a_report(a_row(end_to_end=seen), notices=("screen race: reused",)))
+    show_measured(a_report(a_row(end_to_end=seen), notices=("race for the choice: reused",)))
     assert [line.rstrip() for line in lines_of(capsys)[-5:]] == [
         "  `onnxruntime-int8`: p50 2.35 [2.31, 2.38], p99 3.10 [3.00, 3.25] ms",
         "  end to end of `onnxruntime-int8`: p50 9.00 [9.00, 9.00] ms from the file of a JPEG of 56 x 40 pixels and 1,000 bytes"
@@ -59,7 +61,7 @@ def test_a_profile_is_its_table_every_figure_of_time_and_what_to_know(capsys: Ca
         "bytes moved not known: the trace was"
         " read before bytes were counted",
         "  desktop GPU: rtx-4090: MISSING, no baseline profile is shipped; its fp32 accuracy is this machine's",
-        "  note: screen race: reused",
+        "  note: race for the choice: reused",
     ]
 
 
@@ -92,6 +94,14 @@ def test_rungs_that_were_not_climbed_for_one_reason_stand_in_one_line(capsys: Ca
     assert "  not climbed: a-mixed-2, a-mixed-4: no layer needs to stay in float\n" in capsys.readouterr().out
 
 
+def test_candidates_that_lose_too_much_where_the_choice_is_made_are_said_to_be_left_out(capsys: Captured) -> None:
+    drop = an_interval(2.78, -4.41, 11.54, 0.9)
+    because = Loses(split="validation", drop_pp=drop, bound_pp=1.0, images=36)
+    show_report(a_report(a_row(chosen=True), a_row("openvino-int8", because=because)))
+    over = "over the budget on validation by 1.78 pp: a drop of 2.78 against 1, [-4.41, 11.54] at 90 % of 36 images"
+    assert f"  not chosen: openvino-int8: {over}" in [line.rstrip() for line in lines_of(capsys)]
+
+
 def test_what_a_user_named_is_shown_literally(capsys: Captured) -> None:
     hostile = a_row().model_copy(update={"candidate": a_row().candidate.model_copy(update={"id": HOSTILE})})
     show_report(
@@ -107,8 +117,9 @@ def test_what_a_user_named_is_shown_literally(capsys: Captured) -> None:
     lines = [line.rstrip() for line in lines_of(capsys)]
     assert lines[0].strip() == f"{HOSTILE} → {HOSTILE}"
     assert any(line.lstrip("│ ").startswith(HOSTILE + " ") for line in lines[1:])
-    assert lines[-5:] == [
-        f"PASS: {HOSTILE}",
+    assert lines[-6:] == [
+        "PASS: onnxruntime-int8 meets drop_pp ≤ 1",
+        f"  chosen: {HOSTILE}",
         f"  gate max drop_pp 1: PASS, {HOSTILE}",
         f"  note: {HOSTILE}",
         f"  measure it there with: {HOSTILE}",
@@ -241,7 +252,7 @@ def test_signs_that_stdout_cannot_encode_are_shown_by_number_and_in_json_escaped
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("resnet-18 \\u2192 cpu\n")
     shown, _, document = done.stdout.partition("a \\udcff b\n")
-    assert "PASS: onnxruntime-int8 is" in shown
+    assert "chosen: onnxruntime-int8 is" in shown
     assert json.loads(document) == {"name": "Größe \udcff"}
 
 

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 import edgecnn
+from edgecnn.backends.isa import multiplies_bf16
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
@@ -25,8 +26,8 @@ from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.board import BoardFacts, Finding
-from edgecnn.values.candidate import Runtime
-from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts
+from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.device import Accelerator, Device, Match, Memory, Processor, RuntimeFacts, Support
 
 _GENERAL = "cpu"
 """The shipped device whose facts of runtimes hold for every processor."""
@@ -117,7 +118,16 @@ def _runtimes(facts: BoardFacts, like: Device | None, read: str) -> Iterator[tup
         said = f"{read}Python and {runtime.value} {version}" if version is not None else f"{read}Python"
         python = f">={major}.{minor},<{major}.{minor + 1}"
         versions = _versions(facts, runtime, version, stated)
-        yield runtime, stated.model_copy(update={"versions": versions, "python": python, "source": f"{said}. {stated.source}"})
+        changed = {"versions": versions, "python": python, "source": f"{said}. {stated.source}"}
+        yield runtime, stated.model_copy(update={**changed, "precisions": _precisions(facts, runtime, stated)})
+
+
+def _precisions(facts: BoardFacts, runtime: Runtime, stated: RuntimeFacts) -> Mapping[Precision, Support]:
+    """A file of a kind of processor counts in what all of them have; whether this one multiplies bf16 its instructions say."""
+    general = device_named(_GENERAL).runtimes.get(runtime)
+    if runtime is not Runtime.OPENVINO or general is None or not multiplies_bf16(facts.isa):
+        return stated.precisions
+    return {**stated.precisions, Precision.BF16: general.precisions[Precision.BF16]}
 
 
 def _with_a_default(runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:

@@ -50,7 +50,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
     top5 = _share(reading.place < 5) if classes >= CLASSES_FOR_TOP5 else None
     absent: dict[str, str] = {}
     if top5 is None:
-        absent["top5"] = f"of {classes} classes each is among the first five"
+        absent["top5"] = f"there are {classes} classes, so each is among the first five"
     if theirs is None:
         absent["agreement"] = "there is no baseline network to agree with"
     return Quality(

@@ -263,7 +263,7 @@ def _seen(environment: Environment, name: str) -> float:
 
 def explained(times: int) -> str:
     """The end of a sentence that names a disturbance and a verdict that stands all the same."""
-    return f"which explains no more than {times} times"
+    return f"which can make it at most {times} times slower"
 
 
 def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | None) -> str | None:

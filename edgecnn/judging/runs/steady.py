@@ -83,7 +83,7 @@ def _ways(count: Mapping[State, int], late: int) -> str:
     known: Mapping[State, str] = {"flat": "steady from the start", "faster": "warmed up", "slower": "got slower"}
     ways = [f"{count[state]} {name}" for state, name in known.items() if count[state]]
     said = f"; of the {'others' if count['unsettled'] else 'runs'} {', '.join(ways)}" if ways else ""
-    return said + (f"; in {late} of them the timed inferences had begun before" if late else "")
+    return said + (f"; in {late} of them timing had begun before that" if late else "")
 
 
 class Settling(Value):

@@ -27,7 +27,7 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
         unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
     for question in explanation.open_questions:
         seen = f" (there are {question.images_seen:,})" if question.images_seen else ""
-        asked += [f"{question.candidate}: {question.says}{seen}", *_command("this asks for it", question.command, above)]
+        asked += [f"{question.candidate}: {question.says}{seen}", *_command("measure it with", question.command, above)]
     lines += _section("Not measured", unmeasured)
     lines += _section("What would settle what is open", asked)
     lines += _section("Ships, but was not run here", explanation.unexecuted)

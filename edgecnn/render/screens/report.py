@@ -5,15 +5,17 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.gates import gate_lines
+from edgecnn.render.gates import decided, gate_lines
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, residency_lines
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped, visible
 from edgecnn.values.artifact import Ran
+from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
@@ -24,16 +26,27 @@ def show_report(report: BuildReport) -> None:
     for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
         say(screen, f"  {line}")
     _show_desktop(report, screen)
-    say(screen, f"{report.verdict.value}: {report.choice.why}", VERDICT_STYLE[report.verdict.value])
+    because, style = decided(report.verdict, report.gates), VERDICT_STYLE[report.verdict.value]
+    say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
+    if because is not None:
+        say(screen, f"  chosen: {report.choice.why}")
     for line in (*gate_lines(report.gates), *(f"knobs: {said}" for said in knob_lines(report.choice))):
         say(screen, f"  {line}")
     _show_notices(report, screen)
+    for line in grouped(_left_out(report)):
+        say(screen, f"  not chosen: {line}")
     for line in grouped(report.skipped_rungs):
         say(screen, f"  not climbed: {line}")
     if report.choice.settle_command:
         how = "measure it there with" if report.choice.regret is None else "race again, on a quieter machine, with"
         copied(screen, f"  {how}: {report.choice.settle_command}")
     copied(screen, f"  {report.output}")
+
+
+def _left_out(report: BuildReport) -> dict[str, str]:
+    """Candidates that lose too much where the choice is made, whatever the gates say of the test images."""
+    rows = (row for row in report.candidates if isinstance(row.because, (Loses, Differs)))
+    return {row.candidate.id: worded(row.because, row.candidate.id) for row in rows if row.because}
 
 
 def show_candidates(report: BuildReport) -> None:

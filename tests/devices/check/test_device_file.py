@@ -8,9 +8,9 @@ import pytest
 from edgecnn.devices.check.board import differences, recognised_as
 from edgecnn.devices.check.device_file import device_of, device_toml
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.files import load_device_file
+from edgecnn.devices.files import device_named, load_device_file
 from edgecnn.devices.this_machine import matches
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device
 from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
 
@@ -39,6 +39,15 @@ def test_what_was_measured_is_said_to_be_and_what_was_not_keeps_its_source() -> 
     assert (runtime.versions, runtime.python) == (">=1.31,<1.32", ">=3.11,<3.12")
     assert runtime.source.startswith("read from the machine on 2026-11-21: Python and onnxruntime 1.31.1. ")
     assert "https://onnxruntime.ai" in runtime.source
+
+
+@pytest.mark.parametrize("isa, bf16", [(("avx2", "avx512_vnni"), "none"), (("avx2", "avx512_vnni", "avx512_bf16"), "native")])
+def test_whether_bf16_is_multiplied_is_read_from_the_instructions_of_this_machine(isa: tuple[str, ...], bf16: str) -> None:
+    intel = device_named("intel-cpu")
+    assert intel.runtimes[Runtime.OPENVINO].precisions[Precision.BF16] == "none"
+    facts = PI.model_copy(update={"architecture": "x86_64", "cpu_vendor": "GenuineIntel", "isa": isa, "models": ()})
+    board = device_of("my-server", facts, attached=True, day=DAY)
+    assert board.runtimes[Runtime.OPENVINO].precisions[Precision.BF16] == bf16
 
 
 def test_a_board_without_a_runtime_is_said_to_have_what_its_python_can_have() -> None:

@@ -107,7 +107,7 @@ def test_top_5_is_told_of_six_classes_and_absent_of_five():
     answers = Answers(candidate="onnxruntime-int8", logits=logits, pixels="p", machine="m")
     assert quality(answers, np.array([4, 5]), NAMES).top5 == wilson(1, 2, 0.90)
     few = quality(answering([0, 1], width=5), np.array([0, 1]), NAMES[:5])
-    assert (few.top5, few.absent["top5"]) == (None, "of 5 classes each is among the first five")
+    assert (few.top5, few.absent["top5"]) == (None, "there are 5 classes, so each is among the first five")
 
 
 def test_every_interval_over_the_split_is_the_one_its_gate_is_judged_by():

@@ -29,7 +29,7 @@ def test_a_median_far_beyond_what_the_disturbance_explains_fails():
     seen = a_latency(an_interval(80.0, 75.0, 90.0), an_interval(80.0, 75.0, 90.0), disturbed=busy, slowed_at_most=2)
     result = judge(a_gate("p50_ms", 20.0), facts(latency=seen))
     assert result.verdict is Verdict.FAIL
-    assert result.reason.endswith(f"breaks p50_ms ≤ 20: {busy}, which explains no more than 2 times")
+    assert result.reason.endswith(f"breaks p50_ms ≤ 20: {busy}, which can make it at most 2 times slower")
     assert judge(a_gate("p50_ms", 40.0), facts(latency=seen)).verdict is Verdict.UNSURE
     tail = judge(a_gate("p99_ms", 20.0), facts(latency=seen))
     assert tail.verdict is Verdict.UNSURE, "a single inference may be held up for longer than any share says"

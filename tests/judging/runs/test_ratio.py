@@ -90,7 +90,7 @@ def test_other_work_explains_no_more_than_it_can():
     assert failed.verdict is Verdict.FAIL
     assert failed.reason.endswith(
         "other programs took 40 % of the processors' time in the runs of HEAD, and 0 % in those of BASE, "
-        "which explains no more than 2 times"
+        "which can make it at most 2 times slower"
     )
     assert unpaired(2.2, of_head=busy).verdict is Verdict.FAIL
     assert unpaired(0.6, of_base=busy).verdict is Verdict.UNSURE

@@ -103,7 +103,7 @@ def test_a_warm_up_is_said_with_its_length_and_whether_it_went_on_into_the_timed
     took = found.after_ms.estimate
     assert found.says == (
         f"settles {took:.0f} ms [{took:.0f}, {took:.0f}] after the first inference; of the runs 8 warmed up; "
-        "in 2 of them the timed inferences had begun before"
+        "in 2 of them timing had begun before that"
     )
 
 

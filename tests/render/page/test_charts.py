@@ -61,7 +61,7 @@ def test_what_disturbed_a_race_is_said_with_what_it_means() -> None:
     row = a_row(latency=a_latency(an_interval(1.0), disturbed="other programs took 40 % of the processors' time"))
     strips, _ = latencies(a_page(1).model_copy(update={"report": a_report(row), "raced": (raced,)}))
     assert strips.notes == (
-        "onnxruntime-int8 was disturbed: other programs took 40 % of the processors' time; slow is then not shown, fast is",
+        "onnxruntime-int8 was disturbed: other programs took 40 % of the processors' time; it can show a kit fast, not slow",
     )
 
 

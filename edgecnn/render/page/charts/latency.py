@@ -107,7 +107,7 @@ def _notes(facts: PageFacts) -> tuple[str, ...]:
     reasons = {row.candidate.id: row.latency.reason if row.latency else None for row in facts.report.candidates}
     return (
         *(f"{raced.candidate}: {counted(len(raced.runs), 'run')}; no interval" for raced in few),
-        *(f"{name} was disturbed: {of.disturbed}; slow is then not shown, fast is" for name, of in known if of.disturbed),
+        *(f"{name} was disturbed: {of.disturbed}; it can show a kit fast, not slow" for name, of in known if of.disturbed),
         *(f"{name}: {of.stopped}" for name, of in known if of.stopped),
         *(
             f"{name} is not drawn: {reason or 'its samples are not in the store'}"
