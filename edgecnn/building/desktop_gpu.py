@@ -18,7 +18,7 @@ from edgecnn.building.runnable import tried
 from edgecnn.devices.desktop_gpu import how, how_of, role
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.runs.latency import latency, missing_latency
+from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -28,7 +28,7 @@ from edgecnn.planning.request import ExtraRuns
 from edgecnn.resources import resource_folder
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
-from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant
+from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.resolved import DesktopGpu
 
 
@@ -165,7 +165,7 @@ def _variant(played: Observed, gpu: DesktopGpu, name: str) -> BaselineVariant:
     raced = played.raced("baseline")
     if name not in raced:
         why = played.failures[name].what if name in played.failures else "it did not race"
-        return BaselineVariant(id=name, how=how_of(name), latency=missing_latency(reason=why, machine=gpu.model))
+        return BaselineVariant(id=name, how=how_of(name), latency=Latency(reason=why, machine=gpu.model))
     found = latency(raced[name], fp32=raced[played.reference], machine=raced[name].host)
     return BaselineVariant(id=name, how=how_of(name), latency=found, throughput=throughput_of(name, played))
 

@@ -12,9 +12,9 @@ from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.quality import quality
-from edgecnn.judging.runs.energy import energy, missing_energy
-from edgecnn.judging.runs.latency import latency, latency_when_chosen, missing_latency
-from edgecnn.judging.runs.memory import memory, missing_memory
+from edgecnn.judging.runs.energy import energy
+from edgecnn.judging.runs.latency import latency, latency_when_chosen
+from edgecnn.judging.runs.memory import memory
 from edgecnn.judging.runs.sustained import sustained
 from edgecnn.judging.runs.throughput import screened, throughput
 from edgecnn.measure.energy import metered, why_not
@@ -85,7 +85,7 @@ def timed_row(kit: KitRef, profile: Profile | str, machine: str) -> CandidateFac
     return CandidateFacts(
         candidate=kit.candidate,
         latency=times(profile, machine),
-        memory=missing_memory(reason=profile, machine=machine) if isinstance(profile, str) else memory(profile, machine=machine),
+        memory=Memory(reason=profile, machine=machine) if isinstance(profile, str) else memory(profile, machine=machine),
         size_mib=kit.size_mib,
         kit=kit.digest,
     )
@@ -93,7 +93,7 @@ def timed_row(kit: KitRef, profile: Profile | str, machine: str) -> CandidateFac
 
 def times(profile: Profile | str, machine: str) -> Latency:
     """Of a race of one image a call; a sentence in place of the profile says why there is none."""
-    return missing_latency(reason=profile, machine=machine) if isinstance(profile, str) else latency(profile, machine=machine)
+    return Latency(reason=profile, machine=machine) if isinstance(profile, str) else latency(profile, machine=machine)
 
 
 def _row(
@@ -156,40 +156,40 @@ def _latency(name: str, seen: Observed) -> Latency:
     """From the last race that it was in, the one of the reported figures first; else said to be missing, with why."""
     machine = seen.lab.machine
     if (absent := _unmeasured(name, seen)) is not None:
-        return missing_latency(reason=absent[0], machine=absent[1])
+        return Latency(reason=absent[0], machine=absent[1])
     for purpose in FIGURES:
         raced = seen.raced(purpose)
         if name in raced:
             fp32 = None if name == seen.reference else raced.get(seen.reference)
             figures = latency_when_chosen if purpose == "select" else latency
             return figures(raced[name], fp32=fp32, machine=machine)
-    return missing_latency(reason=_not_raced(name, seen), machine=machine)
+    return Latency(reason=_not_raced(name, seen), machine=machine)
 
 
 def _memory(name: str, seen: Observed) -> Memory:
     """From the same race as the latency; few runs say so."""
     if (absent := _unmeasured(name, seen)) is not None:
-        return missing_memory(reason=absent[0], machine=absent[1])
+        return Memory(reason=absent[0], machine=absent[1])
     for purpose in FIGURES:
         if name in (raced := seen.raced(purpose)):
             return memory(raced[name], machine=seen.lab.machine)
-    return missing_memory(reason=_not_raced(name, seen), machine=seen.lab.machine)
+    return Memory(reason=_not_raced(name, seen), machine=seen.lab.machine)
 
 
 def _energy(name: str, seen: Observed) -> Energy:
     """Of the candidates whose figures are reported; of the others, and without a meter, why there is none."""
     machine = seen.lab.machine
     if (absent := _unmeasured(name, seen)) is not None:
-        return missing_energy(reason=absent[0], machine=absent[1])
+        return Energy(reason=absent[0], machine=absent[1])
     if name in (measured := seen.raced("energy")):
         return energy(measured[name], machine=machine)
     kit, result = seen.kits.get(name), seen.races.get("energy")
     if kit is not None and result is not None and kit.entrant in result.failed:
-        return missing_energy(reason=result.failed[kit.entrant], machine=machine)
+        return Energy(reason=result.failed[kit.entrant], machine=machine)
     if result is None and (kit is None or not metered(kit, seen.lab.environment)):
-        return missing_energy(reason=why_not(seen.lab.environment), machine=machine)
+        return Energy(reason=why_not(seen.lab.environment), machine=machine)
     here = "not raced" if name in seen.raced("report") else "measured for what ships, fp32 and the best other precision alone"
-    return missing_energy(reason=here, machine=machine)
+    return Energy(reason=here, machine=machine)
 
 
 def _residency(name: str, seen: Observed) -> Residency | None:

@@ -17,15 +17,12 @@ from edgecnn.values.stage import Progress
 
 
 def sign_bundle(path: Path, key: Path, version: int | None, tell: Progress, of: BuildReport | None = None) -> BundleManifest:
-    """Verify a bundle and sign it as it is; an earlier signature is replaced.
+    """Verify a bundle and sign it as it is; an earlier signature is replaced. What was signed.
 
     A build's folder is locked meanwhile: another build would put its own bundle in the place of the one that was verified.
 
     ``key``: a private key, or the ``.pub`` file of one that the agent holds. ``version``: that it is given; None: the one that
     it has. ``of``: the build whose bundle it must be; None: whichever lies there.
-
-    Returns:
-        what was signed.
 
     Raises:
         NotAFolderToSign: it is a zip.

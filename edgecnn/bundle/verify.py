@@ -204,12 +204,9 @@ _SCHEMA = "edgecnn.accepted/1"
 
 
 def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
-    """Enter a verified bundle into the record, unless that would be a step back.
+    """Enter a verified bundle into the record, unless that would be a step back. The version before, if any.
 
     ``digest``: SHA-256 of ``bundle.json``. ``folder``: of the records, one a bundle's name; made where it is absent.
-
-    Returns:
-        the version that was accepted before; None where there was none.
 
     Raises:
         BundleRolledBack: a later version was accepted, or another bundle of the same version.

@@ -25,12 +25,9 @@ _MODE: Final = 0o100644
 
 
 def write_zip(bundle: Verified, out: Path) -> str:
-    """Write what the manifest lists, the manifest and its signature where there is one, and nothing else.
+    """Write what the manifest lists, the manifest and its signature where there is one, and nothing else; its SHA-256.
 
     ``out``: the zip; an earlier zip of a bundle there is replaced by one rename.
-
-    Returns:
-        SHA-256 of the zip, in hexadecimal.
 
     Raises:
         NotOverwritten: something else stands there.

@@ -22,7 +22,7 @@ from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
-from edgecnn.judging.runs.energy import energy, missing_energy
+from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
@@ -178,7 +178,7 @@ def figures_of(baseline: LatencyBaseline) -> Latency:
 def energy_figures_of(baseline: LatencyBaseline) -> Energy:
     """What its energy runs say, or why there are none."""
     if not baseline.energy_runs:
-        return missing_energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
+        return Energy(reason=baseline.energy_absent or "the file holds no energy runs", machine=baseline.machine)
     profile = as_profile(baseline).model_copy(update={"runs": baseline.energy_runs})
     return energy(profile, machine=baseline.machine)
 

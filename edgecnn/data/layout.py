@@ -84,20 +84,12 @@ def root_of(text: str) -> Path:
 def find_layout(root: Path, seen: ListingProgress) -> Layout:
     """Read the names of one or two levels of folders.
 
-    Args:
-        root: an absolute path.
-        seen: counts what is looked at.
+    ``root``: an absolute path. ``seen``: counts what is looked at.
 
     Raises:
-        DataFolderMissing: no such folder.
-        DataNotAFolder: a file.
-        DataFolderUnreadable: not permitted.
-        NameNotUnicode: a folder's name is no UTF-8.
-        NoClassFolders: no sub-folder in it, or in one of its splits.
-        OneClass: a single one.
-        SplitsDiffer: two splits with other classes.
-        SplitNamedTwice: for instance val/ and validation/.
-        TrainFolderMissing: splits, but none to train on.
+        DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: of a folder itself.
+        NoClassFolders, OneClass: no sub-folder in it or in one of its splits, or a single one.
+        SplitsDiffer, SplitNamedTwice, TrainFolderMissing: two splits with other classes; val/ and validation/; none to train on.
     """
     names = folders_in(root, seen)
     parts = _parts(root, names, seen)

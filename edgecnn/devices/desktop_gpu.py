@@ -23,12 +23,9 @@ def role() -> str:
 
 
 def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:
-    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's.
+    """A GPU takes its own part: whatever its model, it is filed under that and never under the role's; None without torch.
 
     ``models``: the GPUs of this machine as their driver names them; one that a device file knows goes before the others.
-
-    Returns:
-        None where there is no GPU, or no torch at all.
     """
     if not models or versions.get("torch") is None or versions.get("torchvision") is None:
         return None

@@ -98,10 +98,7 @@ class Parcel(NamedTuple):
 
 
 def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str:
-    """Give a board these packages in a virtual environment of its own; nothing that it holds is sent again.
-
-    Returns:
-        the environment's Python, as its path there.
+    """Give a board these packages in a virtual environment of its own; nothing that it holds is sent again. Its Python there.
 
     Raises:
         WheelsNotFound: see ``download_wheels``.

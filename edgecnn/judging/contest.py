@@ -79,15 +79,9 @@ def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | N
 
 
 def contest_of(objective: Raced, profiles: Mapping[str, Profile], machine: str) -> Contest:
-    """Of one race for the choice.
+    """Of one race for the choice; ``profiles``: by candidate.
 
-    Args:
-        objective: by which it chooses.
-        profiles: by candidate.
-        machine: as a reader would name it.
-
-    Raises:
-        RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
+    Raises RacesDiffer, ConditionsDiffer: they are not of one race on one machine in one state.
     """
     meter = meter_of(run for profile in profiles.values() for run in profile.runs) if objective == "energy" else ""
     if meter is None:

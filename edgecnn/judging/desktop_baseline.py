@@ -10,7 +10,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.judging.runs.latency import missing_latency
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
@@ -73,7 +72,7 @@ def baseline_facts(
         nobody = question.failure or f"no {question.device} here"
         reason = f"{nobody}, and no dated record of {question.arch} at {question.resolution_px} px"
         remedy = f"; to measure it: {question.command}" if question.command else ""
-        latency = missing_latency(reason=reason + remedy, machine=question.device)
+        latency = Latency(reason=reason + remedy, machine=question.device)
         return BaselineFacts(device=question.device, accuracy_from=accuracy_from, latency=latency)
     return BaselineFacts(
         device=played.device,

@@ -28,12 +28,7 @@ from edgecnn.values.verdict import Interval
 
 
 def worded(reason: Reason, name: str) -> str:
-    """One sentence with the figures that decided, without a full stop.
-
-    Args:
-        reason: why it stands where it does.
-        name: the candidate, or whatever else the reason is about.
-    """
+    """One sentence with the figures that decided, without a full stop; ``name``: of what the reason is about."""
     return _sentence(reason, name)
 
 

@@ -23,9 +23,7 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     By Tango's interval, the one that will be reported. The familiar 1.96 √(disagreement / images) is a tenth narrower at
     1,000 images, and says ± 0 where no disagreement is expected.
 
-    Args:
-        images: of the split.
-        disagreement: expected share of discordant images, 0…1.
+    ``disagreement``: expected share of discordant images, 0…1.
     """
     if images < 1:
         return None

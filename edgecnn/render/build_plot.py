@@ -33,10 +33,7 @@ class _Panel:
 def plot_lines(report: BuildReport, width: int, drawn: Signs) -> list[Text]:
     """Accuracy and latency with their intervals side by side, then the soaks; nothing where nothing is known.
 
-    Args:
-        report: of a finished build.
-        width: of the terminal, in cells.
-        drawn: the signs that it can show.
+    ``width``: of the terminal, in cells. ``drawn``: the signs that it can show.
     """
     rows = _shown(report)
     sides = ((_panel(rows, *row) for row in side) for side in _SIDES)

@@ -165,10 +165,7 @@ def interval_lines(bars: Sequence[Bar], axis: Axis, signs: Signs, width: int = 1
 def sparkline(values: Sequence[float | None], breaks: Sequence[int], signs: Signs) -> str:
     """A sign a figure, the lowest and highest of all at the ends of the scale; a gap where one is missing, a bar where it breaks.
 
-    Args:
-        values: oldest first.
-        breaks: places before which the line is broken.
-        signs: what is drawn with.
+    ``values``: oldest first. ``breaks``: places before which the line is broken.
     """
     known = [value for value in values if value is not None]
     if not known:

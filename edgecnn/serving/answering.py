@@ -55,9 +55,6 @@ class Answering:
     def answer(self, content: bytes) -> Answer:
         """What is seen in a photograph.
 
-        Args:
-            content: the file's bytes.
-
         Raises:
             Busy: it was not looked at.
             NotAPhotograph: it cannot be read.

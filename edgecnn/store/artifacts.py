@@ -26,13 +26,10 @@ class Artifacts:
     def find(self, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Artifact | Miss:
         """Look without changing anything: for planning, and before making.
 
-        Args:
-            stage: what is wanted.
-            versions: version of each distribution that the stage names in ``tools``.
-            given: the inputs found so far. Bytes of a role that is left out are not compared, as when planning.
+        ``versions``: of each distribution that the stage names in ``tools``. ``given``: the inputs found so far; bytes of a
+        role that is left out are not compared, as when planning.
 
-        Raises:
-            StoreUnusable: the store cannot be read.
+        Raises StoreUnusable: the store cannot be read.
         """
         return self._looked_up(Wanted.of(stage, versions, given))
 

@@ -21,9 +21,7 @@ _SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")
 def another_schema(document: Any, reads: str) -> str | None:
     """Why a document is not read, where it is of another schema or version than ``reads``; None where that is not the reason.
 
-    Args:
-        document: as it was parsed, or its JSON text.
-        reads: the schema that this version reads, such as ``edgecnn.report/2``.
+    ``document``: as it was parsed, or its JSON text. ``reads``: such as ``edgecnn.report/2``.
     """
     if isinstance(document, (bytes, str)):
         try:

@@ -201,16 +201,16 @@ class CalibrationFacts(Value):
 class Energy(Value):
     """Energy per image of one candidate: medians over process runs. ``None`` where nothing can support the figure."""
 
-    total_mj: Interval | None
+    total_mj: Interval | None = None
     """All that the meter covers, over the time that the image took."""
-    above_idle_mj: Interval | None
+    above_idle_mj: Interval | None = None
     """Of that, what is above the idle power taken before, in the same process; negative where a meter cannot tell them apart."""
-    idle_w: Interval | None
-    meter: str | None
-    covers: str | None
-    runs: int
-    images: int
-    fidelity: Fidelity
+    idle_w: Interval | None = None
+    meter: str | None = None
+    covers: str | None = None
+    runs: int = 0
+    images: int = 0
+    fidelity: Fidelity = Fidelity.MISSING
     machine: str
     observed_at: str = ""
     reason: str | None = None
@@ -222,15 +222,15 @@ class Energy(Value):
 class Memory(Value):
     """Of one candidate: medians over process runs. ``None`` where the sample cannot support the figure, ``reason`` says why."""
 
-    peak_mib: Interval | None
-    baseline_mib: Interval | None
-    above_baseline_mib: Interval | None
+    peak_mib: Interval | None = None
+    baseline_mib: Interval | None = None
+    above_baseline_mib: Interval | None = None
     """What the model added to the runtime's own baseline: the median over runs of their differences."""
     gpu_mib: Interval | None = None
     largest_mib: float | None = None
     """The largest peak of all runs: what a gate bounds, for a process that runs out of memory ends."""
-    runs: int
-    fidelity: Fidelity
+    runs: int = 0
+    fidelity: Fidelity = Fidelity.MISSING
     machine: str
     reason: str | None = None
     gpu_reason: str | None = None

@@ -47,16 +47,16 @@ class Accuracy(Value):
 class Latency(Value):
     """Of one race: medians over process runs. ``None`` where the sample cannot support the figure."""
 
-    p50_ms: Interval | None
-    p99_ms: Interval | None
+    p50_ms: Interval | None = None
+    p99_ms: Interval | None = None
     """Of 1,000 samples a run or more: ten at least lie beyond it. So too p90, of 100."""
-    ratio_to_fp32: Interval | None
+    ratio_to_fp32: Interval | None = None
     """Paired ratio fp32 / this one, from interleaved runs of one race: above 1 is faster."""
-    runs: int
-    samples: int
-    fidelity: Fidelity
+    runs: int = 0
+    samples: int = 0
+    fidelity: Fidelity = Fidelity.MISSING
     machine: str
-    observed_at: str
+    observed_at: str = ""
     reason: str | None = None
     """Why there is no figure, and the command that would make it."""
     disturbed: str | None = None

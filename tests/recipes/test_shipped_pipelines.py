@@ -10,7 +10,7 @@ import pytest
 from edgecnn.recipes.recipe import load_recipe, pipeline_names
 from tests.building.builds import Place, place_with_photos
 
-BRIEFLY = ("train.epochs=1", "train.batch_size=16", "model.weights=none", "race.samples=100")
+BRIEFLY = ("train.epochs=1", "train.batch_size=16", "model.weights=none", "race.samples=100", "quantize.images=24")
 QUICK = "mobilenet-v2-on-raspberry-pi"
 """The one that takes less than a minute. The first command of the README builds efficientnet-b0 for a jetson in every run."""
 

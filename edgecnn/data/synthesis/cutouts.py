@@ -28,12 +28,8 @@ _JUDGING = ("calibration", "validation", "test")
 def find_synthesis(choice: SynthesisChoice, data: DataSummary, *, imagenet: bool, cache: Path, tell: Progress) -> Synthesis:
     """List both folders and hold them against the photographs.
 
-    Args:
-        choice: with ``cutouts`` and ``backgrounds`` stated.
-        data: the photographs.
-        imagenet: whether folders are called after ImageNet's classes, by WordNet id too.
-        cache: the store's root.
-        tell: shown progress.
+    ``choice``: with ``cutouts`` and ``backgrounds`` stated. ``data``: the photographs. ``imagenet``: whether folders are called
+    after ImageNet's classes, by WordNet id too. ``cache``: the store's root.
 
     Raises:
         SynthesisFolderUnusable: a folder is absent, empty, or holds nothing that can be used.

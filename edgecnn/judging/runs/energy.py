@@ -11,7 +11,6 @@ from edgecnn.judging.intervals import median_interval
 from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, too_few_runs
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy
-from edgecnn.values.verdict import Fidelity
 
 METERS = ("external", "ina3221", "pmic", "nvml", "rapl")
 """From the one that covers most to the one that covers least; ``nvml`` is read beside a model on the GPU alone."""
@@ -28,7 +27,7 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
     named = machine or profile.environment.conditions.get("cpu", profile.host)
     meter = next((name for name in METERS if any(_reading(run, name) for run in runs)), None)
     if meter is None:
-        return missing_energy(reason=_why_none(runs), machine=named)
+        return Energy(reason=_why_none(runs), machine=named)
     read = [(run, reading) for run in runs if (reading := _reading(run, meter)) is not None]
     totals = [_total_mj(run, reading) for run, reading in read]
     complete = len(read) == len(profile.runs)
@@ -63,22 +62,6 @@ def image_mj(run: Run, meter: str) -> float | None:
     """What an image took in one run by this meter, in millijoules, idle power included; None where it gave no reading."""
     reading = None if run.energy is None else _reading(run.energy, meter)
     return None if run.energy is None or reading is None else _total_mj(run.energy, reading)
-
-
-def missing_energy(*, reason: str, machine: str) -> Energy:
-    """The figure that was not measured, with the sentence that says so."""
-    return Energy(
-        total_mj=None,
-        above_idle_mj=None,
-        idle_w=None,
-        meter=None,
-        covers=None,
-        runs=0,
-        images=0,
-        fidelity=Fidelity.MISSING,
-        machine=machine,
-        reason=reason,
-    )
 
 
 def _reading(run: RunEnergy, meter: str) -> EnergyReading | None:

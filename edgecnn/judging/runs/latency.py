@@ -135,21 +135,6 @@ def _estimated(profile: Profile) -> dict[int, float]:
     return {run.round: ms for run in profile.runs if (ms := estimated_ms(run)) is not None}
 
 
-def missing_latency(*, reason: str, machine: str) -> Latency:
-    """The figure that was not measured, with the sentence and the command that say so."""
-    return Latency(
-        p50_ms=None,
-        p99_ms=None,
-        ratio_to_fp32=None,
-        runs=0,
-        samples=0,
-        fidelity=Fidelity.MISSING,
-        machine=machine,
-        observed_at="",
-        reason=reason,
-    )
-
-
 def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     """How many times faster ``ours`` is than ``reference``: the paired ratio of their run medians, above 1 where faster.
 

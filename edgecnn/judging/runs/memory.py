@@ -38,14 +38,6 @@ def memory(profile: Profile, *, machine: str | None = None) -> Memory:
     )
 
 
-def missing_memory(*, reason: str, machine: str) -> Memory:
-    """The figure that was not measured, with the sentence that says so."""
-    nothing = Fidelity.MISSING
-    return Memory(
-        peak_mib=None, baseline_mib=None, above_baseline_mib=None, runs=0, fidelity=nothing, machine=machine, reason=reason
-    )
-
-
 def _interval(values: Sequence[float | None], complete: bool) -> Interval | None:
     return median_interval([value for value in values if value is not None]) if complete else None
 

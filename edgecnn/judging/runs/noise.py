@@ -33,13 +33,7 @@ def rounds_needed(rounds: int, *, seen: float, wanted: float) -> int | None:
 
 
 def rounds_to_settle(bound: float, seen: Interval, rounds: int) -> int | None:
-    """About how many rounds would bring an interval to one side of a bound, were its estimate to stay as it is.
-
-    Args:
-        bound: of the gate.
-        seen: after ``rounds``.
-        rounds: of the race that was run.
-    """
+    """About how many rounds would bring an interval to one side of a bound, were its estimate to stay as it is."""
     below = seen.estimate <= bound
     reach = seen.high - seen.estimate if below else seen.estimate - seen.low
     return rounds_needed(rounds, seen=reach, wanted=abs(bound - seen.estimate))

@@ -242,16 +242,9 @@ class InterimLook(NamedTuple):
 
 
 def look(races: Sequence[PairedRace], gate: Gate, planned: Sequence[int], machine: str) -> InterimLook:
-    """Look at all rounds that were run.
+    """Look at all rounds that were run of two kits; ``planned``: rounds after which the race looks, those to come included.
 
-    Args:
-        races: of the same two kits, in the order in which they ran.
-        gate: on ``latency_ratio``.
-        planned: rounds after which the race looks at all, those to come included.
-        machine: how a reader would name it.
-
-    Raises:
-        RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_finding``.
+    Raises RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_finding``.
     """
     finding = paired_finding(races, machine, look_confidence(len(planned)))
     return InterimLook(finding, judge_ratio(gate, finding, "").verdict in (Verdict.PASS, Verdict.FAIL))

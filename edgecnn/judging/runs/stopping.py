@@ -73,8 +73,6 @@ def _reach(interval: Interval) -> float:
 INTERIM_ROUNDS = (10, 24, 48)
 """Rounds after which the race looks at itself. Three looks that share 2 % want 99.3 % each; ten pairs reach 99.8 %."""
 ROUNDS_MAX = INTERIM_ROUNDS[-1]
-ROUNDS_MIN = 8
-"""Seven pairs are the fewest that an interval can be taken of."""
 _WORTH_A_LOOK = 0.75
 """A look shortly before the last one costs confidence and saves nothing."""
 

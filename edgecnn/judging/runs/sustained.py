@@ -15,12 +15,7 @@ NS_PER_MS = 1e6
 
 
 def sustained(profile: Profile, machine: str) -> Sustained | None:
-    """One soak of one kit; None where nothing was soaked.
-
-    Args:
-        profile: a soak's, of one run.
-        machine: as a reader would name it.
-    """
+    """One soak of one kit; None where nothing was soaked."""
     if not profile.runs or not profile.runs[0].windows:
         return None
     run = profile.runs[0]

@@ -62,10 +62,7 @@ def report_page(facts: PageFacts) -> str:
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:
     """A page of this folder's template: its head, style, scripts and charts are those of every page.
 
-    Args:
-        template: a file's name.
-        every: the charts that the template shows.
-        shown: what it words.
+    ``every``: the charts that the template shows. ``shown``: what it words.
     """
     library, behaviour = vega.library(), carried("page.js")
     scripts = f"{digest_source(library)} {digest_source(behaviour)} 'unsafe-eval'"

@@ -53,13 +53,8 @@ def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> Ep
 def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
     """Change a batch as the draw says; what mixes pictures with each other is left to ``batches.py``.
 
-    Args:
-        squares: uint8 (n, side, side, 3).
-        positions: (n,) of these images in the draw.
-        frame: side of the result; without a crop in the list the centre is shown, as it is in use.
-
-    Returns:
-        uint8 (n, 3, size, size).
+    ``squares``: uint8 (n, side, side, 3). ``positions``: (n,) of these images in the draw. ``frame``: side of the result; without
+    a crop in the list the centre is shown, as it is in use. Returns uint8 (n, 3, size, size).
     """
     batch = torch.from_numpy(np.ascontiguousarray(squares)).permute(0, 3, 1, 2)  # resizing is faster where channels lie together
     with one_thread():

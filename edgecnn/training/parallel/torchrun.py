@@ -71,9 +71,6 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
 def run_distributed(asked: SharedJob, network: nn.Module, phase: Phase, tell: Progress) -> PhaseResult:
     """Train ``network`` as ``run_phase`` does, by several processes; the best epoch's weights are left in the same file.
 
-    Args:
-        network: where it begins. It is not changed.
-
     Raises:
         ProcessesLost: one was lost again and again.
         TrainingDiverged, BatchTooLarge, EdgecnnError: what a process met, as if it had been met here.

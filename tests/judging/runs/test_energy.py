@@ -6,7 +6,8 @@ import pytest
 
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.energy import energy, missing_energy
+from edgecnn.judging.runs.energy import energy
+from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, Profile, RunEnergy, Stretch
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_gate, a_race, facts
@@ -95,7 +96,7 @@ def test_other_work_draws_power_too_and_fails_nobody() -> None:
 
 
 def test_a_gate_on_what_was_not_measured_is_missing() -> None:
-    nothing = missing_energy(reason="no meter can be read here: rapl: this is a virtual machine", machine="here")
+    nothing = Energy(reason="no meter can be read here: rapl: this is a virtual machine", machine="here")
     result = judge(a_gate("energy_mj", 50), facts(energy=nothing))
     assert (result.verdict, result.reason) == (Verdict.MISSING, "no meter can be read here: rapl: this is a virtual machine")
     assert judge(a_gate("energy_mj", 50), facts()).reason == "energy was not measured"

@@ -1,8 +1,9 @@
 import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
-from edgecnn.judging.runs.latency import check_conditions, latency, missing_latency, paired_ratio, pairwise_ratios, worst_of
+from edgecnn.judging.runs.latency import check_conditions, latency, paired_ratio, pairwise_ratios, worst_of
 from edgecnn.values.profile import Environment
+from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_race, a_run
 
@@ -187,6 +188,6 @@ def test_every_pair_of_a_race_is_compared():
 
 
 def test_what_was_not_measured_has_no_figure_and_a_reason():
-    found = missing_latency(reason="not measured on jetson-orin-nano: edgecnn bench", machine="jetson-orin-nano")
+    found = Latency(reason="not measured on jetson-orin-nano: edgecnn bench", machine="jetson-orin-nano")
     assert (found.fidelity, found.p50_ms, found.runs) == (Fidelity.MISSING, None, 0)
     assert "edgecnn bench" in found.reason

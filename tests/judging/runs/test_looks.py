@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.stopping import INTERIM_ROUNDS, ROUNDS_MAX, ROUNDS_MIN, look_confidence, looks
+from edgecnn.judging.runs.stopping import INTERIM_ROUNDS, ROUNDS_MAX, look_confidence, looks
 
 
 def test_unless_told_the_race_looks_at_itself_three_times():
@@ -11,14 +11,14 @@ def test_unless_told_the_race_looks_at_itself_three_times():
 
 
 def test_the_last_look_is_at_the_rounds_that_were_asked_for():
-    for rounds in range(ROUNDS_MIN, 1001):
+    for rounds in range(8, 1001):
         planned = looks(rounds)
         assert planned[-1] == rounds
         assert all(first < second for first, second in pairwise(planned))
 
 
 def test_every_first_look_has_enough_rounds_for_an_interval():
-    for rounds in range(ROUNDS_MIN, 1001):
+    for rounds in range(8, 1001):
         planned = looks(rounds)
         assert ratio_interval([1.0] * planned[0], [1.0] * planned[0], look_confidence(len(planned))) is not None, rounds
 

@@ -6,8 +6,9 @@ import pytest
 
 from edgecnn.judging.bounds import gates_for, parse_bounds
 from edgecnn.judging.gates import judge
-from edgecnn.judging.runs.memory import memory, missing_memory
+from edgecnn.judging.runs.memory import memory
 from edgecnn.render.gates import error_rates
+from edgecnn.values.figures import Memory
 from edgecnn.values.profile import Profile, RunMemory
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_gate, a_race, facts
@@ -87,7 +88,7 @@ def test_one_run_in_forty_that_needs_more_than_the_device_has_breaks_the_gate() 
 
 
 def test_a_gate_on_what_was_not_measured_is_missing_and_one_on_too_little_unsure() -> None:
-    nothing = missing_memory(reason="not measured on raspberry-pi-5", machine="raspberry-pi-5")
+    nothing = Memory(reason="not measured on raspberry-pi-5", machine="raspberry-pi-5")
     result = judge(a_gate("peak_memory_mib", 100), facts(memory=nothing))
     assert (result.verdict, result.reason) == (Verdict.MISSING, "not measured on raspberry-pi-5")
     assert judge(a_gate("peak_memory_mib", 100), facts()).reason == "memory was not measured"

@@ -60,9 +60,7 @@ def placed(spots: Sequence[Spot]) -> list[Anchor]:
 def legible(spots: Sequence[Spot], height_px: float) -> list[Anchor | None]:
     """As ``placed``, for a crowd: None where a name would lie over another, which the table and the pointer tell instead.
 
-    Args:
-        spots: those that must be named first.
-        height_px: of the plot.
+    ``spots``: those that must be named come first.
     """
     taken: list[_Box] = []
     found: list[Anchor | None] = []
