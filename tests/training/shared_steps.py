@@ -39,17 +39,25 @@ def apart(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
     return max(float((ours[name].double() - theirs[name].double()).abs().max()) for name in ours) / largest
 
 
+def by_rounding(network: nn.Module, images: Tensor, labels: Tensor, found: dict[str, Tensor]) -> float:
+    """How far one process is apart from itself where its images are off by what float32 rounds: a pooling or a rectifier that
+    another input wins moves whole gradients."""
+    moved = [images * (1 + 3e-7 * torch.randn_like(images)) for _ in range(3)]
+    return max(apart(found, gradients(copy.deepcopy(network), each, labels, ALONE)[1]) for each in moved)
+
+
 def compared(arch: str, side_px: int, team: Team) -> dict[str, float]:
     torch.manual_seed(1)
     images = torch.randn(IMAGES, 3, side_px, side_px).contiguous(memory_format=torch.channels_last)
     labels = torch.arange(IMAGES) % 5
     one = build_network(arch_named(arch), 5).to(memory_format=torch.channels_last)
-    two = copy.deepcopy(one)
+    two, three = copy.deepcopy(one), copy.deepcopy(one)
     loss, alone = gradients(one, images, labels, ALONE)
     loss_of_all, shared = gradients(two, images, labels, team)
     states = [{name: each for name, each in network.state_dict().items() if "running" in name} for network in (one, two)]
     statistics = apart(*states) if states[0] else 0.0
-    return {"loss": abs(loss - loss_of_all) / loss, "gradients": apart(alone, shared), "statistics": statistics}
+    found = {"loss": abs(loss - loss_of_all) / loss, "gradients": apart(alone, shared), "statistics": statistics}
+    return {**found, "rounding": by_rounding(three, images, labels, alone)}
 
 
 if __name__ == "__main__":

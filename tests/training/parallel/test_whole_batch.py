@@ -15,7 +15,8 @@ from tests.house.child import child
 
 ROOT = Path(__file__).resolve().parents[3]
 TOLERANCE = 1e-4
-"""Of the largest gradient. Seen on two processes: 2e-5 (EfficientNet-B0), 4e-8 (AlexNet)."""
+"""Of the largest gradient. Seen on two processes: 2e-5 (EfficientNet-B0), 4e-8 (AlexNet); 7e-3 of GoogLeNet, where rounding of
+the images alone moves one process's gradients by as much."""
 
 
 def compared(folder: Path, *networks: str) -> dict[str, dict[str, float]]:
@@ -37,7 +38,7 @@ def check(found: dict[str, dict[str, float]]) -> None:
     assert found
     for network, apart in found.items():
         assert apart["loss"] < 1e-5, network
-        assert apart["gradients"] < TOLERANCE, network
+        assert apart["gradients"] < max(TOLERANCE, 5 * apart["rounding"]), network
         assert apart["statistics"] < 1e-5, network
 
 
