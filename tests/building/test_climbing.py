@@ -29,10 +29,16 @@ def build(place: Place, weights: Path, *words: str, verb: str = "build") -> subp
 
 @pytest.fixture(scope="module")
 def weights(built_once: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a build learned, with three wide tensors planted; its head is for three classes, and learned anew anyway."""
-    (trained,) = (built_once.store / "artifacts" / "train").glob("*/files/weights.safetensors")
+    """What a ResNet-18 learned, with three wide tensors planted; its head is for three classes, and learned anew anyway."""
+    place = Place(tmp_path_factory.mktemp("weights"))
+    shutil.copytree(built_once.photos, place.photos)
+    settings = ("train.epochs=6", "train.batch_size=16", "model.resolution_px=64")
+    sets = [word for setting in settings for word in ("--set", setting)]
+    done = place.plain("train", "--arch", "resnet-18", "--weights", "none", "--target", "cpu", "--data", place.photos, *sets)
+    assert done.returncode == 0, done.stderr
+    (trained,) = (place.store / "artifacts" / "train").glob("*/files/weights.safetensors")
     planted = {**plant(load_file(trained), BLOCKS), "fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
-    path = tmp_path_factory.mktemp("weights") / "planted.safetensors"
+    path = place.folder / "planted.safetensors"
     save_file(planted, path)
     return path
 
