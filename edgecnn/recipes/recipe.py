@@ -90,9 +90,9 @@ def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     return _checked(table, lambda problems: OverridesInvalid(problems=problems), unknown)
 
 
-def _is_file(path: Path) -> bool:
+def _there(path: Path, kind: Callable[[Path], bool] = Path.is_file) -> bool:
     try:
-        return path.is_file()
+        return kind(path)
     except OSError:  # a name that is longer than any file's
         return False
 
@@ -100,8 +100,8 @@ def _is_file(path: Path) -> bool:
 def _shipped(name: str) -> Path:
     pipelines = load_pipelines()
     if name not in pipelines:
-        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and _is_file(file)), None)
-        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant, folder=Path(name).is_dir())
+        meant = next((file for file in (Path(name), Path(f"{name}.toml")) if name and _there(file)), None)
+        raise UnknownPipeline(name=name, known=tuple(pipelines), here=meant, folder=_there(Path(name), Path.is_dir))
     return pipelines[name].path
 
 

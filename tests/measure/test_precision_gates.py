@@ -107,7 +107,7 @@ def test_the_report_says_so_in_the_terminal_in_markdown_and_on_the_page(tmp_path
     found = residency_of(row)
     assert found.byte_share is not None and found.time_share is not None
     (line,) = hollow_lines([row])
-    assert line.startswith("onnxruntime-int8: 100 % of the multiply-adds are int8, but ")
+    assert line.startswith("onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only ")
     assert f"{100 * found.byte_share['int8']:.1f}"[:2] in line
     assert residency_lines([row])[0] in report_markdown(a_report(row))
     figures = {figure.id: figure for figure in residencies(a_report(row))}

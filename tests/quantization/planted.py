@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import cache
 from pathlib import Path
 
 import torch
 
 from edgecnn.graph.export import export_onnx
-from tests.graph.trunks import RESOLUTION_PX, network, scratch
+from tests.graph.trunks import RESOLUTION_PX, network
+from tests.made_once import made_once
 
 FACTOR = 1000.0
 CHANNEL = 0
@@ -35,12 +35,12 @@ def plant(state: dict[str, torch.Tensor], blocks: Sequence[str] = (BLOCK,)) -> d
     return made
 
 
-@cache
 def planted_trunk() -> Path:
     """A folder as ``export`` leaves it, as far as ranking and quantizing read it."""
+    return made_once("exported-planted", _exported)
+
+
+def _exported(folder: Path) -> None:
     made = deepcopy(network("resnet18"))
     made.load_state_dict(plant(made.state_dict()))
-    folder = scratch() / "exported-planted"
-    folder.mkdir()
     export_onnx(made, RESOLUTION_PX, folder / "model.onnx")
-    return folder

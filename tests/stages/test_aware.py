@@ -188,6 +188,7 @@ def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> 
     assert not (tmp_path / "model.onnx").exists()
 
 
+@pytest.mark.slow  # decodes and calibrates first; the rule is tried in tests/training/test_memory.py
 def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
     with pytest.raises(BatchTooLarge, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import onnx
@@ -12,7 +11,8 @@ from edgecnn.errors.quantization import AlreadyQuantized, CalibrationSetTooSmall
 from edgecnn.stages.rank import RankStage
 from edgecnn.values.layers import Ranking
 from edgecnn.values.stage import Key
-from tests.graph.trunks import NORMALIZATION, prepared, scratch
+from tests.graph.trunks import NORMALIZATION, prepared
+from tests.made_once import made_once
 from tests.quantization.made import IMAGES, Quiet, exported, made
 from tests.quantization.planted import PLANTED, planted_trunk
 
@@ -21,12 +21,9 @@ def stage(images: int = IMAGES) -> RankStage:
     return RankStage(inputs={"model": Key("a"), "pixels": Key("b")}, images=images, normalization=NORMALIZATION)
 
 
-@cache
 def ranked(trunk: Path) -> Path:
-    folder = scratch() / f"ranked-{trunk.name}"
-    folder.mkdir()
-    stage().make({"model": trunk, "pixels": prepared()}, folder, Quiet())
-    return folder
+    given = {"model": trunk, "pixels": prepared()}
+    return made_once(f"ranked-{trunk.name}", lambda folder: stage().make(given, folder, Quiet()))
 
 
 def ranking(trunk: Path) -> Ranking:
