@@ -61,6 +61,7 @@ def test_an_edited_kit_is_refused_and_no_verdict(built: Place) -> None:
     assert "model.onnx: not the file that was packaged" in done.stderr
 
 
+@pytest.mark.slow  # races again; recorded days are tried in test_unpaired.py and tests/cli/test_baseline.py
 def test_a_build_s_last_race_is_recorded_and_a_later_build_is_held_against_it(built: Place) -> None:
     board = built.folder / "board.json"
     made = edgecnn(built, "baseline", "record", built.out, "--out", board)

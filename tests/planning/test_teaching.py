@@ -133,6 +133,7 @@ def test_a_build_of_other_images_may_have_seen_those_that_judge(built_once: Plac
         asked(str(built_once.out), built_once.store)
 
 
+@pytest.mark.slow  # a whole build; what a teacher gives is tried in tests/training/test_teaching.py
 def test_a_finished_build_teaches_a_small_network(built: Place) -> None:
     words = ("--arch", "lenet-5", "--teacher", str(built.out), "--set", "train.epochs=2", "--out", str(built.folder / "pupil"))
     done = built.run("export", *words)

@@ -120,6 +120,7 @@ def test_a_layer_that_openvino_s_model_does_not_name_is_an_error_and_not_left_ou
     )
 
 
+@pytest.mark.slow  # another network; the README's build has such a rung
 def test_for_tensorrt_the_kept_layers_are_half_precision_and_the_rest_is_int8(tmp_path: Path) -> None:
     """Symmetric int8 has half the steps for such a tensor, and is ruined all the more."""
     kept = ranking(planted_trunk()).layers[:2]

@@ -61,6 +61,7 @@ def test_an_fp16_kit_is_planned_in_fp16_and_an_engine_is_made_for_each_gpu(tmp_p
     assert {path: path.stat().st_mtime_ns for path in kit.rglob("*")} == before
 
 
+@pytest.mark.slow  # parses with a real builder; the rule is tried in tests/runner/engines/test_engine.py
 def test_a_network_with_uint8_at_zero_point_0_never_becomes_an_engine(tmp_path: Path) -> None:
     misread = with_uint8_activations(onnx.load(made("mobilenet_v3_small", INT8) / "model.onnx"))
     onnx.save(misread, tmp_path / "misread.onnx")
