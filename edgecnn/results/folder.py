@@ -46,14 +46,14 @@ def report_text(report: BuildReport) -> str:
 def read_report(folder: Path) -> BuildReport:
     """The report of a finished build.
 
-    Raises:
-        NoReport: the folder has none.
-        ReportUnreadable: it is no report of this version's schema.
+    Raises NoReport: the folder has none. ReportUnreadable: it is no report of this version's schema.
     """
     path = folder / REPORT
     try:
         content = path.read_bytes()
-        return BuildReport.model_validate_json(content)
+        report = BuildReport.model_validate_json(content)
+        json.loads(content, parse_constant=int)  # which takes no NaN and no infinity, as JSON has none
+        return report
     except (FileNotFoundError, NotADirectoryError):
         raise NoReport(folder=folder) from None
     except OSError as error:
@@ -62,6 +62,8 @@ def read_report(folder: Path) -> BuildReport:
         if (said := another_schema(content, REPORT_SCHEMA)) is not None:
             raise ReportUnreadable(path=path, because=said, command=_command_in(content)) from error
         raise ReportUnreadable(path=path, because=first_problem(error)) from error
+    except ValueError as error:
+        raise ReportUnreadable(path=path, because="a figure in it is NaN or infinite") from error
 
 
 def report_or_none(folder: Path) -> BuildReport | None:

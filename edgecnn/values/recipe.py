@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from edgecnn.values.augmentation import Augmentations
@@ -208,7 +208,6 @@ class SelectChoice(Value):
 class GateChoice(Value):
     """``[gates]``: bounds. An empty table means the default: a drop of at most 1 pp, advisory."""
 
-    model_config = ConfigDict(allow_inf_nan=True)  # refused with their name by ``judging.bounds``
     max: Mapping[str, float] = {}
     """Metric to the largest allowed value."""
     min: Mapping[str, float] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.page import NoReport, ReportUnreadable
-from edgecnn.results.folder import read_report
+from edgecnn.results.folder import read_report, report_text
 from edgecnn.results.page import page_facts
 from tests.building.scenes import a_report
 from tests.building.stored_builds import HISTORY, StoredBuild, history_of
@@ -54,6 +54,15 @@ def test_a_report_that_is_truncated_edited_or_anothers_says_where_it_breaks(tmp_
     with pytest.raises(ReportUnreadable) as caught:
         read_report(tmp_path)
     assert (caught.value.because or "").startswith(because)
+
+
+def test_a_figure_that_is_no_number_is_refused_before_anything_is_drawn_of_it(stored: StoredBuild, tmp_path: Path) -> None:
+    facts = json.loads(report_text(stored.report))
+    (tmp_path / "report.json").write_text(json.dumps(facts))
+    assert read_report(tmp_path) == stored.report
+    (tmp_path / "report.json").write_text(json.dumps({**facts, "seconds": float("nan")}))
+    with pytest.raises(ReportUnreadable, match="a figure in it is NaN or infinite"):
+        read_report(tmp_path)
 
 
 def test_a_report_of_an_earlier_version_names_the_command_that_makes_the_build_again(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from edgecnn.values.verdict import Interval
 ROUNDS_WORTH_ASKING = 200
 """More rounds than that are no advice: a race of three kits then takes an hour, and conditions change."""
 
-
 OF_A_BUILD = "--set race.rounds={}"
 OF_A_COMPARISON = "--rounds {}"
 OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
