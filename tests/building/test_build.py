@@ -113,13 +113,13 @@ def test_two_builds_at_once_agree_and_make_each_thing_once(tmp_path: Path) -> No
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     place = place_with_photos(tmp_path)
-    with place.start("export") as process:
+    with place.start("train") as process:
         wait_until(lambda: any(place.store.glob("artifacts/prepare/*")), seconds=120)
         os.killpg(process.pid, signal.SIGINT)
         _, talk = process.communicate(timeout=60)
     assert process.returncode == 130, talk
     assert "interrupted" in talk
-    done = place.run("export")
+    done = place.run("train")
     assert done.returncode == 0, done.stderr
     assert place.progress()["prepare"]["outcome"] == "cached"
 

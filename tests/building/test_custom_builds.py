@@ -12,7 +12,7 @@ import pytest
 from tests.building.builds import Place
 from tests.graph.custom_files import classifier, photo_folder
 
-FAST = ("--target", "cpu", "--set", "race.samples=100", "--set", "race.rounds=8", "--set", "choice.objective=size")
+FAST = ("--target", "cpu:onnxruntime", "--set", "race.samples=100", "--set", "race.rounds=8", "--set", "choice.objective=size")
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,18 @@ def test_it_comes_to_a_judged_bundle_without_training(place: Place, report: dict
     assert "train" not in report["outcomes"] and report["outcomes"]["export"]["outcome"] == "ran"
     rows = {row["candidate"]["id"]: row for row in report["candidates"]}
     assert rows["onnxruntime-fp32"]["test"]["top1"]["estimate"] == 1.0
-    assert {"onnxruntime-int8", "openvino-fp32", "openvino-int8"} <= set(rows)
+    assert set(rows) == {"onnxruntime-fp32", "onnxruntime-int8"}
     assert report["build"]["parameters"] == 9 + 3 + 12 + 4 and report["build"]["splits"]["train"] == 0
     assert report["build"]["splits"]["test"] > 140
+
+
+@pytest.mark.slow  # races the candidates of a second runtime
+def test_both_runtimes_of_a_processor_take_it(place: Place, report: dict[str, Any]) -> None:
+    words = ("--target", "cpu", *FAST[2:], "--out", "both")
+    done = place.plain("build", "--onnx", "My Model.onnx", "--data", "photos", *words)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((place.folder / "both/report.json").read_text())["candidates"]
+    assert {"onnxruntime-int8", "openvino-fp32", "openvino-int8"} <= {row["candidate"]["id"] for row in rows}
 
 
 def test_the_report_says_how_its_preprocessing_is_known(report: dict[str, Any]) -> None:
@@ -53,9 +62,7 @@ def test_the_second_call_reads_the_model_no_more(place: Place, report: dict[str,
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", "photos", *FAST, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    # INT8 of OpenVINO may lose too much on so few pictures; a network of two layers has then none to keep in float.
-    assert {outcome["outcome"] for outcome in found["outcomes"].values()} <= {"cached", "failed", "blocked"}
-    assert found["outcomes"]["export"]["outcome"] == "cached"
+    assert {outcome["outcome"] for outcome in found["outcomes"].values()} == {"cached"}
     assert found["keys"] == report["keys"]
 
 

@@ -86,7 +86,7 @@ def test_a_builder_that_dies_or_hangs_costs_that_candidate_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
     """The kit's folder comes first on the path of its runner, so that a module there stands for a builder that misbehaves."""
-    bad = engine_kit(tmp_path / "bad", "mobilenet_v3_small", FP16)
+    bad = engine_kit(tmp_path / "bad", "resnet18", INT8)
     process = tmp_path / "process"
     ending = {"dies": "os.kill(os.getpid(), 11)", "hangs": "time.sleep(3600)"}[ends]
     (bad / f"{RTX}.py").write_text(f"import os, time\nopen({str(process)!r}, 'w').write(str(os.getpid()))\n{ending}\n")
@@ -98,13 +98,13 @@ def test_a_builder_that_dies_or_hangs_costs_that_candidate_alone(
     assert ends == "hangs" or getattr(failed.value, "ref", None) == "builder-died"
     assert not (tmp_path / "bad" / "compiled" / "build.json").exists()
     assert gone(process.read_text()), "it outlived the build that was given up"
-    good = engine_kit(tmp_path / "good", "mobilenet_v3_small", FP16)
+    good = engine_kit(tmp_path / "good", "resnet18", INT8)
     monkeypatch.undo()
     assert (compiled(tmp_path / "good", good, "8.9") / "build.json").exists()
 
 
 def test_a_jetson_s_gpu_cannot_be_built_for_ahead_of_time(tmp_path: Path) -> None:
-    kit = engine_kit(tmp_path / "kit", "mobilenet_v3_small", FP16)
+    kit = engine_kit(tmp_path / "kit", "resnet18", INT8)
     with pytest.raises(RunnerFailed) as failed:
         compiled(tmp_path, kit, "8.7")
     assert failed.value.line() == (
