@@ -197,7 +197,10 @@ def _beginning(file: Path) -> bytes | None:
 
 
 def _written(content: Callable[[], str | bytes], file: Path) -> int:
-    page = _drawn(content)
+    try:
+        page = content()
+    except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the figures stand
+        raise PageFailed(because=f"{type(error).__name__}: {error}") from error
     held = page.encode("utf-8") if isinstance(page, str) else page
     with _writable(file):
         write_bytes_atomically(file, held)
@@ -210,13 +213,6 @@ def _writable(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PageUnwritable(path=file, because=system_reason(error)) from error
-
-
-def _drawn(content: Callable[[], str | bytes]) -> str | bytes:
-    try:
-        return content()
-    except Exception as error:  # noqa: BLE001 - three libraries draw it, whose failures share no class, and the figures stand
-        raise PageFailed(because=f"{type(error).__name__}: {error}") from error
 
 
 def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,7 @@ THREADS_SLEEP.__enter__()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # while tests are collected, which makes objects that stay
     shared = getattr(config, "workerinput", {}).get("made_once")
     made_once.begin(shared and Path(shared))
     os.environ["XDG_CONFIG_HOME"] = str(made_once.run_folder() / "no-devices-of-who-runs-this")
@@ -31,8 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The tests have imported torch, and what they start may inherit nothing."""
+    """The tests have imported torch: what they start may inherit nothing, and no search for garbage walks through it again."""
     THREADS_SLEEP.__exit__(None, None, None)
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,10 +53,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _place(item: pytest.Item) -> int:
     if item.path.as_posix().endswith(FIRST):
         return -1
-    return LONG.index(room) if (room := item.path.parent.name) in LONG else len(LONG)
+    room = item.path.relative_to(Path(__file__).parent).parts[0]
+    return LONG.index(room) if room in LONG else len(LONG)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    gc.unfreeze()
     if not hasattr(config, "workerinput"):
         made_once.end()
 

@@ -143,7 +143,7 @@ def test_the_arithmetic_is_said_in_full() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["mobilenet-v3-small", *slowly("efficientnet-lite0")])
+@pytest.mark.parametrize("name", ["resnet-18", *slowly("mobilenet-v3-small", "efficientnet-lite0")])
 def test_a_file_costs_what_the_network_costs(name: str, tmp_path: Path) -> None:
     spec = arch_named(name)
     network = build_network(spec).eval()

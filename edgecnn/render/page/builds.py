@@ -88,8 +88,8 @@ def _spec(lines: Sequence[Line], drawn: Drawn) -> dict[str, Any]:
     zero = alt.Chart(vega.chart_data([{"at": 0.0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
     points = base.mark_point(filled=True, opacity=1, size=95, stroke="var(--bg)", strokeWidth=1.5)
     return vega.specification(
-        *([zero.encode(x="at:Q")] if drawn.zero else []),
-        base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=start, x2="high:Q"),
+        *([zero.encode(x=alt.X("at:Q"))] if drawn.zero else []),
+        base.mark_rule(strokeWidth=2.5, strokeCap="round", aria=False).encode(x=start, x2=vega.HIGH),
         points.encode(x=alt.X("at:Q", scale=scale), shape=vega.SHAPE, tooltip=tips),
         base.mark_text(align="left", dx=8, fontWeight=600, aria=False).encode(x=alt.X("high:Q", scale=scale), text="build:N"),
         height=len(names) * (LINE_PX * len(builds) + BETWEEN_PX),

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import jinja2
+from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 import edgecnn
@@ -34,6 +35,7 @@ name and no path is ever in one."""
 _BEFORE_UNIT = re.compile(r"(\d|\]) (%|ms|pp|px|MiB|×)")
 
 
+@debug_mode(False)  # a test holds every chart against the schema, which altair would do with every part of one
 def report_page(facts: PageFacts) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = figures_of(facts)

@@ -117,7 +117,7 @@ def _spec(points: Sequence[MeasuredPoint], told: Told) -> dict[str, Any]:
     return vega.specification(
         *_breaks(points, x),
         base.mark_line(strokeWidth=1.4, strokeOpacity=0.7, aria=False).encode(y=figure, detail=["segment:N"], opacity=fades),
-        base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q", opacity=fades),
+        base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q", scale=scale), y2=alt.Y2("high:Q"), opacity=fades),
         marks.encode(y=figure, shape=vega.SHAPE, tooltip=tips, opacity=fades, fill=fill),
         height=HEIGHT_PX,
         sifts=True,

@@ -150,7 +150,7 @@ def _key(found: ScaleSearch) -> alt.LayerChart | alt.FacetChart:
     layers = [
         alt.Chart(vega.chart_data([cell for cell in cells if cell["weight"] == weight]))
         .mark_text(align="left", baseline="middle", fontSize=12, fontWeight=weight)
-        .encode(text="text:N", x=x, y=y)
+        .encode(text=alt.Text("text:N"), x=x, y=y)
         for weight in (600, 400)
     ]
     return alt.layer(*layers).properties(width=PICTURE_WIDTH_PX, height=height)
@@ -242,7 +242,7 @@ def _drawn_lines(lines: Mapping[BudgetName, float], panel: Panel) -> list[alt.Ch
         beside: dict[str, Any] = {"align": "center"} if stands else {"align": "left", "dx": 6, "dy": -3}
         word = base.mark_text(color="var(--FAIL)", aria=False, fontSize=11.5, baseline="bottom", **beside)
         where = {"x": "at:Q", "y": alt.value(-5)} if stands else {"y": "at:Q", "x": alt.value(0)}
-        drawn += [rule.encode(**{("x" if stands else "y"): "at:Q"}), word.encode(text="text:N", **where)]
+        drawn += [rule.encode(**{("x" if stands else "y"): "at:Q"}), word.encode(text=alt.Text("text:N"), **where)]
     return drawn
 
 
@@ -269,5 +269,5 @@ def _frontier(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, panel: Panel) -> l
     return [
         marks.encode(shape=vega.SHAPE, size=vega.AREA, color=vega.COLOUR, tooltip=tips),
         numbers.encode(text="number:N").properties(name=f"inside_{panel.id}"),  # so named, page.css draws no edge around them
-        name.encode(text="label:N", opacity=alt.condition("width < 520", alt.value(0), alt.value(1))),
+        name.encode(text=alt.Text("label:N"), opacity=alt.condition("width < 520", alt.value(0), alt.value(1))),
     ]

@@ -46,7 +46,7 @@ def sizes(report: BuildReport) -> Figure | None:
         x=alt.X("mib:Q", title=metric.unit, scale=scale, axis=alt.Axis(tickCount=6)),
     )
     bars = base.mark_bar(aria=False).encode(color=vega.precision_colour(), tooltip=vega.tips("candidate", metric.unit))
-    numbers = base.mark_text(align="left", dx=6, aria=False, color="var(--ink)").encode(text=f"{metric.unit}:N")
+    numbers = base.mark_text(align="left", dx=6, aria=False, color="var(--ink)").encode(text=alt.Text(f"{metric.unit}:N"))
     absent = {facts.candidate.id: "not packaged" for facts in report.candidates if facts.size_mib is None}
     return Figure(
         id="sizes",
@@ -107,9 +107,9 @@ def _memory_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     )
     x = alt.X("own:Q", title="MiB", scale=scale, axis=alt.Axis(tickCount=5))
     return vega.specification(
-        base.mark_bar(aria=False).encode(x=x, x2=alt.datum(0), color=alt.value("var(--overhead)")),
-        base.mark_bar(aria=False).encode(x=x, x2="peak:Q", color=vega.precision_colour()),
-        base.mark_rule(aria=False, strokeWidth=1.5, color="var(--ink)").encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        base.mark_bar(aria=False).encode(x=x, x2=alt.datum(0), color=alt.ColorValue("var(--overhead)")),
+        base.mark_bar(aria=False).encode(x=x, x2=alt.X2("peak:Q"), color=vega.precision_colour()),
+        base.mark_rule(aria=False, strokeWidth=1.5, color="var(--ink)").encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH),
         base.mark_text(align="left", dx=7, aria=False, color="var(--ink)").encode(x=alt.X("high:Q", scale=scale), text="said:N"),
         height=ROW_PX * len(rows),
     )

@@ -94,7 +94,7 @@ def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     zero = alt.Chart(vega.chart_data([{"drop": 0}])).mark_rule(color="var(--soft)", strokeWidth=1.2, aria=False)
     return vega.specification(
         zero.encode(x=alt.X("drop:Q", scale=scale)),
-        base.mark_rule(strokeWidth=2, aria=False).encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        base.mark_rule(strokeWidth=2, aria=False).encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH),
         points.encode(x=x, shape=alt.Shape("state:N", scale=shapes, legend=legend)),
         height=max(LEAST_PX, CLASS_PX * len(rows)),
     )

@@ -67,7 +67,7 @@ def _spec(rows: Sequence[dict[str, Any]], field: str, title: str) -> dict[str, A
         y=alt.Y(f"{field}:Q", title=title, scale=alt.Scale(zero=False, padding=14), axis=alt.Axis(tickCount=5)),
     )
     legend = alt.Legend() if len({row["phase"] for row in rows}) > 1 else None
-    line = base.mark_line(strokeWidth=2, color="var(--accent)", aria=False).encode(detail="phase:N")
+    line = base.mark_line(strokeWidth=2, color="var(--accent)", aria=False).encode(detail=alt.Detail("phase:N"))
     points = base.mark_point(filled=True, size=46, color="var(--accent)", opacity=1, aria=False).encode(
         tooltip=vega.tips(*_TIPS), shape=alt.Shape("phase:N", title="phase", legend=legend)
     )

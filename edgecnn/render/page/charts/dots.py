@@ -79,7 +79,7 @@ def dots_spec(dots: Sequence[Dot], axis: Axis) -> dict[str, Any]:
     points = base.mark_point(filled=True, opacity=1, size=105, stroke="var(--bg)", strokeWidth=1.5)
     return vega.specification(
         *(part for rule in axis.rules for part in _rule(rule)),
-        lines.encode(x=alt.X("low:Q", title=axis.title, scale=extent.scale()), x2="high:Q"),
+        lines.encode(x=alt.X("low:Q", title=axis.title, scale=extent.scale()), x2=vega.HIGH),
         points.encode(x=at, shape=vega.SHAPE),
         *(_text(base, side, field) for side in ("right", "left") for field in ("said", "lane")),
         height=len(names) * (ROW_PX if len(lanes) == 1 else len(lanes) * LANE_PX + GAP_PX),
@@ -116,7 +116,7 @@ def _text(base: alt.Chart, side: str, field: str) -> alt.Chart:
     text = there.mark_text(align=align, baseline="middle", dx=right, aria=False, fontSize=11.5)
     fits = f"!({NARROW})" if field == "said" else NARROW
     shown: alt.Chart = text.encode(
-        x=ends, text=f"{field}:N", color=alt.value("var(--ink)"), opacity=alt.condition(fits, alt.value(1), alt.value(0))
+        x=ends, text=alt.Text(f"{field}:N"), color=vega.INK, opacity=alt.condition(fits, alt.value(1), alt.value(0))
     )
     return shown
 
@@ -125,9 +125,9 @@ def _rule(rule: Rule) -> list[alt.Chart]:
     colour = "var(--FAIL)" if rule.gate else "var(--soft)"
     dash = [5, 4] if rule.gate else [1, 0]
     line = alt.Chart(vega.chart_data([{"at": rule.at}])).mark_rule(strokeDash=dash, color=colour, strokeWidth=1.2, aria=False)
-    drawn = [line.encode(x="at:Q")]
+    drawn = [line.encode(x=alt.X("at:Q"))]
     if rule.text:
         text = alt.Chart(vega.chart_data([{"at": rule.at, "text": rule.text}]))
         mark = text.mark_text(align="right", baseline="bottom", dx=-4, dy=-2, color=colour, aria=False)
-        drawn.append(mark.encode(x="at:Q", y=alt.value(0), text="text:N"))
+        drawn.append(mark.encode(x=alt.X("at:Q"), y=alt.value(0), text=alt.Text("text:N")))
     return drawn

@@ -151,9 +151,9 @@ def _runs_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) -> d
     ticks = base.mark_tick(thickness=2.5, color="var(--ink)", bandSize=RUN_PX, aria=False)
     return vega.specification(
         base.mark_rule(strokeWidth=1, opacity=0.55, aria=False).encode(x=alt.X("min:Q", title=title, scale=scale), x2="max:Q"),
-        base.mark_bar(opacity=0.45, aria=False).encode(x=alt.X("low:Q", scale=scale), x2="high:Q", tooltip=tips),
-        base.mark_bar(opacity=1, aria=False).encode(x=alt.X("q1:Q", scale=scale), x2="q3:Q", tooltip=tips),
-        ticks.encode(x=x, color=alt.value("var(--ink)"), tooltip=tips),
+        base.mark_bar(opacity=0.45, aria=False).encode(x=alt.X("low:Q", scale=scale), x2=vega.HIGH, tooltip=tips),
+        base.mark_bar(opacity=1, aria=False).encode(x=alt.X("q1:Q", scale=scale), x2=alt.X2("q3:Q"), tooltip=tips),
+        ticks.encode(x=x, color=vega.INK, tooltip=tips),
         base.mark_point(size=12, filled=True, opacity=0.8, aria=False).encode(x=alt.X("max:Q", scale=scale), tooltip=tips),
         height=len(slots) * RUN_PX,
         sifts=True,
@@ -193,7 +193,7 @@ def _curves_spec(raced: Sequence[Raced], candidates: Mapping[str, Candidate]) ->
     base = base.encode(
         x=alt.X("ms:Q", title=title, scale=scale, axis=alt.Axis(tickCount=8)),
         y=alt.Y("share:Q", title="% of a run's inferences", scale=alt.Scale(domain=[0, 100])),
-        detail="line:N",
+        detail=alt.Detail("line:N"),
     )
     lines = base.mark_line(strokeWidth=1.5, interpolate="monotone", aria=False).encode(
         color=vega.precision_colour(),

@@ -87,8 +87,8 @@ def _spec(every: list[dict[str, Any]], field: str, title: str) -> dict[str, Any]
     slowed = base.transform_filter("isValid(datum['slowed down'])")
     crosses = slowed.mark_point(shape="cross", angle=45, size=190, filled=True, opacity=1, aria=False)
     return vega.specification(
-        lines.encode(detail="candidate:N", strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
+        lines.encode(detail=alt.Detail("candidate:N"), strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
         base.mark_point(filled=True, size=48, opacity=1, aria=False),
-        crosses.encode(color=alt.value("var(--FAIL)")),
+        crosses.encode(color=alt.ColorValue("var(--FAIL)")),
         height=HEIGHT_PX,
     )

@@ -92,8 +92,8 @@ def _spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
     )  # fmt: skip
     lines = base.mark_line(strokeWidth=1.5, opacity=0.6, aria=False)
     return vega.specification(
-        lines.encode(detail="candidate:N", strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
-        base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        lines.encode(detail=alt.Detail("candidate:N"), strokeDash=vega.runtime_dashes(row["runtime"] for row in rows)),
+        base.mark_rule(strokeWidth=2, aria=False).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
         base.transform_filter("!datum.raced").mark_point(size=60, opacity=1, fill="var(--bg)", strokeWidth=1.5),
         base.transform_filter("datum.raced").mark_point(filled=True, size=95, opacity=1, stroke="var(--bg)", strokeWidth=1.2),
         height=HEIGHT_PX,

@@ -200,8 +200,8 @@ def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | N
     tips = vega.tips("candidate", "top-1", "drop", axis, "from")
     return vega.specification(
         vega.front_line([_place(point) for point in front]),
-        whiskers.encode(x=alt.X("x_low:Q", title=cost), x2="x_high:Q"),
-        whiskers.encode(x=x, y=alt.Y("y_low:Q"), y2="y_high:Q"),
+        whiskers.encode(x=alt.X("x_low:Q", title=cost), x2=alt.X2("x_high:Q")),
+        whiskers.encode(x=x, y=alt.Y("y_low:Q"), y2=alt.Y2("y_high:Q")),
         base.mark_point(filled=True, opacity=1, stroke="var(--bg)", strokeWidth=1.5).encode(
             x=x, shape=vega.SHAPE, size=vega.AREA, tooltip=tips
         ),
@@ -218,7 +218,7 @@ def _labels(base: alt.Chart, anchor: Anchor, shown: str) -> alt.Chart:
     text = chosen.mark_text(align=anchor, baseline="alphabetic", dx=right, dy=down, aria=False, fontWeight=500)
     fits = NARROW if shown == "number" else f"!({NARROW})"
     opacity = alt.condition(f"{vega.IS_SHOWN} && {fits}", alt.value(1), alt.value(0))
-    named: alt.Chart = text.encode(text=f"{shown}:N", color=alt.value("var(--ink)"), opacity=opacity)
+    named: alt.Chart = text.encode(text=alt.Text(f"{shown}:N"), color=vega.INK, opacity=opacity)
     return named
 
 

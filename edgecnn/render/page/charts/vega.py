@@ -103,6 +103,8 @@ SHAPE = alt.Shape("shape:N", scale=None, legend=None)
 AREA = alt.Size("area:Q", scale=None, legend=None)
 COLOUR = alt.Color("colour:N", scale=None, legend=None)
 """Where a row says itself how its mark is drawn."""
+HIGH, INK = alt.X2("high:Q"), alt.ColorValue("var(--ink)")
+"""As objects, here and elsewhere: for a channel that is given as text altair looks through all of its schema."""
 
 
 def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
@@ -133,7 +135,7 @@ def stacked(rows: list[dict[str, Any]], x: alt.X, color: alt.Color, tooltip: lis
     """Bars of parts in the rows' ``order``, a bar a ``label``."""
     names = list(dict.fromkeys(row["label"] for row in rows))
     bars = alt.Chart(chart_data(rows)).mark_bar(aria=False, stroke="var(--bg)", strokeWidth=1)
-    drawn = bars.encode(y=names_down(names), x=x, color=color, order="order:O", tooltip=tooltip)
+    drawn = bars.encode(y=names_down(names), x=x, color=color, order=alt.Order("order:O"), tooltip=tooltip)
     return specification(drawn, height=row_px * len(names))
 
 
@@ -142,7 +144,7 @@ def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") ->
     line = alt.Chart(chart_data([{x: row[x], y: row[y]} for row in rows])).mark_line(
         interpolate="step-after", strokeDash=[4, 4], strokeWidth=1.5, color="var(--soft)", opacity=0.7, aria=False
     )
-    drawn: alt.Chart = line.encode(x=f"{x}:Q", y=f"{y}:Q")
+    drawn: alt.Chart = line.encode(x=alt.X(f"{x}:Q"), y=alt.Y(f"{y}:Q"))
     return drawn
 
 
