@@ -76,8 +76,8 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
             finally:
                 classifier.close()
     except RunnerError as error:
-        facts = {**error.facts(), "hint": error.hint or _others(found, name)}
-        raise RunnerFailed(**facts) from error
+        hints = [each for each in (error.hint, _others(found, name)) if each]
+        raise RunnerFailed(**{**error.facts(), "hint": ", or ".join(hints) or None}) from error
 
 
 def files_of(photos: Sequence[Path]) -> Iterator[Path]:

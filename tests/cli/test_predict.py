@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,20 @@ def test_a_kit_that_is_not_there_and_one_that_does_not_run_here_are_named(whole:
     done = predict(bundle, photos)
     assert done.exit_code == 3
     assert done.stderr.startswith("edgecnn: error: this kit does not run on ")
+
+
+def test_beside_what_would_be_installed_a_kit_that_needs_less_is_named(whole: Path, photos: Path, tmp_path: Path) -> None:
+    bundle = copied(whole, tmp_path / "bundle")
+    shutil.copytree(bundle / KIT_FOLDER, bundle / "kits/other")
+    choice = json.loads((bundle / "choice.json").read_text())
+    choice["kits"]["other"] = {**choice["kits"][KIT], "folder": "kits/other"}
+    (bundle / "choice.json").write_text(json.dumps(choice))
+    with_kit(bundle, lambda kit: rewrite_manifest(kit, lambda facts: facts["requirements"].update(packages={"tensorrt": ">=99"})))
+    done = predict(bundle, photos)
+    assert done.exit_code == 3
+    assert done.stderr.endswith(
+        " — pip install 'tensorrt>=99', or another kit of the bundle: --candidate other [missing-package]\n"
+    )
 
 
 def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
