@@ -23,7 +23,7 @@ from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
-from edgecnn.measure.energy import open_log
+from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import latest_race
 from edgecnn.planning.request import ExtraRuns
@@ -115,6 +115,9 @@ def judge_finished(
 def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], request: JudgeRequest) -> None:
     """Race what a gate or an option asks for, where this machine is the device and runs the kit; else look for a stored race."""
     wanted = {METRICS[gate.metric].source for gate in gates} & set(RACED)
+    if seen.attached and not metered(seen.kits[finished.row.candidate.id], seen.lab.environment, request.meter):
+        wanted.discard("energy")
+        seen.absent["energy"] = why_not(seen.lab.environment)
     asked = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
     in_ci = bool(os.environ.get("CI")) and not request.allow_stored
     why = _why_no_race(finished, seen) if asked else "no gate asks for a race"
@@ -130,7 +133,7 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
         return
     if stored is not None and asked:
         why += f"; the race of {stored.observed_at} is not of this job, and only --allow-stored lets it serve"
-    seen.absent.update(dict.fromkeys(RACED, why))
+    seen.absent = {**dict.fromkeys(RACED, why), **seen.absent}
 
 
 def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:

@@ -164,7 +164,7 @@ Item = dict[str, Any]
 
 def whole_schedule(request: RaceRequest) -> Schedule:
     """Everything that may be run, as the runner reads it: what an interrupted race must agree with to be continued."""
-    return _schedule(request, items_of(request))
+    return Schedule(tuple(items_of(request)), request.timeout_s)
 
 
 def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
@@ -179,7 +179,7 @@ def run_schedule(request: RaceRequest, lab: Lab, work: Path) -> None:
         block.mkdir(exist_ok=True)
         racing = _as_begun(block.with_suffix(".json"), racing)
         asked = [item for item in items_of(request, racing) if begin <= item["round"] < end]
-        _bench(request, _schedule(request, asked), lab, block)
+        _bench(request, Schedule(tuple(asked), request.timeout_s), lab, block)
         begin = end
         seen = [run for run in run_files(work) if run["round"] < end]  # of a block that was interrupted a look knows nothing yet
         if isinstance(rule, Until):
@@ -213,10 +213,6 @@ def emptied(work: Path) -> None:
 def run_of(facts: Mapping[str, Any]) -> Run:
     """A run file as a run. What the file of an older runner lacks is absent from the run too."""
     return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
-
-
-def _schedule(request: RaceRequest, items: Sequence[Item]) -> Schedule:
-    return Schedule(tuple(items), request.timeout_s)
 
 
 def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> None:
