@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 import edgecnn
 from edgecnn.render import desktop
+from edgecnn.render.gates import decided
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
@@ -45,6 +46,7 @@ def report_page(facts: PageFacts) -> str:
         facts=facts,
         desktop=desktop,
         report=facts.report,
+        decided=decided(facts.report.verdict, facts.report.gates),
         shows=shown_digest(facts.report),
         figures=shown,
         lacking=not_measured(facts.report, shown),

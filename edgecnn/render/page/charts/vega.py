@@ -103,8 +103,7 @@ SHAPE = alt.Shape("shape:N", scale=None, legend=None)
 AREA = alt.Size("area:Q", scale=None, legend=None)
 COLOUR = alt.Color("colour:N", scale=None, legend=None)
 """Where a row says itself how its mark is drawn."""
-HIGH, INK = alt.X2("high:Q"), alt.ColorValue("var(--ink)")
-"""As objects, here and elsewhere: for a channel that is given as text altair looks through all of its schema."""
+HIGH, INK = alt.X2("high:Q"), alt.ColorValue("var(--ink)")  # as objects: for a text altair looks through all of its schema
 
 
 def chart_data(rows: list[dict[str, Any]]) -> alt.InlineData:
