@@ -64,10 +64,9 @@ def _how_sure(result: GateResult) -> str:
     if source == "memory":
         runs = f"{result.largest_of} runs" if result.largest_of else "its runs"
         return f"is the largest of {runs}, no error rate"
-    if result.gate.metric == "int8_time_share":
-        return "is of one traced run, no error rate"
     if source == "residency":
-        return "is counted, no error rate"
+        return "is of one traced run, no error rate" if result.gate.metric == "int8_time_share" else "is counted, no error rate"
     if source == "size" or result.figure is None:
         return "exact"
-    return f"α {100 * (1 - result.figure.confidence) / 2:.3g} %"
+    raced = " of the machine as it was in this race" if source == "latency" else ""
+    return f"α {100 * (1 - result.figure.confidence) / 2:.3g} %{raced}"

@@ -11,7 +11,7 @@ from edgecnn.render.gates import error_rates
 from edgecnn.values.figures import Memory
 from edgecnn.values.profile import Profile, RunMemory
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_gate, a_race, facts
+from tests.judging.made import a_gate, a_latency, a_race, an_interval, facts
 
 PEAKS = [81.0, 80.5, 82.0, 80.9, 81.1, 81.0, 80.8, 81.3]
 
@@ -78,6 +78,11 @@ def test_the_largest_peak_seen_is_no_exact_figure_and_has_no_error_rate() -> Non
     assert error_rates([result, size]) == (
         "one-sided error rates: peak_memory_mib is the largest of 8 runs, no error rate; size_mib exact"
     )
+
+
+def test_the_error_rate_of_latency_is_of_the_machine_as_it_was_in_the_race() -> None:
+    result = judge(a_gate("p50_ms", 20), facts(latency=a_latency(an_interval(1.0))))
+    assert error_rates([result]) == "one-sided error rates: p50_ms α 0.781 % of the machine as it was in this race"
 
 
 def test_one_run_in_forty_that_needs_more_than_the_device_has_breaks_the_gate() -> None:
