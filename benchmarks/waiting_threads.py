@@ -36,7 +36,7 @@ def median_ms(kit: Path, knobs: Mapping[str, str], folder: Path) -> float:
     item: dict[str, Any] = {"kit": str(kit), "round": 0, "position": 0, "samples": 300, "max_s": 2.0, "knobs": dict(knobs)}
     schedule = folder / "schedule.json"
     schedule.write_text(json.dumps({"schema": "edgecnn.schedule/1", "timeout_s": 120, "items": [item]}))
-    command = [sys.executable, "-m", "runner", "bench", "--schedule", str(schedule), "--out", str(folder / "runs")]
+    command = [sys.executable, "-B", "-m", "runner", "bench", "--schedule", str(schedule), "--out", str(folder / "runs")]
     subprocess.run(command, cwd=kit, check=True, capture_output=True)
     samples = json.loads((folder / "runs" / "run-00000.json").read_text())["samples_ns"]
     return float(median(samples)) / 1e6
