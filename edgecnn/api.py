@@ -19,7 +19,7 @@ from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_read
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.progress import Quiet
 from edgecnn.render.tensorboard import Curves
-from edgecnn.results.folder import BUNDLE, PAGE
+from edgecnn.results.folder import BUNDLE, FIT, FIT_PAGE, PAGE
 from edgecnn.results.page import page_facts
 from edgecnn.results.page_facts import shown_digest
 from edgecnn.store.disk import write_bytes_atomically
@@ -27,6 +27,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.arch import listed
 from edgecnn.values.base import Value
 from edgecnn.values.device import Device
+from edgecnn.values.fit import FitReport
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from edgecnn.bench.bench import Benched, BenchRequest
     from edgecnn.comparing.history_facts import MeasuredHistory
     from edgecnn.comparing.side_by_side_facts import SideBySide
+    from edgecnn.fit.request import FitRequest
     from edgecnn.results.listing import OwnBuild
     from edgecnn.studies.facts import ScaleSearch
 
@@ -88,6 +90,25 @@ def build_and_write(request: BuildRequest, tell: Progress) -> BuildReport:
     if request.goal == "judge":
         write_page_of_build(report, store, request.out, tell)
     return report
+
+
+def fit_and_write(asked: FitRequest, tell: Progress) -> FitReport:
+    """Search, build what ships where results go, and write ``fit.json`` beside its report.
+
+    Raises EdgecnnError: a named failure; everything finished before it is kept and reused.
+    """
+    from edgecnn.fit.run import fit
+
+    found = fit(asked, Store.open(), tell)
+    if found.shipped is not None:
+        build_and_write(found.shipped, tell)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomically(asked.out / FIT, found.report.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
+    require_packages(PAGE_PACKAGES, extra="report", needed_for=FIT_PAGE)
+    from edgecnn.render.page.fit_front import fit_page
+
+    _written(lambda: fit_page(found.report), asked.out / FIT_PAGE)
+    return found.report
 
 
 def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,6 @@ from edgecnn.cli.verbs import DEVICE, Call, family, verb
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from edgecnn.devices.check.board import ReachedBoard
     from edgecnn.values.board import BoardCheck
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Of the new device, as --target will name it.")]
 ForceOpt = Annotated[bool, typer.Option("--force", help="Write over a file of yours.")]
 NameArg = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")]
+TargetArg = Annotated[str, typer.Argument(metavar="NAME", help="A device or its file.")]
+MinutesOpt = Annotated[float, typer.Option("--minutes", min=1, max=600, help="After so many nothing more is begun.")]
+TableOpt = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Of the table; default devices/tables/NAME.json beside your device files."),
+]
+AnewOpt = Annotated[bool, typer.Option("--anew", help="Time again what was timed before.")]
 NeedOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,10 +40,11 @@ NeedOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     verb(app, "doctor", short="Say what works on this machine, and what mends the rest.", panel=DEVICE)(doctor)
-    of_devices = family(app, "devices", short="Look at a board, and write its device file.", panel=DEVICE)
+    of_devices = family(app, "devices", short="Trial at a board, and write its device file.", panel=DEVICE)
     verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
     takes = ("host", "python", "carry_wheels")
     verb(of_devices, "check", short="Say what stands in the way of kits on a machine.", takes=takes)(check)
+    verb(of_devices, "measure", short="Time networks on a machine, for `edgecnn fit`.", takes=("host", "python"))(measure)
     verb(of_devices, "emulate", short="Make the emulated 64-bit Arm machine.")(emulate)
 
 
@@ -80,6 +88,21 @@ def check(call: Call, name: NameArg = None) -> None:
     _refuse_what_stops(found)
 
 
+def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
+    """Measure the latency table of a device, from which `edgecnn fit` predicts; an interrupted call goes on where it was."""
+    from edgecnn.devices.files import parse_target
+    from edgecnn.fit.table import TableRequest, table_of
+    from edgecnn.fit.table_files import own_table, write_table
+    from edgecnn.render.screens.fit import table_lines
+
+    device = parse_target(name).device
+    table = table_of(TableRequest(device, host_request(call.asked), minutes, anew), call.store, call.tell)
+    path = out or own_table(device.name)
+    write_table(table, path)
+    call.show(table, table_lines(table))
+    call.add([f"wrote {path}"])
+
+
 def emulate(call: Call) -> None:
     """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
     from edgecnn.devices.emulated_machine import DEVICE as EMULATED
@@ -98,8 +121,6 @@ def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
 
 
 def _named(name: str) -> tuple[Device, Path | None]:
-    from pathlib import Path
-
     from edgecnn.devices.files import device_named, file_of, own_device
     from edgecnn.recipes.target import is_path
 

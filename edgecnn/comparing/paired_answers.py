@@ -49,17 +49,20 @@ class _Split:
     images: Path
 
 
-def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE")) -> PairedAnswers:
+def paired_answers(
+    head: ShippedKit, base: ShippedKit, store: Store, names: tuple[str, str] = ("HEAD", "BASE"), *, resized: bool = False
+) -> PairedAnswers:
     """The newest stored answers of both to the same pixels, of one machine where there are such.
 
-    ``names``: what the reader knows ``head`` and ``base`` by.
+    ``names``: what the reader knows ``head`` and ``base`` by. ``resized``: both are known to be of the same images,
+    which each was shown at a resolution of its own.
 
     Raises:
         Unavailable: one side was not evaluated with this store, or the images, labels or classes are not the same.
         EdgecnnError: the store cannot be read.
     """
     ours, theirs = _test_split(head, store, names[0]), _test_split(base, store, names[1])
-    if ours.pixels != theirs.pixels:
+    if ours.pixels != theirs.pixels and not resized:
         raise Unavailable(f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
     if len(ours.labels) != len(theirs.labels) or (ours.labels != theirs.labels).any():
         raise Unavailable("their test splits label the same pixels otherwise")
@@ -69,7 +72,7 @@ def paired_answers(head: ShippedKit, base: ShippedKit, store: Store, names: tupl
     if classes != base.kit.manifest["labels"]:
         raise Unavailable("their classes are not the same, or not in the same order")
     mine = _evaluations(head, store, ours.pixels, names[0])
-    others = _evaluations(base, store, ours.pixels, names[1])
+    others = _evaluations(base, store, theirs.pixels, names[1])
     alike = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
     return PairedAnswers(
         head=_answers(head, alike[0]),

@@ -8,13 +8,13 @@ filter shows).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
 
-from edgecnn.data.images import ImageSource
 from edgecnn.runner.pixels import PixelRecipe, decode, pixels_sha256, to_pixels
 
 if TYPE_CHECKING:
@@ -27,15 +27,14 @@ JPEG_MAX_LEVELS: Final = 2
 _PHOTO_MIN_PX: Final = 64
 
 
-def write_golden(source: ImageSource, recipe: PixelRecipe, images: int, out: Path) -> None:
+def write_golden(images: Iterable[Image.Image], recipe: PixelRecipe, out: Path) -> None:
     """Write ``out/golden``: ``card.png``, ``0.png``…, ``photo.jpg`` with ``photo.pixels.png``, ``golden.json``, ``pixels.npy``.
 
-    ``pixels.npy`` is uint8 (1 + images, crop, crop, 3): the pixels of the PNGs in the order of ``golden.json``. Fewer images are
-    taken where validation has no more.
+    ``pixels.npy`` is uint8 (1 + images, crop, crop, 3): the pixels of the PNGs in the order of ``golden.json``.
     """
     folder = out / "golden"
     folder.mkdir()
-    real = [shrunk(source.read(entry)) for entry in source.entries("validation")[:images]]
+    real = [shrunk(image) for image in images]
     files = {"golden/card.png": card(recipe)} | {f"golden/{number}.png": image for number, image in enumerate(real)}
     pixels = []
     for name, image in files.items():

@@ -133,6 +133,7 @@ TITLES: Mapping[Purpose, str] = {
     "throughput": "measure throughput",
     "end-to-end": "time the way from file to answer",
     "soak": "run without a pause",
+    "table": "time networks for the table",
 }
 
 

@@ -5,6 +5,7 @@ Nothing here imports torch, so that a scale is scaled_or_same, or refused, befor
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -212,6 +213,13 @@ def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, mult
         if not 10**-DECIMALS <= product <= LARGEST_MULTIPLIER:
             because = f"{spec.name} would have {name} × {product:g}, and {10**-DECIMALS:g} to {LARGEST_MULTIPLIER:g} is possible"
             raise ScaleInvalid(text=scale.text(), because=because)
+
+
+def imbalance_of(scale: CompoundScale, native_px: int) -> float:
+    """How far depth, width and resolution lie apart on the compound rule, in steps of φ: 0 on the rule itself."""
+    depth, width = math.log(scale.depth or 1, ALPHA), math.log(scale.width or 1, BETA)
+    side = math.log((scale.resolution or native_px) / native_px, GAMMA)
+    return round(max(depth, width, side) - min(depth, width, side), 3)
 
 
 def formula(phi: float) -> Multipliers:

@@ -18,6 +18,8 @@ from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
 REPORT = "report.json"
 PAGE = "report.html"
+FIT = "fit.json"
+FIT_PAGE = "fit.html"
 """The report for people, beside it."""
 PLAN = "plan.json"
 PROGRESS = "progress.json"

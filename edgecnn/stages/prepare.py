@@ -24,7 +24,7 @@ class PrepareStage(Stage):
 
     pixels: PixelRecipe
     golden_images: NonNegativeInt = 4
-    """Real images, out of validation, in the golden set; a drawn card is always in it."""
+    """Real images, out of validation, in the golden set, fewer where it has no more; a drawn card is always in it."""
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -47,4 +47,4 @@ class PrepareStage(Stage):
         recipe = Pixels(self.pixels.resize_px, self.pixels.crop_px, self.pixels.interpolation)
         source = open_source(given["images"])
         write_pixels(source, recipe, out, tell)
-        write_golden(source, recipe, self.golden_images, out)
+        write_golden(map(source.read, source.entries("validation")[: self.golden_images]), recipe, out)

@@ -18,7 +18,7 @@ from edgecnn.devices.files import target_of
 from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.errors.studies import BudgetInvalid, BudgetTooSmall, MemoryUnknown, ResolutionUnderStride, ScaleLeavesNoChannel
 from edgecnn.errors.wording import nearest
-from edgecnn.models.compound import ALPHA, BETA, GAMMA, scaled
+from edgecnn.models.compound import ALPHA, BETA, GAMMA, imbalance_of, scaled
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.studies.facts import BudgetName, ScalePoint, ScaleSearch
 from edgecnn.values.arch import ArchSpec
@@ -115,7 +115,7 @@ class _Counter:
             parameters=cost.parameters,
             macs=cost.macs,
             memory_bytes=cost.memory_bytes,
-            imbalance=_imbalance(scale, self.spec.resolution_px),
+            imbalance=imbalance_of(scale, self.spec.resolution_px),
             inside=all(used[name] <= most for name, most in self.budgets.items()),
         )
 
@@ -153,18 +153,12 @@ def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
     for deep, wide in product(offsets, offsets):
         sides = range(first, int(highest) + 1, RESOLUTION_STEP_PX)
         scales = [_scale(ALPHA ** (phi + deep), BETA ** (phi + wide), side) for side in reversed(sides)]
-        yield [scale for scale in scales if _imbalance(scale, spec.resolution_px) <= APART + 0.01]
+        yield [scale for scale in scales if imbalance_of(scale, spec.resolution_px) <= APART + 0.01]
 
 
 def _scale(depth: float, width: float, side: float) -> CompoundScale:
     resolution = max(RESOLUTION_STEP_PX, round(side / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX)
     return CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=resolution)
-
-
-def _imbalance(scale: CompoundScale, native_px: int) -> float:
-    depth, width = math.log(scale.depth or 1, ALPHA), math.log(scale.width or 1, BETA)
-    side = math.log((scale.resolution or native_px) / native_px, GAMMA)
-    return round(max(depth, width, side) - min(depth, width, side), 3)
 
 
 def _maximal(points: Iterable[ScalePoint]) -> list[ScalePoint]:

@@ -25,12 +25,12 @@ as it would without, and one that does not ends. The kernel's own throttling may
 
 Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
-    "soak", "select-throughput", "select-energy",
+    "soak", "select-throughput", "select-energy", "table",
 ]  # fmt: skip
 """What a race was run for: ``select``, ``select-throughput`` and ``select-energy`` choose (``screen`` is of stores of before);
 ``knobs`` holds one kit against itself in other settings, ``batches`` screens the numbers of images in a call, ``against`` is of
 two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must
-be."""
+be; ``table`` is of networks that learned nothing, for a device's latency table."""
 
 
 class Environment(Value):

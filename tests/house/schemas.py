@@ -28,6 +28,8 @@ from edgecnn.values.board import BoardCheck
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.dataset import DataDivision, DataInspection
 from edgecnn.values.device import Device
+from edgecnn.values.fit import FitReport
+from edgecnn.values.latency_table import LatencyTable
 from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
@@ -65,6 +67,8 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "division": (DataDivision, "What dividing images made: `edgecnn data split FOLDER --out FOLDER --json`."),
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
     "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn scale --json`."),
+    "latency-table": (LatencyTable, "A device's latency table: `edgecnn devices measure NAME --out FILE`."),
+    "fit": (FitReport, "fit.json: the most accurate network inside a budget, and what was searched: `edgecnn fit`."),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "preview": (AugmentationPreview, "What was drawn for a sheet: `edgecnn data preview FOLDER --json`."),
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),

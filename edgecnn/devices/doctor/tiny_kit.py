@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image
 
 from edgecnn.backends.installed import own_environment
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
-from edgecnn.data.images import ImageSource
 from edgecnn.runner import pixels as runner_pixels
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.dataset import ImageEntry, Normalization, PixelRecipe, Preprocessing, SplitRole
+from edgecnn.values.dataset import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -41,21 +39,6 @@ PREPROCESSING = Preprocessing(
 )
 
 
-class _NoPhotographs(ImageSource):
-    """The drawn card alone is golden here."""
-
-    def __init__(self) -> None:
-        """There is no manifest."""
-
-    def entries(self, role: SplitRole) -> tuple[ImageEntry, ...]:
-        """None."""
-        return ()
-
-    def read(self, entry: ImageEntry) -> Image.Image:
-        """Never asked for: there are no entries."""
-        raise LookupError(entry.path)
-
-
 def make_tiny_kit(
     candidate: Candidate, session: SessionSpec, out: Path, tell: Progress, engine: EngineSpec | None = None
 ) -> Path:
@@ -66,7 +49,7 @@ def make_tiny_kit(
     model, pixels, kit = (out / name for name in ("model", "pixels", "kit"))
     for folder in (model, pixels, kit):
         folder.mkdir()
-    write_golden(_NoPhotographs(), runner_pixels.PixelRecipe(**PREPROCESSING.pixels.model_dump()), 0, pixels)
+    write_golden((), runner_pixels.PixelRecipe(**PREPROCESSING.pixels.model_dump()), pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
     _write_model(candidate, session, engine, model)
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)

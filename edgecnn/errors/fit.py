@@ -1,0 +1,87 @@
+"""Failures of latency tables and of `edgecnn fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import counted
+
+
+class NothingTimed(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when not one network of a latency table could be made and run."""
+
+    def __init__(self, *, device: str, reasons: Mapping[str, str]) -> None:
+        first = [f"{name}: {why}" for name, why in list(reasons.items())[:3]]
+        super().__init__(
+            what=f"no network could be timed on {device}",
+            because="; ".join(first) or "there was no time for any",
+            hint="`edgecnn doctor` says what does not work here; --minutes gives more time",
+        )
+
+
+class TableUnreadable(EdgecnnError):
+    """Raised when a file is no latency table, or one of another schema."""
+
+    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{path} is no latency table, with {counted(len(problems), 'problem')}",
+            because="; ".join(problems[:3]),
+            hint="`edgecnn devices measure NAME --out FILE` writes one; docs/schemas/latency-table.json lists every key",
+        )
+
+
+class TableOfAnother(EdgecnnError):
+    """Raised when a table was measured on another machine, in another state of it, or with another runtime."""
+
+    def __init__(self, *, path: Path, difference: str, device: str) -> None:
+        super().__init__(
+            what=f"the latency table {path} says nothing of this machine",
+            because=difference,
+            hint=f"edgecnn devices measure {device}",
+        )
+
+
+class TableElsewhere(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a device is to be measured and the machine at hand is another one."""
+
+    def __init__(self, *, device: str, why: str) -> None:
+        super().__init__(
+            what=f"{device} is not at hand to be measured",
+            because=why,
+            hint=f"edgecnn devices measure {device} --host USER@BOARD; what other machines measured is a file in devices/tables",
+        )
+
+
+class FitBudgetInvalid(EdgecnnError):
+    """Raised when a budget of a search names no metric, or no number that it has."""
+
+    def __init__(self, *, text: str, because: str) -> None:
+        super().__init__(
+            what=f"{text!r} is no budget of a search",
+            because=because,
+            hint="--within p50_ms=5, and energy_mj, peak_memory_mib or size_mib beside it; --accuracy top1=0.85",
+        )
+
+
+class NothingPredictedInside(EdgecnnError, exit_code=ExitCode.GATE_FAILED):
+    """Raised before anything is trained when every network that was looked at is predicted to be outside the budgets."""
+
+    def __init__(self, *, family: str, budgets: str, nearest_scale: str, nearest_cost: str) -> None:
+        super().__init__(
+            what=f"no network of {family} is predicted inside {budgets}",
+            because=f"the nearest of those searched is {nearest_scale}, at {nearest_cost}",
+            hint="allow more, or search another family: mobilenet-v3 has the smallest networks",
+        )
+
+
+class NoTable(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when nothing says what networks cost on a device that is not at hand."""
+
+    def __init__(self, *, device: str, why: str) -> None:
+        super().__init__(
+            what=f"there is no latency table of {device}",
+            because=why,
+            hint=f"edgecnn devices measure {device} --host USER@BOARD, or --table FILE of one that was measured elsewhere",
+        )

@@ -1,0 +1,111 @@
+"""Which member ships, what is on the front, and how well the stand-in ordered: pure, from what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from edgecnn.values.fit import BudgetMetric, Member, Trained
+from edgecnn.values.verdict import Interval, Verdict
+
+LEAST_RANKED = 4
+"""Members from which a rank correlation says something."""
+
+
+class Chosen(NamedTuple):
+    """What ships."""
+
+    scale: str | None
+    state: Literal["settled", "provisional", "none"]
+    why: str
+
+
+def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float], least_top1: float | None) -> Chosen:
+    """The most accurate on ``validation`` whose budgets are met by whole intervals; or the fastest that is accurate enough.
+
+    Accuracy is an estimate, as of every choice here; budgets are gates. Where none is met for certain, the one that may be ships
+    provisionally; where none may be, nothing does.
+    """
+    built = [each for each in members if each.validation_top1 is not None]
+    if least_top1 is not None:
+        return _fastest(built, within, least_top1)
+    budgets = _worded(within)
+    for verdict, state in ((Verdict.PASS, "settled"), (Verdict.UNSURE, "provisional"), (Verdict.MISSING, "provisional")):
+        inside = [each for each in built if each.inside is verdict]
+        if inside:
+            best = max(inside, key=lambda each: (_top1(each), -_ms(each)))
+            shown = {"PASS": "measured inside", "UNSURE": "not shown inside, nor outside", "MISSING": "predicted inside"}[verdict]
+            why = f"the most accurate on validation ({_top1(best):.1%}) of the {len(inside)} that are {shown} {budgets}"
+            return Chosen(best.scale, state, why)  # type: ignore[arg-type]
+    if not built:
+        return Chosen(None, "none", "nothing was built")
+    least = min(built, key=_ms)
+    return Chosen(None, "none", f"nothing is inside {budgets}: the nearest is {least.scale}, at {_figure(least.p50_ms)}")
+
+
+def _fastest(built: Sequence[Member], within: Mapping[BudgetMetric, float], least_top1: float) -> Chosen:
+    enough = [each for each in built if each.validation_top1 and each.validation_top1.low >= least_top1]
+    enough = [each for each in enough if not within or each.inside is Verdict.PASS]
+    if enough:
+        best = min(enough, key=_ms)
+        return Chosen(
+            best.scale, "settled", f"the fastest of {len(enough)} whose top-1 on validation is shown to be {least_top1:.1%}"
+        )
+    if not built:
+        return Chosen(None, "none", "nothing was built")
+    best = max(built, key=_top1)
+    reached = f"the most accurate, {best.scale}, has {_share(best.validation_top1)} on validation"
+    return Chosen(None, "none", f"no member is shown to reach a top-1 of {least_top1:.1%}: {reached}")
+
+
+def front_of(members: Sequence[Member]) -> tuple[str, ...]:
+    """Scales of built members that no other is both more accurate on validation and faster than, the fastest first."""
+    timed = sorted((each for each in members if each.p50_ms and each.validation_top1), key=lambda each: (_ms(each), -_top1(each)))
+    front, best = list[str](), -math.inf
+    for each in timed:
+        if _top1(each) > best:
+            front.append(each.scale)
+            best = _top1(each)
+    return tuple(front)
+
+
+def rank_correlation(members: Sequence[Member], epochs: int) -> float | None:
+    """Spearman's, of the stand-in and of ``validation`` accuracy after so many epochs; None of fewer than four members."""
+    pairs = [(each.standin, found.validation_top1) for each in members if (found := _after(each, epochs)) is not None]
+    if len(pairs) < LEAST_RANKED:
+        return None
+    ours, theirs = (_ranks([pair[side] for pair in pairs]) for side in (0, 1))
+    middle = (len(pairs) + 1) / 2
+    together = sum((a - middle) * (b - middle) for a, b in zip(ours, theirs, strict=True))
+    apart = math.sqrt(sum((a - middle) ** 2 for a in ours) * sum((b - middle) ** 2 for b in theirs))
+    return round(together / apart, 3) if apart else None
+
+
+def _after(member: Member, epochs: int) -> Trained | None:
+    return next((each for each in member.trained if each.epochs == epochs and each.taught), None)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Ties share the mean of their places."""
+    return [1 + sum(other < each for other in values) + (sum(other == each for other in values) - 1) / 2 for each in values]
+
+
+def _top1(member: Member) -> float:
+    return member.validation_top1.estimate if member.validation_top1 else 0.0
+
+
+def _ms(member: Member) -> float:
+    return member.p50_ms.estimate if member.p50_ms else math.inf
+
+
+def _worded(within: Mapping[BudgetMetric, float]) -> str:
+    return " and ".join(f"{name} ≤ {bound:g}" for name, bound in within.items())
+
+
+def _figure(p50_ms: Interval | None) -> str:
+    return "no measured latency" if p50_ms is None else f"{p50_ms.estimate:.2f} [{p50_ms.low:.2f}, {p50_ms.high:.2f}] ms"
+
+
+def _share(top1: Interval | None) -> str:
+    return "none" if top1 is None else f"{top1.estimate:.1%} [{top1.low:.1%}, {top1.high:.1%}]"

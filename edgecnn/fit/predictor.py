@@ -1,0 +1,144 @@
+"""Latency of a network that was not timed, by a device's table: an estimate, and an interval that is right as often as it says.
+
+What the arithmetic and the traffic come to is a sum with non-negative prices, one for each kind of operation; what that misses is
+learned by a Gaussian process on its logarithm. Of either alone the first knows no caches, and the second nothing of networks
+larger than those it has seen. The interval is conformal (Lei and others, Distribution-free predictive inference for regression,
+2018): each network of the table was predicted from the others, and how far that was off, in the process's own standard
+deviations, is what an interval allows for.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from edgecnn.fit.features import features_of
+from edgecnn.values.latency_table import Probe, TimedProbe
+from edgecnn.values.verdict import Interval
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+CONFIDENCE = 0.9
+LEAST_TIMED = 12
+"""Networks of which a prediction is made: an interval of 90 % needs nine, and the prices are about as many."""
+BEYOND = math.log(1.5)
+"""How far outside the table's range a feature may lie: half as much again."""
+
+
+_TOTALS = ("_mmac", "_melem", "_count")
+"""Of all kinds together: what a network's place among the table's is told by."""
+
+
+class Prediction(NamedTuple):
+    """Of one network; predicted, and never a figure that a gate takes."""
+
+    p50_ms: Interval
+    spread: float
+    """Standard deviation of its logarithm: what is most uncertain is measured next."""
+    outside: tuple[str, ...]
+    """Features in which the table has nothing like it; then it is to be measured."""
+
+
+class Predictor:
+    """Of one candidate on one machine."""
+
+    def __init__(self, timed: Sequence[TimedProbe]) -> None:
+        """Raises ValueError: fewer than ``LEAST_TIMED`` networks."""
+        if len(timed) < LEAST_TIMED:
+            raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
+        counted = [features_of(each.probe) for each in timed]
+        self._names = sorted({name for each in counted for name in each})
+        self._x = self._matrix(counted)
+        self._log_ms = np.array([fmean(math.log(ms) for ms in each.medians_ms) for each in timed])
+        self._process = _optimized(*_residuals(self._x, self._log_ms, self._x)[:2])
+        everything = np.arange(len(timed))
+        misses = sorted(self._miss(everything[everything != index], index) for index in range(len(timed)))
+        rank = min(len(misses), math.ceil((len(misses) + 1) * CONFIDENCE))
+        self._allowed = misses[rank - 1]
+
+    def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
+        """In the order in which they are given."""
+        counted = [features_of(probe) for probe in probes]
+        mean, spread = self._estimated(np.arange(len(self._x)), self._matrix(counted))
+        return tuple(
+            Prediction(_interval(middle, self._allowed * sd), sd, self._outside(each))
+            for middle, sd, each in zip(mean.tolist(), spread.tolist(), counted, strict=True)
+        )
+
+    def _matrix(self, counted: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
+        return np.array([[each.get(name, 0.0) for name in self._names] for each in counted])
+
+    def _miss(self, others: npt.NDArray[np.int64], index: int) -> float:
+        mean, spread = self._estimated(others, self._x[index : index + 1])
+        return float(abs(self._log_ms[index] - mean[0]) / spread[0])
+
+    def _estimated(
+        self, known: npt.NDArray[np.int64], wanted: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Logarithms of milliseconds and their standard deviations, from these networks of the table."""
+        x, y = self._x[known], self._log_ms[known]
+        shapes, residual, ahead, priced = _residuals(x, y, wanted)
+        from sklearn.base import clone
+
+        process = clone(self._process).set_params(optimizer=None).fit(shapes, residual)
+        found, spread = process.predict(ahead, return_std=True)
+        return priced + found, spread
+
+    def _outside(self, counted: Mapping[str, float]) -> tuple[str, ...]:
+        unknown = [name for name in counted if name not in self._names]
+        for suffix in _TOTALS:
+            columns = [index for index, name in enumerate(self._names) if name.endswith(suffix)]
+            seen = self._x[:, columns].sum(axis=1)
+            value = sum(amount for name, amount in counted.items() if name.endswith(suffix))
+            if not math.log(seen.min()) - BEYOND <= math.log(value) <= math.log(seen.max()) + BEYOND:
+                unknown.append(f"total{suffix}")
+        return tuple(unknown)
+
+
+def _residuals(x: Any, y: Any, wanted: Any) -> tuple[Any, Any, Any, Any]:
+    """Shapes and residuals of what is known, shapes and priced logarithms of what is wanted."""
+    prices = _prices(x, np.exp(y))
+    known, ahead = np.log(_priced(x, prices)), np.log(_priced(wanted, prices))
+    shapes, wanted_shapes = np.log1p(x), np.log1p(wanted)
+    middle, scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
+    return (shapes - middle) / scale, y - known, (wanted_shapes - middle) / scale, ahead
+
+
+def _prices(x: npt.NDArray[np.float64], ms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Non-negative, of every feature and of a call as such; errors count in proportion."""
+    from scipy.optimize import nnls
+
+    with_call = np.column_stack([x, np.ones(len(x))])
+    unit = with_call.max(axis=0) + 1e-12
+    weighted = with_call / unit / ms[:, None]
+    ridge = 1e-3 * np.eye(with_call.shape[1])
+    found, _ = nnls(np.vstack([weighted, ridge]), np.concatenate([np.ones(len(x)), np.zeros(len(ridge))]))
+    return np.asarray(found / unit)
+
+
+def _priced(x: npt.NDArray[np.float64], prices: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.maximum(np.column_stack([x, np.ones(len(x))]) @ prices, 1e-6)
+
+
+def _optimized(shapes: Any, residual: Any) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    kernel = ConstantKernel(0.05, (1e-4, 1.0)) * Matern(5.0, (0.5, 100.0), nu=2.5) + WhiteKernel(0.002, (1e-5, 0.1))
+    process = GaussianProcessRegressor(kernel, random_state=0, n_restarts_optimizer=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a bound that is reached is an answer: there is only noise to learn
+        process.fit(shapes, residual)
+    return GaussianProcessRegressor(process.kernel_)
+
+
+def _interval(middle: float, half: float) -> Interval:
+    low, high = math.exp(middle - half), math.exp(middle + half)
+    return Interval(estimate=math.exp(middle), low=low, high=high, confidence=CONFIDENCE)

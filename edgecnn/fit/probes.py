@@ -1,0 +1,124 @@
+"""Networks that a device's table is measured with, and their kits: what ships in every way but that it learned nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from edgecnn.building.runnable import tried
+from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
+from edgecnn.fit.features import features_of
+from edgecnn.measure.kits import KitRef
+from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
+from edgecnn.models.compound import RULES, scaled
+from edgecnn.planning.complete import tool_versions
+from edgecnn.stages.export import ExportStage
+from edgecnn.stages.package import PackageStage, runner_digest
+from edgecnn.stages.probe import ProbeStage
+from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.store.store import Store
+from edgecnn.store.wanted import StageInputs
+from edgecnn.values.artifact import Artifact, Failed, FoundInput
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.dataset import Preprocessing
+from edgecnn.values.latency_table import Probe
+from edgecnn.values.scale import CompoundScale
+from edgecnn.values.stage import Progress, Role, Stage
+
+DEPTHS, WIDTHS = (0.4, 1.5), (0.25, 1.5)
+"""Multipliers between which members of a family are drawn, evenly by their logarithms."""
+SIDES_PX = (32, 48, 64, 96, 128, 160, 192, 224, 256)
+CLASSES = (10, 100, 1000)
+MOST_MMACS = 1500.0
+"""Of a network that is drawn: a larger one would take the time of ten."""
+_UNSCALED = ("shufflenet-v1", "shufflenet-v2", "densenet", "efficientnet-v2", "resnext", "googlenet")
+"""Families that no rule scales and whose blocks are of other kinds: they are drawn at other resolutions."""
+
+
+def pool(size: int, families: Iterable[str] = (*RULES, *_UNSCALED), seed: int = 0) -> tuple[Probe, ...]:
+    """So many different networks, the families in turn; the same every time."""
+    draw, names, found = random.Random(seed), list(families), dict[Probe, None]()
+    for number in range(20 * size):
+        if len(found) == size:
+            break
+        probe = _drawn(names[number % len(names)], draw)
+        if probe is not None and probe not in found and _affordable(probe):
+            found[probe] = None
+    return tuple(found)
+
+
+def _drawn(family: str, draw: random.Random) -> Probe | None:
+    spec = draw.choice([each for each in all_archs() if each.family == family])
+    side, classes = draw.choice(SIDES_PX), draw.choice(CLASSES)
+    if family not in RULES:
+        return Probe(arch=spec.name, resolution_px=side, classes=classes)
+    depth, width = (round(low * (high / low) ** draw.random(), 2) for low, high in (DEPTHS, WIDTHS))
+    try:
+        scaled_spec = scaled(spec, CompoundScale(depth=depth, width=width), side).spec
+    except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
+        return None
+    return Probe(arch=scaled_spec.name, resolution_px=side, classes=classes)
+
+
+def _affordable(probe: Probe) -> bool:
+    counted = features_of(probe)
+    return sum(value for name, value in counted.items() if name.endswith("_mmac")) <= MOST_MMACS
+
+
+@dataclass
+class KitMaker:
+    """Makes kits of probes by the stages that builds use, so that what is stored is not made again."""
+
+    store: Store
+    tell: Progress
+    environment: Mapping[str, str]
+    failed: dict[str, str] = field(default_factory=dict)
+    """``candidate of probe`` to why there is no kit."""
+
+    def __post_init__(self) -> None:
+        self._versions, self._runner = tool_versions(), runner_digest()
+
+    def kits(self, probe: Probe, candidates: Iterable[Candidate]) -> dict[str, KitRef]:
+        """By candidate; what cannot be made is noted and left out.
+
+        Raises EdgecnnError: the network itself cannot be made or exported.
+        """
+        spec = arch_named(probe.arch)
+        seen = Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
+        drawn = self._made(ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=seen), {})
+        export = ExportStage(
+            inputs={"weights": drawn.key, "pixels": drawn.key},
+            arch=probe.arch,
+            classes=probe.classes,
+            resolution_px=probe.resolution_px,
+            normalization=spec.normalization,
+        )
+        trunk = self._made(export, {"weights": drawn, "pixels": drawn})
+        given, found = {"model": trunk, "pixels": drawn}, dict[str, KitRef]()
+        for candidate in candidates:
+            made = tried(partial(self._kit, seen, candidate, given))
+            if isinstance(made, Failed):
+                self.failed[f"{candidate.id} of {probe.name}"] = made.what
+            else:
+                found[candidate.id] = made
+        return found
+
+    def _kit(self, seen: Preprocessing, candidate: Candidate, given: Mapping[Role, Artifact]) -> KitRef:
+        keys = {role: artifact.key for role, artifact in given.items()}
+        images = ProbeStage.model_fields["images"].default
+        quantize = QuantizeStage(inputs=keys, candidate=candidate, images=images, normalization=seen.normalization)
+        model = self._made(quantize, given)
+        package = PackageStage(
+            inputs={"model": model.key, "pixels": keys["pixels"]},
+            name=f"probe--{candidate.id}",
+            candidate=candidate,
+            preprocessing=seen,
+            runner_sha256=self._runner,
+        )
+        return KitRef.of(candidate, self._made(package, {"model": model, "pixels": given["pixels"]}))
+
+    def _made(self, stage: Stage, given: Mapping[Role, Artifact]) -> Artifact:
+        found = {role: FoundInput(path=each.folder, key=each.key, content=each.content) for role, each in given.items()}
+        return self.store.artifacts.obtain(stage, StageInputs(self._versions, found, self.environment), self.tell)[0]

@@ -1,0 +1,72 @@
+"""What a search is asked: a family, budgets on a device, and how much may be trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import get_args
+
+from pydantic import PositiveInt
+
+from edgecnn.errors.fit import FitBudgetInvalid
+from edgecnn.errors.wording import nearest
+from edgecnn.values.base import Value
+from edgecnn.values.board import HostRequest
+from edgecnn.values.device import Device
+from edgecnn.values.fit import BudgetMetric
+from edgecnn.values.recipe import Recipe
+
+METRICS: tuple[BudgetMetric, ...] = get_args(BudgetMetric)
+
+
+class FitRequest(Value):
+    """One call. The recipe is that of every member, but for its network, its teacher and its epochs."""
+
+    family: str
+    within: Mapping[BudgetMetric, float]
+    least_top1: float | None = None
+    recipe: Recipe
+    device: Device
+    device_file: Path | None = None
+    host: HostRequest | None = None
+    out: Path
+    table: Path | None = None
+    """None: the device's own, which is measured where there is none."""
+    trainings: PositiveInt = 5
+    """Of all epochs; twice as many members but two are trained for a quarter of them first."""
+    trials: PositiveInt = 200
+    """Networks of which cost is predicted."""
+    teach: bool = True
+    """Whether members learn the answers of the family's first."""
+    words: tuple[str, ...] = ()
+    """Of the command line: what a build of a member is asked with too."""
+    command: str = ""
+
+
+def within_of(texts: Iterable[str]) -> dict[BudgetMetric, float]:
+    """``p50_ms=5`` and others, each metric once.
+
+    Raises FitBudgetInvalid: an unknown or repeated metric, no positive number, or no budget at all.
+    """
+    found: dict[BudgetMetric, float] = {}
+    for text in texts:
+        given, _, amount = (piece.strip() for piece in text.partition("="))
+        name = next((each for each in METRICS if each == given), None)
+        if name is None:
+            near = nearest(given, METRICS, cutoff=0.5)
+            raise FitBudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
+        if name in found:
+            raise FitBudgetInvalid(text=text, because=f"{name} is given twice, {found[name]:g} before")
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
+            raise FitBudgetInvalid(text=text, because=f"{name} must be a positive number such as 5, not {amount!r}")
+        found[name] = float(amount)
+    return found
+
+
+def least_top1_of(text: str) -> float:
+    """``top1=0.85``. Raises FitBudgetInvalid: nothing of that kind, between 0 and 1."""
+    found = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
+    if found is None:
+        raise FitBudgetInvalid(text=text, because="--accuracy takes top1 and a share between 0 and 1, such as top1=0.85")
+    return float(found[1])

@@ -1,0 +1,163 @@
+"""The search from beginning to end: predict many, time some, train a few, build and race those, ship one.
+
+Each step leaves its work in the store, so that the same call after an interruption goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from statistics import median
+
+from edgecnn.building.build import plan_build
+from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.machine import machine_for
+from edgecnn.errors.fit import NothingPredictedInside
+from edgecnn.errors.studies import NothingToScale
+from edgecnn.fit.finish import Fitted, finished
+from edgecnn.fit.members import Course, MemberBuilder
+from edgecnn.fit.request import FitRequest
+from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
+from edgecnn.fit.state import Fitting, predicted_ms
+from edgecnn.fit.table import in_a_table
+from edgecnn.fit.tables import priced
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.compound import RULES
+from edgecnn.store.store import Store
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.fit import Member
+from edgecnn.values.stage import Progress, digest_of
+from edgecnn.values.verdict import Interval
+
+TIMED = 8
+"""Members that are timed before any is trained."""
+ROOM = 0.97
+"""Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
+LESS = 0.8
+"""Of one axis, to say what it costs."""
+TRIES = 3
+"""How often other members are timed where too few of the last ones were inside."""
+
+
+def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
+    """Search, train, race and choose.
+
+    Raises:
+        NothingToScale: no rule scales the family.
+        NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
+        NothingPredictedInside: nothing that was looked at is predicted inside the budgets.
+        EdgecnnError: of a build.
+    """
+    began = time.monotonic()
+    spec = first_of(asked.family)
+    wanted = Wanted(asked.device, asked.command)
+    with machine_for(asked.host, wanted, tell) as machine:
+        plain = MemberBuilder(asked, spec, machine.lab(store, tell)).plain(asked.out)
+        resolved = plan_build(plain, store, tell).plan.resolved
+        lab = machine.lab(store, tell, resolved.device.name)
+        prices = priced(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
+        fitting = Fitting(asked, MemberBuilder(asked, spec, lab), resolved, lab, prices)
+        with store.in_use.held():
+            _search(fitting)
+            waiting = _worth_training(fitting)
+            _train(fitting, waiting)
+            return finished(fitting, began)
+
+
+def first_of(family: str) -> ArchSpec:
+    """The network that the family's name means. Raises NothingToScale: no rule scales it."""
+    if family not in RULES:
+        raise NothingToScale(arch=family, families=tuple(RULES))
+    return arch_named(RULES[family].first)
+
+
+def _search(fitting: Fitting) -> None:
+    asked, resolved = fitting.asked, fitting.resolved
+    space = SearchSpace(
+        spec=fitting.builder.spec,
+        base_px=resolved.recipe.model.resolution_px or resolved.arch.resolution_px,
+        classes=len(resolved.data.classes),
+        predictors=fitting.prices.predictors,
+        within=asked.within,
+    )
+    question = {"family": asked.family, "classes": space.classes, "px": space.base_px, "within": dict(asked.within)}
+    name = digest_of({**question, "table": fitting.prices.used.model_dump(mode="json")})
+    file = fitting.lab.store.root / "searches" / name / "study.db"
+    fitting.searched = search_space(space, asked.trials, file, fitting.lab.tell)
+    first = space.member(1.0, 1.0, space.base_px)
+    if first is not None:
+        fitting.members[first.scale] = first
+        fitting.axes = _axes(space, predicted_ms(first))
+
+
+def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
+    """What is left of the first network's latency with a fifth less of one axis."""
+    less = {"depth": (LESS, 1.0, 1.0), "width": (1.0, LESS, 1.0), "resolution": (1.0, 1.0, LESS)}
+    found = {name: space.member(depth, width, round(side * space.base_px)) for name, (depth, width, side) in less.items()}
+    known = {name: predicted_ms(each) for name, each in found.items() if each is not None and each.best_predicted is not None}
+    return {name: round(ms / whole_ms, 4) for name, ms in known.items()} if math.isfinite(whole_ms) else {}
+
+
+def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
+    """Members inside the budget, by a time that was taken here where the device is, else by prediction; unlike each other."""
+    wanted = max(2, 2 * (fitting.asked.trainings - 2))
+    known = [each for each in fitting.searched if each.best_predicted is not None]
+    if math.isinf(fitting.budget_ms):
+        return _along(predicted_front(known), wanted)
+    if not any(predicted_ms(each) <= fitting.budget_ms for each in known):
+        least = min(known or fitting.searched, key=predicted_ms)
+        budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
+        cost = f"{predicted_ms(least):.3g} ms"
+        raise NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest_scale=least.scale, nearest_cost=cost)
+    if not fitting.attached:
+        return spread_out((each for each in known if predicted_ms(each) <= ROOM * fitting.budget_ms), wanted)
+    return _timed_inside(fitting, known, wanted)
+
+
+def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tuple[Member, ...]:
+    """Time the best by the stand-in; where too few are inside, others, as much smaller as the predictions were off."""
+    bound, off = ROOM * fitting.budget_ms, 1.0
+    times: dict[str, Interval] = {}
+    inside: list[Member] = []
+    for _ in range(TRIES):
+        candidates = [each for each in known if each.scale not in times and predicted_ms(each) * off <= bound]
+        trying = spread_out(candidates, TIMED)
+        if not trying:
+            break
+        found = fitting.builder.timed(trying, fitting.prices.candidates, len(fitting.resolved.data.classes))
+        times |= found
+        inside = [each for each in known if each.scale in times and times[each.scale].estimate <= bound]
+        if len(inside) >= wanted:
+            break
+        ratios = [found[each.scale].estimate / predicted_ms(each) for each in trying if each.scale in found]
+        off *= max(1.0, median(ratios)) if ratios else 1.0
+    return tuple(each.model_copy(update={"p50_ms": times[each.scale]}) for each in spread_out(inside, wanted))
+
+
+def _along(front: Sequence[Member], count: int) -> tuple[Member, ...]:
+    """So many of the front, as evenly as it has them."""
+    places = {round(index * (len(front) - 1) / max(1, count - 1)) for index in range(min(count, len(front)))}
+    return tuple(front[place] for place in sorted(places))
+
+
+def _train(fitting: Fitting, waiting: Sequence[Member]) -> None:
+    """The family's first whole, as the teacher; the others a little, and the best of them whole."""
+    builder, tell = fitting.builder, fitting.lab.tell
+    first = next(iter(fitting.members.values()))
+    tell.note(f"{first.scale}: trained and built first, as {'the teacher' if fitting.asked.teach else 'the reference'}")
+    fitting.members[first.scale] = builder.build(first, Course()).model_copy(
+        update={"trained": (builder.train(first, Course()),)}
+    )
+    teacher = builder.folder(first, Course()) if fitting.asked.teach else None
+    short = Course(epochs=fitting.short_epochs, teacher=teacher)
+    for number, member in enumerate(waiting):
+        tell.note(f"{member.scale}: {short.epochs} epochs, {number + 1} of {len(waiting)}")
+        fitting.members[member.scale] = member.model_copy(update={"trained": (builder.train(member, short),)})
+    best = sorted(waiting, key=lambda each: -fitting.members[each.scale].trained[0].validation_top1)
+    for member in best[: max(1, fitting.asked.trainings - 2)]:
+        known, course = fitting.members[member.scale], Course(teacher=teacher)
+        tell.note(f"{member.scale}: trained whole and built")
+        whole = builder.train(member, course)
+        built = builder.build(known, course)
+        fitting.members[member.scale] = built.model_copy(update={"trained": (*known.trained, whole)})

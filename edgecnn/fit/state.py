@@ -1,0 +1,58 @@
+"""A search under way: what was asked, and what is known so far."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from edgecnn.fit.members import MemberBuilder
+from edgecnn.fit.request import FitRequest
+from edgecnn.fit.tables import Priced
+from edgecnn.measure.lab import Lab
+from edgecnn.values.fit import Member
+from edgecnn.values.resolved import Resolved
+
+SHORT = 4
+"""A member is first trained for this part of its epochs."""
+
+
+@dataclass
+class Fitting:
+    """Filled in while it runs."""
+
+    asked: FitRequest
+    builder: MemberBuilder
+    resolved: Resolved
+    """Of the family's first, as anybody would build it."""
+    lab: Lab
+    prices: Priced
+    searched: tuple[Member, ...] = ()
+    axes: dict[str, float] = field(default_factory=dict)
+    """What is left of the first network's predicted p50 with a fifth less of one axis."""
+    members: dict[str, Member] = field(default_factory=dict)
+    """By scale: what was trained, the family's first before the others."""
+
+    @property
+    def attached(self) -> bool:
+        """Whether the device is at hand."""
+        return self.resolved.attachment.attached
+
+    @property
+    def budget_ms(self) -> float:
+        """Of p50; infinite where none was stated."""
+        return self.asked.within.get("p50_ms", math.inf)
+
+    @property
+    def epochs(self) -> int:
+        """Of a whole training."""
+        return self.resolved.recipe.train.epochs or 1
+
+    @property
+    def short_epochs(self) -> int:
+        """Of a first, short one."""
+        return max(1, self.epochs // SHORT)
+
+
+def predicted_ms(member: Member) -> float:
+    """Of its fastest candidate; infinite where nothing says."""
+    return member.best_predicted.p50_ms.estimate if member.best_predicted else math.inf

@@ -1,0 +1,189 @@
+"""A device's latency table: networks timed batch by batch, each batch the ones of which least is known, until time is up.
+
+What was made and raced lies in the store, so that an interrupted call goes on where it was, and the same call again costs little.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from statistics import median
+from typing import NamedTuple
+
+import edgecnn
+from edgecnn.backends.installed import require_packages
+from edgecnn.building.runnable import tried
+from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.machine import machine_for
+from edgecnn.devices.this_machine import attachment_of
+from edgecnn.errors.fit import NothingTimed, TableElsewhere
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor
+from edgecnn.fit.probes import KitMaker, pool
+from edgecnn.judging.runs.latency import disturbed
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceRequest
+from edgecnn.planning.candidates import candidates_of
+from edgecnn.planning.variants import is_of_trunk
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Failed
+from edgecnn.values.base import Value
+from edgecnn.values.board import HostRequest
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.device import Device
+from edgecnn.values.latency_table import LatencyTable, Probe, TimedProbe
+from edgecnn.values.profile import Profile
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.stage import Progress
+
+BATCH = 6
+"""Networks that are raced together."""
+BEGINNING = 18
+"""Networks that are timed before any prediction says which come next: the families in turn."""
+POOL = 96
+"""Networks among which the next are chosen."""
+MOST = 40
+"""Networks of a table, each in every runtime and precision that the device has."""
+ROUNDS, SAMPLES, RUN_S = 2, 200, 0.5
+MAX_AGE_H = 24.0 * 30
+
+
+class TablePlan(Value):
+    """What is asked of a table."""
+
+    candidates: tuple[Candidate, ...]
+    minutes: float = 15.0
+    """After so many no batch is begun."""
+    anew: bool = False
+    """Whether nothing that was timed before may serve."""
+
+
+@dataclass
+class _Timing:
+    """What was timed so far."""
+
+    lab: Lab
+    request: TablePlan
+    maker: KitMaker
+    timed: dict[str, list[TimedProbe]] = field(default_factory=lambda: defaultdict(list))
+    runtimes: dict[str, str] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def minutes(self) -> float:
+        return (time.monotonic() - self.began) / 60
+
+    def run(self, batch: Sequence[Probe]) -> None:
+        """Make and race one batch; what cannot be made or run is noted."""
+        kits: dict[tuple[str, Probe], KitRef] = {}
+        for number, probe in enumerate(batch):
+            self.lab.tell.step("make networks to time", number, len(batch), "networks")
+            made = tried(partial(self.maker.kits, probe, self.request.candidates))
+            if isinstance(made, Failed):
+                self.maker.failed[probe.name] = made.what
+                continue
+            kits |= {(name, probe): kit for name, kit in made.items()}
+        self.lab.tell.step("make networks to time", len(batch), len(batch), "networks")
+        if kits:
+            self._raced(kits)
+
+    def _raced(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
+        age_h = 0.0 if self.request.anew else MAX_AGE_H
+        asked = RaceRequest(
+            kits=tuple(kits.values()), purpose="table", rounds=ROUNDS, samples=SAMPLES, max_s=RUN_S, max_age_h=age_h
+        )
+        found = race(asked, self.lab)
+        if any(disturbed(each.environment) for each in found.profiles.values()) and not found.reused:
+            self.lab.tell.note("other work slowed these runs; they are run once more")
+            found = race(asked.model_copy(update={"max_age_h": 0.0}), self.lab)
+        for (name, probe), kit in kits.items():
+            if kit.entrant in found.profiles:
+                self.timed[name].append(_timed(probe, found.profiles[kit.entrant]))
+                self.runtimes[kit.runtime] = found.profiles[kit.entrant].environment.conditions.get("runtime_version", "unknown")
+            else:
+                self.maker.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, "no run of it was recorded")
+
+
+def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
+    """Time networks in every candidate of a device, those next of which least is known.
+
+    Raises NothingTimed: not one network could be made and run. MissingPackage: what makes networks is not installed.
+    """
+    require_packages(("torch", "torchvision", "onnx", "scikit-learn"), extra="train", needed_for="a latency table")
+    timing = _Timing(lab, request, KitMaker(lab.store, lab.tell, lab.environment.conditions))
+    waiting, done, longest = list(pool(POOL)), 0, 0.0
+    while waiting and done < MOST and timing.minutes + longest <= request.minutes:
+        before = timing.minutes
+        batch = _next(timing.timed, waiting, min(BATCH, MOST - done))
+        timing.run(batch)
+        waiting = [each for each in waiting if each not in batch]
+        done, longest = done + len(batch), max(longest, timing.minutes - before)
+        lab.tell.step("time networks", done, MOST, "networks")
+    if not timing.timed:
+        raise NothingTimed(device=lab.device, reasons=timing.maker.failed)
+    return LatencyTable(
+        version=edgecnn.__version__,
+        device=lab.device,
+        machine=lab.machine,
+        fidelity=lab.environment.fidelity,
+        environment=lab.environment,
+        runtimes=timing.runtimes,
+        observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(60 * timing.minutes, 1),
+        timed={name: tuple(rows) for name, rows in sorted(timing.timed.items())},
+        failed=timing.maker.failed,
+        left=max(0, MOST - done),
+    )
+
+
+def _next(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], count: int) -> list[Probe]:
+    """The next batch: at first the families in turn, then what is known worst over all candidates."""
+    counted = [rows for rows in timed.values() if len(rows) >= max(BEGINNING, LEAST_TIMED)]
+    if not counted:
+        return list(waiting[:count])
+    spreads = [[each.spread for each in Predictor(rows).predict(waiting)] for rows in counted]
+    unknown = [sum(of) for of in zip(*spreads, strict=True)]
+    order = sorted(range(len(waiting)), key=lambda index: (-unknown[index], waiting[index].name))
+    return [waiting[index] for index in order[:count]]
+
+
+def _timed(probe: Probe, profile: Profile) -> TimedProbe:
+    medians = tuple(round(median(run.samples_ns) / 1e6, 5) for run in profile.runs if run.samples_ns)
+    return TimedProbe(probe=probe, medians_ms=medians, disturbed=disturbed(profile.environment))
+
+
+class TableRequest(NamedTuple):
+    """What a user asks of a table."""
+
+    device: Device
+    host: HostRequest | None
+    """The board; None: this machine."""
+    minutes: float
+    anew: bool
+
+
+def table_of(asked: TableRequest, store: Store, tell: Progress) -> LatencyTable:
+    """Measure the table of a device where it is: on a board, or here.
+
+    Raises TableElsewhere: this machine is another one. NothingTimed: see ``measure_table``. BoardError: of the board.
+    """
+    device, host = asked.device, asked.host
+    with machine_for(host, Wanted(device, f"edgecnn devices measure {device.name}"), tell) as machine:
+        at = attachment_of(device, machine.facts, None if host is None else host.address)
+        if not at.attached:
+            raise TableElsewhere(device=device.name, why=at.why)
+        candidates, _, unavailable = candidates_of(device, Recipe(), machine.facts)
+        for name, why in unavailable.items():
+            tell.note(f"{name} is not in the table: {why.why}")
+        request = TablePlan(candidates=in_a_table(candidates), minutes=asked.minutes, anew=asked.anew)
+        return measure_table(request, machine.lab(store, tell, device.name))
+
+
+def in_a_table(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Those that are made of the trunk alone and need no engine of the device."""
+    return tuple(each for each in candidates if not each.needs_engine and is_of_trunk(each))

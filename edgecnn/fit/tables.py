@@ -1,0 +1,56 @@
+"""The prices that a search goes by: the device's latency table, measured where there is none and the device is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgecnn.errors.fit import NoTable
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor
+from edgecnn.fit.request import FitRequest
+from edgecnn.fit.table import TablePlan, measure_table
+from edgecnn.fit.table_files import own_table, read_table_file, require_same_machine, table_file, write_table
+from edgecnn.measure.lab import Lab
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.fit import TableUsed
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What predicts."""
+
+    used: TableUsed
+    predictors: Mapping[str, Predictor]
+    """By candidate."""
+    candidates: Mapping[str, Candidate]
+
+
+def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
+    """The table that was named, else the device's own, else one that is measured now.
+
+    Raises NoTable: there is none, and the device is not at hand. TableOfAnother: it is of another machine than the one at hand.
+    TableUnreadable: it is no table.
+    """
+    name = asked.device.name
+    path = asked.table or table_file(name)
+    if path is None and not attached:
+        raise NoTable(device=name, why="it is not at hand, and no table of it was measured before")
+    if path is None:
+        lab.tell.note(f"there is no latency table of {name} yet: it is measured now, once, in about a quarter of an hour")
+        path = own_table(name)
+        write_table(measure_table(TablePlan(candidates=tuple(candidates)), lab), path)
+    table = read_table_file(path)
+    if attached:
+        require_same_machine(table, path, lab)
+    enough = {each.id: table.timed[each.id] for each in candidates if len(table.timed.get(each.id, ())) >= LEAST_TIMED}
+    if not enough:
+        raise NoTable(device=name, why=f"{path} holds too few networks of any candidate, of which {LEAST_TIMED} are needed")
+    used = TableUsed(
+        file=str(path),
+        machine=table.machine,
+        observed_at=table.observed_at,
+        networks=max(len(rows) for rows in enough.values()),
+        fidelity=table.fidelity,
+    )
+    by_name = {each.id: each for each in candidates if each.id in enough}
+    return Priced(used, {ident: Predictor(rows) for ident, rows in enough.items()}, by_name)

@@ -1,0 +1,159 @@
+"""A search as one page: what was built on accuracy against latency, what was looked at, and what each axis costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from edgecnn.render.figures import percent_interval
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
+from edgecnn.render.page.charts.vega import Extent
+from edgecnn.render.page.document import document
+from edgecnn.render.screens.fit import COLUMNS, cells_of, fit_lines
+from edgecnn.values.fit import FitReport, Member
+from edgecnn.values.verdict import Fidelity, Interval
+
+TEMPLATE = "fit.html.j2"
+HEIGHT_PX = 340
+COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran")
+
+
+def fit_page(found: FitReport) -> str:
+    """The whole file as text, to be written in UTF-8."""
+    figures = [each for each in (_front(found), _history(found), _axes(found)) if each is not None]
+    return document(TEMPLATE, figures, figures=figures, found=found, said=list(fit_lines(found)), limits=limits_of(found))
+
+
+def limits_of(found: FitReport) -> str:
+    """The budgets in words."""
+    bounds = [f"{name} ≤ {bound:g}" for name, bound in found.within.items()]
+    return ", ".join(bounds + ([] if found.least_top1 is None else [f"top-1 ≥ {found.least_top1:g}"]))
+
+
+def _front(found: FitReport) -> Figure | None:
+    """Built members filled, with both intervals; what was only trained a little hollow, at its predicted latency."""
+    rows = [row for each in found.members if (row := _row(each, found)) is not None]
+    if not rows:
+        return None
+    x = alt.X("x:Q", title="p50 in ms", scale=_around([row[name] for row in rows for name in ("low", "high")], found))
+    y = alt.Y("y:Q", title="top-1 on validation, %", scale=alt.Scale(zero=False))
+    base = alt.Chart(vega.chart_data(rows)).encode(x=x, y=y)
+    across = base.mark_rule(color="var(--soft)", aria=False).encode(x=alt.X("low:Q"), x2=vega.HIGH)
+    filled = [row for row in rows if row["upper"] is not None]
+    up = alt.Chart(vega.chart_data(filled)).mark_rule(color="var(--soft)", aria=False)
+    up = up.encode(x=x, y=alt.Y("lower:Q", scale=alt.Scale(zero=False)), y2=alt.Y2("upper:Q"))
+    points = base.mark_point(strokeWidth=1.8, stroke="var(--build-1)", opacity=1).encode(
+        fill=alt.Fill("fill:N", scale=None, legend=None), size=vega.AREA, tooltip=vega.tips("network", "p50", "top-1", "what")
+    )
+    on_front = sorted((row for row in rows if row["front"]), key=lambda row: row["x"])
+    return Figure(
+        id="front",
+        title="Accuracy against latency",
+        says=f"{found.why}. Filled: built and measured. Rings: trained for a few epochs, at a latency that was predicted.",
+        sources=_sources(found),
+        spec=vega.specification(*_budget(found), vega.front_line(on_front), across, up, points, height=HEIGHT_PX),
+        table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(each, found) for each in found.members)),
+    )
+
+
+def _sources(found: FitReport) -> tuple[Source, ...]:
+    at = found.table
+    sources = [Source(MEASURED, f"accuracy on validation; latency in one race of what was built, on {found.machine}")]
+    if at is not None:
+        emulated = at.fidelity is Fidelity.EMULATED
+        sources.append(Source(PREDICTED, f"latency of rings, from a table of {at.networks} networks of {at.machine}"))
+        sources += [Source(EMULATED, "that table is of an emulated processor")] if emulated else []
+    return tuple(sources)
+
+
+def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
+    top1, built = member.validation_top1, member.build is not None and member.p50_ms is not None
+    timed = member.p50_ms or (member.best_predicted.p50_ms if member.best_predicted else None)
+    if timed is None or (top1 is None and not member.trained):
+        return None
+    estimate = top1.estimate if top1 else member.trained[-1].validation_top1
+    what = "built and measured" if built else f"trained for {member.trained[-1].epochs} epochs"
+    return {
+        "x": timed.estimate, "low": timed.low, "high": timed.high, "y": 100 * estimate,
+        "lower": 100 * top1.low if top1 else None, "upper": 100 * top1.high if top1 else None,
+        "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.scale == found.shipped else 90,
+        "front": member.scale in found.front, "network": member.scale + (" (ships)" if member.scale == found.shipped else ""),
+        "p50": _ms(timed), "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %", "what": what,
+    }  # fmt: skip
+
+
+def _ms(found: Interval) -> str:
+    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}] ms"
+
+
+def _around(values: list[float], found: FitReport) -> alt.Scale:
+    every = [*values, *([found.within["p50_ms"]] if "p50_ms" in found.within else [])]
+    room = max(1.03, (max(every) / min(every)) ** 0.08)
+    return Extent(min(every) / room, max(every) * room, logarithmic=True).scale()
+
+
+def _budget(found: FitReport) -> list[alt.Chart]:
+    if "p50_ms" not in found.within:
+        return []
+    at = alt.Chart(vega.chart_data([{"at": found.within["p50_ms"]}]))
+    drawn: alt.Chart = at.mark_rule(strokeDash=[5, 4], color="var(--FAIL)", strokeWidth=1.4, aria=False).encode(x="at:Q")
+    return [drawn]
+
+
+def _history(found: FitReport) -> Figure | None:
+    """Everything that was looked at, in the order of the search."""
+    if not found.trials:
+        return None
+    rows: list[dict[str, Any]] = [
+        {
+            "x": each.p50_ms,
+            "y": each.standin,
+            "network": each.scale,
+            "p50": f"{each.p50_ms:.2f} ms",
+            "share": at / len(found.trials),
+        }
+        for at, each in enumerate(found.trials)
+    ]
+    x = alt.X("x:Q", title="predicted p50 in ms", scale=_around([row["x"] for row in rows], found))
+    y = alt.Y("y:Q", title="stand-in for accuracy", scale=alt.Scale(zero=False))
+    dots = alt.Chart(vega.chart_data(rows)).mark_point(filled=True, size=40, color="var(--build-1)")
+    opacity = alt.Opacity("order:Q", legend=None, scale=alt.Scale(range=[0.15, 0.9]))
+    drawn = dots.encode(x=x, y=y, opacity=opacity, tooltip=vega.tips("network", "p50"))
+    rank = found.rank_correlation
+    ordered = "" if rank is None else f" It ordered what was trained with a rank correlation of {rank:+.2f}."
+    return Figure(
+        id="history",
+        title="What was looked at",
+        says=f"{len(rows)} networks, the later ones darker. The stand-in is counted and only orders.{ordered}",
+        sources=(Source(PREDICTED, "latency, by the fastest candidate of each"), Source(COUNTED, "the stand-in")),
+        spec=vega.specification(*_budget(found), drawn, height=HEIGHT_PX),
+        table=Table(
+            caption="The last that were looked at",
+            columns=("scale", "predicted p50 ms", "stand-in"),
+            rows=tuple((each.scale, f"{each.p50_ms:.2f}", f"{each.standin:.2f}") for each in found.trials[-12:]),
+        ),
+    )
+
+
+def _axes(found: FitReport) -> Figure | None:
+    """What a fifth less of one axis saves, the others as they are."""
+    if not found.axes:
+        return None
+    saved = {name: 100 * (1 - share) for name, share in found.axes.items()}
+    bars = alt.Chart(vega.chart_data([{"label": name, "x": percent} for name, percent in saved.items()]))
+    bars = bars.mark_bar(color="var(--build-1)", aria=False)
+    drawn = bars.encode(y=vega.names_down(list(saved)), x=alt.X("x:Q", title="% of the latency saved"))
+    return Figure(
+        id="axes",
+        title="What each axis costs",
+        says="What a fifth less depth, width or resolution is predicted to save of the latency of the family's first network.",
+        sources=(Source(PREDICTED, "from the same table"),),
+        spec=vega.specification(drawn, height=44 * len(saved)),
+        table=Table(
+            caption="A fifth less",
+            columns=("axis", "saved"),
+            rows=tuple((name, f"{percent:.0f} %") for name, percent in saved.items()),
+        ),
+    )

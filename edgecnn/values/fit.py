@@ -1,0 +1,128 @@
+"""What a search for the most accurate network inside a measured budget was asked, looked at and found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from edgecnn.values.base import Value
+from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
+
+BudgetMetric = Literal["p50_ms", "energy_mj", "peak_memory_mib", "size_mib"]
+"""Gates of a build by the same names: a budget is met where its gate passes."""
+
+
+class Predicted(Value):
+    """Latency of one candidate of a network that was not timed, from a table; no gate takes it."""
+
+    candidate: str
+    p50_ms: Interval
+    """At 90 %; how often such intervals held is in ``benchmarks/fit``."""
+    outside: tuple[str, ...] = ()
+    """Features in which the table has nothing like this network: then the figure is a guess, and is not used."""
+
+
+class Trained(Value):
+    """One training of a member, and what it came to on ``validation``, 0…1."""
+
+    epochs: PositiveInt
+    taught: bool
+    """By the teacher's answers; else by labels."""
+    validation_top1: NonNegativeFloat
+    seconds: NonNegativeFloat
+    """That it took; 0 where it was in the store."""
+
+
+class Member(Value):
+    """One network of the family."""
+
+    scale: str
+    """As ``--scale`` takes it."""
+    resolution_px: PositiveInt
+    parameters: PositiveInt
+    macs: PositiveInt
+    """Multiply-adds for one image."""
+    standin: float
+    """What stands in for accuracy until it is trained; says nothing but an order."""
+    predicted: tuple[Predicted, ...] = ()
+    """The fastest first."""
+    trained: tuple[Trained, ...] = ()
+    build: str | None = None
+    """Folder of its build, where one was made."""
+    candidate: str | None = None
+    """What that build chose."""
+    validation_top1: Interval | None = None
+    """Of that candidate."""
+    test_top1: Interval | None = None
+    """Of that candidate; nothing is chosen by it."""
+    p50_ms: Interval | None = None
+    """Of that candidate, in the race of the front."""
+    fidelity: Fidelity | None = None
+    gates: tuple[GateResult, ...] = ()
+    """Of the budgets."""
+    inside: Verdict | None = None
+    """Whether all budgets are met: UNSURE where an interval holds a bound; None of what was not built."""
+
+    @property
+    def best_predicted(self) -> Predicted | None:
+        """The fastest of those that are used."""
+        return next((each for each in self.predicted if not each.outside), None)
+
+
+class Trial(Value):
+    """One network of which cost was predicted."""
+
+    scale: str
+    p50_ms: PositiveFloat
+    """Predicted, of its fastest candidate."""
+    standin: float
+
+
+class TableUsed(Value):
+    """The latency table that predictions are from."""
+
+    file: str
+    machine: str
+    observed_at: str
+    networks: PositiveInt
+    fidelity: Fidelity
+
+
+class FitReport(Value):
+    """Schema edgecnn.fit/1."""
+
+    schema_: Literal["edgecnn.fit/1"] = Field(default="edgecnn.fit/1", alias="schema")
+    version: str
+    family: str
+    device: str
+    attached: bool
+    machine: str
+    within: Mapping[BudgetMetric, PositiveFloat]
+    least_top1: float | None = None
+    """Of ``--accuracy``: then the fastest that reaches it ships."""
+    table: TableUsed | None
+    """None where nothing was predicted."""
+    trials: tuple[Trial, ...]
+    """Everything of which cost was predicted, in the order of the search; a network that came up twice stands once."""
+    axes: Mapping[str, float] = {}
+    """Depth, width and resolution: the share of the first network's predicted p50 that is left of it with a fifth less."""
+    members: tuple[Member, ...]
+    """What was trained, the shipped one first."""
+    front: tuple[str, ...]
+    """Scales of built members that no other is both more accurate and faster than."""
+    rank_correlation: float | None
+    """Spearman's, of the stand-in and the accuracy of what was trained for the same number of epochs; None below four."""
+    taught_by: str | None
+    """The member whose answers the others learned."""
+    taught_gain_pp: Interval | None = None
+    """What that gave the shipped member against labels alone, paired on the test images."""
+    against_first_pp: Interval | None = None
+    """What the shipped member gains in top-1 over the family's first, paired on the test images; None of that one itself."""
+    shipped: str | None
+    """Its scale; None where nothing is inside."""
+    state: Literal["settled", "provisional", "none"]
+    why: str
+    seconds: NonNegativeFloat
+    command: str

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.fit import (
+    FitBudgetInvalid,
+    NoTable,
+    NothingPredictedInside,
+    NothingTimed,
+    TableElsewhere,
+    TableOfAnother,
+    TableUnreadable,
+)
+
+
+def test_a_budget_that_is_none_is_answered_with_those_that_are() -> None:
+    error = FitBudgetInvalid(text="p50=5", because="'p50' is no budget, the nearest is p50_ms")
+    assert error.line() == (
+        "'p50=5' is no budget of a search: 'p50' is no budget, the nearest is p50_ms — "
+        "--within p50_ms=5, and energy_mj, peak_memory_mib or size_mib beside it; --accuracy top1=0.85 [fit-budget-invalid]"
+    )
+    assert error.exit_code == ExitCode.BAD_INPUT
+
+
+def test_a_budget_that_nothing_is_predicted_to_meet_names_the_nearest() -> None:
+    error = NothingPredictedInside(
+        family="resnet", budgets="p50_ms ≤ 0.1", nearest_scale="depth=0.3,width=0.25,resolution=32", nearest_cost="0.31 ms"
+    )
+    assert error.line() == (
+        "no network of resnet is predicted inside p50_ms ≤ 0.1: the nearest of those searched is "
+        "depth=0.3,width=0.25,resolution=32, at 0.31 ms — allow more, or search another family: mobilenet-v3 has the smallest "
+        "networks [nothing-predicted-inside]"
+    )
+    assert error.exit_code == ExitCode.GATE_FAILED
+
+
+def test_a_device_that_is_not_at_hand_and_has_no_table_is_measured_over_ssh() -> None:
+    error = NoTable(device="raspberry-pi-5", why="it is not at hand, and no table of it was measured before")
+    assert error.line() == (
+        "there is no latency table of raspberry-pi-5: it is not at hand, and no table of it was measured before — "
+        "edgecnn devices measure raspberry-pi-5 --host USER@BOARD, or --table FILE of one that was measured elsewhere [no-table]"
+    )
+
+
+def test_a_table_of_another_machine_names_what_differs() -> None:
+    error = TableOfAnother(path=Path("t.json"), difference="kernel: then 6.1, now 6.8", device="cpu")
+    assert error.line() == (
+        "the latency table t.json says nothing of this machine: kernel: then 6.1, now 6.8 — "
+        "edgecnn devices measure cpu [table-of-another]"
+    )
+
+
+def test_what_is_no_table_says_what_is_wrong_with_it() -> None:
+    error = TableUnreadable(path=Path("t.json"), problems=["device: Field required"])
+    assert error.line() == (
+        "t.json is no latency table, with 1 problem: device: Field required — `edgecnn devices measure NAME --out FILE` writes "
+        "one; docs/schemas/latency-table.json lists every key [table-unreadable]"
+    )
+
+
+def test_a_device_that_this_machine_is_not_is_measured_where_it_is() -> None:
+    error = TableElsewhere(device="jetson-orin-nano", why="this machine is x86_64 with 2 cores, which is not a Jetson Orin Nano")
+    assert error.line() == (
+        "jetson-orin-nano is not at hand to be measured: this machine is x86_64 with 2 cores, which is not a Jetson Orin Nano — "
+        "edgecnn devices measure jetson-orin-nano --host USER@BOARD; what other machines measured is a file in devices/tables "
+        "[table-elsewhere]"
+    )
+    assert error.exit_code == ExitCode.MISSING
+
+
+def test_a_device_on_which_nothing_could_be_timed_says_why_of_the_first() -> None:
+    error = NothingTimed(device="cpu", reasons={"resnet-18@64x10": "the disk is full"})
+    assert error.line() == (
+        "no network could be timed on cpu: resnet-18@64x10: the disk is full — "
+        "`edgecnn doctor` says what does not work here; --minutes gives more time [nothing-timed]"
+    )

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.fit.features import features_of
+from edgecnn.fit.probes import MOST_MMACS, pool
+from edgecnn.models.catalogue import arch_named
+from edgecnn.values.latency_table import Probe
+
+
+def test_the_kinds_together_count_the_multiply_adds_of_the_catalogue() -> None:
+    spec = arch_named("mobilenet-v2")
+    counted = features_of(Probe(arch=spec.name, resolution_px=224, classes=1000))
+    assert sum(each for name, each in counted.items() if name.endswith("_mmac")) * 1e6 == pytest.approx(spec.macs)
+    assert counted["depthwise_count"] == 17
+    assert counted["spatial_count"] == 1  # the first convolution
+    assert counted["dense_count"] == 1
+    assert counted["clipped_count"] == 35
+
+
+def test_idle_lanes_are_counted_of_narrow_layers_alone() -> None:
+    narrow = features_of(Probe(arch="mobilenet-v2-d1-w0.25", resolution_px=64, classes=10))
+    wide = features_of(Probe(arch="resnet-18", resolution_px=64, classes=10))
+    assert narrow["pointwise_padded"] > 1.2 * narrow["pointwise_mmac"]
+    assert wide["pointwise_padded"] == wide["pointwise_mmac"]
+
+
+def test_a_pool_is_the_same_every_time_of_every_family_and_never_too_large() -> None:
+    drawn = pool(24)
+    assert drawn == pool(24)
+    assert len(set(drawn)) == 24
+    families = {arch_named(each.arch).family for each in drawn}
+    assert {"efficientnet", "mobilenet-v2", "mobilenet-v3", "resnet", "densenet", "shufflenet-v2"} <= families
+    most = max(sum(each for name, each in features_of(probe).items() if name.endswith("_mmac")) for probe in drawn)
+    assert most <= MOST_MMACS

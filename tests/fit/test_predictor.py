@@ -1,0 +1,65 @@
+"""Predictions against tables whose truth is known: every time is a formula of what the network counts."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from edgecnn.fit.features import features_of
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor
+from edgecnn.fit.probes import pool
+from edgecnn.values.latency_table import Probe, TimedProbe
+
+FAMILIES = ("mobilenet-v2", "mobilenet-v3", "resnet")
+
+
+@pytest.fixture(scope="module")
+def probes() -> tuple[Probe, ...]:
+    return pool(44, FAMILIES)
+
+
+def formula_ms(probe: Probe) -> float:
+    counted = features_of(probe)
+    dense = counted.get("pointwise_padded", 0) + counted.get("spatial_padded", 0)
+    return 0.05 + 0.01 * dense + 0.06 * counted.get("depthwise_mmac", 0) + 0.004 * counted.get("pointwise_count", 0)
+
+
+def timed(probes: tuple[Probe, ...], noise: float) -> list[TimedProbe]:
+    draw = random.Random(3)
+    return [
+        TimedProbe(probe=each, medians_ms=tuple(formula_ms(each) * math.exp(draw.gauss(0, noise)) for _ in range(3)))
+        for each in probes
+    ]
+
+
+def test_what_counts_decides_is_predicted_within_a_few_percent_and_the_interval_holds_it(probes: tuple[Probe, ...]) -> None:
+    known, others = probes[:30], probes[30:]
+    found = Predictor(timed(known, 0.02)).predict(others)
+    off = [abs(each.p50_ms.estimate / formula_ms(probe) - 1) for each, probe in zip(found, others, strict=True)]
+    held = [each.p50_ms.low <= formula_ms(probe) <= each.p50_ms.high for each, probe in zip(found, others, strict=True)]
+    assert sorted(off)[len(off) // 2] < 0.03
+    assert sum(held) >= 0.8 * len(held)
+
+
+def test_a_noisier_table_gives_wider_intervals(probes: tuple[Probe, ...]) -> None:
+    def width(noise: float) -> float:
+        found = Predictor(timed(probes[:30], noise)).predict(probes[30:])
+        return sum(math.log(each.p50_ms.high / each.p50_ms.low) for each in found)
+
+    assert width(0.1) > 1.5 * width(0.01)
+
+
+def test_a_network_unlike_any_of_the_table_is_said_to_be_so(probes: tuple[Probe, ...]) -> None:
+    predictor = Predictor(timed(probes[:30], 0.02))
+    huge = Probe(arch="resnet-152", resolution_px=512, classes=10)
+    dense = Probe(arch="shufflenet-v2-x1.0", resolution_px=96, classes=10)
+    assert "total_mmac" in predictor.predict([huge])[0].outside
+    assert any(name.startswith("move") for name in predictor.predict([dense])[0].outside)
+    assert predictor.predict([probes[2]])[0].outside == ()
+
+
+def test_too_few_networks_predict_nothing(probes: tuple[Probe, ...]) -> None:
+    with pytest.raises(ValueError, match=f"{LEAST_TIMED - 1} networks were timed, a prediction needs {LEAST_TIMED}"):
+        Predictor(timed(probes[: LEAST_TIMED - 1], 0.02))

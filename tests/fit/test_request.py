@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.errors.fit import FitBudgetInvalid
+from edgecnn.fit.request import least_top1_of, within_of
+
+
+def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
+    assert within_of(["p50_ms=5", "size_mib = 2.5"]) == {"p50_ms": 5.0, "size_mib": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("texts", "because"),
+    [
+        (["p50=5"], "'p50' is no budget, the nearest is p50_ms"),
+        (["p50_ms=5", "p50_ms=3"], "p50_ms is given twice, 5 before"),
+        (["p50_ms=0"], "p50_ms must be a positive number such as 5, not '0'"),
+        (["p50_ms"], "p50_ms must be a positive number such as 5, not ''"),
+        (["p50_ms=-1e3"], "p50_ms must be a positive number such as 5, not '-1e3'"),
+    ],
+)
+def test_what_is_no_budget_is_refused_with_what_it_should_be(texts: list[str], because: str) -> None:
+    with pytest.raises(FitBudgetInvalid) as refused:
+        within_of(texts)
+    assert refused.value.because == because
+
+
+@pytest.mark.parametrize("text", ["top1=85", "top1=1.2", "top5=0.9", "0.85", "top1=0"])
+def test_an_accuracy_is_a_share_of_top1(text: str) -> None:
+    with pytest.raises(FitBudgetInvalid, match="--accuracy takes top1 and a share between 0 and 1"):
+        least_top1_of(text)
+    assert least_top1_of("top1=0.85") == 0.85
