@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import command_line, request_from
+from edgecnn.cli.asking import request_from
 from edgecnn.cli.verbs import BUILD, Call, verb
 from edgecnn.errors.base import ExitCode
 
-FamilyOpt = Annotated[str, typer.Option("--family", metavar="FAMILY", help="Such as efficientnet, mobilenet-v2 or resnet.")]
+if TYPE_CHECKING:
+    from edgecnn.values.recipe import FitChoice
+
+FamilyOpt = Annotated[
+    str | None, typer.Option("--family", metavar="FAMILY", help="Such as efficientnet, mobilenet-v2 or resnet.")
+]
 WithinOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,8 +33,12 @@ AccuracyOpt = Annotated[
 TableOpt = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="Latency table; default the device's own, measured if need be.")
 ]
-TrainingsOpt = Annotated[int, typer.Option("--trainings", min=3, max=50, help="Whole trainings, of which two are references.")]
-TrialsOpt = Annotated[int, typer.Option("--trials", min=20, max=20_000, help="Networks of which cost is predicted.")]
+TrainingsOpt = Annotated[
+    int | None, typer.Option("--trainings", min=3, max=50, help="Whole trainings, of which two are references; default 5.")
+]
+TrialsOpt = Annotated[
+    int | None, typer.Option("--trials", min=20, max=20_000, help="Networks of which cost is predicted; default 200.")
+]
 LabelsOpt = Annotated[bool, typer.Option("--no-teacher", help="Learn from labels alone, not from the family's first network.")]
 TAKES = ("recipe", "target", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "out")
 
@@ -42,12 +51,12 @@ def register(app: typer.Typer) -> None:
 
 def fit(  # noqa: PLR0913 - a command line's options are its parameters
     call: Call,
-    family: FamilyOpt,
+    family: FamilyOpt = None,
     within: WithinOpt = None,
     accuracy: AccuracyOpt = None,
     table: TableOpt = None,
-    trainings: TrainingsOpt = 5,
-    trials: TrialsOpt = 200,
+    trainings: TrainingsOpt = None,
+    trials: TrialsOpt = None,
     no_teacher: LabelsOpt = False,
 ) -> ExitCode:
     """Search depth, width and resolution of a family, train a few, race them, and ship the most accurate inside the budget.
@@ -56,29 +65,39 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     An interrupted call goes on where it was.
     """
     from edgecnn.api import fit_and_write
-    from edgecnn.fit.request import FitRequest, least_top1_of, within_of
+    from edgecnn.fit.request import FitRequest, fit_choice, least_top1_of, within_of
     from edgecnn.render.screens.fit import fit_exit_code, show_fit
 
     like = request_from(call.asked, "judge")
-    words = command_line(call.asked).split(" ", 2)[2:]
-    own = ["--family", family, *(word for each in within or () for word in ("--within", each))]
-    own += [] if accuracy is None else ["--accuracy", accuracy]
-    asked = FitRequest(
-        family=family,
-        within=within_of(within or ()),
-        least_top1=None if accuracy is None else least_top1_of(accuracy),
+    stated = {
+        "family": family,
+        "within": within_of(within) if within else None,
+        "accuracy_top1": None if accuracy is None else least_top1_of(accuracy),
+        "trainings": trainings,
+        "trials": trials,
+        "teacher": False if no_teacher else None,
+    }
+    choice = fit_choice(like.recipe.fit, {name: value for name, value in stated.items() if value is not None})
+    request = FitRequest(
+        choice=choice,
         recipe=like.recipe,
         device=like.device,
         device_file=like.device_file,
         host=like.host,
-        out=like.out if call.asked.out is not None else Path(f"builds/fit-{family}-{like.device.name}"),
+        out=like.out if call.asked.out is not None else Path(f"builds/fit-{choice.family}-{like.device.name}"),
         table=table,
-        trainings=trainings,
-        trials=trials,
-        teach=not no_teacher,
-        words=tuple(shlex.split(words[0])) if words else (),
-        command=" ".join(["edgecnn fit", shlex.join(own), *words]),
+        words=tuple(shlex.split(like.command)[2:]),
+        command=shlex.join([*shlex.split(like.command), *_own_words(choice, table)]),
     )
-    report = fit_and_write(asked, call.tell)
-    call.show(report, lambda: show_fit(report, asked.out))
+    report = fit_and_write(request, call.tell)
+    call.show(report, lambda: show_fit(report, request.out))
     return fit_exit_code(report)
+
+
+def _own_words(choice: FitChoice, table: Path | None) -> list[str]:
+    """The verb's own options, by which the printed command asks the same."""
+    words = ["--family", str(choice.family), "--trainings", str(choice.trainings), "--trials", str(choice.trials)]
+    words += [word for name, bound in choice.within.items() for word in ("--within", f"{name}={bound:g}")]
+    words += [] if choice.accuracy_top1 is None else ["--accuracy", f"top1={choice.accuracy_top1:g}"]
+    words += [] if table is None else ["--table", str(table)]
+    return words + ([] if choice.teacher else ["--no-teacher"])

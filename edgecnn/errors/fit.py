@@ -65,6 +65,17 @@ class FitBudgetInvalid(EdgecnnError):
         )
 
 
+class FamilyMissing(EdgecnnError):
+    """Raised when a search is asked of no family."""
+
+    def __init__(self, *, families: Sequence[str]) -> None:
+        super().__init__(
+            what="no family says what is searched",
+            because="neither --family nor the recipe's fit.family names one",
+            hint=f"--family with one of {', '.join(families)}",
+        )
+
+
 class NothingPredictedInside(EdgecnnError, exit_code=ExitCode.GATE_FAILED):
     """Raised before anything is trained when every network that was looked at is predicted to be outside the budgets."""
 

@@ -34,9 +34,9 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
     for verdict, state in ((Verdict.PASS, "settled"), (Verdict.UNSURE, "provisional"), (Verdict.MISSING, "provisional")):
         inside = [each for each in built if each.inside is verdict]
         if inside:
-            best = max(inside, key=lambda each: (_top1(each), -_ms(each)))
+            best = max(inside, key=lambda each: (top1_of(each), -_ms(each)))
             shown = {"PASS": "measured inside", "UNSURE": "not shown inside, nor outside", "MISSING": "predicted inside"}[verdict]
-            why = f"the most accurate on validation ({_top1(best):.1%}) of the {len(inside)} that are {shown} {budgets}"
+            why = f"the most accurate on validation ({top1_of(best):.1%}) of the {len(inside)} that are {shown} {budgets}"
             return Chosen(best.scale, state, why)  # type: ignore[arg-type]
     if not built:
         return Chosen(None, "none", "nothing was built")
@@ -54,19 +54,21 @@ def _fastest(built: Sequence[Member], within: Mapping[BudgetMetric, float], leas
         )
     if not built:
         return Chosen(None, "none", "nothing was built")
-    best = max(built, key=_top1)
+    best = max(built, key=top1_of)
     reached = f"the most accurate, {best.scale}, has {_share(best.validation_top1)} on validation"
     return Chosen(None, "none", f"no member is shown to reach a top-1 of {least_top1:.1%}: {reached}")
 
 
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:
     """Scales of built members that no other is both more accurate on validation and faster than, the fastest first."""
-    timed = sorted((each for each in members if each.p50_ms and each.validation_top1), key=lambda each: (_ms(each), -_top1(each)))
+    timed = sorted(
+        (each for each in members if each.p50_ms and each.validation_top1), key=lambda each: (_ms(each), -top1_of(each))
+    )
     front, best = list[str](), -math.inf
     for each in timed:
-        if _top1(each) > best:
+        if top1_of(each) > best:
             front.append(each.scale)
-            best = _top1(each)
+            best = top1_of(each)
     return tuple(front)
 
 
@@ -91,7 +93,8 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [1 + sum(other < each for other in values) + (sum(other == each for other in values) - 1) / 2 for each in values]
 
 
-def _top1(member: Member) -> float:
+def top1_of(member: Member) -> float:
+    """On ``validation``, 0…1; 0 of what was not built."""
     return member.validation_top1.estimate if member.validation_top1 else 0.0
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import edgecnn
-from edgecnn.fit.choose import choose_member, front_of, rank_correlation
+from edgecnn.fit.choose import choose_member, front_of, rank_correlation, top1_of
 from edgecnn.fit.front import gain_pp, race_front
 from edgecnn.fit.members import Course
 from edgecnn.fit.state import Fitting, predicted_ms
@@ -32,10 +32,10 @@ def finished(fitting: Fitting, began: float) -> Fitted:
         built = [each for each in fitting.members.values() if each.build is not None]
         raced = race_front(built, asked.out, asked.recipe.race, fitting.lab)
         fitting.members |= {scale: _held(each, fitting.budget_ms) for scale, each in raced.items()}
-    members = list(fitting.members.values())
-    chosen = choose_member(members, asked.within, asked.least_top1)
+    chosen = choose_member(list(fitting.members.values()), asked.within, asked.choice.accuracy_top1)
     shipped = None if chosen.scale is None else fitting.members[chosen.scale]
-    course = Course() if shipped in (None, members[0]) or not asked.teach else Course(teacher=_teacher(fitting))
+    ways = _Ways() if shipped is None else _two_ways(fitting, shipped)
+    members = list(fitting.members.values())
     report = FitReport(
         version=edgecnn.__version__,
         family=asked.family,
@@ -43,26 +43,24 @@ def finished(fitting: Fitting, began: float) -> Fitted:
         attached=fitting.attached,
         machine=fitting.lab.machine,
         within=asked.within,
-        least_top1=asked.least_top1,
+        least_top1=asked.choice.accuracy_top1,
         table=fitting.prices.used,
         trials=_trials(fitting),
         axes=fitting.axes,
         members=tuple(sorted(members, key=lambda each: each.scale != chosen.scale)),
         front=front_of(members),
         rank_correlation=rank_correlation(members, fitting.short_epochs),
-        taught_by=members[0].scale if asked.teach else None,
-        **({} if shipped is None else _gains(fitting, shipped, course)),
+        taught_by=members[0].scale if asked.choice.teacher else None,
+        taught_gain_pp=ways.taught_gain_pp,
+        shipped_taught=ways.course.teacher is not None,
+        against_first_pp=ways.against_first_pp,
         shipped=chosen.scale,
         state=chosen.state,
         why=chosen.why,
         seconds=round(time.monotonic() - began, 1),
         command=asked.command,
     )
-    return Fitted(report, None if shipped is None else fitting.builder.request(shipped, course, asked.out))
-
-
-def _teacher(fitting: Fitting) -> Any:
-    return fitting.builder.folder(next(iter(fitting.members.values())), Course())
+    return Fitted(report, None if shipped is None else fitting.builder.request(shipped, ways.course, asked.out))
 
 
 def _trials(fitting: Fitting) -> tuple[Trial, ...]:
@@ -77,17 +75,35 @@ def _held(member: Member, budget_ms: float) -> Member:
     return member.model_copy(update={"inside": Verdict.UNSURE if member.p50_ms.low <= budget_ms else Verdict.FAIL})
 
 
-def _gains(fitting: Fitting, shipped: Member, course: Course) -> dict[str, Interval | None]:
-    """Against the family's first, and of what was taught against the same network built from labels alone."""
-    first = next(iter(fitting.members.values()))
+@dataclass(frozen=True)
+class _Ways:
+    """How the shipped member is trained, and what that is worth."""
+
+    course: Course = Course()
+    taught_gain_pp: Interval | None = None
+    against_first_pp: Interval | None = None
+
+
+def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
+    """Of the member as it was taught and as labels alone teach it, the more accurate on ``validation``; ties stay taught."""
+    first, builder = next(iter(fitting.members.values())), fitting.builder
     if shipped.scale == first.scale:
-        return {}
-    builder, ours = fitting.builder, fitting.asked.out / str(shipped.build)
-    said = {"against_first_pp": gain_pp(ours, fitting.asked.out / str(first.build), fitting.lab.store)}
-    if course.teacher is not None:
+        return _Ways()
+    taught = Course(teacher=builder.folder(first, Course()) if fitting.asked.choice.teacher else None)
+    ours, gain, course = builder.folder(shipped, taught), None, taught
+    if taught.teacher is not None:
         fitting.lab.tell.note(f"{shipped.scale}: built from labels alone too, to say what the teacher gave")
-        builder.build(shipped, Course())
-        said["taught_gain_pp"] = gain_pp(ours, builder.folder(shipped, Course()), fitting.lab.store)
-    for why in (each for each in said.values() if isinstance(each, str)):
-        fitting.lab.tell.note(f"no paired gain is known: {why}")
-    return {name: each if isinstance(each, Interval) else None for name, each in said.items()}
+        labels = builder.build(shipped, Course())
+        gain = _paired(fitting, ours, builder.folder(shipped, Course()))
+        if labels.inside is shipped.inside and top1_of(labels) > top1_of(shipped):
+            course, ours = Course(), builder.folder(shipped, Course())
+            fitting.members[shipped.scale] = labels.model_copy(update={"p50_ms": shipped.p50_ms, "fidelity": shipped.fidelity})
+    return _Ways(course, gain, _paired(fitting, ours, builder.folder(first, Course())))
+
+
+def _paired(fitting: Fitting, head: Path, base: Path) -> Interval | None:
+    found = gain_pp(head, base, fitting.lab.store)
+    if isinstance(found, str):
+        fitting.lab.tell.note(f"no paired gain is known: {found}")
+        return None
+    return found

@@ -14,7 +14,6 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.compound import RULES, scaled
 from edgecnn.planning.complete import tool_versions
-from edgecnn.stages.export import ExportStage
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.stages.probe import ProbeStage
 from edgecnn.stages.quantize import QuantizeStage
@@ -87,37 +86,34 @@ class KitMaker:
         """
         spec = arch_named(probe.arch)
         seen = Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
-        drawn = self._made(ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=seen), {})
-        export = ExportStage(
-            inputs={"weights": drawn.key, "pixels": drawn.key},
-            arch=probe.arch,
-            classes=probe.classes,
-            resolution_px=probe.resolution_px,
-            normalization=spec.normalization,
+        probed, found = (
+            self._made(ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=seen), {}),
+            dict[str, KitRef](),
         )
-        trunk = self._made(export, {"weights": drawn, "pixels": drawn})
-        given, found = {"model": trunk, "pixels": drawn}, dict[str, KitRef]()
         for candidate in candidates:
-            made = tried(partial(self._kit, seen, candidate, given))
+            made = tried(partial(self._kit, seen, candidate, probed))
             if isinstance(made, Failed):
                 self.failed[f"{candidate.id} of {probe.name}"] = made.what
             else:
                 found[candidate.id] = made
         return found
 
-    def _kit(self, seen: Preprocessing, candidate: Candidate, given: Mapping[Role, Artifact]) -> KitRef:
-        keys = {role: artifact.key for role, artifact in given.items()}
-        images = ProbeStage.model_fields["images"].default
-        quantize = QuantizeStage(inputs=keys, candidate=candidate, images=images, normalization=seen.normalization)
-        model = self._made(quantize, given)
+    def _kit(self, seen: Preprocessing, candidate: Candidate, probed: Artifact) -> KitRef:
+        quantize = QuantizeStage(
+            inputs={"model": probed.key, "pixels": probed.key},
+            candidate=candidate,
+            images=ProbeStage.model_fields["images"].default,
+            normalization=seen.normalization,
+        )
+        model = self._made(quantize, {"model": probed, "pixels": probed})
         package = PackageStage(
-            inputs={"model": model.key, "pixels": keys["pixels"]},
+            inputs={"model": model.key, "pixels": probed.key},
             name=f"probe--{candidate.id}",
             candidate=candidate,
             preprocessing=seen,
             runner_sha256=self._runner,
         )
-        return KitRef.of(candidate, self._made(package, {"model": model, "pixels": given["pixels"]}))
+        return KitRef.of(candidate, self._made(package, {"model": model, "pixels": probed}))
 
     def _made(self, stage: Stage, given: Mapping[Role, Artifact]) -> Artifact:
         found = {role: FoundInput(path=each.folder, key=each.key, content=each.content) for role, each in given.items()}

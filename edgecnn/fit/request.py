@@ -7,15 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
-from pydantic import PositiveInt
-
-from edgecnn.errors.fit import FitBudgetInvalid
+from edgecnn.errors.fit import FamilyMissing, FitBudgetInvalid
 from edgecnn.errors.wording import nearest
+from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.device import Device
 from edgecnn.values.fit import BudgetMetric
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import FitChoice, Recipe
 
 METRICS: tuple[BudgetMetric, ...] = get_args(BudgetMetric)
 
@@ -23,9 +22,7 @@ METRICS: tuple[BudgetMetric, ...] = get_args(BudgetMetric)
 class FitRequest(Value):
     """One call. The recipe is that of every member, but for its network, its teacher and its epochs."""
 
-    family: str
-    within: Mapping[BudgetMetric, float]
-    least_top1: float | None = None
+    choice: FitChoice
     recipe: Recipe
     device: Device
     device_file: Path | None = None
@@ -33,15 +30,33 @@ class FitRequest(Value):
     out: Path
     table: Path | None = None
     """None: the device's own, which is measured where there is none."""
-    trainings: PositiveInt = 5
-    """Of all epochs; twice as many members but two are trained for a quarter of them first."""
-    trials: PositiveInt = 200
-    """Networks of which cost is predicted."""
-    teach: bool = True
-    """Whether members learn the answers of the family's first."""
     words: tuple[str, ...] = ()
     """Of the command line: what a build of a member is asked with too."""
     command: str = ""
+
+    @property
+    def family(self) -> str:
+        """Its name."""
+        return self.choice.family or ""
+
+    @property
+    def within(self) -> Mapping[BudgetMetric, float]:
+        """The budgets."""
+        return {name: self.choice.within[name] for name in METRICS if name in self.choice.within}
+
+
+def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
+    """What the recipe says, and the command line's own in its place.
+
+    Raises FamilyMissing: neither names a family. FitBudgetInvalid: neither states what is to be met, or a budget is none.
+    """
+    found = recipe.model_copy(update=dict(stated))
+    within_of(f"{name}={bound:f}".rstrip("0").rstrip(".") for name, bound in found.within.items())
+    if found.family is None:
+        raise FamilyMissing(families=tuple(RULES))
+    if not found.within and found.accuracy_top1 is None:
+        raise FitBudgetInvalid(text="", because="nothing says what is to be met")
+    return found
 
 
 def within_of(texts: Iterable[str]) -> dict[BudgetMetric, float]:

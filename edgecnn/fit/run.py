@@ -19,7 +19,7 @@ from edgecnn.fit.finish import Fitted, finished
 from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
-from edgecnn.fit.state import Fitting, predicted_ms
+from edgecnn.fit.state import Fitting, Once, predicted_ms
 from edgecnn.fit.table import in_a_table
 from edgecnn.fit.tables import priced
 from edgecnn.models.catalogue import arch_named
@@ -34,7 +34,7 @@ TIMED = 8
 """Members that are timed before any is trained."""
 ROOM = 0.97
 """Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
-LESS = 0.8
+LESS = 0.5
 """Of one axis, to say what it costs."""
 TRIES = 3
 """How often other members are timed where too few of the last ones were inside."""
@@ -51,7 +51,7 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
     """
     began = time.monotonic()
     spec = first_of(asked.family)
-    wanted = Wanted(asked.device, asked.command)
+    wanted, tell = Wanted(asked.device, asked.command), Once(tell)
     with machine_for(asked.host, wanted, tell) as machine:
         plain = MemberBuilder(asked, spec, machine.lab(store, tell)).plain(asked.out)
         resolved = plan_build(plain, store, tell).plan.resolved
@@ -84,7 +84,7 @@ def _search(fitting: Fitting) -> None:
     question = {"family": asked.family, "classes": space.classes, "px": space.base_px, "within": dict(asked.within)}
     name = digest_of({**question, "table": fitting.prices.used.model_dump(mode="json")})
     file = fitting.lab.store.root / "searches" / name / "study.db"
-    fitting.searched = search_space(space, asked.trials, file, fitting.lab.tell)
+    fitting.searched = search_space(space, asked.choice.trials, file, fitting.lab.tell)
     first = space.member(1.0, 1.0, space.base_px)
     if first is not None:
         fitting.members[first.scale] = first
@@ -92,7 +92,7 @@ def _search(fitting: Fitting) -> None:
 
 
 def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
-    """What is left of the first network's latency with a fifth less of one axis."""
+    """What is left of the first network's latency with half of one axis."""
     less = {"depth": (LESS, 1.0, 1.0), "width": (1.0, LESS, 1.0), "resolution": (1.0, 1.0, LESS)}
     found = {name: space.member(depth, width, round(side * space.base_px)) for name, (depth, width, side) in less.items()}
     known = {name: predicted_ms(each) for name, each in found.items() if each is not None and each.best_predicted is not None}
@@ -101,7 +101,7 @@ def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
 
 def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
     """Members inside the budget, by a time that was taken here where the device is, else by prediction; unlike each other."""
-    wanted = max(2, 2 * (fitting.asked.trainings - 2))
+    wanted = max(2, 2 * (fitting.asked.choice.trainings - 2))
     known = [each for each in fitting.searched if each.best_predicted is not None]
     if math.isinf(fitting.budget_ms):
         return _along(predicted_front(known), wanted)
@@ -145,17 +145,17 @@ def _train(fitting: Fitting, waiting: Sequence[Member]) -> None:
     """The family's first whole, as the teacher; the others a little, and the best of them whole."""
     builder, tell = fitting.builder, fitting.lab.tell
     first = next(iter(fitting.members.values()))
-    tell.note(f"{first.scale}: trained and built first, as {'the teacher' if fitting.asked.teach else 'the reference'}")
+    tell.note(f"{first.scale}: trained and built first, as {'the teacher' if fitting.asked.choice.teacher else 'the reference'}")
     fitting.members[first.scale] = builder.build(first, Course()).model_copy(
         update={"trained": (builder.train(first, Course()),)}
     )
-    teacher = builder.folder(first, Course()) if fitting.asked.teach else None
+    teacher = builder.folder(first, Course()) if fitting.asked.choice.teacher else None
     short = Course(epochs=fitting.short_epochs, teacher=teacher)
     for number, member in enumerate(waiting):
         tell.note(f"{member.scale}: {short.epochs} epochs, {number + 1} of {len(waiting)}")
         fitting.members[member.scale] = member.model_copy(update={"trained": (builder.train(member, short),)})
     best = sorted(waiting, key=lambda each: -fitting.members[each.scale].trained[0].validation_top1)
-    for member in best[: max(1, fitting.asked.trainings - 2)]:
+    for member in best[: max(1, fitting.asked.choice.trainings - 2)]:
         known, course = fitting.members[member.scale], Course(teacher=teacher)
         tell.note(f"{member.scale}: trained whole and built")
         whole = builder.train(member, course)

@@ -11,9 +11,27 @@ from edgecnn.fit.tables import Priced
 from edgecnn.measure.lab import Lab
 from edgecnn.values.fit import Member
 from edgecnn.values.resolved import Resolved
+from edgecnn.values.stage import Progress
 
 SHORT = 4
 """A member is first trained for this part of its epochs."""
+
+
+class Once:
+    """Progress that says each sentence once: every member's build has the same to say of weights and images."""
+
+    def __init__(self, tell: Progress) -> None:
+        self._tell, self._said = tell, set[str]()
+
+    def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """As it is."""
+        self._tell.step(what, done, total, unit)
+
+    def note(self, text: str) -> None:
+        """Unless it was said before."""
+        if text not in self._said:
+            self._said.add(text)
+            self._tell.note(text)
 
 
 @dataclass
@@ -28,7 +46,7 @@ class Fitting:
     prices: Priced
     searched: tuple[Member, ...] = ()
     axes: dict[str, float] = field(default_factory=dict)
-    """What is left of the first network's predicted p50 with a fifth less of one axis."""
+    """What is left of the first network's predicted p50 with half of one axis."""
     members: dict[str, Member] = field(default_factory=dict)
     """By scale: what was trained, the family's first before the others."""
 

@@ -93,6 +93,17 @@ class TransferSettings(NetworkSettings):
     """Of the transfer stage; ``seed`` is of the folds."""
 
 
+class ProbeSettings(Value):
+    """Of the probe stage."""
+
+    arch: str
+    classes: PositiveInt
+    preprocessing: Preprocessing
+    images: PositiveInt = 8
+    """Drawn ones: ranges of INT8 decide what a network answers, and not how long it takes."""
+    opset: Literal[20] = 20
+
+
 class SurgerySettings(NetworkSettings):
     """Of the surgery stage."""
 

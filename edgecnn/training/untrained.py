@@ -1,4 +1,4 @@
-"""Weights and pixels of a network that learned nothing, for kits that are timed and never shipped.
+"""Pixels and the exported file of a network that learned nothing, for kits that are timed and never shipped.
 
 Batch norms take the statistics of the drawn images, so that activations stay in the range of a trained network's: numbers that
 vanish would be computed more slowly than any that a trained network makes.
@@ -16,30 +16,34 @@ from PIL import Image
 from torch import nn
 
 from edgecnn.data.golden import write_golden
+from edgecnn.graph.export import TrunkRequest, make_trunk
 from edgecnn.models.networks import build_network
 from edgecnn.runner.pixels import PixelRecipe
-from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.teacher import WEIGHTS
+from edgecnn.training.settings import ProbeSettings
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.dataset import Preprocessing
+from edgecnn.values.stage import Progress
 
 GRAIN = 8
 """A drawn image is noise of so many patches a side, smoothed: as coarse as what photographs show."""
 
 
-def make_untrained(spec: ArchSpec, classes: int, preprocessing: Preprocessing, images: int, out: Path) -> None:
-    """Write what ``train`` and ``prepare`` would: ``weights.safetensors``, ``<role>.pixels.npy`` uint8 (images, H, W, 3),
-    ``<role>.labels.npy``, ``labels.json`` and ``golden/``."""
-    recipe = PixelRecipe(**preprocessing.pixels.model_dump(include={"resize_px", "crop_px", "interpolation"}))
+def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Progress) -> None:
+    """Write what ``prepare`` writes of the drawn images, and what ``export`` writes of the network.
+
+    Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see ``make_trunk``.
+    """
+    seen, images = settings.preprocessing, settings.images
+    recipe = PixelRecipe(**seen.pixels.model_dump(include={"resize_px", "crop_px", "interpolation"}))
     pixels = drawn_images(images, recipe.crop_px)
     for role in ("calibration", "validation", "test"):
         np.save(out / f"{role}.pixels.npy", pixels)
-        np.save(out / f"{role}.labels.npy", np.arange(images, dtype=np.int64) % classes)
-    (out / "labels.json").write_text(json.dumps([f"class {number}" for number in range(classes)]), encoding="utf-8")
+        np.save(out / f"{role}.labels.npy", np.arange(images, dtype=np.int64) % settings.classes)
+    (out / "labels.json").write_text(json.dumps([f"class {number}" for number in range(settings.classes)]), encoding="utf-8")
     write_golden([Image.fromarray(each) for each in pixels[:2]], recipe, out)
-    network = build_network(spec, classes)
-    settle(network, torch.from_numpy(preprocessing.normalization.feed(pixels)))
-    write_tensors(network.state_dict(), out / WEIGHTS)
+    network = build_network(spec, settings.classes)
+    settle(network, torch.from_numpy(seen.normalization.feed(pixels)))
+    request = TrunkRequest(out, resolution_px=recipe.crop_px, normalization=seen.normalization, opset=settings.opset)
+    make_trunk(network, request, out, tell)
 
 
 def drawn_images(images: int, side_px: int) -> npt.NDArray[np.uint8]:

@@ -107,7 +107,7 @@ class FitReport(Value):
     trials: tuple[Trial, ...]
     """Everything of which cost was predicted, in the order of the search; a network that came up twice stands once."""
     axes: Mapping[str, float] = {}
-    """Depth, width and resolution: the share of the first network's predicted p50 that is left of it with a fifth less."""
+    """Depth, width and resolution: the share of the first network's predicted p50 that is left of it with half."""
     members: tuple[Member, ...]
     """What was trained, the shipped one first."""
     front: tuple[str, ...]
@@ -117,7 +117,9 @@ class FitReport(Value):
     taught_by: str | None
     """The member whose answers the others learned."""
     taught_gain_pp: Interval | None = None
-    """What that gave the shipped member against labels alone, paired on the test images."""
+    """What that gives the shipped member against labels alone, paired on the test images; below 0, what ships learned labels."""
+    shipped_taught: bool = False
+    """Whether what ships learned the teacher's answers: of the two trainings of it the more accurate on ``validation`` does."""
     against_first_pp: Interval | None = None
     """What the shipped member gains in top-1 over the family's first, paired on the test images; None of that one itself."""
     shipped: str | None

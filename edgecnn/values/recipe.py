@@ -216,6 +216,23 @@ class GateChoice(Value):
     """A gate whose figure was not measured ends with 3."""
 
 
+class FitChoice(Value):
+    """``[fit]``: what `edgecnn fit` searches; no build reads it."""
+
+    family: str | None = None
+    """Such as efficientnet, mobilenet-v2 or resnet."""
+    within: Mapping[str, float] = {}
+    """Budget to the most that is allowed: p50_ms, energy_mj, peak_memory_mib or size_mib."""
+    accuracy_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The other way round: the fastest network that is shown to be so accurate. Unset: the most accurate inside the budgets."""
+    trainings: Annotated[int, Field(ge=3, le=50)] = 5
+    """Whole trainings; two of them are of the family's first network, and of what ships from labels alone."""
+    trials: Annotated[int, Field(ge=20, le=20_000)] = 200
+    """Networks of which cost is predicted."""
+    teacher: bool = True
+    """Whether networks learn the answers of the family's first, in place of labels."""
+
+
 class Recipe(Value):
     """Everything a user may ask. Unknown keys are errors that name the nearest right one."""
 
@@ -232,6 +249,7 @@ class Recipe(Value):
     desktop: DesktopChoice = DesktopChoice()
     choice: SelectChoice = SelectChoice()
     gates: GateChoice = GateChoice()
+    fit: FitChoice = FitChoice()
 
 
 Raced = Literal["latency", "throughput", "energy"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.fit import (
+    FamilyMissing,
     FitBudgetInvalid,
     NoTable,
     NothingPredictedInside,
@@ -74,4 +75,11 @@ def test_a_device_on_which_nothing_could_be_timed_says_why_of_the_first() -> Non
     assert error.line() == (
         "no network could be timed on cpu: resnet-18@64x10: the disk is full — "
         "`edgecnn doctor` says what does not work here; --minutes gives more time [nothing-timed]"
+    )
+
+
+def test_a_search_of_no_family_is_answered_with_those_that_can_be_searched() -> None:
+    assert FamilyMissing(families=("efficientnet", "resnet")).line() == (
+        "no family says what is searched: neither --family nor the recipe's fit.family names one — "
+        "--family with one of efficientnet, resnet [family-missing]"
     )

@@ -103,7 +103,7 @@ def _budget(found: FitReport) -> list[alt.Chart]:
 
 
 def _history(found: FitReport) -> Figure | None:
-    """Everything that was looked at, in the order of the search."""
+    """Everything that was predicted, in the order of the search."""
     if not found.trials:
         return None
     rows: list[dict[str, Any]] = [
@@ -112,9 +112,9 @@ def _history(found: FitReport) -> Figure | None:
             "y": each.standin,
             "network": each.scale,
             "p50": f"{each.p50_ms:.2f} ms",
-            "share": at / len(found.trials),
+            "order": order,
         }
-        for at, each in enumerate(found.trials)
+        for order, each in enumerate(found.trials)
     ]
     x = alt.X("x:Q", title="predicted p50 in ms", scale=_around([row["x"] for row in rows], found))
     y = alt.Y("y:Q", title="stand-in for accuracy", scale=alt.Scale(zero=False))
@@ -125,12 +125,12 @@ def _history(found: FitReport) -> Figure | None:
     ordered = "" if rank is None else f" It ordered what was trained with a rank correlation of {rank:+.2f}."
     return Figure(
         id="history",
-        title="What was looked at",
+        title="What was predicted",
         says=f"{len(rows)} networks, the later ones darker. The stand-in is counted and only orders.{ordered}",
         sources=(Source(PREDICTED, "latency, by the fastest candidate of each"), Source(COUNTED, "the stand-in")),
         spec=vega.specification(*_budget(found), drawn, height=HEIGHT_PX),
         table=Table(
-            caption="The last that were looked at",
+            caption="The last of them",
             columns=("scale", "predicted p50 ms", "stand-in"),
             rows=tuple((each.scale, f"{each.p50_ms:.2f}", f"{each.standin:.2f}") for each in found.trials[-12:]),
         ),
@@ -138,7 +138,7 @@ def _history(found: FitReport) -> Figure | None:
 
 
 def _axes(found: FitReport) -> Figure | None:
-    """What a fifth less of one axis saves, the others as they are."""
+    """What half of one axis saves, the others as they are."""
     if not found.axes:
         return None
     saved = {name: 100 * (1 - share) for name, share in found.axes.items()}
@@ -148,11 +148,11 @@ def _axes(found: FitReport) -> Figure | None:
     return Figure(
         id="axes",
         title="What each axis costs",
-        says="What a fifth less depth, width or resolution is predicted to save of the latency of the family's first network.",
+        says="What half the depth, width or resolution is predicted to save of the latency of the family's first network.",
         sources=(Source(PREDICTED, "from the same table"),),
         spec=vega.specification(drawn, height=44 * len(saved)),
         table=Table(
-            caption="A fifth less",
+            caption="Half of it",
             columns=("axis", "saved"),
             rows=tuple((name, f"{percent:.0f} %") for name, percent in saved.items()),
         ),

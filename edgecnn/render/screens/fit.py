@@ -45,13 +45,16 @@ def fit_lines(found: FitReport) -> Iterator[str]:
     if found.table is not None:
         table, word = found.table, "emulated" if found.table.fidelity is Fidelity.EMULATED else "measured"
         yield f"  predicted from {table.networks} networks {word} on {table.machine}, {table.observed_at}: {table.file}"
-    yield f"  {counted(len(found.trials), 'network')} looked at, {len(found.members)} trained"
+    yield f"  {counted(len(found.trials), 'network')} predicted, {len(found.members)} trained"
     if found.rank_correlation is not None:
         yield f"  the stand-in for accuracy ordered them with a rank correlation of {found.rank_correlation:+.2f}"
     if found.against_first_pp is not None:
         yield f"  {_gain(found.against_first_pp)} of top-1 against the family's first network, paired on the test images"
     if found.taught_gain_pp is not None:
-        yield f"  {_gain(found.taught_gain_pp)} of it by learning that one's answers instead of labels, paired too"
+        which = (
+            "so taught it ships" if found.shipped_taught else "as labels alone taught it, it is better on validation and ships so"
+        )
+        yield f"  {_gain(found.taught_gain_pp)} by learning that one's answers instead of labels, paired too: {which}"
 
 
 def _gain(found: Interval) -> str:
