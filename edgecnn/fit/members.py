@@ -1,42 +1,28 @@
-"""Members of a family made real: timed before anything is learned, trained a little, trained whole, built and judged."""
+"""Members of a family made real: trained a little, trained whole, built and judged."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from edgecnn.building.build import run_build
-from edgecnn.building.runnable import tried
-from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.request import FitRequest
 from edgecnn.judging.gates import overall
-from edgecnn.judging.runs.latency import latency_when_chosen
-from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
-from edgecnn.measure.race_request import RaceRequest
-from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.store.layout import FILES
+from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.artifact import Failed
-from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import Member, Trained
-from edgecnn.values.latency_table import Probe
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport
-from edgecnn.values.verdict import Interval
+from edgecnn.values.stage import Progress
 
 MEMBERS = "members"
 """Folder of their builds, beside what ships."""
-TIMED_AS = 2
-"""Candidates of a member that are timed: those predicted fastest."""
-ROUNDS, SAMPLES, RUN_S, MAX_AGE_H = 3, 200, 0.5, 24.0 * 30
 
 
 @dataclass(frozen=True)
@@ -60,44 +46,12 @@ class MemberBuilder:
 
     asked: FitRequest
     spec: ArchSpec
-    lab: Lab
-
-    def plain(self, out: Path) -> BuildRequest:
-        """The build of the family's first, for what is resolved of it."""
-        model = self.asked.recipe.model.model_copy(update={"arch": self.spec.name})
-        recipe = self.asked.recipe.model_copy(update={"model": model})
-        return BuildRequest(recipe=recipe, device=self.asked.device, out=out, host=self.asked.host)
-
-    def timed(self, members: Iterable[Member], candidates: Mapping[str, Candidate], classes: int) -> dict[str, Interval]:
-        """Scale to the least p50 in ms of its network here, with weights that learned nothing; an estimate of few rounds."""
-        maker = KitMaker(self.lab.store, self.lab.tell, self.lab.environment.conditions)
-        kits: dict[str, list[KitRef]] = {}
-        for member in members:
-            wanted = [candidates[each.candidate] for each in member.predicted[:TIMED_AS]]
-            spec = scaled_or_same(self.spec, member.scale, None, self.spec.resolution_px).spec
-            probe = Probe(arch=spec.name, resolution_px=member.resolution_px, classes=classes)
-            made = tried(partial(maker.kits, probe, wanted))
-            if isinstance(made, Failed):
-                self.lab.tell.note(f"{member.scale} cannot be timed: {made.what}")
-                continue
-            kits[member.scale] = list(made.values())
-        return self._raced(kits)
-
-    def _raced(self, kits: Mapping[str, list[KitRef]]) -> dict[str, Interval]:
-        every = tuple(kit for of in kits.values() for kit in of)
-        if not every:
-            return {}
-        asked = RaceRequest(kits=every, purpose="table", rounds=ROUNDS, samples=SAMPLES, max_s=RUN_S, max_age_h=MAX_AGE_H)
-        found = race(asked, self.lab).profiles
-        times = {
-            scale: [p50 for kit in of if kit.entrant in found and (p50 := latency_when_chosen(found[kit.entrant]).p50_ms)]
-            for scale, of in kits.items()
-        }
-        return {scale: min(of, key=lambda each: each.estimate) for scale, of in times.items() if of}
+    store: Store
+    tell: Progress
 
     def train(self, member: Member, course: Course) -> Trained:
         """Train it, as far as its course goes."""
-        report = run_build(self._request(member, course, "train"), self.lab.store, self.lab.tell)
+        report = run_build(self._request(member, course, "train"), self.store, self.tell)
         best = json.loads((self._trained(report) / "history.json").read_text(encoding="utf-8"))
         spent = getattr(report.outcomes["train"], "seconds", 0.0)
         epochs = sum(len(phase["epochs"]) for phase in best["phases"] if phase["name"] != "head")
@@ -105,12 +59,12 @@ class MemberBuilder:
         return Trained(epochs=epochs, taught=course.teacher is not None, validation_top1=top1, seconds=round(spent, 1))
 
     def _trained(self, report: BuildReport) -> Path:
-        return self.lab.store.layout.entry("train", report.keys["train"]) / FILES
+        return self.store.layout.entry("train", report.keys["train"]) / FILES
 
     def build(self, member: Member, course: Course) -> Member:
         """Build and judge it by the budgets."""
         request = self._request(member, course, "judge")
-        report = run_build(request, self.lab.store, self.lab.tell)
+        report = run_build(request, self.store, self.tell)
         row = next((each for each in report.candidates if each.chosen), None)
         found: dict[str, object] = {"build": str(request.out.relative_to(self.asked.out))}
         if row is not None:

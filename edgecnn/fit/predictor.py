@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,8 +54,8 @@ class Predictor:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
         counted = [features_of(each.probe) for each in timed]
         self._names = sorted({name for each in counted for name in each})
-        self._x = self._matrix(counted)
-        self._log_ms = np.array([fmean(math.log(ms) for ms in each.medians_ms) for each in timed])
+        self._x = _matrix(self._names, counted)
+        self._log_ms = np.log([_geometric(each.medians_ms) for each in timed])
         self._process = _optimized(*_residuals(self._x, self._log_ms, self._x)[:2])
         everything = np.arange(len(timed))
         misses = sorted(self._miss(everything[everything != index], index) for index in range(len(timed)))
@@ -65,14 +65,11 @@ class Predictor:
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         """In the order in which they are given."""
         counted = [features_of(probe) for probe in probes]
-        mean, spread = self._estimated(np.arange(len(self._x)), self._matrix(counted))
+        mean, spread = self._estimated(np.arange(len(self._x)), _matrix(self._names, counted))
         return tuple(
             Prediction(_interval(middle, self._allowed * sd), sd, self._outside(each))
             for middle, sd, each in zip(mean.tolist(), spread.tolist(), counted, strict=True)
         )
-
-    def _matrix(self, counted: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
-        return np.array([[each.get(name, 0.0) for name in self._names] for each in counted])
 
     def _miss(self, others: npt.NDArray[np.int64], index: int) -> float:
         mean, spread = self._estimated(others, self._x[index : index + 1])
@@ -99,6 +96,23 @@ class Predictor:
             if not math.log(seen.min()) - BEYOND <= math.log(value) <= math.log(seen.max()) + BEYOND:
                 unknown.append(f"total{suffix}")
         return tuple(unknown)
+
+
+def _matrix(names: Sequence[str], counted: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
+    return np.array([[each.get(name, 0.0) for name in names] for each in counted])
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return math.exp(fmean(math.log(each) for each in values))
+
+
+def prices_of(timed: Sequence[TimedProbe]) -> Callable[[Sequence[Probe]], list[float]]:
+    """The prices alone, without what the process learned: probes to milliseconds."""
+    counted = [features_of(each.probe) for each in timed]
+    names = sorted({name for each in counted for name in each})
+    x, ms = _matrix(names, counted), np.array([_geometric(each.medians_ms) for each in timed])
+    prices = _prices(x, ms)
+    return lambda probes: _priced(_matrix(names, [features_of(each) for each in probes]), prices).tolist()
 
 
 def _residuals(x: Any, y: Any, wanted: Any) -> tuple[Any, Any, Any, Any]:

@@ -8,25 +8,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 
-from edgecnn.building.build import plan_build
-from edgecnn.devices.check.ready import Wanted
-from edgecnn.devices.machine import machine_for
 from edgecnn.errors.fit import NothingPredictedInside
 from edgecnn.errors.studies import NothingToScale
 from edgecnn.fit.finish import Fitted, finished
 from edgecnn.fit.members import Course, MemberBuilder
+from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
-from edgecnn.fit.state import Fitting, Once, predicted_ms
+from edgecnn.fit.state import Fitting, Once, Place, predicted_ms
 from edgecnn.fit.table import in_a_table
 from edgecnn.fit.tables import priced
+from edgecnn.fit.timing import times_of, untrained_kits
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import RULES
+from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.resolve import resolve
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import Member
+from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.verdict import Interval
 
@@ -50,19 +54,33 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         EdgecnnError: of a build.
     """
     began = time.monotonic()
-    spec = first_of(asked.family)
-    wanted, tell = Wanted(asked.device, asked.command), Once(tell)
-    with machine_for(asked.host, wanted, tell) as machine:
-        plain = MemberBuilder(asked, spec, machine.lab(store, tell)).plain(asked.out)
-        resolved = plan_build(plain, store, tell).plan.resolved
-        lab = machine.lab(store, tell, resolved.device.name)
-        prices = priced(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
-        fitting = Fitting(asked, MemberBuilder(asked, spec, lab), resolved, lab, prices)
-        with store.in_use.held():
-            _search(fitting)
-            waiting = _worth_training(fitting)
-            _train(fitting, waiting)
-            return finished(fitting, began)
+    place = Place(asked, store, Once(tell))
+    builder = MemberBuilder(asked, first_of(asked.family), store, place.tell)
+    with store.in_use.held():
+        with place.machine() as machine:
+            resolved = resolve(_plain(asked, builder.spec), store, place.tell, machine.facts)
+            lab = machine.lab(store, place.tell, asked.device.name)
+            prices = priced(asked, _shippable(asked, resolved), lab, attached=resolved.attachment.attached)
+        fitting = Fitting(asked, builder, resolved, prices, place, machine=lab.machine)
+        _search(fitting)
+        if math.isinf(fitting.budget_ms):
+            _train_along(fitting, _along(predicted_front(fitting.searched), 2 ** max(1, asked.choice.trainings - 2) - 1))
+        else:
+            _train(fitting, _worth_training(fitting))
+        return finished(fitting, began)
+
+
+def _plain(asked: FitRequest, spec: ArchSpec) -> BuildRequest:
+    """The build of the family's first, for what is resolved of it."""
+    model = asked.recipe.model.model_copy(update={"arch": spec.name})
+    recipe = asked.recipe.model_copy(update={"model": model})
+    return BuildRequest(recipe=recipe, device=asked.device, device_file=asked.device_file, out=asked.out, host=asked.host)
+
+
+def _shippable(asked: FitRequest, resolved: Resolved) -> tuple[Candidate, ...]:
+    """What the target's runtime lets ship, of what a table can hold."""
+    runtime = asked.recipe.target.runtime
+    return tuple(each for each in in_a_table(resolved.candidates) if runtime in (None, each.runtime))
 
 
 def first_of(family: str) -> ArchSpec:
@@ -83,8 +101,8 @@ def _search(fitting: Fitting) -> None:
     )
     question = {"family": asked.family, "classes": space.classes, "px": space.base_px, "within": dict(asked.within)}
     name = digest_of({**question, "table": fitting.prices.used.model_dump(mode="json")})
-    file = fitting.lab.store.root / "searches" / name / "study.db"
-    fitting.searched = search_space(space, asked.choice.trials, file, fitting.lab.tell)
+    file = fitting.place.store.root / "searches" / name / "study.db"
+    fitting.searched = search_space(space, asked.choice.trials, file, fitting.place.tell)
     first = space.member(1.0, 1.0, space.base_px)
     if first is not None:
         fitting.members[first.scale] = first
@@ -103,8 +121,6 @@ def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
     """Members inside the budget, by a time that was taken here where the device is, else by prediction; unlike each other."""
     wanted = max(2, 2 * (fitting.asked.choice.trainings - 2))
     known = [each for each in fitting.searched if each.best_predicted is not None]
-    if math.isinf(fitting.budget_ms):
-        return _along(predicted_front(known), wanted)
     if not any(predicted_ms(each) <= fitting.budget_ms for each in known):
         least = min(known or fitting.searched, key=predicted_ms)
         budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
@@ -125,7 +141,7 @@ def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tup
         trying = spread_out(candidates, TIMED)
         if not trying:
             break
-        found = fitting.builder.timed(trying, fitting.prices.candidates, len(fitting.resolved.data.classes))
+        found = _timed(fitting, trying)
         times |= found
         inside = [each for each in known if each.scale in times and times[each.scale].estimate <= bound]
         if len(inside) >= wanted:
@@ -135,29 +151,57 @@ def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tup
     return tuple(each.model_copy(update={"p50_ms": times[each.scale]}) for each in spread_out(inside, wanted))
 
 
+def _timed(fitting: Fitting, members: Sequence[Member]) -> dict[str, Interval]:
+    place, classes = fitting.place, len(fitting.resolved.data.classes)
+    maker = KitMaker(place.store, place.tell, fitting.prices.environment)
+    kits = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
+    with place.lab() as lab:
+        return times_of(kits, lab)
+
+
 def _along(front: Sequence[Member], count: int) -> tuple[Member, ...]:
     """So many of the front, as evenly as it has them."""
     places = {round(index * (len(front) - 1) / max(1, count - 1)) for index in range(min(count, len(front)))}
     return tuple(front[place] for place in sorted(places))
 
 
-def _train(fitting: Fitting, waiting: Sequence[Member]) -> None:
-    """The family's first whole, as the teacher; the others a little, and the best of them whole."""
-    builder, tell = fitting.builder, fitting.lab.tell
+def _first(fitting: Fitting) -> Path | None:
+    """The family's first, trained whole and built; its folder, where it teaches."""
+    builder, tell = fitting.builder, fitting.place.tell
     first = next(iter(fitting.members.values()))
     tell.note(f"{first.scale}: trained and built first, as {'the teacher' if fitting.asked.choice.teacher else 'the reference'}")
     fitting.members[first.scale] = builder.build(first, Course()).model_copy(
         update={"trained": (builder.train(first, Course()),)}
     )
-    teacher = builder.folder(first, Course()) if fitting.asked.choice.teacher else None
+    return builder.folder(first, Course()) if fitting.asked.choice.teacher else None
+
+
+def _train(fitting: Fitting, waiting: Sequence[Member]) -> None:
+    """The family's first whole, as the teacher; the others a little, and the best of them whole."""
+    builder, teacher = fitting.builder, _first(fitting)
     short = Course(epochs=fitting.short_epochs, teacher=teacher)
     for number, member in enumerate(waiting):
-        tell.note(f"{member.scale}: {short.epochs} epochs, {number + 1} of {len(waiting)}")
+        fitting.place.tell.note(f"{member.scale}: {short.epochs} epochs, {number + 1} of {len(waiting)}")
         fitting.members[member.scale] = member.model_copy(update={"trained": (builder.train(member, short),)})
     best = sorted(waiting, key=lambda each: -fitting.members[each.scale].trained[0].validation_top1)
     for member in best[: max(1, fitting.asked.choice.trainings - 2)]:
-        known, course = fitting.members[member.scale], Course(teacher=teacher)
-        tell.note(f"{member.scale}: trained whole and built")
-        whole = builder.train(member, course)
-        built = builder.build(known, course)
-        fitting.members[member.scale] = built.model_copy(update={"trained": (*known.trained, whole)})
+        _whole(fitting, fitting.members[member.scale], teacher)
+
+
+def _train_along(fitting: Fitting, front: Sequence[Member]) -> None:
+    """For the fastest that is accurate enough: halve the predicted front, on which accuracy is taken to rise with latency."""
+    teacher, low, high = _first(fitting), 0, len(front) - 1
+    while low <= high:
+        middle = (low + high) // 2
+        built = _whole(fitting, front[middle], teacher)
+        reached = built.validation_top1 is not None and built.validation_top1.low >= (fitting.asked.choice.accuracy_top1 or 0)
+        low, high = (low, middle - 1) if reached else (middle + 1, high)
+
+
+def _whole(fitting: Fitting, member: Member, teacher: Path | None) -> Member:
+    course = Course(teacher=teacher)
+    fitting.place.tell.note(f"{member.scale}: trained whole and built")
+    whole = fitting.builder.train(member, course)
+    built = fitting.builder.build(member, course).model_copy(update={"trained": (*member.trained, whole)})
+    fitting.members[member.scale] = built
+    return built

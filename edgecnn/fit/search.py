@@ -33,7 +33,7 @@ DEPTHS, WIDTHS, SIDES = (0.3, 1.8), (0.25, 1.8), (0.4, 1.6)
 SIDE_STEP_PX = 16
 APART_COSTS = 0.25
 """Doublings of the multiply-adds that a step of imbalance, squared, is worth."""
-SEED = 0
+POPULATION, SEED = 32, 0
 BYTES = {"int8": 1, "fp16": 2}
 """Of a weight in a candidate's file, by the end of its name; of any other 4: OpenVINO keeps bf16 in a file of float32."""
 
@@ -118,14 +118,12 @@ def _study(file: Path) -> optuna.Study:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     file.parent.mkdir(parents=True, exist_ok=True)
-    sampler = optuna.samplers.NSGAIISampler(population_size=32, seed=SEED)
-    return optuna.create_study(
-        storage=f"sqlite:///{file}",
-        study_name="fit",
-        sampler=sampler,
-        directions=["minimize", "maximize"],
-        load_if_exists=True,
+    study = optuna.create_study(
+        storage=f"sqlite:///{file}", study_name="fit", directions=["minimize", "maximize"], load_if_exists=True
     )
+    # begun anew with one seed, it would draw again what it drew before it was interrupted
+    study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=SEED + len(study.trials))
+    return study
 
 
 def _failed() -> Any:

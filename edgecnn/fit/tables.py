@@ -23,6 +23,8 @@ class Priced:
     predictors: Mapping[str, Predictor]
     """By candidate."""
     candidates: Mapping[str, Candidate]
+    environment: Mapping[str, str]
+    """Conditions of the machine, for the records of what is made to be timed."""
 
 
 def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
@@ -53,4 +55,4 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
         fidelity=table.fidelity,
     )
     by_name = {each.id: each for each in candidates if each.id in enough}
-    return Priced(used, {ident: Predictor(rows) for ident, rows in enough.items()}, by_name)
+    return Priced(used, {ident: Predictor(rows) for ident, rows in enough.items()}, by_name, lab.environment.conditions)

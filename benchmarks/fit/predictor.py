@@ -1,0 +1,108 @@
+"""How well a latency table predicts networks of a family that it does not hold, beside two simpler ways.
+
+    python -m benchmarks.fit.predictor TABLE.json [--out results/predictor-MACHINE.json]
+
+Of each family in turn the table forgets all members, and predicts them from the others. *MACs* is a straight line through the
+logarithms of multiply-adds and times; *prices* is a sum of non-negative prices by kind of operation, as nn-Meter sums kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from edgecnn.fit.features import features_of
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor, prices_of
+from edgecnn.fit.table_files import read_table_file
+from edgecnn.models.catalogue import arch_named
+from edgecnn.values.latency_table import LatencyTable, Probe, TimedProbe
+
+Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
+
+
+def measured_ms(each: TimedProbe) -> float:
+    return math.exp(fmean(math.log(ms) for ms in each.medians_ms))
+
+
+def mmacs(probe: Probe) -> float:
+    return sum(value for name, value in features_of(probe).items() if name.endswith("_mmac"))
+
+
+def by_macs(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
+    x, y = [math.log(mmacs(each.probe)) for each in known], [math.log(measured_ms(each)) for each in known]
+    slope, start = np.polyfit(x, y, 1)
+    return [math.exp(start + slope * math.log(mmacs(probe))) for probe in wanted]
+
+
+def by_prices(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
+    return prices_of(known)(wanted)
+
+
+def one_out(rows: Sequence[TimedProbe]) -> list[dict[str, float | str]]:
+    """Every network, predicted by what knows nothing of its family."""
+    found = []
+    for family in sorted({arch_named(each.probe.arch).family for each in rows}):
+        mine = [each for each in rows if arch_named(each.probe.arch).family == family]
+        known = [each for each in rows if each not in mine]
+        if len(known) < LEAST_TIMED:
+            continue
+        wanted = [each.probe for each in mine]
+        ours = Predictor(known).predict(wanted)
+        simple = {name: way(known, wanted) for name, way in (("macs", by_macs), ("prices", by_prices))}
+        for index, each in enumerate(mine):
+            ms, said = measured_ms(each), ours[index]
+            found.append(
+                {
+                    "family": family,
+                    "network": each.probe.name,
+                    "ms": round(ms, 4),
+                    "off": round(said.p50_ms.estimate / ms - 1, 4),
+                    "held": float(said.p50_ms.low <= ms <= said.p50_ms.high),
+                    "width": round(math.log(said.p50_ms.high / said.p50_ms.low), 4),
+                    "outside": float(bool(said.outside)),
+                    **{name: round(of[index] / ms - 1, 4) for name, of in simple.items()},
+                }
+            )
+    return found
+
+
+def shares(rows: Sequence[dict[str, float | str]], name: str) -> str:
+    off = [abs(float(each[name])) for each in rows]
+    return f"{np.mean([each <= 0.05 for each in off]):.0%} | {np.mean([each <= 0.1 for each in off]):.0%} | {np.median(off):.1%}"
+
+
+def table_text(every: dict[str, list[dict[str, float | str]]]) -> str:
+    lines = [
+        "| candidate | family left out | networks | ±5 % | ±10 % | median | 90 % interval holds | MACs alone, median | prices, median |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for candidate, rows in every.items():
+        for family in [*sorted({str(each["family"]) for each in rows}), "all"]:
+            of = [each for each in rows if family in (each["family"], "all")]
+            held = np.mean([each["held"] for each in of])
+            simple = [f"{np.median([abs(float(each[name])) for each in of]):.1%}" for name in ("macs", "prices")]
+            lines.append(f"| {candidate} | {family} | {len(of)} | {shares(of, 'off')} | {held:.0%} | {' | '.join(simple)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    table: LatencyTable = read_table_file(asked.table)
+    every = {name: one_out(rows) for name, rows in table.timed.items()}
+    if asked.out is not None:
+        facts = {"machine": table.machine, "observed_at": table.observed_at, "seconds": table.seconds, "networks": every}
+        asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    print(table_text(every))
+
+
+if __name__ == "__main__":
+    main()

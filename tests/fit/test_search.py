@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgecnn.fit.features import features_of
+from edgecnn.fit.predictor import Prediction
+from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
+from edgecnn.models.catalogue import arch_named
+from edgecnn.render.progress import Quiet
+from edgecnn.values.fit import Member
+from edgecnn.values.latency_table import Probe
+from edgecnn.values.scale import CompoundScale
+from edgecnn.values.verdict import Interval
+
+
+class ByMacs:
+    """A device on which a million multiply-adds take so many ms."""
+
+    def __init__(self, price_ms: float, outside: tuple[str, ...] = ()) -> None:
+        self.price_ms, self.outside = price_ms, outside
+
+    def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
+        found = []
+        for probe in probes:
+            ms = self.price_ms * sum(each for name, each in features_of(probe).items() if name.endswith("_mmac"))
+            found.append(Prediction(Interval(estimate=ms, low=0.9 * ms, high=1.1 * ms, confidence=0.9), 0.05, self.outside))
+        return tuple(found)
+
+
+def space(**within: float) -> SearchSpace:
+    priced = {"onnxruntime-fp32": ByMacs(0.02), "onnxruntime-int8": ByMacs(0.01)}
+    return SearchSpace(arch_named("mobilenet-v3-small"), 64, 10, priced, within)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Member, ...]:
+    return search_space(space(), 40, tmp_path_factory.mktemp("study") / "study.db", Quiet())
+
+
+def test_an_interrupted_search_keeps_what_it_has_and_draws_others(tmp_path: Path) -> None:
+    first = search_space(space(), 20, tmp_path / "study.db", Quiet())
+    assert search_space(space(), 20, tmp_path / "study.db", Quiet()) == first
+    whole = search_space(space(), 40, tmp_path / "study.db", Quiet())
+    assert whole[: len(first)] == first
+    assert len(whole) > 1.2 * len(first)
+
+
+def test_every_network_stands_once_with_its_fastest_candidate_first(found: tuple[Member, ...]) -> None:
+    assert len({(each.macs, each.parameters, each.resolution_px) for each in found}) == len(found)
+    assert {each.best_predicted.candidate for each in found if each.best_predicted} == {"onnxruntime-int8"}
+
+
+def test_a_candidate_whose_weights_alone_are_over_the_size_is_none(tmp_path: Path) -> None:
+    small = search_space(space(size_mib=1.0), 20, tmp_path / "study.db", Quiet())
+    for each in small:
+        assert all(said.candidate == "onnxruntime-int8" or each.parameters * 4 <= 2**20 for said in each.predicted)
+        assert each.parameters <= 2**20
+
+
+def test_the_predicted_front_rises_in_both(found: tuple[Member, ...]) -> None:
+    front = predicted_front(found)
+    for one, next_one in zip(front, front[1:], strict=False):
+        assert one.predicted[0].p50_ms.estimate <= next_one.predicted[0].p50_ms.estimate
+        assert one.standin < next_one.standin
+
+
+def test_what_a_prediction_says_nothing_of_is_on_no_front() -> None:
+    unlike = SearchSpace(arch_named("mobilenet-v3-small"), 64, 10, {"a": ByMacs(0.01, ("total_mmac",))}, {})  # type: ignore[dict-item]
+    member = unlike.member(1.0, 1.0, 64)
+    assert member is not None
+    assert member.best_predicted is None
+    assert predicted_front([member]) == ()
+
+
+def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them(found: tuple[Member, ...]) -> None:
+    taken = spread_out(found, 5)
+    assert taken[0] == max(found, key=lambda each: each.standin)
+    shapes = [(CompoundScale.from_text(each.scale), each.resolution_px) for each in taken]
+    for index, (one, side) in enumerate(shapes):
+        for other, other_side in shapes[:index]:
+            ratios = [(one.depth or 1) / (other.depth or 1), (one.width or 1) / (other.width or 1), side / other_side]
+            assert max(max(ratio, 1 / ratio) for ratio in ratios) > 1.12
