@@ -85,12 +85,10 @@ def _module(network: Network) -> Any:
     import torch
 
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.models.networks import build_network, load_state
+    from edgecnn.models.networks import load_trained
 
     torch.set_num_threads(THREADS)
-    module = build_network(arch_named(network.arch), network.classes)
-    load_state(module, Path(network.weights))
-    return module.eval()
+    return load_trained(arch_named(network.arch), network.classes, Path(network.weights)).eval()
 
 
 def _called(module: Any) -> Call:
