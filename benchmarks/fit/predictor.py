@@ -13,13 +13,13 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 
 from edgecnn.fit.features import features_of
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor, prices_of
 from edgecnn.fit.table_files import read_table_file
+from edgecnn.judging.runs.regret import estimate
 from edgecnn.models.catalogue import arch_named
 from edgecnn.values.latency_table import LatencyTable, Probe, TimedProbe
 
@@ -27,7 +27,7 @@ Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
 
 
 def measured_ms(each: TimedProbe) -> float:
-    return math.exp(fmean(math.log(ms) for ms in each.medians_ms))
+    return estimate(each.medians_ms)
 
 
 def mmacs(probe: Probe) -> float:
@@ -79,8 +79,8 @@ def shares(rows: Sequence[dict[str, float | str]], name: str) -> str:
 
 def table_text(every: dict[str, list[dict[str, float | str]]]) -> str:
     lines = [
-        "| candidate | family left out | networks | ±5 % | ±10 % | median | 90 % interval holds | MACs alone, median | prices, median |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| candidate | family left out | networks | ±5 % | ±10 % | median | 90 % interval holds | by MACs | by prices |",
+        f"|{' --- |' * 9}",
     ]
     for candidate, rows in every.items():
         for family in [*sorted({str(each["family"]) for each in rows}), "all"]:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from edgecnn.fit.features import features_of
+from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.latency_table import Probe, TimedProbe
 from edgecnn.values.verdict import Interval
 
@@ -55,7 +55,7 @@ class Predictor:
         counted = [features_of(each.probe) for each in timed]
         self._names = sorted({name for each in counted for name in each})
         self._x = _matrix(self._names, counted)
-        self._log_ms = np.log([_geometric(each.medians_ms) for each in timed])
+        self._log_ms = np.log([estimate(each.medians_ms) for each in timed])
         self._process = _optimized(*_residuals(self._x, self._log_ms, self._x)[:2])
         everything = np.arange(len(timed))
         misses = sorted(self._miss(everything[everything != index], index) for index in range(len(timed)))
@@ -102,15 +102,11 @@ def _matrix(names: Sequence[str], counted: Sequence[Mapping[str, float]]) -> npt
     return np.array([[each.get(name, 0.0) for name in names] for each in counted])
 
 
-def _geometric(values: Sequence[float]) -> float:
-    return math.exp(fmean(math.log(each) for each in values))
-
-
 def prices_of(timed: Sequence[TimedProbe]) -> Callable[[Sequence[Probe]], list[float]]:
     """The prices alone, without what the process learned: probes to milliseconds."""
     counted = [features_of(each.probe) for each in timed]
     names = sorted({name for each in counted for name in each})
-    x, ms = _matrix(names, counted), np.array([_geometric(each.medians_ms) for each in timed])
+    x, ms = _matrix(names, counted), np.array([estimate(each.medians_ms) for each in timed])
     prices = _prices(x, ms)
     return lambda probes: _priced(_matrix(names, [features_of(each) for each in probes]), prices).tolist()
 

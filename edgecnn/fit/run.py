@@ -18,7 +18,7 @@ from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
-from edgecnn.fit.state import Fitting, Once, Place, predicted_ms
+from edgecnn.fit.state import Fitting, Once, Place, guessed_ms, predicted_ms
 from edgecnn.fit.table import in_a_table
 from edgecnn.fit.tables import priced
 from edgecnn.fit.timing import times_of, untrained_kits
@@ -128,16 +128,19 @@ def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
         raise NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest_scale=least.scale, nearest_cost=cost)
     if not fitting.attached:
         return spread_out((each for each in known if predicted_ms(each) <= ROOM * fitting.budget_ms), wanted)
-    return _timed_inside(fitting, known, wanted)
+    return _timed_inside(fitting, [each for each in fitting.searched if each.predicted], wanted)
 
 
 def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tuple[Member, ...]:
-    """Time the best by the stand-in; where too few are inside, others, as much smaller as the predictions were off."""
+    """Time the best by the stand-in; where too few are inside, others, as much smaller as the predictions were off.
+
+    What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
+    """
     bound, off = ROOM * fitting.budget_ms, 1.0
     times: dict[str, Interval] = {}
     inside: list[Member] = []
     for _ in range(TRIES):
-        candidates = [each for each in known if each.scale not in times and predicted_ms(each) * off <= bound]
+        candidates = [each for each in known if each.scale not in times and guessed_ms(each) * off <= bound]
         trying = spread_out(candidates, TIMED)
         if not trying:
             break
@@ -146,7 +149,7 @@ def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tup
         inside = [each for each in known if each.scale in times and times[each.scale].estimate <= bound]
         if len(inside) >= wanted:
             break
-        ratios = [found[each.scale].estimate / predicted_ms(each) for each in trying if each.scale in found]
+        ratios = [found[each.scale].estimate / guessed_ms(each) for each in trying if each.scale in found]
         off *= max(1.0, median(ratios)) if ratios else 1.0
     return tuple(each.model_copy(update={"p50_ms": times[each.scale]}) for each in spread_out(inside, wanted))
 

@@ -100,7 +100,9 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
         study.tell(trial, (math.log(member.predicted[0].p50_ms.estimate), member.standin))
     tell.step("predict networks", trials, trials, "networks")
     found = (Member.model_validate(each.user_attrs["member"]) for each in study.trials if "member" in each.user_attrs)
-    distinct = {(each.macs, each.parameters, each.resolution_px): each for each in found}
+    distinct: dict[tuple[int, int, int], Member] = {}
+    for each in found:
+        distinct.setdefault((each.macs, each.parameters, each.resolution_px), each)
     return tuple(distinct.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
@@ -53,7 +53,7 @@ class LatencyTable(Value):
     runtimes: Mapping[str, str]
     """Runtime to the version that ran there."""
     observed_at: str
-    seconds: PositiveFloat
+    seconds: NonNegativeFloat
     """That measuring took, making what is measured included; what was stored already took none."""
     timed: Mapping[str, tuple[TimedProbe, ...]]
     """Candidate, such as ``openvino-int8``, to what was timed of it."""

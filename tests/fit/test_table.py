@@ -1,0 +1,122 @@
+"""The loop that measures a table, on a machine whose times are a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.devices.machine import this_machine
+from edgecnn.errors.fit import NothingTimed
+from edgecnn.errors.store import StoreFull
+from edgecnn.fit import table as of_tables
+from edgecnn.fit.features import features_of
+from edgecnn.fit.probes import KitMaker, pool
+from edgecnn.fit.table import TablePlan, measure_table
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import RaceRequest
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.render.progress import Quiet
+from edgecnn.store.store import Store
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.latency_table import Probe
+from edgecnn.values.profile import Environment, Run
+
+PLAN = TablePlan(candidates=(BASELINE,), minutes=60)
+
+
+class Bench:
+    """Plays the machine: which networks were made, and how each race went."""
+
+    def __init__(self, lab: Lab, busy: Iterable[int] = (), broken: str = "") -> None:
+        self.lab, self.busy, self.broken = lab, set(busy), broken
+        self.made: list[Probe] = []
+        self.races: list[RaceRequest] = []
+
+    def kits(self, _maker: KitMaker, probe: Probe, candidates: tuple[Candidate, ...]) -> dict[str, KitRef]:
+        self.made.append(probe)
+        if probe.arch == self.broken:
+            raise StoreFull(root=Path("store"), free_bytes=0, doing="making it")
+        return {
+            each.id: KitRef(candidate=each, folder=Path("kit"), digest=probe.name, runtime="onnxruntime") for each in candidates
+        }
+
+    def race(self, request: RaceRequest, lab: Lab) -> RaceResult:
+        self.races.append(request)
+        observed = {"others_percent": "60.0"} if len(self.races) in self.busy else {}
+        conditions = {**lab.environment.conditions, "runtime_version": "1.31.1"}
+        environment = Environment(conditions=conditions, observed=observed)
+        profiles = {kit.entrant: self._profile(kit, environment) for kit in request.kits}
+        return RaceResult(race="r", observed_at="2026-11-01T00:00:00+00:00", profiles=profiles, failed={}, reused=False)
+
+    def _profile(self, kit: KitRef, environment: Environment) -> Any:
+        probe = next(each for each in self.made if each.name == kit.digest)
+        ns = int(1e4 * sum(each for name, each in features_of(probe).items() if name.endswith("_mmac"))) + 1000
+        shared: dict[str, Any] = {"load_ns": 1, "first_ns": 1, "warmup_ns": (), "started_at": "now"}
+        runs = tuple(Run(round=number, position=0, samples_ns=(ns,) * 3, **shared) for number in range(2))
+        return self.lab.profile(kit, environment, what="race", race="r", purpose="table", runs=runs)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return this_machine().lab(Store.open(tmp_path / "store"), Quiet(), "cpu")
+
+
+def played(bench: Bench, monkeypatch: pytest.MonkeyPatch, networks: int) -> None:
+    monkeypatch.setattr(KitMaker, "kits", lambda *given: bench.kits(*given))
+    monkeypatch.setattr(of_tables, "race", bench.race)
+    monkeypatch.setattr(of_tables, "POOL", 24)
+    monkeypatch.setattr(of_tables, "MOST", networks)
+
+
+def test_the_families_come_first_and_then_what_is_known_worst(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(lab)
+    played(bench, monkeypatch, networks=24)
+    monkeypatch.setattr(of_tables, "POOL", 30)
+    found = measure_table(PLAN, lab)
+    drawn = pool(30)
+    assert bench.made[: of_tables.BEGINNING] == list(drawn[: of_tables.BEGINNING])
+    assert bench.made[of_tables.BEGINNING :] != list(drawn[of_tables.BEGINNING : 24])
+    assert len(found.timed["onnxruntime-fp32"]) == 24
+    assert found.runtimes == {"onnxruntime": "1.31.1"}
+    assert found.left == 0
+
+
+def test_a_batch_beside_other_work_runs_once_more_and_is_marked_where_that_stays(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(lab, busy=(1, 3, 4))
+    played(bench, monkeypatch, networks=12)
+    rows = measure_table(PLAN, lab).timed["onnxruntime-fp32"]
+    assert [request.max_age_h > 0 for request in bench.races] == [True, False, True, False]
+    assert [row.disturbed for row in rows] == [None] * 6 + ["other programs took 60 % of the processors' time"] * 6
+
+
+def test_no_batch_is_begun_that_would_not_be_done_in_time_and_what_is_left_is_said(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(lab)
+    played(bench, monkeypatch, networks=18)
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr("edgecnn.fit.table.time.monotonic", lambda: float(next(clock)))
+    found = measure_table(PLAN.model_copy(update={"minutes": 10.0}), lab)
+    assert len(bench.races) < 3
+    assert found.left == 18 - 6 * len(bench.races)
+
+
+def test_a_network_that_cannot_be_made_is_named_and_the_others_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(lab, broken=pool(24)[1].arch)
+    played(bench, monkeypatch, networks=6)
+    found = measure_table(PLAN, lab)
+    assert len(found.timed["onnxruntime-fp32"]) == 5
+    assert list(found.failed) == [pool(24)[1].name]
+
+
+def test_where_nothing_can_be_made_nothing_is_written(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(Bench(lab), monkeypatch, networks=0)
+    with pytest.raises(NothingTimed, match="there was no time for any"):
+        measure_table(PLAN, lab)
