@@ -31,6 +31,20 @@ BEYOND = math.log(1.5)
 """How far outside the table's range a feature may lie: half as much again."""
 
 
+_PRICED: Mapping[str, tuple[str, ...]] = {
+    "pointwise": ("pointwise_padded",),
+    "spatial": ("spatial_padded",),
+    "depthwise": ("depthwise_melem",),
+    "read and written": ("pointwise_melem", "spatial_melem", "pool_melem"),
+    "gates": ("smooth_melem", "mul_melem"),
+    "moves": ("move_melem",),
+    "weights": ("weights_m",),
+    "layers": ("pointwise_count", "spatial_count", "depthwise_count", "dense_count"),
+    "other layers": ("smooth_count", "mul_count", "pool_count"),
+    "moved": ("move_count",),
+}
+"""What has a price, and the features that it is the sum of. Additions and clipped activations are part of the layer before them.
+A price for each feature alone fits a table better, and predicts networks of other families worse."""
 _TOTALS = ("_mmac", "_melem", "_count")
 """Of all kinds together: what a network's place among the table's is told by."""
 
@@ -53,8 +67,8 @@ class Predictor:
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
         counted = [features_of(each.probe) for each in timed]
-        self._names = sorted({name for each in counted for name in each})
-        self._x = _matrix(self._names, counted)
+        self._counted = counted
+        self._x = _matrix(counted)
         self._log_ms = np.log([estimate(each.medians_ms) for each in timed])
         self._process = _optimized(*_residuals(self._x, self._log_ms, self._x)[:2])
         everything = np.arange(len(timed))
@@ -65,7 +79,7 @@ class Predictor:
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         """In the order in which they are given."""
         counted = [features_of(probe) for probe in probes]
-        mean, spread = self._estimated(np.arange(len(self._x)), _matrix(self._names, counted))
+        mean, spread = self._estimated(np.arange(len(self._x)), _matrix(counted))
         return tuple(
             Prediction(_interval(middle, self._allowed * sd), sd, self._outside(each))
             for middle, sd, each in zip(mean.tolist(), spread.tolist(), counted, strict=True)
@@ -88,27 +102,28 @@ class Predictor:
         return priced + found, spread
 
     def _outside(self, counted: Mapping[str, float]) -> tuple[str, ...]:
-        unknown = [name for name in counted if name not in self._names]
+        unknown = [name for name in counted if all(name not in each for each in self._counted)]
         for suffix in _TOTALS:
-            columns = [index for index, name in enumerate(self._names) if name.endswith(suffix)]
-            seen = self._x[:, columns].sum(axis=1)
-            value = sum(amount for name, amount in counted.items() if name.endswith(suffix))
-            if not math.log(seen.min()) - BEYOND <= math.log(value) <= math.log(seen.max()) + BEYOND:
+            seen = [_total(each, suffix) for each in self._counted]
+            if not min(seen) - BEYOND <= _total(counted, suffix) <= max(seen) + BEYOND:
                 unknown.append(f"total{suffix}")
         return tuple(unknown)
 
 
-def _matrix(names: Sequence[str], counted: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
-    return np.array([[each.get(name, 0.0) for name in names] for each in counted])
+def _total(counted: Mapping[str, float], suffix: str) -> float:
+    """Its logarithm."""
+    return math.log(sum(amount for name, amount in counted.items() if name.endswith(suffix)))
+
+
+def _matrix(counted: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
+    return np.array([[sum(each.get(name, 0.0) for name in names) for names in _PRICED.values()] for each in counted])
 
 
 def prices_of(timed: Sequence[TimedProbe]) -> Callable[[Sequence[Probe]], list[float]]:
     """The prices alone, without what the process learned: probes to milliseconds."""
-    counted = [features_of(each.probe) for each in timed]
-    names = sorted({name for each in counted for name in each})
-    x, ms = _matrix(names, counted), np.array([estimate(each.medians_ms) for each in timed])
+    x, ms = _matrix([features_of(each.probe) for each in timed]), np.array([estimate(each.medians_ms) for each in timed])
     prices = _prices(x, ms)
-    return lambda probes: _priced(_matrix(names, [features_of(each) for each in probes]), prices).tolist()
+    return lambda probes: _priced(_matrix([features_of(each) for each in probes]), prices).tolist()
 
 
 def _residuals(x: Any, y: Any, wanted: Any) -> tuple[Any, Any, Any, Any]:
@@ -127,7 +142,7 @@ def _prices(x: npt.NDArray[np.float64], ms: npt.NDArray[np.float64]) -> npt.NDAr
     with_call = np.column_stack([x, np.ones(len(x))])
     unit = with_call.max(axis=0) + 1e-12
     weighted = with_call / unit / ms[:, None]
-    ridge = 1e-3 * np.eye(with_call.shape[1])
+    ridge = 1e-2 * np.eye(with_call.shape[1])
     found, _ = nnls(np.vstack([weighted, ridge]), np.concatenate([np.ones(len(x)), np.zeros(len(ridge))]))
     return np.asarray(found / unit)
 

@@ -22,8 +22,9 @@ def probes() -> tuple[Probe, ...]:
 
 def formula_ms(probe: Probe) -> float:
     counted = features_of(probe)
-    dense = counted.get("pointwise_padded", 0) + counted.get("spatial_padded", 0)
-    return 0.05 + 0.01 * dense + 0.06 * counted.get("depthwise_mmac", 0) + 0.004 * counted.get("pointwise_count", 0)
+    dense = counted.get("pointwise_padded", 0) + 1.5 * counted.get("spatial_padded", 0)
+    layers = sum(counted.get(f"{kind}_count", 0) for kind in ("pointwise", "spatial", "depthwise", "dense"))
+    return 0.05 + 0.01 * dense + 0.3 * counted.get("depthwise_melem", 0) + 0.003 * layers
 
 
 def timed(probes: tuple[Probe, ...], noise: float) -> list[TimedProbe]:

@@ -48,6 +48,7 @@ PARTS = (
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
+    PartRow("fit", "extra", "optuna", "the search of `edgecnn fit`, beside `train`"),
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),

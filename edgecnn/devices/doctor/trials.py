@@ -169,6 +169,23 @@ def tensorboard() -> dict[str, Any]:
     return {"found": "wrote a point of a curve and read it back"}
 
 
+def fit() -> dict[str, Any]:
+    """A search of two aims over three points, in a file that is opened again."""
+    import tempfile
+
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        named: dict[str, Any] = {"storage": f"sqlite:///{folder}/study.db", "study_name": "trial", "load_if_exists": True}
+        for _ in range(2):
+            study = optuna.create_study(directions=["minimize", "maximize"], **named)
+            study.optimize(lambda trial: (at := trial.suggest_float("at", 0, 1), at), n_trials=2)
+        if len(study.trials) != 4:  # noqa: PLR2004 - twice two
+            raise ArithmeticError("a search did not go on where it was")
+    return {"found": "searched, and went on in the same file"}
+
+
 SIDE_PX = 16
 """Of the pictures that a trial's own networks see."""
 ZOO_NETWORK = "test_resnet"
@@ -181,6 +198,7 @@ TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "parquet": parquet,
     "loadgen": loadgen,
     "tensorboard": tensorboard,
+    "fit": fit,
 }
 
 if __name__ == "__main__":
