@@ -68,38 +68,20 @@ class Predictor:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
         counted = [features_of(each.probe) for each in timed]
         self._counted = counted
-        self._x = _matrix(counted)
-        self._log_ms = np.log([estimate(each.medians_ms) for each in timed])
-        self._process = _optimized(*_residuals(self._x, self._log_ms, self._x)[:2])
-        everything = np.arange(len(timed))
-        misses = sorted(self._miss(everything[everything != index], index) for index in range(len(timed)))
+        x, log_ms = _matrix(counted), np.log([estimate(each.medians_ms) for each in timed])
+        self._model = _Model(x, log_ms)
+        misses = sorted(_miss(x, log_ms, index, self._model.kernel) for index in range(len(timed)))
         rank = min(len(misses), math.ceil((len(misses) + 1) * CONFIDENCE))
         self._allowed = misses[rank - 1]
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         """In the order in which they are given."""
         counted = [features_of(probe) for probe in probes]
-        mean, spread = self._estimated(np.arange(len(self._x)), _matrix(counted))
+        mean, spread = self._model.predict(_matrix(counted))
         return tuple(
             Prediction(_interval(middle, self._allowed * sd), sd, self._outside(each))
             for middle, sd, each in zip(mean.tolist(), spread.tolist(), counted, strict=True)
         )
-
-    def _miss(self, others: npt.NDArray[np.int64], index: int) -> float:
-        mean, spread = self._estimated(others, self._x[index : index + 1])
-        return float(abs(self._log_ms[index] - mean[0]) / spread[0])
-
-    def _estimated(
-        self, known: npt.NDArray[np.int64], wanted: npt.NDArray[np.float64]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Logarithms of milliseconds and their standard deviations, from these networks of the table."""
-        x, y = self._x[known], self._log_ms[known]
-        shapes, residual, ahead, priced = _residuals(x, y, wanted)
-        from sklearn.base import clone
-
-        process = clone(self._process).set_params(optimizer=None).fit(shapes, residual)
-        found, spread = process.predict(ahead, return_std=True)
-        return priced + found, spread
 
     def _outside(self, counted: Mapping[str, float]) -> tuple[str, ...]:
         unknown = [name for name in counted if all(name not in each for each in self._counted)]
@@ -126,13 +108,39 @@ def prices_of(timed: Sequence[TimedProbe]) -> Callable[[Sequence[Probe]], list[f
     return lambda probes: _priced(_matrix([features_of(each) for each in probes]), prices).tolist()
 
 
-def _residuals(x: Any, y: Any, wanted: Any) -> tuple[Any, Any, Any, Any]:
-    """Shapes and residuals of what is known, shapes and priced logarithms of what is wanted."""
-    prices = _prices(x, np.exp(y))
-    known, ahead = np.log(_priced(x, prices)), np.log(_priced(wanted, prices))
-    shapes, wanted_shapes = np.log1p(x), np.log1p(wanted)
-    middle, scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
-    return (shapes - middle) / scale, y - known, (wanted_shapes - middle) / scale, ahead
+class _Model:
+    """Prices, and what they miss, of some networks of a table."""
+
+    def __init__(self, x: npt.NDArray[np.float64], log_ms: npt.NDArray[np.float64], kernel: Any = None) -> None:
+        """``kernel``: as another model found it to be; None: it is found."""
+        self._prices = _prices(x, np.exp(log_ms))
+        shapes = np.log1p(x)
+        self._middle, self._scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
+        self._process = _process(self._shape(x), log_ms - self._priced(x), kernel)
+
+    @property
+    def kernel(self) -> Any:
+        return self._process.kernel_
+
+    def predict(self, x: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Logarithms of milliseconds and their standard deviations."""
+        missed, spread = self._process.predict(self._shape(x), return_std=True)
+        return self._priced(x) + missed, spread
+
+    def _shape(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        shapes: npt.NDArray[np.float64] = (np.log1p(x) - self._middle) / self._scale
+        return shapes
+
+    def _priced(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        found: npt.NDArray[np.float64] = np.log(_priced(x, self._prices))
+        return found
+
+
+def _miss(x: npt.NDArray[np.float64], log_ms: npt.NDArray[np.float64], index: int, kernel: Any) -> float:
+    """How far off one network is predicted from the others, in standard deviations."""
+    others = np.arange(len(x)) != index
+    mean, spread = _Model(x[others], log_ms[others], kernel).predict(x[index : index + 1])
+    return float(abs(log_ms[index] - mean[0]) / spread[0])
 
 
 def _prices(x: npt.NDArray[np.float64], ms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -151,17 +159,17 @@ def _priced(x: npt.NDArray[np.float64], prices: npt.NDArray[np.float64]) -> npt.
     return np.maximum(np.column_stack([x, np.ones(len(x))]) @ prices, 1e-6)
 
 
-def _optimized(shapes: Any, residual: Any) -> Any:
+def _process(shapes: Any, residual: Any, kernel: Any) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-    kernel = ConstantKernel(0.05, (1e-4, 1.0)) * Matern(5.0, (0.5, 100.0), nu=2.5) + WhiteKernel(0.002, (1e-5, 0.1))
-    process = GaussianProcessRegressor(kernel, random_state=0, n_restarts_optimizer=2)
+    if kernel is not None:
+        return GaussianProcessRegressor(kernel, optimizer=None).fit(shapes, residual)
+    wide = ConstantKernel(0.05, (1e-4, 1.0)) * Matern(5.0, (0.5, 100.0), nu=2.5) + WhiteKernel(0.002, (1e-5, 0.1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a bound that is reached is an answer: there is only noise to learn
-        process.fit(shapes, residual)
-    return GaussianProcessRegressor(process.kernel_)
+        return GaussianProcessRegressor(wide, random_state=0, n_restarts_optimizer=2).fit(shapes, residual)
 
 
 def _interval(middle: float, half: float) -> Interval:

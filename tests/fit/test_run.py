@@ -76,7 +76,8 @@ def test_without_the_device_predictions_alone_decide(monkeypatch: pytest.MonkeyP
 
 
 def test_a_budget_below_everything_predicted_ends_before_anything_is_trained() -> None:
-    with pytest.raises(NothingPredictedInside, match=r"the nearest of those searched is depth=1,width=0\.25,resolution=64, at 1 ms"):
+    nearest = r"the nearest of those searched is depth=1,width=0\.25,resolution=64, at 1 ms"
+    with pytest.raises(NothingPredictedInside, match=nearest):
         run._worth_training(fitting(LADDER, 0.5))
 
 

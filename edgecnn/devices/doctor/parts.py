@@ -75,6 +75,7 @@ SIZES: Mapping[str, Size] = {
     "aware": Size(3.4, 24),
     "zoo": Size(9, 42, beyond="edgecnn[train]"),
     "report": Size(34, 102),
+    "fit": Size(6.1, 38),
     "parquet": Size(53, 168),
     "loadgen": Size(0.4, 1.7),
     "tensorboard": Size(20, 62),
