@@ -97,16 +97,16 @@ def fit_and_write(asked: FitRequest, tell: Progress) -> FitReport:
 
     Raises EdgecnnError: a named failure; everything finished before it is kept and reused.
     """
+    require_packages(("optuna",), extra="fit", needed_for="fit")
+    require_packages(PAGE_PACKAGES, extra="report", needed_for=FIT_PAGE)
     from edgecnn.fit.run import fit
+    from edgecnn.render.page.fit_front import fit_page
 
     found = fit(asked, Store.open(), tell)
     if found.shipped is not None:
         build_and_write(found.shipped, tell)
     asked.out.mkdir(parents=True, exist_ok=True)
     write_bytes_atomically(asked.out / FIT, found.report.model_dump_json(indent=1, by_alias=True).encode() + b"\n")
-    require_packages(PAGE_PACKAGES, extra="report", needed_for=FIT_PAGE)
-    from edgecnn.render.page.fit_front import fit_page
-
     _written(lambda: fit_page(found.report), asked.out / FIT_PAGE)
     return found.report
 

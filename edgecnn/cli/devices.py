@@ -40,7 +40,7 @@ NeedOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     verb(app, "doctor", short="Say what works on this machine, and what mends the rest.", panel=DEVICE)(doctor)
-    of_devices = family(app, "devices", short="Trial at a board, and write its device file.", panel=DEVICE)
+    of_devices = family(app, "devices", short="Look at a board, and write its device file.", panel=DEVICE)
     verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
     takes = ("host", "python", "carry_wheels")
     verb(of_devices, "check", short="Say what stands in the way of kits on a machine.", takes=takes)(check)

@@ -79,10 +79,10 @@ class FamilyMissing(EdgecnnError):
 class NothingPredictedInside(EdgecnnError, exit_code=ExitCode.GATE_FAILED):
     """Raised before anything is trained when every network that was looked at is predicted to be outside the budgets."""
 
-    def __init__(self, *, family: str, budgets: str, nearest_scale: str, nearest_cost: str) -> None:
+    def __init__(self, *, family: str, budgets: str, nearest: str | None) -> None:
         super().__init__(
             what=f"no network of {family} is predicted inside {budgets}",
-            because=f"the nearest of those searched is {nearest_scale}, at {nearest_cost}",
+            because=f"the nearest of those searched is {nearest or 'none, since none is small enough'}",
             hint="allow more, or search another family: mobilenet-v3 has the smallest networks",
         )
 

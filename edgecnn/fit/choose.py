@@ -13,11 +13,20 @@ LEAST_RANKED = 4
 """Members from which a rank correlation says something."""
 
 
+_State = Literal["settled", "provisional", "none"]
+_STATES: Mapping[Verdict, tuple[_State, str]] = {
+    Verdict.PASS: ("settled", "measured inside"),
+    Verdict.UNSURE: ("provisional", "not shown inside, nor outside"),
+    Verdict.MISSING: ("provisional", "predicted, and not all measured, inside"),
+}
+"""What a member that may ship is said to be, the surest first."""
+
+
 class Chosen(NamedTuple):
     """What ships."""
 
     scale: str | None
-    state: Literal["settled", "provisional", "none"]
+    state: _State
     why: str
 
 
@@ -31,13 +40,14 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
     if least_top1 is not None:
         return _fastest(built, within, least_top1)
     budgets = _worded(within)
-    for verdict, state in ((Verdict.PASS, "settled"), (Verdict.UNSURE, "provisional"), (Verdict.MISSING, "provisional")):
+    for verdict, (state, shown) in _STATES.items():
         inside = [each for each in built if each.inside is verdict]
+        if verdict is Verdict.MISSING:
+            inside = [each for each in inside if _predicted_inside(each, within)]
         if inside:
             best = max(inside, key=lambda each: (top1_of(each), -_ms(each)))
-            shown = {"PASS": "measured inside", "UNSURE": "not shown inside, nor outside", "MISSING": "predicted inside"}[verdict]
             why = f"the most accurate on validation ({top1_of(best):.1%}) of the {len(inside)} that are {shown} {budgets}"
-            return Chosen(best.scale, state, why)  # type: ignore[arg-type]
+            return Chosen(best.scale, state, why)
     if not built:
         return Chosen(None, "none", "nothing was built")
     least = min(built, key=_ms)
@@ -46,17 +56,35 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
 
 def _fastest(built: Sequence[Member], within: Mapping[BudgetMetric, float], least_top1: float) -> Chosen:
     enough = [each for each in built if each.validation_top1 and each.validation_top1.low >= least_top1]
-    enough = [each for each in enough if not within or each.inside is Verdict.PASS]
+    enough = [each for each in enough if not within or each.inside is Verdict.PASS or _predicted_inside(each, within)]
     if enough:
-        best = min(enough, key=_ms)
-        return Chosen(
-            best.scale, "settled", f"the fastest of {len(enough)} whose top-1 on validation is shown to be {least_top1:.1%}"
-        )
+        best = min(enough, key=_cost)
+        state: _State = "settled" if all(each.p50_ms for each in enough) else "provisional"
+        why = f"the fastest of the {len(enough)} whose top-1 on validation is shown to reach {least_top1:.1%}"
+        return Chosen(best.scale, state, why)
     if not built:
         return Chosen(None, "none", "nothing was built")
     best = max(built, key=top1_of)
     reached = f"the most accurate, {best.scale}, has {_share(best.validation_top1)} on validation"
     return Chosen(None, "none", f"no member is shown to reach a top-1 of {least_top1:.1%}: {reached}")
+
+
+def budgets_met(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """All of them: a figure that is missing leaves it open, unless another is outside. None where nothing was asked."""
+    worst = (Verdict.FAIL, Verdict.MISSING, Verdict.UNSURE, Verdict.PASS)
+    return next((each for each in worst if each in verdicts), None)
+
+
+def _predicted_inside(member: Member, within: Mapping[BudgetMetric, float]) -> bool:
+    """Of what was not measured: whether the table says so."""
+    said = member.best_predicted
+    return member.inside is Verdict.MISSING and said is not None and said.p50_ms.estimate <= within.get("p50_ms", math.inf)
+
+
+def _cost(member: Member) -> float:
+    """Measured, else predicted."""
+    said = member.best_predicted
+    return _ms(member) if member.p50_ms or said is None else said.p50_ms.estimate
 
 
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
         gain = _paired(fitting, ours, builder.folder(shipped, Course()))
         if labels.inside is shipped.inside and top1_of(labels) > top1_of(shipped):
             course, ours = Course(), builder.folder(shipped, Course())
-            fitting.members[shipped.scale] = labels.model_copy(update={"p50_ms": shipped.p50_ms, "fidelity": shipped.fidelity})
+            fitting.members[shipped.scale] = _held(labels, fitting.budget_ms).model_copy(update={"trained": shipped.trained})
     return _Ways(course, gain, _paired(fitting, ours, builder.folder(first, Course())))
 
 

@@ -19,7 +19,7 @@ from edgecnn.values.verdict import Interval
 
 
 def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab) -> dict[str, Member]:
-    """Each built member by its scale, with its p50 of one interleaved race of all; a kit that fails keeps none."""
+    """Each built member by its scale, with its p50 of one interleaved race of all; a kit that fails keeps that of its build."""
     kits = {each.scale: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
     if not kits:
         return {each.scale: each for each in members}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.building.build import run_build
+from edgecnn.fit.choose import budgets_met
 from edgecnn.fit.request import FitRequest
-from edgecnn.judging.gates import overall
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.store.layout import FILES
 from edgecnn.store.store import Store
@@ -76,7 +76,7 @@ class MemberBuilder:
                 "p50_ms": row.latency.p50_ms if row.latency else None,
                 "fidelity": row.latency.fidelity if row.latency else None,
                 "gates": judged,
-                "inside": overall(judged) if judged else None,
+                "inside": budgets_met([each.verdict for each in judged]),
             }
         return member.model_copy(update=found)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+import edgecnn
 from edgecnn.errors.fit import NothingPredictedInside
 from edgecnn.errors.studies import NothingToScale
 from edgecnn.fit.finish import Fitted, finished
@@ -28,12 +29,12 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import Member
-from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.verdict import Interval
 
+REVISION = 1
+"""Of what a stored trial holds: raised where a network would be predicted, or stood in for, otherwise."""
 TIMED = 8
 """Members that are timed before any is trained."""
 ROOM = 0.97
@@ -60,11 +61,12 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         with place.machine() as machine:
             resolved = resolve(_plain(asked, builder.spec), store, place.tell, machine.facts)
             lab = machine.lab(store, place.tell, asked.device.name)
-            prices = priced(asked, _shippable(asked, resolved), lab, attached=resolved.attachment.attached)
+            prices = priced(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
         fitting = Fitting(asked, builder, resolved, prices, place, machine=lab.machine)
         _search(fitting)
-        if math.isinf(fitting.budget_ms):
-            _train_along(fitting, _along(predicted_front(fitting.searched), 2 ** max(1, asked.choice.trainings - 2) - 1))
+        if asked.choice.accuracy_top1 is not None:
+            inside = [each for each in fitting.searched if predicted_ms(each) <= fitting.budget_ms]
+            _train_along(fitting, _along(predicted_front(inside), 2 ** max(1, asked.choice.trainings - 2) - 1))
         else:
             _train(fitting, _worth_training(fitting))
         return finished(fitting, began)
@@ -75,12 +77,6 @@ def _plain(asked: FitRequest, spec: ArchSpec) -> BuildRequest:
     model = asked.recipe.model.model_copy(update={"arch": spec.name})
     recipe = asked.recipe.model_copy(update={"model": model})
     return BuildRequest(recipe=recipe, device=asked.device, device_file=asked.device_file, out=asked.out, host=asked.host)
-
-
-def _shippable(asked: FitRequest, resolved: Resolved) -> tuple[Candidate, ...]:
-    """What the target's runtime lets ship, of what a table can hold."""
-    runtime = asked.recipe.target.runtime
-    return tuple(each for each in in_a_table(resolved.candidates) if runtime in (None, each.runtime))
 
 
 def first_of(family: str) -> ArchSpec:
@@ -100,13 +96,20 @@ def _search(fitting: Fitting) -> None:
         within=asked.within,
     )
     question = {"family": asked.family, "classes": space.classes, "px": space.base_px, "within": dict(asked.within)}
-    name = digest_of({**question, "table": fitting.prices.used.model_dump(mode="json")})
+    about = {"revision": REVISION, "version": edgecnn.__version__, "candidates": sorted(fitting.prices.predictors)}
+    name = digest_of({**question, **about, "table": fitting.prices.used.model_dump(mode="json")})
     file = fitting.place.store.root / "searches" / name / "study.db"
-    fitting.searched = search_space(space, asked.choice.trials, file, fitting.place.tell)
     first = space.member(1.0, 1.0, space.base_px)
+    found = search_space(space, asked.choice.trials, file, fitting.place.tell)
+    fitting.searched = tuple(each for each in found if first is None or not _same(each, first))
     if first is not None:
         fitting.members[first.scale] = first
         fitting.axes = _axes(space, predicted_ms(first))
+
+
+def _same(one: Member, other: Member) -> bool:
+    """Other multipliers, rounded to the same network."""
+    return (one.macs, one.parameters, one.resolution_px) == (other.macs, other.parameters, other.resolution_px)
 
 
 def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
@@ -120,15 +123,20 @@ def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
 def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
     """Members inside the budget, by a time that was taken here where the device is, else by prediction; unlike each other."""
     wanted = max(2, 2 * (fitting.asked.choice.trainings - 2))
-    known = [each for each in fitting.searched if each.best_predicted is not None]
-    if not any(predicted_ms(each) <= fitting.budget_ms for each in known):
-        least = min(known or fitting.searched, key=predicted_ms)
-        budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
-        cost = f"{predicted_ms(least):.3g} ms"
-        raise NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest_scale=least.scale, nearest_cost=cost)
-    if not fitting.attached:
-        return spread_out((each for each in known if predicted_ms(each) <= ROOM * fitting.budget_ms), wanted)
-    return _timed_inside(fitting, [each for each in fitting.searched if each.predicted], wanted)
+    cost_ms = guessed_ms if fitting.attached else predicted_ms
+    inside = [each for each in fitting.searched if cost_ms(each) <= fitting.budget_ms and math.isfinite(cost_ms(each))]
+    if inside and fitting.attached and math.isfinite(fitting.budget_ms):
+        inside = list(_timed_inside(fitting, [each for each in fitting.searched if each.predicted], wanted))
+    if not inside:
+        raise _nothing_inside(fitting)
+    return spread_out((each for each in inside if each.untrained_ms or cost_ms(each) <= ROOM * fitting.budget_ms), wanted)
+
+
+def _nothing_inside(fitting: Fitting) -> NothingPredictedInside:
+    least = min(fitting.searched, key=guessed_ms, default=None)
+    nearest = None if least is None else f"{least.scale}, at {guessed_ms(least):.3g} ms"
+    budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
+    return NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest=nearest)
 
 
 def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tuple[Member, ...]:
@@ -151,7 +159,7 @@ def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tup
             break
         ratios = [found[each.scale].estimate / guessed_ms(each) for each in trying if each.scale in found]
         off *= max(1.0, median(ratios)) if ratios else 1.0
-    return tuple(each.model_copy(update={"p50_ms": times[each.scale]}) for each in spread_out(inside, wanted))
+    return tuple(each.model_copy(update={"untrained_ms": times[each.scale]}) for each in spread_out(inside, wanted))
 
 
 def _timed(fitting: Fitting, members: Sequence[Member]) -> dict[str, Interval]:
@@ -173,9 +181,8 @@ def _first(fitting: Fitting) -> Path | None:
     builder, tell = fitting.builder, fitting.place.tell
     first = next(iter(fitting.members.values()))
     tell.note(f"{first.scale}: trained and built first, as {'the teacher' if fitting.asked.choice.teacher else 'the reference'}")
-    fitting.members[first.scale] = builder.build(first, Course()).model_copy(
-        update={"trained": (builder.train(first, Course()),)}
-    )
+    whole = builder.train(first, Course())
+    fitting.members[first.scale] = builder.build(first, Course()).model_copy(update={"trained": (whole,)})
     return builder.folder(first, Course()) if fitting.asked.choice.teacher else None
 
 

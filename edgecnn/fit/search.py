@@ -56,7 +56,7 @@ class SearchSpace:
             spec, side_px = scaled(self.spec, scale, self.base_px)
         except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
             return None
-        cost = cost_of_network(spec, side_px)
+        cost = cost_of_network(spec.model_copy(update={"classes": self.classes}), side_px)
         apart = imbalance_of(scale, self.base_px)
         found = Member(
             scale=scale.text(),
@@ -89,7 +89,7 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
     """
     require_packages(("optuna",), extra="fit", needed_for="fit")
     study = _study(file)
-    while (done := len(study.trials)) < trials:
+    while (done := len(_ended(study))) < trials:
         tell.step("predict networks", done, trials, "networks")
         trial = study.ask()
         member = space.member(*_drawn(trial, space.base_px))
@@ -99,7 +99,8 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
         trial.set_user_attr("member", member.model_dump(mode="json"))
         study.tell(trial, (math.log(member.predicted[0].p50_ms.estimate), member.standin))
     tell.step("predict networks", trials, trials, "networks")
-    found = (Member.model_validate(each.user_attrs["member"]) for each in study.trials if "member" in each.user_attrs)
+    ended = _ended(study)[:trials]
+    found = (Member.model_validate(each.user_attrs["member"]) for each in ended if "member" in each.user_attrs)
     distinct: dict[tuple[int, int, int], Member] = {}
     for each in found:
         distinct.setdefault((each.macs, each.parameters, each.resolution_px), each)
@@ -126,6 +127,11 @@ def _study(file: Path) -> optuna.Study:
     # begun anew with one seed, it would draw again what it drew before it was interrupted
     study.sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=SEED + len(study.trials))
     return study
+
+
+def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """One that was interrupted is drawn anew."""
+    return [each for each in study.trials if each.state.is_finished()]
 
 
 def _failed() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgecnn.errors.fit import NoTable
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
@@ -37,14 +38,15 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
     path = asked.table or table_file(name)
     if path is None and not attached:
         raise NoTable(device=name, why="it is not at hand, and no table of it was measured before")
-    if path is None:
-        lab.tell.note(f"there is no latency table of {name} yet: it is measured now, once, in about a quarter of an hour")
+    shippable = [each for each in candidates if asked.recipe.target.runtime in (None, each.runtime)]
+    if path is None or (attached and asked.table is None and _too_few(path, shippable)):
+        lab.tell.note(f"the latency table of {name} is measured now, once, in about a quarter of an hour")
         path = own_table(name)
         write_table(measure_table(TablePlan(candidates=tuple(candidates)), lab), path)
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
-    enough = {each.id: table.timed[each.id] for each in candidates if len(table.timed.get(each.id, ())) >= LEAST_TIMED}
+    enough = {each.id: table.timed[each.id] for each in shippable if len(table.timed.get(each.id, ())) >= LEAST_TIMED}
     if not enough:
         raise NoTable(device=name, why=f"{path} holds too few networks of any candidate, of which {LEAST_TIMED} are needed")
     used = TableUsed(
@@ -54,5 +56,11 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
         networks=max(len(rows) for rows in enough.values()),
         fidelity=table.fidelity,
     )
-    by_name = {each.id: each for each in candidates if each.id in enough}
+    by_name = {each.id: each for each in shippable if each.id in enough}
     return Priced(used, {ident: Predictor(rows) for ident, rows in enough.items()}, by_name, lab.environment.conditions)
+
+
+def _too_few(path: Path, candidates: Sequence[Candidate]) -> bool:
+    """Whether a table lacks a candidate that is here now, or was not measured far enough: the measuring goes on then."""
+    timed = read_table_file(path).timed
+    return any(len(timed.get(each.id, ())) < LEAST_TIMED for each in candidates)

@@ -18,9 +18,9 @@ from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
 REPORT = "report.json"
 PAGE = "report.html"
-FIT = "fit.json"
-FIT_PAGE = "fit.html"
 """The report for people, beside it."""
+FIT, FIT_PAGE = "fit.json", "fit.html"
+"""Of a search, beside the build that it ships."""
 PLAN = "plan.json"
 PROGRESS = "progress.json"
 """Of a call that stopped before the report."""

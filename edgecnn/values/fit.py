@@ -57,8 +57,10 @@ class Member(Value):
     """Of that candidate."""
     test_top1: Interval | None = None
     """Of that candidate; nothing is chosen by it."""
+    untrained_ms: Interval | None = None
+    """p50 of its network with weights that learned nothing, of the faster of two candidates, by few rounds."""
     p50_ms: Interval | None = None
-    """Of that candidate, in the race of the front."""
+    """Of that candidate, in the race of the front; of a kit that was not in it, in its build's own."""
     fidelity: Fidelity | None = None
     gates: tuple[GateResult, ...] = ()
     """Of the budgets."""

@@ -25,9 +25,8 @@ def test_a_budget_that_is_none_is_answered_with_those_that_are() -> None:
 
 
 def test_a_budget_that_nothing_is_predicted_to_meet_names_the_nearest() -> None:
-    error = NothingPredictedInside(
-        family="resnet", budgets="p50_ms ≤ 0.1", nearest_scale="depth=0.3,width=0.25,resolution=32", nearest_cost="0.31 ms"
-    )
+    nearest = "depth=0.3,width=0.25,resolution=32, at 0.31 ms"
+    error = NothingPredictedInside(family="resnet", budgets="p50_ms ≤ 0.1", nearest=nearest)
     assert error.line() == (
         "no network of resnet is predicted inside p50_ms ≤ 0.1: the nearest of those searched is "
         "depth=0.3,width=0.25,resolution=32, at 0.31 ms — allow more, or search another family: mobilenet-v3 has the smallest "

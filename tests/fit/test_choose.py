@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.fit.choose import choose_member, front_of, rank_correlation
-from edgecnn.values.fit import Member, Trained
+from edgecnn.fit.choose import budgets_met, choose_member, front_of, rank_correlation
+from edgecnn.values.fit import Member, Predicted, Trained
 from edgecnn.values.verdict import Interval, Verdict
 
 BUDGET = {"p50_ms": 5.0}
@@ -68,3 +68,35 @@ def test_the_rank_correlation_is_of_one_number_of_epochs_and_says_nothing_of_thr
     assert rank_correlation(four, 2) == pytest.approx(0.8)  # by hand: 1 − 6·2 / (4·15)
     assert rank_correlation(four, 8) is None
     assert rank_correlation(four[:3], 2) is None
+
+
+def missing(scale: str, top1: float, predicted_ms: float) -> Member:
+    said = Predicted(candidate="openvino-int8", p50_ms=Interval(estimate=predicted_ms, low=1, high=9, confidence=0.9))
+    return member(scale, top1, 1.0, Verdict.MISSING).model_copy(update={"p50_ms": None, "predicted": (said,)})
+
+
+def test_where_the_device_is_away_only_what_is_predicted_inside_may_ship_and_provisionally() -> None:
+    chosen = choose_member([missing("first", 0.95, 9.0), missing("small", 0.8, 4.0)], BUDGET, None)
+    assert (chosen.scale, chosen.state) == ("small", "provisional")
+    assert chosen.why.endswith("of the 1 that are predicted, and not all measured, inside p50_ms ≤ 5")
+
+
+def test_the_other_way_round_the_fastest_by_prediction_is_provisional() -> None:
+    chosen = choose_member([missing("first", 0.95, 9.0), missing("small", 0.9, 4.0)], {}, 0.85)
+    assert (chosen.scale, chosen.state) == ("small", "provisional")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "met"),
+    [
+        ([Verdict.PASS, Verdict.PASS], Verdict.PASS),
+        ([Verdict.PASS, Verdict.MISSING], Verdict.MISSING),
+        ([Verdict.MISSING, Verdict.FAIL], Verdict.FAIL),
+        ([Verdict.UNSURE, Verdict.PASS], Verdict.UNSURE),
+        ([], None),
+    ],
+)
+def test_a_budget_that_was_not_measured_leaves_all_open_unless_another_is_missed(
+    verdicts: list[Verdict], met: Verdict | None
+) -> None:
+    assert budgets_met(verdicts) is met

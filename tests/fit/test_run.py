@@ -56,9 +56,9 @@ def test_what_is_trained_was_timed_inside_however_far_predictions_were_off(off: 
     monkeypatch.setattr(run, "_timed", timed)
     taken = run._worth_training(fitting(LADDER, 5.0, trainings=4))
     assert len(taken) == 4
-    assert all(each.p50_ms is not None and each.p50_ms.estimate <= 0.97 * 5.0 for each in taken)
+    assert all(each.untrained_ms is not None and each.untrained_ms.estimate <= 0.97 * 5.0 for each in taken)
     most = max(each.predicted[0].p50_ms.estimate * off for each in LADDER if each.predicted[0].p50_ms.estimate * off <= 0.97 * 5)
-    assert taken[0].p50_ms is not None and taken[0].p50_ms.estimate == pytest.approx(most)
+    assert taken[0].untrained_ms is not None and taken[0].untrained_ms.estimate == pytest.approx(most)
     assert len({scale for batch in asked for scale in batch}) == sum(map(len, asked)), "nothing is timed twice"
 
 

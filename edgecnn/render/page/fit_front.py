@@ -51,7 +51,7 @@ def _front(found: FitReport) -> Figure | None:
     return Figure(
         id="front",
         title="Accuracy against latency",
-        says=f"{found.why}. Filled: built and measured. Rings: trained for a few epochs, at a latency that was predicted.",
+        says=f"{found.why}. Filled: built and measured. Rings: trained for a few epochs, timed untrained or predicted.",
         sources=_sources(found),
         spec=vega.specification(*_budget(found), vega.front_line(on_front), across, up, points, height=HEIGHT_PX),
         table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(each, found) for each in found.members)),
@@ -63,14 +63,14 @@ def _sources(found: FitReport) -> tuple[Source, ...]:
     sources = [Source(MEASURED, f"accuracy on validation; latency in one race of what was built, on {found.machine}")]
     if at is not None:
         emulated = at.fidelity is Fidelity.EMULATED
-        sources.append(Source(PREDICTED, f"latency of rings, from a table of {at.networks} networks of {at.machine}"))
+        sources.append(Source(PREDICTED, f"latency of what was not timed, by {at.networks} networks of {at.machine}"))
         sources += [Source(EMULATED, "that table is of an emulated processor")] if emulated else []
     return tuple(sources)
 
 
 def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
     top1, built = member.validation_top1, member.build is not None and member.p50_ms is not None
-    timed = member.p50_ms or (member.best_predicted.p50_ms if member.best_predicted else None)
+    timed = member.p50_ms or member.untrained_ms or (member.best_predicted.p50_ms if member.best_predicted else None)
     if timed is None or (top1 is None and not member.trained):
         return None
     estimate = top1.estimate if top1 else member.trained[-1].validation_top1

@@ -28,7 +28,7 @@ def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
     predicted, mark = member.best_predicted, "◀" if member.scale == found.shipped else ""
     return (
         member.scale, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        _interval(predicted.p50_ms if predicted else None), _interval(member.p50_ms),
+        _interval(predicted.p50_ms if predicted else None), _interval(member.p50_ms or member.untrained_ms),
         "–" if member.validation_top1 is None else percent_interval(member.validation_top1),
         "–" if member.test_top1 is None else percent_interval(member.test_top1),
         "–" if member.inside is None else member.inside.value, mark,
