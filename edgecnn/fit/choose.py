@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from edgecnn.values.fit import BudgetMetric, Member, Trained
@@ -89,14 +89,19 @@ def _cost(member: Member) -> float:
 
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:
     """Scales of built members that no other is both more accurate on validation and faster than, the fastest first."""
-    timed = sorted(
-        (each for each in members if each.p50_ms and each.validation_top1), key=lambda each: (_ms(each), -top1_of(each))
-    )
-    front, best = list[str](), -math.inf
-    for each in timed:
-        if top1_of(each) > best:
-            front.append(each.scale)
-            best = top1_of(each)
+    timed = [each for each in members if each.p50_ms and each.validation_top1]
+    return tuple(each.scale for each in rising_front(timed, _ms, top1_of))
+
+
+def rising_front(
+    members: Iterable[Member], cost_ms: Callable[[Member], float], worth: Callable[[Member], float]
+) -> tuple[Member, ...]:
+    """Those that no other is both cheaper and worth more than, the cheapest first."""
+    front, best = list[Member](), -math.inf
+    for each in sorted(members, key=lambda each: (cost_ms(each), -worth(each))):
+        if worth(each) > best:
+            front.append(each)
+            best = worth(each)
     return tuple(front)
 
 

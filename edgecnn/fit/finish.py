@@ -10,7 +10,8 @@ import edgecnn
 from edgecnn.fit.choose import choose_member, front_of, rank_correlation, top1_of
 from edgecnn.fit.front import gain_pp, race_front
 from edgecnn.fit.members import Course
-from edgecnn.fit.state import Fitting, predicted_ms
+from edgecnn.fit.search import predicted_ms
+from edgecnn.fit.state import Fitting
 from edgecnn.planning.request import BuildRequest
 from edgecnn.values.fit import FitReport, Member, Trial
 from edgecnn.values.verdict import Interval, Verdict

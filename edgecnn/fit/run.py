@@ -18,8 +18,8 @@ from edgecnn.fit.finish import Fitted, finished
 from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
-from edgecnn.fit.state import Fitting, Once, Place, guessed_ms, predicted_ms
+from edgecnn.fit.search import SearchSpace, guessed_ms, predicted_front, predicted_ms, search_space, spread_out
+from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.table import in_a_table
 from edgecnn.fit.tables import priced
 from edgecnn.fit.timing import times_of, untrained_kits
@@ -159,7 +159,7 @@ def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tup
             break
         ratios = [found[each.scale].estimate / guessed_ms(each) for each in trying if each.scale in found]
         off *= max(1.0, median(ratios)) if ratios else 1.0
-    return tuple(each.model_copy(update={"untrained_ms": times[each.scale]}) for each in spread_out(inside, wanted))
+    return tuple(each.model_copy(update={"untrained_ms": times[each.scale]}) for each in inside)
 
 
 def _timed(fitting: Fitting, members: Sequence[Member]) -> dict[str, Interval]:

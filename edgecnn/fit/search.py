@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
+from edgecnn.fit.choose import rising_front
 from edgecnn.fit.predictor import Predictor
 from edgecnn.models.compound import imbalance_of, scaled
 from edgecnn.studies.cost import cost_of_network
@@ -89,7 +90,7 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
     """
     require_packages(("optuna",), extra="fit", needed_for="fit")
     study = _study(file)
-    while (done := len(_ended(study))) < trials:
+    for done in range(len(_ended(study)), trials):  # counted once: each look at a study reads all of it
         tell.step("predict networks", done, trials, "networks")
         trial = study.ask()
         member = space.member(*_drawn(trial, space.base_px))
@@ -143,17 +144,17 @@ def _failed() -> Any:
 def predicted_front(members: Iterable[Member]) -> tuple[Member, ...]:
     """Those that no other is predicted both faster than and better by the stand-in, the fastest first."""
     known = [each for each in members if each.best_predicted is not None]
-    front, best = [], -math.inf
-    for each in sorted(known, key=lambda each: (_ms(each), -each.standin)):
-        if each.standin > best:
-            front.append(each)
-            best = each.standin
-    return tuple(front)
+    return rising_front(known, predicted_ms, lambda each: each.standin)
 
 
-def _ms(member: Member) -> float:
-    best = member.best_predicted
-    return math.inf if best is None else best.p50_ms.estimate
+def predicted_ms(member: Member) -> float:
+    """Of its fastest candidate; infinite where nothing says."""
+    return member.best_predicted.p50_ms.estimate if member.best_predicted else math.inf
+
+
+def guessed_ms(member: Member) -> float:
+    """The same, of a network too that is unlike those of the table."""
+    return member.predicted[0].p50_ms.estimate if member.predicted else math.inf
 
 
 def spread_out(members: Iterable[Member], count: int) -> tuple[Member, ...]:

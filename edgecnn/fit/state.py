@@ -97,13 +97,3 @@ class Fitting:
     def short_epochs(self) -> int:
         """Of a first, short one."""
         return max(1, self.epochs // SHORT)
-
-
-def predicted_ms(member: Member) -> float:
-    """Of its fastest candidate; infinite where nothing says."""
-    return member.best_predicted.p50_ms.estimate if member.best_predicted else math.inf
-
-
-def guessed_ms(member: Member) -> float:
-    """The same, of a network too that is unlike those of the table."""
-    return member.predicted[0].p50_ms.estimate if member.predicted else math.inf

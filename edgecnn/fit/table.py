@@ -23,11 +23,11 @@ from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.fit import NothingTimed, TableElsewhere
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import KitMaker, pool
+from edgecnn.fit.timing import MAX_AGE_H, untrained_race
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
-from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.planning.variants import is_of_trunk
 from edgecnn.store.store import Store
@@ -49,10 +49,9 @@ POOL = 96
 """Networks among which the next are chosen."""
 MOST = 40
 """Networks of a table, each in every runtime and precision that the device has."""
-ROUNDS, SAMPLES, RUN_S = 2, 200, 0.5
+ROUNDS = 2
 APART = 1.08
 """Times the faster of its two processes, from which a kit is raced again: one of the two met something."""
-MAX_AGE_H = 24.0 * 30
 
 
 class TablePlan(Value):
@@ -108,12 +107,10 @@ class _Timing:
 
     def _race(self, kits: tuple[KitRef, ...]) -> RaceResult:
         """One race of these, or where other work slowed it, another."""
-        age_h = 0.0 if self.request.anew else MAX_AGE_H
-        asked = RaceRequest(kits=kits, purpose="table", rounds=ROUNDS, samples=SAMPLES, max_s=RUN_S, max_age_h=age_h)
-        found = race(asked, self.lab)
+        found = race(untrained_race(kits, ROUNDS, 0.0 if self.request.anew else MAX_AGE_H), self.lab)
         if any(disturbed(each.environment) for each in found.profiles.values()):
             self.lab.tell.note("other work slowed these runs; they are run once more")
-            found = race(asked.model_copy(update={"max_age_h": 0.0}), self.lab)
+            found = race(untrained_race(kits, ROUNDS, 0.0), self.lab)
         return found
 
 

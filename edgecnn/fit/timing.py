@@ -22,7 +22,8 @@ from edgecnn.values.verdict import Interval
 
 TIMED_AS = 2
 """Candidates of a member that are timed: those predicted fastest."""
-ROUNDS, SAMPLES, RUN_S, MAX_AGE_H = 3, 200, 0.5, 24.0 * 30
+ROUNDS = 3
+SAMPLES, RUN_S, MAX_AGE_H = 200, 0.5, 24.0 * 30
 Kits = Mapping[str, list[KitRef]]
 """Scale to the kits of its untrained network."""
 
@@ -43,13 +44,17 @@ def untrained_kits(
     return kits
 
 
+def untrained_race(kits: tuple[KitRef, ...], rounds: int, max_age_h: float = MAX_AGE_H) -> RaceRequest:
+    """Short runs of kits that learned nothing, all interleaved; a stored race serves for a month."""
+    return RaceRequest(kits=kits, purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=max_age_h)
+
+
 def times_of(kits: Kits, lab: Lab) -> dict[str, Interval]:
     """Scale to the least p50 in ms of its kits in this lab: estimates of few rounds, all interleaved."""
     every = tuple(kit for of in kits.values() for kit in of)
     if not every:
         return {}
-    asked = RaceRequest(kits=every, purpose="table", rounds=ROUNDS, samples=SAMPLES, max_s=RUN_S, max_age_h=MAX_AGE_H)
-    found = race(asked, lab).profiles
+    found = race(untrained_race(every, ROUNDS), lab).profiles
     times = {
         scale: [p50 for kit in of if kit.entrant in found and (p50 := latency_when_chosen(found[kit.entrant]).p50_ms)]
         for scale, of in kits.items()
