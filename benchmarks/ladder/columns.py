@@ -70,13 +70,13 @@ def ours(built: Built, made: AtSide, work: Path, tell: Progress) -> list[Entrant
             reason=made.failed.get(row.candidate.id, row.reason),
             surgery=row.candidate.surgery.done if row.candidate.surgery else "",
         )
-        entrants.append(Entrant(column, _kit_run(kit, work) if kit is not None else None))
+        entrants.append(Entrant(column, kit_run(kit, work) if kit is not None else None))
     for rung, why in built.report.skipped_rungs.items():
         entrants.append(Entrant(Column(id=rung, title=rung, whose="edgecnn", accuracy=None, reason=f"not climbed: {why}"), None))
     return entrants
 
 
-def _kit_run(kit: KitRef, work: Path) -> Callable[[], list[int]]:
+def kit_run(kit: KitRef, work: Path) -> Callable[[], list[int]]:
     def run() -> list[int]:
         out = work / "run"
         shutil.rmtree(out, ignore_errors=True)

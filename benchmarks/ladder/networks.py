@@ -89,9 +89,9 @@ def build(arch: str, work: Path, *options: str) -> Built:
     """What anybody would type, and how long it took beside the training; ``options`` are further words of the command line."""
     folder = work / arch / "build"
     settings = ("--arch", arch, "--target", "cpu", *options)
-    _edgecnn("train", *settings, "--out", str(folder))
+    run_edgecnn("train", *settings, "--out", str(folder))
     began, moment = time.perf_counter(), datetime.now(UTC).replace(microsecond=0)
-    _edgecnn("build", *settings, "--out", str(folder))
+    run_edgecnn("build", *settings, "--out", str(folder))
     seconds = time.perf_counter() - began
     built = read_build(folder)
     if made_every_rung(built.report.outcomes) and none_answered_before(moment, built.kits, Store.open().profiles):
@@ -215,7 +215,7 @@ def train_seconds(made: AtSide) -> float:
     return made.execution.artifacts[f"train{AS_TRAINED}"].record.seconds
 
 
-def _edgecnn(*words: str) -> None:
+def run_edgecnn(*words: str) -> None:
     print(f"$ edgecnn {' '.join(words)}", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "edgecnn", *words]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)

@@ -26,7 +26,8 @@ from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Plotting, Progress, Role
 
-TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
+TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export")
+"""Names of steps; what makes the network that candidates share is called export, of whatever kind it is."""
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
@@ -96,7 +97,7 @@ def execute(
     """
     plan, wanted = execution.plan, _LAST_STEP[goal]
     for step in plan.steps:
-        if step.candidate is None and step.stage.kind in wanted:
+        if step.candidate is None and step.id.partition(":")[0] in wanted:
             _run(step, execution, context)
     if any(kind in wanted for kind in BRANCH):
         _climb(execution, context, wanted, limits or Limits(), drops_of)

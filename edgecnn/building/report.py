@@ -14,7 +14,7 @@ from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.trained import made_images, scaled_network, weights_sentence, weights_sha256
+from edgecnn.building.trained import made_images, scaled_network, surgery_of_trunk, weights_sentence, weights_sha256
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
@@ -178,6 +178,8 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
 def _parameters(seen: ObservedBuild) -> int | None:
     """Of the network that ships: a head of the user's classes is smaller than that of the catalogue's row."""
     trained, spec = seen.execution.artifacts.get("train"), seen.execution.plan.resolved.arch
+    if (changed := surgery_of_trunk(seen.execution)) is not None:
+        return int(changed["parameters"]["after"])
     return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
 
 

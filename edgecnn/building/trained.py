@@ -10,6 +10,7 @@ from typing import Any
 from edgecnn.building.execute import Execution
 from edgecnn.models.compound import base_name
 from edgecnn.values.scale import Inheritance, ScaledNetwork
+from edgecnn.values.training import Surgery
 
 
 def history_of(execution: Execution) -> Mapping[str, Any] | None:
@@ -48,11 +49,26 @@ def began_anew(execution: Execution) -> bool:
 
 
 def weights_sentence(execution: Execution) -> str:
-    """What training began with, and why."""
-    history = history_of(execution)
-    if history is None or not began_anew(execution):
-        return execution.plan.resolved.weights.why
-    return "; ".join(("random weights", *filter(None, (history.get("transfer"),))))
+    """What training began with, and why; and what surgery made of it."""
+    history, changed = history_of(execution), surgery_of_trunk(execution)
+    said = [execution.plan.resolved.weights.why]
+    if history is not None and began_anew(execution):
+        said = ["random weights", *filter(None, (history.get("transfer"),))]
+    if changed is not None:
+        top1s = changed["after"]["validation_top1"], changed["unchanged_validation_top1"]
+        shares = "{:.1%} of validation, {:.1%} before".format(*top1s)
+        left = "{after:,} of {before:,} parameters".format(**changed["parameters"])
+        said += [f"then {Surgery.model_validate(changed['surgery']).done}: {left}, {shares}"]
+    return "; ".join(said)
+
+
+def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:
+    """What surgery wrote down of itself, where the changed network took the place of the trained one."""
+    trunk = execution.artifacts.get("export")
+    if trunk is None or trunk.kind != "surgery":
+        return None
+    facts: Mapping[str, Any] = json.loads((trunk.folder / "surgery.json").read_text("utf-8"))
+    return facts
 
 
 def weights_sha256(execution: Execution) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from edgecnn.values.recipe import FitChoice
 
 FamilyOpt = Annotated[
-    str | None, typer.Option("--family", metavar="FAMILY", help="Such as efficientnet, mobilenet-v2 or resnet.")
+    str | None, typer.Option("--family", metavar="FAMILY", help="Such as efficientnet or resnet, or a network of one.")
 ]
 WithinOpt = Annotated[
     list[str] | None,
@@ -30,6 +32,14 @@ AccuracyOpt = Annotated[
     str | None,
     typer.Option("--accuracy", metavar="top1=SHARE", help="The other way round: the fastest that is shown to be so accurate."),
 ]
+TargetsOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        metavar="DEVICE[:RUNTIME]",
+        help="Device, or a device file. Given again, another device, whose table says what the networks would take there.",
+    ),
+]
 TableOpt = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="Latency table; default the device's own, measured if need be.")
 ]
@@ -39,8 +49,11 @@ TrainingsOpt = Annotated[
 TrialsOpt = Annotated[
     int | None, typer.Option("--trials", min=20, max=20_000, help="Networks of which cost is predicted; default 200.")
 ]
+MinutesOpt = Annotated[
+    float | None, typer.Option("--minutes", min=1, help="After so many no other training is begun; default without end.")
+]
 LabelsOpt = Annotated[bool, typer.Option("--no-teacher", help="Learn from labels alone, not from the family's first network.")]
-TAKES = ("recipe", "target", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "out")
+TAKES = ("recipe", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "out")
 
 
 def register(app: typer.Typer) -> None:
@@ -52,29 +65,34 @@ def register(app: typer.Typer) -> None:
 def fit(  # noqa: PLR0913 - a command line's options are its parameters
     call: Call,
     family: FamilyOpt = None,
+    target: TargetsOpt = None,
     within: WithinOpt = None,
     accuracy: AccuracyOpt = None,
     table: TableOpt = None,
     trainings: TrainingsOpt = None,
     trials: TrialsOpt = None,
+    minutes: MinutesOpt = None,
     no_teacher: LabelsOpt = False,
 ) -> ExitCode:
-    """Search depth, width and resolution of a family, train a few, race them, and ship the most accurate inside the budget.
+    """Search the scaled, changed and pruned networks of a family, train a few, race them, and ship the most accurate inside.
 
     Cost is predicted from the device's latency table, and only prunes: what ships was measured.
     An interrupted call goes on where it was.
     """
     from edgecnn.api import fit_and_write
-    from edgecnn.fit.request import FitRequest, fit_choice, least_top1_of, within_of
+    from edgecnn.devices.files import parse_target
+    from edgecnn.fit.request import FitRequest, OtherTarget, fit_choice, least_top1_of, within_of
     from edgecnn.render.screens.fit import fit_exit_code, show_fit
 
-    like = request_from(call.asked, "judge")
+    others = (target or [])[1:]
+    like = request_from(replace(call.asked, target=target[0] if target else None), "judge")
     stated = {
         "family": family,
         "within": within_of(within) if within else None,
         "accuracy_top1": None if accuracy is None else least_top1_of(accuracy),
         "trainings": trainings,
         "trials": trials,
+        "minutes": minutes,
         "teacher": False if no_teacher else None,
     }
     choice = fit_choice(like.recipe.fit, {name: value for name, value in stated.items() if value is not None})
@@ -86,12 +104,17 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
         host=like.host,
         out=like.out if call.asked.out is not None else Path(f"builds/fit-{choice.family}-{like.device.name}"),
         table=table,
+        others=tuple(OtherTarget(found.device.name, found.runtime) for each in others if (found := parse_target(each))),
         words=tuple(shlex.split(like.command)[2:]),
-        command=shlex.join([*shlex.split(like.command), *_own_words(choice, table)]),
+        command=shlex.join([*shlex.split(like.command), *_beside(others), *_own_words(choice, table)]),
     )
     report = fit_and_write(request, call.tell)
     call.show(report, lambda: show_fit(report, request.out))
     return fit_exit_code(report)
+
+
+def _beside(devices: Sequence[str]) -> list[str]:
+    return [word for each in devices for word in ("--target", each)]
 
 
 def _own_words(choice: FitChoice, table: Path | None) -> list[str]:
@@ -99,5 +122,6 @@ def _own_words(choice: FitChoice, table: Path | None) -> list[str]:
     words = ["--family", str(choice.family), "--trainings", str(choice.trainings), "--trials", str(choice.trials)]
     words += [word for name, bound in choice.within.items() for word in ("--within", f"{name}={bound:g}")]
     words += [] if choice.accuracy_top1 is None else ["--accuracy", f"top1={choice.accuracy_top1:g}"]
+    words += [] if choice.minutes is None else ["--minutes", f"{choice.minutes:g}"]
     words += [] if table is None else ["--table", str(table)]
     return words + ([] if choice.teacher else ["--no-teacher"])

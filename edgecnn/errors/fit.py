@@ -65,6 +65,28 @@ class FitBudgetInvalid(EdgecnnError):
         )
 
 
+class NothingToMeet(EdgecnnError):
+    """Raised when a search is asked for neither a budget nor an accuracy."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="nothing says what the network has to meet",
+            because="neither --within nor --accuracy is given, and the recipe's [fit] states none",
+            hint="--within p50_ms=5, or the other way round --accuracy top1=0.85",
+        )
+
+
+class FormChosenBySearch(EdgecnnError):
+    """Raised when a search is asked for one form of its networks: it looks for that itself."""
+
+    def __init__(self, *, asked: str) -> None:
+        super().__init__(
+            what=f"surgery.{asked} asks for one form of the network, and `edgecnn fit` searches that itself",
+            because="each of its networks has a form of its own",
+            hint="leave activation, squeeze_excite, pruned and instead out of [surgery]; epochs and learning_rate hold of all",
+        )
+
+
 class FamilyMissing(EdgecnnError):
     """Raised when a search is asked of no family."""
 
@@ -77,13 +99,13 @@ class FamilyMissing(EdgecnnError):
 
 
 class NothingPredictedInside(EdgecnnError, exit_code=ExitCode.GATE_FAILED):
-    """Raised before anything is trained when every network that was looked at is predicted to be outside the budgets."""
+    """Raised before anything is trained when every network that was looked at is outside the budgets."""
 
-    def __init__(self, *, family: str, budgets: str, nearest: str | None) -> None:
+    def __init__(self, *, family: str, budgets: str, nearest: str | None, timed: bool = False) -> None:
         super().__init__(
-            what=f"no network of {family} is predicted inside {budgets}",
+            what=f"no network of {family} is {'timed' if timed else 'predicted'} inside {budgets}",
             because=f"the nearest of those searched is {nearest or 'none, since none is small enough'}",
-            hint="allow more, or search another family: mobilenet-v3 has the smallest networks",
+            hint="allow more, or search another family",
         )
 
 
@@ -94,5 +116,5 @@ class NoTable(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"there is no latency table of {device}",
             because=why,
-            hint=f"edgecnn devices measure {device} --host USER@BOARD, or --table FILE of one that was measured elsewhere",
+            hint=f"edgecnn devices measure {device} --host USER@BOARD, or --table FILE for the one that is searched for",
         )

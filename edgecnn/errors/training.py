@@ -205,6 +205,35 @@ class NothingToReplace(EdgecnnError):
         )
 
 
+class NothingToPrune(EdgecnnError):
+    """Raised before anything is trained, where channels of a network are to go of which nobody knows that they can."""
+
+    def __init__(self, *, arch: str, share: float, families: Sequence[str]) -> None:
+        super().__init__(
+            what=f"surgery.pruned={share:g} takes channels out of {arch}, which is none of the families that this was tried of",
+            because=f"these are {', '.join(families)}",
+            hint="--set surgery.pruned=0, or a network of one of these: edgecnn list archs",
+        )
+
+
+class SurgeryOfNothing(EdgecnnError):
+    """Raised before anything is trained, where a changed network is to take the place of another and no change is stated."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            what="surgery.instead asks for a changed network, and nothing of it is changed",
+            because="activation and squeeze_excite are keep, and pruned is 0",
+            hint="--set surgery.pruned=0.3, or another of the three; or --set surgery.instead=false",
+        )
+
+
+class NothingChangesHere(EdgecnnError):
+    """Raised before anything is trained, where a changed network is to take the place of one that cannot learn anew."""
+
+    def __init__(self, *, because: str, command: str | None) -> None:
+        super().__init__(what="surgery.instead asks for a changed network, and none can be had", because=because, hint=command)
+
+
 class NoTeacher(EdgecnnError):
     """Raised in resolve where the folder that is to teach holds no trained network, or the network that is to has no weights."""
 

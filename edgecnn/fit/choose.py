@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from edgecnn.values.fit import BudgetMetric, Member, Trained
+from edgecnn.values.fit import BudgetMetric, Member
 from edgecnn.values.verdict import Interval, Verdict
 
 LEAST_RANKED = 4
@@ -25,7 +25,7 @@ _STATES: Mapping[Verdict, tuple[_State, str]] = {
 class Chosen(NamedTuple):
     """What ships."""
 
-    scale: str | None
+    name: str | None
     state: _State
     why: str
 
@@ -47,11 +47,11 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
         if inside:
             best = max(inside, key=lambda each: (top1_of(each), -_ms(each)))
             why = f"the most accurate on validation ({top1_of(best):.1%}) of the {len(inside)} that are {shown} {budgets}"
-            return Chosen(best.scale, state, why)
+            return Chosen(best.name, state, why)
     if not built:
         return Chosen(None, "none", "nothing was built")
     least = min(built, key=_ms)
-    return Chosen(None, "none", f"nothing is inside {budgets}: the nearest is {least.scale}, at {_figure(least.p50_ms)}")
+    return Chosen(None, "none", f"nothing is inside {budgets}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
 
 
 def _fastest(built: Sequence[Member], within: Mapping[BudgetMetric, float], least_top1: float) -> Chosen:
@@ -61,11 +61,11 @@ def _fastest(built: Sequence[Member], within: Mapping[BudgetMetric, float], leas
         best = min(enough, key=_cost)
         state: _State = "settled" if all(each.p50_ms for each in enough) else "provisional"
         why = f"the fastest of the {len(enough)} whose top-1 on validation is shown to reach {least_top1:.1%}"
-        return Chosen(best.scale, state, why)
+        return Chosen(best.name, state, why)
     if not built:
         return Chosen(None, "none", "nothing was built")
     best = max(built, key=top1_of)
-    reached = f"the most accurate, {best.scale}, has {_share(best.validation_top1)} on validation"
+    reached = f"the most accurate, {best.name}, has {_share(best.validation_top1)} on validation"
     return Chosen(None, "none", f"no member is shown to reach a top-1 of {least_top1:.1%}: {reached}")
 
 
@@ -88,9 +88,9 @@ def _cost(member: Member) -> float:
 
 
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:
-    """Scales of built members that no other is both more accurate on validation and faster than, the fastest first."""
+    """Names of built members that no other is both more accurate on validation and faster than, the fastest first."""
     timed = [each for each in members if each.p50_ms and each.validation_top1]
-    return tuple(each.scale for each in rising_front(timed, _ms, top1_of))
+    return tuple(each.name for each in rising_front(timed, _ms, top1_of))
 
 
 def rising_front(
@@ -105,9 +105,9 @@ def rising_front(
     return tuple(front)
 
 
-def rank_correlation(members: Sequence[Member], epochs: int) -> float | None:
-    """Spearman's, of the stand-in and of ``validation`` accuracy after so many epochs; None of fewer than four members."""
-    pairs = [(each.standin, found.validation_top1) for each in members if (found := _after(each, epochs)) is not None]
+def rank_correlation(members: Sequence[Member]) -> float | None:
+    """Spearman's, of the stand-in and of ``validation`` accuracy after a short training; None of fewer than four members."""
+    pairs = [(each.standin, each.trained[0].validation_top1) for each in members if each.trained and not each.trained[0].whole]
     if len(pairs) < LEAST_RANKED:
         return None
     ours, theirs = (_ranks([pair[side] for pair in pairs]) for side in (0, 1))
@@ -115,10 +115,6 @@ def rank_correlation(members: Sequence[Member], epochs: int) -> float | None:
     together = sum((a - middle) * (b - middle) for a, b in zip(ours, theirs, strict=True))
     apart = math.sqrt(sum((a - middle) ** 2 for a in ours) * sum((b - middle) ** 2 for b in theirs))
     return round(together / apart, 3) if apart else None
-
-
-def _after(member: Member, epochs: int) -> Trained | None:
-    return next((each for each in member.trained if each.epochs == epochs and each.taught), None)
 
 
 def _ranks(values: Sequence[float]) -> list[float]:

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from edgecnn.graph.layer_cost import Operation
 from edgecnn.values.latency_table import Probe
@@ -25,10 +26,24 @@ _POOLS = {"MaxPool": "pool", "AveragePool": "pool", "GlobalAveragePool": "pool",
 _KINDS = {**_ACTIVATIONS, **_JOINS, **_POOLS}
 
 
-@lru_cache(maxsize=4096)
+class Counted(NamedTuple):
+    """What one image costs a network."""
+
+    parameters: int
+    macs: int
+    features: Mapping[str, float]
+    """By name: ``<kind>_mmac`` multiply-adds in millions, ``<kind>_padded`` with idle lanes, ``<kind>_melem`` millions of numbers
+    read and written, ``<kind>_count`` operations, and ``weights_m`` millions of weights."""
+
+
 def features_of(probe: Probe) -> Mapping[str, float]:
-    """By name, all of one image: ``<kind>_mmac`` multiply-adds in millions, ``<kind>_padded`` with idle lanes, ``<kind>_melem``
-    millions of numbers read and written, ``<kind>_count`` operations, and ``weights_m`` millions of weights.
+    """By name. Raises what ``counted_of`` does."""
+    return counted_of(probe).features
+
+
+@lru_cache(maxsize=4096)
+def counted_of(probe: Probe) -> Counted:
+    """Built of shapes alone, once.
 
     Raises MissingPackage: torch, or the network's library, is not installed. UnknownArch: there is no such network.
     """
@@ -36,11 +51,16 @@ def features_of(probe: Probe) -> Mapping[str, float]:
 
     from edgecnn.graph.traced import operations_of
     from edgecnn.models.catalogue import arch_named
-    from edgecnn.models.networks import build_network
+    from edgecnn.models.networks import build_network, shipped_parameter_count
+    from edgecnn.models.surgery import operated_unlearned
 
-    with torch.device("meta"):
-        network = build_network(arch_named(probe.arch), probe.classes)
-    return summed(operations_of(network, probe.resolution_px))
+    spec = arch_named(probe.arch)
+    with torch.device("cpu" if probe.form.pruned else "meta"):  # which channels go is asked of weights
+        network = build_network(spec, probe.classes)
+    changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
+    operations = operations_of(changed, probe.resolution_px)
+    macs = sum(each.product.macs for each in operations if each.product is not None)
+    return Counted(shipped_parameter_count(changed, spec), macs, summed(operations))
 
 
 def summed(operations: Sequence[Operation]) -> Mapping[str, float]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import edgecnn
-from edgecnn.fit.choose import choose_member, front_of, rank_correlation, top1_of
+from edgecnn.building.runnable import tried
+from edgecnn.fit.choose import Chosen, choose_member, front_of, rank_correlation, top1_of
+from edgecnn.fit.elsewhere import on_another
 from edgecnn.fit.front import gain_pp, race_front
 from edgecnn.fit.members import Course
 from edgecnn.fit.search import predicted_ms
 from edgecnn.fit.state import Fitting
 from edgecnn.planning.request import BuildRequest
+from edgecnn.values.artifact import Failed
 from edgecnn.values.fit import FitReport, Member, Trial
-from edgecnn.values.verdict import Interval, Verdict
+from edgecnn.values.verdict import Interval
 
 
 @dataclass(frozen=True)
@@ -26,20 +30,39 @@ class Fitted:
     """The build that ships, to be made again where results go; all of it is stored. None where nothing is inside."""
 
 
-def finished(fitting: Fitting, began: float) -> Fitted:
-    """Race what was built where the device is, and choose. ``began``: by the monotonic clock."""
+@dataclass(frozen=True)
+class _Ways:
+    """How the shipped member is trained, and what that is worth."""
+
+    course: Course = Course()
+    taught_gain_pp: Interval | None = None
+    against_first_pp: Interval | None = None
+
+
+def finished(fitting: Fitting) -> Fitted:
+    """Race what was built where the device is, and choose."""
     asked = fitting.asked
     if fitting.attached:
         built = [each for each in fitting.members.values() if each.build is not None]
         with fitting.place.lab() as lab:
             raced = race_front(built, asked.out, asked.recipe.race, lab)
-        fitting.members |= {scale: _held(each, fitting.budget_ms) for scale, each in raced.items()}
-    chosen = choose_member(list(fitting.members.values()), asked.within, asked.choice.accuracy_top1)
-    shipped = None if chosen.scale is None else fitting.members[chosen.scale]
+        fitting.members |= raced
+    chosen = _chosen(fitting)
+    shipped = None if chosen.name is None else fitting.members[chosen.name]
     ways = _Ways() if shipped is None else _two_ways(fitting, shipped)
-    members = list(fitting.members.values())
-    chosen = choose_member(members, asked.within, asked.choice.accuracy_top1)  # of what ships the accuracy may be another now
-    report = FitReport(
+    request = None if shipped is None else fitting.builder.request(shipped, ways.course, asked.out)
+    return Fitted(_report(fitting, _chosen(fitting), ways), request)
+
+
+def _chosen(fitting: Fitting) -> Chosen:
+    return choose_member(list(fitting.members.values()), fitting.asked.within, fitting.asked.choice.accuracy_top1)
+
+
+def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
+    asked, members = fitting.asked, list(fitting.members.values())
+    built = [each for each in members if each.build is not None]
+    spec, classes = fitting.builder.spec, len(fitting.resolved.data.classes)
+    return FitReport(
         version=edgecnn.__version__,
         family=asked.family,
         device=asked.device.name,
@@ -50,58 +73,62 @@ def finished(fitting: Fitting, began: float) -> Fitted:
         table=fitting.prices.used,
         trials=_trials(fitting),
         axes=fitting.axes,
-        members=tuple(sorted(members, key=lambda each: each.scale != chosen.scale)),
+        members=tuple(sorted(members, key=lambda each: each.name != chosen.name)),
         front=front_of(members),
-        rank_correlation=rank_correlation(members, fitting.short_epochs),
-        taught_by=members[0].scale if asked.choice.teacher else None,
+        rank_correlation=rank_correlation([each for each in members if not fitting.builder.begins_as_first(each)]),
+        taught_by=fitting.first.name if asked.choice.teacher else None,
         taught_gain_pp=ways.taught_gain_pp,
         shipped_taught=ways.course.teacher is not None,
         against_first_pp=ways.against_first_pp,
-        shipped=chosen.scale,
+        shipped=chosen.name,
         state=chosen.state,
         why=chosen.why,
-        seconds=round(time.monotonic() - began, 1),
+        elsewhere=tuple(on_another(name, prices, built, spec, classes) for name, prices in fitting.others.items()),
+        left_out=fitting.left_out,
+        seconds=round(time.monotonic() - fitting.began, 1),
         command=asked.command,
     )
-    return Fitted(report, None if shipped is None else fitting.builder.request(shipped, ways.course, asked.out))
 
 
 def _trials(fitting: Fitting) -> tuple[Trial, ...]:
     known = (each for each in fitting.searched if each.best_predicted is not None)
-    return tuple(Trial(scale=each.scale, p50_ms=round(predicted_ms(each), 4), standin=each.standin) for each in known)
-
-
-def _held(member: Member, budget_ms: float) -> Member:
-    """A p50 of the race of the front that is not inside takes back what the member's own build said."""
-    if member.inside is not Verdict.PASS or member.p50_ms is None or member.p50_ms.high <= budget_ms:
-        return member
-    return member.model_copy(update={"inside": Verdict.UNSURE if member.p50_ms.low <= budget_ms else Verdict.FAIL})
-
-
-@dataclass(frozen=True)
-class _Ways:
-    """How the shipped member is trained, and what that is worth."""
-
-    course: Course = Course()
-    taught_gain_pp: Interval | None = None
-    against_first_pp: Interval | None = None
+    return tuple(Trial(name=each.name, p50_ms=round(predicted_ms(each), 4), standin=each.standin) for each in known)
 
 
 def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
-    """Of the member as it was taught and as labels alone teach it, the more accurate on ``validation``; ties stay taught."""
-    first, builder = next(iter(fitting.members.values())), fitting.builder
-    if shipped.scale == first.scale:
+    """Of the member as it was taught and as labels alone teach it, the more accurate on ``validation``; ties stay taught.
+
+    What surgery changed of the first has no other way: it learns the answers of the network that it was.
+    """
+    first, builder = fitting.first, fitting.builder
+    if shipped.name == first.name:
         return _Ways()
-    taught = Course(teacher=builder.folder(first, Course()) if fitting.asked.choice.teacher else None)
-    ours, gain, course = builder.folder(shipped, taught), None, taught
-    if taught.teacher is not None:
-        fitting.place.tell.note(f"{shipped.scale}: built from labels alone too, to say what the teacher gave")
-        labels = builder.build(shipped, Course())
-        gain = _paired(fitting, ours, builder.folder(shipped, Course()))
-        if labels.inside is shipped.inside and top1_of(labels) > top1_of(shipped):
-            course, ours = Course(), builder.folder(shipped, Course())
-            fitting.members[shipped.scale] = _held(labels, fitting.budget_ms).model_copy(update={"trained": shipped.trained})
-    return _Ways(course, gain, _paired(fitting, ours, builder.folder(first, Course())))
+    reference = builder.folder(first, Course())
+    course = builder.course(shipped, reference if fitting.asked.choice.teacher else None)
+    gain = None
+    if course.teacher is not None and fitting.out_of_time:
+        fitting.place.tell.note("the time is over: nobody knows what the teacher gave")
+    elif course.teacher is not None:
+        gain = _against_labels(fitting, shipped, builder.folder(shipped, course))
+    if gain is not None and fitting.members[shipped.name] != shipped:
+        course = Course()
+    return _Ways(course, gain, _paired(fitting, builder.folder(shipped, course), reference))
+
+
+def _against_labels(fitting: Fitting, shipped: Member, taught: Path) -> Interval | None:
+    """What the teacher gave. Where labels alone made it better, and it is chosen still, that build takes the member's place."""
+    builder = fitting.builder
+    fitting.place.tell.note(f"{shipped.name}: built from labels alone too, to say what the teacher gave")
+    labels = tried(partial(builder.build, shipped, Course()))
+    if isinstance(labels, Failed):
+        fitting.place.tell.note(f"nobody knows what the teacher gave: {labels.what}")
+        return None
+    better = labels.inside is shipped.inside and top1_of(labels) > top1_of(shipped)
+    if better and fitting.asked.choice.accuracy_top1 is None:
+        fitting.members[shipped.name] = labels.model_copy(update={"trained": shipped.trained})
+        if _chosen(fitting).name != shipped.name:
+            fitting.members[shipped.name] = shipped
+    return _paired(fitting, taught, builder.folder(shipped, Course()))
 
 
 def _paired(fitting: Fitting, head: Path, base: Path) -> Interval | None:

@@ -6,32 +6,44 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
+from edgecnn.fit.choose import budgets_met
+from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
+from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store
 from edgecnn.values.fit import Member
 from edgecnn.values.recipe import RaceChoice
-from edgecnn.values.verdict import Interval
+from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.verdict import Interval, Verdict
 
 
 def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab) -> dict[str, Member]:
-    """Each built member by its scale, with its p50 of one interleaved race of all; a kit that fails keeps that of its build."""
-    kits = {each.scale: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
-    if not kits:
-        return {each.scale: each for each in members}
-    asked = RaceRequest.of(choice, kits.values(), "report", anew=False)
-    found = race(asked, lab).profiles
-    times = {scale: latency(found[kit.entrant]) for scale, kit in kits.items() if kit.entrant in found}
-    return {
-        each.scale: each.model_copy(update={"p50_ms": times[each.scale].p50_ms, "fidelity": times[each.scale].fidelity})
-        if each.scale in times
-        else each
-        for each in members
-    }
+    """Each built member by its name, with its p50 of one interleaved race of all and what that makes of its budget. A kit that
+    fails keeps those of its build."""
+    kits = {each.name: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
+    found = race(RaceRequest.of(choice, kits.values(), "report", anew=False), lab).profiles if kits else {}
+    times = {name: latency(found[kit.entrant]) for name, kit in kits.items() if kit.entrant in found}
+    return {each.name: _as_raced(each, out, times[each.name]) if each.name in times else each for each in members}
+
+
+def _as_raced(member: Member, out: Path, raced: Latency) -> Member:
+    row = next(each for each in read_report(out / str(member.build)).candidates if each.chosen)
+    return judged_by(member, row.model_copy(update={"latency": raced}))
+
+
+def judged_by(member: Member, row: CandidateFacts) -> Member:
+    """A member with this row's latency, by which its budget is judged; outside by its own build and inside by this: unsure."""
+    gates = tuple(judge(each.gate, row) if each.gate.metric == "p50_ms" else each for each in member.gates)
+    both = zip(gates, member.gates, strict=True)
+    torn = any(now.verdict is Verdict.PASS and before.verdict is Verdict.FAIL for now, before in both)
+    inside = Verdict.UNSURE if torn else budgets_met([each.verdict for each in gates])
+    times = {} if row.latency is None else {"p50_ms": row.latency.p50_ms, "fidelity": row.latency.fidelity}
+    return member.model_copy(update={**times, "gates": gates, "inside": inside})
 
 
 def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:

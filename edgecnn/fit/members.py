@@ -13,31 +13,35 @@ from edgecnn.building.build import run_build
 from edgecnn.fit.choose import budgets_met
 from edgecnn.fit.request import FitRequest
 from edgecnn.planning.request import BuildRequest, Goal
+from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress
 
 MEMBERS = "members"
 """Folder of their builds, beside what ships."""
 
 
+SHORT = 4
+"""A short training has this part of its member's epochs."""
+
+
 @dataclass(frozen=True)
 class Course:
     """How a member is trained."""
 
-    epochs: int | None = None
-    """None: as many as the recipe comes to."""
+    short: bool = False
+    """A part of its epochs; else as many as the recipe comes to."""
     teacher: Path | None = None
     """Folder of the build whose answers are learned; None: labels are."""
 
     @property
     def suffix(self) -> str:
         """Of the folder of a build that is not the usual one of its member."""
-        return ("" if self.epochs is None else f"-{self.epochs}-epochs") + ("" if self.teacher else "-labels")
+        return ("-short" if self.short else "") + ("" if self.teacher else "-labels")
 
 
 @dataclass(frozen=True)
@@ -48,18 +52,23 @@ class MemberBuilder:
     spec: ArchSpec
     store: Store
     tell: Progress
+    first: str
+    """Scale of the family's first: a member that only surgery makes another begins from its trained weights."""
 
     def train(self, member: Member, course: Course) -> Trained:
         """Train it, as far as its course goes."""
-        report = run_build(self._request(member, course, "train"), self.store, self.tell)
-        best = json.loads((self._trained(report) / "history.json").read_text(encoding="utf-8"))
-        spent = getattr(report.outcomes["train"], "seconds", 0.0)
-        epochs = sum(len(phase["epochs"]) for phase in best["phases"] if phase["name"] != "head")
-        top1 = best["best"]["validation_top1"]
-        return Trained(epochs=epochs, taught=course.teacher is not None, validation_top1=top1, seconds=round(spent, 1))
-
-    def _trained(self, report: BuildReport) -> Path:
-        return self.store.layout.entry("train", report.keys["train"]) / FILES
+        changed = bool(member.form.suffix)
+        report = run_build(self._request(member, course, "export" if changed else "train"), self.store, self.tell)
+        kind, step, read = ("surgery", "export", _learned_anew) if changed else ("train", "train", _learned)
+        epochs, top1 = read(self.store.layout.entry(kind, report.keys[step]) / FILES)
+        spent = sum(getattr(report.outcomes.get(step), "seconds", 0.0) for step in ("train", "export"))
+        return Trained(
+            epochs=epochs,
+            whole=not course.short,
+            taught=changed or course.teacher is not None,
+            validation_top1=top1,
+            seconds=round(spent, 1),
+        )
 
     def build(self, member: Member, course: Course) -> Member:
         """Build and judge it by the budgets."""
@@ -80,36 +89,76 @@ class MemberBuilder:
             }
         return member.model_copy(update=found)
 
-    def _request(self, member: Member, course: Course, goal: Goal) -> BuildRequest:
-        return self.request(member, course, self.folder(member, course)).model_copy(update={"goal": goal})
+    def course(self, member: Member, teacher: Path | None, *, short: bool = False) -> Course:
+        """How a member is trained where others are taught by ``teacher``."""
+        return Course(short=short, teacher=None if self.begins_as_first(member) else teacher)
+
+    def begins_as_first(self, member: Member) -> bool:
+        """Whether only surgery makes it another than the first, with whose trained weights it begins."""
+        return bool(member.form.suffix) and member.scale == self.first
 
     def folder(self, member: Member, course: Course) -> Path:
         """Of its build."""
-        return self.asked.out / MEMBERS / (re.sub(r"[=,]", "-", member.scale) + course.suffix)
+        return self.asked.out / MEMBERS / (re.sub(r"[=, ]", "-", member.name) + course.suffix)
 
     def request(self, member: Member, course: Course, out: Path) -> BuildRequest:
         """The build of a member, as anybody would ask for it."""
         recipe = self.asked.recipe
         model = recipe.model.model_copy(update={"arch": self.spec.name, "scale": member.scale, "resolution_px": None})
-        told = {"epochs": course.epochs if course.epochs is not None else recipe.train.epochs}
-        taught = {"teacher": None if course.teacher is None else str(course.teacher)}
-        train = recipe.train.model_copy(update={**told, **taught})
-        return BuildRequest(
-            recipe=recipe.model_copy(update={"model": model, "train": train}),
+        train = recipe.train.model_copy(update={"teacher": None if course.teacher is None else str(course.teacher)})
+        recipe = recipe.model_copy(update={"model": model, "train": train})
+        if member.form.suffix:
+            changed = {**dict(member.form), "instead": True}
+            recipe = recipe.model_copy(update={"surgery": recipe.surgery.model_copy(update=changed)})
+        asked = BuildRequest(
+            recipe=recipe,
             device=self.asked.device,
             device_file=self.asked.device_file,
             out=out,
             host=self.asked.host,
             gates=GateChoice(max=dict(self.asked.within), min={}),
-            command=self._command(member, course, out),
         )
+        return self._with_command(self._shortened(asked, member) if course.short else asked, member)
 
-    def _command(self, member: Member, course: Course, out: Path) -> str:
+    def _request(self, member: Member, course: Course, goal: Goal) -> BuildRequest:
+        return self.request(member, course, self.folder(member, course)).model_copy(update={"goal": goal})
+
+    def _shortened(self, asked: BuildRequest, member: Member) -> BuildRequest:
+        """The same for a part of the epochs; where the first's weights are the beginning, of those of surgery alone."""
+        recipe = asked.recipe
+        if member.form.suffix:
+            surgery = recipe.surgery.model_copy(update={"epochs": max(1, recipe.surgery.epochs // SHORT)})
+            recipe = recipe.model_copy(update={"surgery": surgery})
+        if not self.begins_as_first(member):
+            whole = resolve(asked, self.store, self.tell).recipe.train.epochs or 0
+            epochs = max(1, whole // SHORT) if whole else recipe.train.epochs  # of a head alone there are none
+            recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
+        return asked.model_copy(update={"recipe": recipe})
+
+    def _with_command(self, asked: BuildRequest, member: Member) -> BuildRequest:
+        recipe, usual = asked.recipe, self.asked.recipe
         words = ["edgecnn", "build", "--arch", self.spec.name, "--scale", member.scale, *_without_out(self.asked.words)]
-        words += [] if course.teacher is None else ["--teacher", str(course.teacher)]
-        words += [] if course.epochs is None else ["--set", f"train.epochs={course.epochs}"]
+        words += [] if recipe.train.teacher is None else ["--teacher", recipe.train.teacher]
+        changed = {**dict(member.form), "instead": "true"} if member.form.suffix else {}
+        settings = [f"surgery.{name}={value}" for name, value in changed.items()]
+        settings += [] if recipe.train.epochs == usual.train.epochs else [f"train.epochs={recipe.train.epochs}"]
+        settings += [] if recipe.surgery.epochs == usual.surgery.epochs else [f"surgery.epochs={recipe.surgery.epochs}"]
+        words += [word for setting in settings for word in ("--set", setting)]
         words += [word for name, bound in self.asked.within.items() for word in ("--max", f"{name}={bound:g}")]
-        return shlex.join([*words, "--out", str(out)])
+        return asked.model_copy(update={"command": shlex.join([*words, "--out", str(asked.out)])})
+
+
+def _learned(files: Path) -> tuple[int, float]:
+    """Epochs of the whole network, and what they came to."""
+    found = json.loads((files / "history.json").read_text(encoding="utf-8"))
+    epochs = sum(len(phase["epochs"]) for phase in found["phases"] if phase["name"] != "head")
+    return max(1, epochs), found["best"]["validation_top1"]
+
+
+def _learned_anew(files: Path) -> tuple[int, float]:
+    """The same of a changed network."""
+    found = json.loads((files / "surgery.json").read_text(encoding="utf-8"))
+    return max(1, len(found["epochs"])), found["after"]["validation_top1"]
 
 
 def _without_out(words: Sequence[str]) -> list[str]:

@@ -97,7 +97,7 @@ class KitMaker:
         spec = arch_named(probe.arch)
         seen = Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
         probed, found = (
-            self._made(ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=seen), {}),
+            self._made(ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=seen, form=probe.form), {}),
             dict[str, KitRef](),
         )
         for candidate in candidates:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
-from edgecnn.errors.fit import FamilyMissing, FitBudgetInvalid
+from edgecnn.errors.fit import FamilyMissing, FitBudgetInvalid, NothingToMeet
 from edgecnn.errors.wording import nearest
 from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Device
 from edgecnn.values.fit import BudgetMetric
 from edgecnn.values.recipe import FitChoice, Recipe
 
 METRICS: tuple[BudgetMetric, ...] = get_args(BudgetMetric)
+
+
+class OtherTarget(NamedTuple):
+    """A device that is asked about beside the one that is searched for."""
+
+    device: str
+    runtime: Runtime | None
+    """None: all of its table."""
 
 
 class FitRequest(Value):
@@ -30,6 +39,8 @@ class FitRequest(Value):
     out: Path
     table: Path | None = None
     """None: the device's own, which is measured where there is none."""
+    others: tuple[OtherTarget, ...] = ()
+    """Beside it, of which the tables say what the built networks would take there."""
     words: tuple[str, ...] = ()
     """Of the command line: what a build of a member is asked with too."""
     command: str = ""
@@ -48,35 +59,41 @@ class FitRequest(Value):
 def fit_choice(recipe: FitChoice, stated: Mapping[str, object]) -> FitChoice:
     """What the recipe says, and the command line's own in its place.
 
-    Raises FamilyMissing: neither names a family. FitBudgetInvalid: neither states what is to be met, or a budget is none.
+    Raises FamilyMissing: neither names a family. NothingToMeet: neither states a budget. FitBudgetInvalid: one is none.
     """
     found = recipe.model_copy(update=dict(stated))
-    within_of(f"{name}={bound:f}".rstrip("0").rstrip(".") for name, bound in found.within.items())
+    for name in found.within:
+        _metric(name, f"fit.within.{name}")
     if found.family is None:
         raise FamilyMissing(families=tuple(RULES))
     if not found.within and found.accuracy_top1 is None:
-        raise FitBudgetInvalid(text="", because="nothing says what is to be met")
+        raise NothingToMeet()
     return found
 
 
 def within_of(texts: Iterable[str]) -> dict[BudgetMetric, float]:
     """``p50_ms=5`` and others, each metric once.
 
-    Raises FitBudgetInvalid: an unknown or repeated metric, no positive number, or no budget at all.
+    Raises FitBudgetInvalid: an unknown or repeated metric, or no positive number.
     """
     found: dict[BudgetMetric, float] = {}
     for text in texts:
         given, _, amount = (piece.strip() for piece in text.partition("="))
-        name = next((each for each in METRICS if each == given), None)
-        if name is None:
-            near = nearest(given, METRICS, cutoff=0.5)
-            raise FitBudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
+        name = _metric(given, text)
         if name in found:
             raise FitBudgetInvalid(text=text, because=f"{name} is given twice, {found[name]:g} before")
         if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
             raise FitBudgetInvalid(text=text, because=f"{name} must be a positive number such as 5, not {amount!r}")
         found[name] = float(amount)
     return found
+
+
+def _metric(given: str, text: str) -> BudgetMetric:
+    name = next((each for each in METRICS if each == given), None)
+    if name is None:
+        near = nearest(given, METRICS, cutoff=0.5)
+        raise FitBudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
+    return name
 
 
 def least_top1_of(text: str) -> float:

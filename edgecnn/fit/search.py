@@ -1,30 +1,23 @@
-"""The search over depth, width and resolution: many networks counted and predicted, none trained.
+"""The search over a space: many networks counted and predicted, none trained.
 
-Two aims at once, by Optuna's NSGA-II (Deb and others, 2002): predicted latency down, a stand-in for accuracy up. The stand-in
-is the number of doublings of the multiply-adds less what the three multipliers lie apart on the compound rule: within a family
-accuracy grew with the one and fell with the other in the rule's paper (arXiv:1905.11946, figures 3 and 4). It only orders; how
-well is in the report. The study lies in the store as an SQLite file, so that an interrupted search goes on.
+Two aims at once, by Optuna's NSGA-II (Deb and others, 2002): predicted latency down, the stand-in for accuracy up. The study lies
+in the store as an SQLite file, so that an interrupted search goes on, and several processes share it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.choose import rising_front
-from edgecnn.fit.predictor import Predictor
-from edgecnn.models.compound import imbalance_of, scaled
-from edgecnn.studies.cost import cost_of_network
-from edgecnn.values.arch import ArchSpec
-from edgecnn.values.fit import BudgetMetric, Member, Predicted
-from edgecnn.values.latency_table import Probe
+from edgecnn.fit.space import SearchSpace
+from edgecnn.values.fit import Member
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress
+from edgecnn.values.training import Form
 
 if TYPE_CHECKING:
     import optuna
@@ -32,55 +25,8 @@ if TYPE_CHECKING:
 DEPTHS, WIDTHS, SIDES = (0.3, 1.8), (0.25, 1.8), (0.4, 1.6)
 """Multipliers that are looked at; of the resolution, of the one that the network would have."""
 SIDE_STEP_PX = 16
-APART_COSTS = 0.25
-"""Doublings of the multiply-adds that a step of imbalance, squared, is worth."""
+MOST_PRUNED, PRUNED_STEP = 0.6, 0.05
 POPULATION, SEED = 32, 0
-BYTES = {"int8": 1, "fp16": 2}
-"""Of a weight in a candidate's file, by the end of its name; of any other 4: OpenVINO keeps bf16 in a file of float32."""
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """What is looked at, and by what it is priced."""
-
-    spec: ArchSpec
-    base_px: int
-    classes: int
-    predictors: Mapping[str, Predictor]
-    """By candidate."""
-    within: Mapping[BudgetMetric, float]
-
-    def member(self, depth: float, width: float, side_px: int) -> Member | None:
-        """The network of these multipliers; None where there is none."""
-        scale = CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=side_px)
-        try:
-            spec, side_px = scaled(self.spec, scale, self.base_px)
-        except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
-            return None
-        cost = cost_of_network(spec.model_copy(update={"classes": self.classes}), side_px)
-        apart = imbalance_of(scale, self.base_px)
-        found = Member(
-            scale=scale.text(),
-            resolution_px=side_px,
-            parameters=cost.parameters,
-            macs=cost.macs,
-            standin=round(math.log2(cost.macs) - APART_COSTS * apart**2, 4),
-        )
-        return found.model_copy(update={"predicted": self._predicted(spec, found)})
-
-    def _predicted(self, spec: ArchSpec, member: Member) -> tuple[Predicted, ...]:
-        probe = Probe(arch=spec.name, resolution_px=member.resolution_px, classes=self.classes)
-        found = []
-        for candidate, predictor in self.predictors.items():
-            if self._size_mib(member, candidate) > self.within.get("size_mib", math.inf):
-                continue
-            said = predictor.predict([probe])[0]
-            found.append(Predicted(candidate=candidate, p50_ms=said.p50_ms, outside=said.outside))
-        return tuple(sorted(found, key=lambda each: (bool(each.outside), each.p50_ms.estimate)))
-
-    @staticmethod
-    def _size_mib(member: Member, candidate: str) -> float:
-        return member.parameters * BYTES.get(candidate.rpartition("-")[2], 4) / 2**20
 
 
 def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) -> tuple[Member, ...]:
@@ -93,7 +39,7 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
     for done in range(len(_ended(study)), trials):  # counted once: each look at a study reads all of it
         tell.step("predict networks", done, trials, "networks")
         trial = study.ask()
-        member = space.member(*_drawn(trial, space.base_px))
+        member = _drawn(trial, space)
         if member is None or not member.predicted:
             study.tell(trial, state=_failed())
             continue
@@ -102,19 +48,29 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
     tell.step("predict networks", trials, trials, "networks")
     ended = _ended(study)[:trials]
     found = (Member.model_validate(each.user_attrs["member"]) for each in ended if "member" in each.user_attrs)
-    distinct: dict[tuple[int, int, int], Member] = {}
+    distinct: dict[tuple[int, int, int, str], Member] = {}
     for each in found:
-        distinct.setdefault((each.macs, each.parameters, each.resolution_px), each)
+        distinct.setdefault(identity_of(each), each)
     return tuple(distinct.values())
 
 
-def _drawn(trial: optuna.Trial, base_px: int) -> tuple[float, float, int]:
-    steps = [max(2, round(share * base_px / SIDE_STEP_PX)) for share in SIDES]
-    return (
-        trial.suggest_float("depth", *DEPTHS, log=True),
-        trial.suggest_float("width", *WIDTHS, log=True),
-        SIDE_STEP_PX * trial.suggest_int("side", *steps),
+def _drawn(trial: optuna.Trial, space: SearchSpace) -> Member | None:
+    """Half of all are pruned. Those are not scaled too: either makes a network narrower, and pruning keeps what the first network
+    learned. Where weights are pretrained, all are of their depth and width, at any resolution."""
+    steps = [max(2, round(share * space.base_px / SIDE_STEP_PX)) for share in SIDES]
+    depth, width = trial.suggest_float("depth", *DEPTHS, log=True), trial.suggest_float("width", *WIDTHS, log=True)
+    side_px = SIDE_STEP_PX * trial.suggest_int("side", *steps)
+    pruned = max(0.0, round(trial.suggest_float("pruned", -MOST_PRUNED, MOST_PRUNED, step=PRUNED_STEP), 2))
+    form = Form(
+        activation=trial.suggest_categorical("activation", space.activations),
+        squeeze_excite=trial.suggest_categorical("squeeze_excite", space.squeeze_excites),
+        pruned=pruned,
     )
+    if pruned or space.pretrained:
+        depth = width = 1.0
+    if pruned and not space.pretrained:
+        side_px = space.base_px
+    return space.member(depth, width, side_px, form)
 
 
 def _study(file: Path) -> optuna.Study:
@@ -139,6 +95,11 @@ def _failed() -> Any:
     import optuna
 
     return optuna.trial.TrialState.FAIL
+
+
+def identity_of(member: Member) -> tuple[int, int, int, str]:
+    """Equal for other multipliers that were rounded to the same network."""
+    return member.macs, member.parameters, member.resolution_px, "-".join(map(str, _changed(member.form)))
 
 
 def predicted_front(members: Iterable[Member]) -> tuple[Member, ...]:
@@ -168,13 +129,19 @@ def spread_out(members: Iterable[Member], count: int) -> tuple[Member, ...]:
 
 
 def _unlike(one: Member, other: Member) -> bool:
+    if _changed(one.form) != _changed(other.form):
+        return True
     first, second = (CompoundScale.from_text(each.scale) for each in (one, other))
     ratios = [
         (first.depth or 1) / (second.depth or 1),
-        (first.width or 1) / (second.width or 1),
+        (first.width or 1) * (1 - one.form.pruned) / ((second.width or 1) * (1 - other.form.pruned)),
         one.resolution_px / other.resolution_px,
     ]
     return max(abs(math.log(ratio)) for ratio in ratios) > math.log(UNLIKE)
+
+
+def _changed(form: Form) -> tuple[str, str, bool]:
+    return form.activation, form.squeeze_excite, form.pruned > 0
 
 
 UNLIKE = 1.12

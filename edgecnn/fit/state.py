@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.machine import Machine, machine_for
+from edgecnn.errors.wording import counted
 from edgecnn.fit.members import MemberBuilder
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.tables import Priced
+from edgecnn.fit.tables import Priced, TablePrices
 from edgecnn.measure.lab import Lab
 from edgecnn.store.store import Store
 from edgecnn.values.fit import Member
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
-
-SHORT = 4
-"""A member is first trained for this part of its epochs."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,23 @@ class Fitting:
     """Of the family's first, as anybody would build it."""
     prices: Priced
     place: Place
+    first: Member
+    """The family's own, unscaled."""
+    began: float
+    """By the monotonic clock."""
+    others: Mapping[str, TablePrices] = field(default_factory=dict)
+    """Devices that are asked about beside it."""
     searched: tuple[Member, ...] = ()
     axes: dict[str, float] = field(default_factory=dict)
-    """What is left of the first network's predicted p50 with half of one axis."""
+    """What is changed of the first network, to what is left of its predicted p50."""
     machine: str = ""
     """On which it measures, for people."""
     members: dict[str, Member] = field(default_factory=dict)
-    """By scale: what was trained, the family's first before the others."""
+    """By name: what was trained, the family's first before the others."""
+    left_out: int = 0
+    """Trainings for which the time did not suffice."""
+    searching_since: float = field(default_factory=time.monotonic)
+    """Without a latency table that had to be measured first."""
 
     @property
     def attached(self) -> bool:
@@ -89,11 +98,13 @@ class Fitting:
         return self.asked.within.get("p50_ms", math.inf)
 
     @property
-    def epochs(self) -> int:
-        """Of a whole training."""
-        return self.resolved.recipe.train.epochs or 1
+    def out_of_time(self) -> bool:
+        """Whether nothing more is to be begun."""
+        minutes = self.asked.choice.minutes
+        return minutes is not None and time.monotonic() - self.searching_since >= 60 * minutes
 
-    @property
-    def short_epochs(self) -> int:
-        """Of a first, short one."""
-        return max(1, self.epochs // SHORT)
+    def leave_out(self, trainings: int) -> None:
+        """Note that the time did not suffice for so many, where it is over."""
+        if trainings > 0 and self.out_of_time:
+            self.left_out = trainings
+            self.place.tell.note(f"the time is over: {counted(trainings, 'training')} left out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,18 +14,41 @@ from edgecnn.fit.table_files import own_table, read_table_file, require_same_mac
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import TableUsed
+from edgecnn.values.latency_table import LatencyTable
 
 
 @dataclass(frozen=True)
-class Priced:
-    """What predicts."""
+class TablePrices:
+    """A table that can predict."""
 
     used: TableUsed
     predictors: Mapping[str, Predictor]
     """By candidate."""
+
+
+@dataclass(frozen=True)
+class Priced(TablePrices):
+    """The table of the device that is searched for."""
+
     candidates: Mapping[str, Candidate]
     environment: Mapping[str, str]
     """Conditions of the machine, for the records of what is made to be timed."""
+
+
+def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
+    """Of those of the candidates that were timed often enough. Raises NoTable: none was."""
+    enough = {name: table.timed[name] for name in candidates if len(table.timed.get(name, ())) >= LEAST_TIMED}
+    if not enough:
+        why = f"{path} holds too few networks of any candidate, of which {LEAST_TIMED} are needed"
+        raise NoTable(device=table.device, why=why)
+    used = TableUsed(
+        file=str(path),
+        machine=table.machine,
+        observed_at=table.observed_at,
+        networks=max(len(rows) for rows in enough.values()),
+        fidelity=table.fidelity,
+    )
+    return TablePrices(used, {name: Predictor(rows) for name, rows in enough.items()})
 
 
 def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
@@ -46,18 +69,9 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
-    enough = {each.id: table.timed[each.id] for each in shippable if len(table.timed.get(each.id, ())) >= LEAST_TIMED}
-    if not enough:
-        raise NoTable(device=name, why=f"{path} holds too few networks of any candidate, of which {LEAST_TIMED} are needed")
-    used = TableUsed(
-        file=str(path),
-        machine=table.machine,
-        observed_at=table.observed_at,
-        networks=max(len(rows) for rows in enough.values()),
-        fidelity=table.fidelity,
-    )
-    by_name = {each.id: each for each in shippable if each.id in enough}
-    return Priced(used, {ident: Predictor(rows) for ident, rows in enough.items()}, by_name, lab.environment.conditions)
+    found = prices_in(path, table, (each.id for each in shippable))
+    by_name = {each.id: each for each in shippable if each.id in found.predictors}
+    return Priced(found.used, found.predictors, by_name, lab.environment.conditions)
 
 
 def _too_few(path: Path, candidates: Sequence[Candidate]) -> bool:

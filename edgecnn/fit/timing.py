@@ -7,17 +7,16 @@ from functools import partial
 
 from edgecnn.building.runnable import tried
 from edgecnn.fit.probes import KitMaker
+from edgecnn.fit.space import probe_of
 from edgecnn.judging.runs.latency import latency_when_chosen
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.models.compound import scaled_or_same
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.fit import Member
-from edgecnn.values.latency_table import Probe
 from edgecnn.values.verdict import Interval
 
 TIMED_AS = 2
@@ -25,7 +24,7 @@ TIMED_AS = 2
 ROUNDS = 3
 SAMPLES, RUN_S, MAX_AGE_H = 200, 0.5, 24.0 * 30
 Kits = Mapping[str, list[KitRef]]
-"""Scale to the kits of its untrained network."""
+"""Name to the kits of its untrained network."""
 
 
 def untrained_kits(
@@ -35,12 +34,11 @@ def untrained_kits(
     kits: dict[str, list[KitRef]] = {}
     for member in members:
         wanted = [candidates[each.candidate] for each in member.predicted[:TIMED_AS]]
-        name = scaled_or_same(spec, member.scale, None, spec.resolution_px).spec.name
-        made = tried(partial(maker.kits, Probe(arch=name, resolution_px=member.resolution_px, classes=classes), wanted))
+        made = tried(partial(maker.kits, probe_of(member, spec, classes), wanted))
         if isinstance(made, Failed):
-            maker.tell.note(f"{member.scale} cannot be timed: {made.what}")
+            maker.tell.note(f"{member.name} cannot be timed: {made.what}")
         else:
-            kits[member.scale] = list(made.values())
+            kits[member.name] = list(made.values())
     return kits
 
 
@@ -50,13 +48,13 @@ def untrained_race(kits: tuple[KitRef, ...], rounds: int, max_age_h: float = MAX
 
 
 def times_of(kits: Kits, lab: Lab) -> dict[str, Interval]:
-    """Scale to the least p50 in ms of its kits in this lab: estimates of few rounds, all interleaved."""
+    """Name to the least p50 in ms of its kits in this lab: estimates of few rounds, all interleaved."""
     every = tuple(kit for of in kits.values() for kit in of)
     if not every:
         return {}
     found = race(untrained_race(every, ROUNDS), lab).profiles
     times = {
-        scale: [p50 for kit in of if kit.entrant in found and (p50 := latency_when_chosen(found[kit.entrant]).p50_ms)]
-        for scale, of in kits.items()
+        name: [p50 for kit in of if kit.entrant in found and (p50 := latency_when_chosen(found[kit.entrant]).p50_ms)]
+        for name, of in kits.items()
     }
-    return {scale: min(of, key=lambda each: each.estimate) for scale, of in times.items() if of}
+    return {name: min(of, key=lambda each: each.estimate) for name, of in times.items() if of}

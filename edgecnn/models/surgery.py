@@ -1,4 +1,4 @@
-"""Takes layers that run slowly out of a trained network: SiLU for a piecewise activation, squeeze-excite for nothing.
+"""Takes what runs slowly out of a trained network: SiLU for a piecewise activation, squeeze-excite and channels for nothing.
 
 Only modules are exchanged here. What the network lost by that, it learns again in ``training/surgery.py``.
 """
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
-from edgecnn.values.training import Surgery
+from edgecnn.values.training import Form
 
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
 Gates = Mapping[str, Tensor]
 """Dotted name of a squeeze-excite block to the mean of what it multiplies each channel by, float32 (channels)."""
 
 
-def operated(network: nn.Module, surgery: Surgery, gates: Gates) -> nn.Module:
-    """A copy of ``network`` with its layers exchanged; every weight that stays is the same, or as good.
+def operated(network: nn.Module, form: Form, gates: Gates, side_px: int) -> nn.Module:
+    """A copy of ``network`` in that form; every weight that stays is the same, or as good.
 
     The gate of a squeeze-excite block that stays is left a sigmoid: OpenVINO 2026.4 runs a hard one by its reference kernel, with
     conversions around it (EfficientNet-B0 in INT8), so that nothing is won.
@@ -28,15 +28,25 @@ def operated(network: nn.Module, surgery: Surgery, gates: Gates) -> nn.Module:
     A block that goes leaves its mean gate behind in the weights of the convolution that follows, so that each channel keeps the
     share that it usually had.
 
-    ``network``: trained; stays as it is.
+    ``network``: trained; stays as it is. ``side_px``: of its input.
     """
     changed = copy.deepcopy(network)
-    if surgery.squeeze_excite == "remove":
+    if form.squeeze_excite == "remove":
         for name in squeeze_excites(changed):
             _take_out(changed, name, gates[name])
-    if surgery.activation != "keep":
-        _exchange(changed, nn.SiLU, _ACTIVATIONS[surgery.activation])
+    if form.activation != "keep":
+        _exchange(changed, nn.SiLU, _ACTIVATIONS[form.activation])
+    if form.pruned:
+        from edgecnn.models.pruning import prune  # its library is needed by nothing else
+
+        prune(changed, form.pruned, side_px)
     return changed
+
+
+def operated_unlearned(network: nn.Module, form: Form, side_px: int) -> nn.Module:
+    """The same of a network that learned nothing: its gates count as open."""
+    open_gates = {name: torch.ones_like(network.get_parameter(f"{name}.fc2.bias")) for name in squeeze_excites(network)}
+    return operated(network, form, open_gates, side_px) if form.suffix else network
 
 
 def squeeze_excites(network: nn.Module) -> tuple[str, ...]:

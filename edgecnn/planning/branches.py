@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from edgecnn.planning.trunk import IMAGES, MADE, Steps
-from edgecnn.planning.variants import SURGERY, TRUNK, graph_of, learned_by
+from edgecnn.planning.trunk import Steps, learning_of, surgery_stage
+from edgecnn.planning.variants import TRUNK, graph_of
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.stages.package import PackageStage
 from edgecnn.stages.program import ProgramStage, VariantStage
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.stages.rank import RankStage
-from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.values.candidate import ENGINE, Candidate, Rung
 from edgecnn.values.resolved import DesktopGpu, Resolved
 from edgecnn.values.stage import Key, Role
@@ -27,8 +25,8 @@ def beginning_of(resolved: Resolved, candidate: Candidate, steps: Steps, trunk: 
     name = graph_of(candidate)
     if name == TRUNK:
         return trunk
-    learn = _surgery if learned_by(candidate) == SURGERY else _aware
-    stage = learn(resolved, candidate, trunk)
+    changed = candidate.surgery
+    stage = _aware(resolved, candidate, trunk) if changed is None else surgery_stage(resolved, changed, trunk)
     key = stage.key(resolved.versions)
     made = next((step for step in steps.steps if step.id == name), None)
     if made is None:
@@ -41,29 +39,12 @@ def beginning_of(resolved: Resolved, candidate: Candidate, steps: Steps, trunk: 
 def _aware(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> AwareStage:
     quantize = resolved.recipe.quantize
     return AwareStage(
-        **_learning(resolved, trunk),
+        **learning_of(resolved, trunk),
         scheme=candidate.scheme,
         images=quantize.images,
         epochs=quantize.aware_epochs,
         learning_rate=quantize.aware_learning_rate,
     )
-
-
-def _surgery(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> SurgeryStage:
-    learning_rate = resolved.recipe.surgery.learning_rate
-    return SurgeryStage(**_learning(resolved, trunk), surgery=candidate.surgery, learning_rate=learning_rate)
-
-
-def _learning(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
-    """What every training that starts from the trained network is given."""
-    return {
-        "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
-        "arch": resolved.arch.name,
-        "classes": len(resolved.data.classes),
-        "preprocessing": resolved.preprocessing,
-        "batch_size": resolved.recipe.train.batch_size,
-        "seed": resolved.recipe.train.seed,
-    }
 
 
 def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trunk: Mapping[Role, Key]) -> None:

@@ -9,6 +9,7 @@ from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.errors.training import NothingChangesHere
 from edgecnn.planning.variants import aware_candidates, aware_unavailable, surgery_candidates, surgery_unavailable
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts
@@ -108,12 +109,18 @@ def candidates_of(
 def with_learned(
     candidates: tuple[Candidate, ...], unavailable: dict[str, Unavailable], recipe: Recipe, data: DataSummary
 ) -> tuple[tuple[Candidate, ...], dict[str, Unavailable]]:
-    """Candidates that cost another training come last, and only where they are asked for."""
+    """Candidates that cost another training come last, and only where they are asked for.
+
+    Raises NothingChangesHere: all of them are to be of a changed network, and there can be none.
+    """
+    no_surgery = surgery_unavailable(recipe, data)
+    if recipe.surgery.instead and no_surgery is not None:
+        raise NothingChangesHere(because=no_surgery.why, command=no_surgery.command)
     aware = aware_candidates(candidates) if recipe.quantize.aware else ()
     found = list(candidates)
     for more, why in (
         (aware, aware_unavailable(recipe, data)),
-        (surgery_candidates(candidates, recipe), surgery_unavailable(recipe, data)),
+        (surgery_candidates(candidates, recipe), no_surgery),
     ):
         if why is None:
             found += more

@@ -82,14 +82,13 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
     model, usual = recipe.model, Recipe()
-    surgery = recipe.surgery.model_dump(include={"activation", "squeeze_excite"})
     asked = {
         "train": goal == "train",
         "settings of training": recipe.train != usual.train,
         "--weights none": model.weights == "none",
         "--scale": model.scale is not None or arch_named(model.arch).scale is not None,
         "quantize.aware": recipe.quantize.aware,
-        "surgery": set(surgery.values()) != {"keep"},
+        "surgery": bool(recipe.surgery.suffix),
     }
     if (first := next((name for name, given in asked.items() if given), None)) is not None:
         raise NothingTrainsKeptHead(asked=first)

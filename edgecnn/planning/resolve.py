@@ -78,7 +78,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=None if custom is not None else _desktop_gpu(request),
+        desktop_gpu=None if custom is not None or recipe.surgery.instead else _desktop_gpu(request),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),

@@ -73,7 +73,7 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     if transfer not in (None, "head"):
         because = "it is fitted on frozen features, so that nothing else learns"
         raise HeadNotFitting(head=head, beside=f"--transfer {transfer}", because=because)
-    learned = asked.quantize.aware or (asked.surgery.activation, asked.surgery.squeeze_excite) != ("keep", "keep")
+    learned = asked.quantize.aware or asked.surgery.suffix
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
         raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
@@ -173,6 +173,9 @@ def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
     theirs = build.resolved
     if theirs.data.content != data.content:
         raise TeacherSawOtherImages(folder=folder, theirs=theirs.data.root, ours=data.root)
+    if theirs.recipe.surgery.instead:
+        because = "its network was changed after its training, and a teacher answers as it was trained"
+        raise NoTeacher(named=folder, because=because, hint="name a build of the unchanged network, or a network of the list")
     key = build.keys.get("train")
     if key is None:
         raise NoTeacher(named=folder, because="nothing was trained in it", hint="name a network of the list")

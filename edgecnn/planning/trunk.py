@@ -11,10 +11,12 @@ from edgecnn.models.compound import keeps_all
 from edgecnn.models.defaults import Mode
 from edgecnn.planning.complete import filled_in
 from edgecnn.planning.synthesis import synthesize_stage
+from edgecnn.planning.variants import surgery_instead
 from edgecnn.stages.adopt import AdoptStage
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.prepare import PrepareStage
+from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.stages.transfer import TransferStage
 from edgecnn.training.settings import OtherTerms
@@ -22,7 +24,7 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.recipe import TrainChoice
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Key, Role, Stage
-from edgecnn.values.training import Teacher
+from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
 """Roles of what a training learns from: a manifest of photographs, and composed images."""
@@ -84,9 +86,28 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
         relearned=_terms(resolved, "inherit") if decides and not keeps_all(arch) else None,
         **_train_settings(resolved),
     )
-    trained = steps.add("train", train)
-    model = steps.add("export", _export(resolved, trained, prepared))
-    return {**learned, "pixels": prepared, "weights": trained, "model": model}
+    trunk = {**learned, "pixels": prepared, "weights": steps.add("train", train)}
+    surgery = surgery_instead(resolved.recipe)
+    exported = _export(resolved, trunk["weights"], prepared) if surgery is None else surgery_stage(resolved, surgery, trunk)
+    return {**trunk, "model": steps.add("export", exported)}
+
+
+def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key]) -> SurgeryStage:
+    """The training of the changed network from the trained one."""
+    learning_rate = resolved.recipe.surgery.learning_rate
+    return SurgeryStage(**learning_of(resolved, trunk), surgery=surgery, learning_rate=learning_rate)
+
+
+def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
+    """What every training that starts from the trained network is given."""
+    return {
+        "inputs": {role: trunk[role] for role in (IMAGES, MADE, "pixels", "weights") if role in trunk},
+        "arch": resolved.arch.name,
+        "classes": len(resolved.data.classes),
+        "preprocessing": resolved.preprocessing,
+        "batch_size": resolved.recipe.train.batch_size,
+        "seed": resolved.recipe.train.seed,
+    }
 
 
 def _learned_from(resolved: Resolved, steps: Steps) -> dict[Role, Key]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.errors.custom_model import QuantizedElsewhere
-from edgecnn.errors.training import NothingToReplace
+from edgecnn.errors.training import NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, Parts, all_archs, parts_of
+from edgecnn.models.compound import RULES
 from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
@@ -16,7 +17,7 @@ from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.training import Surgery
+from edgecnn.values.training import Form, Surgery
 
 AWARE = "aware"
 """The rung of quantization-aware training, and the step whose file the CPU runtimes share."""
@@ -78,6 +79,9 @@ def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     """Why no network can be trained with rounding here, or None where one can."""
     if (unlearned := _unlearned(recipe, data, "rounding is learned by")) is not None:
         return unlearned
+    if recipe.surgery.instead:
+        why = "rounding is learned by the network as it was trained, and surgery takes its place"
+        return Unavailable(why=why, command="edgecnn build --set surgery.instead=false")
     if installed_version(PACKAGE) is None:
         return Unavailable(why=f"{PACKAGE} is not installed", command='pip install "edgecnn[aware]"')
     return None
@@ -119,15 +123,21 @@ _METHODS = (Method.FLOAT, Method.POST_TRAINING)
 def surgery_of(recipe: Recipe) -> Surgery | None:
     """What is asked for; None where the network stays as it is."""
     asked = recipe.surgery
-    if (asked.activation, asked.squeeze_excite) == ("keep", "keep"):
-        return None
-    return Surgery(activation=asked.activation, squeeze_excite=asked.squeeze_excite, epochs=asked.epochs)
+    return Surgery(**Form.of(asked).model_dump(), epochs=asked.epochs) if asked.suffix else None
+
+
+def surgery_instead(recipe: Recipe) -> Surgery | None:
+    """The same where the changed network takes the place of the unchanged one."""
+    return surgery_of(recipe) if recipe.surgery.instead else None
 
 
 def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple[Candidate, ...]:
-    """One beside each float and post-training INT8 candidate that the target may ship, all of one changed network."""
+    """One beside each float and post-training INT8 candidate that the target may ship, all of one changed network.
+
+    None where the changed network takes the place of the unchanged one: then all candidates are of it.
+    """
     done = surgery_of(recipe)
-    if done is None:
+    if done is None or recipe.surgery.instead:
         return ()
     return tuple(
         candidate.model_copy(update={"id": f"{candidate.id}-{done.suffix}", "surgery": done})
@@ -145,13 +155,17 @@ def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     """Refuse what the network does not have, before any time is spent.
 
     ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NothingToReplace: it has no SiLU, or no squeeze-excite;
-    says what it has.
+    says what it has. NothingToPrune: its channels cannot go. SurgeryOfNothing: nothing is to take its place.
     """
     asked, has = recipe.surgery, parts_of(arch.family)
     if asked.activation != "keep" and not _holds(has, SILU):
         raise _nothing_to_replace(arch, f"activation={asked.activation}", SILU)
     if asked.squeeze_excite != "keep" and not _holds(has, SQUEEZE_EXCITE):
         raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
+    if asked.pruned and arch.family not in RULES:
+        raise NothingToPrune(arch=arch.name, share=asked.pruned, families=tuple(RULES))
+    if asked.instead and not asked.suffix:
+        raise SurgeryOfNothing()
 
 
 def _holds(parts: Parts, part: str) -> bool:

@@ -48,7 +48,7 @@ def pixels_of_test(prepared: Artifact) -> str | None:
         return None
 
 
-TRUNK_KINDS = ("export", "adopt")
+TRUNK_KINDS = ("export", "adopt", "surgery")
 """Kinds of stage that make the network which candidates share."""
 
 

@@ -13,6 +13,7 @@ from edgecnn.values.stage import Progress, Role, Stage
 
 _MAKES = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")
 _CHECKS = "onnxruntime"
+_PRUNES = "torch-pruning"
 
 
 class ProbeStage(Stage, ProbeSettings):
@@ -23,8 +24,8 @@ class ProbeStage(Stage, ProbeSettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """The network's source, what draws, the exporter, and the runtime that checks its file."""
-        return (*_MAKES, _CHECKS, *libraries_of(self.arch))
+        """The network's source, what draws, the exporter, the runtime that checks its file, and what prunes."""
+        return (*_MAKES, _CHECKS, *libraries_of(self.arch), *([_PRUNES] if self.form.pruned else []))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Draw the images, settle the network on them, and export it.

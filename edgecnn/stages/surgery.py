@@ -1,4 +1,4 @@
-"""surgery: layers that run slowly are exchanged in trained weights, which learn the unchanged network's answers again."""
+"""surgery: what runs slowly is taken out of trained weights, which learn the unchanged network's answers again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from edgecnn.values.stage import Progress, Role, Stage
 
 _TRAINS = ("numpy", "onnx", "onnxscript", "pillow", "safetensors", "torch", "torchvision")
 _CHECKS = "onnxruntime"
+_PRUNES = "torch-pruning"
 
 
 class SurgeryStage(Stage, SurgerySettings):
@@ -30,8 +31,8 @@ class SurgeryStage(Stage, SurgerySettings):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Arithmetic, decoding, network definitions, the exporter, and the runtime that checks the result."""
-        return (*_TRAINS, _CHECKS)
+        """Arithmetic, decoding, network definitions, the exporter, the runtime that checks the result, and what prunes."""
+        return (*_TRAINS, _CHECKS, *([_PRUNES] if self.surgery.pruned else []))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Exchange layers, train, or continue training, and export.
@@ -45,7 +46,7 @@ class SurgeryStage(Stage, SurgerySettings):
             ExportDisagrees: the file does not compute what the network computes.
             MacsUnknown: the file's multiply-adds cannot be counted.
         """
-        require_packages(_TRAINS, extra="train", needed_for="surgery")
+        require_packages((*_TRAINS, *([_PRUNES] if self.surgery.pruned else [])), extra="train", needed_for="surgery")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="surgery's check")
         with sleeping_threads():
             from edgecnn.training.beginning import TrainingInputs

@@ -11,7 +11,9 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.training import (
+    AS_IT_IS,
     Balance,
+    Form,
     HeadKind,
     LearningPrecision,
     ScratchRecipe,
@@ -99,6 +101,7 @@ class ProbeSettings(Value):
     arch: str
     classes: PositiveInt
     preprocessing: Preprocessing
+    form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
     images: PositiveInt = 8
     """Drawn ones: ranges of INT8 decide what a network answers, and not how long it takes."""
     opset: Literal[20] = 20

@@ -84,7 +84,7 @@ def _trunk_request(settings: SurgerySettings, inputs: TrainingInputs) -> TrunkRe
 def _operated(teacher: nn.Module, settings: SurgerySettings, request: TrunkRequest) -> nn.Module:
     """The changed network before it learns, with statistics of its own. Nothing is left out of it at random: its teacher answers
     with all it has."""
-    network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)))
+    network = operated(teacher, settings.surgery, mean_gates(teacher, _calibration(request)), request.resolution_px)
     without_chance(network, nn.Dropout, StochasticDepth)
     take_statistics(network, _calibration(request))
     return network

@@ -18,6 +18,7 @@ from torch import nn
 from edgecnn.data.golden import write_golden
 from edgecnn.graph.export import TrunkRequest, make_trunk
 from edgecnn.models.networks import build_network
+from edgecnn.models.surgery import operated_unlearned
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.training.settings import ProbeSettings
 from edgecnn.values.arch import ArchSpec
@@ -40,7 +41,7 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
         np.save(out / f"{role}.labels.npy", np.arange(images, dtype=np.int64) % settings.classes)
     (out / "labels.json").write_text(json.dumps([f"class {number}" for number in range(settings.classes)]), encoding="utf-8")
     write_golden([Image.fromarray(each) for each in pixels[:2]], recipe, out)
-    network = build_network(spec, settings.classes)
+    network = operated_unlearned(build_network(spec, settings.classes), settings.form, recipe.crop_px)
     settle(network, torch.from_numpy(seen.normalization.feed(pixels)))
     request = TrunkRequest(out, resolution_px=recipe.crop_px, normalization=seen.normalization, opset=settings.opset)
     make_trunk(network, request, out, tell)

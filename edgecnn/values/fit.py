@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
+from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 BudgetMetric = Literal["p50_ms", "energy_mj", "peak_memory_mib", "size_mib"]
@@ -28,8 +29,10 @@ class Trained(Value):
     """One training of a member, and what it came to on ``validation``, 0…1."""
 
     epochs: PositiveInt
+    whole: bool
+    """As long as its build's; else a part of that, to see which members are worth it."""
     taught: bool
-    """By the teacher's answers; else by labels."""
+    """By another network's answers; else by labels."""
     validation_top1: NonNegativeFloat
     seconds: NonNegativeFloat
     """That it took; 0 where it was in the store."""
@@ -38,8 +41,12 @@ class Trained(Value):
 class Member(Value):
     """One network of the family."""
 
+    name: str
+    """Its scale, and its form where that is another."""
     scale: str
     """As ``--scale`` takes it."""
+    form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
+    """What surgery changes of it."""
     resolution_px: PositiveInt
     parameters: PositiveInt
     macs: PositiveInt
@@ -66,6 +73,8 @@ class Member(Value):
     """Of the budgets."""
     inside: Verdict | None = None
     """Whether all budgets are met: UNSURE where an interval holds a bound; None of what was not built."""
+    failed: str | None = None
+    """Why it could not be trained or built."""
 
     @property
     def best_predicted(self) -> Predicted | None:
@@ -76,7 +85,7 @@ class Member(Value):
 class Trial(Value):
     """One network of which cost was predicted."""
 
-    scale: str
+    name: str
     p50_ms: PositiveFloat
     """Predicted, of its fastest candidate."""
     standin: float
@@ -90,6 +99,15 @@ class TableUsed(Value):
     observed_at: str
     networks: PositiveInt
     fidelity: Fidelity
+
+
+class OnAnother(Value):
+    """What built members are predicted to take on a device that was asked about beside the one that they are for."""
+
+    device: str
+    table: TableUsed
+    predicted: Mapping[str, Predicted]
+    """Name of a member to its fastest candidate there."""
 
 
 class FitReport(Value):
@@ -109,13 +127,13 @@ class FitReport(Value):
     trials: tuple[Trial, ...]
     """Everything of which cost was predicted, in the order of the search; a network that came up twice stands once."""
     axes: Mapping[str, float] = {}
-    """Depth, width and resolution: the share of the first network's predicted p50 that is left of it with half."""
+    """What is changed of the first network, such as half of its depth, to the share of its predicted p50 that is left."""
     members: tuple[Member, ...]
     """What was trained, the shipped one first."""
     front: tuple[str, ...]
-    """Scales of built members that no other is both more accurate and faster than."""
+    """Names of built members that no other is both more accurate and faster than."""
     rank_correlation: float | None
-    """Spearman's, of the stand-in and the accuracy of what was trained for the same number of epochs; None below four."""
+    """Spearman's, of the stand-in and of accuracy after a short training; None below four networks."""
     taught_by: str | None
     """The member whose answers the others learned."""
     taught_gain_pp: Interval | None = None
@@ -125,8 +143,11 @@ class FitReport(Value):
     against_first_pp: Interval | None = None
     """What the shipped member gains in top-1 over the family's first, paired on the test images; None of that one itself."""
     shipped: str | None
-    """Its scale; None where nothing is inside."""
+    """Its name; None where nothing is inside."""
     state: Literal["settled", "provisional", "none"]
     why: str
+    elsewhere: tuple[OnAnother, ...] = ()
+    left_out: int = 0
+    """Trainings for which the time did not suffice."""
     seconds: NonNegativeFloat
     command: str

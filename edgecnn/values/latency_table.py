@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
+from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity
 
 
@@ -19,11 +20,13 @@ class Probe(Value):
     """Of the catalogue, or a scaled one by its own name, such as ``mobilenet-v2-d0.8-w0.5``."""
     resolution_px: PositiveInt
     classes: PositiveInt
+    form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
 
     @property
     def name(self) -> str:
         """For people and files."""
-        return f"{self.arch}@{self.resolution_px}x{self.classes}"
+        form = self.form.suffix
+        return f"{self.arch}{f'-{form}' if form else ''}@{self.resolution_px}x{self.classes}"
 
 
 class TimedProbe(Value):

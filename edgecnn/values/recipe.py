@@ -14,12 +14,11 @@ from edgecnn.values.candidate import Runtime
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
-    Activation,
     Balance,
+    Form,
     HeadKind,
     LearningPrecision,
     ScratchRecipe,
-    SqueezeExcite,
     TransferSetting,
     Unfreezing,
 )
@@ -150,13 +149,11 @@ class QuantizeChoice(Value):
     """Peak rate of that training: a larger one soon moves weights further than the rounding does."""
 
 
-class SurgeryChoice(Value):
+class SurgeryChoice(Form):
     """``[surgery]``: whether candidates of a changed network are built too, and what is changed. It takes another training."""
 
-    activation: Activation = "keep"
-    """What takes the place of SiLU."""
-    squeeze_excite: SqueezeExcite = "keep"
-    """Whether its blocks stay."""
+    instead: bool = False
+    """Whether all candidates are of the changed network, and its fp32 is what they are compared with; else it is built beside."""
     epochs: PositiveInt = 4
     """Passes over the training images, in which the changed network learns to give the unchanged one's answers."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 1e-4
@@ -220,13 +217,16 @@ class FitChoice(Value):
     """``[fit]``: what `edgecnn fit` searches; no build reads it."""
 
     family: str | None = None
-    """Such as efficientnet, mobilenet-v2 or resnet."""
-    within: Mapping[str, float] = {}
+    """Such as efficientnet, mobilenet-v2 or resnet, or one of their networks, with which the search then begins."""
+    within: Mapping[str, PositiveFloat] = {}
     """Budget to the most that is allowed: p50_ms, energy_mj, peak_memory_mib or size_mib."""
     accuracy_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The other way round: the fastest network that is shown to be so accurate. Unset: the most accurate inside the budgets."""
     trainings: Annotated[int, Field(ge=3, le=50)] = 5
     """Whole trainings; two of them are of the family's first network, and of what ships from labels alone."""
+    minutes: PositiveFloat | None = None
+    """So long after the latency table no other training is begun, and what was built is raced: the first network and one member
+    are in any case. Unset: no end."""
     trials: Annotated[int, Field(ge=20, le=20_000)] = 200
     """Networks of which cost is predicted."""
     teacher: bool = True

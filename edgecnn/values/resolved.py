@@ -77,7 +77,7 @@ class Resolved(Value):
     unavailable: Mapping[str, Unavailable]
     """Candidate to why it cannot be had on this machine."""
     desktop_gpu: DesktopGpu | None = None
-    """None where this machine has no NVIDIA GPU, or no torch to use it."""
+    """None where this machine has no NVIDIA GPU, or no torch to use it, and of a network that surgery changes or a custom one."""
     builder: str | None
     """Distribution that builds engines ahead of time here, where one is installed."""
     device_builder: EngineBuilder | None = Field(default=None, exclude_if=lambda builder: builder is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -93,23 +93,53 @@ SqueezeExcite = Literal["keep", "remove"]
 _NAMES = {"hard-swish": "hard-swish", "relu6": "ReLU6"}
 
 
-class Surgery(Value):
-    """At least one of the two is not ``keep``."""
+Share = Annotated[float, Field(ge=0, le=0.75)]
+
+
+class Form(Value):
+    """What is changed of a network; as it stands here, nothing."""
 
     activation: Activation = "keep"
+    """What takes the place of SiLU."""
     squeeze_excite: SqueezeExcite = "keep"
+    """Whether its blocks stay."""
+    pruned: Share = 0.0
+    """Share of the channels of every layer that goes, those of the smallest weights; what stays is rounded to a multiple of 8, as
+    the widths of scaled networks are."""
+
+    @classmethod
+    def of(cls, value: Form) -> Form:
+        """These fields alone, of a value that has more."""
+        return Form(activation=value.activation, squeeze_excite=value.squeeze_excite, pruned=value.pruned)
+
+    @property
+    def suffix(self) -> str:
+        """For names: ``hard-swish``, ``no-se``, ``hard-swish-no-se``, ``pruned-0.3``; empty where nothing is changed."""
+        parts = [] if self.activation == "keep" else [str(self.activation)]
+        parts += ["no-se"] if self.squeeze_excite == "remove" else []
+        return "-".join([*parts, *([f"pruned-{self.pruned:g}"] if self.pruned else [])])
+
+    @property
+    def worded(self) -> str:
+        """``SiLU replaced by hard-swish, squeeze-excite removed``; empty where nothing is changed."""
+        parts = [] if self.activation == "keep" else [f"SiLU replaced by {_NAMES[self.activation]}"]
+        parts += ["squeeze-excite removed"] if self.squeeze_excite == "remove" else []
+        return ", ".join([*parts, *([f"{self.pruned:.0%} of the channels pruned"] if self.pruned else [])])
+
+
+AS_IT_IS = Form()
+"""Nothing is changed."""
+
+
+class Surgery(Form):
+    """A form that is not the network's own, and what it was given to learn."""
+
+    pruned: Annotated[Share, Field(exclude_if=lambda pruned: pruned == 0)] = 0.0
+    """Left out of the key where none is, whose bytes are those of before."""
     epochs: PositiveInt
     """Passes over the training images that the changed network was given, to learn the unchanged one's answers."""
 
     @property
-    def suffix(self) -> str:
-        """What its candidates' ids end in: ``hard-swish``, ``no-se``, ``hard-swish-no-se``."""
-        parts = [] if self.activation == "keep" else [str(self.activation)]
-        return "-".join(parts + (["no-se"] if self.squeeze_excite == "remove" else []))
-
-    @property
     def done(self) -> str:
         """In words: ``SiLU replaced by hard-swish, squeeze-excite removed, re-trained 2 epochs``."""
-        parts = [] if self.activation == "keep" else [f"SiLU replaced by {_NAMES[self.activation]}"]
-        parts += ["squeeze-excite removed"] if self.squeeze_excite == "remove" else []
-        return ", ".join([*parts, f"re-trained {self.epochs} {plural(self.epochs, 'epoch')}"])
+        return f"{self.worded}, re-trained {self.epochs} {plural(self.epochs, 'epoch')}"

@@ -6,9 +6,11 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.fit import (
     FamilyMissing,
     FitBudgetInvalid,
+    FormChosenBySearch,
     NoTable,
     NothingPredictedInside,
     NothingTimed,
+    NothingToMeet,
     TableElsewhere,
     TableOfAnother,
     TableUnreadable,
@@ -29,9 +31,10 @@ def test_a_budget_that_nothing_is_predicted_to_meet_names_the_nearest() -> None:
     error = NothingPredictedInside(family="resnet", budgets="p50_ms ≤ 0.1", nearest=nearest)
     assert error.line() == (
         "no network of resnet is predicted inside p50_ms ≤ 0.1: the nearest of those searched is "
-        "depth=0.3,width=0.25,resolution=32, at 0.31 ms — allow more, or search another family: mobilenet-v3 has the smallest "
-        "networks [nothing-predicted-inside]"
+        "depth=0.3,width=0.25,resolution=32, at 0.31 ms — allow more, or search another family [nothing-predicted-inside]"
     )
+    timed = NothingPredictedInside(family="resnet", budgets="p50_ms ≤ 0.1", nearest=nearest, timed=True)
+    assert timed.what == "no network of resnet is timed inside p50_ms ≤ 0.1"
     assert error.exit_code == ExitCode.GATE_FAILED
 
 
@@ -39,7 +42,7 @@ def test_a_device_that_is_not_at_hand_and_has_no_table_is_measured_over_ssh() ->
     error = NoTable(device="raspberry-pi-5", why="it is not at hand, and no table of it was measured before")
     assert error.line() == (
         "there is no latency table of raspberry-pi-5: it is not at hand, and no table of it was measured before — "
-        "edgecnn devices measure raspberry-pi-5 --host USER@BOARD, or --table FILE of one that was measured elsewhere [no-table]"
+        "edgecnn devices measure raspberry-pi-5 --host USER@BOARD, or --table FILE for the one that is searched for [no-table]"
     )
 
 
@@ -81,4 +84,19 @@ def test_a_search_of_no_family_is_answered_with_those_that_can_be_searched() -> 
     assert FamilyMissing(families=("efficientnet", "resnet")).line() == (
         "no family says what is searched: neither --family nor the recipe's fit.family names one — "
         "--family with one of efficientnet, resnet [family-missing]"
+    )
+
+
+def test_a_search_without_a_budget_says_how_to_state_one() -> None:
+    assert NothingToMeet().line() == (
+        "nothing says what the network has to meet: neither --within nor --accuracy is given, and the recipe's [fit] states none "
+        "— --within p50_ms=5, or the other way round --accuracy top1=0.85 [nothing-to-meet]"
+    )
+
+
+def test_a_form_that_is_asked_of_a_search_is_left_to_it() -> None:
+    assert FormChosenBySearch(asked="pruned").line() == (
+        "surgery.pruned asks for one form of the network, and `edgecnn fit` searches that itself: each of its networks has a "
+        "form of its own — leave activation, squeeze_excite, pruned and instead out of [surgery]; epochs and learning_rate hold "
+        "of all [form-chosen-by-search]"
     )

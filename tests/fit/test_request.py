@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.errors.fit import FitBudgetInvalid
-from edgecnn.fit.request import least_top1_of, within_of
+from edgecnn.errors.fit import FitBudgetInvalid, NothingToMeet
+from edgecnn.fit.request import fit_choice, least_top1_of, within_of
+from edgecnn.values.recipe import FitChoice
 
 
 def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
@@ -31,3 +32,11 @@ def test_an_accuracy_is_a_share_of_top1(text: str) -> None:
     with pytest.raises(FitBudgetInvalid, match="--accuracy takes top1 and a share between 0 and 1"):
         least_top1_of(text)
     assert least_top1_of("top1=0.85") == 0.85
+
+
+def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:
+    assert fit_choice(FitChoice(family="resnet", within={"p50_ms": 0.25}), {}).within == {"p50_ms": 0.25}
+    with pytest.raises(FitBudgetInvalid, match="'p50' is no budget, the nearest is p50_ms"):
+        fit_choice(FitChoice(family="resnet", within={"p50": 5.0}), {})
+    with pytest.raises(NothingToMeet):
+        fit_choice(FitChoice(family="resnet"), {})

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgecnn.fit.features import features_of
 from edgecnn.fit.predictor import Prediction
-from edgecnn.fit.search import SearchSpace, predicted_front, search_space, spread_out
+from edgecnn.fit.search import identity_of, predicted_front, search_space, spread_out
+from edgecnn.fit.space import SearchSpace
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
 from edgecnn.values.fit import Member
@@ -49,7 +51,7 @@ def test_an_interrupted_search_keeps_what_it_has_and_draws_others(tmp_path: Path
 
 
 def test_every_network_stands_once_with_its_fastest_candidate_first(found: tuple[Member, ...]) -> None:
-    assert len({(each.macs, each.parameters, each.resolution_px) for each in found}) == len(found)
+    assert len({identity_of(each) for each in found}) == len(found)
     assert {each.best_predicted.candidate for each in found if each.best_predicted} == {"onnxruntime-int8"}
 
 
@@ -78,8 +80,26 @@ def test_what_a_prediction_says_nothing_of_is_on_no_front() -> None:
 def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them(found: tuple[Member, ...]) -> None:
     taken = spread_out(found, 5)
     assert taken[0] == max(found, key=lambda each: each.standin)
-    shapes = [(CompoundScale.from_text(each.scale), each.resolution_px) for each in taken]
-    for index, (one, side) in enumerate(shapes):
-        for other, other_side in shapes[:index]:
-            ratios = [(one.depth or 1) / (other.depth or 1), (one.width or 1) / (other.width or 1), side / other_side]
+    shapes = [(CompoundScale.from_text(each.scale), each) for each in taken]
+    for index, (one, each) in enumerate(shapes):
+        for other, before in shapes[:index]:
+            if (each.form.squeeze_excite, bool(each.form.pruned)) != (before.form.squeeze_excite, bool(before.form.pruned)):
+                continue
+            widths = [(scale.width or 1) * (1 - of.form.pruned) for scale, of in ((one, each), (other, before))]
+            sides = each.resolution_px / before.resolution_px
+            ratios = [(one.depth or 1) / (other.depth or 1), widths[0] / widths[1], sides]
             assert max(max(ratio, 1 / ratio) for ratio in ratios) > 1.12
+
+
+def test_pretrained_weights_are_of_one_depth_and_width(tmp_path: Path) -> None:
+    members = search_space(replace(space(), pretrained=True), 20, tmp_path / "study.db", Quiet())
+    assert all(each.scale.startswith("depth=1,width=1,") for each in members)
+    assert any(each.form.pruned for each in members)
+
+
+def test_about_half_of_what_is_drawn_is_pruned_and_that_is_not_scaled_too(found: tuple[Member, ...]) -> None:
+    pruned = [each for each in found if each.form.pruned]
+    assert 0.2 * len(found) < len(pruned) < 0.8 * len(found)
+    assert all(each.scale.startswith("depth=1,width=1,") for each in pruned)
+    assert {each.form.squeeze_excite for each in found} == {"keep", "remove"}
+    assert {each.form.activation for each in found} == {"keep"}, "it has no SiLU"

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.training import NothingToReplace
+from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.models.catalogue import arch_named
-from edgecnn.planning.candidates import BASELINE
+from edgecnn.planning.candidates import BASELINE, with_learned
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.variants import (
     aware_candidates,
+    aware_unavailable,
     graph_of,
     require_something_to_replace,
     surgery_candidates,
@@ -21,7 +22,7 @@ from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.training import Surgery
-from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
+from tests.building.resolutions import INT8, TRT_FP16, VERSIONS, resolved, summary
 
 OPENVINO = INT8.model_copy(update={"id": "openvino-int8", "runtime": Runtime.OPENVINO, "session_options": {"A": "b"}})
 OFFERED = (BASELINE, INT8, OPENVINO, TRT_FP16)
@@ -130,3 +131,38 @@ def test_a_custom_model_or_no_training_images_say_why() -> None:
         command="edgecnn list archs",
     )
     assert surgery_unavailable(recipe(), summary()) is None
+
+
+def test_instead_all_candidates_are_of_the_changed_network_and_its_training_is_the_trunks_last_step() -> None:
+    asked = recipe(**REMOVED, instead=True)
+    assert surgery_candidates(OFFERED, asked) == ()
+    found = plan(resolved(asked, candidates=OFFERED))
+    beside = plan(resolved(recipe(**REMOVED), candidates=(*OFFERED, *surgery_candidates(OFFERED, recipe(**REMOVED)))))
+    exported, learned = found.step("export"), beside.step("surgery")
+    assert exported is not None
+    assert learned is not None
+    assert (exported.stage.kind, exported.key) == ("surgery", learned.key)
+    assert {step.stage.inputs["model"] for step in found.steps if step.stage.kind == "quantize"} == {exported.key}
+    assert aware_unavailable(asked, summary()) is not None
+
+
+def test_instead_of_nothing_is_refused() -> None:
+    with pytest.raises(SurgeryOfNothing, match=r"activation and squeeze_excite are keep, and pruned is 0"):
+        require_something_to_replace(recipe(instead=True), arch_named("resnet-18"))
+
+
+def test_instead_where_no_network_can_learn_is_refused() -> None:
+    empty = summary().model_copy(update={"counts": {**summary().counts, "train": 0}})
+    with pytest.raises(NothingChangesHere, match="there is no image to train on"):
+        with_learned(OFFERED, {}, recipe(**REMOVED, instead=True), empty)
+
+
+def test_channels_go_only_of_families_that_this_was_tried_of() -> None:
+    require_something_to_replace(recipe(pruned=0.3), arch_named("resnet-18"))
+    with pytest.raises(NothingToPrune, match="takes channels out of densenet-121"):
+        require_something_to_replace(recipe(pruned=0.3), arch_named("densenet-121"))
+
+
+def test_what_prunes_is_in_the_key_only_where_it_prunes() -> None:
+    payloads = [planned(**each).step("surgery").stage.payload(VERSIONS) for each in (REMOVED, {"pruned": 0.3})]  # type: ignore[union-attr]
+    assert ["torch-pruning" in str(each) for each in payloads] == [False, True]

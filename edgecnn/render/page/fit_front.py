@@ -11,7 +11,7 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.fit import COLUMNS, cells_of, fit_lines
+from edgecnn.render.screens.fit import COLUMNS, cells_of, elsewhere_columns, elsewhere_rows, fit_lines
 from edgecnn.values.fit import FitReport, Member
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -23,7 +23,15 @@ COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran"
 def fit_page(found: FitReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     figures = [each for each in (_front(found), _history(found), _axes(found)) if each is not None]
-    return document(TEMPLATE, figures, figures=figures, found=found, said=list(fit_lines(found)), limits=limits_of(found))
+    facts = {"said": list(fit_lines(found)), "limits": limits_of(found), "elsewhere": _elsewhere(found)}
+    return document(TEMPLATE, figures, figures=figures, found=found, **facts)
+
+
+def _elsewhere(found: FitReport) -> Table | None:
+    """What was built on every device that was asked about."""
+    if not found.elsewhere:
+        return None
+    return Table(caption="Which device is enough", columns=elsewhere_columns(found), rows=tuple(elsewhere_rows(found)))
 
 
 def limits_of(found: FitReport) -> str:
@@ -78,8 +86,8 @@ def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
     return {
         "x": timed.estimate, "low": timed.low, "high": timed.high, "y": 100 * estimate,
         "lower": 100 * top1.low if top1 else None, "upper": 100 * top1.high if top1 else None,
-        "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.scale == found.shipped else 90,
-        "front": member.scale in found.front, "network": member.scale + (" (ships)" if member.scale == found.shipped else ""),
+        "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.name == found.shipped else 90,
+        "front": member.name in found.front, "network": member.name + (" (ships)" if member.name == found.shipped else ""),
         "p50": _ms(timed), "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %", "what": what,
     }  # fmt: skip
 
@@ -110,7 +118,7 @@ def _history(found: FitReport) -> Figure | None:
         {
             "x": each.p50_ms,
             "y": each.standin,
-            "network": each.scale,
+            "network": each.name,
             "p50": f"{each.p50_ms:.2f} ms",
             "order": order,
         }
@@ -131,14 +139,14 @@ def _history(found: FitReport) -> Figure | None:
         spec=vega.specification(*_budget(found), drawn, height=HEIGHT_PX),
         table=Table(
             caption="The last of them",
-            columns=("scale", "predicted p50 ms", "stand-in"),
-            rows=tuple((each.scale, f"{each.p50_ms:.2f}", f"{each.standin:.2f}") for each in found.trials[-12:]),
+            columns=("network", "predicted p50 ms", "stand-in"),
+            rows=tuple((each.name, f"{each.p50_ms:.2f}", f"{each.standin:.2f}") for each in found.trials[-12:]),
         ),
     )
 
 
 def _axes(found: FitReport) -> Figure | None:
-    """What half of one axis saves, the others as they are."""
+    """What one change saves, the others as they are."""
     if not found.axes:
         return None
     saved = {name: 100 * (1 - share) for name, share in found.axes.items()}
@@ -148,12 +156,12 @@ def _axes(found: FitReport) -> Figure | None:
     return Figure(
         id="axes",
         title="What each axis costs",
-        says="What half the depth, width or resolution is predicted to save of the latency of the family's first network.",
+        says="What one change alone is predicted to save of the latency of the family's first network.",
         sources=(Source(PREDICTED, "from the same table"),),
         spec=vega.specification(drawn, height=44 * len(saved)),
         table=Table(
-            caption="Half of it",
-            columns=("axis", "saved"),
+            caption="One change alone",
+            columns=("change", "saved"),
             rows=tuple((name, f"{percent:.0f} %") for name, percent in saved.items()),
         ),
     )

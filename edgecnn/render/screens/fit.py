@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
@@ -14,25 +14,67 @@ from edgecnn.values.fit import FitReport, Member
 from edgecnn.values.latency_table import LatencyTable
 from edgecnn.values.verdict import Fidelity, Interval
 
-COLUMNS = ("scale", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
+COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
 
 
 def show_fit(found: FitReport, out: Path) -> None:
     """Print what was trained, and what ships and why."""
     show_rows(COLUMNS, [cells_of(each, found) for each in found.members])
+    if found.elsewhere:
+        show_rows(elsewhere_columns(found), elsewhere_rows(found))
     show_lines([*fit_lines(found), f"  {out}"])
 
 
 def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
     """One member as a row of ``COLUMNS``."""
-    predicted, mark = member.best_predicted, "◀" if member.scale == found.shipped else ""
+    predicted, mark = member.best_predicted, "◀" if member.name == found.shipped else ""
     return (
-        member.scale, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
+        member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
         _interval(predicted.p50_ms if predicted else None), _interval(member.p50_ms or member.untrained_ms),
-        "–" if member.validation_top1 is None else percent_interval(member.validation_top1),
+        _top1(member),
         "–" if member.test_top1 is None else percent_interval(member.test_top1),
-        "–" if member.inside is None else member.inside.value, mark,
+        _of_budget(member), mark,
     )  # fmt: skip
+
+
+def elsewhere_columns(found: FitReport) -> tuple[str, ...]:
+    """Devices, those of which a table speaks with a word for how it came to be."""
+    words = {Fidelity.EMULATED: "predicted from an emulated machine"}
+    others = (f"{each.device}, p50 ms {words.get(each.table.fidelity, 'predicted')}" for each in found.elsewhere)
+    return ("network", f"top-1 on validation, {found.device}", f"{found.device}, p50 ms", *others)
+
+
+def elsewhere_rows(found: FitReport) -> list[tuple[str, ...]]:
+    """What was built, device by device: which is enough?"""
+    return [(each.name, _top1(each), *_by_device(each, found)) for each in found.members if each.build is not None]
+
+
+def _by_device(member: Member, found: FitReport) -> Iterator[str]:
+    yield f"{member.candidate or '–'}: {_against(member.p50_ms, found)}"
+    for other in found.elsewhere:
+        said = other.predicted[member.name]
+        yield f"{said.candidate}: {_against(said.p50_ms, found, said.outside)}"
+
+
+def _top1(member: Member) -> str:
+    return "–" if member.validation_top1 is None else percent_interval(member.validation_top1)
+
+
+def _against(p50_ms: Interval | None, found: FitReport, outside: Sequence[str] = ()) -> str:
+    """A latency, and where a budget bounds it, on which side it is."""
+    bound = found.within.get("p50_ms")
+    if outside:
+        return "unlike that table's networks"
+    if p50_ms is None or bound is None:
+        return _interval(p50_ms)
+    side = "inside" if p50_ms.high <= bound else "outside" if p50_ms.low > bound else "unsure"
+    return f"{_interval(p50_ms)} {side}"
+
+
+def _of_budget(member: Member) -> str:
+    if member.failed is not None:
+        return f"failed: {member.failed}"
+    return "–" if member.inside is None else member.inside.value
 
 
 def _interval(found: Interval | None) -> str:
@@ -45,7 +87,10 @@ def fit_lines(found: FitReport) -> Iterator[str]:
     if found.table is not None:
         table, word = found.table, "emulated" if found.table.fidelity is Fidelity.EMULATED else "measured"
         yield f"  predicted from {table.networks} networks {word} on {table.machine}, {table.observed_at}: {table.file}"
-    yield f"  {counted(len(found.trials), 'network')} predicted, {len(found.members)} trained"
+    trained = sum(bool(each.trained) for each in found.members)
+    yield f"  {counted(len(found.trials), 'network')} predicted, {trained} trained"
+    if found.left_out:
+        yield f"  {counted(found.left_out, 'training')} left out: the time was over"
     if found.rank_correlation is not None:
         yield f"  the stand-in for accuracy ordered them with a rank correlation of {found.rank_correlation:+.2f}"
     if found.against_first_pp is not None:

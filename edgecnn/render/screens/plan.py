@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgecnn.building.build import PlannedBuild
 from edgecnn.errors.wording import first_of
 from edgecnn.judging.gates import budget_pp
+from edgecnn.planning.variants import surgery_instead
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import by_reason
 from edgecnn.values.dataset import DataSummary
@@ -17,6 +18,7 @@ def show_plan(planned: PlannedBuild) -> None:
     """Print it."""
     resolved = planned.plan.resolved
     changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
+    instead = surgery_instead(resolved.recipe)
     classes = f"{len(resolved.data.classes)} classes; " if resolved.data.labelled else ""
     show_lines(
         [
@@ -26,6 +28,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *_composed(resolved),
             _training(resolved),
             *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
+            *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
             *_left_out(resolved.data),
             f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if resolved.data.labelled else ""),
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),

@@ -1,0 +1,148 @@
+"""Faster than any rival at equal accuracy: what `edgecnn fit` ships, against the best rival's file of the reference network.
+
+    python -m benchmarks.fit.rivals [--networks NAME ...] [--speed-up 1.7] [--rounds 10] [--work FOLDER] [--olive PYTHON]
+
+The reference is trained here, on the demo at 64 px; rivals get its ONNX file and its calibration images as in
+``benchmarks/ladder``, and are screened for the fastest that loses at most 1 pp. Then `fit` is asked for a network that is so many
+times as fast, and what it ships runs against that rival in rounds of their own. Accuracy is paired on the 10,000 test images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ladder.columns import Entrant, kit_run, networks_of, rivals
+from benchmarks.ladder.networks import Built, build, make_at_side, run_edgecnn
+from benchmarks.ladder.race import paired, run_rounds, with_runs
+from benchmarks.ladder.results import Column
+from edgecnn.comparing.paired_answers import paired_answers
+from edgecnn.devices.this_machine import local_facts
+from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.render.progress import PlainLines
+from edgecnn.results.shipped import shipped_kit
+from edgecnn.store.store import Store
+from edgecnn.values.fit import FitReport
+from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Interval
+
+NETWORKS = ("efficientnet-b0", "mobilenet-v3-large", "resnet-18", "resnet-50")
+SCREENING_ROUNDS = 3
+LOST_PP = 1.0
+"""The margin of non-inferiority."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="NAME")
+    parser.add_argument("--speed-up", type=float, default=1.7, help="of the best rival's screened p50, asked of fit")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--trainings", type=int, default=4)
+    parser.add_argument("--work", type=Path, default=Path("builds/fit-rivals"))
+    parser.add_argument("--olive", default="", metavar="PYTHON")
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    tell = PlainLines()
+    rows = []
+    for arch in asked.networks:
+        rows.append(one_reference(arch, asked, tell))
+        print(table_text(rows), flush=True)
+        if asked.out is not None:
+            facts = {
+                "machine": local_facts().describe(),
+                "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "rows": rows,
+            }
+            asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def one_reference(arch: str, asked: argparse.Namespace, tell: Progress) -> dict[str, Any]:
+    """Screen rivals, ask fit, race the two."""
+    work = asked.work.absolute()
+    built = build(arch, work)
+    side_px = built.report.build.resolution_px
+    trained, raced = networks_of(built, make_at_side(built, side_px, tell), asked.olive)
+    folder = work / arch / "rivals"
+    entrants = [each for each in rivals(trained, raced, folder, tell) if each.run is not None and each.column.inside]
+    columns = with_runs(
+        {each.column.id: each.column for each in entrants}, run_rounds(arch, "screen", range(SCREENING_ROUNDS), entrants, tell)
+    )
+    screened = {name: statistics.geometric_mean(ran.values()) for name, each in columns.items() if (ran := each.of("screen"))}
+    if not screened:
+        raise SystemExit(f"no rival of {arch} ran inside the accuracy budget")
+    best = min(screened, key=screened.__getitem__)
+    out = work / arch / "fit"
+    words = ("--family", arch, "--within", f"p50_ms={screened[best] / asked.speed_up:.4f}", "--trainings", str(asked.trainings))
+    run_edgecnn("fit", *words, "--target", "cpu", "--out", str(out))
+    found = FitReport.model_validate_json((out / "fit.json").read_bytes())
+    if found.shipped is None:
+        return {"network": arch, "rival": best, "rival_ms": screened[best], "shipped": None, "why": found.why}
+    ratio = raced_against(arch, next(each for each in entrants if each.column.id == best), out, asked.rounds, tell)
+    logits = next(iter((folder / best).glob("*/logits.npy")))
+    drop = drop_pp(out, built, np.load(logits), np.load(Path(trained.pixels) / "test.labels.npy"))
+    return {
+        "network": arch,
+        "rival": best,
+        "rival_ms": round(screened[best], 4),
+        "shipped": found.shipped,
+        "state": found.state,
+        "p50_ms": found.members[0].p50_ms.model_dump() if found.members[0].p50_ms else None,
+        "ratio": None if ratio is None else ratio.model_dump(),
+        "drop_pp": None if drop is None else drop.model_dump(),
+        "minutes": round(found.seconds / 60, 1),
+        "rank_correlation": found.rank_correlation,
+    }
+
+
+def raced_against(arch: str, rival: Entrant, out: Path, rounds: int, tell: Progress) -> Interval | None:
+    """How many times as fast what ships is as the rival, paired by round."""
+    kit = shipped_kit(out).kit
+    mine = Entrant(Column(id="fit", title="fit", whose="edgecnn", accuracy=None), kit_run(kit, out))
+    runs = run_rounds(arch, "final", range(rounds), [mine, rival], tell)
+    columns = with_runs({"fit": mine.column, rival.column.id: rival.column}, runs)
+    return paired(columns[rival.column.id], columns["fit"])
+
+
+def drop_pp(out: Path, built: Built, theirs: Any, labels: Any) -> Interval | None:
+    """What ships answers against what the rival's file answers, image by image, both of the reference's test images."""
+    answers = paired_answers(shipped_kit(out), shipped_kit(built.folder), Store.open(), resized=True)
+    if not np.array_equal(answers.labels, labels):
+        raise SystemExit("the images of the two are not in one order")
+    ours, rival = answers.head.logits.argmax(axis=1) == labels, theirs.argmax(axis=1) == labels
+    return tango_drop_pp(int((rival & ~ours).sum()), int((ours & ~rival).sum()), len(labels))
+
+
+def table_text(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        "| reference | best rival, ms | fit ships | times as fast | loses, pp | no less accurate at 1 pp | minutes |",
+        f"|{' --- |' * 7}",
+    ]
+    for row in rows:
+        if row["shipped"] is None:
+            lines.append(f"| {row['network']} | {row['rival']} {row['rival_ms']:.2f} | nothing: {row['why']} | – | – | – | – |")
+            continue
+        shown = "yes" if row["drop_pp"] and row["drop_pp"]["high"] <= LOST_PP else "no"
+        cells = [
+            row["network"],
+            f"{row['rival']} {row['rival_ms']:.2f}",
+            row["shipped"],
+            _text(row["ratio"], 2),
+            _text(row["drop_pp"], 2),
+        ]
+        lines.append(f"| {' | '.join([*cells, shown, str(row['minutes'])])} |")
+    return "\n".join(lines)
+
+
+def _text(found: dict[str, float] | None) -> str:
+    return "–" if found is None else f"{found['estimate']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+
+
+if __name__ == "__main__":
+    main()

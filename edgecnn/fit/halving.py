@@ -1,0 +1,108 @@
+"""Which members are trained, and how far: many a little, the better ones whole, for as long as there is time.
+
+Successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) with one halving: a short training shows most of what a whole
+one would. What surgery makes of the first network's weights is ranked for itself, since it begins where the others end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BoardError
+from edgecnn.fit.members import Course
+from edgecnn.fit.state import Fitting
+from edgecnn.values.fit import Member
+
+
+def build_first(fitting: Fitting) -> Path | None:
+    """The family's first, trained whole and built; its folder, where it teaches. Raises EdgecnnError: there is no reference."""
+    builder, tell = fitting.builder, fitting.place.tell
+    first = fitting.first
+    tell.note(f"{first.name}: trained and built first, as {'the teacher' if fitting.asked.choice.teacher else 'the reference'}")
+    whole = builder.train(first, Course())
+    fitting.members[first.name] = builder.build(first, Course()).model_copy(update={"trained": (whole,)})
+    return builder.folder(first, Course()) if fitting.asked.choice.teacher else None
+
+
+def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
+    """The family's first whole, as the teacher; the others a little, and the best of them whole. One is built in any case.
+
+    Raises EdgecnnError: none of them could be trained; that of the last.
+    """
+    teacher = build_first(fitting)
+    learned = _a_little(fitting, waiting, teacher) or list(waiting[:1])
+    wanted, built = min(len(waiting), max(1, fitting.asked.choice.trainings - 2)), 0
+    for member in in_turn(learned, fitting):
+        if built == wanted or (built and fitting.out_of_time):
+            break
+        built += build_whole(fitting, member, teacher).failed is None
+    fitting.leave_out(wanted - built)
+
+
+def _a_little(fitting: Fitting, waiting: Sequence[Member], teacher: Path | None) -> list[Member]:
+    """Those of which a short training came to something."""
+    builder, tell, failed = fitting.builder, fitting.place.tell, None
+    learned = list[Member]()
+    for number, member in enumerate(waiting):
+        if fitting.out_of_time:
+            break
+        tell.note(f"{member.name}: a short training, {number + 1} of {len(waiting)}")
+        try:
+            once = builder.train(member, builder.course(member, teacher, short=True))
+        except BoardError:
+            raise
+        except EdgecnnError as error:
+            failed = error
+            _failed(fitting, member, error)
+            continue
+        learned.append(member.model_copy(update={"trained": (once,)}))
+        fitting.members[member.name] = learned[-1]
+    if failed is not None and not learned:
+        raise failed
+    return learned
+
+
+def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
+    """For the fastest that is accurate enough: halve the predicted front, on which accuracy is taken to rise with latency."""
+    teacher, low, high = build_first(fitting), 0, len(front) - 1
+    while low <= high:
+        if fitting.out_of_time and high - low + 1 < len(front):
+            fitting.leave_out((high - low + 1).bit_length())
+            break
+        middle = (low + high) // 2
+        built = build_whole(fitting, front[middle], teacher)
+        reached = built.validation_top1 is not None and built.validation_top1.low >= (fitting.asked.choice.accuracy_top1 or 0)
+        low, high = (low, middle - 1) if reached else (middle + 1, high)
+
+
+def build_whole(fitting: Fitting, member: Member, teacher: Path | None) -> Member:
+    """Train and build it; what fails is told and kept with its reason."""
+    course = fitting.builder.course(member, teacher)
+    fitting.place.tell.note(f"{member.name}: trained whole and built")
+    try:
+        whole = fitting.builder.train(member, course)
+        built = fitting.builder.build(member, course).model_copy(update={"trained": (*member.trained, whole)})
+    except BoardError:
+        raise
+    except EdgecnnError as error:
+        return _failed(fitting, member, error)
+    fitting.members[member.name] = built
+    return built
+
+
+def _failed(fitting: Fitting, member: Member, error: EdgecnnError) -> Member:
+    fitting.place.tell.note(f"{member.name} failed: {error.what}")
+    fitting.members[member.name] = member.model_copy(update={"failed": error.what})
+    return fitting.members[member.name]
+
+
+def in_turn(members: Sequence[Member], fitting: Fitting) -> list[Member]:
+    """The best of each kind, then the second best of each, by what a short training came to; without one, as they are."""
+    ranked = []
+    for begun in (False, True):
+        kind = [each for each in members if fitting.builder.begins_as_first(each) is begun]
+        kind.sort(key=lambda each: -each.trained[0].validation_top1 if each.trained else 0.0)
+        ranked += [(place, -each.trained[0].validation_top1 if each.trained else 0.0, each) for place, each in enumerate(kind)]
+    return [each for _, _, each in sorted(ranked, key=lambda row: row[:2])]

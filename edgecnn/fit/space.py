@@ -1,0 +1,101 @@
+"""The networks that a search looks at: a family's first, deeper or shallower, wider or narrower, finer or coarser, and changed.
+
+What stands in for accuracy until something is trained is a number of doublings of the multiply-adds, less what the three
+multipliers lie apart on the compound rule: within a family accuracy grew with the one and fell with the other in the rule's paper
+(arXiv:1905.11946, figures 3 and 4). What surgery takes away counts as ``FORM_COSTS`` says. It only orders; how well is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
+from edgecnn.fit.features import counted_of
+from edgecnn.fit.predictor import Predictor
+from edgecnn.models.catalogue import SILU, parts_of
+from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.fit import BudgetMetric, Member, Predicted
+from edgecnn.values.latency_table import Probe
+from edgecnn.values.scale import CompoundScale
+from edgecnn.values.training import AS_IT_IS, Activation, Form, SqueezeExcite
+
+APART_COSTS = 0.25
+"""Doublings of the multiply-adds that a step of imbalance, squared, is worth."""
+FORM_COSTS = 0.4
+"""The same of each of SiLU and squeeze-excite, where it goes. EfficientNet-Lite0 has neither, and B0's multiply-adds: 75.1 % of
+ImageNet to 77.1 % (github.com/tensorflow/tpu, models/official/efficientnet/lite), where a doubling is worth 2.4 pp (B0 to B1)."""
+BYTES = {"int8": 1, "fp16": 2}
+"""Of a weight in a candidate's file, by the end of its name; of any other 4: OpenVINO keeps bf16 in a file of float32."""
+
+
+def probe_of(member: Member, spec: ArchSpec, classes: int) -> Probe:
+    """A member as a network that is timed or predicted. ``spec``: of the unscaled one."""
+    arch = scaled_or_same(spec, member.scale, None, spec.resolution_px).spec.name
+    return Probe(arch=arch, resolution_px=member.resolution_px, classes=classes, form=member.form)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What is looked at, and by what it is priced."""
+
+    spec: ArchSpec
+    base_px: int
+    classes: int
+    predictors: Mapping[str, Predictor]
+    """By candidate."""
+    within: Mapping[BudgetMetric, float]
+    pretrained: bool = False
+    """Whether training begins from weights that others learned: these are of one depth and width, which then stay."""
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """What may stand in the place of SiLU; one where the family has none."""
+        return ("keep", "relu6", "hard-swish") if SILU in parts_of(self.spec.family).activations else ("keep",)
+
+    @property
+    def squeeze_excites(self) -> tuple[SqueezeExcite, ...]:
+        """The same of its blocks."""
+        return ("keep", "remove") if parts_of(self.spec.family).squeeze_excite else ("keep",)
+
+    def member(self, depth: float, width: float, side_px: int, form: Form = AS_IT_IS) -> Member | None:
+        """The network of these multipliers in that form; None where there is none."""
+        scale = CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=side_px)
+        try:
+            spec, side_px = scaled(self.spec, scale, self.base_px)
+        except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
+            return None
+        probe = Probe(arch=spec.name, resolution_px=side_px, classes=self.classes, form=form)
+        counted = counted_of(probe)
+        found = Member(
+            name=" ".join(filter(None, (scale.text(), form.suffix))),
+            scale=scale.text(),
+            form=form,
+            resolution_px=side_px,
+            parameters=counted.parameters,
+            macs=counted.macs,
+            standin=self._standin(scale, form, counted.macs),
+        )
+        return found.model_copy(update={"predicted": self._predicted(probe, found)})
+
+    def _standin(self, scale: CompoundScale, form: Form, macs: int) -> float:
+        """A network that lost channels is as wide as those that are left."""
+        as_wide = scale.model_copy(update={"width": (scale.width or 1) * (1 - form.pruned)})
+        apart = imbalance_of(as_wide, self.base_px)
+        taken = (form.activation != "keep") + (form.squeeze_excite != "keep")
+        return round(math.log2(macs) - APART_COSTS * apart**2 - FORM_COSTS * taken, 4)
+
+    def _predicted(self, probe: Probe, member: Member) -> tuple[Predicted, ...]:
+        found = []
+        for candidate, predictor in self.predictors.items():
+            if self._size_mib(member, candidate) > self.within.get("size_mib", math.inf):
+                continue
+            said = predictor.predict([probe])[0]
+            found.append(Predicted(candidate=candidate, p50_ms=said.p50_ms, outside=said.outside))
+        return tuple(sorted(found, key=lambda each: (bool(each.outside), each.p50_ms.estimate)))
+
+    @staticmethod
+    def _size_mib(member: Member, candidate: str) -> float:
+        return member.parameters * BYTES.get(candidate.rpartition("-")[2], 4) / 2**20

@@ -1,0 +1,85 @@
+"""What a member's build asks, and the command that anybody would ask it with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgecnn.devices.files import device_named
+from edgecnn.fit import members
+from edgecnn.fit.members import Course, MemberBuilder
+from edgecnn.fit.request import FitRequest
+from edgecnn.models.catalogue import arch_named
+from edgecnn.render.progress import Quiet
+from edgecnn.values.fit import Member
+from edgecnn.values.recipe import FitChoice, Recipe
+from edgecnn.values.training import AS_IT_IS, Form
+
+FIRST = "depth=1,width=1,resolution=64"
+TEACHER = Course(teacher=Path("builds/first"))
+
+
+def builder(monkeypatch: pytest.MonkeyPatch, epochs: int = 12) -> MemberBuilder:
+    """Of a search in which every network would be trained for so many epochs."""
+    train = SimpleNamespace(recipe=SimpleNamespace(train=SimpleNamespace(epochs=epochs)))
+    monkeypatch.setattr(members, "resolve", lambda *_: train)
+    choice = FitChoice(family="efficientnet", within={"p50_ms": 3.0})
+    asked = FitRequest(choice=choice, recipe=Recipe(), device=device_named("cpu"), out=Path("out"), words=("--target", "cpu"))
+    store: Any = None
+    return MemberBuilder(asked, arch_named("efficientnet-b0"), store, Quiet(), FIRST)
+
+
+def member(scale: str = FIRST, form: Form = AS_IT_IS) -> Member:
+    name = " ".join(filter(None, (scale, form.suffix)))
+    return Member(name=name, scale=scale, form=form, resolution_px=64, parameters=1, macs=1, standin=1.0)
+
+
+def test_a_scaled_member_learns_the_teachers_answers_and_meets_the_budgets_as_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = builder(monkeypatch).request(member("depth=0.5,width=1,resolution=64"), TEACHER, Path("out"))
+    assert (asked.recipe.model.arch, asked.recipe.model.scale) == ("efficientnet-b0", "depth=0.5,width=1,resolution=64")
+    assert asked.recipe.train.teacher == "builds/first"
+    assert asked.gates.max == {"p50_ms": 3.0}
+    assert not asked.recipe.surgery.instead
+    words = "edgecnn build --arch efficientnet-b0 --scale depth=0.5,width=1,resolution=64 --target cpu --teacher builds/first"
+    assert asked.command == f"{words} --max p50_ms=3 --out out"
+
+
+def test_a_pruned_member_begins_from_the_first_networks_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    pruned, making = member(form=Form(pruned=0.3)), builder(monkeypatch)
+    asked = making.request(pruned, making.course(pruned, TEACHER.teacher), Path("out"))
+    assert asked.recipe.train == Recipe().train, "its weights are the first's, by the same key"
+    assert Form.of(asked.recipe.surgery) == Form(pruned=0.3)
+    assert asked.recipe.surgery.instead
+    words = shlex.split(asked.command)
+    assert "--teacher" not in words
+    assert "surgery.pruned=0.3" in words
+    assert "surgery.instead=true" in words
+
+
+def test_a_scaled_and_changed_member_is_taught_first_and_changed_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = member("depth=0.5,width=1,resolution=64", Form(squeeze_excite="remove"))
+    making = builder(monkeypatch)
+    asked = making.request(changed, making.course(changed, TEACHER.teacher), Path("out"))
+    assert asked.recipe.train.teacher == "builds/first"
+    assert asked.recipe.surgery.squeeze_excite == "remove"
+
+
+@pytest.mark.parametrize(("whole", "short"), [(12, 3), (3, 1), (0, None)])
+def test_a_short_training_has_a_quarter_of_the_members_own_epochs(
+    whole: int, short: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = Course(short=True)
+    asked = builder(monkeypatch, whole)._request(member("depth=0.5,width=1,resolution=64"), course, "train")
+    assert asked.recipe.train.epochs == short
+    assert (f"--set train.epochs={short}" in asked.command) is (short is not None)
+    assert asked.out == Path("out/members/depth-0.5-width-1-resolution-64-short-labels")
+
+
+def test_a_short_training_of_a_pruned_member_is_a_quarter_of_its_surgery(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = builder(monkeypatch)._request(member(form=Form(pruned=0.3)), Course(short=True), "export")
+    assert asked.recipe.train.epochs is None
+    assert asked.recipe.surgery.epochs == max(1, Recipe().surgery.epochs // 4)
