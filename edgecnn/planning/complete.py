@@ -41,7 +41,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.recipe import QuantizeChoice, Recipe, TrainChoice
+from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import Synthesis, images_trained_on
 
@@ -161,8 +161,16 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple
             "train": completed_training(asked, scaled.spec, images, weights),
             "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution)),
             "quantize": _with_images(asked.quantize, data),
+            "surgery": asked.surgery.model_copy(
+                update={"learning_rate": asked.surgery.learning_rate or surgery_rate(asked.surgery)}
+            ),
         }
     )
+
+
+def surgery_rate(asked: SurgeryChoice) -> float:
+    """What is learned anew is a little where layers are exchanged, and much where channels are gone."""
+    return 3e-3 if asked.pruned else 1e-4
 
 
 def demo_resolution(arch: ArchSpec) -> int:

@@ -158,6 +158,7 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
         **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
         "synthesis.size_px": "filled in: as large as training images are kept",
         "quantize.images": "filled in: every calibration image",
+        "surgery.learning_rate": f"filled in: where {'channels are pruned' if recipe.surgery.pruned else 'layers are exchanged'}",
     }
 
 

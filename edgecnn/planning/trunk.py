@@ -95,6 +95,8 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
 def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key]) -> SurgeryStage:
     """The training of the changed network from the trained one."""
     learning_rate = resolved.recipe.surgery.learning_rate
+    if learning_rate is None:
+        raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
     return SurgeryStage(**learning_of(resolved, trunk), surgery=surgery, learning_rate=learning_rate)
 
 
