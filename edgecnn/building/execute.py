@@ -26,8 +26,7 @@ from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.reason import OutOfTime
 from edgecnn.values.stage import Plotting, Progress, Role
 
-TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export")
-"""Names of steps; what makes the network that candidates share is called export, of whatever kind it is."""
+TRUNK = ("prepare", "synthesize", "fetch", "transfer", "train", "export", "adopt")
 BRANCH = ("rank", "quantize", "package", "compile")
 MEASURING: tuple[Goal, ...] = ("profile", "judge")
 """Goals that end with figures: only these need the desktop baseline."""
@@ -97,7 +96,7 @@ def execute(
     """
     plan, wanted = execution.plan, _LAST_STEP[goal]
     for step in plan.steps:
-        if step.candidate is None and step.id.partition(":")[0] in wanted:
+        if step.candidate is None and (step.stage.kind in wanted or (step.id == "export" and "export" in wanted)):  # or surgery
             _run(step, execution, context)
     if any(kind in wanted for kind in BRANCH):
         _climb(execution, context, wanted, limits or Limits(), drops_of)

@@ -8,7 +8,7 @@ from typing import Any
 from edgecnn.devices.files import device_named
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.complete import filled_in
+from edgecnn.planning.complete import filled_in, surgery_rate
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataSummary, Preprocessing
@@ -66,7 +66,9 @@ def _filled(asked: Recipe) -> Recipe:
     """As resolve leaves it where nothing was said of these."""
     train = filled_in(asked.train, "scratch", 3500, arch_named(asked.model.arch))
     kept = {name: getattr(asked.train, name) for name in ("epochs", "learning_rate")}
-    return asked.model_copy(update={"train": train.model_copy(update={**kept, "transfer": train.transfer or "scratch"})})
+    surgery = asked.surgery.model_copy(update={"learning_rate": asked.surgery.learning_rate or surgery_rate(asked.surgery)})
+    train = train.model_copy(update={**kept, "transfer": train.transfer or "scratch"})
+    return asked.model_copy(update={"train": train, "surgery": surgery})
 
 
 def summary() -> DataSummary:
