@@ -133,8 +133,8 @@ def table_text(rows: Sequence[dict[str, Any]]) -> str:
             row["network"],
             f"{row['rival']} {row['rival_ms']:.2f}",
             row["shipped"],
-            _text(row["ratio"], 2),
-            _text(row["drop_pp"], 2),
+            _text(row["ratio"]),
+            _text(row["drop_pp"]),
         ]
         lines.append(f"| {' | '.join([*cells, shown, str(row['minutes'])])} |")
     return "\n".join(lines)

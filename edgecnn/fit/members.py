@@ -25,8 +25,9 @@ MEMBERS = "members"
 """Folder of their builds, beside what ships."""
 
 
-SHORT = 4
-"""A short training has this part of its member's epochs."""
+SHORT, LEAST_EPOCHS = 4, 4
+"""A short training has this part of its member's epochs, and no fewer than these: two epochs of a few thousand images put
+networks at 32 px far behind those at 64 px, with which whole trainings made them equal."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class MemberBuilder:
             recipe = recipe.model_copy(update={"surgery": surgery})
         if not self.begins_as_first(member):
             whole = resolve(asked, self.store, self.tell).recipe.train.epochs or 0
-            epochs = max(1, whole // SHORT) if whole else recipe.train.epochs  # of a head alone there are none
+            epochs = max(whole // SHORT, min(whole, LEAST_EPOCHS)) or recipe.train.epochs  # of a head alone there are none
             recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
         return asked.model_copy(update={"recipe": recipe})
 

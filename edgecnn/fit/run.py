@@ -184,7 +184,8 @@ def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
         raise _outside(fitting, {each.name: cost_ms(each) for each in fitting.searched}, timed=False)
     if fitting.attached and math.isfinite(fitting.budget_ms):
         inside = list(_timed_inside(fitting, [each for each in fitting.searched if each.predicted], wanted))
-    return spread_out((each for each in inside if each.untrained_ms or cost_ms(each) <= ROOM * fitting.budget_ms), wanted)
+    near = (each for each in inside if each.untrained_ms or cost_ms(each) <= ROOM * fitting.budget_ms)
+    return spread_out(near, wanted, fitting.first.resolution_px)
 
 
 def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> NothingPredictedInside:
@@ -206,7 +207,7 @@ def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tup
     inside: list[Member] = []
     for _ in range(TRIES):
         candidates = [each for each in known if each.name not in times and guessed_ms(each) * off <= bound]
-        trying = spread_out(candidates, TIMED)
+        trying = spread_out(candidates, TIMED, fitting.first.resolution_px)
         if not trying:
             break
         found = _timed(fitting, trying)

@@ -7,6 +7,7 @@ in the store as an SQLite file, so that an interrupted search goes on, and sever
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,14 +119,31 @@ def guessed_ms(member: Member) -> float:
     return member.predicted[0].p50_ms.estimate if member.predicted else math.inf
 
 
-def spread_out(members: Iterable[Member], count: int) -> tuple[Member, ...]:
-    """So many of them, the best by the stand-in first, each unlike those before it in shape: alike ones teach the same."""
+def spread_out(members: Iterable[Member], count: int, base_px: int) -> tuple[Member, ...]:
+    """So many of them, the best by the stand-in of each way to be smaller than the first, then the second best of each.
+
+    Which way costs least accuracy depends on the images, and only a training shows it. Each is unlike those before it in shape.
+    """
     waiting = sorted(members, key=lambda each: -each.standin)
     taken: list[Member] = []
     while waiting and len(taken) < count:
-        taken.append(waiting.pop(0))
+        used = Counter(way_of(each, base_px) for each in taken)
+        taken.append(min(waiting, key=lambda each: used[way_of(each, base_px)]))  # the first of equals is the best
         waiting = [each for each in waiting if all(_unlike(each, other) for other in taken)]
     return tuple(taken)
+
+
+def way_of(member: Member, base_px: int) -> str:
+    """What saves it most of the first's multiply-adds: ``resolution``, ``depth``, ``width``, ``pruned`` or ``form``."""
+    scale = CompoundScale.from_text(member.scale)
+    saved = {
+        "form": 0.0,
+        "resolution": 2 * math.log(base_px / member.resolution_px),
+        "depth": -math.log(scale.depth or 1),
+        "width": -2 * math.log(scale.width or 1),
+        "pruned": -2 * math.log(1 - member.form.pruned),
+    }
+    return max(saved, key=saved.__getitem__)
 
 
 def _unlike(one: Member, other: Member) -> bool:

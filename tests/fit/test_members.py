@@ -68,8 +68,8 @@ def test_a_scaled_and_changed_member_is_taught_first_and_changed_then(monkeypatc
     assert asked.recipe.surgery.squeeze_excite == "remove"
 
 
-@pytest.mark.parametrize(("whole", "short"), [(12, 3), (3, 1), (0, None)])
-def test_a_short_training_has_a_quarter_of_the_members_own_epochs(
+@pytest.mark.parametrize(("whole", "short"), [(40, 10), (12, 4), (3, 3), (0, None)])
+def test_a_short_training_has_a_quarter_of_the_members_own_epochs_and_four_where_there_are_as_many(
     whole: int, short: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     course = Course(short=True)

@@ -39,6 +39,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         budget_ms=budget_ms,
         attached=attached,
         members={},
+        first=member(1.0, 9.0),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.fit.features import features_of
 from edgecnn.fit.predictor import Prediction
-from edgecnn.fit.search import identity_of, predicted_front, search_space, spread_out
+from edgecnn.fit.search import identity_of, predicted_front, search_space, spread_out, way_of
 from edgecnn.fit.space import SearchSpace
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
@@ -78,7 +78,7 @@ def test_what_a_prediction_says_nothing_of_is_on_no_front() -> None:
 
 
 def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them(found: tuple[Member, ...]) -> None:
-    taken = spread_out(found, 5)
+    taken = spread_out(found, 5, 64)
     assert taken[0] == max(found, key=lambda each: each.standin)
     shapes = [(CompoundScale.from_text(each.scale), each) for each in taken]
     for index, (one, each) in enumerate(shapes):
@@ -89,6 +89,12 @@ def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them
             sides = each.resolution_px / before.resolution_px
             ratios = [(one.depth or 1) / (other.depth or 1), widths[0] / widths[1], sides]
             assert max(max(ratio, 1 / ratio) for ratio in ratios) > 1.12
+
+
+def test_every_way_to_be_smaller_is_among_those_that_are_taken(found: tuple[Member, ...]) -> None:
+    ways = {way_of(each, 64) for each in found}
+    assert len(ways) > 3
+    assert {way_of(each, 64) for each in spread_out(found, len(ways), 64)} == ways
 
 
 def test_pretrained_weights_are_of_one_depth_and_width(tmp_path: Path) -> None:
