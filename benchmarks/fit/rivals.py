@@ -4,8 +4,8 @@
 
 The reference is trained here, on the demo at 64 px; rivals get its ONNX file and its calibration images as in
 ``benchmarks/ladder``, and are screened for the fastest that loses at most 1 pp. Then `fit` is asked for a network that is so many
-times as fast; a search that is there is not made again. What it ships runs against the rivals that were near the fastest in rounds
-of their own, of which the fastest rival counts. Accuracy is paired on the 10,000 test images.
+times as fast; a search that is there is not made again. What it ships and the rivals near the fastest run in rounds of their own,
+of which the fastest rival counts. Accuracy is paired on the 10,000 test images.
 """
 
 from __future__ import annotations
