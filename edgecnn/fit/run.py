@@ -40,7 +40,7 @@ from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Interval
 
-REVISION = 2
+REVISION = 3
 """Of what a stored trial holds: raised where a network would be predicted, or stood in for, otherwise."""
 TIMED = 8
 """Members that are timed before any is trained."""
