@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fit.rivals import interval_text
 from benchmarks.ladder.columns import Entrant, kit_run
 from benchmarks.ladder.networks import read_build, run_edgecnn
 from benchmarks.ladder.race import paired, run_rounds, with_runs
@@ -136,10 +137,8 @@ def table_text(rows: Sequence[dict[str, Any]]) -> str:
         if row["shipped"] is None:
             lines.append(f"| {row['share']:.2f} | nothing | – | – | – | – |")
             continue
-        ratio = row["ratio"]
-        shown = "–" if ratio is None else f"{ratio['estimate']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
         cells = [f"{row['share']:.2f} × = {row['budget_ms']:.2f} ms", row["shipped"], f"{row['top1']:.1%}"]
-        cells += [f"{row['best_top1_of_the_grid_inside']:.1%}", str(row["grid"] or "none"), shown]
+        cells += [f"{row['best_top1_of_the_grid_inside']:.1%}", str(row["grid"] or "none"), interval_text(row["ratio"])]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

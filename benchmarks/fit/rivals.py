@@ -145,14 +145,15 @@ def table_text(rows: Sequence[dict[str, Any]]) -> str:
             row["network"],
             f"{row['rival']} {row['rival_ms']:.2f}",
             row["shipped"],
-            _text(row["ratio"]),
-            _text(row["drop_pp"]),
+            interval_text(row["ratio"]),
+            interval_text(row["drop_pp"]),
         ]
         lines.append(f"| {' | '.join([*cells, shown, str(row['minutes'])])} |")
     return "\n".join(lines)
 
 
-def _text(found: dict[str, float] | None) -> str:
+def interval_text(found: dict[str, float] | None) -> str:
+    """As the tables here have it."""
     return "–" if found is None else f"{found['estimate']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
 
 

@@ -6,7 +6,8 @@ one would. What surgery makes of the first network's weights is ranked for itsel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
@@ -21,8 +22,7 @@ def build_first(fitting: Fitting) -> Path | None:
     builder, tell = fitting.builder, fitting.place.tell
     first = fitting.first
     tell.note(f"{first.name}: trained and built first, as {'the teacher' if fitting.asked.choice.teacher else 'the reference'}")
-    whole = builder.train(first, Course())
-    fitting.members[first.name] = builder.build(first, Course()).model_copy(update={"trained": (whole,)})
+    fitting.members[first.name] = _whole(fitting, first, Course())
     return builder.folder(first, Course()) if fitting.asked.choice.teacher else None
 
 
@@ -49,19 +49,16 @@ def _a_little(fitting: Fitting, waiting: Sequence[Member], teacher: Path | None)
         if fitting.out_of_time:
             break
         tell.note(f"{member.name}: a short training, {number + 1} of {len(waiting)}")
-        try:
-            once = builder.train(member, builder.course(member, teacher, short=True))
-        except BoardError:
-            raise
-        except EdgecnnError as error:
-            failed = error
-            _failed(fitting, member, error)
-            continue
-        learned.append(member.model_copy(update={"trained": (once,)}))
-        fitting.members[member.name] = learned[-1]
+        made, broke = _noted(fitting, member, partial(_once, fitting, member, builder.course(member, teacher, short=True)))
+        failed = broke or failed
+        learned += [] if broke else [made]
     if failed is not None and not learned:
         raise failed
     return learned
+
+
+def _once(fitting: Fitting, member: Member, course: Course) -> Member:
+    return member.model_copy(update={"trained": (*member.trained, fitting.builder.train(member, course))})
 
 
 def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
@@ -79,23 +76,27 @@ def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
 
 def build_whole(fitting: Fitting, member: Member, teacher: Path | None) -> Member:
     """Train and build it; what fails is told and kept with its reason."""
-    course = fitting.builder.course(member, teacher)
     fitting.place.tell.note(f"{member.name}: trained whole and built")
+    return _noted(fitting, member, partial(_whole, fitting, member, fitting.builder.course(member, teacher)))[0]
+
+
+def _whole(fitting: Fitting, member: Member, course: Course) -> Member:
+    trained = _once(fitting, member, course).trained
+    return fitting.builder.build(member, course).model_copy(update={"trained": trained})
+
+
+def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tuple[Member, EdgecnnError | None]:
+    """What the work makes of a member, or the member with why it made nothing; the search keeps either. Raises BoardError."""
+    made, broke = member, None
     try:
-        whole = fitting.builder.train(member, course)
-        built = fitting.builder.build(member, course).model_copy(update={"trained": (*member.trained, whole)})
+        made = work()
     except BoardError:
         raise
     except EdgecnnError as error:
-        return _failed(fitting, member, error)
-    fitting.members[member.name] = built
-    return built
-
-
-def _failed(fitting: Fitting, member: Member, error: EdgecnnError) -> Member:
-    fitting.place.tell.note(f"{member.name} failed: {error.what}")
-    fitting.members[member.name] = member.model_copy(update={"failed": error.what})
-    return fitting.members[member.name]
+        fitting.place.tell.note(f"{member.name} failed: {error.what}")
+        made, broke = member.model_copy(update={"failed": error.what}), error
+    fitting.members[member.name] = made
+    return made, broke
 
 
 def in_turn(members: Sequence[Member], fitting: Fitting) -> list[Member]:
@@ -103,6 +104,10 @@ def in_turn(members: Sequence[Member], fitting: Fitting) -> list[Member]:
     ranked = []
     for begun in (False, True):
         kind = [each for each in members if fitting.builder.begins_as_first(each) is begun]
-        kind.sort(key=lambda each: -each.trained[0].validation_top1 if each.trained else 0.0)
-        ranked += [(place, -each.trained[0].validation_top1 if each.trained else 0.0, each) for place, each in enumerate(kind)]
+        ranked += [(place, _behind(each), each) for place, each in enumerate(sorted(kind, key=_behind))]
     return [each for _, _, each in sorted(ranked, key=lambda row: row[:2])]
+
+
+def _behind(member: Member) -> float:
+    """The less, the better a training came out."""
+    return -member.trained[0].validation_top1 if member.trained else 0.0

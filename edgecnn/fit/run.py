@@ -25,7 +25,7 @@ from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.table import in_a_table
 from edgecnn.fit.tables import Priced, priced
 from edgecnn.fit.timing import times_of, untrained_kits
-from edgecnn.models.compound import RULES, scaled
+from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
 from edgecnn.planning.training import require_teachable
@@ -104,7 +104,6 @@ def _require_teachable(resolved: Resolved, family: str) -> None:
 def _space(asked: FitRequest, resolved: Resolved, prices: Priced) -> tuple[SearchSpace, Member]:
     """What is searched, and the network that it begins with. Raises ResolutionUnderStride: there is none so small."""
     base_px = resolved.recipe.model.resolution_px or resolved.arch.resolution_px
-    scaled(resolved.arch, CompoundScale(depth=1.0, width=1.0), base_px)
     space = SearchSpace(
         spec=resolved.arch,
         base_px=base_px,
@@ -113,10 +112,7 @@ def _space(asked: FitRequest, resolved: Resolved, prices: Priced) -> tuple[Searc
         within=asked.within,
         pretrained=resolved.mode == "finetune",
     )
-    first = space.member(1.0, 1.0, base_px)
-    if first is None:
-        raise ValueError(f"{resolved.arch.name} is a network at {base_px} px, and no member of its space")
-    return space, first
+    return space, space.scaled_to(CompoundScale(depth=1.0, width=1.0, resolution=base_px))
 
 
 def _plain(asked: FitRequest, spec: ArchSpec) -> BuildRequest:

@@ -66,9 +66,13 @@ class SearchSpace:
         """The network of these multipliers in that form; None where there is none."""
         scale = CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=side_px)
         try:
-            spec, side_px = scaled(self.spec, scale, self.base_px)
+            return self.scaled_to(scale, form)
         except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
             return None
+
+    def scaled_to(self, scale: CompoundScale, form: Form = AS_IT_IS) -> Member:
+        """The network of that scale. Raises ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: there is none."""
+        spec, side_px = scaled(self.spec, scale, self.base_px)
         probe = Probe(arch=spec.name, resolution_px=side_px, classes=self.classes, form=form)
         counted = counted_of(probe)
         found = Member(
