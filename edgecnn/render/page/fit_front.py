@@ -11,9 +11,9 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.fit import COLUMNS, cells_of, elsewhere_columns, elsewhere_rows, fit_lines
+from edgecnn.render.screens.fit import COLUMNS, cells_of, elsewhere_columns, elsewhere_rows, fit_lines, interval_ms
 from edgecnn.values.fit import FitReport, Member
-from edgecnn.values.verdict import Fidelity, Interval
+from edgecnn.values.verdict import Fidelity
 
 TEMPLATE = "fit.html.j2"
 HEIGHT_PX = 340
@@ -88,12 +88,9 @@ def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
         "lower": 100 * top1.low if top1 else None, "upper": 100 * top1.high if top1 else None,
         "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.name == found.shipped else 90,
         "front": member.name in found.front, "network": member.name + (" (ships)" if member.name == found.shipped else ""),
-        "p50": _ms(timed), "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %", "what": what,
+        "p50": f"{interval_ms(timed)} ms", "what": what,
+        "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %",
     }  # fmt: skip
-
-
-def _ms(found: Interval) -> str:
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}] ms"
 
 
 def _around(values: list[float], found: FitReport) -> alt.Scale:

@@ -30,9 +30,8 @@ def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
     predicted, mark = member.best_predicted, "◀" if member.name == found.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        _interval(predicted.p50_ms if predicted else None), _interval(member.p50_ms or member.untrained_ms),
-        _top1(member),
-        "–" if member.test_top1 is None else percent_interval(member.test_top1),
+        interval_ms(predicted.p50_ms if predicted else None), interval_ms(member.p50_ms or member.untrained_ms),
+        _share(member.validation_top1), _share(member.test_top1),
         _of_budget(member), mark,
     )  # fmt: skip
 
@@ -46,7 +45,9 @@ def elsewhere_columns(found: FitReport) -> tuple[str, ...]:
 
 def elsewhere_rows(found: FitReport) -> list[tuple[str, ...]]:
     """What was built, device by device: which is enough?"""
-    return [(each.name, _top1(each), *_by_device(each, found)) for each in found.members if each.build is not None]
+    return [
+        (each.name, _share(each.validation_top1), *_by_device(each, found)) for each in found.members if each.build is not None
+    ]
 
 
 def _by_device(member: Member, found: FitReport) -> Iterator[str]:
@@ -56,8 +57,8 @@ def _by_device(member: Member, found: FitReport) -> Iterator[str]:
         yield f"{said.candidate}: {_against(said.p50_ms, found, said.outside)}"
 
 
-def _top1(member: Member) -> str:
-    return "–" if member.validation_top1 is None else percent_interval(member.validation_top1)
+def _share(top1: Interval | None) -> str:
+    return "–" if top1 is None else percent_interval(top1)
 
 
 def _against(p50_ms: Interval | None, found: FitReport, outside: Sequence[str] = ()) -> str:
@@ -66,9 +67,9 @@ def _against(p50_ms: Interval | None, found: FitReport, outside: Sequence[str] =
     if outside:
         return "unlike that table's networks"
     if p50_ms is None or bound is None:
-        return _interval(p50_ms)
+        return interval_ms(p50_ms)
     side = "inside" if p50_ms.high <= bound else "outside" if p50_ms.low > bound else "unsure"
-    return f"{_interval(p50_ms)} {side}"
+    return f"{interval_ms(p50_ms)} {side}"
 
 
 def _of_budget(member: Member) -> str:
@@ -77,7 +78,8 @@ def _of_budget(member: Member) -> str:
     return "–" if member.inside is None else member.inside.value
 
 
-def _interval(found: Interval | None) -> str:
+def interval_ms(found: Interval | None) -> str:
+    """Milliseconds, without the unit."""
     return "–" if found is None else f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
