@@ -134,16 +134,14 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
         NoTeacher: the network of the list has no pretrained weights to begin with, or the folder is no finished build of this
             store with a trained network.
         TeacherSawOtherImages: the build is of other images, or of other roles of these.
-        ResolutionTooSmall: the teacher cannot see images as small as those that are learned from.
+        ResolutionTooSmall: the network of the list cannot see images as small as those that are learned from.
     """
     named = recipe.train.teacher
     if named is None:
         return None
-    found = _of_build(named, data, store) if _is_folder(named) else _of_list(named, store, versions)
-    arch, shown_px = arch_named(found.terms.arch), recipe.model.resolution_px
-    if shown_px is not None and shown_px < arch.least_px:
-        raise ResolutionTooSmall(arch=arch.name, asked_px=shown_px, least_px=arch.least_px)
-    return found
+    if _is_folder(named):
+        return _of_build(named, data, store)
+    return _of_list(named, recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px, store, versions)
 
 
 def _is_folder(named: str) -> bool:
@@ -151,20 +149,23 @@ def _is_folder(named: str) -> bool:
     return is_path(named) or (all(named != arch.name for arch in all_archs()) and Path(named).is_dir())
 
 
-def _terms(arch: ArchSpec) -> TeacherTerms:
-    return TeacherTerms(arch=arch.name, normalization=arch.normalization)
+def _terms(arch: ArchSpec, resolution_px: int) -> TeacherTerms:
+    return TeacherTerms(arch=arch.name, normalization=arch.normalization, resolution_px=resolution_px)
 
 
-def _of_list(named: str, store: Store, versions: Mapping[str, str]) -> Teacher:
+def _of_list(named: str, resolution_px: int, store: Store, versions: Mapping[str, str]) -> Teacher:
+    """It is trained on the very pixels that the other learns from."""
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
+    if resolution_px < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=resolution_px, least_px=arch.least_px)
     kept = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
     try:
         weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)
     except WeightsUnavailable as error:
         hint = "name another network of the list, or the folder of a finished build"
         raise NoTeacher(named=named, because=f"it has no pretrained weights to begin with: {error.because}", hint=hint) from error
-    return Teacher(named=named, terms=_terms(arch), weights=weights)
+    return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
 
 def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
@@ -184,7 +185,8 @@ def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
         because = f"the store {store.root} no longer holds its trained network"
         raise NoTeacher(named=folder, because=because, hint=build.again)
     sha256 = Key(made.record.files[TRAINED].sha256)
-    return Teacher(named=named, terms=_terms(theirs.arch), trained=sha256, folder=str(made.folder))
+    terms = _terms(theirs.arch, theirs.preprocessing.pixels.crop_px)
+    return Teacher(named=named, terms=terms, trained=sha256, folder=str(made.folder))
 
 
 def _finished(folder: Path) -> FinishedBuild:

@@ -76,7 +76,8 @@ def taught(settings: TrainSettings, inputs: TrainingInputs, material: Material) 
     if settings.teacher is None:
         return material
     theirs = settings.preprocessing.normalization
-    return material._replace(teacher=taught_by(settings.teacher, settings.classes, inputs.teacher, theirs))
+    teacher = taught_by(settings.teacher, settings.classes, inputs.teacher, theirs)
+    return material._replace(teacher=teacher, teacher_px=settings.teacher.resolution_px)
 
 
 class Beginner(NamedTuple):

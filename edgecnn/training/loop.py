@@ -18,7 +18,7 @@ from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint
 from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
 from edgecnn.training.images.augmented_batch import Frame, draw_epoch, stream_seed
-from edgecnn.training.images.batches import Batch, batch_count, part_shown, shown
+from edgecnn.training.images.batches import Batch, ShownPart, batch_count, part_shown, shown
 from edgecnn.training.images.validation import Material, mean_recall, top1
 from edgecnn.training.machine import computing_in
 from edgecnn.training.parallel.team import ALONE, Part, Team
@@ -177,12 +177,12 @@ def _training_mode(network: nn.Module, phase: Phase) -> None:
                 module.eval()
 
 
-def _step(moving: Moving, phase: Phase, shown: Batch, part: Part, material: Material) -> float:
+def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: Material) -> float:
     """Learn from this process's part of a batch, and say the whole batch's mean loss."""
     teacher = material.teacher
 
     def loss(logits: Tensor, *auxiliary: Tensor) -> Tensor:
-        loss_of = _from_labels(phase, shown, material) if teacher is None else distillation(teacher, shown.images)
+        loss_of = _from_labels(phase, shown.batch, material) if teacher is None else distillation(teacher, shown.drawn)
         found = loss_of(logits)
         for more in auxiliary:
             found = found + phase.auxiliary_weight * loss_of(more)
@@ -193,7 +193,7 @@ def _step(moving: Moving, phase: Phase, shown: Batch, part: Part, material: Mate
             return moving.network(images)
 
     moving.optimizer.zero_grad(set_to_none=True)
-    told = material.team.backward(forward, shown.images, part, loss)
+    told = material.team.backward(forward, shown.batch.images, part, loss)
     moving.optimizer.step()
     return told
 

@@ -69,11 +69,10 @@ def scratch_phase(settings: TrainSettings) -> Phase:
     made for many epochs; its augmentation mixes images.
     """
     full, spec = settings.preprocessing.pixels.crop_px, arch_named(settings.arch)
-    least = spec.least_px if settings.teacher is None else max(spec.least_px, arch_named(settings.teacher.arch).least_px)
     short = Phase.of(
         settings,
         name="scratch",
-        sizes_px=tuple(_size(epoch, settings.epochs, full, least) for epoch in range(settings.epochs)),
+        sizes_px=tuple(_size(epoch, settings.epochs, full, spec.least_px) for epoch in range(settings.epochs)),
         shipped_px=full,
         warmup_share=0.15,
         average_decay=0.99,

@@ -95,6 +95,10 @@ class TransferSettings(NetworkSettings):
     """Of the transfer stage; ``seed`` is of the folds."""
 
 
+PROBE_IMAGES = 8
+"""Drawn ones: ranges of INT8 decide what a network answers, and not how long it takes."""
+
+
 class ProbeSettings(Value):
     """Of the probe stage."""
 
@@ -102,8 +106,7 @@ class ProbeSettings(Value):
     classes: PositiveInt
     preprocessing: Preprocessing
     form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
-    images: PositiveInt = 8
-    """Drawn ones: ranges of INT8 decide what a network answers, and not how long it takes."""
+    images: PositiveInt = PROBE_IMAGES
     opset: Literal[20] = 20
 
 

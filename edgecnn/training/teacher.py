@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_trained
+from edgecnn.training.images.augmented_batch import at_side
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
 
@@ -26,14 +27,14 @@ def teacher_of(arch: str, classes: int, seed: int, trained: Path | None) -> nn.M
 
 
 class OtherInput(nn.Module):
-    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own mean and scale."""
+    """A teacher that is fed otherwise than who learns: it sees the same pixels, at its own resolution, mean and scale."""
 
     factor: Tensor
     offset: Tensor
 
-    def __init__(self, teacher: nn.Module, theirs: Normalization, own: Normalization) -> None:
+    def __init__(self, teacher: nn.Module, theirs: Normalization, own: Normalization, resolution_px: int) -> None:
         super().__init__()
-        self.teacher = teacher
+        self.teacher, self.resolution_px = teacher, resolution_px
         means, scales = (torch.tensor(each, dtype=torch.float64).view(1, 3, 1, 1) for each in (theirs.mean, theirs.std))
         mean, scale = (torch.tensor(each, dtype=torch.float64).view(1, 3, 1, 1) for each in (own.mean, own.std))
         self.register_buffer("factor", (scales / scale).float())
@@ -41,7 +42,7 @@ class OtherInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """float32 (N, 3, H, W), normalized as for who learns → the teacher's logits (N, classes)."""
-        answers: Tensor = self.teacher(images * self.factor + self.offset)
+        answers: Tensor = self.teacher(at_side(images, self.resolution_px) * self.factor + self.offset)
         return answers
 
 
@@ -51,7 +52,7 @@ def taught_by(terms: TeacherTerms, classes: int, trained: Path | None, theirs: N
     Raises TypeError: see ``teacher_of``.
     """
     teacher = teacher_of(terms.arch, classes, 0, trained)
-    return teacher if terms.normalization == theirs else OtherInput(teacher, theirs, terms.normalization).eval()
+    return OtherInput(teacher, theirs, terms.normalization, terms.resolution_px).eval()
 
 
 def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tensor]:
@@ -59,7 +60,8 @@ def distillation(teacher: nn.Module, images: Tensor) -> Callable[[Tensor], Tenso
 
     It is the cross-entropy against soft targets (Hinton et al. 2015, arXiv:1503.02531, section 2, at temperature 1) less the
     teacher's own entropy, so that 0 means: the same answers. The teacher sees the very images that are learned from, cropped and
-    mixed as they are (Beyer et al. 2022, arXiv:2106.05237, section 3.1), and is asked once for all answers to them.
+    mixed as they are (Beyer et al. 2022, arXiv:2106.05237, section 3.1), if at its own resolution, and is asked once for all
+    answers to them.
 
     ``teacher``: in evaluation mode; nothing flows back into it. ``images``: what both were shown, float32 (N, 3, H, W). Returns
     takes logits, float32 (N, classes).

@@ -26,6 +26,8 @@ class TeacherTerms(Value):
     arch: str
     normalization: Normalization
     """The teacher's own, which pixels are brought to."""
+    resolution_px: PositiveInt
+    """That it was trained at, and answers at: shown images of another size, a network is no longer right."""
 
 
 class Teacher(Value):

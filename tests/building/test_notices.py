@@ -122,7 +122,7 @@ def test_that_classes_were_made_to_count_alike_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None, first: str, tmp_path: Path) -> None:
-    terms = TeacherTerms(arch="resnet-50", normalization=arch_named("resnet-50").normalization)
+    terms = TeacherTerms(arch="resnet-50", normalization=arch_named("resnet-50").normalization, resolution_px=64)
     teacher = Teacher(
         named="b" if weights is None else "resnet-50", terms=terms, weights=weights, trained=None if weights else "7" * 64
     )

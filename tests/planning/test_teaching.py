@@ -31,7 +31,7 @@ FOUND = WeightsAnswer(choice="imagenet", kind="package", why="installed")
 
 
 def teacher(arch: str = "resnet-50", **changes: Any) -> Teacher:
-    terms = TeacherTerms(arch=arch, normalization=arch_named(arch).normalization)
+    terms = TeacherTerms(arch=arch, normalization=arch_named(arch).normalization, resolution_px=64)
     return Teacher(**{"named": arch, "terms": terms, "weights": FOUND, **changes})
 
 

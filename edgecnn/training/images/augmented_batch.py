@@ -91,6 +91,14 @@ def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint
     return squares[:, start : start + size_px, start : start + size_px]
 
 
+def at_side(images: Tensor, side_px: int) -> Tensor:
+    """float32 (N, 3, H, W) resized to squares of that side, bilinear and antialiased; as they are where they have it."""
+    if images.shape[-1] == side_px:
+        return images
+    resized: Tensor = functional.resize(images, [side_px, side_px], antialias=True)
+    return resized.contiguous(memory_format=torch.channels_last)
+
+
 def in_levels(normalization: Normalization) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (3, 1, 1), fp32, in levels of 0 to 255."""
     mean, std = (torch.tensor(values).view(3, 1, 1) * 255 for values in (normalization.mean, normalization.std))

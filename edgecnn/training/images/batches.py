@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented, normalized
+from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_side, augmented, normalized
 from edgecnn.training.images.validation import Material
 from edgecnn.training.parallel.team import Part
 from edgecnn.values.augmentation import Cutmix, Mixup
@@ -34,13 +34,18 @@ def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.
 
 def part_shown(
     material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], part: Part, draw: EpochDraw, frame: Frame
-) -> Batch:
-    """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off."""
+) -> ShownPart:
+    """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off.
+
+    It is drawn once, at the larger side of two where a teacher is shown another one.
+    """
     positions, images = what
     before = neighbours(draw, positions[0]) if part.images < part.whole else 0
     seen = positions.take(range(part.start - before, part.stop), mode="wrap")
-    batch = mixed(shown(material, (seen, images), draw, frame), draw, positions[0], material.classes)
-    return Batch(batch.images[before:], batch.labels[before:])
+    larger = frame._replace(size_px=max(frame.size_px, material.teacher_px))
+    batch = mixed(shown(material, (seen, images), draw, larger), draw, positions[0], material.classes)
+    drawn, labels = batch.images[before:], batch.labels[before:]
+    return ShownPart(Batch(at_side(drawn, frame.size_px), labels), drawn)
 
 
 class Batch(NamedTuple):
@@ -50,6 +55,14 @@ class Batch(NamedTuple):
     """float32 (n, 3, H, W)."""
     labels: Tensor
     """int64 (n,), or where pictures are mixed float32 (n, classes), the shares of each class."""
+
+
+class ShownPart(NamedTuple):
+    """A process's part of a batch."""
+
+    batch: Batch
+    drawn: Tensor
+    """The same images at the side at which they were drawn, which is a teacher's where it is larger."""
 
 
 def neighbours(draw: EpochDraw, position: int) -> int:
@@ -65,7 +78,7 @@ def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
 
     ``batch``: labels int64 (n,). ``position``: whose draws decide for the whole batch: its first image's.
     """
-    images, labels = batch
+    images, labels = batch.images, batch.labels
     for asked, drawn in zip(draw.augment, draw.drawn, strict=True):
         if not isinstance(asked, (Mixup, Cutmix)) or len(images) < 2 or not drawn["applied"][position]:
             continue

@@ -69,6 +69,8 @@ class Material(NamedTuple):
     classes: int
     teacher: nn.Module | None = None
     """Whose answers are learned in place of labels."""
+    teacher_px: int = 0
+    """Side of the images that it is shown; 0: of those that are learned from."""
     features: Path | None = None
     """A folder in which features of these images lie already."""
     groups: tuple[nn.Module, ...] = ()
