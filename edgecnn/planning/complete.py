@@ -103,7 +103,8 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
             raise
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
-    filled = {"data": choice, "quantize": _with_images(asked.quantize, data)}
+    surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
+    filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
     return CompletedRecipe(custom_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
 
 
@@ -155,22 +156,27 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple
     usual = demo_resolution(arch) if data.origin == "demo" else arch.resolution_px
     scaled = scaled_or_same(arch, asked.model.scale, asked.model.resolution_px, usual)
     resolution = scaled.resolution_px
+    train = completed_training(asked, scaled.spec, images, weights)
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"resolution_px": resolution}),
-            "train": completed_training(asked, scaled.spec, images, weights),
+            "train": train,
             "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution)),
             "quantize": _with_images(asked.quantize, data),
-            "surgery": asked.surgery.model_copy(
-                update={"learning_rate": asked.surgery.learning_rate or surgery_rate(asked.surgery)}
-            ),
+            "surgery": completed_surgery(asked.surgery, train.epochs or 0),
         }
     )
 
 
-def surgery_rate(asked: SurgeryChoice) -> float:
-    """What is learned anew is a little where layers are exchanged, and much where channels are gone."""
-    return 3e-3 if asked.pruned else 1e-4
+def completed_surgery(asked: SurgeryChoice, trained_epochs: int) -> SurgeryChoice:
+    """What is learned anew is a little where layers are exchanged, and much where channels are gone.
+
+    ``trained_epochs``: of the network itself.
+    """
+    usual = (max(4, round(1.5 * trained_epochs)), 3e-3) if asked.pruned else (4, 1e-4)
+    return asked.model_copy(
+        update={"epochs": asked.epochs or usual[0], "learning_rate": asked.learning_rate or usual[1]},
+    )
 
 
 def demo_resolution(arch: ArchSpec) -> int:

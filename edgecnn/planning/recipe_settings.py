@@ -151,6 +151,7 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     own = "filled in: the network's own" if native else "filled in: small, for the demo's small images"
     count = images_trained_on(data, known.synthesis, photographs=recipe.data.train)
     spec = scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec
+    changed = "channels are pruned" if recipe.surgery.pruned else "layers are exchanged"
     mode = _MODES[mode_of(recipe.train, spec, weights)]
     return {
         "model.resolution_px": own if recipe.model.scale is None else f"filled in: --scale {recipe.model.scale}",
@@ -158,7 +159,7 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
         **dict.fromkeys(_OF_THE_MODE, f"filled in: {mode}"),
         "synthesis.size_px": "filled in: as large as training images are kept",
         "quantize.images": "filled in: every calibration image",
-        "surgery.learning_rate": f"filled in: where {'channels are pruned' if recipe.surgery.pruned else 'layers are exchanged'}",
+        **dict.fromkeys(("surgery.epochs", "surgery.learning_rate"), f"filled in: where {changed}"),
     }
 
 

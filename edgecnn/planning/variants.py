@@ -123,7 +123,11 @@ _METHODS = (Method.FLOAT, Method.POST_TRAINING)
 def surgery_of(recipe: Recipe) -> Surgery | None:
     """What is asked for; None where the network stays as it is."""
     asked = recipe.surgery
-    return Surgery(**Form.of(asked).model_dump(), epochs=asked.epochs) if asked.suffix else None
+    if not asked.suffix:
+        return None
+    if asked.epochs is None:
+        raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
+    return Surgery(**Form.of(asked).model_dump(), epochs=asked.epochs)
 
 
 def surgery_instead(recipe: Recipe) -> Surgery | None:

@@ -154,8 +154,10 @@ class SurgeryChoice(Form):
 
     instead: bool = False
     """Whether all candidates are of the changed network, and its fp32 is what they are compared with; else it is built beside."""
-    epochs: PositiveInt = 4
-    """Passes over the training images, in which the changed network learns to give the unchanged one's answers."""
+    epochs: PositiveInt | None = None
+    """Passes over the training images, in which the changed network learns to give the unchanged one's answers. Unset: 4, and
+    where channels are pruned half as many again as its training had, if those are more: MobileNetV3-Large without squeeze-excite
+    and with a quarter of its channels pruned came back to 78.1 % in 4, and in 12 to 79.5, 0.1 below itself, on the demo."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] | None = None
     """Peak rate of that training. Unset: 1e-4 where layers are exchanged, since at 1e-3 a few steps moved EfficientNet-B0 further
     away than hard-swish had; 3e-3 where channels are pruned: half of MobileNetV2's came back from 80 to 45 % at 1e-4, and to
@@ -225,8 +227,8 @@ class FitChoice(Value):
     accuracy_top1: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The other way round: the fastest network that is shown to be so accurate. Unset: the most accurate inside the budgets."""
     trainings: Annotated[int, Field(ge=3, le=50)] = 5
-    """Whole trainings; two of them are of the family's first network, and of what ships from labels alone."""
-    minutes: PositiveFloat | None = None
+    """Whole trainings; one of them is of the family's first network, and with a teacher one of what ships from labels alone."""
+    minutes: Annotated[float, Field(ge=1)] | None = None
     """So long after the latency table no other training is begun, and what was built is raced: the first network and one member
     are in any case. Unset: no end."""
     trials: Annotated[int, Field(ge=20, le=20_000)] = 200

@@ -8,7 +8,7 @@ from typing import Any
 from edgecnn.devices.files import device_named
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.planning.candidates import BASELINE
-from edgecnn.planning.complete import filled_in, surgery_rate
+from edgecnn.planning.complete import completed_surgery, filled_in
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataSummary, Preprocessing
@@ -66,7 +66,7 @@ def _filled(asked: Recipe) -> Recipe:
     """As resolve leaves it where nothing was said of these."""
     train = filled_in(asked.train, "scratch", 3500, arch_named(asked.model.arch))
     kept = {name: getattr(asked.train, name) for name in ("epochs", "learning_rate")}
-    surgery = asked.surgery.model_copy(update={"learning_rate": asked.surgery.learning_rate or surgery_rate(asked.surgery)})
+    surgery = completed_surgery(asked.surgery, train.epochs or 0)
     train = train.model_copy(update={**kept, "transfer": train.transfer or "scratch"})
     return asked.model_copy(update={"train": train, "surgery": surgery})
 

@@ -9,6 +9,7 @@ import pytest
 from edgecnn.errors.training import NothingChangesHere, NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE, with_learned
+from edgecnn.planning.complete import completed_surgery
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.variants import (
     aware_candidates,
@@ -20,7 +21,7 @@ from edgecnn.planning.variants import (
 )
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Runtime
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import Recipe, SurgeryChoice
 from edgecnn.values.training import Surgery
 from tests.building.resolutions import INT8, TRT_FP16, VERSIONS, resolved, summary
 
@@ -35,7 +36,7 @@ def recipe(arch: str = "efficientnet-b0", target: dict[str, str] | None = None, 
             "model": {"arch": arch, "resolution_px": 64},
             "train": {"epochs": 2, "learning_rate": 0.01},
             "quantize": {"images": 200},
-            "surgery": surgery,
+            "surgery": {"epochs": 4, **surgery},
             "target": target or {},
         }
     )
@@ -166,3 +167,13 @@ def test_channels_go_only_of_families_that_this_was_tried_of() -> None:
 def test_what_prunes_is_in_the_key_only_where_it_prunes() -> None:
     payloads = [planned(**each).step("surgery").stage.payload(VERSIONS) for each in (REMOVED, {"pruned": 0.3})]  # type: ignore[union-attr]
     assert ["torch-pruning" in str(each) for each in payloads] == [False, True]
+
+
+@pytest.mark.parametrize(("pruned", "trained", "epochs", "rate"), [(0.0, 8, 4, 1e-4), (0.3, 8, 12, 3e-3), (0.3, 2, 4, 3e-3)])
+def test_channels_that_are_gone_are_learned_anew_for_longer_and_faster(
+    pruned: float, trained: int, epochs: int, rate: float
+) -> None:
+    found = completed_surgery(SurgeryChoice(pruned=pruned), trained)
+    assert (found.epochs, found.learning_rate) == (epochs, rate)
+    stated = SurgeryChoice(pruned=pruned, epochs=7, learning_rate=0.5)
+    assert completed_surgery(stated, trained) == stated
