@@ -15,6 +15,7 @@ from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.trained import made_images, scaled_network, surgery_of_trunk, weights_sentence, weights_sha256
+from edgecnn.judging.bounds import most_mib
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
@@ -56,14 +57,14 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     budget = budget_pp(gates, labelled=resolved.data.labelled)
     shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
     about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
-    rules = ChoiceRules(budget_pp=budget, shippable=shippable, **about)
+    rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
     contest = race_shown(seen)
     claims = pairwise_ratios(seen.raced("report")) if seen.objective == "latency" else {}
     chosen = choose(tuple(facts.values()), rules, contest, claims)
     command = measure_command(request, chosen.choice, seen.kits, attached=seen.attached)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
-    inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable).inside)
+    inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable, rules.most_mib).inside)
     because = {**chosen.because, **_not_climbed(seen, facts, request)}
     rows = {
         name: row.model_copy(

@@ -130,6 +130,11 @@ def budget_pp(gates: Sequence[Gate], *, labelled: bool = True) -> float:
     return next((gate.bound for gate in gates if gate.metric == "drop_pp"), DEFAULT_DROP_PP)
 
 
+def most_mib(gates: Sequence[Gate]) -> float | None:
+    """The bound on the size of what ships; None where there is none."""
+    return next((gate.bound for gate in gates if (gate.metric, gate.side) == ("size_mib", "max")), None)
+
+
 def _required(metric: Metric, *, strict: bool, attached: bool) -> Literal["always", "when-measured"]:
     there = metric.source in _ON_THE_DEVICE_ALONE
     return "when-measured" if there and not attached and not strict else "always"

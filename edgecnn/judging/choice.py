@@ -29,6 +29,8 @@ class ChoiceRules(Value):
     objective: Objective = "latency"
     budget_pp: float = 1.0
     """The bound of the drop_pp gate."""
+    most_mib: float | None = None
+    """That of a gate on size; None: there is none."""
     attached: bool
     """Whether the device was there to race on."""
     device: str = "the device"
@@ -65,7 +67,7 @@ def choose(
         contest: the race for the choice; None where there was none.
         claims: paired ratios of the race for the figures, once it was run; they change no choice.
     """
-    eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable)
+    eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable, rules.most_mib)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
         return _original(eligible, rules)
     if not eligible.inside:

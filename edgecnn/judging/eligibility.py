@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method
-from edgecnn.values.reason import Differs, Loses, NotMeasured, Outside, Reason
+from edgecnn.values.reason import Differs, Loses, NotMeasured, Outside, Reason, TooLarge
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -19,10 +19,18 @@ class Eligibility(Value):
     allowed: tuple[str, ...]
     inside: tuple[CandidateFacts, ...]
     budget_pp: float
+    most_mib: float | None = None
+    """Of a gate on size that at least one of those inside meets; None where there is none."""
 
 
-def eligibility_of(candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None) -> Eligibility:
-    """Sort candidates by what validation showed. Only what has a kit, answered, and was measured without failing is inside."""
+def eligibility_of(
+    candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None, most_mib: float | None = None
+) -> Eligibility:
+    """Sort candidates by what validation showed. Only what has a kit, answered, and was measured without failing is inside.
+
+    ``most_mib``: what a gate on size allows. It is known before any race, so that what is larger is not raced for; where all
+    are larger the gate alone says so.
+    """
     allowed = tuple(facts.candidate.id for facts in candidates if shippable is None or facts.candidate.id in shippable)
     inside = tuple(
         facts
@@ -33,7 +41,9 @@ def eligibility_of(candidates: Sequence[CandidateFacts], budget_pp: float, shipp
         and (drop := drop_on_validation(facts)) is not None
         and drop <= budget_pp
     )
-    return Eligibility(candidates=tuple(candidates), allowed=allowed, inside=inside, budget_pp=budget_pp)
+    small = tuple(facts for facts in inside if most_mib is None or (facts.size_mib or 0.0) <= most_mib)
+    bound = most_mib if small else None
+    return Eligibility(candidates=tuple(candidates), allowed=allowed, inside=small or inside, budget_pp=budget_pp, most_mib=bound)
 
 
 def drop_on_validation(facts: CandidateFacts) -> float | None:
@@ -66,6 +76,8 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
         return NotMeasured(step="measure", outcome="failed", why=why, command=hint)
     if facts.candidate.id not in eligible.allowed:
         return Outside(runtime=facts.candidate.runtime)
+    if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
+        return TooLarge(mib=facts.size_mib or 0.0, bound_mib=eligible.most_mib)
     if (seen_alike := facts.agreement_on_validation) is not None:
         return Differs(split="validation", same=seen_alike.same, bound_pp=eligible.budget_pp, images=seen_alike.images)
     if drop is None or facts.validation is None:

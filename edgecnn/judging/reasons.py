@@ -22,6 +22,7 @@ from edgecnn.values.reason import (
     Reason,
     Slower,
     Taken,
+    TooLarge,
 )
 from edgecnn.values.recipe import Objective
 from edgecnn.values.verdict import Interval
@@ -168,6 +169,11 @@ def _differs(reason: Differs, name: str) -> str:
     seen = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {reason.images:,} images"
     over = f"over the budget on {reason.split}: it gives fp32's answer to {100 * share.estimate:.1f} %, {seen}"
     return f"{over}, and without labels a budget of {reason.bound_pp:g} pp wants {100 - reason.bound_pp:g} %"
+
+
+@_sentence.register
+def _too_large(reason: TooLarge, name: str) -> str:
+    return f"too large: {reason.mib:.2f} MiB against the {reason.bound_mib:g} that are allowed"
 
 
 @_sentence.register

@@ -151,6 +151,14 @@ class Differs(Value):
     images: int
 
 
+class TooLarge(Value):
+    """Its files are larger than a gate on size allows, and another's, inside the accuracy budget too, are not."""
+
+    kind: Literal["too-large"] = "too-large"
+    mib: float
+    bound_mib: float
+
+
 class Outside(Value):
     """Built to be held against, and not what was asked for."""
 
@@ -212,6 +220,7 @@ Reason = Annotated[
     | Alike
     | Loses
     | Differs
+    | TooLarge
     | Outside
     | NotSupported
     | NotClimbed

@@ -52,6 +52,16 @@ def test_taken_for_the_best_estimate() -> None:
     assert (taken.by, taken.rounds, taken.against, taken.ratio) == ("estimate", 8, "onnxruntime-fp32", None)
 
 
+def test_what_a_gate_on_size_does_not_allow_is_not_chosen_however_fast_while_another_is_small_enough() -> None:
+    both, times = (fp32(size_mib=15.3), int8(size_mib=4.1)), a_contest({"onnxruntime-fp32": 0.6, "onnxruntime-int8": 0.9})
+    found = choose(both, ChoiceRules(attached=True, most_mib=5.0), times)
+    assert found.choice.candidate == "onnxruntime-int8"
+    assert found.reasons["onnxruntime-fp32"] == "too large: 15.30 MiB against the 5 that are allowed"
+    assert choose(both, ChoiceRules(attached=True, most_mib=3.0), times).choice.candidate == "onnxruntime-fp32", (
+        "the gate fails then"
+    )
+
+
 def test_taken_for_want_of_anything_inside_the_budget() -> None:
     found = chosen(fp32(validation=None), int8(validation=None))
     assert found.reasons["onnxruntime-fp32"] == (
