@@ -21,7 +21,7 @@ from edgecnn.fit.predictor import LEAST_TIMED, Predictor, prices_of
 from edgecnn.fit.table_files import read_table_file
 from edgecnn.judging.runs.regret import estimate
 from edgecnn.models.catalogue import arch_named
-from edgecnn.values.latency_table import LatencyTable, Probe, TimedProbe
+from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
 
 Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
 
@@ -65,7 +65,7 @@ def one_out(rows: Sequence[TimedProbe]) -> list[dict[str, float | str]]:
                     "off": round(said.p50_ms.estimate / ms - 1, 4),
                     "held": float(said.p50_ms.low <= ms <= said.p50_ms.high),
                     "width": round(math.log(said.p50_ms.high / said.p50_ms.low), 4),
-                    "outside": float(bool(said.outside)),
+                    "extrapolated": float(bool(said.extrapolated)),
                     **{name: round(of[index] / ms - 1, 4) for name, of in simple.items()},
                 }
             )

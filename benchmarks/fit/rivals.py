@@ -1,11 +1,12 @@
 """Faster than any rival at equal accuracy: what `edgecnn fit` ships, against the best rival's file of the reference network.
 
     python -m benchmarks.fit.rivals [--networks NAME ...] [--speed-up 1.7] [--rounds 10] [--work FOLDER] [--olive PYTHON]
+                                    [--words "--data FOLDER --set model.resolution_px=128"]
 
-The reference is trained here, on the demo at 64 px; rivals get its ONNX file and its calibration images as in
+The reference is trained here, on the demo at 64 px or as --words say; rivals get its ONNX file and its calibration images as in
 ``benchmarks/ladder``, and are screened for the fastest that loses at most 1 pp. Then `fit` is asked for a network that is so many
 times as fast; a search that is there is not made again. What it ships and the rivals near the fastest run in rounds of their own,
-of which the fastest rival counts. Accuracy is paired on the 10,000 test images.
+of which the fastest rival counts. Accuracy is paired on the test images, of which the demo has 10,000.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=4)
     parser.add_argument("--work", type=Path, default=Path("builds/fit-rivals"))
     parser.add_argument("--olive", default="", metavar="PYTHON")
+    parser.add_argument("--words", type=shlex.split, default=[], help="of the build of the reference and of fit alike")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     tell = PlainLines()
@@ -61,6 +64,7 @@ def main() -> None:
         if asked.out is not None:
             facts = {
                 "machine": local_facts().describe(),
+                "words": shlex.join(asked.words),
                 "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "rows": rows,
             }
@@ -70,7 +74,7 @@ def main() -> None:
 def one_reference(arch: str, asked: argparse.Namespace, tell: Progress) -> dict[str, Any]:
     """Screen rivals, ask fit, race the two."""
     work = asked.work.absolute()
-    built = build(arch, work)
+    built = build(arch, work, *asked.words)
     side_px = built.report.build.resolution_px
     trained, raced = networks_of(built, make_at_side(built, side_px, tell), asked.olive)
     folder = work / arch / "rivals"
@@ -85,7 +89,7 @@ def one_reference(arch: str, asked: argparse.Namespace, tell: Progress) -> dict[
     out = work / arch / "fit"
     words = ("--family", arch, "--within", f"p50_ms={screened[best] / asked.speed_up:.4f}", "--trainings", str(asked.trainings))
     if not (out / "fit.json").is_file():
-        run_edgecnn("fit", *words, "--target", "cpu", "--out", str(out))
+        run_edgecnn("fit", *words, *asked.words, "--target", "cpu", "--out", str(out))
     found = FitReport.model_validate_json((out / "fit.json").read_bytes())
     if found.shipped is None:
         return {"network": arch, "rival": best, "rival_ms": screened[best], "shipped": None, "why": found.why}

@@ -44,7 +44,7 @@ TableOpt = Annotated[
     Path | None, typer.Option("--table", metavar="FILE", help="Latency table; default the device's own, measured if need be.")
 ]
 TrainingsOpt = Annotated[
-    int | None, typer.Option("--trainings", min=3, max=50, help="Whole trainings, of which two are references; default 5.")
+    int | None, typer.Option("--trainings", min=3, max=50, help="Whole trainings, the first network's among them; default 5.")
 ]
 TrialsOpt = Annotated[
     int | None, typer.Option("--trials", min=20, max=20_000, help="Networks of which cost is predicted; default 200.")
@@ -53,7 +53,7 @@ MinutesOpt = Annotated[
     float | None, typer.Option("--minutes", min=1, help="After so many no other training is begun; default without end.")
 ]
 LabelsOpt = Annotated[bool, typer.Option("--no-teacher", help="Learn from labels alone, not from the family's first network.")]
-TAKES = ("recipe", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "out")
+TAKES = ("recipe", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "meter", "out")
 
 
 def register(app: typer.Typer) -> None:
@@ -81,15 +81,16 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     """
     from edgecnn.api import fit_and_write
     from edgecnn.devices.files import parse_target
-    from edgecnn.fit.request import FitRequest, OtherTarget, fit_choice, least_top1_of, within_of
-    from edgecnn.render.screens.fit import fit_exit_code, show_fit
+    from edgecnn.fit.choose import exit_code
+    from edgecnn.fit.request import FitRequest, OtherTarget, fit_choice, required_top1_of, within_of
+    from edgecnn.render.screens.fit import show_fit
 
     others = (target or [])[1:]
     like = request_from(replace(call.asked, target=target[0] if target else None), "judge")
     stated = {
         "family": family,
         "within": within_of(within) if within else None,
-        "accuracy_top1": None if accuracy is None else least_top1_of(accuracy),
+        "accuracy_top1": None if accuracy is None else required_top1_of(accuracy),
         "trainings": trainings,
         "trials": trials,
         "minutes": minutes,
@@ -102,6 +103,7 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
         device=like.device,
         device_file=like.device_file,
         host=like.host,
+        meter=like.meter,
         out=like.out if call.asked.out is not None else Path(f"builds/fit-{choice.family}-{like.device.name}"),
         table=table,
         others=tuple(OtherTarget(found.device.name, found.runtime) for each in others if (found := parse_target(each))),
@@ -110,7 +112,7 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     )
     report = fit_and_write(request, call.tell)
     call.show(report, lambda: show_fit(report, request.out))
-    return fit_exit_code(report)
+    return exit_code(report)
 
 
 def _beside(devices: Sequence[str]) -> list[str]:

@@ -39,7 +39,7 @@ class TableOfAnother(EdgecnnError):
         super().__init__(
             what=f"the latency table {path} says nothing of this machine",
             because=difference,
-            hint=f"edgecnn devices measure {device}",
+            hint=f"edgecnn devices measure {device}, of a board with its --host",
         )
 
 
@@ -76,15 +76,11 @@ class NothingToMeet(EdgecnnError):
         )
 
 
-class FormChosenBySearch(EdgecnnError):
-    """Raised when a search is asked for one form of its networks: it looks for that itself."""
+class NotInASearch(EdgecnnError):
+    """Raised when a recipe states what a search decides itself, or has no use for."""
 
-    def __init__(self, *, asked: str) -> None:
-        super().__init__(
-            what=f"surgery.{asked} asks for one form of the network, and `edgecnn fit` searches that itself",
-            because="each of its networks has a form of its own",
-            hint="leave activation, squeeze_excite, pruned and instead out of [surgery]; epochs and learning_rate hold of all",
-        )
+    def __init__(self, *, asked: str, because: str, hint: str) -> None:
+        super().__init__(what=f"{asked} does not go with `edgecnn fit`", because=because, hint=hint)
 
 
 class FamilyMissing(EdgecnnError):

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from edgecnn.values.fit import BudgetMetric, Member
-from edgecnn.values.verdict import Interval, Verdict
+from edgecnn.errors.base import ExitCode
+from edgecnn.judging.gates import exit_code_of
+from edgecnn.values.fit import BudgetMetric, FitReport, Member
+from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 LEAST_RANKED = 4
-"""Members from which a rank correlation says something."""
+"""Members below which no rank correlation is given. Of four it still says little: its number is shown beside it."""
 
 
 _State = Literal["settled", "provisional", "none"]
@@ -30,61 +32,80 @@ class Chosen(NamedTuple):
     why: str
 
 
-def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float], least_top1: float | None) -> Chosen:
+def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
     """The most accurate on ``validation`` whose budgets are met by whole intervals; or the fastest that is accurate enough.
 
     Accuracy is an estimate, as of every choice here; budgets are gates. Where none is met for certain, the one that may be ships
-    provisionally; where none may be, nothing does.
+    provisionally; where none may be, nothing does. An accuracy that is required is shown on ``test`` alone, by its gate: until it
+    is, what ships is provisional.
     """
     built = [each for each in members if each.validation_top1 is not None]
-    if least_top1 is not None:
-        return _fastest(built, within, least_top1)
-    budgets = _worded(within)
+    if not built:
+        return Chosen(None, "none", "nothing was built")
+    enough = [
+        each for each in built if required_top1 is None or (each.validation_top1 and each.validation_top1.low >= required_top1)
+    ]
+    if not enough:
+        best = max(built, key=top1_of)
+        reached = f"the most accurate, {best.name}, has {_share(best.validation_top1)} on validation"
+        return Chosen(None, "none", f"no member is shown to reach a top-1 of {required_top1:.1%}: {reached}")
     for verdict, (state, shown) in _STATES.items():
-        inside = [each for each in built if each.inside is verdict]
+        inside = [each for each in enough if _standing(each, within) is verdict]
         if verdict is Verdict.MISSING:
-            inside = [each for each in inside if _predicted_inside(each, within)]
-        if inside:
+            inside = [each for each in inside if _predicted_ms(each) <= within.get("p50_ms", math.inf)]
+        if inside and required_top1 is None:
             best = max(inside, key=lambda each: (top1_of(each), -_ms(each)))
-            why = f"the most accurate on validation ({top1_of(best):.1%}) of the {len(inside)} that are {shown} {budgets}"
+            why = f"the most accurate on validation ({top1_of(best):.1%}) of the {len(inside)} that are {shown} {_worded(within)}"
             return Chosen(best.name, state, why)
-    if not built:
-        return Chosen(None, "none", "nothing was built")
-    least = min(built, key=_ms)
-    return Chosen(None, "none", f"nothing is inside {budgets}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
+        if inside:
+            return _fastest(inside, state, _where(within, shown), required_top1 or 0.0)
+    least = min(enough, key=_ms)
+    of = "nothing" if required_top1 is None else f"nothing that reaches a top-1 of {required_top1:.1%} on validation"
+    return Chosen(None, "none", f"{of} is inside {_worded(within)}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
 
 
-def _fastest(built: Sequence[Member], within: Mapping[BudgetMetric, float], least_top1: float) -> Chosen:
-    enough = [each for each in built if each.validation_top1 and each.validation_top1.low >= least_top1]
-    enough = [each for each in enough if not within or each.inside is Verdict.PASS or _predicted_inside(each, within)]
-    if enough:
-        best = min(enough, key=_cost)
-        state: _State = "settled" if all(each.p50_ms for each in enough) else "provisional"
-        why = f"the fastest of the {len(enough)} whose top-1 on validation is shown to reach {least_top1:.1%}"
+def _fastest(inside: Sequence[Member], state: _State, where: str, required_top1: float) -> Chosen:
+    best = min(inside, key=_cost)
+    why = f"the fastest of the {len(inside)} whose top-1 on validation is shown to reach {required_top1:.1%}{where}"
+    gate = next((each for each in best.gates if each.gate.metric == "top1"), None)
+    if gate is None or gate.verdict is Verdict.PASS:
         return Chosen(best.name, state, why)
-    if not built:
-        return Chosen(None, "none", "nothing was built")
-    best = max(built, key=top1_of)
-    reached = f"the most accurate, {best.name}, has {_share(best.validation_top1)} on validation"
-    return Chosen(None, "none", f"no member is shown to reach a top-1 of {least_top1:.1%}: {reached}")
+    return Chosen(best.name, "provisional", f"{why}; on the test images that is not shown: {_share(best.test_top1)}")
 
 
-def budgets_met(verdicts: Sequence[Verdict]) -> Verdict | None:
-    """All of them: a figure that is missing leaves it open, unless another is outside. None where nothing was asked."""
+def _where(within: Mapping[BudgetMetric, float], shown: str) -> str:
+    return f" and that are {shown} {_worded(within)}" if within else ""
+
+
+def _standing(member: Member, within: Mapping[BudgetMetric, float]) -> Verdict | None:
+    """Whether its budgets are met; without any, whether it was measured."""
+    if within:
+        return member.inside
+    return Verdict.PASS if member.p50_ms is not None and member.fidelity is not Fidelity.EMULATED else Verdict.MISSING
+
+
+def exit_code(found: FitReport) -> ExitCode:
+    """That of the gates of what ships, as of any build; GATE_FAILED where nothing does."""
+    shipped = next((each for each in found.members if each.name == found.shipped), None)
+    return ExitCode.GATE_FAILED if shipped is None else exit_code_of(shipped.gates)
+
+
+def inside_of(gates: Sequence[GateResult]) -> Verdict | None:
+    """Of all budgets: a figure that is missing leaves it open, unless another is outside. None where nothing was asked."""
+    verdicts = [each.verdict for each in gates if each.gate.metric != "top1"]
     worst = (Verdict.FAIL, Verdict.MISSING, Verdict.UNSURE, Verdict.PASS)
     return next((each for each in worst if each in verdicts), None)
 
 
-def _predicted_inside(member: Member, within: Mapping[BudgetMetric, float]) -> bool:
-    """Of what was not measured: whether the table says so."""
-    said = member.best_predicted
-    return member.inside is Verdict.MISSING and said is not None and said.p50_ms.estimate <= within.get("p50_ms", math.inf)
+def _predicted_ms(member: Member) -> float:
+    """Of what was built of it, where the table says."""
+    said = next((each for each in member.predicted if each.candidate == member.candidate), member.best_predicted)
+    return math.inf if said is None or said.extrapolated else said.p50_ms.estimate
 
 
 def _cost(member: Member) -> float:
     """Measured, else predicted."""
-    said = member.best_predicted
-    return _ms(member) if member.p50_ms or said is None else said.p50_ms.estimate
+    return _ms(member) if member.p50_ms else _predicted_ms(member)
 
 
 def front_of(members: Sequence[Member]) -> tuple[str, ...]:
@@ -105,21 +126,20 @@ def rising_front(
     return tuple(front)
 
 
-def rank_correlation(members: Sequence[Member]) -> float | None:
-    """Spearman's, of the stand-in and of ``validation`` accuracy after a short training; None of fewer than four members."""
-    pairs = [(each.standin, each.trained[0].validation_top1) for each in members if each.trained and not each.trained[0].whole]
-    if len(pairs) < LEAST_RANKED:
+def ranked_of(members: Iterable[Member]) -> list[Member]:
+    """Those of which a short training is known."""
+    return [each for each in members if each.trained and not each.trained[0].whole]
+
+
+def rank_correlation(ranked: Sequence[Member]) -> float | None:
+    """Spearman's, of the stand-in and of ``validation`` accuracy after a short training; None of fewer than four members, or
+    where either is the same of all."""
+    from scipy.stats import spearmanr
+
+    pairs = [(each.standin, each.trained[0].validation_top1) for each in ranked]
+    if len(pairs) < LEAST_RANKED or any(len(set(of)) == 1 for of in zip(*pairs, strict=True)):
         return None
-    ours, theirs = (_ranks([pair[side] for pair in pairs]) for side in (0, 1))
-    middle = (len(pairs) + 1) / 2
-    together = sum((a - middle) * (b - middle) for a, b in zip(ours, theirs, strict=True))
-    apart = math.sqrt(sum((a - middle) ** 2 for a in ours) * sum((b - middle) ** 2 for b in theirs))
-    return round(together / apart, 3) if apart else None
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Ties share the mean of their places."""
-    return [1 + sum(other < each for other in values) + (sum(other == each for other in values) - 1) / 2 for each in values]
+    return round(float(spearmanr(*zip(*pairs, strict=True)).statistic), 3)
 
 
 def top1_of(member: Member) -> float:

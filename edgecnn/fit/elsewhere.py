@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.errors.fit import NoTable
+from edgecnn.fit.predictor import fastest_first
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.space import probe_of
 from edgecnn.fit.table_files import read_table_file, table_file
 from edgecnn.fit.tables import TablePrices, prices_in
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.fit import Member, OnAnother, Predicted
+from edgecnn.values.fit import Member, OnAnother
 
 
 def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
@@ -22,18 +23,11 @@ def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
             raise NoTable(device=other.device, why="no table of it was measured before")
         table = read_table_file(path)
         runtime = "" if other.runtime is None else f"{other.runtime.value}-"
-        found[other.device] = prices_in(path, table, [name for name in table.timed if name.startswith(runtime)])
+        found[other.name] = prices_in(path, table, [name for name in table.timed if name.startswith(runtime)])
     return found
 
 
 def on_another(device: str, prices: TablePrices, members: Sequence[Member], spec: ArchSpec, classes: int) -> OnAnother:
     """Each built member as its fastest candidate there."""
-    found = {}
-    for member in members:
-        probe = probe_of(member, spec, classes)
-        said = [
-            Predicted(candidate=name, p50_ms=(one := predictor.predict([probe])[0]).p50_ms, outside=one.outside)
-            for name, predictor in prices.predictors.items()
-        ]
-        found[member.name] = min(said, key=lambda each: (bool(each.outside), each.p50_ms.estimate))
+    found = {each.name: fastest_first(prices.predictors, probe_of(each, spec, classes))[0] for each in members}
     return OnAnother(device=device, table=prices.used, predicted=found)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from edgecnn.graph.layer_cost import Operation
-from edgecnn.values.latency_table import Probe
+from edgecnn.values.fit import Probe
 
 LANES = 16
 """Channels that a vector unit computes at once, to which runtimes pad: float32 in 512 bits, int8 in 128."""

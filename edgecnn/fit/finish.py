@@ -9,7 +9,7 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.building.runnable import tried
-from edgecnn.fit.choose import Chosen, choose_member, front_of, rank_correlation, top1_of
+from edgecnn.fit.choose import Chosen, choose_member, front_of, rank_correlation, ranked_of, top1_of
 from edgecnn.fit.elsewhere import on_another
 from edgecnn.fit.front import gain_pp, race_front
 from edgecnn.fit.members import Course
@@ -35,8 +35,10 @@ class _Ways:
     """How the shipped member is trained, and what that is worth."""
 
     course: Course = Course()
-    taught_gain_pp: Interval | None = None
+    distillation_gain_pp: Interval | None = None
     against_first_pp: Interval | None = None
+    distilled: bool = False
+    """Whether it learned a network's answers: the first's, or where only surgery makes it another, those of what it was."""
 
 
 def finished(fitting: Fitting) -> Fitted:
@@ -54,13 +56,16 @@ def finished(fitting: Fitting) -> Fitted:
     return Fitted(_report(fitting, _chosen(fitting), ways), request)
 
 
-def _chosen(fitting: Fitting) -> Chosen:
-    return choose_member(list(fitting.members.values()), fitting.asked.within, fitting.asked.choice.accuracy_top1)
+def _chosen(fitting: Fitting, *instead: Member) -> Chosen:
+    """``instead``: members in the place of those of their names."""
+    members = {**fitting.members, **{each.name: each for each in instead}}
+    return choose_member(list(members.values()), fitting.asked.within, fitting.asked.choice.accuracy_top1)
 
 
 def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
     asked, members = fitting.asked, list(fitting.members.values())
     built = [each for each in members if each.build is not None]
+    ranked = ranked_of(each for each in members if not fitting.builder.begins_as_first(each))
     spec, classes = fitting.builder.spec, len(fitting.resolved.data.classes)
     return FitReport(
         version=edgecnn.__version__,
@@ -69,16 +74,17 @@ def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
         attached=fitting.attached,
         machine=fitting.machine,
         within=asked.within,
-        least_top1=asked.choice.accuracy_top1,
+        required_top1=asked.choice.accuracy_top1,
         table=fitting.prices.used,
         trials=_trials(fitting),
         axes=fitting.axes,
         members=tuple(sorted(members, key=lambda each: each.name != chosen.name)),
         front=front_of(members),
-        rank_correlation=rank_correlation([each for each in members if not fitting.builder.begins_as_first(each)]),
-        taught_by=fitting.first.name if asked.choice.teacher else None,
-        taught_gain_pp=ways.taught_gain_pp,
-        shipped_taught=ways.course.teacher is not None,
+        rank_correlation=rank_correlation(ranked),
+        ranked=len(ranked),
+        teacher=fitting.first.name if asked.choice.teacher else None,
+        distillation_gain_pp=ways.distillation_gain_pp,
+        shipped_distilled=ways.distilled,
         against_first_pp=ways.against_first_pp,
         shipped=chosen.name,
         state=chosen.state,
@@ -104,31 +110,37 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
     if shipped.name == first.name:
         return _Ways()
     reference = builder.folder(first, Course())
-    course = builder.course(shipped, reference if fitting.asked.choice.teacher else None)
-    gain = None
+    course, gain = builder.course(shipped, reference if fitting.asked.choice.teacher else None), None
     if course.teacher is not None and fitting.out_of_time:
         fitting.place.tell.note("the time is over: nobody knows what the teacher gave")
-    elif course.teacher is not None:
-        gain = _against_labels(fitting, shipped, builder.folder(shipped, course))
-    if gain is not None and fitting.members[shipped.name] != shipped:
-        course = Course()
-    return _Ways(course, gain, _paired(fitting, builder.folder(shipped, course), reference))
+    elif course.teacher is not None and (labels := _from_labels(fitting, shipped)) is not None:
+        gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
+        if _takes_the_place(fitting, labels, shipped):
+            fitting.members[shipped.name], course = labels, Course()
+    distilled = course.teacher is not None or builder.begins_as_first(shipped)
+    return _Ways(course, gain, _paired(fitting, builder.folder(shipped, course), reference), distilled)
 
 
-def _against_labels(fitting: Fitting, shipped: Member, taught: Path) -> Interval | None:
-    """What the teacher gave. Where labels alone made it better, and it is chosen still, that build takes the member's place."""
+def _from_labels(fitting: Fitting, shipped: Member) -> Member | None:
+    """The same network trained and built from labels alone; None where it cannot be."""
     builder = fitting.builder
     fitting.place.tell.note(f"{shipped.name}: built from labels alone too, to say what the teacher gave")
-    labels = tried(partial(builder.build, shipped, Course()))
-    if isinstance(labels, Failed):
-        fitting.place.tell.note(f"nobody knows what the teacher gave: {labels.what}")
+    trained = tried(partial(builder.train, shipped, Course()))
+    built = trained if isinstance(trained, Failed) else tried(partial(builder.build, shipped, Course()))
+    if isinstance(trained, Failed) or isinstance(built, Failed):
+        why = next(each.what for each in (trained, built) if isinstance(each, Failed))
+        fitting.place.tell.note(f"nobody knows what the teacher gave: {why}")
         return None
-    better = labels.inside is shipped.inside and top1_of(labels) > top1_of(shipped)
-    if better and fitting.asked.choice.accuracy_top1 is None:
-        fitting.members[shipped.name] = labels.model_copy(update={"trained": shipped.trained})
-        if _chosen(fitting).name != shipped.name:
-            fitting.members[shipped.name] = shipped
-    return _paired(fitting, taught, builder.folder(shipped, Course()))
+    return built.model_copy(update={"trained": (*shipped.trained, trained)})
+
+
+def _takes_the_place(fitting: Fitting, labels: Member, shipped: Member) -> bool:
+    """Whether labels alone made it better, and it is chosen still."""
+    if fitting.asked.choice.accuracy_top1 is not None or labels.inside is not shipped.inside:
+        return False
+    if top1_of(labels) <= top1_of(shipped):
+        return False
+    return _chosen(fitting, labels).name == shipped.name
 
 
 def _paired(fitting: Fitting, head: Path, base: Path) -> Interval | None:

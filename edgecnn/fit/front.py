@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
-from edgecnn.fit.choose import budgets_met
+from edgecnn.fit.choose import inside_of
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.judging.runs.latency import latency
@@ -19,7 +19,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.fit import Member
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.report import CandidateFacts, Latency
-from edgecnn.values.verdict import Interval, Verdict
+from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
 def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab) -> dict[str, Member]:
@@ -38,12 +38,16 @@ def _as_raced(member: Member, out: Path, raced: Latency) -> Member:
 
 def judged_by(member: Member, row: CandidateFacts) -> Member:
     """A member with this row's latency, by which its budget is judged; outside by its own build and inside by this: unsure."""
-    gates = tuple(judge(each.gate, row) if each.gate.metric == "p50_ms" else each for each in member.gates)
-    both = zip(gates, member.gates, strict=True)
-    torn = any(now.verdict is Verdict.PASS and before.verdict is Verdict.FAIL for now, before in both)
-    inside = Verdict.UNSURE if torn else budgets_met([each.verdict for each in gates])
+    gates = tuple(_again(each, row) if each.gate.metric == "p50_ms" else each for each in member.gates)
     times = {} if row.latency is None else {"p50_ms": row.latency.p50_ms, "fidelity": row.latency.fidelity}
-    return member.model_copy(update={**times, "gates": gates, "inside": inside})
+    return member.model_copy(update={**times, "gates": gates, "inside": inside_of(gates)})
+
+
+def _again(before: GateResult, row: CandidateFacts) -> GateResult:
+    now = judge(before.gate, row)
+    if (now.verdict, before.verdict) != (Verdict.PASS, Verdict.FAIL):
+        return now
+    return now.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{now.reason}; in its own build's race it did not"})
 
 
 def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:

@@ -33,7 +33,7 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
     """
     teacher = build_first(fitting)
     learned = _a_little(fitting, waiting, teacher) or list(waiting[:1])
-    wanted, built = min(len(waiting), max(1, fitting.asked.choice.trainings - 2)), 0
+    wanted, built = min(len(waiting), max(1, fitting.trainings_of_members)), 0
     for member in in_turn(learned, fitting):
         if built == wanted or (built and fitting.out_of_time):
             break

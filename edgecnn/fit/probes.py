@@ -19,10 +19,11 @@ from edgecnn.stages.probe import ProbeStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
+from edgecnn.training.settings import PROBE_IMAGES
 from edgecnn.values.artifact import Artifact, Failed, FoundInput
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Preprocessing
-from edgecnn.values.latency_table import Probe
+from edgecnn.values.fit import Probe
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -112,7 +113,7 @@ class KitMaker:
         quantize = QuantizeStage(
             inputs={"model": probed.key, "pixels": probed.key},
             candidate=candidate,
-            images=ProbeStage.model_fields["images"].default,
+            images=PROBE_IMAGES,
             normalization=seen.normalization,
         )
         model = self._made(quantize, {"model": probed, "pixels": probed})

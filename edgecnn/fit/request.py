@@ -27,6 +27,11 @@ class OtherTarget(NamedTuple):
     runtime: Runtime | None
     """None: all of its table."""
 
+    @property
+    def name(self) -> str:
+        """As ``--target`` takes it."""
+        return self.device if self.runtime is None else f"{self.device}:{self.runtime.value}"
+
 
 class FitRequest(Value):
     """One call. The recipe is that of every member, but for its network, its teacher and its epochs."""
@@ -36,6 +41,8 @@ class FitRequest(Value):
     device: Device
     device_file: Path | None = None
     host: HostRequest | None = None
+    meter: Path | None = None
+    """An external power meter's log, for a budget of energy."""
     out: Path
     table: Path | None = None
     """None: the device's own, which is measured where there is none."""
@@ -96,9 +103,9 @@ def _metric(given: str, text: str) -> BudgetMetric:
     return name
 
 
-def least_top1_of(text: str) -> float:
+def required_top1_of(text: str) -> float:
     """``top1=0.85``. Raises FitBudgetInvalid: nothing of that kind, between 0 and 1."""
     found = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
-    if found is None:
+    if found is None or float(found[1]) == 0:
         raise FitBudgetInvalid(text=text, because="--accuracy takes top1 and a share between 0 and 1, such as top1=0.85")
     return float(found[1])

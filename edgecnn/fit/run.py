@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from statistics import median
+from collections.abc import Iterator
 
 import edgecnn
-from edgecnn.errors.fit import FormChosenBySearch, NothingPredictedInside
+from edgecnn.errors.fit import NotInASearch
 from edgecnn.errors.studies import NothingToScale
 from edgecnn.fit.elsewhere import prices_elsewhere
 from edgecnn.fit.finish import Fitted, finished
 from edgecnn.fit.halving import train_along, train_best
-from edgecnn.fit.members import MemberBuilder
-from edgecnn.fit.probes import KitMaker
+from edgecnn.fit.members import PATIENT, MemberBuilder
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.search import guessed_ms, identity_of, predicted_front, predicted_ms, search_space, spread_out
+from edgecnn.fit.search import identity_of, predicted_ms, search_space
+from edgecnn.fit.shortlist import along_front, shortlist
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
 from edgecnn.fit.table import in_a_table
 from edgecnn.fit.tables import Priced, priced
-from edgecnn.fit.timing import times_of, untrained_kits
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
@@ -33,23 +31,21 @@ from edgecnn.store.store import Store
 from edgecnn.studies.cost import network_or_family
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.fit import Member
-from edgecnn.values.recipe import SurgeryChoice
+from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.training import AS_IT_IS, Form
-from edgecnn.values.verdict import Interval
 
 REVISION = 3
 """Of what a stored trial holds: raised where a network would be predicted, or stood in for, otherwise."""
-TIMED = 8
-"""Members that are timed before any is trained."""
-ROOM = 0.97
-"""Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
+KIND = "search"
+"""Of the store's work: a study that nobody went on with for a day goes with ``store gc``, and is drawn again in a minute."""
 LESS = 0.5
 """Of one axis, to say what it saves."""
-TRIES = 3
-"""How often other members are timed where too few of the last ones were inside."""
+_FORMED = "each of its networks has a form of its own"
+_UNFORMED = "leave activation, squeeze_excite, pruned and instead out of [surgery]; epochs and learning_rate hold of all"
+_UNTRAINED = ("its networks are trained", "`edgecnn build` takes what is trained already")
 
 
 def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
@@ -57,13 +53,14 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
 
     Raises:
         NothingToScale: no rule scales the family.
-        FormChosenBySearch, TeacherNotFitting: what the recipe states goes with no search.
+        NotInASearch, TeacherNotFitting: what the recipe states goes with no search.
         NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
-        NothingPredictedInside: nothing that was looked at is predicted inside the budgets.
+        NothingPredictedInside: nothing that was looked at is predicted, or timed, inside the budgets.
+        NothingTimed: nothing that was to be timed could be made and run.
         EdgecnnError: of a build.
     """
     began = time.monotonic()
-    _require_searchable(asked.recipe.surgery)
+    _require_searchable(asked.recipe)
     place = Place(asked, store, Once(tell))
     spec = first_of(asked.family)
     others = prices_elsewhere(asked.others)
@@ -75,22 +72,40 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
             lab = machine.lab(store, place.tell, asked.device.name)
             prices = priced(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
         space, first = _space(asked, resolved, prices)
-        builder = MemberBuilder(asked, spec, store, place.tell, first.scale)
+        epochs = None if resolved.mode == "finetune" else PATIENT * (resolved.recipe.train.epochs or 0)
+        builder = MemberBuilder(asked, spec, store, place.tell, first.scale, epochs)
         fitting = Fitting(asked, builder, resolved, prices, place, first, began, others, machine=lab.machine)
         _search(fitting, space)
         if asked.choice.accuracy_top1 is not None:
-            inside = [each for each in fitting.searched if predicted_ms(each) <= fitting.budget_ms]
-            train_along(fitting, _along(predicted_front(inside), 2 ** max(1, asked.choice.trainings - 2) - 1))
+            train_along(fitting, along_front(fitting))
         else:
-            train_best(fitting, _worth_training(fitting))
+            train_best(fitting, shortlist(fitting))
         return finished(fitting)
 
 
-def _require_searchable(surgery: SurgeryChoice) -> None:
-    """Raises FormChosenBySearch: the recipe states a form."""
-    stated = [name for name, value in Form.of(surgery) if value != getattr(AS_IT_IS, name)] + ["instead"] * surgery.instead
-    if stated:
-        raise FormChosenBySearch(asked=stated[0])
+def _require_searchable(recipe: Recipe) -> None:
+    """Raises NotInASearch: the recipe states what is searched, or what is not trained."""
+    for asked, because, hint in _unsearched(recipe):
+        raise NotInASearch(asked=asked, because=because, hint=hint)
+
+
+def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
+    """What is stated, why it goes with no search, and what to do instead."""
+    surgery, leave = recipe.surgery, "leave it out of the recipe"
+    for name, value in Form.of(surgery):
+        if value != getattr(AS_IT_IS, name):
+            yield f"surgery.{name}", _FORMED, _UNFORMED
+    if surgery.instead:
+        yield "surgery.instead", _FORMED, _UNFORMED
+    if recipe.model.scale is not None:
+        hint = f"{leave}; --family begins with a network of any scale's family, model.resolution_px with another resolution"
+        yield "model.scale", "depth, width and resolution are what it searches", hint
+    if recipe.train.teacher is not None:
+        yield "train.teacher", "the family's first network teaches the others", f"{leave}, or learn from labels: --no-teacher"
+    if recipe.model.onnx is not None:
+        yield "model.onnx", *_UNTRAINED
+    if recipe.model.keep_head:
+        yield "model.keep_head", *_UNTRAINED
 
 
 def _require_teachable(resolved: Resolved, family: str) -> None:
@@ -144,11 +159,11 @@ def _search(fitting: Fitting, space: SearchSpace) -> None:
         "pretrained": space.pretrained,
         "within": dict(asked.within),
         "candidates": sorted(fitting.prices.predictors),
-        "table": fitting.prices.used.model_dump(mode="json"),
+        "table": fitting.prices.content,
     }
-    name = digest_of(question)
-    file = fitting.place.store.root / "searches" / name / "study.db"
-    found = search_space(space, asked.choice.trials, file, fitting.place.tell)
+    name, store, tell = digest_of(question), fitting.place.store, fitting.place.tell
+    with store.locks.held(KIND, name, tell):
+        found = search_space(space, asked.choice.trials, store.layout.work(KIND, name) / "study.db", tell)
     fitting.searched = tuple(each for each in found if identity_of(each) != identity_of(first))
     fitting.members[first.name] = first
     fitting.axes = _axes(space, predicted_ms(first))
@@ -169,64 +184,3 @@ def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
         found["no squeeze-excite"] = space.member(1.0, 1.0, side, Form(squeeze_excite="remove"))
     known = {name: predicted_ms(each) for name, each in found.items() if each is not None and each.best_predicted is not None}
     return {name: round(ms / whole_ms, 4) for name, ms in known.items()} if math.isfinite(whole_ms) else {}
-
-
-def _worth_training(fitting: Fitting) -> tuple[Member, ...]:
-    """Members inside the budget, by a time that was taken here where the device is, else by prediction; unlike each other."""
-    wanted = max(2, 2 * (fitting.asked.choice.trainings - 2))
-    cost_ms = guessed_ms if fitting.attached else predicted_ms
-    inside = [each for each in fitting.searched if cost_ms(each) <= fitting.budget_ms and math.isfinite(cost_ms(each))]
-    if not inside:
-        raise _outside(fitting, {each.name: cost_ms(each) for each in fitting.searched}, timed=False)
-    if fitting.attached and math.isfinite(fitting.budget_ms):
-        inside = list(_timed_inside(fitting, [each for each in fitting.searched if each.predicted], wanted))
-    near = (each for each in inside if each.untrained_ms or cost_ms(each) <= ROOM * fitting.budget_ms)
-    return spread_out(near, wanted, fitting.first.resolution_px)
-
-
-def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> NothingPredictedInside:
-    least = min(costs_ms, key=costs_ms.__getitem__, default=None)
-    nearest = None if least is None or not math.isfinite(costs_ms[least]) else f"{least}, at {costs_ms[least]:.3g} ms"
-    budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
-    return NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest=nearest, timed=timed)
-
-
-def _timed_inside(fitting: Fitting, known: Sequence[Member], wanted: int) -> tuple[Member, ...]:
-    """Time the best by the stand-in; where too few are inside, others, as much smaller as the predictions were off.
-
-    Raises NothingPredictedInside: none of those that were timed is.
-
-    What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
-    """
-    bound, off = ROOM * fitting.budget_ms, 1.0
-    times: dict[str, Interval] = {}
-    inside: list[Member] = []
-    for _ in range(TRIES):
-        candidates = [each for each in known if each.name not in times and guessed_ms(each) * off <= bound]
-        trying = spread_out(candidates, TIMED, fitting.first.resolution_px)
-        if not trying:
-            break
-        found = _timed(fitting, trying)
-        times |= found
-        inside = [each for each in known if each.name in times and times[each.name].estimate <= bound]
-        if len(inside) >= wanted:
-            break
-        ratios = [found[each.name].estimate / guessed_ms(each) for each in trying if each.name in found]
-        off *= max(1.0, median(ratios)) if ratios else 1.0
-    if not inside:
-        raise _outside(fitting, {name: ms.estimate for name, ms in times.items()}, timed=True)
-    return tuple(each.model_copy(update={"untrained_ms": times[each.name]}) for each in inside)
-
-
-def _timed(fitting: Fitting, members: Sequence[Member]) -> dict[str, Interval]:
-    place, classes = fitting.place, len(fitting.resolved.data.classes)
-    maker = KitMaker(place.store, place.tell, fitting.prices.environment)
-    kits = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
-    with place.lab() as lab:
-        return times_of(kits, lab)
-
-
-def _along(front: Sequence[Member], count: int) -> tuple[Member, ...]:
-    """So many of the front, as evenly as it has them."""
-    places = {round(index * (len(front) - 1) / max(1, count - 1)) for index in range(min(count, len(front)))}
-    return tuple(front[place] for place in sorted(places))

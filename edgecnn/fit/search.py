@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.fit.choose import rising_front
 from edgecnn.fit.space import SearchSpace
 from edgecnn.values.fit import Member
@@ -31,11 +30,7 @@ POPULATION, SEED = 32, 0
 
 
 def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) -> tuple[Member, ...]:
-    """So many networks, each once, in the order of the search. ``file``: of the study, which is begun or gone on with.
-
-    Raises MissingPackage: Optuna is not installed.
-    """
-    require_packages(("optuna",), extra="fit", needed_for="fit")
+    """So many networks, each once, in the order of the search. ``file``: of the study, which is begun or gone on with."""
     study = _study(file)
     for done in range(len(_ended(study)), trials):  # counted once: each look at a study reads all of it
         tell.step("predict networks", done, trials, "networks")

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import Predictor
+from edgecnn.fit.predictor import Predictor, fastest_first
 from edgecnn.models.catalogue import SILU, parts_of
 from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.fit import BudgetMetric, Member, Predicted
-from edgecnn.values.latency_table import Probe
+from edgecnn.values.fit import BudgetMetric, Member, Predicted, Probe
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Activation, Form, SqueezeExcite
 
@@ -94,13 +93,9 @@ class SearchSpace:
         return round(math.log2(macs) - APART_COSTS * apart - FORM_COSTS * taken, 4)
 
     def _predicted(self, probe: Probe, member: Member) -> tuple[Predicted, ...]:
-        found = []
-        for candidate, predictor in self.predictors.items():
-            if self._size_mib(member, candidate) > self.within.get("size_mib", math.inf):
-                continue
-            said = predictor.predict([probe])[0]
-            found.append(Predicted(candidate=candidate, p50_ms=said.p50_ms, outside=said.outside))
-        return tuple(sorted(found, key=lambda each: (bool(each.outside), each.p50_ms.estimate)))
+        most_mib = self.within.get("size_mib", math.inf)
+        fitting = {name: each for name, each in self.predictors.items() if self._size_mib(member, name) <= most_mib}
+        return fastest_first(fitting, probe)
 
     @staticmethod
     def _size_mib(member: Member, candidate: str) -> float:

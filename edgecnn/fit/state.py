@@ -98,6 +98,11 @@ class Fitting:
         return self.asked.within.get("p50_ms", math.inf)
 
     @property
+    def trainings_of_members(self) -> int:
+        """Whole trainings of members, beside the first's and, where there is a teacher, what ships from labels alone."""
+        return self.asked.choice.trainings - (2 if self.asked.choice.teacher else 1)
+
+    @property
     def out_of_time(self) -> bool:
         """Whether nothing more is to be begun."""
         minutes = self.asked.choice.minutes

@@ -23,11 +23,10 @@ from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.fit import NothingTimed, TableElsewhere
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import KitMaker, pool
-from edgecnn.fit.timing import MAX_AGE_H, untrained_race
+from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import RaceResult, race
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.planning.variants import is_of_trunk
 from edgecnn.store.store import Store
@@ -36,7 +35,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.latency_table import LatencyTable, Probe, TimedProbe
+from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
@@ -94,24 +93,16 @@ class _Timing:
             self._raced(kits)
 
     def _raced(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
-        found = self._race(tuple(kits.values()))
+        found = untrained_race(tuple(kits.values()), ROUNDS, self.lab, 0.0 if self.request.anew else MAX_AGE_H)
         apart = tuple(kit for kit in kits.values() if kit.entrant in found.profiles and _apart(found.profiles[kit.entrant]))
-        again = self._race(apart).profiles if apart else {}
+        again = untrained_race(apart, ROUNDS, self.lab, 0.0).profiles if apart else {}
         for (name, probe), kit in kits.items():
             if kit.entrant not in found.profiles:
-                self.maker.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, "no run of it was recorded")
+                self.maker.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
                 continue
             profiles = [found.profiles[kit.entrant], *([again[kit.entrant]] if kit.entrant in again else [])]
             self.timed[name].append(_timed(probe, profiles))
             self.runtimes[kit.runtime] = profiles[0].environment.conditions.get("runtime_version", "unknown")
-
-    def _race(self, kits: tuple[KitRef, ...]) -> RaceResult:
-        """One race of these, or where other work slowed it, another."""
-        found = race(untrained_race(kits, ROUNDS, 0.0 if self.request.anew else MAX_AGE_H), self.lab)
-        if any(disturbed(each.environment) for each in found.profiles.values()):
-            self.lab.tell.note("other work slowed these runs; they are run once more")
-            found = race(untrained_race(kits, ROUNDS, 0.0), self.lab)
-        return found
 
 
 def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:

@@ -12,7 +12,7 @@ from edgecnn.errors.fit import TableOfAnother, TableUnreadable
 from edgecnn.measure.lab import Lab, first_difference
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import write_text_atomically
-from edgecnn.values.latency_table import LatencyTable
+from edgecnn.values.fit import LatencyTable
 
 
 def own_table(device: str) -> Path:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.errors.fit import NoTable
+from edgecnn.errors.fit import NoTable, TableOfAnother
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.table import TablePlan, measure_table
 from edgecnn.fit.table_files import own_table, read_table_file, require_same_machine, table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.fit import TableUsed
-from edgecnn.values.latency_table import LatencyTable
+from edgecnn.values.device import Device
+from edgecnn.values.fit import LatencyTable, TableUsed
+from edgecnn.values.stage import Key, digest_of
+from edgecnn.values.verdict import Fidelity
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class TablePrices:
     used: TableUsed
     predictors: Mapping[str, Predictor]
     """By candidate."""
+    content: Key
+    """Digest of what they were made of."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> Tab
         networks=max(len(rows) for rows in enough.values()),
         fidelity=table.fidelity,
     )
-    return TablePrices(used, {name: Predictor(rows) for name, rows in enough.items()})
+    content = digest_of({name: [row.model_dump(mode="json") for row in rows] for name, rows in enough.items()})
+    return TablePrices(used, {name: Predictor(rows) for name, rows in enough.items()}, content)
 
 
 def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
@@ -57,24 +62,58 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
     Raises NoTable: there is none, and the device is not at hand. TableOfAnother: it is of another machine than the one at hand.
     TableUnreadable: it is no table.
     """
+    shippable = [each for each in candidates if asked.recipe.target.runtime in (None, each.runtime)]
+    path, table = _table_for(asked, candidates, shippable, lab, attached=attached)
+    found = prices_in(path, table, (each.id for each in shippable))
+    by_name = {each.id: each for each in shippable if each.id in found.predictors}
+    return Priced(found.used, found.predictors, found.content, by_name, lab.environment.conditions)
+
+
+def _table_for(
+    asked: FitRequest, candidates: Sequence[Candidate], shippable: Sequence[Candidate], lab: Lab, *, attached: bool
+) -> tuple[Path, LatencyTable]:
+    """The file and what is in it; a table of the device's own is filled up with what may ship and lacks."""
     name = asked.device.name
     path = asked.table or table_file(name)
-    if path is None and not attached:
-        raise NoTable(device=name, why="it is not at hand, and no table of it was measured before")
-    shippable = [each for each in candidates if asked.recipe.target.runtime in (None, each.runtime)]
-    if path is None or (attached and asked.table is None and _too_few(path, shippable)):
-        lab.tell.note(f"the latency table of {name} is measured now, once, in about a quarter of an hour")
-        path = own_table(name)
-        write_table(measure_table(TablePlan(candidates=tuple(candidates)), lab), path)
+    if path is None:
+        if not attached:
+            raise NoTable(device=name, why="it is not at hand, and no table of it was measured before")
+        return _written(name, _measured(None, tuple(candidates), lab))
     table = read_table_file(path)
     if attached:
         require_same_machine(table, path, lab)
-    found = prices_in(path, table, (each.id for each in shippable))
-    by_name = {each.id: each for each in shippable if each.id in found.predictors}
-    return Priced(found.used, found.predictors, by_name, lab.environment.conditions)
+    elif table.device != name and not _stands_for(table, asked.device):
+        raise TableOfAnother(path=path, difference=f"it is of {table.device}, and {name} is searched for", device=name)
+    lacking = _lacking(table, shippable)
+    if asked.table is None and attached and lacking:
+        return _written(name, _measured(table, lacking, lab))
+    return path, table
 
 
-def _too_few(path: Path, candidates: Sequence[Candidate]) -> bool:
-    """Whether a table lacks a candidate that is here now, or was not measured far enough: the measuring goes on then."""
-    timed = read_table_file(path).timed
-    return any(len(timed.get(each.id, ())) < LEAST_TIMED for each in candidates)
+def _stands_for(table: LatencyTable, device: Device) -> bool:
+    """An emulated machine is no device: its table stands for each of its architecture, and is shown as emulated."""
+    architecture = table.environment.observed.get("architecture")
+    return table.fidelity is Fidelity.EMULATED and architecture == device.processor.architecture
+
+
+def _written(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
+    path = own_table(device)
+    write_table(table, path)
+    return path, table
+
+
+def _lacking(table: LatencyTable, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Those that are here now and of which the table says nothing, or too little: not those that failed when it was measured."""
+    failed = {name.partition(" of ")[0] for name in table.failed}
+    return tuple(each for each in candidates if len(table.timed.get(each.id, ())) < LEAST_TIMED and each.id not in failed)
+
+
+def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
+    """A table of these candidates, beside what is known already of others."""
+    which = "" if table is None else ", of " + ", ".join(each.id for each in candidates)
+    lab.tell.note(f"the latency table of {lab.device} is measured now{which}, once, in about a quarter of an hour")
+    found = measure_table(TablePlan(candidates=candidates), lab)
+    if table is None:
+        return found
+    both = {name: {**getattr(table, name), **getattr(found, name)} for name in ("timed", "failed", "runtimes")}
+    return found.model_copy(update={**both, "seconds": round(table.seconds + found.seconds, 1)})

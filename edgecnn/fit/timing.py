@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from edgecnn.building.runnable import tried
 from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.space import probe_of
-from edgecnn.judging.runs.latency import latency_when_chosen
+from edgecnn.judging.runs.latency import disturbed, latency_when_chosen
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race import race
+from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Failed
@@ -23,38 +24,65 @@ TIMED_AS = 2
 """Candidates of a member that are timed: those predicted fastest."""
 ROUNDS = 3
 SAMPLES, RUN_S, MAX_AGE_H = 200, 0.5, 24.0 * 30
+UNRUN = "no run of it was recorded"
+"""Why a kit that was raced, and did not fail, has no time."""
 Kits = Mapping[str, list[KitRef]]
 """Name to the kits of its untrained network."""
 
 
+class Timed(NamedTuple):
+    """What came of timing members, by their names."""
+
+    times: dict[str, Interval]
+    """The least p50 in ms of the kits of each: estimates of few rounds, all interleaved."""
+    failed: dict[str, str]
+    """Why there is none."""
+
+
 def untrained_kits(
     members: Iterable[Member], spec: ArchSpec, candidates: Mapping[str, Candidate], classes: int, maker: KitMaker
-) -> Kits:
-    """Of each member what it is predicted to run fastest as; one that cannot be made is told and left out."""
-    kits: dict[str, list[KitRef]] = {}
+) -> tuple[Kits, dict[str, str]]:
+    """Of each member what it is predicted to run fastest as; and why one could not be made, which is told too."""
+    kits, failed = dict[str, list[KitRef]](), dict[str, str]()
     for member in members:
         wanted = [candidates[each.candidate] for each in member.predicted[:TIMED_AS]]
-        made = tried(partial(maker.kits, probe_of(member, spec, classes), wanted))
-        if isinstance(made, Failed):
-            maker.tell.note(f"{member.name} cannot be timed: {made.what}")
+        probe = probe_of(member, spec, classes)
+        made = tried(partial(maker.kits, probe, wanted))
+        if isinstance(made, Failed) or not made:
+            whys = [why for name, why in maker.failed.items() if name.endswith(f" of {probe.name}")]
+            failed[member.name] = made.what if isinstance(made, Failed) else "; ".join(whys)
+            maker.tell.note(f"{member.name} cannot be timed: {failed[member.name]}")
         else:
             kits[member.name] = list(made.values())
-    return kits
+    return kits, failed
 
 
-def untrained_race(kits: tuple[KitRef, ...], rounds: int, max_age_h: float = MAX_AGE_H) -> RaceRequest:
-    """Short runs of kits that learned nothing, all interleaved; a stored race serves for a month."""
-    return RaceRequest(kits=kits, purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=max_age_h)
+def untrained_race(kits: tuple[KitRef, ...], rounds: int, lab: Lab, max_age_h: float = MAX_AGE_H) -> RaceResult:
+    """Short runs of kits that learned nothing, all interleaved; a stored race serves for a month.
+
+    Where other work slowed it, it is run once more: what is timed here decides, and is kept.
+    """
+    asked = RaceRequest(kits=kits, purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=max_age_h)
+    found = race(asked, lab)
+    if any(disturbed(each.environment) for each in found.profiles.values()):
+        lab.tell.note("other work slowed these runs; they are run once more")
+        found = race(asked.model_copy(update={"max_age_h": 0.0}), lab)
+    return found
 
 
-def times_of(kits: Kits, lab: Lab) -> dict[str, Interval]:
-    """Name to the least p50 in ms of its kits in this lab: estimates of few rounds, all interleaved."""
+def times_of(kits: Kits, lab: Lab) -> Timed:
+    """Members timed in this lab."""
     every = tuple(kit for of in kits.values() for kit in of)
     if not every:
-        return {}
-    found = race(untrained_race(every, ROUNDS), lab).profiles
+        return Timed({}, {})
+    raced = untrained_race(every, ROUNDS, lab)
+    found = raced.profiles
     times = {
         name: [p50 for kit in of if kit.entrant in found and (p50 := latency_when_chosen(found[kit.entrant]).p50_ms)]
         for name, of in kits.items()
     }
-    return {name: min(of, key=lambda each: each.estimate) for name, of in times.items() if of}
+    why = {
+        name: next((raced.failed[kit.entrant] for kit in of if kit.entrant in raced.failed), UNRUN) for name, of in kits.items()
+    }
+    least = {name: min(of, key=lambda each: each.estimate) for name, of in times.items() if of}
+    return Timed(least, {name: reason for name, reason in why.items() if name not in least})

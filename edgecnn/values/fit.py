@@ -1,18 +1,72 @@
-"""What a search for the most accurate network inside a measured budget was asked, looked at and found."""
+"""What networks cost on one machine, measured; and what a search for the best inside a budget was asked, looked at and found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
+from edgecnn.values.profile import Environment
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 BudgetMetric = Literal["p50_ms", "energy_mj", "peak_memory_mib", "size_mib"]
 """Gates of a build by the same names: a budget is met where its gate passes."""
+
+
+class Probe(Value):
+    """A network that is timed with weights that learned nothing: its arithmetic is that of a trained one."""
+
+    arch: str
+    """Of the catalogue, or a scaled one by its own name, such as ``mobilenet-v2-d0.8-w0.5``."""
+    resolution_px: PositiveInt
+    classes: PositiveInt
+    form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
+
+    @property
+    def name(self) -> str:
+        """For people and files."""
+        form = self.form.suffix
+        return f"{self.arch}{f'-{form}' if form else ''}@{self.resolution_px}x{self.classes}"
+
+
+class TimedProbe(Value):
+    """One candidate of one probe, timed in fresh processes that took turns with the others of its batch."""
+
+    probe: Probe
+    medians_ms: tuple[PositiveFloat, ...]
+    """Of each process; the statistical unit."""
+    disturbed: str | None = None
+    """Why these figures are of a machine that did other work; None: it did not."""
+
+
+class LatencyTable(Value):
+    """Schema edgecnn.latency-table/1. Measured; what is predicted from it is marked as predicted wherever it is shown."""
+
+    schema_: Literal["edgecnn.latency-table/1"] = Field(default="edgecnn.latency-table/1", alias="schema")
+    version: str
+    """Of edgecnn, whose catalogue names the networks."""
+    device: str
+    """The device file that was named."""
+    machine: str
+    """The concrete machine, for people."""
+    fidelity: Fidelity
+    """``emulated``: an emulated processor's times are of nothing but the emulator."""
+    environment: Environment
+    """The machine's, without the conditions that only a kit decides."""
+    runtimes: Mapping[str, str]
+    """Runtime to the version that ran there."""
+    observed_at: str
+    seconds: NonNegativeFloat
+    """That measuring took, making what is measured included; what was stored already took none."""
+    timed: Mapping[str, tuple[TimedProbe, ...]]
+    """Candidate, such as ``openvino-int8``, to what was timed of it."""
+    failed: Mapping[str, str] = {}
+    """``candidate of probe`` to why it has no time."""
+    left: NonNegativeInt = 0
+    """Probes of the plan for which no time was left; the same command goes on with them."""
 
 
 class Predicted(Value):
@@ -21,7 +75,7 @@ class Predicted(Value):
     candidate: str
     p50_ms: Interval
     """At 90 %; how often such intervals held is in ``benchmarks/fit``."""
-    outside: tuple[str, ...] = ()
+    extrapolated: tuple[str, ...] = ()
     """Features in which the table has nothing like this network: then the figure is a guess, and is not used."""
 
 
@@ -29,6 +83,7 @@ class Trained(Value):
     """One training of a member, and what it came to on ``validation``, 0…1."""
 
     epochs: PositiveInt
+    """Of its own: those before surgery are counted where they are not the first's."""
     whole: bool
     """As long as its build's; else a part of that, to see which members are worth it."""
     taught: bool
@@ -79,7 +134,7 @@ class Member(Value):
     @property
     def best_predicted(self) -> Predicted | None:
         """The fastest of those that are used."""
-        return next((each for each in self.predicted if not each.outside), None)
+        return next((each for each in self.predicted if not each.extrapolated), None)
 
 
 class Trial(Value):
@@ -120,10 +175,9 @@ class FitReport(Value):
     attached: bool
     machine: str
     within: Mapping[BudgetMetric, PositiveFloat]
-    least_top1: float | None = None
+    required_top1: float | None = None
     """Of ``--accuracy``: then the fastest that reaches it ships."""
-    table: TableUsed | None
-    """None where nothing was predicted."""
+    table: TableUsed
     trials: tuple[Trial, ...]
     """Everything of which cost was predicted, in the order of the search; a network that came up twice stands once."""
     axes: Mapping[str, float] = {}
@@ -133,13 +187,17 @@ class FitReport(Value):
     front: tuple[str, ...]
     """Names of built members that no other is both more accurate and faster than."""
     rank_correlation: float | None
-    """Spearman's, of the stand-in and of accuracy after a short training; None below four networks."""
-    taught_by: str | None
+    """Spearman's, of the stand-in and of accuracy after a short training; None below four networks. What only surgery makes
+    another than the first is not among them: it begins where the others end."""
+    ranked: NonNegativeInt = 0
+    """Networks that it is of."""
+    teacher: str | None
     """The member whose answers the others learned."""
-    taught_gain_pp: Interval | None = None
+    distillation_gain_pp: Interval | None = None
     """What that gives the shipped member against labels alone, paired on the test images; below 0, what ships learned labels."""
-    shipped_taught: bool = False
-    """Whether what ships learned the teacher's answers: of the two trainings of it the more accurate on ``validation`` does."""
+    shipped_distilled: bool = False
+    """Whether what ships learned a network's answers: the teacher's, where that training of the two is the more accurate on
+    ``validation``; or those of the first before surgery, where only that makes it another."""
     against_first_pp: Interval | None = None
     """What the shipped member gains in top-1 over the family's first, paired on the test images; None of that one itself."""
     shipped: str | None

@@ -6,11 +6,11 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.fit import (
     FamilyMissing,
     FitBudgetInvalid,
-    FormChosenBySearch,
     NoTable,
     NothingPredictedInside,
     NothingTimed,
     NothingToMeet,
+    NotInASearch,
     TableElsewhere,
     TableOfAnother,
     TableUnreadable,
@@ -50,7 +50,7 @@ def test_a_table_of_another_machine_names_what_differs() -> None:
     error = TableOfAnother(path=Path("t.json"), difference="kernel: then 6.1, now 6.8", device="cpu")
     assert error.line() == (
         "the latency table t.json says nothing of this machine: kernel: then 6.1, now 6.8 — "
-        "edgecnn devices measure cpu [table-of-another]"
+        "edgecnn devices measure cpu, of a board with its --host [table-of-another]"
     )
 
 
@@ -94,9 +94,9 @@ def test_a_search_without_a_budget_says_how_to_state_one() -> None:
     )
 
 
-def test_a_form_that_is_asked_of_a_search_is_left_to_it() -> None:
-    assert FormChosenBySearch(asked="pruned").line() == (
-        "surgery.pruned asks for one form of the network, and `edgecnn fit` searches that itself: each of its networks has a "
-        "form of its own — leave activation, squeeze_excite, pruned and instead out of [surgery]; epochs and learning_rate hold "
-        "of all [form-chosen-by-search]"
+def test_what_a_search_decides_itself_is_left_to_it() -> None:
+    said = NotInASearch(asked="model.scale", because="depth, width and resolution are what it searches", hint="leave it out")
+    assert said.line() == (
+        "model.scale does not go with `edgecnn fit`: depth, width and resolution are what it searches — leave it out "
+        "[not-in-a-search]"
     )

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.fit.choose import budgets_met, choose_member, front_of, rank_correlation
+from edgecnn.fit.choose import choose_member, exit_code, front_of, inside_of, rank_correlation, ranked_of
 from edgecnn.values.fit import Member, Predicted, Trained
-from edgecnn.values.verdict import Interval, Verdict
+from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
+from tests.fit.made import report
 
 BUDGET = {"p50_ms": 5.0}
 
@@ -54,6 +55,48 @@ def test_the_other_way_round_the_fastest_whose_lower_bound_reaches_the_accuracy_
     assert "the most accurate, most, has 93.0% [91.0%, 95.0%] on validation" in none.why
 
 
+def judged(metric: str, verdict: Verdict) -> GateResult:
+    gate = Gate(metric=metric, side="max" if metric != "top1" else "min", bound=0.85, required="always", stated_by="command line")
+    return GateResult(
+        gate=gate, candidate="openvino-int8", verdict=verdict, reason="as judged", figure=None, fidelity=Fidelity.MEASURED
+    )
+
+
+def gated(name: str, metric: str, verdict: Verdict, **more: object) -> Member:
+    return member(name, 0.9, 3.0, gates=(judged(metric, verdict),), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("on_test", "state"), [(Verdict.PASS, "settled"), (Verdict.UNSURE, "provisional")])
+def test_an_accuracy_that_is_required_is_settled_by_the_test_images_and_not_by_those_that_chose(
+    on_test: Verdict, state: str
+) -> None:
+    chosen = choose_member([gated("a", "top1", on_test)], {}, 0.85)
+    assert (chosen.name, chosen.state) == ("a", state)
+    assert ("on the test images that is not shown" in chosen.why) is (on_test is Verdict.UNSURE)
+
+
+def test_with_an_accuracy_a_budget_that_is_not_measured_or_open_leaves_it_provisional_and_a_missed_one_says_so() -> None:
+    for inside in (Verdict.UNSURE, Verdict.MISSING):
+        said = Predicted(candidate="openvino-int8", p50_ms=Interval(estimate=3, low=2, high=4, confidence=0.9))
+        found = choose_member([member("a", 0.9, 3.0, inside, predicted=(said,))], {"p50_ms": 5.0, "energy_mj": 9.0}, 0.85)
+        assert (found.name, found.state) == ("a", "provisional")
+    missed = choose_member([member("a", 0.9, 9.0, Verdict.FAIL)], BUDGET, 0.85)
+    assert missed.why == (
+        "nothing that reaches a top-1 of 85.0% on validation is inside p50_ms ≤ 5: the nearest is a, at 9.00 [8.55, 9.45] ms"
+    )
+
+
+def test_times_of_an_emulated_device_settle_nothing() -> None:
+    assert choose_member([member("a", 0.9, 3.0, fidelity=Fidelity.EMULATED)], {}, 0.85).state != "settled"
+
+
+@pytest.mark.parametrize(("verdict", "code"), [(Verdict.PASS, 0), (Verdict.UNSURE, 4), (Verdict.MISSING, 3)])
+def test_the_command_ends_as_a_build_of_what_ships_would(verdict: Verdict, code: int) -> None:
+    shipped = gated("a", "energy_mj", verdict)
+    assert exit_code(report(shipped, shipped="a")) == code
+    assert exit_code(report(shipped, shipped=None, state="none")) == 1
+
+
 def test_the_front_leaves_out_whoever_is_slower_and_no_more_accurate() -> None:
     members = [member("slow", 0.80, 4.0), member("quick", 0.80, 2.0), member("best", 0.9, 6.0)]
     assert front_of(members) == ("quick", "best")
@@ -66,8 +109,9 @@ def trained(standin: float, top1: float, *, whole: bool = False) -> Member:
 
 def test_the_rank_correlation_is_of_short_trainings_and_says_nothing_of_three() -> None:
     four = [trained(1, 0.5), trained(2, 0.6), trained(3, 0.55), trained(4, 0.7)]
-    assert rank_correlation([trained(9, 0.1, whole=True), *four]) == pytest.approx(0.8)  # by hand: 1 − 6·2 / (4·15)
-    assert rank_correlation([*four[:3], trained(4, 0.7, whole=True)]) is None
+    assert rank_correlation(ranked_of([trained(9, 0.1, whole=True), *four])) == pytest.approx(0.8)  # by hand: 1 − 6·2 / (4·15)
+    assert rank_correlation(ranked_of([*four[:3], trained(4, 0.7, whole=True)])) is None
+    assert rank_correlation([trained(1, 0.5)] * 5) is None
 
 
 def missing(name: str, top1: float, predicted_ms: float) -> Member:
@@ -93,10 +137,10 @@ def test_the_other_way_round_the_fastest_by_prediction_is_provisional() -> None:
         ([Verdict.PASS, Verdict.MISSING], Verdict.MISSING),
         ([Verdict.MISSING, Verdict.FAIL], Verdict.FAIL),
         ([Verdict.UNSURE, Verdict.PASS], Verdict.UNSURE),
-        ([], None),
     ],
 )
-def test_a_budget_that_was_not_measured_leaves_all_open_unless_another_is_missed(
-    verdicts: list[Verdict], met: Verdict | None
-) -> None:
-    assert budgets_met(verdicts) is met
+def test_a_budget_that_was_not_measured_leaves_all_open_unless_another_is_missed(verdicts: list[Verdict], met: Verdict) -> None:
+    gates = [judged(metric, verdict) for metric, verdict in zip(("p50_ms", "size_mib"), verdicts, strict=True)]
+    accuracy = judged("top1", Verdict.FAIL)
+    assert inside_of([*gates, accuracy]) is met
+    assert inside_of([accuracy]) is None

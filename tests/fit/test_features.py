@@ -5,7 +5,7 @@ import pytest
 from edgecnn.fit.features import features_of
 from edgecnn.fit.probes import MOST_MMACS, pool
 from edgecnn.models.catalogue import arch_named
-from edgecnn.values.latency_table import Probe
+from edgecnn.values.fit import Probe
 
 
 def test_the_kinds_together_count_the_multiply_adds_of_the_catalogue() -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edgecnn.errors.fit import NoTable
+from edgecnn.fit import finish
 from edgecnn.fit.elsewhere import on_another, prices_elsewhere
 from edgecnn.fit.front import judged_by
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.screens.fit import elsewhere_columns, elsewhere_rows
-from edgecnn.values.fit import FitReport, Member, TableUsed
+from edgecnn.values.fit import Member
+from edgecnn.values.stage import Key
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
+from tests.fit.made import USED, report
 from tests.fit.test_choose import member
 from tests.fit.test_search import ByMacs
 from tests.judging.made import a_gate, a_latency, a_result, an_interval, facts
-
-USED = TableUsed(file="pi.json", machine="a board", observed_at="2026-11-23", networks=30, fidelity=Fidelity.EMULATED)
 
 
 def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
@@ -56,11 +58,27 @@ def test_an_emulated_latency_decides_nothing() -> None:
 
 
 def test_another_budget_that_is_missed_still_is() -> None:
-    assert raced(3.0, Verdict.PASS, judged(Verdict.FAIL, "size_mib")).inside is Verdict.FAIL
+    for before in (Verdict.PASS, Verdict.FAIL):
+        assert raced(3.0, before, judged(Verdict.FAIL, "size_mib")).inside is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("top1", "inside", "ships"),
+    [(0.82, Verdict.PASS, True), (0.78, Verdict.PASS, False), (0.82, Verdict.FAIL, False)],
+)
+def test_labels_alone_take_the_place_of_a_teacher_where_they_are_better_and_as_fast(
+    top1: float, inside: Verdict, ships: bool
+) -> None:
+    taught, labels = member("a", 0.80, 3.0), member("a", top1, 3.0, inside)
+    fitting: Any = SimpleNamespace(
+        members={"a": taught},
+        asked=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None), within={"p50_ms": 5.0}),
+    )
+    assert finish._takes_the_place(fitting, labels, taught) is ships
 
 
 def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any) -> None:
-    prices = TablePrices(USED, {"ncnn-fp16": ByMacs(1.0), "onnxruntime-int8": ByMacs(0.5)})  # type: ignore[dict-item]
+    prices = TablePrices(USED, {"ncnn-fp16": ByMacs(1.0), "onnxruntime-int8": ByMacs(0.5)}, Key("0" * 64))  # type: ignore[dict-item]
     built = member("a", 0.8, 3.0).model_copy(update={"scale": "depth=1,width=1,resolution=64"})
     there = on_another("raspberry-pi-5", prices, [built], arch_named("mobilenet-v2"), 10)
     assert there.predicted["a"].candidate == "onnxruntime-int8"
@@ -76,26 +94,3 @@ def test_a_device_without_a_table_is_refused_before_anything_is_trained(monkeypa
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     with pytest.raises(NoTable, match="no latency table of raspberry-pi-5"):
         prices_elsewhere([OtherTarget("raspberry-pi-5", None)])
-
-
-def report(*members: Member, **more: Any) -> FitReport:
-    facts: dict[str, Any] = {
-        "version": "0.1.0",
-        "family": "mobilenet-v2",
-        "device": "cpu",
-        "attached": True,
-        "machine": "here",
-        "within": {"p50_ms": 5.0},
-        "table": None,
-        "trials": (),
-        "members": members,
-        "front": ("a",),
-        "rank_correlation": None,
-        "taught_by": None,
-        "shipped": "a",
-        "state": "settled",
-        "why": "it is the one",
-        "seconds": 1.0,
-        "command": "edgecnn fit",
-    }
-    return FitReport(**{**facts, **more})

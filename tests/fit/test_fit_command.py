@@ -54,7 +54,7 @@ def fitted(place: Place) -> tuple[subprocess.CompletedProcess[str], dict[str, An
         killed.send_signal(signal.SIGKILL)
     before = trained(place)
     done = place.plain("fit", *words(place), "--json", **config(place))
-    assert before <= trained(place)
+    assert before.items() <= trained(place).items()
     return done, before
 
 

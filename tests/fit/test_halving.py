@@ -16,7 +16,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.recipe import FitChoice
 from edgecnn.values.training import AS_IT_IS, Form
-from tests.fit.test_run import LADDER, about
+from tests.fit.test_shortlist import LADDER, about
 
 
 class Broke(EdgecnnError):
@@ -57,6 +57,10 @@ class Under:
         self.builder, self.looks, self.left_out = builder, looks, 0
         self.place, self.first = SimpleNamespace(tell=Quiet()), named("first")
         self.members = dict[str, Member]()
+
+    @property
+    def trainings_of_members(self) -> int:
+        return self.asked.choice.trainings - 2  # type: ignore[no-any-return]
 
     @property
     def out_of_time(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,10 @@ from edgecnn.fit import members
 from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.models.catalogue import arch_named
+from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
+from edgecnn.store.layout import FILES
+from edgecnn.store.store import Store
 from edgecnn.values.fit import Member
 from edgecnn.values.recipe import FitChoice, Recipe
 from edgecnn.values.training import AS_IT_IS, Form
@@ -25,8 +30,8 @@ TEACHER = Course(teacher=Path("builds/first"))
 
 def builder(monkeypatch: pytest.MonkeyPatch, epochs: int = 12) -> MemberBuilder:
     """Of a search in which every network would be trained for so many epochs."""
-    train = SimpleNamespace(recipe=SimpleNamespace(train=SimpleNamespace(epochs=epochs)))
-    monkeypatch.setattr(members, "resolve", lambda *_: train)
+    found = SimpleNamespace(recipe=SimpleNamespace(train=SimpleNamespace(epochs=epochs), surgery=SimpleNamespace(epochs=epochs)))
+    monkeypatch.setattr(members, "resolve", lambda *_: found)
     choice = FitChoice(family="efficientnet", within={"p50_ms": 3.0})
     asked = FitRequest(choice=choice, recipe=Recipe(), device=device_named("cpu"), out=Path("out"), words=("--target", "cpu"))
     store: Any = None
@@ -46,6 +51,12 @@ def test_a_scaled_member_learns_the_teachers_answers_and_meets_the_budgets_as_ga
     assert not asked.recipe.surgery.instead
     words = "edgecnn build --arch efficientnet-b0 --scale depth=0.5,width=1,resolution=64 --target cpu --teacher builds/first"
     assert asked.command == f"{words} --max p50_ms=3 --out out"
+
+
+def test_energy_is_read_of_every_member_by_the_meter_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    making = builder(monkeypatch)
+    metered = replace(making, asked=making.asked.model_copy(update={"meter": Path("watts.csv")}))
+    assert metered.request(member(), Course(), Path("out")).meter == Path("watts.csv")
 
 
 def test_a_pruned_member_begins_from_the_first_networks_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,4 +93,38 @@ def test_a_short_training_has_a_quarter_of_the_members_own_epochs_and_four_where
 def test_a_short_training_of_a_pruned_member_is_a_quarter_of_its_surgery(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = builder(monkeypatch)._request(member(form=Form(pruned=0.3)), Course(short=True), "export")
     assert asked.recipe.train.epochs is None
-    assert asked.recipe.surgery.epochs == max(1, Recipe().surgery.epochs // 4)
+    assert asked.recipe.surgery.epochs == 12 // 4
+
+
+def test_other_scales_learn_for_longer_than_the_first_unless_epochs_are_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient, other = replace(builder(monkeypatch), epochs=16), member("depth=0.5,width=1,resolution=64")
+    assert patient.request(member(), Course(), Path("out")).recipe.train.epochs is None
+    assert patient.request(member(form=Form(pruned=0.3)), Course(), Path("out")).recipe.train.epochs is None, (
+        "its key is the first's"
+    )
+    for course in (TEACHER, Course()):
+        asked = patient.request(other, course, Path("out"))
+        assert asked.recipe.train.epochs == 16
+        assert "--set train.epochs=16" in asked.command
+    stated = patient.asked.model_copy(update={"recipe": apply_overrides(Recipe(), ["train.epochs=3"])})
+    assert replace(patient, asked=stated).request(other, TEACHER, Path("out")).recipe.train.epochs == 3
+
+
+@pytest.mark.parametrize(("scale", "epochs"), [(FIRST, 4), ("depth=0.5,width=1,resolution=64", 20)])
+def test_epochs_before_surgery_are_a_members_own_where_they_are_not_the_firsts(
+    scale: str, epochs: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    layout = Store.open(tmp_path).layout
+    learned = {"phases": [{"name": "whole", "epochs": [{}] * 16}], "best": {"validation_top1": 0.8}}
+    for kind, name, facts in (
+        ("train", "history", learned),
+        ("surgery", "surgery", {"epochs": [{}] * 4, "after": {"validation_top1": 0.7}}),
+    ):
+        files = layout.entry(kind, kind) / FILES
+        files.mkdir(parents=True)
+        (files / f"{name}.json").write_text(json.dumps(facts))
+    ran = SimpleNamespace(keys={"train": "train", "export": "surgery"}, outcomes={})
+    monkeypatch.setattr(members, "run_build", lambda *_: ran)
+    making = replace(builder(monkeypatch), store=SimpleNamespace(layout=layout))
+    trained = making.train(member(scale, Form(squeeze_excite="remove")), Course())
+    assert (trained.epochs, trained.validation_top1) == (epochs, 0.7)

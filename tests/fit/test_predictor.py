@@ -10,7 +10,7 @@ import pytest
 from edgecnn.fit.features import features_of
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import pool
-from edgecnn.values.latency_table import Probe, TimedProbe
+from edgecnn.values.fit import Probe, TimedProbe
 
 FAMILIES = ("mobilenet-v2", "mobilenet-v3", "resnet")
 
@@ -56,9 +56,9 @@ def test_a_network_unlike_any_of_the_table_is_said_to_be_so(probes: tuple[Probe,
     predictor = Predictor(timed(probes[:30], 0.02))
     huge = Probe(arch="resnet-152", resolution_px=512, classes=10)
     dense = Probe(arch="shufflenet-v2-x1.0", resolution_px=96, classes=10)
-    assert "total_mmac" in predictor.predict([huge])[0].outside
-    assert any(name.startswith("move") for name in predictor.predict([dense])[0].outside)
-    assert predictor.predict([probes[2]])[0].outside == ()
+    assert "total_mmac" in predictor.predict([huge])[0].extrapolated
+    assert any(name.startswith("move") for name in predictor.predict([dense])[0].extrapolated)
+    assert predictor.predict([probes[2]])[0].extrapolated == ()
 
 
 def test_too_few_networks_predict_nothing(probes: tuple[Probe, ...]) -> None:

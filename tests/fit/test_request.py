@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.fit import FitBudgetInvalid, NothingToMeet
-from edgecnn.fit.request import fit_choice, least_top1_of, within_of
+from edgecnn.fit.request import fit_choice, required_top1_of, within_of
 from edgecnn.values.recipe import FitChoice
 
 
@@ -30,8 +30,8 @@ def test_what_is_no_budget_is_refused_with_what_it_should_be(texts: list[str], b
 @pytest.mark.parametrize("text", ["top1=85", "top1=1.2", "top5=0.9", "0.85", "top1=0"])
 def test_an_accuracy_is_a_share_of_top1(text: str) -> None:
     with pytest.raises(FitBudgetInvalid, match="--accuracy takes top1 and a share between 0 and 1"):
-        least_top1_of(text)
-    assert least_top1_of("top1=0.85") == 0.85
+        required_top1_of(text)
+    assert required_top1_of("top1=0.85") == 0.85
 
 
 def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:

@@ -12,8 +12,7 @@ from edgecnn.fit.search import identity_of, predicted_front, search_space, sprea
 from edgecnn.fit.space import SearchSpace
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
-from edgecnn.values.fit import Member
-from edgecnn.values.latency_table import Probe
+from edgecnn.values.fit import Member, Probe
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.verdict import Interval
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,8 +22,9 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.latency_table import Probe
-from edgecnn.values.profile import Environment, Run
+from edgecnn.values.fit import Probe
+from edgecnn.values.profile import Environment
+from tests.fit.made import timed
 
 PLAN = TablePlan(candidates=(BASELINE,), minutes=60)
 
@@ -50,15 +50,12 @@ class Bench:
         observed = {"others_percent": "60.0"} if len(self.races) in self.busy else {}
         conditions = {**lab.environment.conditions, "runtime_version": "1.31.1"}
         environment = Environment(conditions=conditions, observed=observed)
-        profiles = {kit.entrant: self._profile(kit, environment) for kit in request.kits}
+        profiles = {kit.entrant: timed(lab, kit, environment, self._ns(kit), rounds=2) for kit in request.kits}
         return RaceResult(race="r", observed_at="2026-11-01T00:00:00+00:00", profiles=profiles, failed={}, reused=False)
 
-    def _profile(self, kit: KitRef, environment: Environment) -> Any:
+    def _ns(self, kit: KitRef) -> int:
         probe = next(each for each in self.made if each.name == kit.digest)
-        ns = int(1e4 * sum(each for name, each in features_of(probe).items() if name.endswith("_mmac"))) + 1000
-        shared: dict[str, Any] = {"load_ns": 1, "first_ns": 1, "warmup_ns": (), "started_at": "now"}
-        runs = tuple(Run(round=number, position=0, samples_ns=(ns,) * 3, **shared) for number in range(2))
-        return self.lab.profile(kit, environment, what="race", race="r", purpose="table", runs=runs)
+        return int(1e4 * sum(each for name, each in features_of(probe).items() if name.endswith("_mmac"))) + 1000
 
 
 @pytest.fixture
@@ -68,7 +65,7 @@ def lab(tmp_path: Path) -> Lab:
 
 def played(bench: Bench, monkeypatch: pytest.MonkeyPatch, networks: int) -> None:
     monkeypatch.setattr(KitMaker, "kits", lambda *given: bench.kits(*given))
-    monkeypatch.setattr(of_tables, "race", bench.race)
+    monkeypatch.setattr("edgecnn.fit.timing.race", bench.race)
     monkeypatch.setattr(of_tables, "POOL", 24)
     monkeypatch.setattr(of_tables, "MOST", networks)
 

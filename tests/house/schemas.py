@@ -28,8 +28,7 @@ from edgecnn.values.board import BoardCheck
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
 from edgecnn.values.dataset import DataDivision, DataInspection
 from edgecnn.values.device import Device
-from edgecnn.values.fit import FitReport
-from edgecnn.values.latency_table import LatencyTable
+from edgecnn.values.fit import FitReport, LatencyTable
 from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe

@@ -37,7 +37,7 @@ def _elsewhere(found: FitReport) -> Table | None:
 def limits_of(found: FitReport) -> str:
     """The budgets in words."""
     bounds = [f"{name} ≤ {bound:g}" for name, bound in found.within.items()]
-    return ", ".join(bounds + ([] if found.least_top1 is None else [f"top-1 ≥ {found.least_top1:g}"]))
+    return ", ".join(bounds + ([] if found.required_top1 is None else [f"top-1 ≥ {found.required_top1:g}"]))
 
 
 def _front(found: FitReport) -> Figure | None:

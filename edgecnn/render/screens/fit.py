@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import counted
-from edgecnn.render.figures import percent_interval
+from edgecnn.render.figures import MARKS, percent_interval
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
-from edgecnn.values.fit import FitReport, Member
-from edgecnn.values.latency_table import LatencyTable
+from edgecnn.values.fit import FitReport, LatencyTable, Member
 from edgecnn.values.verdict import Fidelity, Interval
 
 COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
@@ -30,10 +28,17 @@ def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
     predicted, mark = member.best_predicted, "◀" if member.name == found.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        interval_ms(predicted.p50_ms if predicted else None), interval_ms(member.p50_ms or member.untrained_ms),
+        interval_ms(predicted.p50_ms if predicted else None), _timed(member),
         _share(member.validation_top1), _share(member.test_top1),
         _of_budget(member), mark,
     )  # fmt: skip
+
+
+def _timed(member: Member) -> str:
+    """Of the kit that was raced, or of the network before anything was learned; marked where no device ran it."""
+    if member.p50_ms is None:
+        return "–" if member.untrained_ms is None else f"{interval_ms(member.untrained_ms)} untrained"
+    return interval_ms(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
 
 
 def elsewhere_columns(found: FitReport) -> tuple[str, ...]:
@@ -54,17 +59,17 @@ def _by_device(member: Member, found: FitReport) -> Iterator[str]:
     yield f"{member.candidate or '–'}: {_against(member.p50_ms, found)}"
     for other in found.elsewhere:
         said = other.predicted[member.name]
-        yield f"{said.candidate}: {_against(said.p50_ms, found, said.outside)}"
+        yield f"{said.candidate}: {_against(said.p50_ms, found, said.extrapolated)}"
 
 
 def _share(top1: Interval | None) -> str:
     return "–" if top1 is None else percent_interval(top1)
 
 
-def _against(p50_ms: Interval | None, found: FitReport, outside: Sequence[str] = ()) -> str:
+def _against(p50_ms: Interval | None, found: FitReport, extrapolated: Sequence[str] = ()) -> str:
     """A latency, and where a budget bounds it, on which side it is."""
     bound = found.within.get("p50_ms")
-    if outside:
+    if extrapolated:
         return "unlike that table's networks"
     if p50_ms is None or bound is None:
         return interval_ms(p50_ms)
@@ -86,33 +91,28 @@ def interval_ms(found: Interval | None) -> str:
 def fit_lines(found: FitReport) -> Iterator[str]:
     """What ships and why, what predictions were from, how well they and the stand-in did."""
     yield f"{found.shipped or 'nothing ships'}: {found.why}" + (" (provisional)" if found.state == "provisional" else "")
-    if found.table is not None:
-        table, word = found.table, "emulated" if found.table.fidelity is Fidelity.EMULATED else "measured"
-        yield f"  predicted from {table.networks} networks {word} on {table.machine}, {table.observed_at}: {table.file}"
+    table, word = found.table, "emulated" if found.table.fidelity is Fidelity.EMULATED else "measured"
+    yield f"  predicted from {table.networks} networks {word} on {table.machine}, {table.observed_at}: {table.file}"
     trained = sum(bool(each.trained) for each in found.members)
     yield f"  {counted(len(found.trials), 'network')} predicted, {trained} trained"
     if found.left_out:
         yield f"  {counted(found.left_out, 'training')} left out: the time was over"
     if found.rank_correlation is not None:
-        yield f"  the stand-in for accuracy ordered them with a rank correlation of {found.rank_correlation:+.2f}"
+        of = f"{found.ranked} short trainings with a rank correlation of {found.rank_correlation:+.2f}"
+        yield f"  the stand-in for accuracy ordered {of}"
     if found.against_first_pp is not None:
         yield f"  {_gain(found.against_first_pp)} of top-1 against the family's first network, paired on the test images"
-    if found.taught_gain_pp is not None:
+    if found.distillation_gain_pp is not None:
         which = (
-            "so taught it ships" if found.shipped_taught else "as labels alone taught it, it is better on validation and ships so"
+            "so taught it ships"
+            if found.shipped_distilled
+            else "as labels alone taught it, it is better on validation and ships so"
         )
-        yield f"  {_gain(found.taught_gain_pp)} by learning that one's answers instead of labels, paired too: {which}"
+        yield f"  {_gain(found.distillation_gain_pp)} by learning that one's answers instead of labels, paired too: {which}"
 
 
 def _gain(found: Interval) -> str:
     return f"{found.estimate:+.2f} [{found.low:+.2f}, {found.high:+.2f}] pp"
-
-
-def fit_exit_code(found: FitReport) -> ExitCode:
-    """1 where nothing is inside, 4 where the device was asked and that is open."""
-    if found.state == "none":
-        return ExitCode.GATE_FAILED
-    return ExitCode.UNSURE if found.state == "provisional" and found.attached else ExitCode.OK
 
 
 def table_lines(table: LatencyTable) -> Iterator[str]:

@@ -1,0 +1,105 @@
+"""Which of the searched networks are worth a training: those inside the budget by a clock, else by prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from edgecnn.errors.fit import NothingPredictedInside, NothingTimed
+from edgecnn.fit.probes import KitMaker
+from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread_out
+from edgecnn.fit.state import Fitting
+from edgecnn.fit.timing import Timed, times_of, untrained_kits
+from edgecnn.values.fit import Member
+from edgecnn.values.verdict import Interval
+
+ROOM = 0.97
+"""Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
+TIMED = 8
+"""Members that are timed before any is trained."""
+TRIES = 3
+"""How often other members are timed where too few of the last ones were inside."""
+
+
+def shortlist(fitting: Fitting) -> tuple[Member, ...]:
+    """The most promising members inside the budget, unlike each other: twice as many as are trained whole.
+
+    Raises NothingPredictedInside: none is inside. NothingTimed: what was to be timed could not be made or run.
+    """
+    wanted = max(2, 2 * fitting.trainings_of_members)
+    if fitting.attached and math.isfinite(fitting.budget_ms):
+        inside = _timed_inside(fitting, wanted)
+    else:
+        cost_ms = guessed_ms if fitting.attached else predicted_ms
+        inside = [each for each in fitting.searched if math.isfinite(cost_ms(each)) and cost_ms(each) <= _bound_ms(fitting)]
+    if not inside:
+        raise _outside(fitting, {each.name: guessed_ms(each) for each in fitting.searched}, timed=False)
+    return spread_out(inside, wanted, fitting.first.resolution_px)
+
+
+def along_front(fitting: Fitting) -> tuple[Member, ...]:
+    """As many of the predicted front as halving it so often decides, as evenly as it has them, the fastest first.
+
+    Raises NothingPredictedInside: none is inside.
+    """
+    front = predicted_front(each for each in fitting.searched if predicted_ms(each) <= _bound_ms(fitting))
+    if not front:
+        raise _outside(fitting, {each.name: predicted_ms(each) for each in fitting.searched}, timed=False)
+    return _evenly(front, 2 ** max(1, fitting.trainings_of_members) - 1)
+
+
+def _evenly(front: Sequence[Member], count: int) -> tuple[Member, ...]:
+    """So many of them with both ends; one alone is the middle."""
+    if count == 1:
+        return (front[len(front) // 2],)
+    count, last = min(count, len(front)), len(front) - 1
+    return tuple(front[round(index * last / max(1, count - 1))] for index in range(count))
+
+
+def _bound_ms(fitting: Fitting) -> float:
+    return ROOM * fitting.budget_ms
+
+
+def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> NothingPredictedInside:
+    least = min(costs_ms, key=costs_ms.__getitem__, default=None)
+    nearest = None if least is None or not math.isfinite(costs_ms[least]) else f"{least}, at {costs_ms[least]:.3g} ms"
+    budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
+    return NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest=nearest, timed=timed)
+
+
+def _timed_inside(fitting: Fitting, wanted: int) -> list[Member]:
+    """Time the best by the stand-in; where too few are inside, others, as much smaller as the predictions were off.
+
+    What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
+    An empty list where nothing was predicted to be worth it. Raises NothingPredictedInside, NothingTimed.
+    """
+    off, times, failed, side_px = 1.0, dict[str, Interval](), dict[str, str](), fitting.first.resolution_px
+    known, inside = [each for each in fitting.searched if each.predicted], list[Member]()
+    for _ in range(TRIES):
+        waiting = [each for each in known if each.name not in times and each.name not in failed]
+        trying = spread_out([each for each in waiting if guessed_ms(each) * off <= _bound_ms(fitting)], TIMED, side_px)
+        if not trying:
+            break
+        found = _timed(fitting, trying)
+        times |= found.times
+        failed |= found.failed
+        inside = [each for each in known if each.name in times and times[each.name].estimate <= _bound_ms(fitting)]
+        if len(inside) >= wanted:
+            break
+        ratios = [times[each.name].estimate / guessed_ms(each) for each in trying if each.name in times]
+        off = max(off, median(ratios)) if ratios else off
+    if failed and not times:
+        raise NothingTimed(device=fitting.asked.device.name, reasons=failed)
+    if times and not inside:
+        raise _outside(fitting, {name: ms.estimate for name, ms in times.items()}, timed=True)
+    return [each.model_copy(update={"untrained_ms": times[each.name]}) for each in inside]
+
+
+def _timed(fitting: Fitting, members: Sequence[Member]) -> Timed:
+    place, classes = fitting.place, len(fitting.resolved.data.classes)
+    maker = KitMaker(place.store, place.tell, fitting.prices.environment)
+    kits, failed = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
+    with place.lab() as lab:
+        found = times_of(kits, lab)
+    return Timed(found.times, {**failed, **found.failed})

@@ -1,0 +1,105 @@
+"""What is timed and trained, and in which order, where machine and trainings are played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgecnn.errors.fit import NothingPredictedInside, NothingTimed
+from edgecnn.fit import shortlist
+from edgecnn.fit.timing import Timed
+from edgecnn.values.fit import Member, Predicted
+from edgecnn.values.verdict import Interval
+
+
+def about(value: float, spread: float = 0.02) -> Interval:
+    return Interval(estimate=value, low=value * (1 - spread), high=value * (1 + spread), confidence=0.9)
+
+
+def member(width: float, ms: float, extrapolated: tuple[str, ...] = ()) -> Member:
+    said = Predicted(candidate="openvino-int8", p50_ms=about(ms), extrapolated=extrapolated)
+    return Member(
+        name=f"depth=1,width={width:g},resolution=64",
+        scale=f"depth=1,width={width:g},resolution=64",
+        resolution_px=64,
+        parameters=1000,
+        macs=1000,
+        standin=ms,
+        predicted=(said,),
+    )
+
+
+def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = True, trainings: int = 5) -> Any:
+    return SimpleNamespace(
+        asked=SimpleNamespace(family="resnet", within={"p50_ms": budget_ms}, device=SimpleNamespace(name="cpu")),
+        trainings_of_members=trainings - 2,
+        searched=tuple(members),
+        budget_ms=budget_ms,
+        attached=attached,
+        members={},
+        first=member(1.0, 9.0),
+    )
+
+
+LADDER = [member(0.25 * 1.25**step, 1.0 * 1.25**step) for step in range(14)]
+"""From 1 ms to 18 ms, by prediction."""
+
+
+@pytest.mark.parametrize("off", [1.0, 1.6])
+def test_what_is_trained_was_timed_inside_however_far_predictions_were_off(off: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[list[str]]()
+
+    def timed(_: Any, members: Sequence[Member]) -> Timed:
+        asked.append([each.name for each in members])
+        return Timed({each.name: about(off * each.predicted[0].p50_ms.estimate) for each in members}, {})
+
+    monkeypatch.setattr(shortlist, "_timed", timed)
+    taken = shortlist.shortlist(fitting(LADDER, 5.0, trainings=4))
+    assert len(taken) == 4
+    assert all(each.untrained_ms is not None and each.untrained_ms.estimate <= 0.97 * 5.0 for each in taken)
+    most = max(each.predicted[0].p50_ms.estimate * off for each in LADDER if each.predicted[0].p50_ms.estimate * off <= 0.97 * 5)
+    assert taken[0].untrained_ms is not None and taken[0].untrained_ms.estimate == pytest.approx(most)
+    middle = [each.predicted[0].p50_ms.estimate for each in LADDER if each.name in asked[-1]]
+    assert min(middle) > 1.0 or len(asked) == 1, "the last batch is as much smaller as predictions were off, and no more"
+    assert len({scale for batch in asked for scale in batch}) == sum(map(len, asked)), "nothing is timed twice"
+
+
+def test_a_network_unlike_the_table_is_timed_and_its_guess_prunes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = member(3.0, 4.0, extrapolated=("move_count",))
+    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
+    taken = shortlist.shortlist(fitting([member(0.5, 2.0), strange], 5.0))
+    assert taken[0].scale == strange.name
+
+
+def test_without_the_device_predictions_alone_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortlist, "_timed", lambda *_: pytest.fail("there is nothing to time on"))
+    taken = shortlist.shortlist(fitting(LADDER, 5.0, attached=False))
+    assert max(each.predicted[0].p50_ms.estimate for each in taken) <= 0.97 * 5.0
+
+
+def test_a_budget_below_everything_predicted_ends_before_anything_is_trained() -> None:
+    nearest = r"the nearest of those searched is depth=1,width=0\.25,resolution=64, at 1 ms"
+    with pytest.raises(NothingPredictedInside, match=nearest):
+        shortlist.shortlist(fitting(LADDER, 0.5))
+
+
+def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_for_a_prediction() -> None:
+    for attached in (True, False):
+        with pytest.raises(NothingPredictedInside, match="is predicted inside"):
+            shortlist.shortlist(fitting([member(1.0, 4.95)], 5.0, attached=attached))
+
+
+def test_networks_that_cannot_be_made_or_run_are_no_budget_that_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({}, {each.name: "no disk" for each in members}))
+    with pytest.raises(NothingTimed, match="no disk"):
+        shortlist.shortlist(fitting(LADDER, 5.0))
+
+
+@pytest.mark.parametrize(("trainings", "places"), [(3, [7]), (4, [0, 6, 13]), (5, [0, 2, 4, 6, 9, 11, 13]), (9, list(range(14)))])
+def test_more_trainings_decide_among_more_of_the_front_and_always_with_both_of_its_ends(
+    trainings: int, places: list[int]
+) -> None:
+    assert shortlist.along_front(fitting(LADDER, 99.0, trainings=trainings)) == tuple(LADDER[each] for each in places)
