@@ -2,8 +2,9 @@
 
     python -m benchmarks.fit.predictor TABLE.json [--out results/predictor-MACHINE.json]
 
-Of each family in turn the table forgets all members, and predicts them from the others. *MACs* is a straight line through the
-logarithms of multiply-adds and times; *prices* is a sum of non-negative prices by kind of operation, as nn-Meter sums kernels.
+Of each family in turn the table forgets all members, all their versions with them, and predicts them from the others and from its
+networks of random blocks. *MACs* is a straight line through the logarithms of multiply-adds and times; *layers* is the sum of what
+executed layers are learned to take, as nn-Meter sums kernels, without the Gaussian process.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.fit.features import features_of
-from edgecnn.fit.predictor import LEAST_TIMED, Predictor, prices_of
+from edgecnn.fit.executed import ExecutedLayers
+from edgecnn.fit.features import counted_of
+from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.table_files import read_table_file
 from edgecnn.judging.runs.regret import estimate
-from edgecnn.models.catalogue import arch_named
+from edgecnn.models.catalogue import BLOCKS, timed_arch
 from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
 
+FAMILIES = ("mobilenet", "efficientnet", "resnet", "densenet", "shufflenet")
 Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
 
 
@@ -30,31 +33,36 @@ def measured_ms(each: TimedProbe) -> float:
     return estimate(each.medians_ms)
 
 
-def mmacs(probe: Probe) -> float:
-    return sum(value for name, value in features_of(probe).items() if name.endswith("_mmac"))
-
-
 def by_macs(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    x, y = [math.log(mmacs(each.probe)) for each in known], [math.log(measured_ms(each)) for each in known]
+    x, y = [math.log(counted_of(each.probe).macs) for each in known], [math.log(measured_ms(each)) for each in known]
     slope, start = np.polyfit(x, y, 1)
-    return [math.exp(start + slope * math.log(mmacs(probe))) for probe in wanted]
+    return [math.exp(start + slope * math.log(counted_of(probe).macs)) for probe in wanted]
 
 
-def by_prices(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    return prices_of(known)(wanted)
+def by_layers(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
+    rows = [each for each in known if each.traced is not None]
+    ms = np.array([measured_ms(each) for each in rows])
+    layers = ExecutedLayers([counted_of(each.probe) for each in rows], [each.traced for each in rows if each.traced], ms)
+    return [float(ms) for ms in layers([counted_of(each) for each in wanted])]
+
+
+def family_of(probe: Probe) -> str:
+    """MobileNets of all versions are one, as are ResNets and ResNeXts."""
+    name = timed_arch(probe.arch).family.replace("resnext", "resnet")
+    return next((family for family in FAMILIES if name.startswith(family)), name)
 
 
 def one_out(rows: Sequence[TimedProbe]) -> list[dict[str, float | str]]:
     """Every network, predicted by what knows nothing of its family."""
     found = []
-    for family in sorted({arch_named(each.probe.arch).family for each in rows}):
-        mine = [each for each in rows if arch_named(each.probe.arch).family == family]
+    for family in sorted({family_of(each.probe) for each in rows} - {BLOCKS}):
+        mine = [each for each in rows if family_of(each.probe) == family]
         known = [each for each in rows if each not in mine]
         if len(known) < LEAST_TIMED:
             continue
         wanted = [each.probe for each in mine]
         ours = Predictor(known).predict(wanted)
-        simple = {name: way(known, wanted) for name, way in (("macs", by_macs), ("prices", by_prices))}
+        simple = {name: way(known, wanted) for name, way in (("macs", by_macs), ("layers", by_layers))}
         for index, each in enumerate(mine):
             ms, said = measured_ms(each), ours[index]
             found.append(
@@ -79,14 +87,14 @@ def shares(rows: Sequence[dict[str, float | str]], name: str) -> str:
 
 def table_text(every: dict[str, list[dict[str, float | str]]]) -> str:
     lines = [
-        "| candidate | family left out | networks | ±5 % | ±10 % | median | 90 % interval holds | by MACs | by prices |",
+        "| candidate | family left out | networks | ±5 % | ±10 % | median | 90 % interval holds | by MACs | by layers |",
         f"|{' --- |' * 9}",
     ]
     for candidate, rows in every.items():
         for family in [*sorted({str(each["family"]) for each in rows}), "all"]:
             of = [each for each in rows if family in (each["family"], "all")]
             held = np.mean([each["held"] for each in of])
-            simple = [f"{np.median([abs(float(each[name])) for each in of]):.1%}" for name in ("macs", "prices")]
+            simple = [f"{np.median([abs(float(each[name])) for each in of]):.1%}" for name in ("macs", "layers")]
             lines.append(f"| {candidate} | {family} | {len(of)} | {shares(of, 'off')} | {held:.0%} | {' | '.join(simple)} |")
     return "\n".join(lines)
 

@@ -1,13 +1,13 @@
-"""What `edgecnn fit` ships against the best of a grid of networks that were all trained, built and raced.
+"""What `edgecnn fit` ships against the best of a grid of networks, every one of which was trained and timed.
 
     python -m benchmarks.fit.regret [--family mobilenet-v2] [--epochs 3] [--budgets 0.33 0.5 0.67] [--work FOLDER]
 
-Every network of the grid is built as `fit` builds its members, by the same recipe and taught by the same first network; what is
-there already is not built again, so that it may be run in parts. Then all of the grid run in the same screening rounds, of
-which a budget is a share of the first network's p50. For each, `fit` searches; what it has to meet is the fastest of the grid
-that is no more than 0.5 pp less accurate on validation. That one, those near it and what `fit` ships run in rounds of their
-own. The regret is what the paired ratio of latencies, grid / fit, is below 1: none where `fit` found a network that is faster
-than any of the grid.
+Every network of the grid is trained as `fit` trains its members, by the same recipe and taught by the same first network, and
+timed as its members are before a training, all in the same rounds. What is stored is not made again, so that it may be run in
+parts. A budget is a share of the first network's p50 there. For each, `fit` searches; what it has to meet is the fastest of the
+grid that is at most 0.5 pp less accurate on validation, both as trained, before anything is quantized. That one, those near it
+and what `fit` ships run in rounds of their own. The regret is what the paired ratio of latencies, grid / fit, is below 1: none
+where `fit` found a network that is faster than any of the grid.
 """
 
 from __future__ import annotations
@@ -15,28 +15,42 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.fit.rivals import NEAR, interval_text, raced_against
 from benchmarks.ladder.columns import Entrant, kit_run
-from benchmarks.ladder.networks import read_build, run_edgecnn
-from benchmarks.ladder.race import run_rounds
+from benchmarks.ladder.networks import run_edgecnn
 from benchmarks.ladder.results import Column
+from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.files import device_named
+from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import local_facts
+from edgecnn.fit.members import Course, MemberBuilder
+from edgecnn.fit.probes import KitMaker
+from edgecnn.fit.request import FitRequest
+from edgecnn.fit.run import first_of
+from edgecnn.fit.space import SearchSpace
+from edgecnn.fit.table import in_a_table
+from edgecnn.fit.table_files import read_table_file, table_file
+from edgecnn.fit.tables import prices_in
+from edgecnn.fit.timing import times_of, untrained_kits
+from edgecnn.measure.kits import KitRef
+from edgecnn.planning.candidates import candidates_of
 from edgecnn.render.progress import PlainLines
-from edgecnn.results.shipped import shipped_kit
-from edgecnn.values.fit import FitReport
-from edgecnn.values.report import CandidateFacts
+from edgecnn.store.store import Store
+from edgecnn.values.fit import FitReport, Member
+from edgecnn.values.recipe import FitChoice, Recipe, TrainChoice
 from edgecnn.values.stage import Progress
 
+DEVICE, CLASSES, BASE_PX = "cpu", 10, 64
 DEPTHS, WIDTHS, SIDES_PX = (0.4, 0.6, 0.8, 1.0), (0.35, 0.5, 0.65, 0.8, 1.0), (32, 48, 64)
 EQUAL = 0.005
 """Of top-1 on validation."""
-SCREENED, ROUNDS = 3, 10
+ROUNDS = 10
 
 
 def main() -> None:
@@ -47,87 +61,111 @@ def main() -> None:
     parser.add_argument("--trainings", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--work", type=Path, default=Path("builds/fit-regret"))
+    parser.add_argument("--train-only", action="store_true", help="train the grid, and time nothing")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     asked.work = asked.work.absolute()
-    tell = PlainLines()
-    grid = built_grid(asked, tell)
-    times = screened_ms([asked.work / "first", *grid], tell)
-    first_ms = times[asked.work / "first"]
-    rows = [one_budget(share, share * first_ms, Grid(grid, times), asked, tell) for share in asked.budgets]
+    tell, store = PlainLines(), Store.open()
+    space = space_of(asked.family)
+    members = [member for scale in itertools.product(DEPTHS, WIDTHS, SIDES_PX) if (member := space.member(*scale))]
+    top1 = trained(members, asked, store, tell)
+    if asked.train_only:
+        return
+    grid = timed(space, members, top1, store, tell)
+    rows = [one_budget(share, grid, asked, tell) for share in asked.budgets]
     print(table_text(rows))
     if asked.out is not None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        facts = {"machine": local_facts().describe(), "measured_at": now, "epochs": asked.epochs, "grid": len(grid), "rows": rows}
+        facts = {
+            "machine": local_facts().describe(),
+            "measured_at": now,
+            "epochs": asked.epochs,
+            "rows": rows,
+            "grid": grid.facts,
+        }
         asked.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def built_grid(asked: argparse.Namespace, tell: Progress) -> dict[Path, CandidateFacts]:
-    """Folder of a build to what it ships."""
-    every = list(itertools.product(DEPTHS, WIDTHS, SIDES_PX))
-    recipe = ("--arch", asked.family, "--target", "cpu", "--set", f"train.epochs={asked.epochs}")
-    built(asked.work / "first", *recipe, "--scale", "depth=1,width=1,resolution=64")
+def space_of(family: str) -> SearchSpace:
+    path = table_file(DEVICE)
+    if path is None:
+        raise SystemExit(f"no latency table: edgecnn devices measure {DEVICE}")
+    table = read_table_file(path)
+    predictors = prices_in(path, table, table.timed).predictors
+    return SearchSpace(spec=first_of(family), base_px=BASE_PX, classes=CLASSES, predictors=predictors, within={})
+
+
+def trained(members: Sequence[Member], asked: argparse.Namespace, store: Store, tell: Progress) -> dict[str, float]:
+    """Name to top-1 on validation, as trained."""
+    first = asked.work / "first"
+    if not (first / "report.json").is_file():
+        words = ("--arch", asked.family, "--target", DEVICE, "--scale", f"depth=1,width=1,resolution={BASE_PX}")
+        run_edgecnn("build", *words, "--set", f"train.epochs={asked.epochs}", "--out", str(first))
+    recipe = Recipe(train=TrainChoice(epochs=asked.epochs))
+    choice = FitChoice(family=asked.family)
+    request = FitRequest(choice=choice, recipe=recipe, device=device_named(DEVICE), out=asked.work)
+    builder = MemberBuilder(request, first_of(asked.family), store, tell, f"depth=1,width=1,resolution={BASE_PX}")
     found = {}
-    for number, (depth, width, side) in enumerate(every):
-        tell.step("build the grid", number, len(every), "networks")
-        folder = asked.work / f"d{depth}-w{width}-{side}"
-        scale = f"depth={depth:g},width={width:g},resolution={side}"
-        built(folder, *recipe, "--scale", scale, "--teacher", str(asked.work / "first"))
-        found[folder] = shipped_row(folder)
+    for number, member in enumerate(members):
+        tell.step("train the grid", number, len(members), "networks")
+        found[member.name] = builder.train(member, Course(teacher=first)).validation_top1
     return found
 
 
-def built(folder: Path, *words: str) -> None:
-    """Unless it is there."""
-    if not (folder / "report.json").is_file():
-        run_edgecnn("build", *words, "--out", str(folder))
+@dataclass(frozen=True)
+class Grid:
+    members: Sequence[Member]
+    top1: Mapping[str, float]
+    ms: Mapping[str, float]
+    kits: Mapping[str, Sequence[KitRef]]
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """With the predictions, for whoever asks how good they were."""
+        return [
+            {
+                "network": each.name,
+                "top1": round(self.top1[each.name], 4),
+                "ms": round(self.ms[each.name], 4),
+                "predicted": each.predicted[0].model_dump(mode="json"),
+            }
+            for each in self.members
+        ]
 
 
-def shipped_row(folder: Path) -> CandidateFacts:
-    return next(each for each in read_build(folder).report.candidates if each.chosen)
+def timed(space: SearchSpace, members: Sequence[Member], top1: Mapping[str, float], store: Store, tell: Progress) -> Grid:
+    device = device_named(DEVICE)
+    with machine_for(None, Wanted(device, "the grid"), tell) as machine:
+        lab = machine.lab(store, tell, device.name)
+        candidates = {each.id: each for each in in_a_table(candidates_of(device, Recipe(), machine.facts)[0])}
+        maker = KitMaker(store, tell, lab.environment.conditions)
+        kits, failed = untrained_kits(members, space.spec, candidates, CLASSES, maker)
+        found = times_of(kits, lab)
+    if failed or found.failed:
+        raise SystemExit(f"not all of the grid could be timed: {failed | found.failed}")
+    return Grid(members, top1, {name: each.estimate for name, each in found.times.items()}, kits)
 
 
-def screened_ms(folders: Sequence[Path], tell: Progress) -> dict[Path, float]:
-    """The kit that each build ships, in the same rounds as all the others: the median of its processes' medians."""
-    ran = run_rounds("grid", "screen", range(SCREENED), [entrant_of(folder) for folder in folders], tell)
-    found = {}
-    for folder in folders:
-        runs = ran[folder.name]
-        if isinstance(runs, str):
-            raise SystemExit(f"{folder} cannot be run: {runs}")
-        found[folder] = statistics.median(each.median_ms for each in runs)
-    return found
-
-
-def entrant_of(folder: Path) -> Entrant:
-    column = Column(id=folder.name, title=folder.name, whose="edgecnn", accuracy=None)
-    return Entrant(column, kit_run(shipped_kit(folder).kit, folder))
-
-
-def top1(row: CandidateFacts) -> float:
-    return 0.0 if row.validation is None else row.validation.top1.estimate
-
-
-class Grid(NamedTuple):
-    rows: dict[Path, CandidateFacts]
-    times: dict[Path, float]
-    """In ms."""
-
-
-def one_budget(share: float, budget_ms: float, grid: Grid, asked: argparse.Namespace, tell: Progress) -> dict[str, Any]:
+def one_budget(share: float, grid: Grid, asked: argparse.Namespace, tell: Progress) -> dict[str, Any]:
     """Search inside it, and race what ships against the grid's best."""
+    budget_ms = share * grid.ms[f"depth=1,width=1,resolution={BASE_PX}"]
     out = asked.work / f"fit-{share:g}"
     words = ("--family", asked.family, "--within", f"p50_ms={budget_ms:.4f}", "--trainings", str(asked.trainings))
     if not (out / "fit.json").is_file():
-        run_edgecnn("fit", *words, "--target", "cpu", "--set", f"train.epochs={asked.epochs}", "--out", str(out))
+        run_edgecnn("fit", *words, "--target", DEVICE, "--set", f"train.epochs={asked.epochs}", "--out", str(out))
     found = FitReport.model_validate_json((out / "fit.json").read_bytes())
-    inside = [top1(row) for folder, row in grid.rows.items() if grid.times[folder] <= budget_ms]
+    inside = [grid.top1[name] for name, ms in grid.ms.items() if ms <= budget_ms]
     about = {"share": share, "budget_ms": round(budget_ms, 4), "inside": len(inside), "shipped": found.shipped}
     if found.shipped is None:
         return about
-    ours = top1(shipped_row(out))
-    equal = {folder: grid.times[folder] for folder, row in grid.rows.items() if top1(row) >= ours - EQUAL}
-    near = [entrant_of(folder) for folder, ms in equal.items() if ms <= NEAR * min(equal.values())]
+    ours = found.members[0].trained[-1].validation_top1
+    equal = {name: ms for name, ms in grid.ms.items() if grid.top1[name] >= ours - EQUAL}
+    near = [
+        Entrant(Column(id=f"{name} {kit.candidate.id}", title=name, whose="edgecnn", accuracy=None), kit_run(kit, out))
+        for name, ms in equal.items()
+        if ms <= NEAR * min(equal.values())
+        for kit in grid.kits[name]
+    ]
     rival, rival_ms, ratio = raced_against("grid", near, out, asked.rounds, tell) if near else (None, None, None)
     return {
         **about,

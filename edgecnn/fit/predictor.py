@@ -1,23 +1,25 @@
 """Latency of a network that was not timed, by a device's table: an estimate, and an interval.
 
-What the arithmetic and the traffic come to is a sum with non-negative prices, one for each kind of operation; what that misses is
-learned by a Gaussian process on its logarithm. Of either alone the first knows no caches, and the second nothing of networks
-larger than those it has seen. The interval is as wide as the table's own networks were missed, each predicted from the others, in
-the process's own standard deviations: the way of conformal prediction (Lei and others, Distribution-free predictive inference for
-regression, 2018), without its guarantee, since the kernel was found from all of them and what is timed next is what is least
-known. How often it held of families that a table does not hold is measured in ``benchmarks/fit``.
+Where the runtime times its layers, their times are learned one by one (``fit/executed.py``); else what the arithmetic and the
+traffic come to is a sum with a price for each kind of operation. What either misses is learned by a Gaussian process on its
+logarithm. The interval is as wide as the table's own networks were missed, each predicted from others, in the process's own
+standard deviations: the way of conformal prediction (Lei and others, Distribution-free predictive inference for regression,
+2018), without its guarantee, since the kernel was found from all of them and what is timed next is what is least known. How
+often it held of families that a table does not hold is measured in ``benchmarks/fit``.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edgecnn.fit.features import features_of
+from edgecnn.fit.executed import ExecutedLayers
+from edgecnn.fit.features import Counted, counted_of
+from edgecnn.fit.prices import Base, amounts, priced
 from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.fit import Predicted, Probe, TimedProbe
 from edgecnn.values.verdict import Interval
@@ -25,27 +27,15 @@ from edgecnn.values.verdict import Interval
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    Array = npt.NDArray[np.float64]
+
 CONFIDENCE = 0.9
 LEAST_TIMED = 12
 """Networks of which a prediction is made: an interval of 90 % needs nine, and the prices are about as many."""
+FOLDS = 5
+"""Parts of a table, each of which is predicted from the others, to learn what predictions miss."""
 BEYOND = math.log(1.5)
 """How far outside the table's range a feature may lie: half as much again."""
-
-
-_PRICED: Mapping[str, tuple[str, ...]] = {
-    "pointwise": ("pointwise_padded",),
-    "spatial": ("spatial_padded",),
-    "depthwise": ("depthwise_melem",),
-    "read and written": ("pointwise_melem", "spatial_melem", "pool_melem"),
-    "gates": ("smooth_melem", "mul_melem"),
-    "moves": ("move_melem",),
-    "weights": ("weights_m",),
-    "layers": ("pointwise_count", "spatial_count", "depthwise_count", "dense_count"),
-    "other layers": ("smooth_count", "mul_count", "pool_count"),
-    "moved": ("move_count",),
-}
-"""What has a price, and the features that it is the sum of. Additions and clipped activations are part of the layer before them.
-A price for each feature alone fits a table better, and predicts networks of other families worse."""
 _TOTALS = ("_mmac", "_melem", "_count")
 """Of all kinds together: what a network's place among the table's is told by."""
 
@@ -74,97 +64,69 @@ class Predictor:
         """Raises ValueError: fewer than ``LEAST_TIMED`` networks."""
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
-        counted = [features_of(each.probe) for each in timed]
-        self._counted = counted
-        x, log_ms = _matrix(counted), np.log([estimate(each.medians_ms) for each in timed])
-        self._model = _Model(x, log_ms)
-        misses = sorted(_miss(x, log_ms, index, self._model.kernel) for index in range(len(timed)))
-        rank = math.ceil((len(misses) + 1) * CONFIDENCE)
-        self._allowed = misses[rank - 1]
+        self._counted = [counted_of(each.probe) for each in timed]
+        ms = np.array([estimate(each.medians_ms) for each in timed])
+        x = amounts(self._counted)
+        shapes = np.log1p(x)
+        self._middle, self._scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
+        missed = np.log(ms / _from_others(timed, self._counted, ms))
+        self._base, self._process = _base(timed, self._counted, ms), _process(self._shape(x), missed, None)
+        kernel = self._process.kernel_
+        misses = sorted(_miss(self._shape(x), missed, index, kernel) for index in range(len(timed)))
+        self._allowed = misses[math.ceil((len(misses) + 1) * CONFIDENCE) - 1]
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
         """In the order in which they are given."""
-        counted = [features_of(probe) for probe in probes]
-        mean, spread = self._model.predict(_matrix(counted))
+        counted = [counted_of(probe) for probe in probes]
+        missed, spread = self._process.predict(self._shape(amounts(counted)), return_std=True)
+        mean = np.log(self._base(counted)) + missed
         return tuple(
-            Prediction(_interval(middle, self._allowed * sd), sd, self._unlike(each))
+            Prediction(_interval(middle, self._allowed * sd), sd, self._unlike(each.features))
             for middle, sd, each in zip(mean.tolist(), spread.tolist(), counted, strict=True)
         )
 
-    def _unlike(self, counted: Mapping[str, float]) -> tuple[str, ...]:
-        unknown = [name for name in counted if all(name not in each for each in self._counted)]
+    def _shape(self, x: Array) -> Array:
+        shapes: Array = (np.log1p(x) - self._middle) / self._scale
+        return shapes
+
+    def _unlike(self, features: Mapping[str, float]) -> tuple[str, ...]:
+        unknown = [name for name in features if all(name not in each.features for each in self._counted)]
         for suffix in _TOTALS:
-            seen = [_total(each, suffix) for each in self._counted]
-            if not min(seen) - BEYOND <= _total(counted, suffix) <= max(seen) + BEYOND:
+            seen = [_total(each.features, suffix) for each in self._counted]
+            if not min(seen) - BEYOND <= _total(features, suffix) <= max(seen) + BEYOND:
                 unknown.append(f"total{suffix}")
         return tuple(unknown)
 
 
-def _total(counted: Mapping[str, float], suffix: str) -> float:
+def _total(features: Mapping[str, float], suffix: str) -> float:
     """Its logarithm."""
-    return math.log(sum(amount for name, amount in counted.items() if name.endswith(suffix)))
+    return math.log(sum(amount for name, amount in features.items() if name.endswith(suffix)))
 
 
-def _matrix(counted: Sequence[Mapping[str, float]]) -> npt.NDArray[np.float64]:
-    return np.array([[sum(each.get(name, 0.0) for name in names) for names in _PRICED.values()] for each in counted])
+def _base(timed: Sequence[TimedProbe], counted: Sequence[Counted], ms: Array) -> Base:
+    """By executed layers, where enough networks were traced; else by prices."""
+    traces = [each.traced for each in timed]
+    rows = [index for index, each in enumerate(traces) if each and len(each.multiplying_us) == len(counted[index].layers)]
+    if len(rows) < LEAST_TIMED - LEAST_TIMED // FOLDS - 1:
+        return priced(counted, ms)
+    return ExecutedLayers([counted[index] for index in rows], [each for index in rows if (each := traces[index])], ms[rows])
 
 
-def prices_of(timed: Sequence[TimedProbe]) -> Callable[[Sequence[Probe]], list[float]]:
-    """The prices alone, without what the process learned: probes to milliseconds."""
-    x, ms = _matrix([features_of(each.probe) for each in timed]), np.array([estimate(each.medians_ms) for each in timed])
-    prices = _prices(x, ms)
-    return lambda probes: _priced(_matrix([features_of(each) for each in probes]), prices).tolist()
+def _from_others(timed: Sequence[TimedProbe], counted: Sequence[Counted], ms: Array) -> Array:
+    """What is said of each network of a table by those of its other parts."""
+    found, places = np.empty(len(ms)), range(len(ms))
+    for fold in range(FOLDS):
+        known, wanted = ([each for each in places if (each % FOLDS == fold) is of_it] for of_it in (False, True))
+        base = _base([timed[index] for index in known], [counted[index] for index in known], ms[known])
+        found[wanted] = base([counted[index] for index in wanted])
+    return found
 
 
-class _Model:
-    """Prices, and what they miss, of some networks of a table."""
-
-    def __init__(self, x: npt.NDArray[np.float64], log_ms: npt.NDArray[np.float64], kernel: Any = None) -> None:
-        """``kernel``: as another model found it to be; None: it is found."""
-        self._prices = _prices(x, np.exp(log_ms))
-        shapes = np.log1p(x)
-        self._middle, self._scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
-        self._process = _process(self._shape(x), log_ms - self._priced(x), kernel)
-
-    @property
-    def kernel(self) -> Any:
-        return self._process.kernel_
-
-    def predict(self, x: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Logarithms of milliseconds and their standard deviations."""
-        missed, spread = self._process.predict(self._shape(x), return_std=True)
-        return self._priced(x) + missed, spread
-
-    def _shape(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        shapes: npt.NDArray[np.float64] = (np.log1p(x) - self._middle) / self._scale
-        return shapes
-
-    def _priced(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        found: npt.NDArray[np.float64] = np.log(_priced(x, self._prices))
-        return found
-
-
-def _miss(x: npt.NDArray[np.float64], log_ms: npt.NDArray[np.float64], index: int, kernel: Any) -> float:
-    """How far off one network is predicted from the others, in standard deviations."""
-    others = np.arange(len(x)) != index
-    mean, spread = _Model(x[others], log_ms[others], kernel).predict(x[index : index + 1])
-    return float(abs(log_ms[index] - mean[0]) / spread[0])
-
-
-def _prices(x: npt.NDArray[np.float64], ms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Non-negative, of every feature and of a call as such; errors count in proportion."""
-    from scipy.optimize import nnls
-
-    with_call = np.column_stack([x, np.ones(len(x))])
-    unit = with_call.max(axis=0) + 1e-12
-    weighted = with_call / unit / ms[:, None]
-    ridge = 1e-2 * np.eye(with_call.shape[1])
-    found, _ = nnls(np.vstack([weighted, ridge]), np.concatenate([np.ones(len(x)), np.zeros(len(ridge))]))
-    return np.asarray(found / unit)
-
-
-def _priced(x: npt.NDArray[np.float64], prices: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.maximum(np.column_stack([x, np.ones(len(x))]) @ prices, 1e-6)
+def _miss(shapes: Array, missed: Array, index: int, kernel: Any) -> float:
+    """How far off one network is from what the process says of it by the others, in standard deviations."""
+    others = np.arange(len(missed)) != index
+    mean, spread = _process(shapes[others], missed[others], kernel).predict(shapes[index : index + 1], return_std=True)
+    return float(abs(missed[index] - mean[0]) / spread[0])
 
 
 def _process(shapes: Any, residual: Any, kernel: Any) -> Any:

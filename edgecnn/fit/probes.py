@@ -11,7 +11,7 @@ from edgecnn.building.runnable import tried
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.features import features_of
 from edgecnn.measure.kits import KitRef
-from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
+from edgecnn.models.catalogue import BLOCKS, all_archs, pixel_recipe, timed_arch
 from edgecnn.models.compound import RULES, scaled
 from edgecnn.planning.complete import tool_versions
 from edgecnn.stages.package import PackageStage, runner_digest
@@ -24,6 +24,7 @@ from edgecnn.values.artifact import Artifact, Failed, FoundInput
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.fit import Probe
+from edgecnn.values.layers import MacTable
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -31,14 +32,19 @@ DEPTHS, WIDTHS = (0.4, 1.5), (0.25, 1.5)
 """Multipliers between which members of a family are drawn, evenly by their logarithms."""
 SIDES_PX = (32, 48, 64, 96, 128, 160, 192, 224, 256)
 CLASSES = (10, 100, 1000)
+SEEDS = 10_000
+"""Of networks of random blocks."""
 MOST_MMACS = 1500.0
 """Of a network that is drawn: a larger one would take the time of ten."""
 _UNSCALED = ("shufflenet-v1", "shufflenet-v2", "densenet", "efficientnet-v2", "resnext", "googlenet")
 """Families that no rule scales and whose blocks are of other kinds: they are drawn at other resolutions."""
 
 
-def pool(size: int, families: Iterable[str] = (*RULES, *_UNSCALED), seed: int = 0) -> tuple[Probe, ...]:
-    """So many different networks, the families in turn; the same every time."""
+_IN_TURN = tuple(name for family in (*RULES, *_UNSCALED) for name in (BLOCKS, family))
+
+
+def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[Probe, ...]:
+    """So many different networks, every other one of random blocks, the families in turn; the same every time."""
     draw, names, found = random.Random(seed), list(families), dict[Probe, None]()
     for number in range(20 * size):
         if len(found) == size:
@@ -50,8 +56,10 @@ def pool(size: int, families: Iterable[str] = (*RULES, *_UNSCALED), seed: int = 
 
 
 def _drawn(family: str, draw: random.Random) -> Probe | None:
-    spec = draw.choice([each for each in all_archs() if each.family == family])
     side, classes = draw.choice(SIDES_PX), draw.choice(CLASSES)
+    if family == BLOCKS:
+        return Probe(arch=f"{BLOCKS}-{draw.randrange(SEEDS)}", resolution_px=side, classes=classes)
+    spec = draw.choice([each for each in all_archs() if each.family == family])
     if family not in RULES:
         return Probe(arch=spec.name, resolution_px=side, classes=classes)
     depth, width = (round(low * (high / low) ** draw.random(), 2) for low, high in (DEPTHS, WIDTHS))
@@ -65,6 +73,11 @@ def _drawn(family: str, draw: random.Random) -> Probe | None:
 def _affordable(probe: Probe) -> bool:
     counted = features_of(probe)
     return sum(value for name, value in counted.items() if name.endswith("_mmac")) <= MOST_MMACS
+
+
+def _seen(probe: Probe) -> Preprocessing:
+    spec = timed_arch(probe.arch)
+    return Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
 
 
 class _Steps:
@@ -95,12 +108,8 @@ class KitMaker:
 
         Raises EdgecnnError: the network itself cannot be made or exported.
         """
-        spec = arch_named(probe.arch)
-        seen = Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
-        probed, found = (
-            self._made(ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=seen, form=probe.form), {}),
-            dict[str, KitRef](),
-        )
+        seen, found = _seen(probe), dict[str, KitRef]()
+        probed = self._probed(probe)
         for candidate in candidates:
             made = tried(partial(self._kit, seen, candidate, probed))
             if isinstance(made, Failed):
@@ -108,6 +117,14 @@ class KitMaker:
             else:
                 found[candidate.id] = made
         return found
+
+    def mac_table(self, probe: Probe) -> MacTable:
+        """Of the exported network. Raises what ``kits`` does."""
+        return MacTable.model_validate_json((self._probed(probe).folder / "macs.json").read_bytes())
+
+    def _probed(self, probe: Probe) -> Artifact:
+        stage = ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=_seen(probe), form=probe.form)
+        return self._made(stage, {})
 
     def _kit(self, seen: Preprocessing, candidate: Candidate, probed: Artifact) -> KitRef:
         quantize = QuantizeStage(

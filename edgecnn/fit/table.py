@@ -21,12 +21,14 @@ from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.fit import NothingTimed, TableElsewhere
+from edgecnn.fit.executed import traced_layers
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import KitMaker, pool
 from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
+from edgecnn.measure.residency import residency, traced_residency
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.planning.variants import is_of_trunk
 from edgecnn.store.store import Store
@@ -35,7 +37,8 @@ from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
+from edgecnn.values.fit import LatencyTable, Probe, TimedProbe, TracedLayers
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
@@ -101,8 +104,18 @@ class _Timing:
                 self.maker.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
                 continue
             profiles = [found.profiles[kit.entrant], *([again[kit.entrant]] if kit.entrant in again else [])]
-            self.timed[name].append(_timed(probe, profiles))
+            self.timed[name].append(_timed(probe, profiles, self._traced(probe, kit)))
             self.runtimes[kit.runtime] = profiles[0].environment.conditions.get("runtime_version", "unknown")
+
+    def _traced(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
+        """Where its time goes; None where that cannot be told, so that its whole time alone is known."""
+        found = tried(partial(self._residency, kit, macs := self.maker.mac_table(probe)))
+        return None if isinstance(found, Failed) or found is None else traced_layers(found, macs)
+
+    def _residency(self, kit: KitRef, macs: MacTable) -> Residency | None:
+        if self.request.anew:
+            return traced_residency(kit, macs, self.lab).residency
+        return residency(kit, macs, self.lab).profile.residency
 
 
 def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
@@ -148,10 +161,10 @@ def _next(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], c
     return [waiting[index] for index in order[:count]]
 
 
-def _timed(probe: Probe, profiles: Sequence[Profile]) -> TimedProbe:
+def _timed(probe: Probe, profiles: Sequence[Profile], traced: TracedLayers | None) -> TimedProbe:
     medians = tuple(ms for profile in profiles for ms in _medians_ms(profile))
     why = next((said for profile in profiles if (said := disturbed(profile.environment)) is not None), None)
-    return TimedProbe(probe=probe, medians_ms=medians, disturbed=why)
+    return TimedProbe(probe=probe, medians_ms=medians, disturbed=why, traced=traced)
 
 
 def _medians_ms(profile: Profile) -> list[float]:

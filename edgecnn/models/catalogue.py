@@ -8,6 +8,7 @@ from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
 from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2
+from edgecnn.models.rows.family import IMAGENET
 from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, NASNETS, OF_TIMM
 from edgecnn.models.rows.mobile import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3, SHUFFLENET_V1, SHUFFLENET_V2
 from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RESNEXTS
@@ -43,6 +44,24 @@ def arch_named(name: str) -> ArchSpec:
     raise UnknownArch(name=name, nearest=tuple(nearest))
 
 
+BLOCKS = "blocks"
+"""Family of the networks of random blocks."""
+
+
+def timed_arch(name: str) -> ArchSpec:
+    """The row of that name, or of a network of random blocks (``blocks-SEED``), which latency tables alone are made of.
+
+    Raises UnknownArch, ScaleInvalid, ScaleLeavesNoChannel: see ``arch_named``.
+    """
+    family, _, seed = name.partition("-")
+    if family != BLOCKS or not seed.isdecimal():
+        return arch_named(name)
+    return ArchSpec(
+        name=name, family=BLOCKS, origin="table", builder=seed, parameters=None, resolution_px=224, resize_px=256,
+        interpolation="bilinear", normalization=IMAGENET, head="classifier.1", year=None, paper=None,
+    )  # fmt: skip
+
+
 def pixel_recipe(spec: ArchSpec, resolution_px: int | None = None) -> PixelRecipe:
     """How a photograph becomes this network's pixels.
 
@@ -59,7 +78,7 @@ def libraries_of(name: str) -> tuple[str, ...]:
 
     Raises UnknownArch: no row has the name.
     """
-    return arch_named(name).needs
+    return timed_arch(name).needs
 
 
 SILU = "SiLU"

@@ -36,7 +36,7 @@ class ProbeStage(Stage, ProbeSettings):
         """
         require_packages(_MAKES, extra="train", needed_for="a latency table")
         require_packages((_CHECKS,), extra="onnxruntime", needed_for="export's check")
-        from edgecnn.models.catalogue import arch_named
+        from edgecnn.models.catalogue import timed_arch
         from edgecnn.training.untrained import make_untrained
 
-        make_untrained(arch_named(self.arch), self, out, tell)
+        make_untrained(timed_arch(self.arch), self, out, tell)

@@ -32,6 +32,23 @@ class Probe(Value):
         return f"{self.arch}{f'-{form}' if form else ''}@{self.resolution_px}x{self.classes}"
 
 
+class OtherLayers(Value):
+    """What a runtime ran of one of its operators, none of which multiplies."""
+
+    count: PositiveInt
+    us: NonNegativeFloat
+    """Of all together."""
+
+
+class TracedLayers(Value):
+    """Where the time of one traced process went: its mean over some calls, with what tracing itself costs."""
+
+    multiplying_us: tuple[NonNegativeFloat | None, ...]
+    """Of each layer that multiplies, in the order in which the network computes them; None of what the trace does not name."""
+    others: Mapping[str, OtherLayers]
+    """By the runtime's own name of the operator."""
+
+
 class TimedProbe(Value):
     """One candidate of one probe, timed in fresh processes that took turns with the others of its batch."""
 
@@ -40,6 +57,8 @@ class TimedProbe(Value):
     """Of each process; the statistical unit."""
     disturbed: str | None = None
     """Why these figures are of a machine that did other work; None: it did not."""
+    traced: TracedLayers | None = Field(default=None, exclude_if=lambda traced: traced is None)
+    """None where the runtime does not time each layer."""
 
 
 class LatencyTable(Value):

@@ -4,7 +4,7 @@ import pytest
 
 from edgecnn.fit.features import features_of
 from edgecnn.fit.probes import MOST_MMACS, pool
-from edgecnn.models.catalogue import arch_named
+from edgecnn.models.catalogue import BLOCKS, arch_named, timed_arch
 from edgecnn.values.fit import Probe
 
 
@@ -15,7 +15,7 @@ def test_the_kinds_together_count_the_multiply_adds_of_the_catalogue() -> None:
     assert counted["depthwise_count"] == 17
     assert counted["spatial_count"] == 1  # the first convolution
     assert counted["dense_count"] == 1
-    assert counted["clipped_count"] == 35
+    assert counted["fused_clipped_count"] == 35
 
 
 def test_idle_lanes_are_counted_of_narrow_layers_alone() -> None:
@@ -25,11 +25,20 @@ def test_idle_lanes_are_counted_of_narrow_layers_alone() -> None:
     assert wide["pointwise_padded"] == wide["pointwise_mmac"]
 
 
+def test_a_norm_that_follows_no_layer_and_what_is_behind_it_count_for_themselves() -> None:
+    dense = features_of(Probe(arch="densenet-121", resolution_px=64, classes=10))
+    assert (dense["norm_count"], dense["clipped_count"], dense["fused_clipped_count"]) == (62, 62, 59)
+    residual = features_of(Probe(arch="resnet-18", resolution_px=64, classes=10))
+    assert "norm_count" not in residual
+    assert (residual["fused_add_count"], residual["fused_clipped_count"]) == (8, 17)
+
+
 def test_a_pool_is_the_same_every_time_of_every_family_and_never_too_large() -> None:
     drawn = pool(24)
     assert drawn == pool(24)
     assert len(set(drawn)) == 24
-    families = {arch_named(each.arch).family for each in drawn}
-    assert {"efficientnet", "mobilenet-v2", "mobilenet-v3", "resnet", "densenet", "shufflenet-v2"} <= families
+    families = [timed_arch(each.arch).family for each in drawn]
+    assert 9 <= families.count(BLOCKS) <= 13
+    assert {"efficientnet", "mobilenet-v2", "mobilenet-v3", "resnet", "densenet", "shufflenet-v2"} <= set(families)
     most = max(sum(each for name, each in features_of(probe).items() if name.endswith("_mmac")) for probe in drawn)
     assert most <= MOST_MMACS

@@ -7,10 +7,13 @@ import random
 
 import pytest
 
-from edgecnn.fit.features import features_of
+from edgecnn.fit.features import counted_of, features_of
+from edgecnn.fit.layers import Layer
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import pool
-from edgecnn.values.fit import Probe, TimedProbe
+from edgecnn.judging.runs.regret import estimate
+from edgecnn.models.catalogue import BLOCKS
+from edgecnn.values.fit import OtherLayers, Probe, TimedProbe, TracedLayers
 
 FAMILIES = ("mobilenet-v2", "mobilenet-v3", "resnet")
 
@@ -57,10 +60,50 @@ def test_a_network_unlike_any_of_the_table_is_said_to_be_so(probes: tuple[Probe,
     huge = Probe(arch="resnet-152", resolution_px=512, classes=10)
     dense = Probe(arch="shufflenet-v2-x1.0", resolution_px=96, classes=10)
     assert "total_mmac" in predictor.predict([huge])[0].extrapolated
-    assert any(name.startswith("move") for name in predictor.predict([dense])[0].extrapolated)
+    assert any(name.startswith("shuffle") for name in predictor.predict([dense])[0].extrapolated)
     assert predictor.predict([probes[2]])[0].extrapolated == ()
 
 
 def test_too_few_networks_predict_nothing(probes: tuple[Probe, ...]) -> None:
     with pytest.raises(ValueError, match=f"{LEAST_TIMED - 1} networks were timed, a prediction needs {LEAST_TIMED}"):
         Predictor(timed(probes[: LEAST_TIMED - 1], 0.02))
+
+
+def layer_us(layer: Layer) -> float:
+    """Small windows are fast, and layers of few positions slow: nothing that sums of a network tell."""
+    slow = {"depthwise": 6.0, "grouped": 4.0}.get(layer.kind, 2.0 if layer.window in (1, 9) else 3.0)
+    return 1.0 + slow * (1 + 20 / layer.positions) * layer.macs / 1e6 + layer.weights / 1e5
+
+
+def traced(probe: Probe, draw: random.Random) -> TimedProbe:
+    """Tracing makes every layer 2 us slower; what is fused takes none, and a call 15."""
+    counted = counted_of(probe)
+    us = [layer_us(layer) * math.exp(draw.gauss(0, 0.1)) for layer in counted.layers]
+    pools = int(sum(counted.features.get(f"{kind}_count", 0) for kind in ("pool", "mean", "mul")))
+    others = {"Pool": OtherLayers(count=pools, us=pools * (4.0 + 2.0))} if pools else {}
+    whole_ms = (sum(us) + 4.0 * pools + 15.0) / 1000
+    layers = TracedLayers(multiplying_us=tuple(each + 2.0 for each in us), others=others)
+    return TimedProbe(probe=probe, medians_ms=tuple(whole_ms * math.exp(draw.gauss(0, 0.01)) for _ in range(2)), traced=layers)
+
+
+def test_a_family_that_the_table_does_not_hold_is_predicted_by_its_layers() -> None:
+    draw = random.Random(1)
+    known = [traced(probe, draw) for probe in pool(24, (BLOCKS,))]
+    others = [traced(probe, draw) for probe in pool(12, ("resnet", "mobilenet-v2"))]
+
+    def off(table: list[TimedProbe]) -> list[float]:
+        found = Predictor(table).predict([each.probe for each in others])
+        return sorted(abs(said.p50_ms.estimate / estimate(each.medians_ms) - 1) for said, each in zip(found, others, strict=True))
+
+    by_layers, by_sums = off(known), off([each.model_copy(update={"traced": None}) for each in known])
+    assert by_layers[6] < 0.12
+    assert by_layers[6] < 0.7 * by_sums[6]
+
+
+def test_a_trace_of_another_number_of_layers_counts_as_none() -> None:
+    draw = random.Random(1)
+    known = [traced(probe, draw) for probe in pool(14, (BLOCKS,))]
+    cut = [each.model_copy(update={"traced": TracedLayers(multiplying_us=(1.0,), others={})}) for each in known]
+    bare = [each.model_copy(update={"traced": None}) for each in known]
+    probe = known[0].probe
+    assert Predictor(cut).predict([probe]) == Predictor(bare).predict([probe])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -22,18 +24,23 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.fit import Probe
+from edgecnn.values.fit import OtherLayers, Probe, TracedLayers
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 from edgecnn.values.profile import Environment
 from tests.fit.made import timed
 
 PLAN = TablePlan(candidates=(BASELINE,), minutes=60)
+MACS = MacTable(
+    resolution_px=32,
+    layers=tuple(LayerMacs(name=name, op="Conv", macs=macs, outputs=()) for name, macs in (("first", 3), ("second", 1))),
+)
 
 
 class Bench:
     """Plays the machine: which networks were made, and how each race went."""
 
     def __init__(self, lab: Lab, busy: Iterable[int] = (), broken: str = "") -> None:
-        self.lab, self.busy, self.broken = lab, set(busy), broken
+        self.lab, self.busy, self.broken, self.other_us = lab, set(busy), broken, 2.0
         self.made: list[Probe] = []
         self.races: list[RaceRequest] = []
 
@@ -53,6 +60,14 @@ class Bench:
         profiles = {kit.entrant: timed(lab, kit, environment, self._ns(kit), rounds=2) for kit in request.kits}
         return RaceResult(race="r", observed_at="2026-11-01T00:00:00+00:00", profiles=profiles, failed={}, reused=False)
 
+    def residency(self, kit: KitRef, macs: MacTable, lab: Lab) -> Any:
+        """Two layers that multiply, of which the runtime runs the second with the first, and another one."""
+        both = LayerResidency(name="a", op="Conv", precision="fp32", macs=4, time_us=8.0, onnx_nodes=("first", "second"))
+        other = LayerResidency(name="b", op="Softmax", precision="fp32", macs=0, time_us=self.other_us)
+        layers = (both.model_copy(update={"time_us": both.time_us if self.other_us else 0.0}), other)
+        found = Residency(basis="executed", layers=layers, mac_share={}, time_share=None)
+        return SimpleNamespace(profile=SimpleNamespace(residency=found))
+
     def _ns(self, kit: KitRef) -> int:
         probe = next(each for each in self.made if each.name == kit.digest)
         return int(1e4 * sum(each for name, each in features_of(probe).items() if name.endswith("_mmac"))) + 1000
@@ -65,7 +80,9 @@ def lab(tmp_path: Path) -> Lab:
 
 def played(bench: Bench, monkeypatch: pytest.MonkeyPatch, networks: int) -> None:
     monkeypatch.setattr(KitMaker, "kits", lambda *given: bench.kits(*given))
+    monkeypatch.setattr(KitMaker, "mac_table", lambda *_: MACS)
     monkeypatch.setattr("edgecnn.fit.timing.race", bench.race)
+    monkeypatch.setattr(of_tables, "residency", bench.residency)
     monkeypatch.setattr(of_tables, "POOL", 24)
     monkeypatch.setattr(of_tables, "MOST", networks)
 
@@ -117,3 +134,20 @@ def test_where_nothing_can_be_made_nothing_is_written(lab: Lab, monkeypatch: pyt
     played(Bench(lab), monkeypatch, networks=0)
     with pytest.raises(NothingTimed, match="there was no time for any"):
         measure_table(PLAN, lab)
+
+
+def test_where_the_time_of_each_network_goes_is_kept_and_layers_that_ran_as_one_share_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(Bench(lab), monkeypatch, networks=6)
+    (row, *_) = measure_table(PLAN, lab).timed["onnxruntime-fp32"]
+    assert row.traced == TracedLayers(multiplying_us=(6.0, 2.0), others={"Softmax": OtherLayers(count=1, us=2.0)})
+
+
+def test_of_a_runtime_that_times_no_layer_the_whole_is_kept_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(lab)
+    bench.other_us = 0.0
+    played(bench, monkeypatch, networks=6)
+    found = measure_table(PLAN, lab)
+    assert all(row.traced is None for row in found.timed["onnxruntime-fp32"])
+    assert "traced" not in found.model_dump_json()

@@ -16,6 +16,7 @@ from torchvision.models.inception import BasicConv2d, InceptionA, InceptionAux, 
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.families import shufflenet_v1
+from edgecnn.models.families.blocks import random_blocks
 from edgecnn.models.families.classic import ALEXNETS, AlexNet, LeNet5, NetworkInNetwork
 from edgecnn.models.families.resnet import plain
 from edgecnn.models.families.scaled import scaled_network
@@ -78,6 +79,7 @@ _TABLES: Mapping[str, Callable[[ArchSpec], nn.Module]] = {
     "nin": lambda _: NetworkInNetwork(),
     "plain": lambda spec: plain(spec.builder),
     "nasnet": _nasnet,
+    "blocks": lambda spec: random_blocks(int(spec.builder)),
     "mobilenet-v1": scaled_network,
     "shufflenet-v1": lambda spec: shufflenet_v1.ShuffleNetV1(shufflenet_v1.VARIANTS[spec.builder]),
     "efficientnet-lite": scaled_network,

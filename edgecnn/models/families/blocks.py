@@ -1,0 +1,153 @@
+"""Networks of random blocks, for latency tables: layers of every kind that families here have, in shapes that none of them has.
+
+They learn nothing, and no recipe can ask for one. A table of whole families would have nothing to say of a layer that only one of
+them has; nn-Meter too draws the kernels that it times (Zhang and others, MobiSys 2021, doi:10.1145/3458864.3467882, section 4.3).
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from edgecnn.models.families.scaling import MeanClassifier
+
+STAGES, MOST_BLOCKS = 4, 4
+NARROW, WIDE = 0.25, 2.5
+"""Times the channels that families here have about: the thinnest MobileNets, and ResNets twice as wide."""
+MOST_CHANNELS = 2048
+HALF = 0.5
+"""Chance of a part that about half of the families have."""
+_ACTIVATIONS: tuple[type[nn.Module], ...] = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish)
+_GATES = ((nn.SiLU, nn.Sigmoid), (nn.ReLU, nn.Hardsigmoid))
+"""Of squeeze-excite in EfficientNet, and in MobileNetV3."""
+
+
+def random_blocks(seed: int) -> nn.Module:
+    """The network of that seed, with 1000 outputs: the same every time."""
+    return _Drawn(seed).network()
+
+
+def _through(layers: nn.Sequential, image: Tensor) -> Tensor:
+    for layer in layers:
+        image = layer(image)
+    return image
+
+
+class Residual(nn.Sequential):
+    """Its layers, added to what they were given."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float → the same shape."""
+        return _through(self, image) + image
+
+
+class Dense(nn.Sequential):
+    """Each of its layers reads what all before it made, as in DenseNet."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float → (N, C and what each layer makes, H, W)."""
+        known = [image]
+        for layer in self:
+            known.append(layer(torch.cat(known, 1)))
+        return torch.cat(known, 1)
+
+
+class Shuffled(nn.Sequential):
+    """Its layers on one half of the channels, then the two halves shuffled, as in ShuffleNet V2."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, C, H, W) float, C even → the same shape."""
+        kept, changed = image.chunk(2, dim=1)
+        joined = torch.cat([kept, _through(self, changed)], 1)
+        channels, height, width = joined.shape[1:]
+        apart = joined.reshape(-1, 2, channels // 2, height, width).transpose(1, 2)
+        return apart.reshape(-1, channels, height, width)
+
+
+class _Drawn:
+    """Draws one network, block by block."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw, self._channels = random.Random(seed), 3
+        self._wider = NARROW * (WIDE / NARROW) ** self._draw.random()
+
+    def network(self) -> nn.Module:
+        """A stem, stages of several blocks, each at half the resolution of the one before, and a head."""
+        blocks = self._conv(self._about(16, 48), self._draw.choice((3, 5)), stride=2)
+        kinds = (
+            self._plain, self._grouped, self._separable, self._inverted, self._inverted, self._bottleneck, self._dense,
+            self._shuffled,
+        )  # fmt: skip
+        for stage in range(STAGES):
+            blocks += self._down(self._about(16 << stage, 96 << stage))
+            for _ in range(self._draw.randint(1, MOST_BLOCKS)):
+                blocks += self._draw.choice(kinds)(1 << stage)
+        if self._draw.random() < HALF:
+            blocks += self._conv(self._about(256, MOST_CHANNELS), 1)
+        return MeanClassifier(blocks, self._channels, dropout=0.0, classes=1000)
+
+    def _about(self, low: int, high: int) -> int:
+        """Channels, evenly by the logarithm of their number, in eights."""
+        channels: float = self._wider * low * (high / low) ** self._draw.random()
+        return min(MOST_CHANNELS, 8 * max(1, round(channels / 8)))
+
+    def _conv(self, channels: int, kernel: int, *, stride: int = 1, groups: int = 1, act: bool = True) -> list[nn.Module]:
+        made = nn.Conv2d(self._channels, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self._channels = channels
+        return [made, nn.BatchNorm2d(channels), *([self._draw.choice(_ACTIVATIONS)()] if act else [])]
+
+    def _depthwise(self, stride: int = 1, *, act: bool = True) -> list[nn.Module]:
+        return self._conv(self._channels, self._draw.choice((3, 3, 5, 7)), stride=stride, groups=self._channels, act=act)
+
+    def _down(self, channels: int) -> list[nn.Module]:
+        """To half the side."""
+        way = self._draw.choice(("convolution", "depthwise", "maximum", "mean"))
+        if way == "convolution":
+            return self._conv(channels, self._draw.choice((1, 3, 5)), stride=2)
+        if way == "depthwise":
+            return [*self._depthwise(stride=2), *self._conv(channels, 1)]
+        pool = nn.MaxPool2d(3, 2, 1) if way == "maximum" else nn.AvgPool2d(2, 2, ceil_mode=True)
+        return [*self._conv(channels, 1), pool]
+
+    def _plain(self, wide: int) -> list[nn.Module]:
+        return self._conv(self._about(16 * wide, 64 * wide), self._draw.choice((1, 3, 3, 5)))
+
+    def _grouped(self, wide: int) -> list[nn.Module]:
+        groups = self._draw.choice((2, 3, 4, 8, 32))
+        channels = groups * max(4, self._about(32 * wide, 96 * wide) // groups)
+        return [*self._conv(channels, 1), *self._conv(channels, self._draw.choice((1, 3)), groups=groups)]
+
+    def _separable(self, wide: int) -> list[nn.Module]:
+        return [*self._depthwise(), *self._conv(self._about(16 * wide, 96 * wide), 1)]
+
+    def _inverted(self, _: int) -> list[nn.Module]:
+        channels, inner = self._channels, min(MOST_CHANNELS, 8 * round(self._channels * self._draw.uniform(1, 6) / 8) or 8)
+        layers = [*self._conv(inner, 1), *self._depthwise()]
+        if self._draw.random() < HALF:
+            act, gate = self._draw.choice(_GATES)
+            layers.append(SqueezeExcitation(inner, max(8, channels // 4), activation=act, scale_activation=gate))
+        return [Residual(*layers, *self._conv(channels, 1, act=False))]
+
+    def _bottleneck(self, _: int) -> list[nn.Module]:
+        channels, inner = self._channels, 8 * max(1, self._channels // self._draw.choice((8, 16, 32)))
+        return [Residual(*self._conv(inner, 1), *self._conv(inner, 3), *self._conv(channels, 1, act=False)), nn.ReLU()]
+
+    def _dense(self, _: int) -> list[nn.Module]:
+        growth, layers = self._about(8, 48), list[nn.Module]()
+        for _ in range(self._draw.randint(2, MOST_BLOCKS)):
+            before = self._channels
+            wide = [nn.BatchNorm2d(before), nn.ReLU(), *self._conv(4 * growth, 1)]
+            layers.append(nn.Sequential(*wide, self._conv(growth, 3, act=False)[0]))
+            self._channels = before + growth
+        return [Dense(*layers)]
+
+    def _shuffled(self, _: int) -> list[nn.Module]:
+        channels = 2 * (self._channels // 2)
+        before = [] if channels == self._channels else self._conv(channels, 1)
+        self._channels = channels // 2
+        layers = [*self._conv(channels // 2, 1), *self._depthwise(act=False), *self._conv(channels // 2, 1)]
+        self._channels = channels
+        return [*before, Shuffled(*layers)]
