@@ -2,7 +2,7 @@
 
     python -m benchmarks.fit.predictor TABLE.json [--out results/predictor-MACHINE.json]
 
-Of each family in turn the table forgets all members, all their versions with them, and predicts them from the others and from its
+Of each family in turn the table forgets all members of all versions, and predicts them from the others and from its
 networks of random blocks. *MACs* is a straight line through the logarithms of multiply-adds and times; *layers* is the sum of what
 executed layers are learned to take, as nn-Meter sums kernels, without the Gaussian process.
 """

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, listed
 
 
 class NothingTimed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when not one network of a latency table could be made and run."""
 
-    def __init__(self, *, device: str, reasons: Mapping[str, str]) -> None:
+    def __init__(self, *, device: str, reasons: Mapping[str, str], hint: str = "--minutes gives more time") -> None:
         first = [f"{name}: {why}" for name, why in list(reasons.items())[:3]]
         super().__init__(
             what=f"no network could be timed on {device}",
             because="; ".join(first) or "there was no time for any",
-            hint="`edgecnn doctor` says what does not work here; --minutes gives more time",
+            hint=f"`edgecnn doctor` says what does not work here; {hint}",
         )
 
 
@@ -102,6 +102,17 @@ class NothingPredictedInside(EdgecnnError, exit_code=ExitCode.GATE_FAILED):
             what=f"no network of {family} is {'timed' if timed else 'predicted'} inside {budgets}",
             because=f"the nearest of those searched is {nearest or 'none, since none is small enough'}",
             hint="allow more, or search another family",
+        )
+
+
+class UnlikeTable(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when nothing is known of any network that was looked at: the table has none like them."""
+
+    def __init__(self, *, family: str, table: str, features: Sequence[str], device: str) -> None:
+        super().__init__(
+            what=f"every network of {family} that was looked at is unlike those of the latency table {table}",
+            because=f"the table has nothing like them in {listed(features)}",
+            hint=f"`edgecnn devices measure {device}` goes on with what is left of its plan; or search another family",
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -23,6 +23,12 @@ def counted(count: int, one: str, many: str = "") -> str:
 def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def bounds_text(most: Mapping[Any, float], least: Mapping[Any, float] | None = None) -> str:
+    """``p50_ms ≤ 5 and top1 ≥ 0.8``."""
+    upper = [f"{name} ≤ {bound:g}" for name, bound in most.items()]
+    return " and ".join(upper + [f"{name} ≥ {bound:g}" for name, bound in (least or {}).items()])
 
 
 def and_more(count: int, shown: int) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.wording import bounds_text
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.values.fit import BudgetMetric, FitReport, Member
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
@@ -52,16 +53,16 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
     for verdict, (state, shown) in _STATES.items():
         inside = [each for each in enough if _standing(each, within) is verdict]
         if verdict is Verdict.MISSING:
-            inside = [each for each in inside if _predicted_ms(each) <= within.get("p50_ms", math.inf)]
+            inside = [each for each in inside if _may_be_inside(each, within)]
         if inside and required_top1 is None:
             best = max(inside, key=lambda each: (top1_of(each), -_ms(each)))
-            why = f"the most accurate on validation ({top1_of(best):.1%}) of the {len(inside)} that are {shown} {_worded(within)}"
-            return Chosen(best.name, state, why)
+            of = f"of the {len(inside)} that are {shown} {bounds_text(within)}"
+            return Chosen(best.name, state, f"the most accurate on validation ({top1_of(best):.1%}) {of}")
         if inside:
             return _fastest(inside, state, _where(within, shown), required_top1 or 0.0)
     least = min(enough, key=_ms)
     of = "nothing" if required_top1 is None else f"nothing that reaches a top-1 of {required_top1:.1%} on validation"
-    return Chosen(None, "none", f"{of} is inside {_worded(within)}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
+    return Chosen(None, "none", f"{of} is inside {bounds_text(within)}: the nearest is {least.name}, at {_figure(least.p50_ms)}")
 
 
 def _fastest(inside: Sequence[Member], state: _State, where: str, required_top1: float) -> Chosen:
@@ -74,7 +75,7 @@ def _fastest(inside: Sequence[Member], state: _State, where: str, required_top1:
 
 
 def _where(within: Mapping[BudgetMetric, float], shown: str) -> str:
-    return f" and that are {shown} {_worded(within)}" if within else ""
+    return f" and that are {shown} {bounds_text(within)}" if within else ""
 
 
 def _standing(member: Member, within: Mapping[BudgetMetric, float]) -> Verdict | None:
@@ -82,6 +83,13 @@ def _standing(member: Member, within: Mapping[BudgetMetric, float]) -> Verdict |
     if within:
         return member.inside
     return Verdict.PASS if member.p50_ms is not None and member.fidelity is not Fidelity.EMULATED else Verdict.MISSING
+
+
+def _may_be_inside(member: Member, within: Mapping[BudgetMetric, float]) -> bool:
+    """Of one that lacks a figure, and is outside by none: what a clock said of its latency counts, and else a prediction."""
+    if any(each.gate.metric == "p50_ms" and each.verdict is not Verdict.MISSING for each in member.gates):
+        return True
+    return _predicted_ms(member) <= within.get("p50_ms", math.inf)
 
 
 def exit_code(found: FitReport) -> ExitCode:
@@ -92,7 +100,7 @@ def exit_code(found: FitReport) -> ExitCode:
 
 def inside_of(gates: Sequence[GateResult]) -> Verdict | None:
     """Of all budgets: a figure that is missing leaves it open, unless another is outside. None where nothing was asked."""
-    verdicts = [each.verdict for each in gates if each.gate.metric != "top1"]
+    verdicts = [each.verdict for each in gates if each.gate.metric in get_args(BudgetMetric)]
     worst = (Verdict.FAIL, Verdict.MISSING, Verdict.UNSURE, Verdict.PASS)
     return next((each for each in worst if each in verdicts), None)
 
@@ -149,10 +157,6 @@ def top1_of(member: Member) -> float:
 
 def _ms(member: Member) -> float:
     return member.p50_ms.estimate if member.p50_ms else math.inf
-
-
-def _worded(within: Mapping[BudgetMetric, float]) -> str:
-    return " and ".join(f"{name} ≤ {bound:g}" for name, bound in within.items())
 
 
 def _figure(p50_ms: Interval | None) -> str:

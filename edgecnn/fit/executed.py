@@ -30,6 +30,8 @@ LEAST_US = 0.1
 """Of a layer, as it is priced: runtimes time whole microseconds, some of them none."""
 OF_A_FEW_US = 3.0
 """Errors of a layer count in proportion to its time and so much more: of the shortest, time is not known so well."""
+TRACING = ((0.5, 1.5), (-20.0, 20.0), (-np.inf, np.inf))
+"""Bounds of what tracing makes of a time: a factor, microseconds for each layer, and microseconds for each call."""
 _MULTIPLYING = tuple(f"{kind}_" for kind in KINDS) + ("weights_m",)
 
 
@@ -100,10 +102,12 @@ class ExecutedLayers:
 
 def _cost_of_tracing(traced: Sequence[TracedLayers], us: Array) -> tuple[float, float]:
     """What traced time is to be multiplied with, and what is to be added for each layer, so that it comes to time without."""
+    from scipy.optimize import lsq_linear
+
     whole = [sum(_multiplied(each)) + sum(other.us for other in each.others.values()) for each in traced]
     many = [len(list(_multiplied(each))) + sum(other.count for other in each.others.values()) for each in traced]
     x = with_one(np.column_stack([whole, many])) / us[:, None]
-    (slower, each_us, _), *_ = np.linalg.lstsq(x, np.ones(len(us)), rcond=None)
+    slower, each_us, _ = lsq_linear(x, np.ones(len(us)), bounds=np.transpose(TRACING)).x
     return float(slower), float(each_us)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from edgecnn.fit.layers import ACTIVATIONS, Layer, fused, layers_of
+from edgecnn.fit.layers import ACTIVATIONS, Layer, elements_of, fused, layers_of
 from edgecnn.graph.layer_cost import Operation
 from edgecnn.values.fit import Probe
 
@@ -56,14 +56,14 @@ def counted_of(probe: Probe) -> Counted:
     changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
     layers = layers_of(operations)
-    return Counted(shipped_parameter_count(changed, spec), sum(each.macs for each in layers), layers, summed(operations))
+    features = summed(operations, layers)
+    return Counted(shipped_parameter_count(changed, spec), sum(each.macs for each in layers), layers, features)
 
 
-def summed(operations: Sequence[Operation]) -> Mapping[str, float]:
-    """The features of a list of operations."""
-    made = {each.makes[0]: each.elements for each in operations}
-    passes, total = fused(operations), defaultdict[str, float](float)
-    for layer in layers_of(operations):
+def summed(operations: Sequence[Operation], layers: Sequence[Layer]) -> Mapping[str, float]:
+    """The features of a list of operations; ``layers``: those of them that multiply."""
+    made, passes, total = elements_of(operations), fused(operations), defaultdict[str, float](float)
+    for layer in layers:
         total[f"{layer.kind}_count"] += 1
         total[f"{layer.kind}_melem"] += layer.moved / 1e6
         total[f"{layer.kind}_mmac"] += layer.macs / 1e6

@@ -63,13 +63,18 @@ def _once(fitting: Fitting, member: Member, course: Course) -> Member:
 
 def train_along(fitting: Fitting, front: Sequence[Member]) -> None:
     """For the fastest that is accurate enough: halve the predicted front, on which accuracy is taken to rise with latency."""
-    teacher, low, high = build_first(fitting), 0, len(front) - 1
+    waiting, teacher = list(front), build_first(fitting)
+    low, high = 0, len(waiting) - 1
     while low <= high:
-        if fitting.out_of_time and high - low + 1 < len(front):
+        if fitting.out_of_time and high - low + 1 < len(waiting):
             fitting.leave_out((high - low + 1).bit_length())
             break
         middle = (low + high) // 2
-        built = build_whole(fitting, front[middle], teacher)
+        built = build_whole(fitting, waiting[middle], teacher)
+        if built.failed is not None:  # which says nothing of the others
+            del waiting[middle]
+            high -= 1
+            continue
         reached = built.validation_top1 is not None and built.validation_top1.low >= (fitting.asked.choice.accuracy_top1 or 0)
         low, high = (low, middle - 1) if reached else (middle + 1, high)
 

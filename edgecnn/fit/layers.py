@@ -76,8 +76,8 @@ class Layer(NamedTuple):
 
 def layers_of(operations: Sequence[Operation]) -> tuple[Layer, ...]:
     """In the order in which the network computes them."""
-    shapes = {each.makes[0]: each.shape for each in operations}
-    sizes = {each.makes[0]: each.elements for each in operations}
+    shapes = {name: each.shape for each in operations for name in each.makes}
+    sizes = elements_of(operations)
     behind = defaultdict[int, list[Operation]](list)
     for index, layer in fused(operations).items():
         behind[layer].append(operations[index])
@@ -86,6 +86,11 @@ def layers_of(operations: Sequence[Operation]) -> tuple[Layer, ...]:
         for index, each in enumerate(operations)
         if each.product is not None
     )
+
+
+def elements_of(operations: Sequence[Operation]) -> Mapping[int | str, int]:
+    """Of each tensor: those that one operation makes are of one size."""
+    return {name: each.elements // len(each.makes) for each in operations for name in each.makes}
 
 
 def _layer(each: Operation, read: Sequence[int], elements: int, behind: Sequence[Operation]) -> Layer:

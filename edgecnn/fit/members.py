@@ -86,15 +86,14 @@ class MemberBuilder:
         row = next((each for each in report.candidates if each.chosen), None)
         found: dict[str, object] = {"build": str(request.out.relative_to(self.asked.out))}
         if row is not None:
-            judged = tuple(each for each in row.gates if each.gate.metric in (*self.asked.within, "top1"))
             found |= {
                 "candidate": row.candidate.id,
                 "validation_top1": row.validation.top1 if row.validation else None,
                 "test_top1": row.test.top1 if row.test else None,
                 "p50_ms": row.latency.p50_ms if row.latency else None,
                 "fidelity": row.latency.fidelity if row.latency else None,
-                "gates": judged,
-                "inside": inside_of(judged),
+                "gates": row.gates,
+                "inside": inside_of(row.gates),
             }
         return member.model_copy(update=found)
 

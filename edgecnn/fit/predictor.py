@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.9
 LEAST_TIMED = 12
 """Networks of which a prediction is made: an interval of 90 % needs nine, and the prices are about as many."""
+NEARLY_ALL = 0.8
 FOLDS = 5
 """Parts of a table, each of which is predicted from the others, to learn what predictions miss."""
 BEYOND = math.log(1.5)
@@ -64,15 +65,15 @@ class Predictor:
         """Raises ValueError: fewer than ``LEAST_TIMED`` networks."""
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
-        self._counted = [counted_of(each.probe) for each in timed]
-        ms = np.array([estimate(each.medians_ms) for each in timed])
+        rows, base_of = _way(timed)
+        self._counted, ms = [each.counted for each in rows], np.array([estimate(each.timed.medians_ms) for each in rows])
         x = amounts(self._counted)
         shapes = np.log1p(x)
         self._middle, self._scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
-        missed = np.log(ms / _from_others(timed, self._counted, ms))
-        self._base, self._process = _base(timed, self._counted, ms), _process(self._shape(x), missed, None)
+        missed = np.log(ms / _from_others(rows, ms, base_of))
+        self._base, self._process = base_of(rows, ms), _process(self._shape(x), missed, None)
         kernel = self._process.kernel_
-        misses = sorted(_miss(self._shape(x), missed, index, kernel) for index in range(len(timed)))
+        misses = sorted(_miss(self._shape(x), missed, index, kernel) for index in range(len(rows)))
         self._allowed = misses[math.ceil((len(misses) + 1) * CONFIDENCE) - 1]
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
@@ -103,22 +104,34 @@ def _total(features: Mapping[str, float], suffix: str) -> float:
     return math.log(sum(amount for name, amount in features.items() if name.endswith(suffix)))
 
 
-def _base(timed: Sequence[TimedProbe], counted: Sequence[Counted], ms: Array) -> Base:
-    """By executed layers, where enough networks were traced; else by prices."""
-    traces = [each.traced for each in timed]
-    rows = [index for index, each in enumerate(traces) if each and len(each.multiplying_us) == len(counted[index].layers)]
-    if len(rows) < LEAST_TIMED - LEAST_TIMED // FOLDS - 1:
-        return priced(counted, ms)
-    return ExecutedLayers([counted[index] for index in rows], [each for index in rows if (each := traces[index])], ms[rows])
+class _Row(NamedTuple):
+    timed: TimedProbe
+    counted: Counted
 
 
-def _from_others(timed: Sequence[TimedProbe], counted: Sequence[Counted], ms: Array) -> Array:
+_BaseOf = Callable[[Sequence[_Row], "Array"], Base]
+
+
+def _way(timed: Sequence[TimedProbe]) -> tuple[list[_Row], _BaseOf]:
+    """By executed layers, where nearly all networks were traced, and then of these alone; else by prices, of all."""
+    rows = [_Row(each, counted_of(each.probe)) for each in timed]
+    traced = [each for each in rows if each.timed.traced and len(each.timed.traced.multiplying_us) == len(each.counted.layers)]
+    if len(traced) >= max(LEAST_TIMED, NEARLY_ALL * len(rows)):
+        return traced, _by_layers
+    return rows, lambda known, ms: priced([each.counted for each in known], ms)
+
+
+def _by_layers(known: Sequence[_Row], ms: Array) -> Base:
+    return ExecutedLayers([each.counted for each in known], [each.timed.traced for each in known if each.timed.traced], ms)
+
+
+def _from_others(rows: Sequence[_Row], ms: Array, base_of: _BaseOf) -> Array:
     """What is said of each network of a table by those of its other parts."""
     found, places = np.empty(len(ms)), range(len(ms))
     for fold in range(FOLDS):
         known, wanted = ([each for each in places if (each % FOLDS == fold) is of_it] for of_it in (False, True))
-        base = _base([timed[index] for index in known], [counted[index] for index in known], ms[known])
-        found[wanted] = base([counted[index] for index in wanted])
+        base = base_of([rows[index] for index in known], ms[known])
+        found[wanted] = base([rows[index].counted for index in wanted])
     return found
 
 

@@ -17,7 +17,7 @@ from edgecnn.fit.finish import Fitted, finished
 from edgecnn.fit.halving import train_along, train_best
 from edgecnn.fit.members import PATIENT, MemberBuilder
 from edgecnn.fit.request import FitRequest
-from edgecnn.fit.search import identity_of, predicted_ms, search_space
+from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search_space
 from edgecnn.fit.shortlist import along_front, shortlist
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
@@ -37,8 +37,6 @@ from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.training import AS_IT_IS, Form
 
-REVISION = 3
-"""Of what a stored trial holds: raised where a network would be predicted, or stood in for, otherwise."""
 KIND = "search"
 """Of the store's work: a study that nobody went on with for a day goes with ``store gc``, and is drawn again in a minute."""
 LESS = 0.5
@@ -56,6 +54,7 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         NotInASearch, TeacherNotFitting: what the recipe states goes with no search.
         NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
         NothingPredictedInside: nothing that was looked at is predicted, or timed, inside the budgets.
+        UnlikeTable: the table has no network like any that was looked at.
         NothingTimed: nothing that was to be timed could be made and run.
         EdgecnnError: of a build.
     """
@@ -151,7 +150,7 @@ def first_of(family: str) -> ArchSpec:
 def _search(fitting: Fitting, space: SearchSpace) -> None:
     asked, first = fitting.asked, fitting.first
     question = {
-        "revision": REVISION,
+        "code": code_of_trials(),
         "version": edgecnn.__version__,
         "network": space.spec.name,
         "classes": space.classes,

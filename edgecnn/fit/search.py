@@ -1,11 +1,12 @@
 """The search over a space: many networks counted and predicted, none trained.
 
 Two aims at once, by Optuna's NSGA-II (Deb and others, 2002): predicted latency down, the stand-in for accuracy up. The study lies
-in the store as an SQLite file, so that an interrupted search goes on, and several processes share it.
+in the store as an SQLite file, so that an interrupted search goes on; of several processes that ask the same, one draws it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.fit.choose import rising_front
 from edgecnn.fit.space import SearchSpace
+from edgecnn.values import fit
 from edgecnn.values.fit import Member
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress
@@ -27,6 +29,15 @@ DEPTHS, WIDTHS, SIDES = (0.3, 1.8), (0.25, 1.8), (0.4, 1.6)
 SIDE_STEP_PX = 16
 MOST_PRUNED, PRUNED_STEP = 0.6, 0.05
 POPULATION, SEED = 32, 0
+
+
+_PREDICTING = ("executed", "features", "layers", "predictor", "prices", "search", "space")
+
+
+def code_of_trials() -> str:
+    """Digest of the modules that decide what a stored trial holds: another edgecnn draws a study of its own."""
+    files = [Path(__file__).with_name(f"{name}.py") for name in _PREDICTING] + [Path(fit.__file__)]
+    return hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()
 
 
 def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) -> tuple[Member, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from edgecnn.errors.fit import NothingPredictedInside, NothingTimed
+from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
+from edgecnn.errors.wording import bounds_text
 from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread_out
 from edgecnn.fit.state import Fitting
@@ -18,6 +20,8 @@ ROOM = 0.97
 """Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
 TIMED = 8
 """Members that are timed before any is trained."""
+UNLIKE_SHOWN = 3
+"""Features by which a failure says that networks are unlike the table's."""
 TRIES = 3
 """How often other members are timed where too few of the last ones were inside."""
 
@@ -25,7 +29,8 @@ TRIES = 3
 def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     """The most promising members inside the budget, unlike each other: twice as many as are trained whole.
 
-    Raises NothingPredictedInside: none is inside. NothingTimed: what was to be timed could not be made or run.
+    Raises NothingPredictedInside: none is inside. UnlikeTable: nothing is known of any. NothingTimed: what was to be timed could
+    not be made or run.
     """
     wanted = max(2, 2 * fitting.trainings_of_members)
     if fitting.attached and math.isfinite(fitting.budget_ms):
@@ -34,14 +39,15 @@ def shortlist(fitting: Fitting) -> tuple[Member, ...]:
         cost_ms = guessed_ms if fitting.attached else predicted_ms
         inside = [each for each in fitting.searched if math.isfinite(cost_ms(each)) and cost_ms(each) <= _bound_ms(fitting)]
     if not inside:
-        raise _outside(fitting, {each.name: guessed_ms(each) for each in fitting.searched}, timed=False)
+        cost_ms = guessed_ms if fitting.attached else predicted_ms
+        raise _outside(fitting, {each.name: cost_ms(each) for each in fitting.searched}, timed=False)
     return spread_out(inside, wanted, fitting.first.resolution_px)
 
 
 def along_front(fitting: Fitting) -> tuple[Member, ...]:
     """As many of the predicted front as halving it so often decides, as evenly as it has them, the fastest first.
 
-    Raises NothingPredictedInside: none is inside.
+    Raises NothingPredictedInside: none is inside. UnlikeTable: nothing is known of any.
     """
     front = predicted_front(each for each in fitting.searched if predicted_ms(each) <= _bound_ms(fitting))
     if not front:
@@ -61,11 +67,16 @@ def _bound_ms(fitting: Fitting) -> float:
     return ROOM * fitting.budget_ms
 
 
-def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> NothingPredictedInside:
-    least = min(costs_ms, key=costs_ms.__getitem__, default=None)
-    nearest = None if least is None or not math.isfinite(costs_ms[least]) else f"{least}, at {costs_ms[least]:.3g} ms"
-    budgets = ", ".join(f"{name} ≤ {bound:g}" for name, bound in fitting.asked.within.items())
-    return NothingPredictedInside(family=fitting.asked.family, budgets=budgets, nearest=nearest, timed=timed)
+def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) -> NothingPredictedInside | UnlikeTable:
+    """Why no network is worth a training."""
+    asked, known = fitting.asked, [name for name, ms in costs_ms.items() if math.isfinite(ms)]
+    unlike = Counter(name for each in fitting.searched for said in each.predicted[:1] for name in said.extrapolated)
+    if not known and unlike:
+        features = [name for name, _ in unlike.most_common(UNLIKE_SHOWN)]
+        return UnlikeTable(family=asked.family, table=fitting.prices.used.file, features=features, device=asked.device.name)
+    least = min(known, key=costs_ms.__getitem__, default=None)
+    nearest = None if least is None else f"{least}, at {costs_ms[least]:.3g} ms"
+    return NothingPredictedInside(family=asked.family, budgets=bounds_text(asked.within), nearest=nearest, timed=timed)
 
 
 def _timed_inside(fitting: Fitting, wanted: int) -> list[Member]:
@@ -90,7 +101,7 @@ def _timed_inside(fitting: Fitting, wanted: int) -> list[Member]:
         ratios = [times[each.name].estimate / guessed_ms(each) for each in trying if each.name in times]
         off = max(off, median(ratios)) if ratios else off
     if failed and not times:
-        raise NothingTimed(device=fitting.asked.device.name, reasons=failed)
+        raise NothingTimed(device=fitting.asked.device.name, reasons=failed, hint="its latency table was measured before")
     if times and not inside:
         raise _outside(fitting, {name: ms.estimate for name, ms in times.items()}, timed=True)
     return [each.model_copy(update={"untrained_ms": times[each.name]}) for each in inside]

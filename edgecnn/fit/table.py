@@ -22,6 +22,7 @@ from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.fit import NothingTimed, TableElsewhere
 from edgecnn.fit.executed import traced_layers
+from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import KitMaker, pool
 from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
@@ -38,20 +39,19 @@ from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
 from edgecnn.values.fit import LatencyTable, Probe, TimedProbe, TracedLayers
-from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
 
-BATCH = 6
+BATCH = 4
 """Networks that are raced together."""
 BEGINNING = 18
-"""Networks that are timed before any prediction says which come next: the families in turn."""
+"""Networks that are timed before any prediction says which come next: random blocks and most of the families, in turn."""
 POOL = 96
 """Networks among which the next are chosen."""
 MOST = 40
 """Networks of a table, each in every runtime and precision that the device has."""
-ROUNDS = 2
+ROUNDS, ROUNDS_APART = 2, 3
 APART = 1.08
 """Times the faster of its two processes, from which a kit is raced again: one of the two met something."""
 
@@ -98,7 +98,8 @@ class _Timing:
     def _raced(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
         found = untrained_race(tuple(kits.values()), ROUNDS, self.lab, 0.0 if self.request.anew else MAX_AGE_H)
         apart = tuple(kit for kit in kits.values() if kit.entrant in found.profiles and _apart(found.profiles[kit.entrant]))
-        again = untrained_race(apart, ROUNDS, self.lab, 0.0).profiles if apart else {}
+        max_age_h = 0.0 if self.request.anew else MAX_AGE_H
+        again = untrained_race(apart, ROUNDS_APART, self.lab, max_age_h).profiles if apart else {}
         for (name, probe), kit in kits.items():
             if kit.entrant not in found.profiles:
                 self.maker.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
@@ -109,13 +110,19 @@ class _Timing:
 
     def _traced(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
         """Where its time goes; None where that cannot be told, so that its whole time alone is known."""
-        found = tried(partial(self._residency, kit, macs := self.maker.mac_table(probe)))
-        return None if isinstance(found, Failed) or found is None else traced_layers(found, macs)
+        found = tried(partial(self._trace, probe, kit))
+        if isinstance(found, Failed):
+            self.maker.failed[f"the layers of {kit.candidate.id} of {probe.name}"] = found.what
+            return None
+        return found
 
-    def _residency(self, kit: KitRef, macs: MacTable) -> Residency | None:
-        if self.request.anew:
-            return traced_residency(kit, macs, self.lab).residency
-        return residency(kit, macs, self.lab).profile.residency
+    def _trace(self, probe: Probe, kit: KitRef) -> TracedLayers | None:
+        """Once more where other work slowed it, and then kept as it is."""
+        macs = self.maker.mac_table(probe)
+        found = traced_residency(kit, macs, self.lab) if self.request.anew else residency(kit, macs, self.lab).profile
+        if disturbed(found.environment) is not None:
+            found = traced_residency(kit, macs, self.lab)
+        return None if found.residency is None else traced_layers(found.residency, macs)
 
 
 def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
@@ -135,6 +142,8 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
         lab.tell.step("time networks", done, MOST, "networks")
     if not timing.timed:
         raise NothingTimed(device=lab.device, reasons=timing.maker.failed)
+    never = [each.id for each in request.candidates if each.id not in timing.timed]
+    timing.maker.failed |= dict.fromkeys(never, "no network of it could be made and run")
     return LatencyTable(
         version=edgecnn.__version__,
         device=lab.device,
@@ -164,7 +173,7 @@ def _next(timed: Mapping[str, Sequence[TimedProbe]], waiting: Sequence[Probe], c
 def _timed(probe: Probe, profiles: Sequence[Profile], traced: TracedLayers | None) -> TimedProbe:
     medians = tuple(ms for profile in profiles for ms in _medians_ms(profile))
     why = next((said for profile in profiles if (said := disturbed(profile.environment)) is not None), None)
-    return TimedProbe(probe=probe, medians_ms=medians, disturbed=why, traced=traced)
+    return TimedProbe(probe=probe, macs=counted_of(probe).macs, medians_ms=medians, disturbed=why, traced=traced)
 
 
 def _medians_ms(profile: Profile) -> list[float]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.errors.fit import NoTable, TableOfAnother
+from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableUnreadable
+from edgecnn.errors.weights import UnknownArch
+from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.table import TablePlan, measure_table
@@ -14,7 +16,7 @@ from edgecnn.fit.table_files import own_table, read_table_file, require_same_mac
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LatencyTable, TableUsed
+from edgecnn.values.fit import LatencyTable, TableUsed, TimedProbe
 from edgecnn.values.stage import Key, digest_of
 from edgecnn.values.verdict import Fidelity
 
@@ -41,7 +43,9 @@ class Priced(TablePrices):
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
     """Of those of the candidates that were timed often enough. Raises NoTable: none was."""
-    enough = {name: table.timed[name] for name in candidates if len(table.timed.get(name, ())) >= LEAST_TIMED}
+    timed = {name: _undisturbed(table.timed.get(name, ())) for name in candidates}
+    enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
+    _require_todays_networks(path, (row for rows in enough.values() for row in rows))
     if not enough:
         why = f"{path} holds too few networks of any candidate, of which {LEAST_TIMED} are needed"
         raise NoTable(device=table.device, why=why)
@@ -56,16 +60,40 @@ def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> Tab
     return TablePrices(used, {name: Predictor(rows) for name, rows in enough.items()}, content)
 
 
+def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
+    """Those timed beside no other work, where these are enough."""
+    quiet = [each for each in rows if each.disturbed is None]
+    return quiet if len(quiet) >= LEAST_TIMED else rows
+
+
+def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
+    """Raises TableUnreadable: by a name that it timed another network is meant today, or none."""
+    for each in rows:
+        try:
+            macs = counted_of(each.probe).macs
+        except UnknownArch as error:
+            raise TableUnreadable(path=path, problems=[f"{error.what}: another version of edgecnn measured it"]) from error
+        if macs != each.macs:
+            why = f"{each.probe.name} had {each.macs:,} multiply-adds and has {macs:,}: another version of edgecnn measured it"
+            raise TableUnreadable(path=path, problems=[why])
+
+
 def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, attached: bool) -> Priced:
     """The table that was named, else the device's own, else one that is measured now.
 
+    A candidate of which the table says too little is told, and not searched with.
+
     Raises NoTable: there is none, and the device is not at hand. TableOfAnother: it is of another machine than the one at hand.
-    TableUnreadable: it is no table.
+    TableUnreadable: it is no table. NothingTimed: there was none, and nothing could be timed.
     """
     shippable = [each for each in candidates if asked.recipe.target.runtime in (None, each.runtime)]
     path, table = _table_for(asked, candidates, shippable, lab, attached=attached)
     found = prices_in(path, table, (each.id for each in shippable))
     by_name = {each.id: each for each in shippable if each.id in found.predictors}
+    for each in shippable:
+        if each.id not in by_name:
+            few = len(table.timed.get(each.id, ()))
+            lab.tell.note(f"{each.id} is not searched with: {few} networks of it are in the table, {LEAST_TIMED} are needed")
     return Priced(found.used, found.predictors, found.content, by_name, lab.environment.conditions)
 
 
@@ -103,16 +131,23 @@ def _written(device: str, table: LatencyTable) -> tuple[Path, LatencyTable]:
 
 
 def _lacking(table: LatencyTable, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Those that are here now and of which the table says nothing, or too little: not those that failed when it was measured."""
-    failed = {name.partition(" of ")[0] for name in table.failed}
-    return tuple(each for each in candidates if len(table.timed.get(each.id, ())) < LEAST_TIMED and each.id not in failed)
+    """Those that are here now and of which the table says nothing, or too little: not those of which nothing ever ran."""
+    return tuple(
+        each for each in candidates if len(table.timed.get(each.id, ())) < LEAST_TIMED and table.failed.get(each.id) is None
+    )
 
 
 def _measured(table: LatencyTable | None, candidates: tuple[Candidate, ...], lab: Lab) -> LatencyTable:
     """A table of these candidates, beside what is known already of others."""
     which = "" if table is None else ", of " + ", ".join(each.id for each in candidates)
     lab.tell.note(f"the latency table of {lab.device} is measured now{which}, once, in about a quarter of an hour")
-    found = measure_table(TablePlan(candidates=candidates), lab)
+    try:
+        found = measure_table(TablePlan(candidates=candidates), lab)
+    except NothingTimed as error:
+        if table is None:
+            raise
+        lab.tell.note(error.what)
+        return table.model_copy(update={"failed": {**table.failed, **{each.id: error.because for each in candidates}}})
     if table is None:
         return found
     both = {name: {**getattr(table, name), **getattr(found, name)} for name in ("timed", "failed", "runtimes")}

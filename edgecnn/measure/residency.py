@@ -1,6 +1,7 @@
 """What really ran in which precision: one traced process of a kit, read back by its runtime's backend.
 
-A traced run is slower than an untraced one, so its times are used as shares and never as latency.
+A traced run is slower than an untraced one: reports use its times as shares and never as latency, and latency tables after what
+tracing costs is taken off.
 """
 
 from __future__ import annotations

@@ -53,6 +53,8 @@ class TimedProbe(Value):
     """One candidate of one probe, timed in fresh processes that took turns with the others of its batch."""
 
     probe: Probe
+    macs: PositiveInt
+    """Of that network when it was timed: today's of the same name may be another one."""
     medians_ms: tuple[PositiveFloat, ...]
     """Of each process; the statistical unit."""
     disturbed: str | None = None
@@ -83,7 +85,7 @@ class LatencyTable(Value):
     timed: Mapping[str, tuple[TimedProbe, ...]]
     """Candidate, such as ``openvino-int8``, to what was timed of it."""
     failed: Mapping[str, str] = {}
-    """``candidate of probe`` to why it has no time."""
+    """``candidate of probe`` to why it has no time; a candidate alone, of which nothing could be timed."""
     left: NonNegativeInt = 0
     """Probes of the plan for which no time was left; the same command goes on with them."""
 
@@ -144,7 +146,7 @@ class Member(Value):
     """Of that candidate, in the race of the front; of a kit that was not in it, in its build's own."""
     fidelity: Fidelity | None = None
     gates: tuple[GateResult, ...] = ()
-    """Of the budgets."""
+    """Of the budgets, of an accuracy that is required, and the recipe's own."""
     inside: Verdict | None = None
     """Whether all budgets are met: UNSURE where an interval holds a bound; None of what was not built."""
     failed: str | None = None
@@ -213,7 +215,7 @@ class FitReport(Value):
     teacher: str | None
     """The member whose answers the others learned."""
     distillation_gain_pp: Interval | None = None
-    """What that gives the shipped member against labels alone, paired on the test images; below 0, what ships learned labels."""
+    """What that gives the shipped member against labels alone, paired on the test images; by these nothing is chosen."""
     shipped_distilled: bool = False
     """Whether what ships learned a network's answers: the teacher's, where that training of the two is the more accurate on
     ``validation``; or those of the first before surgery, where only that makes it another."""

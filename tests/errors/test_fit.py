@@ -14,7 +14,18 @@ from edgecnn.errors.fit import (
     TableElsewhere,
     TableOfAnother,
     TableUnreadable,
+    UnlikeTable,
 )
+
+
+def test_networks_unlike_a_table_say_in_what() -> None:
+    error = UnlikeTable(family="resnet", table="cpu.json", features=["shuffle_count", "total_mmac"], device="cpu")
+    assert error.line() == (
+        "every network of resnet that was looked at is unlike those of the latency table cpu.json: "
+        "the table has nothing like them in shuffle_count and total_mmac — "
+        "`edgecnn devices measure cpu` goes on with what is left of its plan; or search another family [unlike-table]"
+    )
+    assert error.exit_code == ExitCode.MISSING
 
 
 def test_a_budget_that_is_none_is_answered_with_those_that_are() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgecnn.errors.base import ExitCode
 from edgecnn.fit.choose import choose_member, exit_code, front_of, inside_of, rank_correlation, ranked_of
 from edgecnn.values.fit import Member, Predicted, Trained
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
@@ -128,6 +129,23 @@ def test_where_the_device_is_away_only_what_is_predicted_inside_may_ship_and_pro
 def test_the_other_way_round_the_fastest_by_prediction_is_provisional() -> None:
     chosen = choose_member([missing("first", 0.95, 9.0), missing("small", 0.9, 4.0)], {}, 0.85)
     assert (chosen.name, chosen.state) == ("small", "provisional")
+
+
+@pytest.mark.parametrize("extrapolated", [(), ("total_mmac",)])
+def test_a_latency_that_a_clock_found_inside_counts_however_it_was_predicted(extrapolated: tuple[str, ...]) -> None:
+    said = Predicted(
+        candidate="openvino-int8", p50_ms=Interval(estimate=5.2, low=5, high=6, confidence=0.9), extrapolated=extrapolated
+    )
+    gates = (judged("p50_ms", Verdict.PASS), judged("energy_mj", Verdict.MISSING))
+    timed = member("a", 0.9, 3.0, Verdict.MISSING, predicted=(said,), gates=gates)
+    chosen = choose_member([timed], {"p50_ms": 5.0, "energy_mj": 20.0}, None)
+    assert (chosen.name, chosen.state) == ("a", "provisional")
+
+
+def test_a_gate_of_the_recipe_that_fails_is_the_exit_code_and_no_budget() -> None:
+    shipped = member("a", 0.9, 3.0, gates=(judged("p50_ms", Verdict.PASS), judged("int8_mac_share", Verdict.FAIL)))
+    assert inside_of(shipped.gates) is Verdict.PASS
+    assert exit_code(report(shipped)) is ExitCode.GATE_FAILED
 
 
 @pytest.mark.parametrize(

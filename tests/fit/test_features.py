@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.fit.features import features_of
+from edgecnn.fit.features import counted_of, features_of
 from edgecnn.fit.probes import MOST_MMACS, pool
 from edgecnn.models.catalogue import BLOCKS, arch_named, timed_arch
 from edgecnn.values.fit import Probe
@@ -23,6 +23,20 @@ def test_idle_lanes_are_counted_of_narrow_layers_alone() -> None:
     wide = features_of(Probe(arch="resnet-18", resolution_px=64, classes=10))
     assert narrow["pointwise_padded"] > 1.2 * narrow["pointwise_mmac"]
     assert wide["pointwise_padded"] == wide["pointwise_mmac"]
+
+
+@pytest.mark.parametrize("arch", ["blocks-3", "shufflenet-v2-x1.0", "shufflenet-v1-x1.0", "resnext-50-32x4d", "efficientnet-b0"])
+def test_every_layer_reads_the_channels_that_its_groups_sum(arch: str) -> None:
+    layers = counted_of(Probe(arch=arch, resolution_px=64, classes=10)).layers
+    assert all(each.channels == each.summed * each.groups for each in layers)
+    split = [each for each in layers if each.kind == "depthwise"]
+    assert all(each.moved >= 2 * each.made * each.positions for each in split), "both what it reads and what it writes"
+
+
+def test_of_two_branches_that_are_summed_one_takes_the_sum_into_its_pass() -> None:
+    layers = counted_of(Probe(arch="resnet-18", resolution_px=64, classes=10)).layers
+    assert sum(each.adds for each in layers) == 8
+    assert [each.behind for each in layers[:4]] == ["clipped"] * 4
 
 
 def test_a_norm_that_follows_no_layer_and_what_is_behind_it_count_for_themselves() -> None:

@@ -125,6 +125,20 @@ def test_where_not_one_can_be_trained_it_is_said_why() -> None:
         halving.train_best(fitting(Played({}, broken=("a", "b"))), [named("a"), named("b")])
 
 
+def test_a_member_that_fails_says_nothing_of_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def trained(_: Any, each: Member, __: Any) -> Member:
+        place = LADDER.index(each)
+        order.append(place)
+        failed = {"failed": "no weights"} if place == 3 else {"validation_top1": about(0.9, 0.01)}
+        return each.model_copy(update=failed)
+
+    order = list[int]()
+    monkeypatch.setattr(halving, "build_first", lambda _: None)
+    monkeypatch.setattr(halving, "build_whole", trained)
+    halving.train_along(fitting(Played({}), accuracy_top1=0.55), LADDER[:7])
+    assert order == [3, 2, 0]
+
+
 def test_the_fastest_that_is_accurate_enough_is_found_by_halving(monkeypatch: pytest.MonkeyPatch) -> None:
     order = list[float]()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.errors.fit import NothingPredictedInside, NothingTimed
+from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
 from edgecnn.fit import shortlist
 from edgecnn.fit.timing import Timed
 from edgecnn.values.fit import Member, Predicted
@@ -41,6 +41,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         attached=attached,
         members={},
         first=member(1.0, 9.0),
+        prices=SimpleNamespace(used=SimpleNamespace(file="cpu.json")),
     )
 
 
@@ -84,6 +85,14 @@ def test_a_budget_below_everything_predicted_ends_before_anything_is_trained() -
     nearest = r"the nearest of those searched is depth=1,width=0\.25,resolution=64, at 1 ms"
     with pytest.raises(NothingPredictedInside, match=nearest):
         shortlist.shortlist(fitting(LADDER, 0.5))
+
+
+def test_where_the_table_has_nothing_like_any_of_them_that_is_said_and_no_nearest() -> None:
+    strange = [member(width, 1.0, extrapolated=("shuffle_count", "total_mmac")) for width in (0.5, 1.0)]
+    with pytest.raises(UnlikeTable, match="the table has nothing like them in shuffle_count and total_mmac"):
+        shortlist.shortlist(fitting(strange, 5.0, attached=False))
+    with pytest.raises(UnlikeTable):
+        shortlist.along_front(fitting(strange, 5.0))
 
 
 def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_for_a_prediction() -> None:

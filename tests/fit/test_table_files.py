@@ -33,7 +33,7 @@ def table(lab: Lab) -> LatencyTable:
         runtimes={"onnxruntime": version or "absent"},
         observed_at="2026-11-01T00:00:00+00:00",
         seconds=60.0,
-        timed={"onnxruntime-fp32": (TimedProbe(probe=probe, medians_ms=(0.8, 0.9)),)},
+        timed={"onnxruntime-fp32": (TimedProbe(probe=probe, macs=1, medians_ms=(0.8, 0.9)),)},
     )
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import this_machine
-from edgecnn.errors.fit import NoTable, TableOfAnother
+from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableUnreadable
 from edgecnn.fit import tables
+from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import LEAST_TIMED
 from edgecnn.fit.table import TablePlan
 from edgecnn.fit.table_files import own_table, read_table_file, write_table
@@ -26,10 +27,8 @@ from edgecnn.values.recipe import Recipe
 from edgecnn.values.verdict import Fidelity
 from tests.building.resolutions import INT8
 
-ROWS = tuple(
-    TimedProbe(probe=Probe(arch="mobilenet-v2", resolution_px=side, classes=10), medians_ms=(side / 50,))
-    for side in range(32, 32 + 16 * LEAST_TIMED, 16)
-)
+PROBES = tuple(Probe(arch="mobilenet-v2", resolution_px=side, classes=10) for side in range(32, 32 + 16 * LEAST_TIMED, 16))
+ROWS = tuple(TimedProbe(probe=each, macs=counted_of(each).macs, medians_ms=(each.resolution_px / 50,)) for each in PROBES)
 
 
 @pytest.fixture
@@ -73,12 +72,59 @@ def test_only_what_a_table_lacks_is_measured_and_what_it_has_stays(lab: Lab, mon
     assert len(measured) == 1, "the second search measures nothing"
 
 
-def test_what_failed_when_the_table_was_measured_is_not_measured_by_every_search(
+def test_what_never_ran_when_the_table_was_measured_is_not_measured_by_every_search(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_table(table(lab, BASELINE.id, failed={f"{INT8.id} of mobilenet-v2@64x10": "no such operator"}), own_table("cpu"))
+    write_table(table(lab, BASELINE.id, failed={INT8.id: "no network of it could be made and run"}), own_table("cpu"))
     monkeypatch.setattr(tables, "measure_table", lambda *_: pytest.fail("it was tried before"))
     assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
+
+
+def test_one_network_that_failed_keeps_no_candidate_from_being_measured_to_the_end(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = table(lab, BASELINE.id, failed={f"{INT8.id} of mobilenet-v2@64x10": "no such operator"})
+    write_table(begun.model_copy(update={"timed": {**begun.timed, INT8.id: ROWS[:6]}}), own_table("cpu"))
+    monkeypatch.setattr(tables, "measure_table", lambda *_: table(lab, INT8.id))
+    assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id, INT8.id}
+
+
+def test_a_candidate_that_runs_nowhere_is_left_out_once_and_the_others_are_searched_with(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(table(lab, BASELINE.id), own_table("cpu"))
+    told = list[str]()
+    monkeypatch.setattr(Quiet, "note", lambda _, text: told.append(text))
+
+    def nothing(*_: object) -> LatencyTable:
+        raise NothingTimed(device="cpu", reasons={})
+
+    monkeypatch.setattr(tables, "measure_table", nothing)
+    assert set(priced(asked(), (BASELINE, INT8), lab, attached=True).predictors) == {BASELINE.id}
+    assert told[-1] == f"{INT8.id} is not searched with: 0 networks of it are in the table, 12 are needed"
+    monkeypatch.setattr(tables, "measure_table", lambda *_: pytest.fail("it was tried before"))
+    priced(asked(), (BASELINE, INT8), lab, attached=True)
+
+
+@pytest.mark.parametrize(
+    ("update", "why"),
+    [
+        ({"macs": 7}, r"had 7 multiply-adds and has [\d,]+: another version of edgecnn measured it"),
+        ({"probe": PROBES[0].model_copy(update={"arch": "mobilenet-v9"})}, "another version of edgecnn measured it"),
+    ],
+)
+def test_a_table_of_networks_that_are_others_today_is_refused(update: dict[str, Any], why: str, lab: Lab) -> None:
+    rows = (ROWS[0].model_copy(update=update), *ROWS[1:])
+    write_table(table(lab, timed={BASELINE.id: rows}), own_table("cpu"))
+    with pytest.raises(TableUnreadable, match=why):
+        priced(asked(), (BASELINE,), lab, attached=True)
+
+
+def test_what_was_timed_beside_other_work_predicts_nothing_where_the_rest_is_enough(lab: Lab) -> None:
+    slow = ROWS[0].model_copy(update={"medians_ms": (99.0,), "disturbed": "another program"})
+    write_table(table(lab, timed={BASELINE.id: (*ROWS, slow)}), own_table("cpu"))
+    found = priced(asked(), (BASELINE,), lab, attached=True)
+    assert found.used.networks == len(ROWS)
 
 
 @pytest.mark.parametrize("attached", [True, False])

@@ -21,6 +21,11 @@ def test_a_seed_is_one_network_and_another_seed_another() -> None:
     assert len(set(sizes)) == len(sizes)
 
 
+@pytest.mark.parametrize(("seed", "macs"), [(0, 144_641_288), (1, 16_732_904), (2, 215_372_408)])
+def test_what_a_seed_is_stays_since_tables_name_it(seed: int, macs: int) -> None:
+    assert counted_of(Probe(arch=f"blocks-{seed}", resolution_px=96, classes=100)).macs == macs
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_it_answers_images_of_an_odd_size_with_the_classes_asked_for(seed: int) -> None:
     network = build_network(timed_arch(f"blocks-{seed}"), 7).eval()

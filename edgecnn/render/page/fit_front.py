@@ -6,6 +6,7 @@ from typing import Any
 
 import altair as alt
 
+from edgecnn.errors.wording import bounds_text
 from edgecnn.render.figures import percent_interval
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
@@ -36,8 +37,7 @@ def _elsewhere(found: FitReport) -> Table | None:
 
 def limits_of(found: FitReport) -> str:
     """The budgets in words."""
-    bounds = [f"{name} ≤ {bound:g}" for name, bound in found.within.items()]
-    return ", ".join(bounds + ([] if found.required_top1 is None else [f"top-1 ≥ {found.required_top1:g}"]))
+    return bounds_text(found.within, {} if found.required_top1 is None else {"top-1": found.required_top1})
 
 
 def _front(found: FitReport) -> Figure | None:
@@ -69,10 +69,8 @@ def _front(found: FitReport) -> Figure | None:
 def _sources(found: FitReport) -> tuple[Source, ...]:
     at = found.table
     sources = [Source(MEASURED, f"accuracy on validation; latency in one race of what was built, on {found.machine}")]
-    if at is not None:
-        emulated = at.fidelity is Fidelity.EMULATED
-        sources.append(Source(PREDICTED, f"latency of what was not timed, by {at.networks} networks of {at.machine}"))
-        sources += [Source(EMULATED, "that table is of an emulated processor")] if emulated else []
+    sources.append(Source(PREDICTED, f"latency of what was not timed, by {at.networks} networks of {at.machine}"))
+    sources += [Source(EMULATED, "that table is of an emulated processor")] if at.fidelity is Fidelity.EMULATED else []
     return tuple(sources)
 
 
