@@ -2,9 +2,9 @@
 
     python -m benchmarks.fit.predictor TABLE.json [--out results/predictor-MACHINE.json]
 
-Of each family in turn the table forgets all members of all versions, and predicts them from the others and from its
-networks of random blocks. *MACs* is a straight line through the logarithms of multiply-adds and times; *layers* is the sum of what
-executed layers are learned to take, as nn-Meter sums kernels, without the Gaussian process.
+Of each family in turn the table forgets all members of all versions, and predicts them from the others and from its networks of
+random blocks. *MACs* is a straight line through the logarithms of multiply-adds and times; *layers* is the sum of what executed
+layers are learned to take, as nn-Meter sums kernels, without the Gaussian process.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ def by_macs(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]
 
 
 def by_layers(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    rows = [each for each in known if each.traced is not None]
-    ms = np.array([measured_ms(each) for each in rows])
-    layers = ExecutedLayers([counted_of(each.probe) for each in rows], [each.traced for each in rows if each.traced], ms)
-    return [float(ms) for ms in layers([counted_of(each) for each in wanted])]
+    counted = [counted_of(each.probe) for each in known]
+    rows = [(one, each) for one, each in zip(counted, known, strict=True) if each.traced]
+    if not rows:
+        return [math.nan] * len(wanted)  # of a runtime that times no layer
+    ms = np.array([measured_ms(each) for _, each in rows])
+    layers = ExecutedLayers([one for one, _ in rows], [each.traced for _, each in rows if each.traced], ms)
+    return [float(each) for each in layers([counted_of(probe) for probe in wanted])]
 
 
 def family_of(probe: Probe) -> str:
