@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,16 +45,21 @@ class _Ways:
 def finished(fitting: Fitting) -> Fitted:
     """Race what was built where the device is, and choose."""
     asked = fitting.asked
-    if fitting.attached:
-        built = [each for each in fitting.members.values() if each.build is not None]
-        with fitting.place.lab() as lab:
-            raced = race_front(built, asked.out, asked.recipe.race, lab)
-        fitting.members |= raced
+    built = [each for each in fitting.members.values() if each.build is not None]
+    fitting.members |= {each.name: each for each in _raced(fitting, built)}
     chosen = _chosen(fitting)
     shipped = None if chosen.name is None else fitting.members[chosen.name]
     ways = _Ways() if shipped is None else _two_ways(fitting, shipped)
     request = None if shipped is None else fitting.builder.request(shipped, ways.course, asked.out)
     return Fitted(_report(fitting, _chosen(fitting), ways), request)
+
+
+def _raced(fitting: Fitting, members: Sequence[Member]) -> list[Member]:
+    """Against each other, where the device is."""
+    if not fitting.attached:
+        return list(members)
+    with fitting.place.lab() as lab:
+        return race_front(members, fitting.asked.out, fitting.asked.recipe.race, lab)
 
 
 def _chosen(fitting: Fitting, *instead: Member) -> Chosen:
@@ -115,7 +121,8 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
         fitting.place.tell.note("the time is over: nobody knows what the teacher gave")
     elif course.teacher is not None and (labels := _from_labels(fitting, shipped)) is not None:
         gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
-        if _takes_the_place(fitting, labels, shipped):
+        labels, taught = _raced(fitting, [labels, shipped])
+        if _takes_the_place(fitting, labels, taught):
             fitting.members[shipped.name], course = labels, Course()
     distilled = course.teacher is not None or builder.begins_as_first(shipped)
     return _Ways(course, gain, _paired(fitting, builder.folder(shipped, course), reference), distilled)

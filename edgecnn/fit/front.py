@@ -22,13 +22,13 @@ from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
-def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab) -> dict[str, Member]:
-    """Each built member by its name, with its p50 of one interleaved race of all and what that makes of its budget. A kit that
-    fails keeps those of its build."""
-    kits = {each.name: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
+def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: Lab) -> list[Member]:
+    """Built members in the order given, each with its p50 of one interleaved race of all and what that makes of its budget. A kit
+    that fails keeps those of its build."""
+    kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
     found = race(RaceRequest.of(choice, kits.values(), "report", anew=False), lab).profiles if kits else {}
-    times = {name: latency(found[kit.entrant]) for name, kit in kits.items() if kit.entrant in found}
-    return {each.name: _as_raced(each, out, times[each.name]) if each.name in times else each for each in members}
+    times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
+    return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]
 
 
 def _as_raced(member: Member, out: Path, raced: Latency) -> Member:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from edgecnn.errors.fit import NoTable
 from edgecnn.fit import finish
 from edgecnn.fit.elsewhere import on_another, prices_elsewhere
 from edgecnn.fit.front import judged_by
+from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
 from edgecnn.models.catalogue import arch_named
@@ -75,6 +77,35 @@ def test_labels_alone_take_the_place_of_a_teacher_where_they_are_better_and_as_f
         asked=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None), within={"p50_ms": 5.0}),
     )
     assert finish._takes_the_place(fitting, labels, taught) is ships
+
+
+@pytest.mark.parametrize(("top1", "distilled"), [(0.82, False), (0.78, True)])
+def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together(
+    top1: float, distilled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught, labels = member("a", 0.80, 3.0), member("a", top1, 3.1)
+    builder = SimpleNamespace(
+        course=lambda _, teacher: Course(teacher=teacher),
+        folder=lambda each, course: Path(each.name + course.suffix),
+        begins_as_first=lambda _: False,
+    )
+    fitting: Any = SimpleNamespace(
+        first=member("first", 0.9, 9.0),
+        builder=builder,
+        out_of_time=False,
+        members={"a": taught},
+        asked=SimpleNamespace(choice=SimpleNamespace(accuracy_top1=None, teacher=True), within={"p50_ms": 5.0}),
+    )
+    compared, raced = list[tuple[str, str]](), list[list[Member]]()
+    monkeypatch.setattr(finish, "_from_labels", lambda *_: labels)
+    monkeypatch.setattr(finish, "_raced", lambda _, members: raced.append(members) or members)
+    monkeypatch.setattr(finish, "_paired", lambda _, *folders: compared.append(tuple(map(str, folders))))
+    ways = finish._two_ways(fitting, taught)
+    assert raced == [[labels, taught]]
+    assert ways.distilled is distilled
+    assert fitting.members["a"] is (taught if distilled else labels)
+    ships = "a" if distilled else "a-labels"
+    assert compared == [("a", "a-labels"), (ships, "first-labels")]
 
 
 def test_what_was_built_is_shown_on_other_devices_by_their_tables(tmp_path: Any) -> None:
