@@ -28,9 +28,9 @@ from edgecnn.values.layers import MacTable
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.stage import Progress, Role, Stage
 
-DEPTHS, WIDTHS = (0.4, 1.5), (0.25, 1.5)
+DEPTHS, WIDTHS = (0.3, 1.3), (0.25, 1.3)
 """Multipliers between which members of a family are drawn, evenly by their logarithms."""
-SIDES_PX = (32, 48, 64, 96, 128, 160, 192, 224, 256)
+SIDES_PX = (32, 32, 48, 48, 64, 64, 96, 128, 160, 192, 224)
 CLASSES = (10, 100, 1000)
 SEEDS = 10_000
 """Of networks of random blocks."""

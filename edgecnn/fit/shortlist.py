@@ -22,6 +22,8 @@ TIMED = 8
 """Members that are timed before any is trained."""
 UNLIKE_SHOWN = 3
 """Features by which a failure says that networks are unlike the table's."""
+SMALLER = 0.95
+"""Times what predictions were thought to be off before: below that, networks were left out that a clock would find inside."""
 TRIES = 3
 """How often other members are timed where too few of the last ones were inside."""
 
@@ -80,26 +82,29 @@ def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) ->
 
 
 def _timed_inside(fitting: Fitting, wanted: int) -> list[Member]:
-    """Time the best by the stand-in; where too few are inside, others, as much smaller as the predictions were off.
+    """Time the best by the stand-in that are predicted inside, else the fastest; then others, by as much larger or smaller as the
+    predictions were off, until there are enough and predictions left no better ones out.
 
     What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
-    An empty list where nothing was predicted to be worth it. Raises NothingPredictedInside, NothingTimed.
+    An empty list where nothing was searched that may ship. Raises NothingPredictedInside, NothingTimed.
     """
     off, times, failed, side_px = 1.0, dict[str, Interval](), dict[str, str](), fitting.first.resolution_px
     known, inside = [each for each in fitting.searched if each.predicted], list[Member]()
     for _ in range(TRIES):
         waiting = [each for each in known if each.name not in times and each.name not in failed]
         trying = spread_out([each for each in waiting if guessed_ms(each) * off <= _bound_ms(fitting)], TIMED, side_px)
+        if not trying and not times:  # a prediction alone rules nothing out
+            trying = sorted((each for each in waiting if math.isfinite(guessed_ms(each))), key=guessed_ms)[:TIMED]
         if not trying:
             break
         found = _timed(fitting, trying)
         times |= found.times
         failed |= found.failed
         inside = [each for each in known if each.name in times and times[each.name].estimate <= _bound_ms(fitting)]
-        if len(inside) >= wanted:
+        before, ratios = off, [times[each.name].estimate / guessed_ms(each) for each in known if each.name in times]
+        off = median(ratios) if ratios else off
+        if len(inside) >= wanted and off >= SMALLER * before:
             break
-        ratios = [times[each.name].estimate / guessed_ms(each) for each in trying if each.name in times]
-        off = max(off, median(ratios)) if ratios else off
     if failed and not times:
         raise NothingTimed(device=fitting.asked.device.name, reasons=failed, hint="its latency table was measured before")
     if times and not inside:

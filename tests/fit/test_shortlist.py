@@ -49,7 +49,7 @@ LADDER = [member(0.25 * 1.25**step, 1.0 * 1.25**step) for step in range(14)]
 """From 1 ms to 18 ms, by prediction."""
 
 
-@pytest.mark.parametrize("off", [1.0, 1.6])
+@pytest.mark.parametrize("off", [0.7, 1.0, 1.6])
 def test_what_is_trained_was_timed_inside_however_far_predictions_were_off(off: float, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[list[str]]()
 
@@ -81,10 +81,26 @@ def test_without_the_device_predictions_alone_decide(monkeypatch: pytest.MonkeyP
     assert max(each.predicted[0].p50_ms.estimate for each in taken) <= 0.97 * 5.0
 
 
-def test_a_budget_below_everything_predicted_ends_before_anything_is_trained() -> None:
+@pytest.mark.parametrize("attached", [True, False])
+def test_a_budget_below_everything_ends_before_anything_is_trained(attached: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_predicted(monkeypatch)
     nearest = r"the nearest of those searched is depth=1,width=0\.25,resolution=64, at 1 ms"
     with pytest.raises(NothingPredictedInside, match=nearest):
-        shortlist.shortlist(fitting(LADDER, 0.5))
+        shortlist.shortlist(fitting(LADDER, 0.5, attached=attached))
+
+
+def test_a_prediction_alone_rules_nothing_out_where_there_is_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        shortlist, "_timed", lambda _, members: Timed({each.name: about(0.4 * each.standin) for each in members}, {})
+    )
+    taken = shortlist.shortlist(fitting(LADDER, 0.9))
+    assert taken[0].untrained_ms is not None
+    assert 0.7 < taken[0].untrained_ms.estimate <= 0.97 * 0.9
+
+
+def as_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that agrees with every prediction."""
+    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
 
 
 def test_where_the_table_has_nothing_like_any_of_them_that_is_said_and_no_nearest() -> None:
@@ -95,9 +111,12 @@ def test_where_the_table_has_nothing_like_any_of_them_that_is_said_and_no_neares
         shortlist.along_front(fitting(strange, 5.0))
 
 
-def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_for_a_prediction() -> None:
-    for attached in (True, False):
-        with pytest.raises(NothingPredictedInside, match="is predicted inside"):
+def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_for_a_prediction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    as_predicted(monkeypatch)
+    for attached, word in ((True, "timed"), (False, "predicted")):
+        with pytest.raises(NothingPredictedInside, match=f"is {word} inside"):
             shortlist.shortlist(fitting([member(1.0, 4.95)], 5.0, attached=attached))
 
 
