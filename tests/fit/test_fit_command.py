@@ -16,7 +16,7 @@ from edgecnn.values.fit import FitReport
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 
-pytestmark = pytest.mark.slow  # measures a table of twelve networks and trains four: about a quarter of an hour on two cores
+pytestmark = pytest.mark.slow  # measures a table of twelve networks and trains four: about twenty minutes on two cores
 BUDGET_MS = 0.6
 """MobileNetV2 at 64 px takes 0.4 ms on a Xeon, and more on a slower machine."""
 WORDS = (
@@ -42,7 +42,7 @@ def config(place: Place) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def fitted(place: Place) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     """The command's second call; the first one was killed when a member was trained."""
-    measured = place.plain("devices", "measure", "cpu", "--minutes", "9", **config(place))
+    measured = place.plain("devices", "measure", "cpu", "--minutes", "13", **config(place))
     assert measured.returncode == 0, measured.stderr
     environment = {**place.environment, **config(place)}
     command = [sys.executable, "-m", "edgecnn", "fit", *words(place)]
