@@ -94,7 +94,7 @@ def _timed_inside(fitting: Fitting, wanted: int) -> list[Member]:
         waiting = [each for each in known if each.name not in times and each.name not in failed]
         trying = spread_out([each for each in waiting if guessed_ms(each) * off <= _bound_ms(fitting)], TIMED, side_px)
         if not trying and not times:  # a prediction alone rules nothing out
-            trying = sorted((each for each in waiting if math.isfinite(guessed_ms(each))), key=guessed_ms)[:TIMED]
+            trying = tuple(sorted((each for each in waiting if math.isfinite(guessed_ms(each))), key=guessed_ms)[:TIMED])
         if not trying:
             break
         found = _timed(fitting, trying)
