@@ -34,6 +34,8 @@ SIDES_PX = (32, 32, 48, 48, 64, 64, 96, 128, 160, 192, 224)
 CLASSES = (10, 100, 1000)
 SEEDS = 10_000
 """Of networks of random blocks."""
+DRAWS = 20
+"""For each network that is wanted, at most."""
 MOST_MMACS = 1500.0
 """Of a network that is drawn: a larger one would take the time of ten."""
 _UNSCALED = ("shufflenet-v1", "shufflenet-v2", "densenet", "efficientnet-v2", "resnext", "googlenet")
@@ -46,10 +48,10 @@ _IN_TURN = tuple(name for family in (*RULES, *_UNSCALED) for name in (BLOCKS, fa
 def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[Probe, ...]:
     """So many different networks, every other one of random blocks, the families in turn; the same every time."""
     draw, names, found = random.Random(seed), list(families), dict[Probe, None]()
-    for number in range(20 * size):
+    for _ in range(DRAWS * size):
         if len(found) == size:
             break
-        probe = _drawn(names[number % len(names)], draw)
+        probe = _drawn(names[len(found) % len(names)], draw)  # again of the same family where it was too large, or there is none
         if probe is not None and probe not in found and _affordable(probe):
             found[probe] = None
     return tuple(found)
