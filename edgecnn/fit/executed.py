@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgecnn.fit.features import Counted
+from edgecnn.fit.features import Counted, total_of
 from edgecnn.fit.layers import KINDS, Layer
 from edgecnn.fit.prices import LEAST_MS, nonnegative, with_one
 from edgecnn.values.fit import OtherLayers, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[np.float64]
+    from edgecnn.fit.prices import Array
 
 TREES, LEAF = 100, 2
 LEAST_US = 0.1
@@ -64,8 +62,12 @@ class ExecutedLayers:
         us = 1000 * ms
         self._names = sorted({name for each in counted for name in each.features if not name.startswith(_MULTIPLYING)})
         slower, each_us = _cost_of_tracing(traced, us)
+
+        def untraced(took: float, count: int = 1) -> float:
+            return max(slower * took + each_us * count, 0.0)
+
         layers = [
-            (layer, max(slower * took + each_us, 0.0))
+            (layer, untraced(took))
             for network, one in zip(counted, traced, strict=True)
             for layer, took in zip(network.layers, one.multiplying_us, strict=True)
             if took is not None
@@ -75,7 +77,7 @@ class ExecutedLayers:
         self._operators = np.zeros(x.shape[1])
         for name in operators:
             found = (each.others.get(name) for each in traced)
-            took = np.array([0.0 if each is None else max(slower * each.us + each_us * each.count, 0.0) for each in found])
+            took = np.array([0.0 if each is None else untraced(each.us, each.count) for each in found])
             self._operators += nonnegative(x, took, 1 / us)
         left = us - self._layers_us(counted) - x @ self._operators
         self._calls = nonnegative(with_one(self._counts(counted)), np.maximum(left, 0.0), 1 / us)
@@ -97,7 +99,7 @@ class ExecutedLayers:
 
     def _counts(self, counted: Sequence[Counted]) -> Array:
         """Operations of each, a column: every one is called."""
-        return np.array([[sum(many for name, many in each.features.items() if name.endswith("_count"))] for each in counted])
+        return np.array([[total_of(each.features, "_count")] for each in counted])
 
 
 def _cost_of_tracing(traced: Sequence[TracedLayers], us: Array) -> tuple[float, float]:

@@ -32,11 +32,6 @@ class Counted(NamedTuple):
     read and written, ``<kind>_count`` operations, and ``weights_m`` millions of weights."""
 
 
-def features_of(probe: Probe) -> Mapping[str, float]:
-    """By name. Raises what ``counted_of`` does."""
-    return counted_of(probe).features
-
-
 @lru_cache(maxsize=4096)
 def counted_of(probe: Probe) -> Counted:
     """Built of shapes alone, once.
@@ -55,14 +50,20 @@ def counted_of(probe: Probe) -> Counted:
         network = build_network(spec, probe.classes)
     changed = operated_unlearned(network, probe.form, probe.resolution_px).to("meta")
     operations = operations_of(changed, probe.resolution_px)
-    layers = layers_of(operations)
-    features = summed(operations, layers)
+    passes = fused(operations)
+    layers = layers_of(operations, passes)
+    features = summed(operations, layers, passes)
     return Counted(shipped_parameter_count(changed, spec), sum(each.macs for each in layers), layers, features)
 
 
-def summed(operations: Sequence[Operation], layers: Sequence[Layer]) -> Mapping[str, float]:
-    """The features of a list of operations; ``layers``: those of them that multiply."""
-    made, passes, total = elements_of(operations), fused(operations), defaultdict[str, float](float)
+def total_of(features: Mapping[str, float], suffix: str) -> float:
+    """Of all kinds together: what their names end with."""
+    return sum(amount for name, amount in features.items() if name.endswith(suffix))
+
+
+def summed(operations: Sequence[Operation], layers: Sequence[Layer], passes: Mapping[int, int]) -> Mapping[str, float]:
+    """The features of a list of operations; ``layers``: those of them that multiply; ``passes``: see ``fused``."""
+    made, total = elements_of(operations), defaultdict[str, float](float)
     for layer in layers:
         total[f"{layer.kind}_count"] += 1
         total[f"{layer.kind}_melem"] += layer.moved / 1e6

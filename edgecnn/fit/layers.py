@@ -74,12 +74,12 @@ class Layer(NamedTuple):
         return (*(math.log(size) for size in sizes), *map(float, rest))
 
 
-def layers_of(operations: Sequence[Operation]) -> tuple[Layer, ...]:
-    """In the order in which the network computes them."""
+def layers_of(operations: Sequence[Operation], passes: Mapping[int, int]) -> tuple[Layer, ...]:
+    """In the order in which the network computes them. ``passes``: see ``fused``."""
     shapes = {name: each.shape for each in operations for name in each.makes}
     sizes = elements_of(operations)
     behind = defaultdict[int, list[Operation]](list)
-    for index, layer in fused(operations).items():
+    for index, layer in passes.items():
         behind[layer].append(operations[index])
     return tuple(
         _layer(each, shapes.get(each.reads[0], ()), sizes.get(each.reads[0], 0), behind[index])

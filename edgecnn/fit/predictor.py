@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edgecnn.fit.executed import ExecutedLayers
-from edgecnn.fit.features import Counted, counted_of
+from edgecnn.fit.features import Counted, counted_of, total_of
 from edgecnn.fit.prices import Base, amounts, priced
 from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.fit import Predicted, Probe, TimedProbe
 from edgecnn.values.verdict import Interval
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    Array = npt.NDArray[np.float64]
+    from edgecnn.fit.prices import Array
 
 CONFIDENCE = 0.9
 LEAST_TIMED = 12
@@ -66,14 +64,15 @@ class Predictor:
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
         rows, base_of = _way(timed)
-        self._counted, ms = [each.counted for each in rows], np.array([estimate(each.timed.medians_ms) for each in rows])
-        x = amounts(self._counted)
-        shapes = np.log1p(x)
-        self._middle, self._scale = shapes.mean(axis=0), shapes.std(axis=0) + 1e-9
-        missed = np.log(ms / _from_others(rows, ms, base_of))
-        self._base, self._process = base_of(rows, ms), _process(self._shape(x), missed, None)
-        kernel = self._process.kernel_
-        misses = sorted(_miss(self._shape(x), missed, index, kernel) for index in range(len(rows)))
+        features, ms = [each.counted.features for each in rows], np.array([estimate(each.timed.medians_ms) for each in rows])
+        self._known = {name for each in features for name in each}
+        self._ranges = {suffix: _range(features, suffix) for suffix in _TOTALS}
+        x = amounts([each.counted for each in rows])
+        logs = np.log1p(x)
+        self._middle, self._scale = logs.mean(axis=0), logs.std(axis=0) + 1e-9
+        shapes, missed = self._shape(x), np.log(ms / _from_others(rows, ms, base_of))
+        self._base, self._process = base_of(rows, ms), _process(shapes, missed, None)
+        misses = sorted(_miss(shapes, missed, index, self._process.kernel_) for index in range(len(rows)))
         self._allowed = misses[math.ceil((len(misses) + 1) * CONFIDENCE) - 1]
 
     def predict(self, probes: Sequence[Probe]) -> tuple[Prediction, ...]:
@@ -91,17 +90,17 @@ class Predictor:
         return shapes
 
     def _unlike(self, features: Mapping[str, float]) -> tuple[str, ...]:
-        unknown = [name for name in features if all(name not in each.features for each in self._counted)]
-        for suffix in _TOTALS:
-            seen = [_total(each.features, suffix) for each in self._counted]
-            if not min(seen) - BEYOND <= _total(features, suffix) <= max(seen) + BEYOND:
+        unknown = [name for name in features if name not in self._known]
+        for suffix, (least, most) in self._ranges.items():
+            if not least - BEYOND <= math.log(total_of(features, suffix)) <= most + BEYOND:
                 unknown.append(f"total{suffix}")
         return tuple(unknown)
 
 
-def _total(features: Mapping[str, float], suffix: str) -> float:
-    """Its logarithm."""
-    return math.log(sum(amount for name, amount in features.items() if name.endswith(suffix)))
+def _range(known: Sequence[Mapping[str, float]], suffix: str) -> tuple[float, float]:
+    """Of the logarithms of their totals."""
+    logs = [math.log(total_of(each, suffix)) for each in known]
+    return min(logs), max(logs)
 
 
 class _Row(NamedTuple):

@@ -9,7 +9,7 @@ from functools import partial
 
 from edgecnn.building.runnable import tried
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
-from edgecnn.fit.features import features_of
+from edgecnn.fit.features import counted_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.models.catalogue import BLOCKS, all_archs, pixel_recipe, timed_arch
 from edgecnn.models.compound import RULES, scaled
@@ -73,8 +73,7 @@ def _drawn(family: str, draw: random.Random) -> Probe | None:
 
 
 def _affordable(probe: Probe) -> bool:
-    counted = features_of(probe)
-    return sum(value for name, value in counted.items() if name.endswith("_mmac")) <= MOST_MMACS
+    return counted_of(probe).macs / 1e6 <= MOST_MMACS
 
 
 def _seen(probe: Probe) -> Preprocessing:

@@ -34,14 +34,12 @@ def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     Raises NothingPredictedInside: none is inside. UnlikeTable: nothing is known of any. NothingTimed: what was to be timed could
     not be made or run.
     """
-    wanted = max(2, 2 * fitting.trainings_of_members)
+    wanted, cost_ms = max(2, 2 * fitting.trainings_of_members), guessed_ms if fitting.attached else predicted_ms
     if fitting.attached and math.isfinite(fitting.budget_ms):
         inside = _timed_inside(fitting, wanted)
     else:
-        cost_ms = guessed_ms if fitting.attached else predicted_ms
         inside = [each for each in fitting.searched if math.isfinite(cost_ms(each)) and cost_ms(each) <= _bound_ms(fitting)]
     if not inside:
-        cost_ms = guessed_ms if fitting.attached else predicted_ms
         raise _outside(fitting, {each.name: cost_ms(each) for each in fitting.searched}, timed=False)
     return spread_out(inside, wanted, fitting.first.resolution_px)
 

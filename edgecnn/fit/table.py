@@ -96,9 +96,9 @@ class _Timing:
             self._raced(kits)
 
     def _raced(self, kits: Mapping[tuple[str, Probe], KitRef]) -> None:
-        found = untrained_race(tuple(kits.values()), ROUNDS, self.lab, 0.0 if self.request.anew else MAX_AGE_H)
-        apart = tuple(kit for kit in kits.values() if kit.entrant in found.profiles and _apart(found.profiles[kit.entrant]))
         max_age_h = 0.0 if self.request.anew else MAX_AGE_H
+        found = untrained_race(tuple(kits.values()), ROUNDS, self.lab, max_age_h)
+        apart = tuple(kit for kit in kits.values() if kit.entrant in found.profiles and _apart(found.profiles[kit.entrant]))
         again = untrained_race(apart, ROUNDS_APART, self.lab, max_age_h).profiles if apart else {}
         for (name, probe), kit in kits.items():
             if kit.entrant not in found.profiles:

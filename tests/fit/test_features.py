@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.fit.features import counted_of, features_of
+from edgecnn.fit.features import counted_of
 from edgecnn.fit.probes import MOST_MMACS, pool
 from edgecnn.models.catalogue import BLOCKS, arch_named, timed_arch
 from edgecnn.values.fit import Probe
@@ -10,7 +10,7 @@ from edgecnn.values.fit import Probe
 
 def test_the_kinds_together_count_the_multiply_adds_of_the_catalogue() -> None:
     spec = arch_named("mobilenet-v2")
-    counted = features_of(Probe(arch=spec.name, resolution_px=224, classes=1000))
+    counted = counted_of(Probe(arch=spec.name, resolution_px=224, classes=1000)).features
     assert sum(each for name, each in counted.items() if name.endswith("_mmac")) * 1e6 == pytest.approx(spec.macs)
     assert counted["depthwise_count"] == 17
     assert counted["spatial_count"] == 1  # the first convolution
@@ -19,8 +19,8 @@ def test_the_kinds_together_count_the_multiply_adds_of_the_catalogue() -> None:
 
 
 def test_idle_lanes_are_counted_of_narrow_layers_alone() -> None:
-    narrow = features_of(Probe(arch="mobilenet-v2-d1-w0.25", resolution_px=64, classes=10))
-    wide = features_of(Probe(arch="resnet-18", resolution_px=64, classes=10))
+    narrow = counted_of(Probe(arch="mobilenet-v2-d1-w0.25", resolution_px=64, classes=10)).features
+    wide = counted_of(Probe(arch="resnet-18", resolution_px=64, classes=10)).features
     assert narrow["pointwise_padded"] > 1.2 * narrow["pointwise_mmac"]
     assert wide["pointwise_padded"] == wide["pointwise_mmac"]
 
@@ -40,9 +40,9 @@ def test_of_two_branches_that_are_summed_one_takes_the_sum_into_its_pass() -> No
 
 
 def test_a_norm_that_follows_no_layer_and_what_is_behind_it_count_for_themselves() -> None:
-    dense = features_of(Probe(arch="densenet-121", resolution_px=64, classes=10))
+    dense = counted_of(Probe(arch="densenet-121", resolution_px=64, classes=10)).features
     assert (dense["norm_count"], dense["clipped_count"], dense["fused_clipped_count"]) == (62, 62, 59)
-    residual = features_of(Probe(arch="resnet-18", resolution_px=64, classes=10))
+    residual = counted_of(Probe(arch="resnet-18", resolution_px=64, classes=10)).features
     assert "norm_count" not in residual
     assert (residual["fused_add_count"], residual["fused_clipped_count"]) == (8, 17)
 
@@ -54,5 +54,5 @@ def test_a_pool_is_the_same_every_time_of_every_family_and_never_too_large() -> 
     families = [timed_arch(each.arch).family for each in drawn]
     assert 9 <= families.count(BLOCKS) <= 13
     assert {"efficientnet", "mobilenet-v2", "mobilenet-v3", "resnet", "densenet", "shufflenet-v2"} <= set(families)
-    most = max(sum(each for name, each in features_of(probe).items() if name.endswith("_mmac")) for probe in drawn)
+    most = max(sum(each for name, each in counted_of(probe).features.items() if name.endswith("_mmac")) for probe in drawn)
     assert most <= MOST_MMACS

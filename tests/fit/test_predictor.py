@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from edgecnn.fit.features import counted_of, features_of
+from edgecnn.fit.features import counted_of
 from edgecnn.fit.layers import Layer
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import pool
@@ -24,7 +24,7 @@ def probes() -> tuple[Probe, ...]:
 
 
 def formula_ms(probe: Probe) -> float:
-    counted = features_of(probe)
+    counted = counted_of(probe).features
     dense = counted.get("pointwise_padded", 0) + 1.5 * counted.get("spatial_padded", 0)
     layers = sum(counted.get(f"{kind}_count", 0) for kind in ("pointwise", "spatial", "depthwise", "dense"))
     return 0.05 + 0.01 * dense + 0.3 * counted.get("depthwise_melem", 0) + 0.003 * layers

@@ -13,7 +13,7 @@ from edgecnn.devices.machine import this_machine
 from edgecnn.errors.fit import NothingTimed
 from edgecnn.errors.store import StoreFull
 from edgecnn.fit import table as of_tables
-from edgecnn.fit.features import features_of
+from edgecnn.fit.features import counted_of
 from edgecnn.fit.probes import KitMaker, pool
 from edgecnn.fit.table import TablePlan, measure_table
 from edgecnn.measure.kits import KitRef
@@ -77,7 +77,7 @@ class Bench:
 
     def _ns(self, kit: KitRef) -> int:
         probe = next(each for each in self.made if each.name == kit.digest)
-        return int(1e4 * sum(each for name, each in features_of(probe).items() if name.endswith("_mmac"))) + 1000
+        return int(1e4 * sum(each for name, each in counted_of(probe).features.items() if name.endswith("_mmac"))) + 1000
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import random
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.shufflenetv2 import channel_shuffle
 from torchvision.ops import SqueezeExcitation
 
 from edgecnn.models.families.scaling import MeanClassifier
@@ -61,10 +62,8 @@ class Shuffled(nn.Sequential):
     def forward(self, image: Tensor) -> Tensor:
         """(N, C, H, W) float, C even → the same shape."""
         kept, changed = image.chunk(2, dim=1)
-        joined = torch.cat([kept, _through(self, changed)], 1)
-        channels, height, width = joined.shape[1:]
-        apart = joined.reshape(-1, 2, channels // 2, height, width).transpose(1, 2)
-        return apart.reshape(-1, channels, height, width)
+        shuffled: Tensor = channel_shuffle(torch.cat([kept, _through(self, changed)], 1), groups=2)
+        return shuffled
 
 
 class _Drawn:
