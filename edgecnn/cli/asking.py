@@ -74,17 +74,19 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
         BadAddress: no destination.
         HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
     """
+    from edgecnn.devices.emulated_machine import HOST as EMULATED
     from edgecnn.errors.board import CarryWithoutHost
     from edgecnn.errors.usage import HostOptionWithoutHost
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import HostRequest
 
-    if asked.host is None:
+    if asked.host in (None, EMULATED):
         if asked.carry_wheels:
             raise CarryWithoutHost
         for option, given in (("--python", asked.python is not None), ("--clean", asked.clean)):
             if given:
                 raise HostOptionWithoutHost(option=option)
+    if asked.host is None:
         return None
     address = Address.of(asked.host).destination
     return HostRequest(address=address, python=asked.python, clean=asked.clean, carry_wheels=asked.carry_wheels)

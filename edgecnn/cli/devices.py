@@ -104,20 +104,18 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
 
 
 def emulate(call: Call) -> None:
-    """Make the emulated 64-bit Arm machine, and say where its Python is; a kit's runner runs with it as on a board."""
+    """Make the emulated 64-bit Arm machine, and say where its Python is; `--host emulated` is that machine in other verbs."""
     from edgecnn.devices.emulated_machine import DEVICE as EMULATED
-    from edgecnn.devices.emulated_machine import emulated_machine
-    from edgecnn.store.store import default_root
+    from edgecnn.devices.emulated_machine import emulated_python
 
-    python = emulated_machine(default_root() / "machines" / EMULATED, call.tell) / "python3"
+    python = emulated_python(call.tell)
     call.show({"device": EMULATED, "python": str(python)}, [str(python)])
 
 
 def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:
     from edgecnn.devices.check.board import machine_at
 
-    asked = host_request(call.asked)
-    return machine_at(None) if asked is None else machine_at(asked.address, asked.python)
+    return machine_at(host_request(call.asked), call.tell)
 
 
 def _named(name: str) -> tuple[Device, Path | None]:

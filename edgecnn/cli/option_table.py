@@ -208,7 +208,7 @@ class BuildOptions:
     )
     host: str | None = row(
         BOARD, "--host", enters=PART, metavar="USER@BOARD",
-        help="The board, over the user's own ssh: a destination, or a name of ssh_config; without it, this machine.",
+        help="A board, by a destination or name of the user's own ssh; `emulated`: an Arm machine by QEMU; without it, here.",
     )  # fmt: skip
     python: str | None = row(
         BOARD, "--python", enters=PART, metavar="PROGRAM",

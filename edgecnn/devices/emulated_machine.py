@@ -17,6 +17,7 @@ from typing import NamedTuple
 from edgecnn.errors.host import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.machine.environment import EMULATOR
+from edgecnn.store.store import default_root
 from edgecnn.values.stage import Progress
 
 DEVICE = "arm64-emulated"
@@ -42,6 +43,13 @@ _DEBIAN_NAMES = {"x86_64": "amd64"}
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
 _PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
 PROGRAM = "python3"
+HOST = "emulated"
+"""What ``--host`` calls it."""
+
+
+def emulated_python(tell: Progress) -> Path:
+    """The Python of the machine in the store, which is made at its first use. Raises what ``emulated_machine`` does."""
+    return emulated_machine(default_root() / "machines" / DEVICE, tell) / PROGRAM
 
 
 def emulated_machine(folder: Path, tell: Progress) -> Path:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
+from edgecnn.devices.check.board import machine_at
+from edgecnn.devices.check.ready import Wanted, fit_board, furnished, require_device, warnings_of
+from edgecnn.devices.emulated_machine import HOST as EMULATED
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.board import BoardDiskFull
+from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.board import FOLDER
@@ -64,12 +68,18 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
     A board is looked at before anything is copied to it: what keeps kits from running there ends the call with what mends it,
     what only spoils figures is told and recorded.
 
-    ``asked``: a board; None: this machine.
+    ``asked``: a board, or the emulated machine; None: this machine.
 
     Raises EdgecnnError: of ``errors.board``, among them that the board is another device.
     """
     if asked is None:
         yield this_machine()
+        return
+    if asked.address == EMULATED:
+        with machine_at(asked, tell) as seen:
+            require_device(seen, wanted.device)
+            emulated = EmulatedHost(Path(seen.python))
+            yield Machine(emulated, seen.facts, emulated.identify(), EMULATED)
         return
     link = Link.open(Address.of(asked.address))
     try:

@@ -1,18 +1,21 @@
 """Which members are trained, and how far: many a little, the better ones whole, for as long as there is time.
 
 Successive halving (Jamieson and Talwalkar 2016, arXiv:1502.07943) with one halving: a short training shows most of what a whole
-one would. What surgery makes of the first network's weights is ranked for itself, since it begins where the others end.
+one would, and those before it say which member has the next one. What surgery makes of the first network's weights is ranked
+for itself, since it begins where the others end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.fit.members import Course
+from edgecnn.fit.shortlist import LOOKED_AT_FIRST, next_likely
 from edgecnn.fit.state import Fitting
 from edgecnn.values.fit import Member
 
@@ -41,20 +44,27 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
     fitting.leave_out(wanted - built)
 
 
-def _a_little(fitting: Fitting, waiting: Sequence[Member], teacher: Path | None) -> list[Member]:
+def _a_little(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
     """Those of which a short training came to something."""
     builder, tell, failed = fitting.builder, fitting.place.tell, None
-    learned = list[Member]()
-    for number, member in enumerate(waiting):
-        if fitting.out_of_time:
-            break
-        tell.note(f"{member.name}: a short training, {number + 1} of {len(waiting)}")
+    learned, looks = list[Member](), 2 * max(1, fitting.trainings_of_members) + LOOKED_AT_FIRST
+    for number, member in enumerate(islice(_worth_a_look(fitting, shortlisted, learned), looks)):
+        tell.note(f"{member.name}: a short training, {number + 1} of at most {looks}")
         made, broke = _noted(fitting, member, partial(_once, fitting, member, builder.course(member, teacher, short=True)))
         failed = broke or failed
         learned += [] if broke else [made]
     if failed is not None and not learned:
         raise failed
     return learned
+
+
+def _worth_a_look(fitting: Fitting, shortlisted: Sequence[Member], learned: Sequence[Member]) -> Iterator[Member]:
+    """The shortlist, then one after the other what trainings make likely, while there is time. ``learned`` grows meanwhile."""
+    for member in shortlisted:
+        if not fitting.out_of_time:
+            yield member
+    while not fitting.out_of_time and (likely := next_likely(fitting, learned)) is not None:
+        yield likely
 
 
 def _once(fitting: Fitting, member: Member, course: Course) -> Member:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from edgecnn.building.runnable import tried
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
@@ -91,6 +92,14 @@ class _Steps:
         """Left out."""
 
 
+class MadeKits(NamedTuple):
+    """Those of one network, by candidate."""
+
+    made: dict[str, KitRef]
+    failed: dict[str, str]
+    """Why there is none."""
+
+
 @dataclass
 class KitMaker:
     """Makes kits of probes by the stages that builds use, so that what is stored is not made again."""
@@ -98,25 +107,20 @@ class KitMaker:
     store: Store
     tell: Progress
     environment: Mapping[str, str]
-    failed: dict[str, str] = field(default_factory=dict)
-    """``candidate of probe`` to why there is no kit."""
 
     def __post_init__(self) -> None:
         self._versions, self._runner = tool_versions(), runner_digest()
 
-    def kits(self, probe: Probe, candidates: Iterable[Candidate]) -> dict[str, KitRef]:
-        """By candidate; what cannot be made is noted and left out.
-
-        Raises EdgecnnError: the network itself cannot be made or exported.
-        """
-        seen, found = _seen(probe), dict[str, KitRef]()
+    def kits(self, probe: Probe, candidates: Iterable[Candidate]) -> MadeKits:
+        """Of one network. Raises EdgecnnError: the network itself cannot be made or exported."""
+        seen, found = _seen(probe), MadeKits({}, {})
         probed = self._probed(probe)
         for candidate in candidates:
             made = tried(partial(self._kit, seen, candidate, probed))
             if isinstance(made, Failed):
-                self.failed[f"{candidate.id} of {probe.name}"] = made.what
+                found.failed[candidate.id] = made.what
             else:
-                found[candidate.id] = made
+                found.made[candidate.id] = made
         return found
 
     def mac_table(self, probe: Probe) -> MacTable:

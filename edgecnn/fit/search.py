@@ -135,7 +135,7 @@ def spread_out(members: Iterable[Member], count: int, base_px: int) -> tuple[Mem
     while waiting and len(taken) < count:
         used = Counter(way_of(each, base_px) for each in taken)
         taken.append(min(waiting, key=lambda each: used[way_of(each, base_px)]))  # the first of equals is the best
-        waiting = [each for each in waiting if all(_unlike(each, other) for other in taken)]
+        waiting = [each for each in waiting if all(unlike(each, other) for other in taken)]
     return tuple(taken)
 
 
@@ -152,7 +152,8 @@ def way_of(member: Member, base_px: int) -> str:
     return max(saved, key=saved.__getitem__)
 
 
-def _unlike(one: Member, other: Member) -> bool:
+def unlike(one: Member, other: Member) -> bool:
+    """Whether a training of one says little of the other: in form, or by ``UNLIKE`` in any multiplier."""
     if _changed(one.form) != _changed(other.form):
         return True
     first, second = (CompoundScale.from_text(each.scale) for each in (one, other))

@@ -19,6 +19,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.fit import Member
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Interval
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,10 @@ class Fitting:
     """On which it measures, for people."""
     members: dict[str, Member] = field(default_factory=dict)
     """By name: what was trained, the family's first before the others."""
+    times: dict[str, Interval] = field(default_factory=dict)
+    """By name: p50 in ms of what was timed untrained."""
+    untimed: dict[str, str] = field(default_factory=dict)
+    """By name: why it could not be."""
     left_out: int = 0
     """Trainings for which the time did not suffice."""
     searching_since: float = field(default_factory=time.monotonic)
@@ -107,6 +112,10 @@ class Fitting:
         """Whether nothing more is to be begun."""
         minutes = self.asked.choice.minutes
         return minutes is not None and time.monotonic() - self.searching_since >= 60 * minutes
+
+    def as_timed(self, member: Member) -> Member:
+        """With what its network takes untrained, where it was timed."""
+        return member.model_copy(update={"untrained_ms": self.times.get(member.name)})
 
     def leave_out(self, trainings: int) -> None:
         """Note that the time did not suffice for so many, where it is over."""

@@ -75,6 +75,8 @@ class _Timing:
     maker: KitMaker
     timed: dict[str, list[TimedProbe]] = field(default_factory=lambda: defaultdict(list))
     runtimes: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    """``candidate of probe``, or a probe or candidate alone, to why it has no time."""
     began: float = field(default_factory=lambda: time.monotonic())
 
     @property
@@ -88,9 +90,10 @@ class _Timing:
             self.lab.tell.step("make networks to time", number, len(batch), "networks")
             made = tried(partial(self.maker.kits, probe, self.request.candidates))
             if isinstance(made, Failed):
-                self.maker.failed[probe.name] = made.what
+                self.failed[probe.name] = made.what
                 continue
-            kits |= {(name, probe): kit for name, kit in made.items()}
+            kits |= {(name, probe): kit for name, kit in made.made.items()}
+            self.failed |= {f"{name} of {probe.name}": why for name, why in made.failed.items()}
         self.lab.tell.step("make networks to time", len(batch), len(batch), "networks")
         if kits:
             self._raced(kits)
@@ -102,7 +105,7 @@ class _Timing:
         again = untrained_race(apart, ROUNDS_APART, self.lab, max_age_h).profiles if apart else {}
         for (name, probe), kit in kits.items():
             if kit.entrant not in found.profiles:
-                self.maker.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
+                self.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
                 continue
             profiles = [found.profiles[kit.entrant], *([again[kit.entrant]] if kit.entrant in again else [])]
             self.timed[name].append(_timed(probe, profiles, self._traced(probe, kit)))
@@ -112,7 +115,7 @@ class _Timing:
         """Where its time goes; None where that cannot be told, so that its whole time alone is known."""
         found = tried(partial(self._trace, probe, kit))
         if isinstance(found, Failed):
-            self.maker.failed[f"the layers of {kit.candidate.id} of {probe.name}"] = found.what
+            self.failed[f"the layers of {kit.candidate.id} of {probe.name}"] = found.what
             return None
         return found
 
@@ -141,9 +144,9 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
         done, longest = done + len(batch), max(longest, timing.minutes - before)
         lab.tell.step("time networks", done, MOST, "networks")
     if not timing.timed:
-        raise NothingTimed(device=lab.device, reasons=timing.maker.failed)
+        raise NothingTimed(device=lab.device, reasons=timing.failed)
     never = [each.id for each in request.candidates if each.id not in timing.timed]
-    timing.maker.failed |= dict.fromkeys(never, "no network of it could be made and run")
+    timing.failed |= dict.fromkeys(never, "no network of it could be made and run")
     return LatencyTable(
         version=edgecnn.__version__,
         device=lab.device,
@@ -154,7 +157,7 @@ def measure_table(request: TablePlan, lab: Lab) -> LatencyTable:
         observed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(60 * timing.minutes, 1),
         timed={name: tuple(rows) for name, rows in sorted(timing.timed.items())},
-        failed=timing.maker.failed,
+        failed=timing.failed,
         left=max(0, MOST - done),
     )
 

@@ -48,12 +48,11 @@ def untrained_kits(
         wanted = [candidates[each.candidate] for each in member.predicted[:TIMED_AS]]
         probe = probe_of(member, spec, classes)
         made = tried(partial(maker.kits, probe, wanted))
-        if isinstance(made, Failed) or not made:
-            whys = [why for name, why in maker.failed.items() if name.endswith(f" of {probe.name}")]
-            failed[member.name] = made.what if isinstance(made, Failed) else "; ".join(whys)
+        if isinstance(made, Failed) or not made.made:
+            failed[member.name] = made.what if isinstance(made, Failed) else "; ".join(made.failed.values())
             maker.tell.note(f"{member.name} cannot be timed: {failed[member.name]}")
         else:
-            kits[member.name] = list(made.values())
+            kits[member.name] = list(made.made.values())
     return kits, failed
 
 

@@ -75,7 +75,7 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
 
 def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:
     """Q/DQ by ONNX Runtime's static quantizer, ranges the smallest and largest values seen. ``how``: its further arguments."""
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_preprocessing():
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_the_usual():
         written = Path(folder) / "qdq.onnx"
         quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **how)
         return load_model(written)
@@ -104,15 +104,17 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
 
 
 @contextmanager
-def _quiet_about_preprocessing() -> Iterator[None]:
-    """The library advises shape inference and folding for every model; the exporter has done both."""
+def _quiet_about_the_usual() -> Iterator[None]:
+    """The library advises shape inference and folding for every model, which the exporter has done; and it warns of every batch
+    normalization that no convolution takes up, whose scale has no second axis."""
     root = logging.getLogger()
-    root.addFilter(_is_no_advice)
+    root.addFilter(_is_news)
     try:
         yield
     finally:
-        root.removeFilter(_is_no_advice)
+        root.removeFilter(_is_news)
 
 
-def _is_no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing before quantization" not in record.getMessage()
+def _is_news(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    return not any(usual in said for usual in ("pre-processing before quantization", "is out-of-range for weight"))

@@ -44,7 +44,7 @@ class LocalFacts(Value):
     cpu_vendor: str | None
     """``vendor_id`` of /proc/cpuinfo (GenuineIntel, AuthenticAMD), or ``CPU implementer`` (0x41) on ARM."""
     models: tuple[str, ...]
-    """The board's name from its device tree, and the names of NVIDIA GPUs that the driver lists."""
+    """The board's name from its device tree, those of NVIDIA GPUs that the driver lists, and what emulates it, if anything."""
     isa: tuple[str, ...]
     """Those flags that decide a scheme or a precision, and that every core has."""
     cores: int
@@ -198,3 +198,5 @@ class Recording(Value):
     """Texts by path relative to the root."""
     refused: Mapping[str, str]
     """Paths that are there and may not be read, and why."""
+    emulator: str = ""
+    """What plays it; empty: nothing does."""

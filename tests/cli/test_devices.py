@@ -77,7 +77,7 @@ def test_packages_are_not_carried_to_where_they_come_from(run: Run) -> None:
     assert run("devices", "check", "--carry-wheels").stderr.rstrip().endswith("[carry-without-host]")
 
 
-@pytest.mark.parametrize("words", [("add", "kitchen"), ("check",)])
+@pytest.mark.parametrize("words", [("add", "kitchen"), ("check",), ("check", "--host", "emulated")])
 def test_a_python_of_no_board_is_refused(run: Run, words: tuple[str, ...]) -> None:
     done = run("devices", *words, "--python", "python3.12")
     assert (done.returncode, done.stdout) == (2, "")

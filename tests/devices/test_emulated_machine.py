@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_images
-from edgecnn.devices.emulated_machine import DEVICE, emulated_machine
+from edgecnn.devices.emulated_machine import DEVICE, PROGRAM, emulated_machine
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost
@@ -22,7 +23,6 @@ from edgecnn.hosts.ssh.link import Address
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity
-from tests.hosts.emulated_host import EmulatedHost
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
 from tests.runner.pythons import Silent
@@ -48,7 +48,7 @@ def logits(host: Host, kit: Path, pixels: Path, out: Path) -> np.ndarray:
 
 
 def test_it_is_another_processor_and_says_that_it_is_played(machine: Path) -> None:
-    host = EmulatedHost(machine)
+    host = EmulatedHost(machine / PROGRAM)
     here = host.identify()
     assert here.observed["architecture"] == "aarch64" and "asimddp" in here.conditions["isa"]
     assert here.conditions["emulator"] == "QEMU user mode, cortex-a76" and here.fidelity is Fidelity.EMULATED
@@ -63,14 +63,14 @@ def test_an_ordinary_builds_kits_answer_as_they_do_here(
     precision: str,
 ) -> None:
     kit = ordinary_kits[precision]
-    said = EmulatedHost(machine).run(Task(kit, "selftest"), lease_s=600, tell=Silent())["selftest"]
+    said = EmulatedHost(machine / PROGRAM).run(Task(kit, "selftest"), lease_s=600, tell=Silent())["selftest"]
     assert said["logits_difference"] <= said["logits_allowed"]
     recipe = Kit.open(kit).manifest.recipe
     np.save(
         tmp_path / "pixels.npy",
         np.stack([to_pixels(as_picture(Image.fromarray(demo_images()[index])), recipe) for index in range(PICTURES)]),
     )
-    arm = logits(EmulatedHost(machine), kit, tmp_path / "pixels.npy", tmp_path / "arm")
+    arm = logits(EmulatedHost(machine / PROGRAM), kit, tmp_path / "pixels.npy", tmp_path / "arm")
     x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
     assert arm.shape == x86.shape and (arm.argmax(1) == x86.argmax(1)).all()
     assert np.abs(arm - x86).max() <= AGREE[precision] * np.ptp(x86)
@@ -96,7 +96,7 @@ def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_meas
         behind = logits(host, kit, tmp_path / "pixels.npy", tmp_path / "behind")
         race = Task(kit, "bench", out=tmp_path / "race", schedule=Schedule((item,), 300.0))
         assert host.run(race, lease_s=600, tell=Silent())["bench"]["ran_now"] == 1
-    beside = logits(EmulatedHost(machine), kit, tmp_path / "pixels.npy", tmp_path / "beside")
+    beside = logits(EmulatedHost(machine / PROGRAM), kit, tmp_path / "pixels.npy", tmp_path / "beside")
     assert np.array_equal(behind, beside), "the link changes nothing"
     run = json.loads((tmp_path / "race/run-00000.json").read_text())
     assert run["environment"]["conditions"]["emulator"] == "QEMU user mode, cortex-a76"
@@ -104,11 +104,27 @@ def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_meas
 
 @needs_sshd
 def test_behind_an_ssh_server_it_is_found_and_recognised(machine: Path, board: Loopback) -> None:
-    command = [sys.executable, "-m", "edgecnn", "devices", "check", DEVICE, "--host", "loopback", "--json"]
-    done = subprocess.run(
-        [*command, "--python", str(machine / "python3")], env=dict(os.environ), capture_output=True, text=True, check=False
-    )
-    found = json.loads(done.stdout)
+    assert_recognised("--host", "loopback", "--python", str(machine / PROGRAM))
+
+
+def test_by_its_name_it_is_found_and_recognised(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path))
+    (tmp_path / "machines").mkdir()
+    (tmp_path / "machines" / DEVICE).symlink_to(machine)
+    assert_recognised("--host", "emulated")
+    refused = edgecnn("devices", "measure", "raspberry-pi-5", "--host", "emulated")
+    assert refused.returncode == 2 and "which is not Raspberry Pi 5" in refused.stderr and f"--target {DEVICE}" in refused.stderr
+
+
+def assert_recognised(*host: str) -> None:
+    found = json.loads(edgecnn("devices", "check", DEVICE, *host, "--json").stdout)
     assert found["facts"]["architecture"] == "aarch64"
     assert {"numpy", "pillow", "onnxruntime"} <= set(found["facts"]["packages"])
     assert [each["ref"] for each in found["findings"] if each["weight"] == "stops"] == []
+    assert found["recognised_as"] == [DEVICE] and found["differences"] == []
+
+
+def edgecnn(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "edgecnn", *words], env=dict(os.environ), capture_output=True, text=True, check=False
+    )

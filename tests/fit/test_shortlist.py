@@ -11,7 +11,7 @@ import pytest
 from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
 from edgecnn.fit import shortlist
 from edgecnn.fit.timing import Timed
-from edgecnn.values.fit import Member, Predicted
+from edgecnn.values.fit import Member, Predicted, Trained
 from edgecnn.values.verdict import Interval
 
 
@@ -33,6 +33,7 @@ def member(width: float, ms: float, extrapolated: tuple[str, ...] = ()) -> Membe
 
 
 def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = True, trainings: int = 5) -> Any:
+    times = dict[str, Interval]()
     return SimpleNamespace(
         asked=SimpleNamespace(family="resnet", within={"p50_ms": budget_ms}, device=SimpleNamespace(name="cpu")),
         trainings_of_members=trainings - 2,
@@ -40,6 +41,10 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         budget_ms=budget_ms,
         attached=attached,
         members={},
+        times=times,
+        untimed={},
+        as_timed=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
+        builder=SimpleNamespace(begins_as_first=lambda each: bool(each.form.suffix)),
         first=member(1.0, 9.0),
         prices=SimpleNamespace(used=SimpleNamespace(file="cpu.json")),
     )
@@ -66,6 +71,33 @@ def test_what_is_trained_was_timed_inside_however_far_predictions_were_off(off: 
     middle = [each.predicted[0].p50_ms.estimate for each in LADDER if each.name in asked[-1]]
     assert min(middle) > 1.0 or len(asked) == 1, "the last batch is as much smaller as predictions were off, and no more"
     assert len({scale for batch in asked for scale in batch}) == sum(map(len, asked)), "nothing is timed twice"
+
+
+def learned(each: Member, top1: float) -> Member:
+    trained = Trained(epochs=4, whole=False, taught=True, validation_top1=top1, seconds=1.0)
+    return each.model_copy(update={"trained": (trained,)})
+
+
+def test_the_next_training_is_where_those_before_it_came_out_well_and_inside_by_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    as_predicted(monkeypatch)
+    under_way = fitting(LADDER, 5.0)
+    small, large = LADDER[0], LADDER[6]
+    up = shortlist.next_likely(under_way, [learned(small, 0.5), learned(large, 0.7)])
+    down = shortlist.next_likely(under_way, [learned(small, 0.7), learned(large, 0.5)])
+    assert up is not None and down is not None
+    assert up.untrained_ms is not None and 3.0 < up.untrained_ms.estimate <= 0.97 * 5.0
+    assert down.standin < 2.0
+
+
+def test_nothing_is_trained_next_that_a_clock_found_outside_or_that_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(9.0) for each in members}, {}))
+    under_way = fitting(LADDER[:4], 5.0)
+    assert shortlist.next_likely(under_way, [learned(LADDER[0], 0.5)]) is None
+    without = fitting(LADDER[:4], 5.0, attached=False)
+    without.members = {each.name: each for each in LADDER[1:4]}
+    assert shortlist.next_likely(without, [learned(LADDER[0], 0.5)]) is None
 
 
 def test_a_network_unlike_the_table_is_timed_and_its_guess_prunes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from edgecnn.errors.fit import NothingTimed
 from edgecnn.errors.store import StoreFull
 from edgecnn.fit import table as of_tables
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.probes import KitMaker, pool
+from edgecnn.fit.probes import KitMaker, MadeKits, pool
 from edgecnn.fit.table import TablePlan, measure_table
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -46,13 +46,14 @@ class Bench:
         self.made: list[Probe] = []
         self.races: list[RaceRequest] = []
 
-    def kits(self, _maker: KitMaker, probe: Probe, candidates: tuple[Candidate, ...]) -> dict[str, KitRef]:
+    def kits(self, _maker: KitMaker, probe: Probe, candidates: tuple[Candidate, ...]) -> MadeKits:
         self.made.append(probe)
         if probe.arch == self.broken:
             raise StoreFull(root=Path("store"), free_bytes=0, doing="making it")
-        return {
+        made = {
             each.id: KitRef(candidate=each, folder=Path("kit"), digest=probe.name, runtime="onnxruntime") for each in candidates
         }
+        return MadeKits(made, {})
 
     def race(self, request: RaceRequest, lab: Lab) -> RaceResult:
         self.races.append(request)

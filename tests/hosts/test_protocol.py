@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.host import SshHost
-from tests.hosts.emulated_host import EmulatedHost
 
 KINDS: tuple[type[Host], ...] = (LocalHost, EmulatedHost, SshHost)
 """The types' own check is that this can be assigned."""

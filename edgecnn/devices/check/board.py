@@ -12,6 +12,8 @@ from packaging.specifiers import SpecifierSet
 from edgecnn.devices.check.needs import Needs, fits, installed, missing_packages, needs_of
 from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.system import findings_on
+from edgecnn.devices.emulated_machine import HOST as EMULATED
+from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import CarryWithoutHost
@@ -19,13 +21,13 @@ from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels
 from edgecnn.store.store import default_root
-from edgecnn.values.board import BoardCheck, BoardFacts
+from edgecnn.values.board import BoardCheck, BoardFacts, HostRequest
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 
 
 class ReachedBoard(NamedTuple):
-    """A machine, and how it was reached. Without a link it is this one."""
+    """A machine, and how it was reached. Without a link it is this one, or emulated on it."""
 
     name: str
     facts: BoardFacts
@@ -48,17 +50,23 @@ def board_over(link: Link, python: str | None = None) -> ReachedBoard:
 
 
 @contextmanager
-def machine_at(host: str | None, python: str | None = None) -> Iterator[ReachedBoard]:
-    """The machine at ``host``, as OpenSSH understands it; None: this one, with the Python that runs edgecnn.
+def machine_at(asked: HostRequest | None, tell: Progress) -> Iterator[ReachedBoard]:
+    """A board, or the emulated machine; None: this one, with the Python that runs edgecnn.
+
+    ``tell``: of making the emulated machine, which raises what ``emulated_python`` does.
 
     Raises RecordingUnusable: see ``recording_of``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
     LoginRefused, LinkLost: of the link.
     """
-    if host is None:
+    if asked is None:
         yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
         return
-    with Link.open(Address.of(host)) as link:
-        yield board_over(link, python)
+    if asked.address == EMULATED:
+        own = str(emulated_python(tell))
+        yield ReachedBoard(EMULATED, facts_of(record_here(own)), None, own)
+        return
+    with Link.open(Address.of(asked.address)) as link:
+        yield board_over(link, asked.python)
 
 
 def checked(seen: ReachedBoard, device: Device | None, file: Path | None = None) -> BoardCheck:

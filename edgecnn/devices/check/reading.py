@@ -41,10 +41,10 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
         raise RecordingUnusable(board=board, said=said or "it said nothing") from error
 
 
-def record_here() -> Recording:
-    """This machine, with the Python that runs edgecnn."""
+def record_here(python: str = sys.executable) -> Recording:
+    """This machine, by this Python: what an emulated one runs on is what it says it is."""
     asked = RECORDER.read_bytes()
-    done = subprocess.run([sys.executable, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    done = subprocess.run([python, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
     return recording_of(HERE, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
@@ -87,7 +87,7 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
     return BoardFacts(
-        **dict(known),
+        **{**dict(known), "models": (*known.models, *filter(None, [recording.emulator]))},
         system=_system(recording.files.get("etc/os-release", "")),
         kernel=recording.kernel,
         page_kib=recording.page_bytes // 1024,

@@ -60,14 +60,19 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
         BoardNotReady: kits cannot run there as it is.
     """
     seen = board_over(link, asked.python)
-    facts, device = seen.facts, wanted.device
-    if device is not None and not matches(device, facts):
-        known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
-        raise BoardIsAnotherDevice(board=asked.address, machine=facts.describe(), device=device.title, matching=known)
+    require_device(seen, wanted.device)
     if asked.python is None and missing_packages(seen.facts, wanted.needs):
         seen = _as_carried(seen, wanted.needs) or seen
     _require_ready(seen, wanted.needs, put_off=_CARRIED_AWAY if asked.carry_wheels else ())
     return seen
+
+
+def require_device(seen: ReachedBoard, device: Device | None) -> None:
+    """Raises BoardIsAnotherDevice: the machine is not what was wanted."""
+    facts = seen.facts
+    if device is not None and not matches(device, facts):
+        known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
+        raise BoardIsAnotherDevice(board=seen.name, machine=facts.describe(), device=device.title, matching=known)
 
 
 def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:

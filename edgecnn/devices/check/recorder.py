@@ -181,6 +181,7 @@ def record() -> Dict[str, Any]:
         "python": python(),
         "disk": disk(),
         "nodes": nodes("/"),
+        "emulator": os.environ.get("EDGECNN_EMULATOR", ""),
         "commands": commands(),
     }
     return dict(about, **files("/", FILES))

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.devices.emulated_machine import PROGRAM
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.protocol import Task
@@ -22,10 +21,10 @@ class EmulatedHost:
     part_bytes: int | None = None
     """Its files are this machine's."""
 
-    def __init__(self, machine: Path, temporary: Path | None = None) -> None:
-        """``machine`` is what ``emulated_machine`` made; ``temporary`` as of ``LocalHost``."""
-        self._python = str(machine / PROGRAM)
-        self._runners = LocalHost(temporary, self._python)
+    def __init__(self, python: Path) -> None:
+        """Of the machine that ``devices.emulated_machine`` made."""
+        self._python = str(python)
+        self._runners = LocalHost(python=self._python)
 
     def identify(self) -> Environment:
         """The emulated machine: its processor, and this machine's kernel."""
