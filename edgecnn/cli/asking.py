@@ -74,11 +74,10 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
         BadAddress: no destination.
         HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
     """
-    from edgecnn.devices.emulated_machine import HOST as EMULATED
     from edgecnn.errors.board import CarryWithoutHost
     from edgecnn.errors.usage import HostOptionWithoutHost
     from edgecnn.hosts.ssh.link import Address
-    from edgecnn.values.board import HostRequest
+    from edgecnn.values.board import EMULATED, HostRequest
 
     if asked.host in (None, EMULATED):
         if asked.carry_wheels:

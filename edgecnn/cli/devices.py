@@ -91,12 +91,15 @@ def check(call: Call, name: NameArg = None) -> None:
 def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
     """Measure the latency table of a device, from which `edgecnn fit` predicts; an interrupted call goes on where it was."""
     from edgecnn.devices.files import parse_target
+    from edgecnn.errors.fit import TableNeedsFile
     from edgecnn.fit.table import TableRequest, table_of
     from edgecnn.fit.table_files import own_table, write_table
     from edgecnn.render.screens.fit import table_lines
 
-    device = parse_target(name).device
-    table = table_of(TableRequest(device, host_request(call.asked), minutes, anew), call.store, call.tell)
+    device, host = parse_target(name).device, host_request(call.asked)
+    if host is not None and out is None and device.processor.architecture == "any":
+        raise TableNeedsFile(device=device.name)
+    table = table_of(TableRequest(device, host, minutes, anew), call.store, call.tell)
     path = out or own_table(device.name)
     write_table(table, path)
     call.show(table, table_lines(table))
@@ -105,11 +108,11 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
 
 def emulate(call: Call) -> None:
     """Make the emulated 64-bit Arm machine, and say where its Python is; `--host emulated` is that machine in other verbs."""
-    from edgecnn.devices.emulated_machine import DEVICE as EMULATED
+    from edgecnn.devices.emulated_machine import DEVICE as ARM
     from edgecnn.devices.emulated_machine import emulated_python
 
     python = emulated_python(call.tell)
-    call.show({"device": EMULATED, "python": str(python)}, [str(python)])
+    call.show({"device": ARM, "python": str(python)}, [str(python)])
 
 
 def _machine(call: Call) -> AbstractContextManager[ReachedBoard]:

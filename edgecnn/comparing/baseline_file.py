@@ -85,7 +85,7 @@ def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     """
     device = shipped.device
     profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
-    because = None if device is None else contradiction(device, profile.environment.observed)
+    because = None if device is None else contradiction(device, profile.environment)
     if because is not None:
         raise RunsUnusable(folder=folder, because=because)
     return profile

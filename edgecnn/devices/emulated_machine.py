@@ -43,8 +43,6 @@ _DEBIAN_NAMES = {"x86_64": "amd64"}
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
 _PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
 PROGRAM = "python3"
-HOST = "emulated"
-"""What ``--host`` calls it."""
 
 
 def emulated_python(tell: Progress) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from edgecnn.devices.check.board import machine_at
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, require_device, warnings_of
-from edgecnn.devices.emulated_machine import HOST as EMULATED
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.board import BoardDiskFull
 from edgecnn.hosts.emulated import EmulatedHost
@@ -70,16 +69,17 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
 
     ``asked``: a board, or the emulated machine; None: this machine.
 
-    Raises EdgecnnError: of ``errors.board``, among them that the board is another device.
+    Raises EdgecnnError: of ``errors.board``, among them that the board is another device; of ``errors.host``, where the emulated
+    machine cannot be made.
     """
     if asked is None:
         yield this_machine()
         return
-    if asked.address == EMULATED:
+    if asked.emulated:
         with machine_at(asked, tell) as seen:
             require_device(seen, wanted.device)
             emulated = EmulatedHost(Path(seen.python))
-            yield Machine(emulated, seen.facts, emulated.identify(), EMULATED)
+            yield Machine(emulated, seen.facts, emulated.identify(), asked.address)
         return
     link = Link.open(Address.of(asked.address))
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import Device, Match, Memory
+from edgecnn.values.profile import Environment
 from edgecnn.values.resolved import Attachment
 
 ISA_FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "asimdhp", "i8mm", "bf16")
@@ -102,12 +102,13 @@ def attachment_of(device: Device, facts: LocalFacts, board: str | None = None) -
     return Attachment(attached=attached, why=f"{here}, which {'is' if attached else 'is not'} {device.title}")
 
 
-def contradiction(device: Device, observed: Mapping[str, str]) -> str | None:
-    """What rules out that a machine with these observations is the device, or None.
+def contradiction(device: Device, ran: Environment) -> str | None:
+    """What rules out that a machine that ran so is the device, or None.
 
-    ``device``: as its file states it. ``observed``: of a run's environment: ``architecture``, ``cpu_vendor``, ``model`` and
-    ``gpu``, as far as they were read.
+    ``device``: as its file states it. ``ran``: of a run: ``architecture``, ``cpu_vendor``, ``model`` and ``gpu``, as far as they
+    were read, and what emulated it.
     """
+    observed = ran.observed
     ran_on, wanted = observed.get("architecture"), device.processor.architecture
     if wanted != "any" and ran_on not in (None, wanted):
         return f"they were made on {ran_on}, and {device.name} is {wanted}"
@@ -115,6 +116,7 @@ def contradiction(device: Device, observed: Mapping[str, str]) -> str | None:
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
         return f"they were made on a processor of {vendor}, and {device.name} has one of {device.match.cpu_vendor}"
     models = [observed[name] for name in ("model", "gpu") if name in observed]
+    models = [ran.conditions["emulator"]] if "emulator" in ran.conditions else models
     named = device.match.model_contains
     if named is not None and models and not any(named in model for model in models):
         return f"they were made on {', '.join(models)}, and {device.name} calls itself {named}"

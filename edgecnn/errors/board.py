@@ -165,6 +165,6 @@ class CarryWithoutHost(EdgecnnError):
 
     def __init__(self) -> None:
         super().__init__(
-            what="--carry-wheels copies packages to another machine, and none is named",
-            hint="add --host, or install what the findings name",
+            what="--carry-wheels copies packages to a board, and --host names none",
+            hint="say --host user@board, or install what the findings name",
         )

@@ -43,6 +43,16 @@ class TableOfAnother(EdgecnnError):
         )
 
 
+class TableNeedsFile(EdgecnnError):
+    """Raised when another machine's table would take the place of this one's, under a name that is any machine's."""
+
+    def __init__(self, *, device: str) -> None:
+        super().__init__(
+            what=f"{device} is whichever machine is asked, and its table is this machine's",
+            hint="--out FILE keeps that of another one; or name a device of its own, which `edgecnn devices add` writes",
+        )
+
+
 class TableElsewhere(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a device is to be measured and the machine at hand is another one."""
 

@@ -139,4 +139,4 @@ class HostOptionWithoutHost(EdgecnnError):
     """Raised when an option of a board is given, and no board."""
 
     def __init__(self, *, option: str) -> None:
-        super().__init__(what=f"{option} is about a board, and none was named", hint="add --host user@board")
+        super().__init__(what=f"{option} is about a board, and --host names none", hint="say --host user@board")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.fit.members import Course
-from edgecnn.fit.shortlist import LOOKED_AT_FIRST, next_likely
+from edgecnn.fit.shortlist import MORE, next_likely, parted
 from edgecnn.fit.state import Fitting
 from edgecnn.values.fit import Member
 
@@ -36,7 +36,7 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
     """
     teacher = build_first(fitting)
     learned = _a_little(fitting, waiting, teacher) or list(waiting[:1])
-    wanted, built = min(len(waiting), max(1, fitting.trainings_of_members)), 0
+    wanted, built = min(max(len(waiting), len(learned)), max(1, fitting.trainings_of_members)), 0
     for member in in_turn(learned, fitting):
         if built == wanted or (built and fitting.out_of_time):
             break
@@ -45,25 +45,29 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
 
 
 def _a_little(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
-    """Those of which a short training came to something."""
+    """Those of which a short training came to something: of so many as are trained whole, as many again, and ``MORE``."""
     builder, tell, failed = fitting.builder, fitting.place.tell, None
-    learned, looks = list[Member](), 2 * max(1, fitting.trainings_of_members) + LOOKED_AT_FIRST
-    for number, member in enumerate(islice(_worth_a_look(fitting, shortlisted, learned), looks)):
-        tell.note(f"{member.name}: a short training, {number + 1} of at most {looks}")
+    looked_at, most = list[Member](), 2 * max(1, fitting.trainings_of_members) + MORE
+    for number, member in enumerate(islice(_worth_a_look(fitting, shortlisted, looked_at), most)):
+        tell.note(f"{member.name}: a short training, {number + 1} of at most {most}")
         made, broke = _noted(fitting, member, partial(_once, fitting, member, builder.course(member, teacher, short=True)))
         failed = broke or failed
-        learned += [] if broke else [made]
+        looked_at.append(made)
+    learned = [each for each in looked_at if each.failed is None]
     if failed is not None and not learned:
         raise failed
     return learned
 
 
-def _worth_a_look(fitting: Fitting, shortlisted: Sequence[Member], learned: Sequence[Member]) -> Iterator[Member]:
-    """The shortlist, then one after the other what trainings make likely, while there is time. ``learned`` grows meanwhile."""
+def _worth_a_look(fitting: Fitting, shortlisted: Sequence[Member], looked_at: Sequence[Member]) -> Iterator[Member]:
+    """The shortlist, then one by one what trainings make promising, while there is time. ``looked_at`` grows meanwhile."""
     for member in shortlisted:
         if not fitting.out_of_time:
             yield member
-    while not fitting.out_of_time and (likely := next_likely(fitting, learned)) is not None:
+    for turn in count():
+        likely = None if fitting.out_of_time else next_likely(fitting, looked_at, turn)
+        if likely is None or fitting.out_of_time:
+            return
         yield likely
 
 
@@ -117,8 +121,7 @@ def _noted(fitting: Fitting, member: Member, work: Callable[[], Member]) -> tupl
 def in_turn(members: Sequence[Member], fitting: Fitting) -> list[Member]:
     """The best of each kind, then the second best of each, by what a short training came to; without one, as they are."""
     ranked = []
-    for begun in (False, True):
-        kind = [each for each in members if fitting.builder.begins_as_first(each) is begun]
+    for kind in parted(members, fitting.builder.begins_as_first):
         ranked += [(place, _behind(each), each) for place, each in enumerate(sorted(kind, key=_behind))]
     return [each for _, _, each in sorted(ranked, key=lambda row: row[:2])]
 

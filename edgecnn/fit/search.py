@@ -156,12 +156,7 @@ def unlike(one: Member, other: Member) -> bool:
     """Whether a training of one says little of the other: in form, or by ``UNLIKE`` in any multiplier."""
     if _changed(one.form) != _changed(other.form):
         return True
-    first, second = (CompoundScale.from_text(each.scale) for each in (one, other))
-    ratios = [
-        (first.depth or 1) / (second.depth or 1),
-        (first.width or 1) * (1 - one.form.pruned) / ((second.width or 1) * (1 - other.form.pruned)),
-        one.resolution_px / other.resolution_px,
-    ]
+    ratios = [first / second for first, second in zip(one.multipliers, other.multipliers, strict=True)]
     return max(abs(math.log(ratio)) for ratio in ratios) > math.log(UNLIKE)
 
 

@@ -59,11 +59,11 @@ def untrained_kits(
 def untrained_race(kits: tuple[KitRef, ...], rounds: int, lab: Lab, max_age_h: float = MAX_AGE_H) -> RaceResult:
     """Short runs of kits that learned nothing, all interleaved; a stored race serves for a month.
 
-    Where other work slowed it, it is run once more: what is timed here decides, and is kept.
+    Where other work slowed it, it is run once more: what is timed here decides, and is kept. What is stored was.
     """
     asked = RaceRequest(kits=kits, purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=max_age_h)
     found = race(asked, lab)
-    if any(disturbed(each.environment) for each in found.profiles.values()):
+    if not found.reused and any(disturbed(each.environment) for each in found.profiles.values()):
         lab.tell.note("other work slowed these runs; they are run once more")
         found = race(asked.model_copy(update={"max_age_h": 0.0}), lab)
     return found

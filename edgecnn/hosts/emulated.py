@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
+import edgecnn.runner
+from edgecnn.hosts.local import LocalHost, environment_for
+from edgecnn.hosts.program import Program, Unheard, run_program
 from edgecnn.hosts.protocol import Task
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 _LEASE_S = 120.0
+_RUNNER = Path(edgecnn.runner.__file__).parent
 
 
 class EmulatedHost:
@@ -28,16 +32,16 @@ class EmulatedHost:
 
     def identify(self) -> Environment:
         """The emulated machine: its processor, and this machine's kernel."""
-        return Environment.model_validate(self._info()["environment"])
+        return Environment.model_validate(self._info["environment"])
 
     def runtime_version(self, runtime: str) -> str | None:
         """What the emulated Python has installed."""
-        version: str | None = self._info()["runtimes"].get(runtime)
+        version: str | None = self._info["runtimes"].get(runtime)
         return version
 
     def engine_builder(self, package: str) -> Mapping[str, Any]:
         """See ``Host.engine_builder``: there is no GPU."""
-        said: Mapping[str, Any] = self._info("--builder", package)["builder"]
+        said: Mapping[str, Any] = self._asked("info", "--builder", package)["builder"]
         return said
 
     def recall(self, out: Path) -> None:
@@ -47,7 +51,14 @@ class EmulatedHost:
         """See ``Host.run``. It takes 20 to 3,000 times as long as it would on a processor."""
         return self._runners.run(task, lease_s=lease_s, tell=tell)
 
-    def _info(self, *asked: str) -> Mapping[str, Any]:
-        words = (self._python, "-m", "edgecnn.runner", "--lease-s", str(_LEASE_S), "info", *asked)
-        program = Program(words, ("info",), Path("/"), package_environment())
-        return run_program(program, lease_s=_LEASE_S, tell=Unheard())
+    @cached_property
+    def _info(self) -> Mapping[str, Any]:
+        return self._asked("info")
+
+    def _asked(self, *about: str) -> Mapping[str, Any]:
+        """What this edgecnn's own runner answers there, beside none of this machine's packages."""
+        with tempfile.TemporaryDirectory(prefix="edgecnn-runner-") as place:
+            (Path(place) / "runner").symlink_to(_RUNNER)
+            words = (self._python, "-B", "-m", "runner", "--lease-s", str(_LEASE_S), *about)
+            program = Program(words, about, Path(place), environment_for(Path(place), self._python))
+            return run_program(program, lease_s=_LEASE_S, tell=Unheard())

@@ -10,13 +10,21 @@ from typing import Any
 from edgecnn.hosts.alone import alone
 from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
-from edgecnn.runner.interpreters import began_with, own_python, python_of, runtime_version
+from edgecnn.runner.interpreters import BEGAN_WITH, NAMES, began_with, own_python, python_of, runtime_version
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 _INFO_S = 120.0
+
+
+def environment_for(folder: Path, python: str | None) -> dict[str, str]:
+    """Variables for a runner in this folder. Where its Python was named, every process that it starts is of that one too."""
+    found = clean_environment(folder)
+    if python is None:
+        return found
+    return {**{name: value for name, value in found.items() if not name.startswith(NAMES)}, BEGAN_WITH: python}
 
 
 class LocalHost:
@@ -64,6 +72,6 @@ class LocalHost:
             (task.out / SCHEDULE).write_text(task.schedule.text())
         argv = task.argv(lambda path: str(path.absolute()))
         words = (self._python or python_of(folder), "-m", "runner", "--lease-s", str(lease_s), *argv)
-        runner = Program(words, argv, folder, {**clean_environment(folder), **self._own})
+        runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._own})
         with nullcontext() if task.schedule is None else alone(tell):
             return run_program(runner, lease_s=lease_s, tell=tell)

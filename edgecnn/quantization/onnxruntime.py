@@ -75,7 +75,7 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
 
 def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:
     """Q/DQ by ONNX Runtime's static quantizer, ranges the smallest and largest values seen. ``how``: its further arguments."""
-    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_the_usual():
+    with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_advice_and_lone_scales():
         written = Path(folder) / "qdq.onnx"
         quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **how)
         return load_model(written)
@@ -104,7 +104,7 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
 
 
 @contextmanager
-def _quiet_about_the_usual() -> Iterator[None]:
+def _quiet_about_advice_and_lone_scales() -> Iterator[None]:
     """The library advises shape inference and folding for every model, which the exporter has done; and it warns of every batch
     normalization that no convolution takes up, whose scale has no second axis."""
     root = logging.getLogger()
@@ -117,4 +117,5 @@ def _quiet_about_the_usual() -> Iterator[None]:
 
 def _is_news(record: logging.LogRecord) -> bool:
     said = record.getMessage()
-    return not any(usual in said for usual in ("pre-processing before quantization", "is out-of-range for weight"))
+    lone_scale = "is out-of-range for weight" in said and said.endswith("with rank 1")
+    return not lone_scale and "pre-processing before quantization" not in said

@@ -143,17 +143,26 @@ class BoardCheck(Value):
     """What the file says otherwise than the machine."""
 
 
+EMULATED = "emulated"
+"""What ``--host`` calls the 64-bit Arm machine that is emulated on this one."""
+
+
 class HostRequest(Value):
-    """A board as a command names it."""
+    """A board, or the emulated machine, as a command names it."""
 
     address: str
-    """What ssh connects to."""
+    """What ssh connects to; else ``emulated``."""
     python: str | None = None
     """The interpreter there that has the runtimes. None: ``python3``, or the one that ``--carry-wheels`` made there."""
     clean: bool = False
     """Whether everything of ours is removed from the board afterwards."""
     carry_wheels: bool = False
     """Whether packages that it lacks are fetched here and unpacked there."""
+
+    @property
+    def emulated(self) -> bool:
+        """Whether it is the emulated machine, and no board."""
+        return self.address == EMULATED
 
 
 class RecordedPython(Value):

@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
+from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
@@ -151,6 +152,12 @@ class Member(Value):
     """Whether all budgets are met: UNSURE where an interval holds a bound; None of what was not built."""
     failed: str | None = None
     """Why it could not be trained or built."""
+
+    @property
+    def multipliers(self) -> tuple[float, float, int]:
+        """Depth, width and the resolution in pixels; a network that lost channels is as wide as those that are left."""
+        scale = CompoundScale.from_text(self.scale)
+        return scale.depth or 1.0, (scale.width or 1.0) * (1 - self.form.pruned), self.resolution_px
 
     @property
     def best_predicted(self) -> Predicted | None:

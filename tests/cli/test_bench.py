@@ -25,16 +25,16 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--clean"),
-            "edgecnn: error: --clean is about a board, and none was named — add --host user@board [host-option-without-host]",
+            "edgecnn: error: --clean is about a board, and --host names none — say --host user@board [host-option-without-host]",
         ),
         (
             ("build", "--python", "python3"),
-            "edgecnn: error: --python is about a board, and none was named — add --host user@board [host-option-without-host]",
+            "edgecnn: error: --python is about a board, and --host names none — say --host user@board [host-option-without-host]",
         ),
         (
             ("bench", "nowhere", "--carry-wheels"),
-            "edgecnn: error: --carry-wheels copies packages to another machine, and none is named — add --host, or install what "
-            "the findings name [carry-without-host]",
+            "edgecnn: error: --carry-wheels copies packages to a board, and --host names none — say --host user@board, or "
+            "install what the findings name [carry-without-host]",
         ),
         (
             ("bench", "nowhere.zip", "--data", "photos"),

@@ -73,6 +73,11 @@ def test_a_board_that_is_not_there_is_one_line(run: Run) -> None:
     assert done.returncode in (2, 3) and done.stderr.count("\n") == 1 and "127.0.0.1" in done.stderr
 
 
+def test_the_table_of_another_machine_takes_no_place_of_this_ones(run: Run) -> None:
+    done = run("devices", "measure", "cpu", "--host", "emulated")
+    assert done.returncode == 2 and done.stderr.rstrip().endswith("[table-needs-file]")
+
+
 def test_packages_are_not_carried_to_where_they_come_from(run: Run) -> None:
     assert run("devices", "check", "--carry-wheels").stderr.rstrip().endswith("[carry-without-host]")
 
@@ -82,5 +87,5 @@ def test_a_python_of_no_board_is_refused(run: Run, words: tuple[str, ...]) -> No
     done = run("devices", *words, "--python", "python3.12")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "edgecnn: error: --python is about a board, and none was named — add --host user@board [host-option-without-host]\n"
+        "edgecnn: error: --python is about a board, and --host names none — say --host user@board [host-option-without-host]\n"
     )

@@ -12,6 +12,7 @@ from edgecnn.errors.fit import (
     NothingToMeet,
     NotInASearch,
     TableElsewhere,
+    TableNeedsFile,
     TableOfAnother,
     TableUnreadable,
     UnlikeTable,
@@ -70,6 +71,13 @@ def test_what_is_no_table_says_what_is_wrong_with_it() -> None:
     assert error.line() == (
         "t.json is no latency table, with 1 problem: device: Field required — `edgecnn devices measure NAME --out FILE` writes "
         "one; docs/schemas/latency-table.json lists every key [table-unreadable]"
+    )
+
+
+def test_a_name_that_is_any_machines_keeps_its_table() -> None:
+    assert TableNeedsFile(device="cpu").line() == (
+        "cpu is whichever machine is asked, and its table is this machine's — --out FILE keeps that of another one; or name a "
+        "device of its own, which `edgecnn devices add` writes [table-needs-file]"
     )
 
 

@@ -64,6 +64,6 @@ def test_wheels_not_unpacked() -> None:
 
 def test_carry_without_host() -> None:
     assert CarryWithoutHost().line() == (
-        "--carry-wheels copies packages to another machine, and none is named — "
-        "add --host, or install what the findings name [carry-without-host]"
+        "--carry-wheels copies packages to a board, and --host names none — "
+        "say --host user@board, or install what the findings name [carry-without-host]"
     )

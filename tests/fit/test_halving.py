@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,6 +57,7 @@ class Under:
         self.builder, self.looks, self.left_out = builder, looks, 0
         self.place, self.first = SimpleNamespace(tell=Quiet()), named("first")
         self.members, self.searched = dict[str, Member](), tuple[Member, ...]()
+        self.attached = False
 
     @property
     def trainings_of_members(self) -> int:
@@ -107,6 +108,36 @@ def test_what_begins_with_learned_weights_and_what_does_not_take_turns() -> None
     pruned = [named(each, Form(pruned=0.3)) for each in "pq"]
     halving.train_best(fitting(builder, trainings=5), [*pruned, named("a"), named("b")])
     assert whole(builder) == ["first", "p", "a", "q"]
+
+
+def following(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[list[str]]:
+    """What trainings make promising, one after the other; with what was known each time."""
+    waiting, known = iter(names), list[list[str]]()
+
+    def likely(_: Any, looked_at: Sequence[Member], turn: int) -> Member | None:
+        assert turn == len(known)
+        known.append([each.name for each in looked_at])
+        return next((named(each) for each in waiting), None)
+
+    monkeypatch.setattr(halving, "next_likely", likely)
+    return known
+
+
+def test_after_the_shortlist_each_short_training_says_which_is_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = following(monkeypatch, "c", "d", "e", "f", "g")
+    builder = Played({"a": 0.6, "b": 0.5, "c": 0.7, "d": 0.9}, broken=("c",))
+    halving.train_best(fitting(builder, trainings=4), [named("a"), named("b")])
+    assert known == [["a", "b"], ["a", "b", "c"], ["a", "b", "c", "d"], ["a", "b", "c", "d", "e"]], (
+        "no more than six are looked at"
+    )
+    assert whole(builder) == ["first", "d", "a"]
+
+
+def test_where_the_shortlist_was_short_as_many_are_trained_whole_as_were_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    following(monkeypatch, "b", "c")
+    builder = Played({"a": 0.6, "b": 0.7, "c": 0.5})
+    halving.train_best(fitting(builder, trainings=5), [named("a")])
+    assert whole(builder) == ["first", "b", "a", "c"]
 
 
 @pytest.mark.parametrize(("looks", "built", "left_out"), [(0, ["first", "a"], 2), (5, ["first", "a", "b"], 1), (9, 3, 0)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
-from edgecnn.fit import shortlist
+from edgecnn.fit import clock, shortlist
 from edgecnn.fit.timing import Timed
 from edgecnn.values.fit import Member, Predicted, Trained
+from edgecnn.values.training import Form
 from edgecnn.values.verdict import Interval
 
 
@@ -42,6 +44,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         attached=attached,
         members={},
         times=times,
+        out_of_time=False,
         untimed={},
         as_timed=lambda each: each.model_copy(update={"untrained_ms": times.get(each.name)}),
         builder=SimpleNamespace(begins_as_first=lambda each: bool(each.form.suffix)),
@@ -62,7 +65,7 @@ def test_what_is_trained_was_timed_inside_however_far_predictions_were_off(off: 
         asked.append([each.name for each in members])
         return Timed({each.name: about(off * each.predicted[0].p50_ms.estimate) for each in members}, {})
 
-    monkeypatch.setattr(shortlist, "_timed", timed)
+    monkeypatch.setattr(clock, "_timed", timed)
     taken = shortlist.shortlist(fitting(LADDER, 5.0, trainings=4))
     assert len(taken) == 4
     assert all(each.untrained_ms is not None and each.untrained_ms.estimate <= 0.97 * 5.0 for each in taken)
@@ -84,31 +87,58 @@ def test_the_next_training_is_where_those_before_it_came_out_well_and_inside_by_
     as_predicted(monkeypatch)
     under_way = fitting(LADDER, 5.0)
     small, large = LADDER[0], LADDER[6]
-    up = shortlist.next_likely(under_way, [learned(small, 0.5), learned(large, 0.7)])
-    down = shortlist.next_likely(under_way, [learned(small, 0.7), learned(large, 0.5)])
+    up = shortlist.next_likely(under_way, [learned(small, 0.5), learned(large, 0.7)], 0)
+    down = shortlist.next_likely(under_way, [learned(small, 0.7), learned(large, 0.5)], 0)
     assert up is not None and down is not None
     assert up.untrained_ms is not None and 3.0 < up.untrained_ms.estimate <= 0.97 * 5.0
     assert down.standin < 2.0
 
 
+def pruned(share: float, top1: float | None = None) -> Member:
+    found = member(1.0, 4.0 * (1 - share)).model_copy(update={"name": f"pruned {share}", "form": Form(pruned=share)})
+    return found if top1 is None else learned(found, top1)
+
+
+def test_scaled_and_pruned_members_take_turns_and_those_that_failed_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_predicted(monkeypatch)
+    under_way = fitting([*LADDER, *(pruned(each) for each in (0.3, 0.45, 0.6))], 5.0)
+    failed = LADDER[2].model_copy(update={"failed": "no weights"})
+    known = [learned(LADDER[0], 0.5), failed, pruned(0.3, 0.9)]
+    kinds = [shortlist.next_likely(under_way, known, turn) for turn in range(3)]
+    assert [bool(each and each.form.suffix) for each in kinds] == [False, True, False]
+    assert all(each and each.name != failed.name for each in kinds)
+
+
+def test_where_no_training_came_to_anything_the_standin_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_predicted(monkeypatch)
+    found = shortlist.next_likely(fitting(LADDER, 5.0), [LADDER[2].model_copy(update={"failed": "no weights"})], 0)
+    assert found is not None and found.untrained_ms is not None and found.untrained_ms.estimate > 4.0
+
+
+def test_a_size_alone_needs_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_timed", lambda *_: pytest.fail("no latency is bounded"))
+    found = shortlist.next_likely(fitting(LADDER, math.inf), [learned(LADDER[0], 0.5), learned(LADDER[4], 0.7)], 0)
+    assert found is not None and found.untrained_ms is None
+
+
 def test_nothing_is_trained_next_that_a_clock_found_outside_or_that_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(9.0) for each in members}, {}))
+    monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({each.name: about(9.0) for each in members}, {}))
     under_way = fitting(LADDER[:4], 5.0)
-    assert shortlist.next_likely(under_way, [learned(LADDER[0], 0.5)]) is None
+    assert shortlist.next_likely(under_way, [learned(LADDER[0], 0.5)], 0) is None
     without = fitting(LADDER[:4], 5.0, attached=False)
     without.members = {each.name: each for each in LADDER[1:4]}
-    assert shortlist.next_likely(without, [learned(LADDER[0], 0.5)]) is None
+    assert shortlist.next_likely(without, [learned(LADDER[0], 0.5)], 0) is None
 
 
 def test_a_network_unlike_the_table_is_timed_and_its_guess_prunes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
     strange = member(3.0, 4.0, extrapolated=("move_count",))
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
+    monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
     taken = shortlist.shortlist(fitting([member(0.5, 2.0), strange], 5.0))
     assert taken[0].scale == strange.name
 
 
 def test_without_the_device_predictions_alone_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda *_: pytest.fail("there is nothing to time on"))
+    monkeypatch.setattr(clock, "_timed", lambda *_: pytest.fail("there is nothing to time on"))
     taken = shortlist.shortlist(fitting(LADDER, 5.0, attached=False))
     assert max(each.predicted[0].p50_ms.estimate for each in taken) <= 0.97 * 5.0
 
@@ -122,9 +152,7 @@ def test_a_budget_below_everything_ends_before_anything_is_trained(attached: boo
 
 
 def test_a_prediction_alone_rules_nothing_out_where_there_is_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        shortlist, "_timed", lambda _, members: Timed({each.name: about(0.4 * each.standin) for each in members}, {})
-    )
+    monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({each.name: about(0.4 * each.standin) for each in members}, {}))
     taken = shortlist.shortlist(fitting(LADDER, 0.9))
     assert taken[0].untrained_ms is not None
     assert 0.7 < taken[0].untrained_ms.estimate <= 0.97 * 0.9
@@ -132,7 +160,7 @@ def test_a_prediction_alone_rules_nothing_out_where_there_is_a_clock(monkeypatch
 
 def as_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that agrees with every prediction."""
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
+    monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
 
 
 def test_where_the_table_has_nothing_like_any_of_them_that_is_said_and_no_nearest() -> None:
@@ -153,7 +181,7 @@ def test_what_lies_between_its_room_and_the_budget_is_outside_for_a_clock_and_fo
 
 
 def test_networks_that_cannot_be_made_or_run_are_no_budget_that_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shortlist, "_timed", lambda _, members: Timed({}, {each.name: "no disk" for each in members}))
+    monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({}, {each.name: "no disk" for each in members}))
     with pytest.raises(NothingTimed, match="no disk"):
         shortlist.shortlist(fitting(LADDER, 5.0))
 

@@ -12,7 +12,6 @@ from packaging.specifiers import SpecifierSet
 from edgecnn.devices.check.needs import Needs, fits, installed, missing_packages, needs_of
 from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.system import findings_on
-from edgecnn.devices.emulated_machine import HOST as EMULATED
 from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
@@ -61,9 +60,9 @@ def machine_at(asked: HostRequest | None, tell: Progress) -> Iterator[ReachedBoa
     if asked is None:
         yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
         return
-    if asked.address == EMULATED:
+    if asked.emulated:
         own = str(emulated_python(tell))
-        yield ReachedBoard(EMULATED, facts_of(record_here(own)), None, own)
+        yield ReachedBoard(asked.address, facts_of(record_here(own, asked.address)), None, own)
         return
     with Link.open(Address.of(asked.address)) as link:
         yield board_over(link, asked.python)

@@ -41,11 +41,14 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
         raise RecordingUnusable(board=board, said=said or "it said nothing") from error
 
 
-def record_here(python: str = sys.executable) -> Recording:
-    """This machine, by this Python: what an emulated one runs on is what it says it is."""
+def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
+    """This machine, or one that is emulated on it, by this Python. Raises RecordingUnusable: see ``recording_of``."""
     asked = RECORDER.read_bytes()
-    done = subprocess.run([python, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
-    return recording_of(HERE, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+    try:
+        done = subprocess.run([python, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RecordingUnusable(board=name, said=" ".join(str(error).split())) from error
+    return recording_of(name, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
 def record_board(link: Link, python: str) -> Recording:
@@ -87,7 +90,7 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
     flags = read_throttles(root).flags or 0
     available, temperature = observed.get("memory_available_mib"), observed.get("temperature_c")
     return BoardFacts(
-        **{**dict(known), "models": (*known.models, *filter(None, [recording.emulator]))},
+        **{**dict(known), **_played(recording)},
         system=_system(recording.files.get("etc/os-release", "")),
         kernel=recording.kernel,
         page_kib=recording.page_bytes // 1024,
@@ -104,10 +107,15 @@ def _read(recording: Recording, root: Path) -> BoardFacts:
         l4t=_l4t(recording.files.get("etc/nv_tegra_release", "")),
         jetpack=recording.commands.get("jetpack") or None,
         cuda=_cuda(recording.files),
-        gpus=tuple(_gpus(recording, known.models)),
+        gpus=() if recording.emulator else tuple(_gpus(recording, known.models)),
         nodes=recording.nodes,
         refused_meters={name: why for name, why in recording.refused.items() if name.startswith(_METERS)},
     )
+
+
+def _played(recording: Recording) -> Mapping[str, tuple[str, ...]]:
+    """What is emulated has none of the names that show through from the machine below."""
+    return {"models": (recording.emulator,)} if recording.emulator else {}
 
 
 def _python(said: RecordedPython) -> BoardPython:
