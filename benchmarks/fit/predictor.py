@@ -21,7 +21,6 @@ from edgecnn.fit.executed import ExecutedLayers
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.table_files import read_table_file
-from edgecnn.judging.runs.regret import estimate
 from edgecnn.models.catalogue import BLOCKS, timed_arch
 from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
 
@@ -29,12 +28,8 @@ FAMILIES = ("mobilenet", "efficientnet", "resnet", "densenet", "shufflenet")
 Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]
 
 
-def measured_ms(each: TimedProbe) -> float:
-    return estimate(each.medians_ms)
-
-
 def by_macs(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[float]:
-    x, y = [math.log(counted_of(each.probe).macs) for each in known], [math.log(measured_ms(each)) for each in known]
+    x, y = [math.log(counted_of(each.probe).macs) for each in known], [math.log(each.least_ms) for each in known]
     slope, start = np.polyfit(x, y, 1)
     return [math.exp(start + slope * math.log(counted_of(probe).macs)) for probe in wanted]
 
@@ -44,7 +39,7 @@ def by_layers(known: Sequence[TimedProbe], wanted: Sequence[Probe]) -> list[floa
     rows = [(one, each) for one, each in zip(counted, known, strict=True) if each.traced]
     if not rows:
         return [math.nan] * len(wanted)  # of a runtime that times no layer
-    ms = np.array([measured_ms(each) for _, each in rows])
+    ms = np.array([each.least_ms for _, each in rows])
     layers = ExecutedLayers([one for one, _ in rows], [each.traced for _, each in rows if each.traced], ms)
     return [float(each) for each in layers([counted_of(probe) for probe in wanted])]
 
@@ -67,7 +62,7 @@ def one_out(rows: Sequence[TimedProbe]) -> list[dict[str, float | str]]:
         ours = Predictor(known).predict(wanted)
         simple = {name: way(known, wanted) for name, way in (("macs", by_macs), ("layers", by_layers))}
         for index, each in enumerate(mine):
-            ms, said = measured_ms(each), ours[index]
+            ms, said = each.least_ms, ours[index]
             found.append(
                 {
                     "family": family,

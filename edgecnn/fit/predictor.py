@@ -20,7 +20,6 @@ import numpy as np
 from edgecnn.fit.executed import ExecutedLayers
 from edgecnn.fit.features import Counted, counted_of, total_of
 from edgecnn.fit.prices import Base, amounts, priced
-from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.fit import Predicted, Probe, TimedProbe
 from edgecnn.values.verdict import Interval
 
@@ -64,7 +63,7 @@ class Predictor:
         if len(timed) < LEAST_TIMED:
             raise ValueError(f"{len(timed)} networks were timed, a prediction needs {LEAST_TIMED}")
         rows, base_of = _way(timed)
-        features, ms = [each.counted.features for each in rows], np.array([estimate(each.timed.medians_ms) for each in rows])
+        features, ms = [each.counted.features for each in rows], np.array([each.timed.least_ms for each in rows])
         self._known = {name for each in features for name in each}
         self._ranges = {suffix: _range(features, suffix) for suffix in _TOTALS}
         x = amounts([each.counted for each in rows])

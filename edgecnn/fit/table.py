@@ -51,7 +51,7 @@ POOL = 96
 """Networks among which the next are chosen."""
 MOST = 40
 """Networks of a table, each in every runtime and precision that the device has."""
-ROUNDS, ROUNDS_APART = 2, 3
+ROUNDS, ROUNDS_APART = 2, 2
 APART = 1.08
 """Times the faster of its two processes, from which a kit is raced again: one of the two met something."""
 

@@ -63,6 +63,11 @@ class TimedProbe(Value):
     traced: TracedLayers | None = Field(default=None, exclude_if=lambda traced: traced is None)
     """None where the runtime does not time each layer."""
 
+    @property
+    def least_ms(self) -> float:
+        """Of its processes: other work makes one slower, and none faster."""
+        return min(self.medians_ms)
+
 
 class LatencyTable(Value):
     """Schema edgecnn.latency-table/1. Measured; what is predicted from it is marked as predicted wherever it is shown."""

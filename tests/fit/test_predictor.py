@@ -11,7 +11,6 @@ from edgecnn.fit.features import counted_of
 from edgecnn.fit.layers import Layer
 from edgecnn.fit.predictor import LEAST_TIMED, Predictor
 from edgecnn.fit.probes import pool
-from edgecnn.judging.runs.regret import estimate
 from edgecnn.models.catalogue import BLOCKS
 from edgecnn.values.fit import OtherLayers, Probe, TimedProbe, TracedLayers
 
@@ -103,10 +102,10 @@ def test_a_family_that_the_table_does_not_hold_is_predicted_by_its_layers() -> N
     def off(table: list[TimedProbe]) -> list[float]:
         found = Predictor(table).predict([each.probe for each in others])
         held = [
-            said.p50_ms.low <= estimate(each.medians_ms) <= said.p50_ms.high for said, each in zip(found, others, strict=True)
+            said.p50_ms.low <= each.least_ms <= said.p50_ms.high for said, each in zip(found, others, strict=True)
         ]
         assert sum(held) >= 9, "predictions of each other, and not of what they were learned from, say how wide an interval is"
-        return sorted(abs(said.p50_ms.estimate / estimate(each.medians_ms) - 1) for said, each in zip(found, others, strict=True))
+        return sorted(abs(said.p50_ms.estimate / each.least_ms - 1) for said, each in zip(found, others, strict=True))
 
     by_layers, by_sums = off(known), off([each.model_copy(update={"traced": None}) for each in known])
     assert by_layers[6] < 0.12
