@@ -42,6 +42,7 @@ from edgecnn.values.fit import LatencyTable, Probe, TimedProbe, TracedLayers
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
+from edgecnn.values.verdict import Fidelity
 
 BATCH = 4
 """Networks that are raced together."""
@@ -185,7 +186,7 @@ def _medians_ms(profile: Profile) -> list[float]:
 
 def _apart(profile: Profile) -> bool:
     medians = _medians_ms(profile)
-    return max(medians) > APART * min(medians)
+    return profile.fidelity is not Fidelity.EMULATED and max(medians) > APART * min(medians)
 
 
 class TableRequest(NamedTuple):

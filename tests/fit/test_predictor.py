@@ -101,9 +101,7 @@ def test_a_family_that_the_table_does_not_hold_is_predicted_by_its_layers() -> N
 
     def off(table: list[TimedProbe]) -> list[float]:
         found = Predictor(table).predict([each.probe for each in others])
-        held = [
-            said.p50_ms.low <= each.least_ms <= said.p50_ms.high for said, each in zip(found, others, strict=True)
-        ]
+        held = [said.p50_ms.low <= each.least_ms <= said.p50_ms.high for said, each in zip(found, others, strict=True)]
         assert sum(held) >= 9, "predictions of each other, and not of what they were learned from, say how wide an interval is"
         return sorted(abs(said.p50_ms.estimate / each.least_ms - 1) for said, each in zip(found, others, strict=True))
 

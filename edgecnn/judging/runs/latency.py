@@ -200,7 +200,10 @@ def too_few_samples(runs: Sequence[Run]) -> str | None:
 
 
 def disturbed(environment: Environment) -> str | None:
-    """A sentence where the host observed enough other work, or throttling; None too where it could observe neither."""
+    """A sentence where the host observed enough other work, or throttling; None too where it could observe neither, and of an
+    emulator, whose times are of nothing anyway."""
+    if environment.fidelity is Fidelity.EMULATED:
+        return None
     seen = environment.observed
     said = []
     if (others := float(seen.get("others_percent", 0))) > OTHERS_PERCENT_MAX:
