@@ -19,10 +19,10 @@ import numpy as np
 
 from edgecnn.fit.executed import ExecutedLayers
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import LEAST_TIMED, Predictor
+from edgecnn.fit.predictor import Predictor
 from edgecnn.fit.table_files import read_table_file
 from edgecnn.models.catalogue import BLOCKS, timed_arch
-from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
+from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe
 
 FAMILIES = ("mobilenet", "efficientnet", "resnet", "densenet", "shufflenet")
 Way = Callable[[Sequence[TimedProbe], Sequence[Probe]], list[float]]

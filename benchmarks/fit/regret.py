@@ -5,9 +5,9 @@
 Every network of the grid is trained as `fit` trains its members, by the same recipe and taught by the same first network, and
 timed as its members are before a training, all in the same rounds. What is stored is not made again, so that it may be run in
 parts. A budget is a share of the first network's p50 there. For each, `fit` searches; what it has to meet is the fastest of the
-grid that is at most 0.5 pp less accurate on validation, both as trained, before anything is quantized. That one, those near it
-and what `fit` ships run in rounds of their own. The regret is what the paired ratio of latencies, grid / fit, is below 1: none
-where `fit` found a network that is faster than any of the grid.
+grid that is at most 0.5 pp less accurate on validation, both as taught (the shipped one may learn from labels in the end), before
+anything is quantized. That one, those near it and what `fit` ships run in rounds of their own. The regret is what the paired
+ratio of latencies, grid / fit, is below 1: none where `fit` found a network that is faster than any of the grid.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def one_budget(share: float, grid: Grid, asked: argparse.Namespace, tell: Progre
     about = {"share": share, "budget_ms": round(budget_ms, 4), "inside": len(inside), "shipped": found.shipped}
     if found.shipped is None:
         return about
-    ours = found.members[0].trained[-1].validation_top1
+    ours = next(each.validation_top1 for each in found.members[0].trained if each.whole and each.taught)  # as the grid was
     equal = {name: ms for name, ms in grid.ms.items() if grid.top1[name] >= ours - EQUAL}
     near = [
         Entrant(Column(id=f"{name} {kit.candidate.id}", title=name, whose="edgecnn", accuracy=None), kit_run(kit, out))

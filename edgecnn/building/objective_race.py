@@ -24,14 +24,16 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Objective
 
 
-def require_meter(environment: Environment, candidates: Iterable[Candidate], log: Path | None) -> None:
-    """Refuse energy as the objective before anything is raced, where nothing reads what any candidate takes.
+def require_meter(
+    environment: Environment, candidates: Iterable[Candidate], log: Path | None, asked: str = "--objective energy"
+) -> None:
+    """Refuse what is asked of energy before anything is raced, where nothing reads what any candidate takes.
 
     Raises NoMeterForObjective: with what would give a meter.
     """
     meters = environment.observed.get("energy_meters", "").split()
     if log is None and not any(can_watch(meters, candidate.needs_engine) for candidate in candidates):
-        raise NoMeterForObjective(because=no_meter(environment))
+        raise NoMeterForObjective(because=no_meter(environment), asked=asked)
 
 
 def race_for_choice(observer: Observer, inside: Sequence[str], objective: Objective, how: RaceOptions) -> None:

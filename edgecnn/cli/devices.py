@@ -21,7 +21,15 @@ NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Of the new device, 
 ForceOpt = Annotated[bool, typer.Option("--force", help="Write over a file of yours.")]
 NameArg = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")]
 TargetArg = Annotated[str, typer.Argument(metavar="NAME", help="A device or its file.")]
-MinutesOpt = Annotated[float, typer.Option("--minutes", min=1, max=600, help="After so many nothing more is begun.")]
+MinutesOpt = Annotated[
+    float,
+    typer.Option(
+        "--minutes",
+        min=1,
+        max=600,
+        help="After so many no other batch of four networks is begun; one takes two to four, and 12 networks are needed.",
+    ),
+]
 TableOpt = Annotated[
     Path | None,
     typer.Option("--out", metavar="FILE", help="Of the table; default devices/tables/NAME.json beside your device files."),
@@ -40,7 +48,7 @@ NeedOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     verb(app, "doctor", short="Say what works on this machine, and what mends the rest.", panel=DEVICE)(doctor)
-    of_devices = family(app, "devices", short="Look at a board, and write its device file.", panel=DEVICE)
+    of_devices = family(app, "devices", short="Look at a board, write its device file, and time networks on it.", panel=DEVICE)
     verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
     takes = ("host", "python", "carry_wheels")
     verb(of_devices, "check", short="Say what stands in the way of kits on a machine.", takes=takes)(check)
@@ -91,16 +99,16 @@ def check(call: Call, name: NameArg = None) -> None:
 def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
     """Measure the latency table of a device, from which `edgecnn fit` predicts; an interrupted call goes on where it was."""
     from edgecnn.devices.files import parse_target
-    from edgecnn.errors.fit import TableNeedsFile
-    from edgecnn.fit.table import TableRequest, table_of
-    from edgecnn.fit.table_files import own_table, write_table
+    from edgecnn.fit.table import TableRequest, require_own_name, table_of
+    from edgecnn.fit.table_files import own_table, require_file, write_table
     from edgecnn.render.screens.fit import table_lines
 
     device, host = parse_target(name).device, host_request(call.asked)
-    if host is not None and out is None and device.processor.architecture == "any":
-        raise TableNeedsFile(device=device.name)
-    table = table_of(TableRequest(device, host, minutes, anew), call.store, call.tell)
+    if out is None:
+        require_own_name(device, host)
     path = out or own_table(device.name)
+    require_file(path)
+    table = table_of(TableRequest(device, host, minutes, anew), call.store, call.tell)
     write_table(table, path)
     call.show(table, table_lines(table))
     call.add([f"wrote {path}"])

@@ -25,11 +25,11 @@ WithinOpt = Annotated[
     typer.Option(
         "--within",
         metavar="METRIC=NUMBER",
-        help="Budget: p50_ms, energy_mj, peak_memory_mib or size_mib, at most. May be repeated.",
+        help="Budget: p50_ms, energy_mj, peak_memory_mib or size_mib, at most; each metric once.",
     ),
 ]
 AccuracyOpt = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option("--accuracy", metavar="top1=SHARE", help="The other way round: the fastest that is shown to be so accurate."),
 ]
 TargetsOpt = Annotated[
@@ -37,7 +37,7 @@ TargetsOpt = Annotated[
     typer.Option(
         "--target",
         metavar="DEVICE[:RUNTIME]",
-        help="Device, or a device file. Given again, another device, whose table says what the networks would take there.",
+        help="Device, or a device file; default cpu. Given again, another device, whose table says what networks take there.",
     ),
 ]
 TableOpt = Annotated[
@@ -50,7 +50,10 @@ TrialsOpt = Annotated[
     int | None, typer.Option("--trials", min=20, max=20_000, help="Networks of which cost is predicted; default 200.")
 ]
 MinutesOpt = Annotated[
-    float | None, typer.Option("--minutes", min=1, help="After so many no other training is begun; default without end.")
+    float | None,
+    typer.Option(
+        "--minutes", min=1, help="After so many no other training is begun; default: no end. The latency table comes before."
+    ),
 ]
 LabelsOpt = Annotated[bool, typer.Option("--no-teacher", help="Learn from labels alone, not from the family's first network.")]
 TAKES = ("recipe", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "meter", "out")
@@ -76,7 +79,7 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> ExitCode:
     """Search the scaled, changed and pruned networks of a family, train a few, race them, and ship the most accurate inside.
 
-    Cost is predicted from the device's latency table, and only prunes: what ships was measured.
+    Cost is predicted from the device's latency table, and only prunes: what ships was measured, or is said to be provisional.
     An interrupted call goes on where it was.
     """
     from edgecnn.api import fit_and_write
@@ -90,7 +93,7 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     stated = {
         "family": family,
         "within": within_of(within) if within else None,
-        "accuracy_top1": None if accuracy is None else required_top1_of(accuracy),
+        "accuracy_top1": required_top1_of(accuracy) if accuracy else None,
         "trainings": trainings,
         "trials": trials,
         "minutes": minutes,

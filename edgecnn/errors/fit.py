@@ -32,14 +32,21 @@ class TableUnreadable(EdgecnnError):
         )
 
 
+class TableUnwritable(EdgecnnError):
+    """Raised before anything is measured when the table could not be written."""
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path} cannot hold the table", because=because, hint="choose another file with --out FILE")
+
+
 class TableOfAnother(EdgecnnError):
     """Raised when a table was measured on another machine, in another state of it, or with another runtime."""
 
     def __init__(self, *, path: Path, difference: str, device: str) -> None:
         super().__init__(
-            what=f"the latency table {path} says nothing of this machine",
+            what=f"the latency table {path} says nothing of what is searched for",
             because=difference,
-            hint=f"edgecnn devices measure {device}, of a board with its --host",
+            hint=_measures(device),
         )
 
 
@@ -60,7 +67,7 @@ class TableElsewhere(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"{device} is not at hand to be measured",
             because=why,
-            hint=f"edgecnn devices measure {device} --host USER@BOARD; what other machines measured is a file in devices/tables",
+            hint=_measures(device),
         )
 
 
@@ -71,7 +78,7 @@ class FitBudgetInvalid(EdgecnnError):
         super().__init__(
             what=f"{text!r} is no budget of a search",
             because=because,
-            hint="--within p50_ms=5, and energy_mj, peak_memory_mib or size_mib beside it; --accuracy top1=0.85",
+            hint="--within p50_ms=5, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85",
         )
 
 
@@ -129,9 +136,37 @@ class UnlikeTable(EdgecnnError, exit_code=ExitCode.MISSING):
 class NoTable(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when nothing says what networks cost on a device that is not at hand."""
 
-    def __init__(self, *, device: str, why: str) -> None:
+    def __init__(self, *, device: str) -> None:
         super().__init__(
             what=f"there is no latency table of {device}",
-            because=why,
-            hint=f"edgecnn devices measure {device} --host USER@BOARD, or --table FILE for the one that is searched for",
+            because="it is not at hand, and no table of it was measured before",
+            hint=f"{_measures(device)}; or --table FILE, of another board of its kind or of an emulated machine",
         )
+
+
+class NoTableBeside(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a device that is asked about beside the one that is searched for was never measured."""
+
+    def __init__(self, *, device: str) -> None:
+        super().__init__(
+            what=f"there is no latency table of {device}",
+            because="it is asked about beside the device that is searched for, and only a table says what networks take there",
+            hint=_measures(device),
+        )
+
+
+class TableTooShort(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a table holds too few networks of any candidate to predict others from."""
+
+    def __init__(self, *, path: Path, device: str, most: int, needed: int) -> None:
+        super().__init__(
+            what=f"the latency table {path} holds too few networks",
+            because=f"{most} of any one runtime and precision, of which {needed} are needed",
+            hint=f"{_measures(device)} --out {path}, which goes on where it was",
+        )
+
+
+def _measures(device: str) -> str:
+    """The command that measures a device's table: of this machine, the emulated one, or a board."""
+    where = {"cpu": "", "arm64-emulated": " --host emulated"}.get(device, " --host USER@BOARD")
+    return f"edgecnn devices measure {device}{where}"

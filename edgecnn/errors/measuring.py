@@ -28,11 +28,11 @@ class MeterLogUnreadable(EdgecnnError):
 
 
 class NoMeterForObjective(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised before anything is trained or raced, where candidates are to be chosen by an energy that nothing here reads."""
+    """Raised before anything is trained or raced, where something is to be chosen by an energy that nothing here reads."""
 
-    def __init__(self, *, because: str) -> None:
+    def __init__(self, *, because: str, asked: str = "--objective energy") -> None:
         super().__init__(
-            what="--objective energy needs a meter, and none can be read here",
+            what=f"{asked} needs a meter, and none can be read here",
             because=because,
             hint="make one of these readable, or give an external meter's log with --meter FILE.csv",
         )

@@ -139,4 +139,6 @@ class HostOptionWithoutHost(EdgecnnError):
     """Raised when an option of a board is given, and no board."""
 
     def __init__(self, *, option: str) -> None:
-        super().__init__(what=f"{option} is about a board, and --host names none", hint="say --host user@board")
+        super().__init__(
+            what=f"{option} is about a board, and --host names none", hint=f"say --host user@board, or leave {option} out"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.errors.fit import NoTable
+from edgecnn.errors.fit import NoTableBeside
 from edgecnn.fit.predictor import fastest_first
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.space import probe_of
@@ -15,12 +15,15 @@ from edgecnn.values.fit import Member, OnAnother
 
 
 def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
-    """By device, in every candidate of its table that is asked for. Raises NoTable: nobody measured one. TableUnreadable."""
+    """By device, in every candidate of its table that is asked for.
+
+    Raises NoTableBeside: nobody measured one. TableUnreadable, TableTooShort: see ``prices_in``.
+    """
     found = {}
     for other in others:
         path = table_file(other.device)
         if path is None:
-            raise NoTable(device=other.device, why="no table of it was measured before")
+            raise NoTableBeside(device=other.device)
         table = read_table_file(path)
         runtime = "" if other.runtime is None else f"{other.runtime.value}-"
         found[other.name] = prices_in(path, table, [name for name in table.timed if name.startswith(runtime)])

@@ -20,15 +20,13 @@ import numpy as np
 from edgecnn.fit.executed import ExecutedLayers
 from edgecnn.fit.features import Counted, counted_of, total_of
 from edgecnn.fit.prices import Base, amounts, priced
-from edgecnn.values.fit import Predicted, Probe, TimedProbe
+from edgecnn.values.fit import LEAST_TIMED, Predicted, Probe, TimedProbe
 from edgecnn.values.verdict import Interval
 
 if TYPE_CHECKING:
     from edgecnn.fit.prices import Array
 
 CONFIDENCE = 0.9
-LEAST_TIMED = 12
-"""Networks of which a prediction is made: an interval of 90 % needs nine, and the prices are about as many."""
 NEARLY_ALL = 0.8
 FOLDS = 5
 """Parts of a table, each of which is predicted from the others, to learn what predictions miss."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
@@ -89,6 +89,8 @@ def within_of(texts: Iterable[str]) -> dict[BudgetMetric, float]:
         name = _metric(given, text)
         if name in found:
             raise FitBudgetInvalid(text=text, because=f"{name} is given twice, {found[name]:g} before")
+        if "," in amount:
+            raise FitBudgetInvalid(text=text, because="each budget has a --within of its own")
         if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", amount) or float(amount) <= 0:
             raise FitBudgetInvalid(text=text, because=f"{name} must be a positive number such as 5, not {amount!r}")
         found[name] = float(amount)
@@ -99,13 +101,21 @@ def _metric(given: str, text: str) -> BudgetMetric:
     name = next((each for each in METRICS if each == given), None)
     if name is None:
         near = nearest(given, METRICS, cutoff=0.5)
-        raise FitBudgetInvalid(text=text, because=f"{given!r} is no budget" + (f", the nearest is {near}" if near else ""))
+        because = f"{given!r} is no budget" + (f", the nearest is {near}" if near else "")
+        if re.fullmatch(r"p\d+_ms", given):
+            because = f"a search bounds the median, p50_ms; of what ships `edgecnn judge --max {given}=…` judges the tail"
+        raise FitBudgetInvalid(text=text, because=because)
     return name
 
 
-def required_top1_of(text: str) -> float:
-    """``top1=0.85``. Raises FitBudgetInvalid: nothing of that kind, between 0 and 1."""
+def required_top1_of(texts: Sequence[str]) -> float:
+    """``top1=0.85``, once. Raises FitBudgetInvalid: nothing of that kind, between 0 and 1, or more than one."""
+    text = texts[-1]
+    if len(texts) > 1:
+        raise FitBudgetInvalid(text=text, because=f"--accuracy is given {len(texts)} times")
     found = re.fullmatch(r"top1=(0?\.\d{1,6})", text.strip())
-    if found is None or float(found[1]) == 0:
-        raise FitBudgetInvalid(text=text, because="--accuracy takes top1 and a share between 0 and 1, such as top1=0.85")
-    return float(found[1])
+    if found is not None and float(found[1]) > 0:
+        return float(found[1])
+    percent = re.fullmatch(r"(?:top1=)?(\d{1,2}(?:\.\d{1,4})?)\s*%?", text.strip())
+    meant = f", and {float(percent[1]):g} % are top1={float(percent[1]) / 100:g}" if percent and float(percent[1]) >= 1 else ""
+    raise FitBudgetInvalid(text=text, because=f"--accuracy takes top1 and a share between 0 and 1{meant}")

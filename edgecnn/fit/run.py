@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 
 import edgecnn
+from edgecnn.building.objective_race import require_meter
+from edgecnn.building.publish import check_output
 from edgecnn.errors.fit import NotInASearch
 from edgecnn.errors.studies import NothingToScale
 from edgecnn.fit.elsewhere import prices_elsewhere
@@ -21,8 +23,9 @@ from edgecnn.fit.search import code_of_trials, identity_of, predicted_ms, search
 from edgecnn.fit.shortlist import along_front, shortlist
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.state import Fitting, Once, Place
-from edgecnn.fit.table import in_a_table
+from edgecnn.fit.table import in_a_table, require_own_name
 from edgecnn.fit.tables import Priced, priced
+from edgecnn.measure.energy import open_log
 from edgecnn.models.compound import RULES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
@@ -52,6 +55,8 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
     Raises:
         NothingToScale: no rule scales the family.
         NotInASearch, TeacherNotFitting: what the recipe states goes with no search.
+        OutputUnusable, MeterLogUnreadable, NoMeterForObjective: results or energy could not be written or read.
+        TableNeedsFile: the device's name is any machine's, and a board is named.
         NoTable, TableOfAnother, TableUnreadable: nothing says what networks cost there.
         NothingPredictedInside: nothing that was looked at is predicted, or timed, inside the budgets.
         UnlikeTable: the table has no network like any that was looked at.
@@ -60,6 +65,11 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
     """
     began = time.monotonic()
     _require_searchable(asked.recipe)
+    check_output(asked.out, asked.recipe.data.path)
+    if asked.meter is not None:
+        open_log(asked.meter)
+    if asked.table is None:
+        require_own_name(asked.device, asked.host)
     place = Place(asked, store, Once(tell))
     spec = first_of(asked.family)
     others = prices_elsewhere(asked.others)
@@ -68,6 +78,8 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
             resolved = resolve(_plain(asked, spec), store, place.tell, machine.facts)
             if asked.choice.teacher:
                 _require_teachable(resolved, asked.family)
+            if "energy_mj" in asked.within and resolved.attachment.attached:
+                require_meter(machine.environment, resolved.candidates, asked.meter, "--within energy_mj")
             lab = machine.lab(store, place.tell, asked.device.name)
             prices = priced(asked, in_a_table(resolved.candidates), lab, attached=resolved.attachment.attached)
         space, first = _space(asked, resolved, prices)

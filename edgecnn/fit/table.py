@@ -20,10 +20,10 @@ from edgecnn.building.runnable import tried
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import attachment_of
-from edgecnn.errors.fit import NothingTimed, TableElsewhere
+from edgecnn.errors.fit import NothingTimed, TableElsewhere, TableNeedsFile
 from edgecnn.fit.executed import traced_layers
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import LEAST_TIMED, Predictor
+from edgecnn.fit.predictor import Predictor
 from edgecnn.fit.probes import KitMaker, pool
 from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
 from edgecnn.judging.runs.latency import disturbed
@@ -38,7 +38,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LatencyTable, Probe, TimedProbe, TracedLayers
+from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe, TracedLayers
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
@@ -214,6 +214,12 @@ def table_of(asked: TableRequest, store: Store, tell: Progress) -> LatencyTable:
             tell.note(f"{name} is not in the table: {why.why}")
         request = TablePlan(candidates=in_a_table(candidates), minutes=asked.minutes, anew=asked.anew)
         return measure_table(request, machine.lab(store, tell, device.name))
+
+
+def require_own_name(device: Device, host: HostRequest | None) -> None:
+    """Raises TableNeedsFile: what is measured on that host would take the place of this machine's table."""
+    if host is not None and device.processor.architecture == "any":
+        raise TableNeedsFile(device=device.name)
 
 
 def in_a_table(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from edgecnn.devices.files import own_folder
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.fit import TableOfAnother, TableUnreadable
+from edgecnn.errors.fit import TableOfAnother, TableUnreadable, TableUnwritable
 from edgecnn.measure.lab import Lab, first_difference
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import write_text_atomically
@@ -24,6 +25,18 @@ def table_file(device: str) -> Path | None:
     """The user's table of a device, else a shipped one; None where nobody measured any."""
     places = (own_table(device), resource_folder("devices") / "tables" / f"{device}.json")
     return next((path for path in places if path.is_file()), None)
+
+
+def require_file(path: Path) -> None:
+    """Raises TableUnwritable: nothing could be written there once it is measured."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TableUnwritable(path=path, because=system_reason(error)) from error
+    if path.is_dir():
+        raise TableUnwritable(path=path, because="it is a folder")
+    if not os.access(path.parent, os.W_OK):
+        raise TableUnwritable(path=path, because="its folder may not be written")
 
 
 def write_table(table: LatencyTable, path: Path) -> None:

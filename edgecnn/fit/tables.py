@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableUnreadable
+from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableTooShort, TableUnreadable
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.predictor import LEAST_TIMED, Predictor
+from edgecnn.fit.predictor import Predictor
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.table import TablePlan, measure_table
 from edgecnn.fit.table_files import own_table, read_table_file, require_same_machine, table_file, write_table
 from edgecnn.measure.lab import Lab
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LatencyTable, TableUsed, TimedProbe
+from edgecnn.values.fit import LEAST_TIMED, LatencyTable, TableUsed, TimedProbe
 from edgecnn.values.stage import Key, digest_of
 from edgecnn.values.verdict import Fidelity
 
@@ -42,13 +42,13 @@ class Priced(TablePrices):
 
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
-    """Of those of the candidates that were timed often enough. Raises NoTable: none was."""
+    """Of those of the candidates that were timed often enough. Raises TableTooShort: none was."""
     timed = {name: _undisturbed(table.timed.get(name, ())) for name in candidates}
     enough = {name: rows for name, rows in timed.items() if len(rows) >= LEAST_TIMED}
     _require_todays_networks(path, (row for rows in enough.values() for row in rows))
     if not enough:
-        why = f"{path} holds too few networks of any candidate, of which {LEAST_TIMED} are needed"
-        raise NoTable(device=table.device, why=why)
+        most = max((len(rows) for rows in timed.values()), default=0)
+        raise TableTooShort(path=path, device=table.device, most=most, needed=LEAST_TIMED)
     used = TableUsed(
         file=str(path),
         machine=table.machine,
@@ -105,7 +105,7 @@ def _table_for(
     path = asked.table or table_file(name)
     if path is None:
         if not attached:
-            raise NoTable(device=name, why="it is not at hand, and no table of it was measured before")
+            raise NoTable(device=name)
         return _written(name, _measured(None, tuple(candidates), lab))
     table = read_table_file(path)
     if attached:

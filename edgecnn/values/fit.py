@@ -13,6 +13,8 @@ from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
+LEAST_TIMED = 12
+"""Networks of a table of which others are predicted: an interval of 90 % needs nine, and the prices are about as many."""
 BudgetMetric = Literal["p50_ms", "energy_mj", "peak_memory_mib", "size_mib"]
 """Gates of a build by the same names: a budget is met where its gate passes."""
 

@@ -25,11 +25,13 @@ def run(*words: object) -> Any:
         ),
         (
             ("bench", "nowhere", "--clean"),
-            "edgecnn: error: --clean is about a board, and --host names none — say --host user@board [host-option-without-host]",
+            "edgecnn: error: --clean is about a board, and --host names none — say --host user@board, or "
+            "leave --clean out [host-option-without-host]",
         ),
         (
             ("build", "--python", "python3"),
-            "edgecnn: error: --python is about a board, and --host names none — say --host user@board [host-option-without-host]",
+            "edgecnn: error: --python is about a board, and --host names none — say --host user@board, or "
+            "leave --python out [host-option-without-host]",
         ),
         (
             ("bench", "nowhere", "--carry-wheels"),

@@ -87,5 +87,6 @@ def test_a_python_of_no_board_is_refused(run: Run, words: tuple[str, ...]) -> No
     done = run("devices", *words, "--python", "python3.12")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "edgecnn: error: --python is about a board, and --host names none — say --host user@board [host-option-without-host]\n"
+        "edgecnn: error: --python is about a board, and --host names none — say --host user@board, or leave --python out "
+        "[host-option-without-host]\n"
     )

@@ -7,6 +7,7 @@ from edgecnn.errors.fit import (
     FamilyMissing,
     FitBudgetInvalid,
     NoTable,
+    NoTableBeside,
     NothingPredictedInside,
     NothingTimed,
     NothingToMeet,
@@ -14,7 +15,9 @@ from edgecnn.errors.fit import (
     TableElsewhere,
     TableNeedsFile,
     TableOfAnother,
+    TableTooShort,
     TableUnreadable,
+    TableUnwritable,
     UnlikeTable,
 )
 
@@ -33,7 +36,8 @@ def test_a_budget_that_is_none_is_answered_with_those_that_are() -> None:
     error = FitBudgetInvalid(text="p50=5", because="'p50' is no budget, the nearest is p50_ms")
     assert error.line() == (
         "'p50=5' is no budget of a search: 'p50' is no budget, the nearest is p50_ms — "
-        "--within p50_ms=5, and energy_mj, peak_memory_mib or size_mib beside it; --accuracy top1=0.85 [fit-budget-invalid]"
+        "--within p50_ms=5, and once more each for energy_mj, peak_memory_mib and size_mib; --accuracy top1=0.85 "
+        "[fit-budget-invalid]"
     )
     assert error.exit_code == ExitCode.BAD_INPUT
 
@@ -51,18 +55,39 @@ def test_a_budget_that_nothing_is_predicted_to_meet_names_the_nearest() -> None:
 
 
 def test_a_device_that_is_not_at_hand_and_has_no_table_is_measured_over_ssh() -> None:
-    error = NoTable(device="raspberry-pi-5", why="it is not at hand, and no table of it was measured before")
-    assert error.line() == (
+    assert NoTable(device="raspberry-pi-5").line() == (
         "there is no latency table of raspberry-pi-5: it is not at hand, and no table of it was measured before — "
-        "edgecnn devices measure raspberry-pi-5 --host USER@BOARD, or --table FILE for the one that is searched for [no-table]"
+        "edgecnn devices measure raspberry-pi-5 --host USER@BOARD; or --table FILE, of another board of its kind or of an "
+        "emulated machine [no-table]"
+    )
+    assert "edgecnn devices measure arm64-emulated --host emulated; or" in NoTable(device="arm64-emulated").line()
+
+
+def test_a_device_that_is_asked_about_too_has_a_table_or_is_measured() -> None:
+    assert NoTableBeside(device="cpu").line() == (
+        "there is no latency table of cpu: it is asked about beside the device that is searched for, and only a table says what "
+        "networks take there — edgecnn devices measure cpu [no-table-beside]"
+    )
+
+
+def test_a_table_of_too_few_networks_says_how_many_there_are_and_goes_on() -> None:
+    assert TableTooShort(path=Path("t.json"), device="cpu", most=4, needed=12).line() == (
+        "the latency table t.json holds too few networks: 4 of any one runtime and precision, of which 12 are needed — "
+        "edgecnn devices measure cpu --out t.json, which goes on where it was [table-too-short]"
+    )
+
+
+def test_a_table_that_could_not_be_written_is_refused_before_it_is_measured() -> None:
+    assert TableUnwritable(path=Path("tables"), because="it is a folder").line() == (
+        "tables cannot hold the table: it is a folder — choose another file with --out FILE [table-unwritable]"
     )
 
 
 def test_a_table_of_another_machine_names_what_differs() -> None:
     error = TableOfAnother(path=Path("t.json"), difference="kernel: then 6.1, now 6.8", device="cpu")
     assert error.line() == (
-        "the latency table t.json says nothing of this machine: kernel: then 6.1, now 6.8 — "
-        "edgecnn devices measure cpu, of a board with its --host [table-of-another]"
+        "the latency table t.json says nothing of what is searched for: kernel: then 6.1, now 6.8 — "
+        "edgecnn devices measure cpu [table-of-another]"
     )
 
 
@@ -85,8 +110,7 @@ def test_a_device_that_this_machine_is_not_is_measured_where_it_is() -> None:
     error = TableElsewhere(device="jetson-orin-nano", why="this machine is x86_64 with 2 cores, which is not a Jetson Orin Nano")
     assert error.line() == (
         "jetson-orin-nano is not at hand to be measured: this machine is x86_64 with 2 cores, which is not a Jetson Orin Nano — "
-        "edgecnn devices measure jetson-orin-nano --host USER@BOARD; what other machines measured is a file in devices/tables "
-        "[table-elsewhere]"
+        "edgecnn devices measure jetson-orin-nano --host USER@BOARD [table-elsewhere]"
     )
     assert error.exit_code == ExitCode.MISSING
 

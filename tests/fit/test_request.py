@@ -18,6 +18,8 @@ def test_budgets_are_gates_of_a_build_by_the_same_names() -> None:
         (["p50_ms=5", "p50_ms=3"], "p50_ms is given twice, 5 before"),
         (["p50_ms=0"], "p50_ms must be a positive number such as 5, not '0'"),
         (["p50_ms"], "p50_ms must be a positive number such as 5, not ''"),
+        (["p50_ms=3,size_mib=2"], "each budget has a --within of its own"),
+        (["p99_ms=3"], "a search bounds the median, p50_ms; of what ships `edgecnn judge --max p99_ms=…` judges the tail"),
         (["p50_ms=-1e3"], "p50_ms must be a positive number such as 5, not '-1e3'"),
     ],
 )
@@ -30,8 +32,19 @@ def test_what_is_no_budget_is_refused_with_what_it_should_be(texts: list[str], b
 @pytest.mark.parametrize("text", ["top1=85", "top1=1.2", "top5=0.9", "0.85", "top1=0"])
 def test_an_accuracy_is_a_share_of_top1(text: str) -> None:
     with pytest.raises(FitBudgetInvalid, match="--accuracy takes top1 and a share between 0 and 1"):
-        required_top1_of(text)
-    assert required_top1_of("top1=0.85") == 0.85
+        required_top1_of([text])
+    assert required_top1_of(["top1=0.85"]) == 0.85
+
+
+@pytest.mark.parametrize("text", ["85", "top1=85", "top1=85%", "85 %"])
+def test_an_accuracy_in_percent_is_answered_with_the_share_that_was_meant(text: str) -> None:
+    with pytest.raises(FitBudgetInvalid, match="85 % are top1=0.85"):
+        required_top1_of([text])
+
+
+def test_an_accuracy_is_stated_once() -> None:
+    with pytest.raises(FitBudgetInvalid, match="--accuracy is given 2 times"):
+        required_top1_of(["top1=0.8", "top1=0.9"])
 
 
 def test_a_recipes_budgets_are_checked_as_the_command_lines_are() -> None:

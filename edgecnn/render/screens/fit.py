@@ -9,7 +9,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.render.figures import MARKS, percent_interval
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
-from edgecnn.values.fit import FitReport, LatencyTable, Member
+from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
 from edgecnn.values.verdict import Fidelity, Interval
 
 COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, validation", "top-1, test", "budget", "")
@@ -127,3 +127,5 @@ def table_lines(table: LatencyTable) -> Iterator[str]:
         yield f"  not timed: {name}: {why}"
     if table.left:
         yield f"  {counted(table.left, 'network')} of the plan not timed: the same command goes on with them"
+    if (most := max(map(len, table.timed.values()), default=0)) < LEAST_TIMED:
+        yield f"  too few for `edgecnn fit`: {LEAST_TIMED} of one runtime and precision are needed, and {most} are there"
