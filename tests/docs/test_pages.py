@@ -27,6 +27,8 @@ def test_a_file_that_a_page_shows_is_a_device_or_a_recipe(page: str, block: str,
     table = tomllib.loads(block)
     if "processor" in table:
         assert load_device_file(path).name == table["name"]
+    elif "fit" in table:
+        assert load_recipe(path).fit.family == table["fit"]["family"]
     else:
         assert load_recipe(path).model.arch == table["model"]["arch"]
 
