@@ -19,7 +19,7 @@ from edgecnn.fit.state import Fitting
 from edgecnn.planning.request import BuildRequest
 from edgecnn.values.artifact import Failed
 from edgecnn.values.fit import FitReport, Member, Trial
-from edgecnn.values.verdict import Interval
+from edgecnn.values.verdict import Interval, Verdict
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ def finished(fitting: Fitting) -> Fitted:
     return Fitted(_report(fitting, _chosen(fitting), ways), request)
 
 
-def _raced(fitting: Fitting, members: Sequence[Member]) -> list[Member]:
-    """Against each other, where the device is."""
+def _raced(fitting: Fitting, members: Sequence[Member], *, anew: bool = False) -> list[Member]:
+    """Against each other, where the device is; ``anew``: whatever is stored."""
     if not fitting.attached:
         return list(members)
     with fitting.place.lab() as lab:
-        return race_front(members, fitting.asked.out, fitting.asked.recipe.race, lab)
+        return race_front(members, fitting.asked.out, fitting.asked.recipe.race, lab, anew=anew)
 
 
 def _chosen(fitting: Fitting, *instead: Member) -> Chosen:
@@ -122,6 +122,8 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
     elif course.teacher is not None and (labels := _from_labels(fitting, shipped)) is not None:
         gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
         labels, taught = _raced(fitting, [labels, shipped])
+        if _same_but_unsure(labels, taught):
+            labels, taught = _raced(fitting, [labels, shipped], anew=True)
         if _takes_the_place(fitting, labels, taught):
             fitting.members[shipped.name], course = labels, Course()
     distilled = course.teacher is not None or builder.begins_as_first(shipped)
@@ -139,6 +141,12 @@ def _from_labels(fitting: Fitting, shipped: Member) -> Member | None:
         fitting.place.tell.note(f"nobody knows what the teacher gave: {why}")
         return None
     return built.model_copy(update={"trained": (*shipped.trained, trained)})
+
+
+def _same_but_unsure(labels: Member, taught: Member) -> bool:
+    """Whether a race calls the better of two trainings unsure and the other inside, of one network in one precision: by noise."""
+    same = labels.candidate == taught.candidate and top1_of(labels) > top1_of(taught)
+    return same and (labels.inside, taught.inside) == (Verdict.UNSURE, Verdict.PASS)
 
 
 def _takes_the_place(fitting: Fitting, labels: Member, shipped: Member) -> bool:

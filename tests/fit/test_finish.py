@@ -79,11 +79,19 @@ def test_labels_alone_take_the_place_of_a_teacher_where_they_are_better_and_as_f
     assert finish._takes_the_place(fitting, labels, taught) is ships
 
 
-@pytest.mark.parametrize(("top1", "distilled"), [(0.82, False), (0.78, True)])
-def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together(
-    top1: float, distilled: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("top1", "inside", "again", "distilled"),
+    [
+        (0.82, Verdict.PASS, Verdict.FAIL, False),
+        (0.78, Verdict.UNSURE, Verdict.PASS, True),
+        (0.82, Verdict.UNSURE, Verdict.PASS, False),
+        (0.82, Verdict.UNSURE, Verdict.UNSURE, True),
+    ],
+)
+def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together_once_more_where_that_left_one_unsure(
+    top1: float, inside: Verdict, again: Verdict, distilled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taught, labels = member("a", 0.80, 3.0), member("a", top1, 3.1)
+    taught, labels = member("a", 0.80, 3.0), member("a", top1, 3.1, inside)
     builder = SimpleNamespace(
         course=lambda _, teacher: Course(teacher=teacher),
         folder=lambda each, course: Path(each.name + course.suffix),
@@ -98,12 +106,17 @@ def test_what_ships_is_the_better_of_two_trainings_that_were_raced_together(
     )
     compared, raced = list[tuple[str, str]](), list[list[Member]]()
     monkeypatch.setattr(finish, "_from_labels", lambda *_: labels)
-    monkeypatch.setattr(finish, "_raced", lambda _, members: raced.append(members) or members)
+
+    def race(_: Any, members: list[Member], *, anew: bool = False) -> list[Member]:
+        raced.append(members)
+        return [members[0].model_copy(update={"inside": again}), members[1]] if anew else members
+
+    monkeypatch.setattr(finish, "_raced", race)
     monkeypatch.setattr(finish, "_paired", lambda _, *folders: compared.append(tuple(map(str, folders))))
     ways = finish._two_ways(fitting, taught)
-    assert raced == [[labels, taught]]
+    assert raced == [[labels, taught]] * (2 if inside is Verdict.UNSURE and top1 > 0.80 else 1)
     assert ways.distilled is distilled
-    assert fitting.members["a"] is (taught if distilled else labels)
+    assert fitting.members["a"].validation_top1 == (taught if distilled else labels).validation_top1
     ships = "a" if distilled else "a-labels"
     assert compared == [("a", "a-labels"), (ships, "first-labels")]
 
