@@ -122,7 +122,7 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
     elif course.teacher is not None and (labels := _from_labels(fitting, shipped)) is not None:
         gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
         labels, taught = _raced(fitting, [labels, shipped])
-        if _same_but_unsure(labels, taught):
+        if _better_but_unsure(labels, taught):
             labels, taught = _raced(fitting, [labels, shipped], anew=True)
         if _takes_the_place(fitting, labels, taught):
             fitting.members[shipped.name], course = labels, Course()
@@ -143,10 +143,9 @@ def _from_labels(fitting: Fitting, shipped: Member) -> Member | None:
     return built.model_copy(update={"trained": (*shipped.trained, trained)})
 
 
-def _same_but_unsure(labels: Member, taught: Member) -> bool:
-    """Whether a race calls the better of two trainings unsure and the other inside, of one network in one precision: by noise."""
-    same = labels.candidate == taught.candidate and top1_of(labels) > top1_of(taught)
-    return same and (labels.inside, taught.inside) == (Verdict.UNSURE, Verdict.PASS)
+def _better_but_unsure(labels: Member, taught: Member) -> bool:
+    """Whether a race of two trainings of one network calls the better one unsure and the other inside: mostly by noise."""
+    return top1_of(labels) > top1_of(taught) and (labels.inside, taught.inside) == (Verdict.UNSURE, Verdict.PASS)
 
 
 def _takes_the_place(fitting: Fitting, labels: Member, shipped: Member) -> bool:
