@@ -121,10 +121,10 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
         fitting.place.tell.note("the time is over: nobody knows what the teacher gave")
     elif course.teacher is not None and (labels := _from_labels(fitting, shipped)) is not None:
         gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
-        labels, taught = _raced(fitting, [labels, shipped])
-        if _better_but_unsure(labels, taught):
-            labels, taught = _raced(fitting, [labels, shipped], anew=True)
-        if _takes_the_place(fitting, labels, taught):
+        labels, _ = _raced(fitting, [labels, shipped])
+        if _better_but_unsure(labels, shipped):
+            labels, _ = _raced(fitting, [labels, shipped], anew=True)
+        if _takes_the_place(fitting, labels, shipped):
             fitting.members[shipped.name], course = labels, Course()
     distilled = course.teacher is not None or builder.begins_as_first(shipped)
     return _Ways(course, gain, _paired(fitting, builder.folder(shipped, course), reference), distilled)
@@ -144,7 +144,7 @@ def _from_labels(fitting: Fitting, shipped: Member) -> Member | None:
 
 
 def _better_but_unsure(labels: Member, taught: Member) -> bool:
-    """Whether a race of two trainings of one network calls the better one unsure and the other inside: mostly by noise."""
+    """Whether the better of two trainings of one network is left unsure, where the other was inside: mostly by noise."""
     return top1_of(labels) > top1_of(taught) and (labels.inside, taught.inside) == (Verdict.UNSURE, Verdict.PASS)
 
 
