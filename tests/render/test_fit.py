@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edgecnn.render.page.fit_front import fit_page
 from edgecnn.render.screens.fit import cells_of, fit_lines
 from edgecnn.values.fit import Predicted, Trial
@@ -42,3 +44,17 @@ def test_what_is_predicted_is_never_said_to_be_measured() -> None:
     alone = BROKEN.model_copy(update={"failed": None, "predicted": (Predicted(candidate="a", p50_ms=p50),)})
     assert cells_of(alone, FOUND)[3:5] == ("2.00 [1.50, 3.00]", "–")
     assert any(line.startswith("  predicted from 30 networks emulated on a board") for line in fit_lines(FOUND))
+
+
+@pytest.mark.parametrize(
+    ("gain_pp", "distilled", "says"),
+    [
+        (-8.0, True, "since from labels it is not shown inside"),
+        (0.5, True, "so taught it ships"),
+        (-8.0, False, "as labels alone taught it, it is better on validation and ships so"),
+    ],
+)
+def test_what_the_teacher_took_away_is_said_where_it_ships_all_the_same(gain_pp: float, distilled: bool, says: str) -> None:
+    gain = Interval(estimate=gain_pp, low=gain_pp - 0.7, high=gain_pp + 0.7, confidence=0.9)
+    found = FOUND.model_copy(update={"distillation_gain_pp": gain, "shipped_distilled": distilled})
+    assert any(says in line for line in fit_lines(found))

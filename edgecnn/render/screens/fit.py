@@ -103,12 +103,16 @@ def fit_lines(found: FitReport) -> Iterator[str]:
     if found.against_first_pp is not None:
         yield f"  {_gain(found.against_first_pp)} of top-1 against the family's first network, paired on the test images"
     if found.distillation_gain_pp is not None:
-        which = (
-            "so taught it ships"
-            if found.shipped_distilled
-            else "as labels alone taught it, it is better on validation and ships so"
-        )
+        which = _which_ships(found.distillation_gain_pp, distilled=found.shipped_distilled)
         yield f"  {_gain(found.distillation_gain_pp)} by learning that one's answers instead of labels, paired too: {which}"
+
+
+def _which_ships(gain: Interval, *, distilled: bool) -> str:
+    if not distilled:
+        return "as labels alone taught it, it is better on validation and ships so"
+    if gain.high < 0:
+        return "so taught it ships still, since from labels it is not shown inside; --no-teacher searches without"
+    return "so taught it ships"
 
 
 def _gain(found: Interval) -> str:
