@@ -18,13 +18,15 @@ from statistics import fmean
 
 from benchmarks.fit.regret import BASE_PX, CLASSES
 from edgecnn.fit.run import first_of
-from edgecnn.fit.search import spread_out, unlike
-from edgecnn.fit.shortlist import MORE
+from edgecnn.fit.search import identity_of, spread_out, unlike
+from edgecnn.fit.shortlist import looks_of
 from edgecnn.fit.space import SearchSpace
 from edgecnn.fit.surrogate import promises
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.scale import CompoundScale
 
+OF_NO_MEMBER = 2
+"""Trainings: the first network's, and what ships from labels alone."""
 DRAWS = 200
 """Random looks, of which the mean is shown."""
 
@@ -58,21 +60,15 @@ def as_trained(member: Member, reached: float) -> Member:
 
 def distinct(members: Sequence[Member]) -> list[Member]:
     """Multipliers that were rounded to the same network stand once."""
-    return list({(each.macs, each.parameters, each.resolution_px): each for each in members}.values())
+    return list({identity_of(each): each for each in members}.values())
 
 
 def top1(member: Member) -> float:
     return member.trained[0].validation_top1
 
 
-def looks_of(trainings: int) -> tuple[int, int]:
-    """How many are shortlisted, and how many are looked at in all."""
-    whole = max(1, trainings - 2)
-    return whole + MORE, 2 * whole + MORE
-
-
 def by_trainings(inside: Sequence[Member], trainings: int) -> list[Member]:
-    first, every = looks_of(trainings)
+    first, every = looks_of(trainings - OF_NO_MEMBER)
     known = list(spread_out(inside, first, BASE_PX))
     while len(known) < every:
         waiting = [each for each in inside if all(unlike(each, other) for other in known)]
@@ -84,11 +80,11 @@ def by_trainings(inside: Sequence[Member], trainings: int) -> list[Member]:
 
 
 def by_standin(inside: Sequence[Member], trainings: int) -> list[Member]:
-    return list(spread_out(inside, looks_of(trainings)[1], BASE_PX))
+    return list(spread_out(inside, looks_of(trainings - OF_NO_MEMBER)[1], BASE_PX))
 
 
 def by_chance(inside: Sequence[Member], trainings: int) -> float:
-    draw, count = random.Random(0), min(len(inside), looks_of(trainings)[1])
+    draw, count = random.Random(0), min(len(inside), looks_of(trainings - OF_NO_MEMBER)[1])
     return fmean(max(map(top1, draw.sample(list(inside), count))) for _ in range(DRAWS))
 
 

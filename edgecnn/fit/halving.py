@@ -15,7 +15,7 @@ from pathlib import Path
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardError
 from edgecnn.fit.members import Course
-from edgecnn.fit.shortlist import MORE, next_likely, parted
+from edgecnn.fit.shortlist import looks_of, next_likely, parted
 from edgecnn.fit.state import Fitting
 from edgecnn.values.fit import Member
 
@@ -45,9 +45,9 @@ def train_best(fitting: Fitting, waiting: Sequence[Member]) -> None:
 
 
 def _a_little(fitting: Fitting, shortlisted: Sequence[Member], teacher: Path | None) -> list[Member]:
-    """Those of which a short training came to something: of so many as are trained whole, as many again, and ``MORE``."""
+    """Those of which a short training came to something."""
     builder, tell, failed = fitting.builder, fitting.place.tell, None
-    looked_at, most = list[Member](), 2 * max(1, fitting.trainings_of_members) + MORE
+    looked_at, (_, most) = list[Member](), looks_of(fitting.trainings_of_members)
     for number, member in enumerate(islice(_worth_a_look(fitting, shortlisted, looked_at), most)):
         tell.note(f"{member.name}: a short training, {number + 1} of at most {most}")
         made, broke = _noted(fitting, member, partial(_once, fitting, member, builder.course(member, teacher, short=True)))

@@ -23,7 +23,13 @@ SMALLER = 0.95
 TRIES = 3
 """How often other members are timed where too few of the last ones were inside."""
 MORE = 2
-"""Members beside those that will be trained whole: so many have a short training before trainings say which are promising."""
+"""Short trainings beside one for each member that will be trained whole."""
+
+
+def looks_of(members: int) -> tuple[int, int]:
+    """Short trainings before trainings say which members are promising, and in all, where so many are trained whole."""
+    whole = max(1, members)
+    return whole + MORE, 2 * whole + MORE
 
 
 def shortlist(fitting: Fitting) -> tuple[Member, ...]:
@@ -32,7 +38,7 @@ def shortlist(fitting: Fitting) -> tuple[Member, ...]:
     Raises NothingPredictedInside: none is inside. UnlikeTable: nothing is known of any. NothingTimed: what was to be timed could
     not be made or run.
     """
-    wanted, cost_ms = max(1, fitting.trainings_of_members) + MORE, guessed_ms if fitting.attached else predicted_ms
+    wanted, cost_ms = looks_of(fitting.trainings_of_members)[0], guessed_ms if fitting.attached else predicted_ms
     if by_clock(fitting):
         _time_first(fitting, wanted)
     inside = [each for each in fitting.searched if is_inside(fitting, each)]

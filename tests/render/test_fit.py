@@ -49,7 +49,7 @@ def test_what_is_predicted_is_never_said_to_be_measured() -> None:
 @pytest.mark.parametrize(
     ("gain_pp", "distilled", "says"),
     [
-        (-8.0, True, "since from labels it is not shown inside"),
+        (-8.0, True, "so taught it ships still; --no-teacher searches without"),
         (0.5, True, "so taught it ships"),
         (-8.0, False, "as labels alone taught it, it is better on validation and ships so"),
     ],

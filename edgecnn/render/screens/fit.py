@@ -111,7 +111,7 @@ def _which_ships(gain: Interval, *, distilled: bool) -> str:
     if not distilled:
         return "as labels alone taught it, it is better on validation and ships so"
     if gain.high < 0:
-        return "so taught it ships still, since from labels it is not shown inside; --no-teacher searches without"
+        return "so taught it ships still; --no-teacher searches without"
     return "so taught it ships"
 
 
