@@ -114,11 +114,14 @@ class FamilyMissing(EdgecnnError):
 class NothingPredictedInside(EdgecnnError, exit_code=ExitCode.GATE_FAILED):
     """Raised before anything is trained when every network that was looked at is outside the budgets."""
 
-    def __init__(self, *, family: str, budgets: str, nearest: str | None, timed: bool = False) -> None:
+    def __init__(
+        self, *, family: str, budgets: str, nearest: str | None, timed: bool = False, slower: float | None = None
+    ) -> None:
+        pace = f"; this machine takes {slower:.1f} times as long as when its latency table was measured" if slower else ""
         super().__init__(
             what=f"no network of {family} is {'timed' if timed else 'predicted'} inside {budgets}",
-            because=f"the nearest of those searched is {nearest or 'none, since none is small enough'}",
-            hint="allow more, or search another family",
+            because=f"the nearest of those searched is {nearest or 'none, since none is small enough'}{pace}",
+            hint="allow more, or search another family" + (", or try again when it is as fast as it was" if slower else ""),
         )
 
 

@@ -9,8 +9,9 @@ from statistics import median
 from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.search import guessed_ms, predicted_ms
 from edgecnn.fit.state import Fitting
-from edgecnn.fit.timing import Timed, times_of, untrained_kits
+from edgecnn.fit.timing import SLOW, Timed, Yardstick, times_of, untrained_kits
 from edgecnn.values.fit import Member
+from edgecnn.values.verdict import Fidelity
 
 ROOM = 0.97
 """Of the budget: a p50 is shown to be inside by its upper bound, which lies above the estimate."""
@@ -57,12 +58,27 @@ def time_untrained(fitting: Fitting, members: Sequence[Member]) -> None:
     found = _timed(fitting, members)
     fitting.times |= found.times
     fitting.untimed |= found.failed
+    fitting.pace = found.pace
+    if found.pace is not None and found.pace > SLOW:
+        now = f"this machine takes {found.pace:.1f} times as long as when its latency table was measured"
+        fitting.place.tell.note(f"{now}; budgets are held against what it takes now")
 
 
 def _timed(fitting: Fitting, members: Sequence[Member]) -> Timed:
     place, classes = fitting.place, len(fitting.resolved.data.classes)
     maker = KitMaker(place.store, place.tell, fitting.prices.environment)
     kits, failed = untrained_kits(members, fitting.builder.spec, fitting.prices.candidates, classes, maker)
+    yardstick = _yardstick(fitting, maker)
     with place.lab() as lab:
-        found = times_of(kits, lab)
-    return Timed(found.times, {**failed, **found.failed})
+        found = times_of(kits, lab, yardstick)
+    return found._replace(failed={**failed, **found.failed})
+
+
+def _yardstick(fitting: Fitting, maker: KitMaker) -> Yardstick | None:
+    """The fastest of the table's networks; None of an emulated machine, whose pace is that of what emulates it."""
+    prices = fitting.prices
+    if prices.used.fidelity is not Fidelity.MEASURED:
+        return None
+    candidate, timed = min(prices.fastest.items(), key=lambda row: row[1].least_ms)
+    made = maker.kits(timed.probe, [prices.candidates[candidate]]).made
+    return Yardstick(made[candidate], timed.least_ms) if candidate in made else None

@@ -43,6 +43,8 @@ def code_of_trials() -> str:
 def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) -> tuple[Member, ...]:
     """So many networks, each once, in the order of the search. ``file``: of the study, which is begun or gone on with."""
     study = _study(file)
+    if not study.trials:
+        _begin_with_smallest(study, space)
     for done in range(len(_ended(study)), trials):  # counted once: each look at a study reads all of it
         tell.step("predict networks", done, trials, "networks")
         trial = study.ask()
@@ -64,7 +66,7 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
 def _drawn(trial: optuna.Trial, space: SearchSpace) -> Member | None:
     """Half of all are pruned. Those are not scaled too: either makes a network narrower, and pruning keeps what the first network
     learned. Where weights are pretrained, all are of their depth and width, at any resolution."""
-    steps = [max(2, round(share * space.base_px / SIDE_STEP_PX)) for share in SIDES]
+    steps = _steps(space)
     depth, width = trial.suggest_float("depth", *DEPTHS, log=True), trial.suggest_float("width", *WIDTHS, log=True)
     side_px = SIDE_STEP_PX * trial.suggest_int("side", *steps)
     pruned = max(0.0, round(trial.suggest_float("pruned", -MOST_PRUNED, MOST_PRUNED, step=PRUNED_STEP), 2))
@@ -78,6 +80,19 @@ def _drawn(trial: optuna.Trial, space: SearchSpace) -> Member | None:
     if pruned and not space.pretrained:
         side_px = space.base_px
     return space.member(depth, width, side_px, form)
+
+
+def _begin_with_smallest(study: optuna.Study, space: SearchSpace) -> None:
+    """In every way at once, and pruned: that a budget is met by none is then said of all that may be."""
+    least = {"depth": DEPTHS[0], "width": WIDTHS[0], "side": _steps(space)[0]}
+    changed = {"activation": "relu6" if "relu6" in space.activations else "keep", "squeeze_excite": space.squeeze_excites[-1]}
+    for pruned in (-MOST_PRUNED, MOST_PRUNED):
+        study.enqueue_trial({**least, **changed, "pruned": pruned})
+
+
+def _steps(space: SearchSpace) -> list[int]:
+    """The least and the most of a side, in ``SIDE_STEP_PX``."""
+    return [max(2, round(share * space.base_px / SIDE_STEP_PX)) for share in SIDES]
 
 
 def _study(file: Path) -> optuna.Study:

@@ -12,6 +12,7 @@ from edgecnn.fit.clock import bound_ms, by_clock, is_inside, perhaps_inside, tim
 from edgecnn.fit.search import guessed_ms, predicted_front, predicted_ms, spread_out, unlike
 from edgecnn.fit.state import Fitting
 from edgecnn.fit.surrogate import promises
+from edgecnn.fit.timing import SLOW
 from edgecnn.values.fit import Member
 
 TIMED, TIMED_NEXT = 8, 4
@@ -135,7 +136,10 @@ def _outside(fitting: Fitting, costs_ms: Mapping[str, float], *, timed: bool) ->
         return UnlikeTable(family=asked.family, table=fitting.prices.used.file, features=features, device=asked.device.name)
     least = min(known, key=costs_ms.__getitem__, default=None)
     nearest = None if least is None else f"{least}, at {costs_ms[least]:.3g} ms"
-    return NothingPredictedInside(family=asked.family, budgets=bounds_text(asked.within), nearest=nearest, timed=timed)
+    slower = fitting.pace if timed and (fitting.pace or 0) > SLOW else None
+    return NothingPredictedInside(
+        family=asked.family, budgets=bounds_text(asked.within), nearest=nearest, timed=timed, slower=slower
+    )
 
 
 def _time_first(fitting: Fitting, wanted: int) -> None:

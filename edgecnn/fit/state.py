@@ -87,6 +87,8 @@ class Fitting:
     """By name: p50 in ms of what was timed untrained."""
     untimed: dict[str, str] = field(default_factory=dict)
     """By name: why it could not be."""
+    pace: float | None = None
+    """How many times as long the machine took, when last it timed, as when its latency table was measured."""
     left_out: int = 0
     """Trainings for which the time did not suffice."""
     searching_since: float = field(default_factory=time.monotonic)

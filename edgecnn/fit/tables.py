@@ -39,6 +39,8 @@ class Priced(TablePrices):
     candidates: Mapping[str, Candidate]
     environment: Mapping[str, str]
     """Conditions of the machine, for the records of what is made to be timed."""
+    fastest: Mapping[str, TimedProbe]
+    """Candidate to the network of the table that takes it least."""
 
 
 def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> TablePrices:
@@ -94,7 +96,8 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
         if each.id not in by_name:
             few = len(table.timed.get(each.id, ()))
             lab.tell.note(f"{each.id} is not searched with: {few} networks of it are in the table, {LEAST_TIMED} are needed")
-    return Priced(found.used, found.predictors, found.content, by_name, lab.environment.conditions)
+    fastest = {name: min(_undisturbed(table.timed[name]), key=lambda each: each.least_ms) for name in by_name}
+    return Priced(found.used, found.predictors, found.content, by_name, lab.environment.conditions, fastest)
 
 
 def _table_for(

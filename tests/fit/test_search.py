@@ -49,6 +49,12 @@ def test_an_interrupted_search_keeps_what_it_has_and_draws_others(tmp_path: Path
     assert len(whole) > 1.2 * len(first)
 
 
+def test_it_begins_with_the_smallest_that_may_be(found: tuple[Member, ...]) -> None:
+    assert found[0].scale == "depth=0.3,width=0.25,resolution=32"
+    assert found[0].macs == min(each.macs for each in found)
+    assert found[1].form.pruned == 0.6
+
+
 def test_every_network_stands_once_with_its_fastest_candidate_first(found: tuple[Member, ...]) -> None:
     assert len({identity_of(each) for each in found}) == len(found)
     assert {each.best_predicted.candidate for each in found if each.best_predicted} == {"onnxruntime-int8"}

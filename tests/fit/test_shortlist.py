@@ -12,6 +12,7 @@ import pytest
 from edgecnn.errors.fit import NothingPredictedInside, NothingTimed, UnlikeTable
 from edgecnn.fit import clock, shortlist
 from edgecnn.fit.timing import Timed
+from edgecnn.render.progress import Quiet
 from edgecnn.values.fit import Member, Predicted, Trained
 from edgecnn.values.training import Form
 from edgecnn.values.verdict import Interval
@@ -50,6 +51,7 @@ def fitting(members: Sequence[Member], budget_ms: float, *, attached: bool = Tru
         builder=SimpleNamespace(begins_as_first=lambda each: bool(each.form.suffix)),
         first=member(1.0, 9.0),
         prices=SimpleNamespace(used=SimpleNamespace(file="cpu.json")),
+        place=SimpleNamespace(tell=Quiet()),
     )
 
 
@@ -113,6 +115,15 @@ def test_where_no_training_came_to_anything_the_standin_goes_on(monkeypatch: pyt
     as_predicted(monkeypatch)
     found = shortlist.next_likely(fitting(LADDER, 5.0), [LADDER[2].model_copy(update={"failed": "no weights"})], 0)
     assert found is not None and found.untrained_ms is not None and found.untrained_ms.estimate > 4.0
+
+
+def test_a_machine_at_half_its_pace_is_named_beside_what_it_found_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = {each.name: about(2 * each.predicted[0].p50_ms.estimate) for each in LADDER}
+    monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({each.name: slow[each.name] for each in members}, {}, 2.0))
+    with pytest.raises(NothingPredictedInside) as caught:
+        shortlist.shortlist(fitting(LADDER, 1.5))
+    assert caught.value.because.endswith("at 2 ms; this machine takes 2.0 times as long as when its latency table was measured")
+    assert caught.value.hint == "allow more, or search another family, or try again when it is as fast as it was"
 
 
 def test_a_size_alone_needs_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:

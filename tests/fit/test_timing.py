@@ -34,13 +34,14 @@ def kits(name: str) -> list[KitRef]:
 class Machine:
     """Runs that take so many ms by the kit's digest, one race of them beside other work."""
 
-    def __init__(self, lab: Lab, ms: dict[str, float], busy: int = -1) -> None:
-        self.lab, self.ms, self.busy, self.asked = lab, ms, busy, list[RaceRequest]()
+    def __init__(self, lab: Lab, ms: dict[str, float], busy: int = -1, paces: tuple[float, ...] = ()) -> None:
+        self.lab, self.ms, self.busy, self.paces, self.asked = lab, ms, busy, paces, list[RaceRequest]()
 
     def race(self, request: RaceRequest, lab: Lab) -> RaceResult:
-        slow = 10.0 if len(self.asked) == self.busy else 1.0
+        busy = len(self.asked) == self.busy
+        slow = 10.0 if busy else (*self.paces[len(self.asked) :], 1.0)[0]
         self.asked.append(request)
-        seen = {"others_percent": "60.0"} if slow > 1 else {}
+        seen = {"others_percent": "60.0"} if busy else {}
         environment = Environment(conditions=lab.environment.conditions, observed=seen)
         ran = [kit for kit in request.kits if kit.digest in self.ms]
         profiles = {kit.entrant: timed(lab, kit, environment, int(1e6 * self.ms[kit.digest] * slow), rounds=3) for kit in ran}
@@ -64,3 +65,17 @@ def test_times_that_were_taken_beside_other_work_are_taken_again_and_not_kept(la
     monkeypatch.setattr(timing, "race", machine.race)
     assert timing.times_of({"a": kits("a")}, lab).times["a"].estimate == pytest.approx(2.0)
     assert [each.max_age_h for each in machine.asked] == [timing.MAX_AGE_H, 0.0]
+
+
+@pytest.mark.parametrize(("paces", "races", "seen"), [((1.2,), 1, 1.2), ((2.0, 1.0), 2, 1.0), ((2.0, 2.0), 2, 2.0)])
+def test_a_machine_that_is_slower_than_its_table_is_asked_again_and_what_it_takes_then_is_said(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, paces: tuple[float, ...], races: int, seen: float
+) -> None:
+    known = kits("known")[0]
+    machine = Machine(lab, {f"a-{BASELINE.id}": 3.0, known.digest: 0.5}, paces=paces)
+    monkeypatch.setattr(timing, "race", machine.race)
+    found = timing.times_of({"a": kits("a")}, lab, timing.Yardstick(known, 0.5))
+    assert found.pace == pytest.approx(seen)
+    assert found.times["a"].estimate == pytest.approx(3.0 * seen)
+    assert [each.max_age_h for each in machine.asked] == [timing.MAX_AGE_H, 0.0][:races]
+    assert found.times.keys() == {"a"}
