@@ -97,6 +97,10 @@ class OwnEnvironment(NamedTuple):
     runtime: str
     packages: Mapping[str, str]
     bare: Mapping[str, str] = {}
+    beside: Mapping[str, str] = {}
+    """What the bare ones import all the same; edgecnn may have others of these names, so that they are not looked for."""
+    python: str = "python3"
+    """The least that the packages take."""
 
     @property
     def distributions(self) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ class OwnEnvironment(NamedTuple):
     def command(self) -> str:
         """What makes it beside the folder where one is, and names it for this shell."""
         place, pip = f"{self.runtime}-env", f"{self.runtime}-env/bin/pip install"
-        steps = [f"python3 -m venv {place}", f"{pip} {_quoted({**self.packages, **_RUNNER})}"]
+        steps = [f"{self.python} -m venv {place}", f"{pip} {_quoted({**self.packages, **self.beside, **_RUNNER})}"]
         if self.bare:
             steps.append(f"{pip} --no-deps {_quoted(self.bare)}")
         return " && ".join([*steps, f"export {self.variable}=$PWD/{place}/bin/python"])
@@ -124,8 +128,16 @@ class OwnEnvironment(NamedTuple):
 
 OWN_ENVIRONMENTS: tuple[OwnEnvironment, ...] = (
     OwnEnvironment("ncnn", packages={"ncnn": ">=1.0.20261020,<2"}, bare={"pnnx": ">=20261020,<20280000"}),
+    OwnEnvironment(
+        "litert",
+        packages={"ai-edge-litert": ">=2.3,<3", "litert-quantizer": ">=0.11,<1"},
+        bare={"onnx2tf": ">=2.6.9,<3"},
+        beside={"onnx": ">=1.20,<2", "psutil": ">=5.9,<8", "sng4onnx": ">=2.0.1,<3"},
+        python="python3.12",
+    ),
 )
-"""pnnx asks for torch, and the program inside its wheel, which is all that is used, runs without."""
+"""pnnx asks for torch, and the program inside its wheel, which is all that is used, runs without. onnx2tf pins one version of
+each of 18 packages, of which its way without TensorFlow imports a few, and asks for Python 3.12."""
 
 
 def environment_of(distribution: str) -> OwnEnvironment | None:

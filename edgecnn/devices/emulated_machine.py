@@ -6,6 +6,7 @@ time: whatever is measured there is marked as emulated, and no gate on latency t
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shutil
 import subprocess
@@ -41,13 +42,15 @@ _EMULATOR = ("trixie", "qemu-user")
 """QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
 _DEBIAN_NAMES = {"x86_64": "amd64"}
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
-_PACKAGES = ("onnxruntime>=1.19,<2", "numpy", "pillow")
+_PACKAGES = ("onnxruntime>=1.19,<2", "ai-edge-litert>=2.3,<3", "numpy", "pillow")
+FOLDER = f"{DEVICE}-{hashlib.sha256(' '.join(_PACKAGES).encode()).hexdigest()[:8]}"
+"""Another list of packages is another machine: one that was made before lacks what is new."""
 PROGRAM = "python3"
 
 
 def emulated_python(tell: Progress) -> Path:
     """The Python of the machine in the store, which is made at its first use. Raises what ``emulated_machine`` does."""
-    return emulated_machine(default_root() / "machines" / DEVICE, tell) / PROGRAM
+    return emulated_machine(default_root() / "machines" / FOLDER, tell) / PROGRAM
 
 
 def emulated_machine(folder: Path, tell: Progress) -> Path:

@@ -10,6 +10,7 @@ from edgecnn.data.demo import DEMO_FILE
 from edgecnn.models.catalogue import all_archs
 from edgecnn.render import figures
 from edgecnn.render.wording import visible
+from edgecnn.runner.runtimes import distribution_of
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
@@ -74,7 +75,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     ]
     needs = "Python 3.8 or newer, NumPy, Pillow and one runtime, which `selftest` names with the command that installs it."
     runtimes = dict.fromkeys(facts.candidate.runtime for facts in carried if facts.candidate.runtime.ships)
-    old = [for_old_pythons(each, backend_for(each).runtime_packages.get(each.value, "")) for each in runtimes]
+    old = [for_old_pythons(each, backend_for(each).runtime_packages.get(distribution_of(each), "")) for each in runtimes]
     needs = " ".join((needs, *(sentence for sentence in old if sentence is not None)))
     return "\n".join(
         ["## Use", "", needs, "", "```bash", *lines, "```", "", "In a program, from any number of threads:", ""]

@@ -10,10 +10,16 @@ DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
     "openvino": ("openvino",),
     "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "nvidia-tensorrt"),
     "ncnn": ("ncnn",),
+    "litert": ("ai-edge-litert",),
     "torch": ("torch",),
     "tensorrt-rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
 }
 """A requirement's name to the distributions that satisfy it."""
+
+
+def distribution_of(runtime: str) -> str:
+    """What pip installs a runtime by."""
+    return DISTRIBUTIONS.get(runtime, (runtime,))[0]
 
 
 def installed_version(name: str) -> Optional[str]:

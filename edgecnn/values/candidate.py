@@ -13,12 +13,13 @@ from edgecnn.values.training import Surgery
 
 
 class Runtime(StrEnum):
-    """An inference runtime, by the name of its distribution."""
+    """An inference runtime, by the name that people call it; ``runner/runtimes`` has its distributions."""
 
     ONNXRUNTIME = "onnxruntime"
     OPENVINO = "openvino"
     TENSORRT = "tensorrt"
     NCNN = "ncnn"
+    LITERT = "litert"
     TORCH = "torch"
     """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
 

@@ -37,7 +37,7 @@ def with_packages(python: Path, **versions: str) -> None:
 
 
 def test_each_is_a_runtime_of_its_own_that_is_no_extra() -> None:
-    assert [each.runtime for each in OWN_ENVIRONMENTS] == ["ncnn"]
+    assert [each.runtime for each in OWN_ENVIRONMENTS] == ["ncnn", "litert"]
     assert own_environment("openvino") is None
 
 

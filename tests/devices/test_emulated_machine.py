@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.backends.installed import lacking
 from edgecnn.data.demo.images import demo_images
-from edgecnn.devices.emulated_machine import DEVICE, PROGRAM, emulated_machine
+from edgecnn.devices.emulated_machine import DEVICE, FOLDER, PROGRAM, emulated_machine
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.local import LocalHost
@@ -23,6 +24,8 @@ from edgecnn.hosts.ssh.link import Address
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity
+from tests.conformance.subjects import kit_of, subjects
+from tests.graph.trunks import pictures
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
 from tests.runner.pythons import Silent
@@ -76,6 +79,18 @@ def test_an_ordinary_builds_kits_answer_as_they_do_here(
     assert np.abs(arm - x86).max() <= AGREE[precision] * np.ptp(x86)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_litert_answers_there_as_it_does_here(machine: Path, tmp_path: Path, precision: str) -> None:
+    subject = next(each for each in subjects() if each.candidate.id == f"litert-{precision}")
+    if lacks := lacking(subject.backend.packages, subject.backend.extra):
+        pytest.skip(f"{lacks.why} — {lacks.command}")
+    kit = kit_of(subject)
+    np.save(tmp_path / "pixels.npy", pictures(PICTURES))
+    arm = logits(EmulatedHost(machine / PROGRAM), kit, tmp_path / "pixels.npy", tmp_path / "arm")
+    x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
+    assert np.abs(arm - x86).max() <= (1e-5 if precision == "fp32" else 0.0) * np.ptp(x86), "INT8 is the same to the last bit"
+
+
 @needs_sshd
 def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_measured(
     ordinary_kits: Kits,  # noqa: F811
@@ -110,7 +125,7 @@ def test_behind_an_ssh_server_it_is_found_and_recognised(machine: Path, board: L
 def test_by_its_name_it_is_found_and_recognised(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGECNN_STORE", str(tmp_path))
     (tmp_path / "machines").mkdir()
-    (tmp_path / "machines" / DEVICE).symlink_to(machine)
+    (tmp_path / "machines" / FOLDER).symlink_to(machine)
     assert_recognised("--host", "emulated")
     refused = edgecnn("devices", "measure", "raspberry-pi-5", "--host", "emulated")
     assert refused.returncode == 2 and "which is not Raspberry Pi 5" in refused.stderr and f"--target {DEVICE}" in refused.stderr

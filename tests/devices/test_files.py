@@ -148,7 +148,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(UnknownRuntime) as caught:
         parse_target("jetson:tensorr")
     assert caught.value.line() == (
-        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn — "
+        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert — "
         "--target jetson:tensorrt [unknown-runtime]"
     )
 
@@ -162,8 +162,8 @@ def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
     with pytest.raises(RuntimeNotOnDevice) as caught:
         runtime_of(device_named("raspberry-pi-5"), "openvino")
     assert caught.value.line() == (
-        "raspberry-pi-5 has no openvino: its device file lists onnxruntime, ncnn — --target raspberry-pi-5:onnxruntime, "
-        "or --target raspberry-pi-5 for all of them [runtime-not-on-device]"
+        "raspberry-pi-5 has no openvino: its device file lists onnxruntime, ncnn, litert — "
+        "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5 for all of them [runtime-not-on-device]"
     )
 
 

@@ -40,13 +40,17 @@ FACTS_ONLY = {
 CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
 INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
 NCNN = ["ncnn-fp32"]
+LITERT = ["litert-fp32", "litert-int8"]
 GPU = ["tensorrt-fp16", "tensorrt-int8"]
 BUILT = {
     "arm64-emulated": CPU,
+    "arm64-emulated:litert": LITERT,
     "arm64-server": CPU,
     "arm64-server:ncnn": NCNN,
+    "arm64-server:litert": LITERT,
     "cpu": INTEL,
     "cpu:ncnn": NCNN,
+    "cpu:litert": LITERT,
     "h200": [*CPU, *GPU],
     "intel-cpu": INTEL,
     "intel-cpu-avx2": INTEL,
@@ -61,8 +65,10 @@ BUILT = {
     "jetson-xavier-nx:tensorrt": ["tensorrt8-fp16-unverified", "tensorrt8-int8-unverified"],
     "raspberry-pi-4": CPU,
     "raspberry-pi-4:ncnn": NCNN,
+    "raspberry-pi-4:litert": LITERT,
     "raspberry-pi-5": CPU,
     "raspberry-pi-5:ncnn": NCNN,
+    "raspberry-pi-5:litert": LITERT,
     "rtx-3060": [*CPU, *GPU],
     "rtx-4090": [*CPU, *GPU],
 }

@@ -8,7 +8,17 @@ import tomllib
 
 from tests.house.source_tree import PACKAGE, ROOT, SCRIPTS, modules, relative, syntax
 
-RUNNER_MAY_IMPORT = {"numpy", "PIL", "onnxruntime", "openvino", "tensorrt", "tensorrt_rtx_bindings", "torch", "ncnn"}
+RUNNER_MAY_IMPORT = {
+    "numpy",
+    "PIL",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "tensorrt_rtx_bindings",
+    "torch",
+    "ncnn",
+    "ai_edge_litert",
+}
 """Beyond the standard library and itself: two libraries, and in a session the one runtime it is about."""
 
 

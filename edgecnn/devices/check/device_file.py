@@ -13,7 +13,7 @@ from packaging.version import Version
 
 import edgecnn
 from edgecnn.backends.isa import multiplies_bf16
-from edgecnn.backends.registry import backend_for
+from edgecnn.backends.registry import versions_taken
 from edgecnn.backends.wheels import series_for
 from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.needs import installed
@@ -144,7 +144,7 @@ def _versions(facts: BoardFacts, runtime: Runtime, version: str | None, stated: 
         return f">={found.major}.{found.minor},<{found.major}.{found.minor + 1}"
     series = series_for(runtime, facts.python.version[:2])
     if series is None or series.newest is None:
-        return stated.versions if runtime is Runtime.TENSORRT else backend_for(runtime).runtime_packages[runtime.value]
+        return stated.versions if runtime is Runtime.TENSORRT else versions_taken(runtime)
     return f"=={series.newest}"
 
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from edgecnn.backends.registry import backend_for
+from edgecnn.backends.registry import versions_taken
 from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for
 from edgecnn.errors.wording import listed, plural
 from edgecnn.runner.installing import command_for
-from edgecnn.runner.runtimes import DISTRIBUTIONS
+from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
 from edgecnn.values.board import BoardFacts, Finding, Weight
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Device
@@ -44,7 +44,7 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     """
     if device is None:
         known = runtimes or (Runtime.ONNXRUNTIME,)
-        return Needs({runtime: backend_for(runtime).runtime_packages[runtime.value] for runtime in known})
+        return Needs({runtime: versions_taken(runtime) for runtime in known})
     return Needs(
         {
             runtime: facts.versions
@@ -122,7 +122,8 @@ def _requirement(facts: BoardFacts, runtime: Runtime, wanted: str) -> tuple[str,
     found = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
     series = series_for(runtime, facts.python.version[:2])
     newest = None if series is None else series.newest
-    return (f"{runtime.value}{wanted}" if newest is None else f"{runtime.value}=={newest}"), found
+    name = distribution_of(runtime)
+    return (f"{name}{wanted}" if newest is None else f"{name}=={newest}"), found
 
 
 def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Iterator[Finding]:

@@ -44,6 +44,9 @@ PARTS = (
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"
     ),
     PartRow("ncnn", "runtime", "ncnn", "fp32 candidates for ncnn, which is small and runs in Android apps too"),
+    PartRow(
+        "litert", "runtime", "litert", "fp32 and INT8 candidates for LiteRT (TensorFlow Lite), on boards and in Android apps"
+    ),
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
@@ -71,6 +74,7 @@ SIZES: Mapping[str, Size] = {
     "openvino": Size(70, 256),
     "tensorrt-rtx": Size(124, 328),
     "ncnn": Size(63, 206, beyond="an environment without packages"),
+    "litert": Size(90, 362, beyond="an environment without packages"),
     "train": Size(2902, 5461),
     "aware": Size(3.4, 24),
     "zoo": Size(9, 42, beyond="edgecnn[train]"),

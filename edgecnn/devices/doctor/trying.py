@@ -41,6 +41,7 @@ _SESSIONS = {
     "openvino": SessionSpec(module="openvino_cpu", options={PRECISION_HINT: "f32"}),
     "tensorrt": SessionSpec(module="tensorrt_gpu"),
     "ncnn": SessionSpec(module="ncnn_cpu", options=NCNN_FP32),
+    "litert": SessionSpec(module="litert_cpu"),
 }
 
 
@@ -82,6 +83,7 @@ class Trials:
             "onnxruntime": lambda: self._selftest("onnxruntime"),
             "openvino": lambda: self._selftest("openvino"),
             "ncnn": lambda: self._selftest("ncnn"),
+            "litert": lambda: self._selftest("litert"),
             "tensorrt": self._tensorrt,
             "tensorrt-rtx": self._ahead_of_time,
             "offline-weights": _weights_there,

@@ -1,0 +1,105 @@
+"""Every runtime of a CPU in one race: six networks at 224 px, batch 1, on all cores that this process may use.
+
+    python -m benchmarks.runtimes --out results.json [--networks mobilenet-v2 ...] [--rounds 7]
+
+Weights learned nothing, which changes no time. Each kit is what `edgecnn build` packs, and each run a fresh process of it; all
+kits of a network take turns. LiteRT and ncnn run where `EDGECNN_RUNTIME_LITERT` and `EDGECNN_RUNTIME_NCNN` name their Pythons,
+and are left out elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgecnn.backends.installed import lacking
+from edgecnn.backends.registry import backend_for
+from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.files import device_named
+from edgecnn.devices.machine import Machine, machine_for
+from edgecnn.devices.this_machine import local_facts
+from edgecnn.fit.probes import KitMaker
+from edgecnn.judging.runs.latency import latency_when_chosen
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import race
+from edgecnn.measure.race_request import RaceRequest
+from edgecnn.planning.candidates import candidates_of
+from edgecnn.render.progress import PlainLines
+from edgecnn.store.store import Store
+from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.fit import Probe
+from edgecnn.values.recipe import Recipe
+
+NETWORKS = ("mobilenet-v2", "mobilenet-v3-large", "efficientnet-lite0", "efficientnet-b0", "resnet-18", "resnet-50")
+DEVICE, SIDE_PX, CLASSES = "cpu", 224, 1000
+SAMPLES, RUN_S = 200, 1.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    tell, device = PlainLines(), device_named(DEVICE)
+    with machine_for(None, Wanted(device, "benchmarks.runtimes"), tell) as machine:
+        lab = machine.lab(Store.open(), tell, device.name)
+        kinds = candidates(machine)
+        rows = {name: raced(name, kinds, lab, asked.rounds) for name in asked.networks}
+    about = {"machine": local_facts().machine, "measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    versions = {runtime: lab.host.runtime_version(runtime) for runtime in sorted({each.runtime.value for each in kinds})}
+    found = {**about, "side_px": SIDE_PX, "runtimes": versions, "networks": rows}
+    asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(table(found))
+
+
+def candidates(machine: Machine) -> list[Candidate]:
+    """Of every runtime that this machine has."""
+    found = []
+    for runtime in Runtime:
+        if (
+            runtime in device_named(DEVICE).runtimes
+            and lacking(backend_for(runtime).packages, backend_for(runtime).extra) is None
+        ):
+            target = {"device": DEVICE, "runtime": runtime}
+            found += candidates_of(device_named(DEVICE), Recipe.model_validate({"target": target}), machine.facts)[0]
+    return list({each.id: each for each in found}.values())
+
+
+def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str, Any]:
+    """p50 in ms by candidate, with its interval; or why there is none."""
+    made = KitMaker(lab.store, lab.tell, lab.environment.conditions).kits(
+        Probe(arch=name, resolution_px=SIDE_PX, classes=CLASSES), kinds
+    )
+    request = RaceRequest(
+        kits=tuple(made.made.values()), purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=24.0
+    )
+    found, row = race(request, lab), dict[str, Any](made.failed)
+    for candidate, kit in made.made.items():
+        if kit.entrant in found.profiles:
+            p50 = latency_when_chosen(found.profiles[kit.entrant]).p50_ms
+            row[candidate] = p50 and p50.model_dump(mode="json")
+        else:
+            row[candidate] = found.failed.get(kit.entrant)
+    return row
+
+
+def table(found: dict[str, Any]) -> str:
+    """Markdown: a row a network, a column a candidate."""
+    names = sorted({name for row in found["networks"].values() for name in row})
+    lines = ["| network | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
+    for network, row in found["networks"].items():
+        cells = [_cell(row.get(name)) for name in names]
+        lines.append(f"| {network} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return f"{value['estimate']:.2f} [{value['low']:.2f}, {value['high']:.2f}]" if isinstance(value, dict) else "–"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Small programs that run in a runtime's own environment, where there is no edgecnn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.devices import ConverterFailed
+from edgecnn.runner.interpreters import own_python
+
+_TIMEOUT_S = 1800.0
+_LAST_LINES = 3
+
+
+def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str) -> None:
+    """Run a program (its path and its words) by the runtime's Python; ``made`` is what it leaves.
+
+    Raises ConverterFailed: it crashed, took half an hour, or left nothing.
+    """
+    program = [own_python(runtime) or sys.executable, "-I", *words]
+    try:
+        done = subprocess.run(
+            program, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConverterFailed(converter=runtime, candidate=candidate, why=str(error)) from error
+    if done.returncode or not made.exists():
+        last = " | ".join(line.strip() for line in done.stderr.splitlines()[-_LAST_LINES:])
+        raise ConverterFailed(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
+
+
+def answers_elsewhere(runtime: str, words: list[str], feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
+    """Logits (N, classes) of a feed, by a program that takes FEED.npy LOGITS.npy after its words. Raises ConverterFailed."""
+    with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
+        given, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
+        np.save(given, np.ascontiguousarray(feed, np.float32))
+        run_elsewhere(runtime, [*words, str(given), str(answers)], answers, candidate)
+        logits: npt.NDArray[np.float32] = np.load(answers)
+        return logits

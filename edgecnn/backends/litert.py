@@ -1,0 +1,131 @@
+"""LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32 and INT8.
+
+What converts and quantizes goes with no others, and asks for Python 3.12: it lies in the environment that
+``EDGECNN_RUNTIME_LITERT`` names. A kit needs ``ai-edge-litert`` alone; an app for Android loads the same file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.backends.elsewhere import run_elsewhere
+from edgecnn.backends.installed import require_packages
+from edgecnn.backends.isa import fewer_threads
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device
+from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.layers import MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelInput,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+ENTRY = "model.tflite"
+_REFUSED = {
+    Precision.FP16: "its interpreter has no switch for it: a file of halved weights that allows it was computed in fp32, on an "
+    "emulated Cortex-A76 as on x86-64",
+    Precision.BF16: "its interpreter has no switch for it",
+}
+
+
+class LitertBackend:
+    """``ai-edge-litert`` with its XNNPACK delegate."""
+
+    runtime = Runtime.LITERT
+    extra = "litert"
+    session_module = "litert_cpu"
+    packages: tuple[str, ...] = ("ai-edge-litert", "litert-quantizer", "onnx2tf")
+    runtime_packages: Mapping[str, str] = {"ai-edge-litert": ">=2.3,<3"}
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``. The model is a FlatBuffer: the device's limits on ONNX do not bear on it."""
+        if self.runtime not in device.runtimes:
+            return ()
+        return (
+            Candidate(id="litert-fp32", runtime=self.runtime, precision=Precision.FP32),
+            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+            Candidate(
+                id="litert-int8",
+                runtime=self.runtime,
+                precision=Precision.INT8,
+                method=Method.POST_TRAINING,
+                scheme=Scheme(activation_dtype="int8", activation_symmetric=False),
+            ),
+        )
+
+    def model_file(self, candidate: Candidate, name: str, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose file is ``model.tflite``; ``name``: of its input."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(
+                entry=ENTRY,
+                files=(ENTRY,),
+                input=ModelInput(name=name, layout="NHWC"),
+                output=ModelOutput(classes=classes),
+            ),
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``; fp32 alone. ``quantization/litert`` makes every candidate of a build, and holds it against the
+        trunk's answers.
+
+        Raises RuntimeEnvironmentMissing, ConverterFailed.
+        """
+        if candidate.precision is not Precision.FP32:
+            raise LookupError(f"{candidate.id} is made by the quantization module of its method")
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+        with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
+            shutil.copyfile(convert_trunk(onnx, candidate.id, Path(name)), out / ENTRY)
+        write_described(onnx, candidate, out)
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``."""
+        fewer = fewer_threads(device.processor)
+        return (DEFAULT,) if fewer is None else (DEFAULT, Knobs(threads=fewer))
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``layers.json``."""
+        from edgecnn.backends.litert_trace import residency_of
+
+        return residency_of(trace, macs)
+
+
+BACKEND = LitertBackend()
+
+
+PROGRAM = str(Path(__file__).with_name("litert_program.py"))
+_CONVERTED = "model_float32.tflite"
+"""What onnx2tf calls what it makes of ``model.onnx``."""
+
+
+def convert_trunk(onnx: Path, candidate: str, place: Path) -> Path:
+    """The network as a float32 ``.tflite`` below ``place``, for one image a call. Raises ConverterFailed: onnx2tf made none."""
+    made = place / _CONVERTED
+    make_by_program("convert", (onnx, place), made, candidate)
+    return made
+
+
+def make_by_program(verb: str, files: tuple[Path, ...], made: Path, candidate: str) -> None:
+    """``convert`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
+    run_elsewhere(Runtime.LITERT, [PROGRAM, verb, *map(str, files)], made, candidate)
+
+
+def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:
+    """``model.json`` of what was made of an ONNX file."""
+    from onnx import load
+
+    graph = load(onnx, load_external_data=False).graph
+    classes = int(graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+    described = BACKEND.model_file(candidate, graph.input[0].name, classes)
+    (out / MODEL_FILE_NAME).write_text(described.to_json(), encoding="utf-8")

@@ -1,0 +1,105 @@
+"""Runs in LiteRT's own environment, where there is no edgecnn.
+
+    convert MODEL.onnx FOLDER                       # FOLDER/model_float32.tflite, of one image a call
+    quantize FLOAT.tflite FEED.npy INT8.tflite      # full INT8 but for its two ends, ranges from the feed
+    answer MODEL.tflite FEED.npy LOGITS.npy         # by no code of the runner, which must reproduce it
+
+A feed is float32 (N, H, W, 3), logits float32 (N, classes).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def convert(onnx: str, folder: str) -> None:
+    """By onnx2tf, which writes the FlatBuffer itself: TensorFlow is not needed."""
+    import onnx as library
+    import onnx2tf
+
+    given = Path(folder) / "model.onnx"
+    given.parent.mkdir(parents=True, exist_ok=True)
+    library.save(_for_xnnpack(library.load(onnx)), given)
+    onnx2tf.convert(
+        input_onnx_file_path=str(given),
+        output_folder_path=folder,
+        copy_onnx_input_output_names_to_tflite=True,
+        not_use_onnxsim=True,
+        non_verbose=True,
+        verbosity="error",
+    )
+
+
+def _for_xnnpack(network: Any) -> Any:
+    """What would keep XNNPACK from taking a network in one piece, written so that it does not; no number changes.
+
+    A batch that is open leaves operators that compute sizes: INT8 of MobileNetV2 took 2.5 times as long so. Pooling that pads
+    becomes a pad with the lowest number, which XNNPACK has not; where nothing is negative zero is as good.
+    """
+    import onnx
+
+    graph = network.graph
+    for end in (*graph.input, *graph.output):
+        end.type.tensor_type.shape.dim[0].dim_value = 1
+    del graph.value_info[:]
+    makers = {name: node for node in graph.node for name in node.output}
+    nodes = []
+    for node in graph.node:
+        pads = next((each for each in node.attribute if each.name == "pads"), None)
+        maker = makers.get(node.input[0]) if node.op_type == "MaxPool" and pads is not None and any(pads.ints) else None
+        if pads is not None and maker is not None and maker.op_type in _NEVER_NEGATIVE:
+            sizes, padded = f"{node.output[0]}_pads", f"{node.output[0]}_padded"
+            before, after = pads.ints[: len(pads.ints) // 2], pads.ints[len(pads.ints) // 2 :]
+            graph.initializer.append(onnx.numpy_helper.from_array(np.array([0, 0, *before, 0, 0, *after], np.int64), sizes))
+            nodes.append(onnx.helper.make_node("Pad", [node.input[0], sizes], [padded]))
+            node.input[0] = padded
+            node.attribute.remove(pads)
+        nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return onnx.shape_inference.infer_shapes(network, data_prop=True)
+
+
+_NEVER_NEGATIVE = frozenset({"Relu", "Sigmoid", "HardSigmoid"})
+
+
+def quantize(source: str, feed: str, made: str) -> None:
+    """By LiteRT's quantizer: weights with a scale for each output channel, activations with one for each tensor."""
+    from litert_quantizer import qtyping, quantizer, recipe
+
+    work = quantizer.Quantizer(source)
+    work.load_quantization_recipe(recipe.static_wi8_ai8())
+    kept = (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT, qtyping.TFLOperationName.PADV2)
+    for each in kept:  # of the last its scales would not fit its number
+        work.update_quantization_recipe(regex=".*", operation_name=each, algorithm_key="no_quantize")
+    (key, ends), *_ = _opened(source).get_signature_list().items()
+    pictures = [{ends["inputs"][0]: picture[None]} for picture in np.load(feed, mmap_mode="r")]
+    work.quantize(work.calibrate({key: pictures})).export_model(made)
+
+
+def answer(model: str, feed: str, logits: str) -> None:
+    """One picture a call."""
+    network = _opened(model)
+    network.allocate_tensors()
+    (taken,), (given,) = network.get_input_details(), network.get_output_details()
+    answers = []
+    for picture in np.load(feed, mmap_mode="r"):
+        network.set_tensor(taken["index"], np.ascontiguousarray(picture[None]))
+        network.invoke()
+        answers.append(network.get_tensor(given["index"])[0])
+    np.save(logits, np.stack(answers).astype(np.float32))
+
+
+def _opened(model: str) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    return Interpreter(model_path=model)
+
+
+if __name__ == "__main__":
+    verbs: dict[str, Any] = {"convert": convert, "quantize": quantize, "answer": answer}
+    verbs[sys.argv[1]](*sys.argv[2:])

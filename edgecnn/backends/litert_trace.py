@@ -1,0 +1,116 @@
+"""Reads the trace of a LiteRT session: XNNPACK's kernels, whose names say what they multiply, beside the file's operators.
+
+``QC8`` and ``QS8`` are INT8 with scales for each channel and for each tensor, ``F32`` and ``F16`` floats; what XNNPACK did not
+take is an operator of LiteRT's own, which multiplies what its file holds. Those that only add or pool do not say their type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from edgecnn.backends.executed_layers import OVERHEAD, UNKNOWN, MovedTensor, executed_residency, moved_bytes
+from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
+
+_DELEGATED = "Delegate/"
+_KERNELS = ("Convolution", "Deconvolution", "Fully Connected", "Batch Matrix Multiply")
+_OPERATORS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"})
+_MOVES = ("Convert", "Transpose", "Copy", "Constant Pad", "QUANTIZE", "DEQUANTIZE", "CAST", "TRANSPOSE", "PAD")
+_VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
+_INT8 = ("QC8", "QS8", "QU8")
+_DYNAMIC = "QD8"
+"""Activations that are rounded while it runs; nothing here is made so."""
+_BY_TYPE = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
+_INPUT_OF_WEIGHTS = 1
+"""Of each of ``_OPERATORS``; what a transposed convolution reads is its third input."""
+
+
+def residency_of(trace: Path, macs: MacTable) -> Residency:
+    """The residency of a traced session.
+
+    Kernels that multiply stand in the order of the file's operators that do, one for one; where their numbers differ nothing
+    is credited. An operator is joined with the first node not yet joined that has as many multiply-adds: of two alike it may be
+    the other one, which changes no share. What lies between two of them XNNPACK may run as it is or within its neighbours: its
+    bytes are counted with the first kernel that follows.
+
+    Raises TraceUnreadable: the file is missing, is no JSON, or names no kernel.
+    """
+    kernels, operators = _read(trace / "layers.json")
+    waiting = deque(operators)
+    known = sum(_multiplies(each["kernel"]) for each in kernels) == sum(each["op"] in _OPERATORS for each in operators)
+    free, layers = list(macs.layers), list[LayerResidency]()
+    for index, ran in enumerate(kernels):
+        run = _taken(waiting, _multiplies(ran["kernel"])) if known else None
+        layers.append(_layer(index, ran, run, free))
+    return executed_residency(layers, macs)
+
+
+def _taken(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[Mapping[str, Any]]:
+    """The operators that a kernel stands for: up to the one that multiplies, and that too where the kernel does."""
+    taken = []
+    while waiting and waiting[0]["op"] not in _OPERATORS:
+        taken.append(waiting.popleft())
+    return [*taken, waiting.popleft()] if multiplies else taken
+
+
+def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        kernels, operators = found["kernels"], found["operators"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TraceUnreadable(path=path, why=str(error)) from error
+    if not kernels:
+        raise TraceUnreadable(path=path, why="it names no kernel")
+    return kernels, operators
+
+
+def _layer(index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, free: list[LayerMacs]) -> LayerResidency:
+    kernel, operator = str(ran["kernel"]).removeprefix(_DELEGATED), run[-1] if run and _multiplies(ran["kernel"]) else None
+    joined = None if operator is None else _joined(operator, free)
+    return LayerResidency(
+        name=f"{kernel} {index}",
+        op=kernel if operator is None else operator["op"],
+        precision=_precision(ran["kernel"], operator),
+        macs=0 if joined is None else joined.macs,
+        time_us=ran["time_us"],
+        onnx_nodes=() if joined is None else (joined.name,),
+        moved_bytes=None if run is None else _moved(run),
+    )
+
+
+def _multiplies(named: str) -> bool:
+    kernel = named.removeprefix(_DELEGATED)
+    return kernel.startswith(_KERNELS) if named.startswith(_DELEGATED) else kernel in _OPERATORS
+
+
+def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
+    kernel = named.removeprefix(_DELEGATED)
+    if kernel.startswith(_MOVES):
+        return OVERHEAD
+    if not named.startswith(_DELEGATED):
+        return UNKNOWN if operator is None else _BY_TYPE.get(operator["inputs"][0]["type"], UNKNOWN)
+    if _DYNAMIC in kernel:
+        return UNKNOWN
+    if any(each in kernel for each in _INT8):
+        return "int8"
+    return "fp16" if "F16" in kernel else "fp32" if "F32" in kernel else UNKNOWN
+
+
+def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
+    weights, made = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"], operator["outputs"][0]["shape"]
+    read = operator["inputs"][2]["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
+    positions = 1 if operator["op"] == "FULLY_CONNECTED" else prod(read[1:3])
+    found = next((each for each in free if each.macs == prod(weights) * positions), None)
+    if found is not None:
+        free.remove(found)
+    return found
+
+
+def _moved(run: list[Mapping[str, Any]]) -> Mapping[str, int] | None:
+    ends = (port for each in run if each["op"] not in _VIEWS for port in (*each["inputs"], *each["outputs"]))
+    return moved_bytes(MovedTensor(_BY_TYPE.get(each["type"], each["type"]), tuple(each["shape"])) for each in ends)

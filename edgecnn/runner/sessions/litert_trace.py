@@ -1,0 +1,150 @@
+"""What LiteRT runs of a network, by its own profiler: each kernel that XNNPACK took, by the name that says its number types, and
+each operator that was left to LiteRT itself.
+
+The profiler is part of LiteRT's C library, which its Python package holds and does not bind:
+https://github.com/google-ai-edge/LiteRT/tree/main/litert/c. The input is zeros: no kernel's time hangs on its numbers.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, List
+
+import ai_edge_litert
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from ..failure import RunnerError
+from ..files import write_bytes
+
+_CPU, _FLOAT32 = 1, 1
+"""``kLiteRtHwAcceleratorCpu`` and ``kLiteRtElementTypeFloat32``, of litert_common.h and litert_model_types.h."""
+_WARM, _RUNS = 3, 10
+_ROW = re.compile(r"^\s*(?P<kernel>\S.*?)\s+(?:[\d.]+\s+){2}(?P<avg_ms>[\d.]+)\s+[\d.]+%")
+"""Of the summary's table in the order of the run: node type, start, first, average, share."""
+
+
+def write_trace(model: Path, folder: Path, threads: int) -> None:
+    """Write ``layers.json``: ``kernels``, each with its mean time, and ``operators``, as the file has them, both in order.
+
+    Raises:
+        RunnerError: no-trace; the library lacks what is asked of it.
+    """
+    traced = {"kernels": _kernels(model, threads), "operators": _operators(model)}
+    write_bytes(folder / "layers.json", json.dumps(traced, indent=1).encode("utf-8"))
+
+
+def _kernels(model: Path, threads: int) -> List[Dict[str, Any]]:
+    text = _Profiled(model, threads).summary().split("Top by", 1)[0]
+    rows = [found for found in map(_ROW.match, text.splitlines()) if found is not None]
+    if not rows:
+        raise RunnerError("no-trace", "LiteRT's profiler names no kernel", text[:200])
+    return [{"kernel": row.group("kernel"), "time_us": 1000.0 * float(row.group("avg_ms"))} for row in rows]
+
+
+def _operators(model: Path) -> List[Dict[str, Any]]:
+    """Without XNNPACK, whose delegate would stand in the place of what it takes."""
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    opened = Interpreter(model_path=str(model), experimental_op_resolver_type=plain)
+    opened.allocate_tensors()
+    tensors = {each["index"]: each for each in opened.get_tensor_details()}
+    # this one question has no public form
+    return [
+        {
+            "op": each["op_name"],
+            "inputs": [_described(tensors[index]) for index in each["inputs"] if index in tensors],
+            "outputs": [_described(tensors[index]) for index in each["outputs"] if index in tensors],
+        }
+        for each in opened._get_ops_details()
+    ]
+
+
+def _described(tensor: Any) -> Dict[str, Any]:
+    return {"type": np.dtype(tensor["dtype"]).name, "shape": [int(size) for size in tensor["shape"]]}
+
+
+class _Layout(ctypes.Structure):
+    """``LiteRtLayout`` of litert_layout.h."""
+
+    _fields_ = [("packed", ctypes.c_uint32), ("sizes", ctypes.c_int32 * 8), ("strides", ctypes.c_uint32 * 8)]
+
+
+class _Type(ctypes.Structure):
+    """``LiteRtRankedTensorType`` of litert_model_types.h."""
+
+    _fields_ = [("element", ctypes.c_int), ("layout", _Layout)]
+
+
+class _Profiled:
+    """A network of one float32 input and one float32 output, compiled for the CPU with its profiler on.
+
+    Nothing of it is freed: the process that traces ends with the trace.
+    """
+
+    def __init__(self, model: Path, threads: int) -> None:
+        self._library = ctypes.CDLL(str(Path(ai_edge_litert.__file__).parent / "libLiteRt.so"))
+        self._kept = []  # type: List[Any]
+        self._environment = self._made("LiteRtCreateEnvironment", ctypes.c_int(0), None)
+        network = self._made("LiteRtCreateModelFromFile", self._environment, str(model).encode())
+        options = self._made("LiteRtCreateOptions")
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
+        self._set(options, b"runtime_options_string", b"enable_profiling = true\n")
+        self._set(options, b"xnnpack", b"num_threads = %d\n" % threads)
+        self._compiled = self._made("LiteRtCreateCompiledModel", self._environment, network, options)
+
+    def summary(self) -> str:
+        """The profiler's table after some runs."""
+        profiler = self._made("LiteRtCompiledModelGetProfiler", self._compiled)
+        given, taken = (ctypes.c_void_p * 1)(self._buffer("Input")), (ctypes.c_void_p * 1)(self._buffer("Output"))
+        one, first = ctypes.c_size_t(1), ctypes.c_size_t(0)
+        for number in range(_WARM + _RUNS):
+            if number == _WARM:
+                self._call("LiteRtResetProfiler", profiler)
+                self._call("LiteRtStartProfiler", profiler)
+            self._call("LiteRtRunCompiledModel", self._compiled, first, one, given, one, taken)
+        self._call("LiteRtStopProfiler", profiler)
+        text = ctypes.c_char_p()
+        self._call("LiteRtGetProfileSummary", profiler, self._compiled, ctypes.byref(text))
+        return (text.value or b"").decode("utf-8", errors="replace")
+
+    def _buffer(self, end: str) -> Any:
+        first, layout = ctypes.c_size_t(0), _Layout()
+        if end == "Input":
+            self._call("LiteRtGetCompiledModelInputTensorLayout", self._compiled, first, first, ctypes.byref(layout))
+        else:
+            sizes = (ctypes.c_size_t(1), ctypes.byref(layout), ctypes.c_bool(True))
+            self._call("LiteRtGetCompiledModelOutputTensorLayouts", self._compiled, first, *sizes)
+        needs = self._made("LiteRtGetCompiledModel{}BufferRequirements".format(end), self._compiled, first, first)
+        kind = ctypes.byref(_Type(_FLOAT32, layout))
+        made = self._made("LiteRtCreateManagedTensorBufferFromRequirements", self._environment, kind, needs)
+        size, place = ctypes.c_size_t(), ctypes.c_void_p()
+        self._call("LiteRtGetTensorBufferRequirementsBufferSize", needs, ctypes.byref(size))
+        self._call("LiteRtLockTensorBuffer", made, ctypes.byref(place), ctypes.c_int(1))
+        ctypes.memset(place, 0, size.value)
+        self._call("LiteRtUnlockTensorBuffer", made)
+        return made
+
+    def _set(self, options: Any, name: bytes, text: bytes) -> None:
+        payload = ctypes.create_string_buffer(text)
+        dropped = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: None)
+        self._kept += [payload, dropped]
+        made = self._made("LiteRtCreateOpaqueOptions", name, ctypes.cast(payload, ctypes.c_void_p), dropped)
+        self._call("LiteRtAddOpaqueOptions", options, made)
+
+    def _made(self, name: str, *given: Any) -> Any:
+        handle = ctypes.c_void_p()
+        self._call(name, *given, ctypes.byref(handle))
+        if handle.value is None:
+            raise RunnerError("no-trace", "LiteRT's {} gave nothing".format(name))
+        return handle
+
+    def _call(self, name: str, *given: Any) -> None:
+        function = getattr(self._library, name, None)
+        if function is None:
+            raise RunnerError("no-trace", "this version of LiteRT has no {}".format(name))
+        status = function(*given)
+        if status != 0:
+            raise RunnerError("no-trace", "LiteRT's {} answered {}".format(name, status))

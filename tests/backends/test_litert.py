@@ -1,0 +1,98 @@
+"""What LiteRT is offered for, and what its traces are read as; that it converts and runs is the conformance suite's part."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.backends.litert import BACKEND
+from edgecnn.backends.litert_trace import residency_of
+from edgecnn.devices.files import device_named
+from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.values.candidate import Candidate, Precision, Unsupported
+from edgecnn.values.layers import LayerMacs, MacTable
+
+MACS = MacTable(
+    resolution_px=8,
+    layers=(
+        LayerMacs(name="stem", op="Conv", macs=27 * 8 * 16, outputs=("a",)),
+        LayerMacs(name="deep", op="Conv", macs=9 * 8 * 16, outputs=("b",)),
+        LayerMacs(name="head", op="Gemm", macs=80, outputs=("c",)),
+    ),
+)
+
+
+def port(*shape: int, kind: str = "int8") -> dict[str, Any]:
+    return {"type": kind, "shape": list(shape)}
+
+
+OPERATORS = [
+    {"op": "QUANTIZE", "inputs": [port(1, 8, 8, 3, kind="float32")], "outputs": [port(1, 8, 8, 3)]},
+    {"op": "CONV_2D", "inputs": [port(1, 8, 8, 3), port(8, 3, 3, 3), port(8, kind="int32")], "outputs": [port(1, 4, 4, 8)]},
+    {"op": "DEPTHWISE_CONV_2D", "inputs": [port(1, 4, 4, 8), port(1, 3, 3, 8)], "outputs": [port(1, 4, 4, 8)]},
+    {"op": "MEAN", "inputs": [port(1, 4, 4, 8), port(2, kind="int32")], "outputs": [port(1, 8)]},
+    {"op": "RESHAPE", "inputs": [port(1, 8), port(2, kind="int32")], "outputs": [port(1, 8)]},
+    {"op": "FULLY_CONNECTED", "inputs": [port(1, 8), port(10, 8)], "outputs": [port(1, 10)]},
+]
+KERNELS = [
+    "Delegate/Convert (NC)",
+    "Delegate/Convolution (NHWC, QC8) IGEMM",
+    "Delegate/Convolution (NHWC, QC8) DWConv",
+    "Delegate/Mean (ND) Reduce",
+    "Delegate/Fully Connected (NC, QS8, QC8W) GEMM",
+]
+
+
+def trace(folder: Path, kernels: list[str], operators: list[dict[str, Any]]) -> Path:
+    ran = [{"kernel": each, "time_us": 10.0} for each in kernels]
+    (folder / "layers.json").write_text(json.dumps({"kernels": ran, "operators": operators}))
+    return folder
+
+
+def test_fp32_and_int8_are_offered_and_halves_are_not_since_they_ran_in_fp32() -> None:
+    supported = BACKEND.supports(device_named("raspberry-pi-5"))
+    assert [each.id for each in supported if isinstance(each, Candidate)] == ["litert-fp32", "litert-int8"]
+    refused = {each.precision: each.why for each in supported if isinstance(each, Unsupported)}
+    assert refused.keys() == {Precision.FP16, Precision.BF16}
+    assert "was computed in fp32" in refused[Precision.FP16]
+
+
+def test_kernels_say_what_they_multiply_and_are_joined_in_the_order_of_the_file(tmp_path: Path) -> None:
+    found = residency_of(trace(tmp_path, KERNELS, OPERATORS), MACS)
+    assert found.mac_share == {"int8": 1.0}
+    assert found.time_share == {"int8": pytest.approx(0.6), "overhead": pytest.approx(0.2), "unknown": pytest.approx(0.2)}
+    assert [(layer.op, layer.onnx_nodes) for layer in found.layers if layer.macs] == [
+        ("CONV_2D", ("stem",)),
+        ("DEPTHWISE_CONV_2D", ("deep",)),
+        ("FULLY_CONNECTED", ("head",)),
+    ]
+    weights, maps = 216 + 4 * 8 + 72 + 80, 4 * 192 + 192 + 192 + 4 * 128 + 4 * 2 + 8 + 8 + 10
+    assert found.moved_bytes == weights + maps, "reshaping moves nothing"
+
+
+def test_floats_are_no_int8(tmp_path: Path) -> None:
+    kernels = [each.replace("QC8W", "F32").replace("QC8", "F32").replace("QS8, ", "") for each in KERNELS]
+    assert residency_of(trace(tmp_path, kernels, OPERATORS), MACS).mac_share == {"fp32": 1.0}
+
+
+def test_an_operator_that_xnnpack_left_is_named_with_what_its_file_multiplies(tmp_path: Path) -> None:
+    kernels = ["CONV_2D", *KERNELS[2:]]
+    found = residency_of(trace(tmp_path, kernels, [OPERATORS[1], *OPERATORS[2:]]), MACS)
+    assert found.layers[0].op == "CONV_2D"
+    assert found.mac_share == {"int8": 1.0}
+
+
+def test_where_kernels_and_operators_do_not_match_nothing_is_credited(tmp_path: Path) -> None:
+    found = residency_of(trace(tmp_path, KERNELS[:-1], OPERATORS), MACS)
+    assert found.mac_share == {"unknown": 1.0}
+    assert found.byte_share is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"kernels": [], "operators": []}'])
+def test_a_trace_without_kernels_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "layers.json").write_text(text)
+    with pytest.raises(TraceUnreadable):
+        residency_of(tmp_path, MACS)
