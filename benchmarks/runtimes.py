@@ -49,7 +49,7 @@ def main() -> None:
         lab = machine.lab(Store.open(), tell, device.name)
         kinds = candidates(machine)
         rows = {name: raced(name, kinds, lab, asked.rounds) for name in asked.networks}
-    about = {"machine": local_facts().machine, "measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    about = {"machine": local_facts().describe(), "measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
     versions = {runtime: lab.host.runtime_version(runtime) for runtime in sorted({each.runtime.value for each in kinds})}
     found = {**about, "side_px": SIDE_PX, "runtimes": versions, "networks": rows}
     asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
