@@ -14,19 +14,19 @@ import numpy.typing as npt
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.runner.interpreters import own_python
 
-_TIMEOUT_S = 1800.0
+_MAKING_S, _ANSWERING_S = 1800.0, 600.0
 _LAST_LINES = 3
 
 
-def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str) -> None:
+def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = _MAKING_S) -> None:
     """Run a program (its path and its words) by the runtime's Python; ``made`` is what it leaves.
 
-    Raises ConverterFailed: it crashed, took half an hour, or left nothing.
+    Raises ConverterFailed: it crashed, did not end in time, or left nothing.
     """
     program = [own_python(runtime) or sys.executable, "-I", *words]
     try:
         done = subprocess.run(
-            program, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL
+            program, capture_output=True, text=True, errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConverterFailed(converter=runtime, candidate=candidate, why=str(error)) from error
@@ -40,6 +40,6 @@ def answers_elsewhere(runtime: str, words: list[str], feed: npt.NDArray[Any], ca
     with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
         given, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
         np.save(given, np.ascontiguousarray(feed, np.float32))
-        run_elsewhere(runtime, [*words, str(given), str(answers)], answers, candidate)
+        run_elsewhere(runtime, [*words, str(given), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
         logits: npt.NDArray[np.float32] = np.load(answers)
         return logits

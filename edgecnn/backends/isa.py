@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgecnn.values.device import Device, Processor
+from edgecnn.values.knobs import DEFAULT, Knobs
 
 _EXACT_BYTE_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 """x86 instructions that add four u8×s8 products in 32 bits. Without them ``vpmaddubsw`` adds two in 16 bits, and saturates:
@@ -39,3 +40,9 @@ def fewer_threads(processor: Processor) -> int | None:
     Small networks have too little work for many threads, whose meeting costs more than they save.
     """
     return None if processor.cores is None or processor.cores < 2 else processor.cores // 2
+
+
+def thread_knobs(processor: Processor) -> tuple[Knobs, ...]:
+    """The default, and fewer threads where there are any: all that a runtime has which takes no other knob."""
+    fewer = fewer_threads(processor)
+    return (DEFAULT,) if fewer is None else (DEFAULT, Knobs(threads=fewer))

@@ -15,13 +15,13 @@ from importlib import metadata
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import fewer_threads
+from edgecnn.backends.isa import thread_knobs
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
-from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.knobs import Knobs
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -94,8 +94,7 @@ class NcnnBackend:
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""
-        fewer = fewer_threads(device.processor)
-        return (DEFAULT,) if fewer is None else (DEFAULT, Knobs(threads=fewer))
+        return thread_knobs(device.processor)
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``layers.json``."""

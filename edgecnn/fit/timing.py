@@ -86,12 +86,13 @@ def untrained_race(
     asked = RaceRequest(kits=kits, purpose="table", rounds=rounds, samples=SAMPLES, max_s=RUN_S, max_age_h=max_age_h)
     found = race(asked, lab)
     if not found.reused and any(disturbed(each.environment) for each in found.profiles.values()):
-        lab.tell.note("other work slowed these runs; they are run once more")
-        found = race(asked.model_copy(update={"max_age_h": 0.0}), lab)
+        why = "other work slowed these runs; they"
     elif yardstick is not None and (yardstick.pace(found) or 0) > SLOW:
-        lab.tell.note("this machine was slower than when its latency table was measured; these runs are run once more")
-        found = race(asked.model_copy(update={"max_age_h": 0.0}), lab)
-    return found
+        why = "this machine was slower than when its latency table was measured; these runs"
+    else:
+        return found
+    lab.tell.note(f"{why} are run once more")
+    return race(asked.model_copy(update={"max_age_h": 0.0}), lab)
 
 
 def times_of(kits: Kits, lab: Lab, yardstick: Yardstick | None = None) -> Timed:
