@@ -25,12 +25,12 @@ from benchmarks.fit.rivals import NEAR, interval_text, raced_against
 from benchmarks.ladder.columns import Entrant, kit_run
 from benchmarks.ladder.networks import run_edgecnn
 from benchmarks.ladder.results import Column
+from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.fit.members import Course, MemberBuilder
-from edgecnn.fit.probes import KitMaker
 from edgecnn.fit.request import FitRequest
 from edgecnn.fit.run import first_of
 from edgecnn.fit.space import SearchSpace

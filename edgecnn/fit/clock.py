@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from edgecnn.fit.probes import KitMaker
+from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.fit.search import guessed_ms, predicted_ms
 from edgecnn.fit.state import Fitting
 from edgecnn.fit.timing import SLOW, Timed, Yardstick, times_of, untrained_kits

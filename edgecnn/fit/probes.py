@@ -1,33 +1,16 @@
-"""Networks that a device's table is measured with, and their kits: what ships in every way but that it learned nothing."""
+"""Networks that a device's table is measured with: of random blocks, and of the catalogue's families at other scales."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from edgecnn.building.runnable import tried
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.features import counted_of
-from edgecnn.measure.kits import KitRef
-from edgecnn.models.catalogue import BLOCKS, all_archs, pixel_recipe, timed_arch
+from edgecnn.models.catalogue import BLOCKS, all_archs
 from edgecnn.models.compound import RULES, scaled
-from edgecnn.planning.complete import tool_versions
-from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.stages.probe import ProbeStage
-from edgecnn.stages.quantize import QuantizeStage
-from edgecnn.store.store import Store
-from edgecnn.store.wanted import StageInputs
-from edgecnn.training.settings import PROBE_IMAGES
-from edgecnn.values.artifact import Artifact, Failed, FoundInput
-from edgecnn.values.candidate import Candidate
-from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.fit import Probe
-from edgecnn.values.layers import MacTable
 from edgecnn.values.scale import CompoundScale
-from edgecnn.values.stage import Progress, Role, Stage
 
 DEPTHS, WIDTHS = (0.3, 1.3), (0.25, 1.3)
 """Multipliers between which members of a family are drawn, evenly by their logarithms."""
@@ -75,79 +58,3 @@ def _drawn(family: str, draw: random.Random) -> Probe | None:
 
 def _affordable(probe: Probe) -> bool:
     return counted_of(probe).macs / 1e6 <= MOST_MMACS
-
-
-def _seen(probe: Probe) -> Preprocessing:
-    spec = timed_arch(probe.arch)
-    return Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
-
-
-class _Steps:
-    """Progress without sentences: what a network answers that learned nothing is worth none."""
-
-    def __init__(self, tell: Progress) -> None:
-        self.step = tell.step
-
-    def note(self, text: str) -> None:
-        """Left out."""
-
-
-class MadeKits(NamedTuple):
-    """Those of one network, by candidate."""
-
-    made: dict[str, KitRef]
-    failed: dict[str, str]
-    """Why there is none."""
-
-
-@dataclass
-class KitMaker:
-    """Makes kits of probes by the stages that builds use, so that what is stored is not made again."""
-
-    store: Store
-    tell: Progress
-    environment: Mapping[str, str]
-
-    def __post_init__(self) -> None:
-        self._versions, self._runner = tool_versions(), runner_digest()
-
-    def kits(self, probe: Probe, candidates: Iterable[Candidate]) -> MadeKits:
-        """Of one network. Raises EdgecnnError: the network itself cannot be made or exported."""
-        seen, found = _seen(probe), MadeKits({}, {})
-        probed = self._probed(probe)
-        for candidate in candidates:
-            made = tried(partial(self._kit, seen, candidate, probed))
-            if isinstance(made, Failed):
-                found.failed[candidate.id] = made.what
-            else:
-                found.made[candidate.id] = made
-        return found
-
-    def mac_table(self, probe: Probe) -> MacTable:
-        """Of the exported network. Raises what ``kits`` does."""
-        return MacTable.model_validate_json((self._probed(probe).folder / "macs.json").read_bytes())
-
-    def _probed(self, probe: Probe) -> Artifact:
-        stage = ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=_seen(probe), form=probe.form)
-        return self._made(stage, {})
-
-    def _kit(self, seen: Preprocessing, candidate: Candidate, probed: Artifact) -> KitRef:
-        quantize = QuantizeStage(
-            inputs={"model": probed.key, "pixels": probed.key},
-            candidate=candidate,
-            images=PROBE_IMAGES,
-            normalization=seen.normalization,
-        )
-        model = self._made(quantize, {"model": probed, "pixels": probed})
-        package = PackageStage(
-            inputs={"model": model.key, "pixels": probed.key},
-            name=f"probe--{candidate.id}",
-            candidate=candidate,
-            preprocessing=seen,
-            runner_sha256=self._runner,
-        )
-        return KitRef.of(candidate, self._made(package, {"model": model, "pixels": probed}))
-
-    def _made(self, stage: Stage, given: Mapping[Role, Artifact]) -> Artifact:
-        found = {role: FoundInput(path=each.folder, key=each.key, content=each.content) for role, each in given.items()}
-        return self.store.artifacts.obtain(stage, StageInputs(self._versions, found, self.environment), _Steps(self.tell))[0]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import edgecnn
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.runnable import tried
+from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.machine import machine_for
 from edgecnn.devices.this_machine import attachment_of
@@ -24,7 +25,7 @@ from edgecnn.errors.fit import NothingTimed, TableElsewhere, TableNeedsFile
 from edgecnn.fit.executed import traced_layers
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor
-from edgecnn.fit.probes import KitMaker, pool
+from edgecnn.fit.probes import pool
 from edgecnn.fit.timing import MAX_AGE_H, UNRUN, untrained_race
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.measure.kits import KitRef

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from edgecnn.building.runnable import tried
-from edgecnn.fit.probes import KitMaker
+from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.fit.space import probe_of
 from edgecnn.judging.runs.latency import disturbed, latency_when_chosen
 from edgecnn.measure.kits import KitRef

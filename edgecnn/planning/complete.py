@@ -129,14 +129,19 @@ def tool_versions() -> dict[str, str]:
 
 def _answer(request: BuildRequest, arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> WeightsAnswer:
     """Asked of this machine every time, of the network only where the last build of this folder was not answered already."""
-    found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
     choice = request.recipe.model.weights
     if request.recipe.train.transfer == "scratch":
         if choice not in ("auto", "none"):
             raise WeightsNotWanted(weights=choice)
         choice = "none"
     previous = None if request.refresh_weights else _previous_answer(request.out / PLAN, arch.name, choice)
-    return answer_weights(arch, choice, cached=found.folder if isinstance(found, Artifact) else None, previous=previous)
+    return answer_weights(arch, choice, cached=stored_weights(arch, store, versions), previous=previous)
+
+
+def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) -> Path | None:
+    """The folder of the store's artifact of a row's published weights; None where it has none."""
+    found = store.artifacts.find(FetchStage.published(arch), versions, {}) if arch.weights is not None else None
+    return found.folder if isinstance(found, Artifact) else None
 
 
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from edgecnn.building.untrained_kits import KitMaker, MadeKits
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.fit import NothingTimed
 from edgecnn.errors.store import StoreFull
 from edgecnn.fit import table as of_tables
 from edgecnn.fit.features import counted_of
-from edgecnn.fit.probes import KitMaker, MadeKits, pool
+from edgecnn.fit.probes import pool
 from edgecnn.fit.table import TablePlan, measure_table
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -1,0 +1,124 @@
+"""Kits of networks that are timed and never shipped: what ships in every way but that nothing was trained on images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from edgecnn.building.runnable import tried
+from edgecnn.measure.kits import KitRef
+from edgecnn.models.catalogue import pixel_recipe, timed_arch
+from edgecnn.planning.complete import tool_versions
+from edgecnn.stages.export import ExportStage
+from edgecnn.stages.fetch import FetchStage
+from edgecnn.stages.package import PackageStage, runner_digest
+from edgecnn.stages.probe import ProbeStage
+from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.store.store import Store
+from edgecnn.store.wanted import StageInputs
+from edgecnn.training.settings import PROBE_IMAGES
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.artifact import Artifact, Failed, FoundInput, WeightsAnswer
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.dataset import Preprocessing
+from edgecnn.values.fit import Probe
+from edgecnn.values.layers import MacTable
+from edgecnn.values.stage import Progress, Role, Stage
+
+
+def _seen(probe: Probe) -> Preprocessing:
+    spec = timed_arch(probe.arch)
+    return Preprocessing(pixels=pixel_recipe(spec, probe.resolution_px), normalization=spec.normalization)
+
+
+class _Steps:
+    """Progress without sentences: what a network answers to images that were drawn is worth none."""
+
+    def __init__(self, tell: Progress) -> None:
+        self.step = tell.step
+
+    def note(self, text: str) -> None:
+        """Left out."""
+
+
+class MadeKits(NamedTuple):
+    """Those of one network, by candidate."""
+
+    made: dict[str, KitRef]
+    failed: dict[str, str]
+    """Why there is none."""
+
+
+@dataclass
+class KitMaker:
+    """Makes kits of probes by the stages that builds use, so that what is stored is not made again."""
+
+    store: Store
+    tell: Progress
+    environment: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        self._versions, self._runner = tool_versions(), runner_digest()
+
+    def kits(self, probe: Probe, candidates: Iterable[Candidate], fetched: Artifact | None = None) -> MadeKits:
+        """Of one network. ``fetched``: its published weights; None for seeded ones.
+
+        Raises EdgecnnError: the network itself cannot be made or exported.
+        """
+        seen, found = _seen(probe), MadeKits({}, {})
+        trunk = {"model": self._trunk(probe, fetched), "pixels": self._probed(probe)}
+        for candidate in candidates:
+            made = tried(partial(self._kit, seen, candidate, trunk))
+            if isinstance(made, Failed):
+                found.failed[candidate.id] = made.what
+            else:
+                found.made[candidate.id] = made
+        return found
+
+    def mac_table(self, probe: Probe, fetched: Artifact | None = None) -> MacTable:
+        """Of the exported network. Raises what ``kits`` does."""
+        return MacTable.model_validate_json((self._trunk(probe, fetched).folder / "macs.json").read_bytes())
+
+    def fetched(self, spec: ArchSpec, answer: WeightsAnswer) -> Artifact:
+        """The weights that an answer other than ``none`` found. Raises EdgecnnError: see ``FetchStage.make``."""
+        return self._made(FetchStage.from_answer(spec, answer), {})
+
+    def _trunk(self, probe: Probe, fetched: Artifact | None) -> Artifact:
+        pixels = self._probed(probe)
+        if fetched is None:
+            return pixels
+        export = ExportStage(
+            inputs={"weights": fetched.key, "pixels": pixels.key},
+            arch=probe.arch,
+            classes=probe.classes,
+            resolution_px=probe.resolution_px,
+            normalization=_seen(probe).normalization,
+        )
+        return self._made(export, {"weights": fetched, "pixels": pixels})
+
+    def _probed(self, probe: Probe) -> Artifact:
+        stage = ProbeStage(arch=probe.arch, classes=probe.classes, preprocessing=_seen(probe), form=probe.form)
+        return self._made(stage, {})
+
+    def _kit(self, seen: Preprocessing, candidate: Candidate, trunk: Mapping[Role, Artifact]) -> KitRef:
+        quantize = QuantizeStage(
+            inputs={role: each.key for role, each in trunk.items()},
+            candidate=candidate,
+            images=PROBE_IMAGES,
+            normalization=seen.normalization,
+        )
+        model, pixels = self._made(quantize, trunk), trunk["pixels"]
+        package = PackageStage(
+            inputs={"model": model.key, "pixels": pixels.key},
+            name=f"probe--{candidate.id}",
+            candidate=candidate,
+            preprocessing=seen,
+            runner_sha256=self._runner,
+        )
+        return KitRef.of(candidate, self._made(package, {"model": model, "pixels": pixels}))
+
+    def _made(self, stage: Stage, given: Mapping[Role, Artifact]) -> Artifact:
+        found = {role: FoundInput(path=each.folder, key=each.key, content=each.content) for role, each in given.items()}
+        return self.store.artifacts.obtain(stage, StageInputs(self._versions, found, self.environment), _Steps(self.tell))[0]
