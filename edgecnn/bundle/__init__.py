@@ -1,1 +1,1 @@
-"""What ships: its manifest, publishing, signing, verifying, opening, and predicting with it."""
+"""What ships: its manifest, publishing, signing, verifying, opening, and predicting with it; and records of evidence."""

@@ -57,7 +57,7 @@ def parse_manifest(content: bytes, where: str) -> BundleManifest:
     if len(content) > MANIFEST_BYTES_MAX:
         raise BundleManifestUnreadable(path=where, because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes")
     try:
-        return BundleManifest.model_validate(json.loads(content.decode("utf-8"), object_pairs_hook=_once), strict=True)
+        return BundleManifest.model_validate(json.loads(content.decode("utf-8"), object_pairs_hook=once), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -85,8 +85,11 @@ def _fact(content: bytes) -> FileFact:
     return FileFact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two values under one name, readers differ in which they take."""
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs, for ``json.loads``: of two values under one name, readers differ in which they take.
+
+    Raises ValueError: a name stands twice.
+    """
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name stands twice")

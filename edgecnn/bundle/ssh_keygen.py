@@ -6,22 +6,26 @@ The namespace keeps a signature that was made for another purpose, such as a git
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
 
 NAMESPACE: Final = "edgecnn-bundle"
+EVIDENCE: Final = "edgecnn-evidence"
+"""A bundle's signature passes for no record of evidence, nor the other way round."""
 _PROBE: Final = "edgecnn-probe"
 """A probe's signature passes for no bundle's."""
 SIGNATURE_BYTES_MAX: Final = 64 << 10
 """An RSA key of 16,384 bits makes less than a tenth of that."""
+_KEY: Final = re.compile(rb"SHA256:[A-Za-z0-9+/]+")
 _NO_REASONS: Final = ("Signing data on", "Enter passphrase", "@")
 _TIMEOUT_S: Final = 60.0
 """Of verifying, which asks nobody; signing may wait for a passphrase or a touch."""
@@ -58,12 +62,20 @@ def check_readable(key: Path) -> None:
         raise KeyUnusable(key=key, because=system_reason(error)) from error
 
 
-def sign(content: bytes, key: Path) -> str:
+class Signed(NamedTuple):
+    """Bytes with what is said to be their signature."""
+
+    content: bytes
+    signature: bytes
+    namespace: str = NAMESPACE
+
+
+def sign(content: bytes, key: Path, namespace: str = NAMESPACE) -> str:
     """The armored signature of ``content``; a passphrase is asked for on the terminal, and keys in the agent serve by their .pub.
 
     Raises SshKeygenMissing, KeyUnusable: see ``check_key``; KeyUnusable too where ssh-keygen refuses.
     """
-    return _signed(content, key, NAMESPACE)
+    return _signed(content, key, namespace)
 
 
 def _signed(content: bytes, key: Path, namespace: str) -> str:
@@ -74,11 +86,27 @@ def _signed(content: bytes, key: Path, namespace: str) -> str:
     return done.stdout.decode("ascii")
 
 
-def signer_of(path: Path, content: bytes, signature: bytes, signers: Path, identity: str | None) -> str:
+def key_of(path: Path, signed: Signed) -> str:
+    """The SHA-256 of the key that made a signature, as ``ssh-keygen -l`` prints it, once it is known to be of these bytes.
+
+    Whose key that is nobody says: another one would be as good.
+
+    Raises SshKeygenMissing: it is not installed. SignatureRefused: of another namespace, or of other bytes.
+    """
+    with _as_file(signed.signature) as file:
+        words = ["-Y", "check-novalidate", "-n", signed.namespace, "-s", str(file)]
+        done = _run(words, signed.content, timeout_s=_TIMEOUT_S)
+    key = _KEY.search(done.stdout)
+    if done.returncode != 0 or not done.stdout.startswith(b'Good "') or key is None:
+        raise SignatureRefused(path=path, because=_said(done))
+    return key[0].decode("ascii")
+
+
+def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -> str:
     """Whose signature it is, once it is known to be good.
 
-    ``signers``: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS. ``identity``: whose it must be; None: anybody's
-    in that file.
+    ``path``: of what is signed, for people. ``signers``: a file as ``ssh-keygen(1)`` describes it under ALLOWED SIGNERS.
+    ``identity``: whose it must be; None: anybody's in that file.
 
     Raises:
         SshKeygenMissing: it is not installed.
@@ -89,12 +117,12 @@ def signer_of(path: Path, content: bytes, signature: bytes, signers: Path, ident
     try:
         signers.read_bytes()
     except OSError as error:
-        raise SignersUnreadable(file=signers, because=system_reason(error)) from error
-    with _as_file(signature) as file:
+        raise SignersUnreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
+    with _as_file(signed.signature) as file:
         names = [identity] if identity is not None else _principals(path, file, signers)
         for name in names:
-            words = ["-Y", "verify", "-n", NAMESPACE, "-f", str(signers), "-I", name, "-s", str(file)]
-            done = _run(words, content, timeout_s=_TIMEOUT_S)
+            words = ["-Y", "verify", "-n", signed.namespace, "-f", str(signers), "-I", name, "-s", str(file)]
+            done = _run(words, signed.content, timeout_s=_TIMEOUT_S)
             if done.returncode == 0 and done.stdout.startswith(b'Good "'):
                 return name
     raise SignatureRefused(path=path, because=_said(done))

@@ -18,7 +18,7 @@ from filelock import FileLock
 from edgecnn.bundle.contents import Contents, read_contents
 from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, BundleManifest, BundleVerification, parse_manifest
 from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, name_fault, open_bundle, read_through
-from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, signer_of
+from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import (
     BundleEntryRefused,
@@ -139,7 +139,7 @@ def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["n
         raise SignatureRefused(path=opened.path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
     with opened.open(SIGNATURE) as stream:
         signature = stream.read(SIGNATURE_BYTES_MAX)
-    return "good", signer_of(opened.path, content, signature, trust.signers, trust.identity)
+    return "good", signer_of(opened.path, Signed(content, signature), trust.signers, trust.identity)
 
 
 def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ class SshKeygenMissing(EdgecnnError, exit_code=ExitCode.MISSING):
     def __init__(self) -> None:
         super().__init__(
             what="ssh-keygen is not installed",
-            because="bundles are signed and verified with it",
+            because="bundles and evidence are signed and verified with it",
             hint="apt-get install openssh-client",
         )
 
@@ -144,11 +144,11 @@ class BundleOfAnotherBuild(EdgecnnError):
 class SignersUnreadable(EdgecnnError):
     """Raised when the file of allowed signers cannot be read."""
 
-    def __init__(self, *, file: Path, because: str) -> None:
+    def __init__(self, *, file: Path, because: str, namespace: str = "edgecnn-bundle") -> None:
         super().__init__(
             what=f"{file}: cannot be read as a file of allowed signers",
             because=because,
-            hint='a line is: NAME namespaces="edgecnn-bundle" ssh-ed25519 AAAA…',
+            hint=f'a line is: NAME namespaces="{namespace}" ssh-ed25519 AAAA…',
         )
 
 

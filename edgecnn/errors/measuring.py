@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import nearest
+from edgecnn.errors.wording import first_of, nearest
 
 
 class PixelsChanged(EdgecnnError):
@@ -132,3 +132,59 @@ class LoadGenLogUnreadable(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
 
     def __init__(self, *, path: Path, because: str) -> None:
         super().__init__(what=f"{path} is no log of a finished LoadGen run", because=because, hint="run the same command again")
+
+
+_SENT_AGAIN = "ask whoever measured it to send it again"
+
+
+class EvidenceUnreadable(EdgecnnError):
+    """Raised when a file is no record of evidence, is truncated, or says what no measurement can have left."""
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(
+            what=f"{path} cannot be read as evidence",
+            because=because,
+            hint=f"{_SENT_AGAIN}; `edgecnn evidence --target DEVICE` writes one",
+        )
+
+
+class EvidenceChanged(EdgecnnError):
+    """Raised when a record of evidence is not as it was written."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"{path} was changed since it was written", because="its content is not what its sha256 says", hint=_SENT_AGAIN
+        )
+
+
+class EvidenceUnsigned(EdgecnnError):
+    """Raised when a record of evidence is not signed and must be."""
+
+    def __init__(self, *, path: Path) -> None:
+        super().__init__(
+            what=f"{path} is not signed",
+            because="it holds no signature",
+            hint="where it was measured: the same command with --sign KEY",
+        )
+
+
+class EvidenceElsewhere(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when evidence of a device is asked for and the machine at hand is another one."""
+
+    def __init__(self, *, device: str, why: str) -> None:
+        super().__init__(
+            what=f"{device} is not at hand to be measured",
+            because=why,
+            hint=f"edgecnn evidence --target {device} --host USER@BOARD, or --target cpu for this machine",
+        )
+
+
+class NothingInEvidence(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when not one reference network could be made and timed, so that there is nothing to write down."""
+
+    def __init__(self, *, device: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(
+            what=f"no reference network could be timed on {device}",
+            because=first_of([f"{name}: {why}" for name, why in reasons.items()], 3) or "none was begun",
+            hint="`edgecnn doctor` says what does not work here",
+        )

@@ -164,7 +164,7 @@ def test_without_ssh_keygen_the_package_that_brings_it_is_named(
     with pytest.raises(SshKeygenMissing) as caught:
         signed(bundle, bundle / "README.md")
     assert caught.value.line() == (
-        "ssh-keygen is not installed: bundles are signed and verified with it"
+        "ssh-keygen is not installed: bundles and evidence are signed and verified with it"
         " — apt-get install openssh-client [ssh-keygen-missing]"
     )
     assert caught.value.exit_code == 3

@@ -1,6 +1,18 @@
 from pathlib import Path
 
-from edgecnn.errors.measuring import BatchesMisread, DurationMisread, PixelsChanged, RunsUnusable, ShareMisread
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.measuring import (
+    BatchesMisread,
+    DurationMisread,
+    EvidenceChanged,
+    EvidenceElsewhere,
+    EvidenceUnreadable,
+    EvidenceUnsigned,
+    NothingInEvidence,
+    PixelsChanged,
+    RunsUnusable,
+    ShareMisread,
+)
 
 
 def test_pixels_that_changed_are_named_with_the_remedy() -> None:
@@ -35,3 +47,43 @@ def test_a_duration_without_a_unit_is_refused_with_how_to_write_it() -> None:
         "--soak: '60' is no duration between 30s and 30min — a number with its unit in that range, such as --soak 60s"
         " [duration-misread]"
     )
+
+
+def test_a_file_that_is_no_evidence_says_why_and_who_has_it() -> None:
+    error = EvidenceUnreadable(path=Path("pi.json"), because="it is longer than 4,194,304 bytes")
+    assert error.line() == (
+        "pi.json cannot be read as evidence: it is longer than 4,194,304 bytes — ask whoever measured it to send it again;"
+        " `edgecnn evidence --target DEVICE` writes one [evidence-unreadable]"
+    )
+    assert error.exit_code is ExitCode.BAD_INPUT
+
+
+def test_evidence_that_was_changed_or_is_not_signed_is_refused_as_a_bundle_is() -> None:
+    changed, unsigned = EvidenceChanged(path=Path("pi.json")), EvidenceUnsigned(path=Path("pi.json"))
+    assert changed.line() == (
+        "pi.json was changed since it was written: its content is not what its sha256 says"
+        " — ask whoever measured it to send it again [evidence-changed]"
+    )
+    assert unsigned.line() == (
+        "pi.json is not signed: it holds no signature"
+        " — where it was measured: the same command with --sign KEY [evidence-unsigned]"
+    )
+    assert changed.exit_code is unsigned.exit_code is ExitCode.BAD_INPUT
+
+
+def test_evidence_of_what_is_not_at_hand_names_the_command_that_asks_the_board() -> None:
+    error = EvidenceElsewhere(device="raspberry-pi-5", why="this machine is x86_64 with 2 cores, which is not Raspberry Pi 5")
+    assert error.line() == (
+        "raspberry-pi-5 is not at hand to be measured: this machine is x86_64 with 2 cores, which is not Raspberry Pi 5"
+        " — edgecnn evidence --target raspberry-pi-5 --host USER@BOARD, or --target cpu for this machine [evidence-elsewhere]"
+    )
+    assert error.exit_code is ExitCode.MISSING
+
+
+def test_where_no_network_could_be_timed_the_first_reasons_are_said() -> None:
+    error = NothingInEvidence(device="cpu", reasons={"onnxruntime-fp32": "the process was killed"})
+    assert error.line() == (
+        "no reference network could be timed on cpu: onnxruntime-fp32: the process was killed"
+        " — `edgecnn doctor` says what does not work here [nothing-in-evidence]"
+    )
+    assert error.exit_code is ExitCode.MISSING

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edgecnn.bench.facts import BundleBench
+from edgecnn.bundle.evidence import EvidenceRecord, EvidenceVerification
 from edgecnn.bundle.manifest import BundleManifest, BundleVerification
 from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.history_facts import MeasuredHistory
@@ -73,6 +74,8 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),
     "verification": (BundleVerification, "What verifying a bundle found: `edgecnn verify BUNDLE --json`."),
     "predictions": (Predictions, "What a bundle says of photographs: `edgecnn predict BUNDLE PHOTOS --json`."),
+    "evidence": (EvidenceRecord, "What a machine did with reference networks, to be sent: a file of `edgecnn evidence`."),
+    "evidence-verification": (EvidenceVerification, "What checking such a file found: `edgecnn evidence verify FILE --json`."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }
 

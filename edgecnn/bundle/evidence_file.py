@@ -1,0 +1,210 @@
+"""Evidence in a file: sealed by a digest over all of it, signed on request, and checked before any figure is believed.
+
+The digest shows damage and careless editing. Whoever forges a record makes its digest anew; a signature says whose word it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, NoReturn
+
+from pydantic import ValidationError
+
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceRecord, EvidenceVerification
+from edgecnn.bundle.manifest import once
+from edgecnn.bundle.ssh_keygen import EVIDENCE, SIGNATURE_BYTES_MAX, Signed, key_of, sign, signer_of
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.bundle import SignatureRefused, SignersNotNamed, SshKeygenMissing
+from edgecnn.errors.measuring import EvidenceChanged, EvidenceUnreadable, EvidenceUnsigned
+from edgecnn.errors.store import UnstableValue
+from edgecnn.errors.usage import ResultFileUnwritable
+from edgecnn.errors.wording import first_problem
+from edgecnn.store.disk import write_text_atomically
+from edgecnn.values.base import another_schema
+from edgecnn.values.comparison import sealed_digest
+from edgecnn.values.stage import canonical_json
+from edgecnn.values.verdict import Fidelity
+
+EVIDENCE_BYTES_MAX: Final = 4 << 20
+"""Of a record; six networks in five kits take a twentieth of it."""
+_WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "none": ("it is not signed: whoever changed a figure could have made its digest anew",),
+    "unchecked": ("its signature was not looked at: ssh-keygen is not installed",),
+    "intact": ("nothing says whose key signed it: --allowed-signers FILE says whose is good",),
+    "good": (),
+}
+
+
+@dataclass(frozen=True)
+class EvidenceTrust:
+    """What is asked of a record beside its digest."""
+
+    signers: Path | None = None
+    """A file of allowed signers; with one, an unsigned record is refused."""
+    identity: str | None = None
+    """Whose signature it must be; None: anybody's in that file."""
+
+    def __post_init__(self) -> None:
+        """Refuse what asks for a signature without saying whose. Raises SignersNotNamed."""
+        if self.identity is not None and self.signers is None:
+            raise SignersNotNamed(option="--identity")
+
+
+class ReadEvidence(NamedTuple):
+    """A record whose digest is right, and the bytes that its signature is over."""
+
+    record: EvidenceRecord
+    content: bytes
+
+
+def sealed(record: EvidenceRecord, key: Path | None) -> EvidenceRecord:
+    """The same record with its digest, and with ``key`` signed.
+
+    Raises SshKeygenMissing, KeyUnusable: it cannot be signed.
+    """
+    written = _unsigned(record.model_dump(mode="json", by_alias=True))
+    written["sha256"] = sealed_digest(written)
+    signature = None if key is None else sign(_signed_bytes(written), key, EVIDENCE)
+    return record.model_copy(update={"sha256": written["sha256"], "signature": signature})
+
+
+def write_evidence(record: EvidenceRecord, path: Path) -> None:
+    """Write a record whole, or not at all. Raises ResultFileUnwritable: it cannot be written."""
+    try:
+        write_text_atomically(path, record.model_dump_json(indent=1, by_alias=True) + "\n")
+    except (OSError, ValueError) as error:  # a NUL inside the path
+        raise ResultFileUnwritable(option="--out", path=path, because=system_reason(error)) from error
+
+
+def require_record_file(path: Path) -> None:
+    """Refuse, before anything is measured, a file that could not be written, or that holds something else.
+
+    Raises ResultFileUnwritable: saying which.
+    """
+    try:
+        because = _why_not_written(path)
+    except (OSError, ValueError) as error:  # a NUL inside the path
+        because = system_reason(error)
+    if because is not None:
+        raise ResultFileUnwritable(option="--out", path=path, because=because)
+
+
+def _why_not_written(path: Path) -> str | None:
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir():
+        return "it is a folder" if path.is_dir() else "there is no such folder"
+    if not os.access(folder, os.W_OK):
+        return "its folder may not be written"
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return None if b'"edgecnn.evidence/' in stream.read(256) else "it is there, and no record of evidence"
+
+
+def read_evidence(path: Path) -> ReadEvidence:
+    """A record whose content is what its digest says; its signature is not looked at.
+
+    Raises EvidenceUnreadable: no record, of another schema, or contradicting itself. EvidenceChanged: its digest is another one.
+    """
+    content = bounded_content(path)
+    try:
+        written = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=_no_number)
+        if (said := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
+            raise EvidenceUnreadable(path=path, because=said)
+        record = EvidenceRecord.model_validate_json(content, strict=True)
+        digest, signed = sealed_digest(_unsigned(written)), _signed_bytes(_unsigned(written))
+    except ValidationError as error:
+        raise EvidenceUnreadable(path=path, because=first_problem(error)[:300]) from error
+    except UnstableValue as error:
+        raise EvidenceUnreadable(path=path, because="a figure in it is no finite number") from error
+    except (ValueError, RecursionError) as error:
+        raise EvidenceUnreadable(path=path, because=f"it is no JSON ({type(error).__name__})") from error
+    if record.sha256 != digest:
+        raise EvidenceChanged(path=path)
+    if (contradiction := next(_contradictions(record), None)) is not None:
+        raise EvidenceUnreadable(path=path, because=contradiction)
+    return ReadEvidence(record, signed)
+
+
+def verify_evidence(path: Path, trust: EvidenceTrust) -> EvidenceVerification:
+    """Check a record, its digest first and its signature last.
+
+    Raises:
+        EvidenceUnreadable, EvidenceChanged: see ``read_evidence``.
+        EvidenceUnsigned: a signer is asked for, and it is not signed.
+        SignatureRefused: it is of other bytes, of another namespace, or of nobody among the signers.
+        SshKeygenMissing, SignersUnreadable: whether it is cannot be told.
+    """
+    found = read_evidence(path)
+    signature, vouched = _vouched(path, found, trust)
+    return EvidenceVerification(
+        path=str(path), signature=signature, record=found.record, warnings=_WARNINGS[signature], **vouched
+    )
+
+
+def bounded_content(path: Path) -> bytes:
+    """What lies there, as far as it can be a record. Raises EvidenceUnreadable: no file, not permitted, or longer than any is."""
+    try:
+        if not path.is_file():
+            raise EvidenceUnreadable(path=path, because="it is no file" if path.exists() else "it is not there")
+        with path.open("rb") as stream:
+            content = stream.read(EVIDENCE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:  # a NUL inside the path
+        raise EvidenceUnreadable(path=path, because=system_reason(error)) from error
+    if len(content) > EVIDENCE_BYTES_MAX:
+        raise EvidenceUnreadable(path=path, because=f"it is longer than {EVIDENCE_BYTES_MAX:,} bytes")
+    return content
+
+
+def _vouched(
+    path: Path, found: ReadEvidence, trust: EvidenceTrust
+) -> tuple[Literal["none", "unchecked", "intact", "good"], Mapping[str, str]]:
+    signature = None if found.record.signature is None else found.record.signature.encode("utf-8")
+    if signature is None:
+        if trust.signers is not None:
+            raise EvidenceUnsigned(path=path)
+        return "none", {}
+    if len(signature) > SIGNATURE_BYTES_MAX:
+        raise SignatureRefused(path=path, because=f"it is longer than {SIGNATURE_BYTES_MAX:,} bytes")
+    signed = Signed(found.content, signature, EVIDENCE)
+    if trust.signers is not None:
+        return "good", {"signer": signer_of(path, signed, trust.signers, trust.identity)}
+    try:
+        return "intact", {"key": key_of(path, signed)}
+    except SshKeygenMissing:
+        return "unchecked", {}
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _unsigned(written: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in written.items() if name != "signature"}
+
+
+def _signed_bytes(written: Mapping[str, Any]) -> bytes:
+    return canonical_json(written).encode("ascii")
+
+
+def _contradictions(record: EvidenceRecord) -> Iterator[str]:
+    """What no measurement leaves: a file with a right digest may still have been put together by hand."""
+    for network in record.networks:
+        for kit in network.kits:
+            name = f"{kit.candidate.id} of {network.arch}"
+            if kit.environment.fidelity is not record.environment.fidelity:
+                yield f"{name} and its machine do not agree on whether a processor was emulated"
+            if kit.latency.fidelity not in (kit.environment.fidelity, Fidelity.MISSING):
+                yield f"{name} is called {kit.latency.fidelity.value} and ran on what was {kit.environment.fidelity.value}"
+            yield from (f"{name}: {said}" for said in _impossible(kit))
+
+
+def _impossible(kit: EvidenceKit) -> Iterator[str]:
+    for figure in ("p50_ms", "p99_ms"):
+        found = getattr(kit.latency, figure)
+        if found is not None and not 0 < found.low <= found.estimate <= found.high:
+            yield f"{figure} is not inside its interval"
