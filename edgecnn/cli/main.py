@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 import edgecnn
-from edgecnn.cli import baseline, bench, bundle, data, devices, fit, judging, listing, recipe, results, storing, studies, usage
+from edgecnn.cli import (
+    baseline,
+    bench,
+    bundle,
+    data,
+    devices,
+    evidence,
+    fit,
+    judging,
+    listing,
+    recipe,
+    results,
+    storing,
+    studies,
+    usage,
+)
 from edgecnn.cli import build as pipeline
 
 ABOUT = "From photographs to an edge bundle of a convolutional network that tests itself, with evidence."
@@ -22,7 +37,22 @@ app = typer.Typer(
     help=ABOUT,
     epilog="Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 something is missing, 4 unsure, 70 our fault, 130 interrupted.",
 )
-for module in (pipeline, fit, judging, recipe, data, listing, studies, results, bench, devices, baseline, bundle, storing):
+for module in (
+    pipeline,
+    fit,
+    judging,
+    recipe,
+    data,
+    listing,
+    studies,
+    results,
+    bench,
+    evidence,
+    devices,
+    baseline,
+    bundle,
+    storing,
+):
     module.register(app)
 
 

@@ -8,7 +8,7 @@ docstring is its own ``--help``, and ``short`` its one line in the list of verbs
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
 from edgecnn.cli.option_table import JOB, SHOWN, BuildOptions, Group, Row, rows_of
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.usage import NotUnderstood
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -108,13 +109,9 @@ def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
 
 def verb(app: typer.Typer, name: str, *, short: str, panel: str | None = None, takes: Takes = ()) -> Callable[[Body], Body]:
     """Make a function a verb of an app."""
-    table = next((each for each in takes if isinstance(each, type)), BuildOptions)
 
     def register(body: Body) -> Body:
-        text = "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(body) or short).split("\n\n"))
-        rows = [each for each in rows_of(table) if each.group is SHOWN or each.group in takes or each.name in takes]
-        command = _command(body, rows, lambda given: Call(table(**given, verb=name), judges=JOB in takes))
-        app.command(name, help=text, short_help=short, rich_help_panel=panel)(command)
+        app.command(name, help=_help(body, short), short_help=short, rich_help_panel=panel)(_taking(body, name, takes))
         return body
 
     return register
@@ -125,6 +122,43 @@ def family(app: typer.Typer, name: str, *, short: str, panel: str) -> typer.Type
     group = typer.Typer(no_args_is_help=True, help=short)
     app.add_typer(group, name=name, rich_help_panel=panel)
     return group
+
+
+def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> Callable[[Body], Body]:
+    """Make a function what a group does by itself where no verb of it follows, as in ``edgecnn evidence --target cpu``."""
+
+    def register(body: Body) -> Body:
+        taking = _taking(body, name, takes)
+
+        def command(context: typer.Context, **values: Any) -> None:
+            if context.invoked_subcommand is None:
+                taking(**values)
+            given = [
+                each.opts[0]
+                for each in context.command.params
+                if getattr(context.get_parameter_source(each.name or ""), "name", "") == "COMMANDLINE"
+            ]
+            if given:
+                reason = f"{', '.join(given)} stands before {context.invoked_subcommand}, whose options come behind it"
+                raise NotUnderstood(command=f"edgecnn {name}", reason=reason)
+
+        parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]
+        parameters += inspect.signature(taking).parameters.values()
+        _signed_with(command, parameters)
+        group.callback(invoke_without_command=True, help=_help(body, short), short_help=short)(command)
+        return body
+
+    return register
+
+
+def _help(body: Body, short: str) -> str:
+    return "\n\n".join(" ".join(each.split()) for each in (inspect.getdoc(body) or short).split("\n\n"))
+
+
+def _taking(body: Body, name: str, takes: Takes) -> Callable[..., None]:
+    table = next((each for each in takes if isinstance(each, type)), BuildOptions)
+    rows = [each for each in rows_of(table) if each.group is SHOWN or each.group in takes or each.name in takes]
+    return _command(body, rows, lambda given: Call(table(**given, verb=name), judges=JOB in takes))
 
 
 def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Call]) -> Callable[..., None]:
@@ -145,6 +179,11 @@ def _command(body: Body, rows: list[Row], called: Callable[[dict[str, Any]], Cal
         made = inspect.Parameter(each.name, keyword, default=default, annotation=each.annotation)
         every.append(own.get(each.name, made))
     parameters = [each.replace(kind=keyword) for each in every]
+    return _signed_with(command, parameters)
+
+
+def _signed_with(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> Callable[..., None]:
+    """The same function, of which typer reads these parameters."""
     command.__dict__["__signature__"] = inspect.Signature(parameters)
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command

@@ -134,6 +134,7 @@ TITLES: Mapping[Purpose, str] = {
     "end-to-end": "time the way from file to answer",
     "soak": "run without a pause",
     "table": "time networks for the table",
+    "evidence": "race for the evidence",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from edgecnn.values.base import Value
 from edgecnn.values.layers import Residency
-from edgecnn.values.verdict import Fidelity
+from edgecnn.values.verdict import Fidelity, Interval
 
 CONDITIONS_THAT_MUST_MATCH = (
     "machine", "cpu", "isa", "cores", "affinity", "cpu_limit", "kernel", "governor", "power_mode", "clocks", "python", "runtime",
@@ -25,12 +25,13 @@ as it would without, and one that does not ends. The kernel's own throttling may
 
 Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
-    "soak", "select-throughput", "select-energy", "table",
+    "soak", "select-throughput", "select-energy", "table", "evidence",
 ]  # fmt: skip
 """What a race was run for: ``select``, ``select-throughput`` and ``select-energy`` choose (``screen`` is of stores of before);
 ``knobs`` holds one kit against itself in other settings, ``batches`` screens the numbers of images in a call, ``against`` is of
 two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must
-be; ``table`` is of networks that learned nothing, for a device's latency table."""
+be; ``table`` is of networks that learned nothing, for a device's latency table, and ``evidence`` of reference networks, for a
+record that is sent."""
 
 
 class Environment(Value):
@@ -198,3 +199,28 @@ class EnergyReading(Value):
     idle_s: float
     work_j: float
     work_s: float
+
+
+class DatedReference(Value):
+    """What a machine of a build's device once did with the build's network, out of a record: no measurement of the build."""
+
+    candidate: str
+    arch: str
+    resolution_px: int
+    classes: int
+    """Of the network that ran, whose last layer may be larger or smaller than the build's."""
+    weights: str
+    """``published`` or ``seeded``, upon which latency does not depend."""
+    runtime_version: str
+    machine: str
+    observed_at: str
+    fidelity: Fidelity
+    """``emulated`` stays so."""
+    p50_ms: Interval | None
+    p99_ms: Interval | None
+    runs: int
+    disturbed: str | None = None
+    signed_by: str | None = None
+    """The signer, or the key, once the signature was found good; None: unsigned."""
+    record_sha256: str
+    """Of the record's content."""

@@ -22,6 +22,7 @@ LAST: dict[tuple[str, ...], tuple[str, ...]] = {
     **{(verb,): ("--data", "no-such-folder") for verb in BUILDING},
     ("loadgen",): ("--scenario", "none"),
     ("serve",): ("--port", "99999999"),
+    ("evidence",): ("--minutes", "0"),
     ("doctor",): ("--need", "nothing-known"),
     ("devices", "check"): ("--host", "-x"),
     ("devices", "add"): ("--host", "-x"),

@@ -1,0 +1,80 @@
+"""A record of evidence in plain words: what it claims, under which conditions, and what it does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
+from edgecnn.errors.wording import counted
+from edgecnn.render import figures
+from edgecnn.render.sentences import ran_in
+from edgecnn.render.wording import grouped, took
+
+_CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
+_OBSERVED = ("temperature_c", "throttled", "others_percent")
+LIMITS = "It says nothing of accuracy, of any other machine, or of weights: only of how long these kits took there that day."
+
+
+def verification_lines(found: EvidenceVerification) -> Iterator[str]:
+    """What checking it found, and then what it claims."""
+    said = {
+        "none": "unsigned",
+        "unchecked": "signed, and nobody looked at the signature",
+        "intact": f"signed by the key {found.key}",
+        "good": f"signed by {found.signer}",
+    }
+    yield f"{found.path}: as it was written, SHA-256 {found.record.sha256}; {said[found.signature]}"
+    yield from record_lines(found.record)
+
+
+def record_lines(record: EvidenceRecord) -> Iterator[str]:
+    """The machine and its conditions, each network with its kits, what is not there, and what it does not say."""
+    how = "EMULATED, whose times are of nothing but the emulator, on" if _emulated(record) else "measured on"
+    networks = counted(len(record.networks), "network")
+    by = f"in {took(record.seconds)}, by edgecnn {record.version}"
+    yield f"  claims: {networks} {how} {record.machine}, {record.measured_at}, {by}"
+    yield f"  as {record.device_title} ({record.device}; its device file has the SHA-256 {record.device_sha256[:16]}…)"
+    conditions, observed = record.environment.conditions, record.environment.observed
+    yield "  conditions: " + "; ".join(
+        f"{name} {conditions.get(name, 'not read')}" for name in _CONDITIONS if _told(record, name)
+    )
+    seen = "; ".join(f"{name} {observed[name]}" for name in _OBSERVED if name in observed)
+    yield from ([f"  observed: {seen}"] if seen else [])
+    for network in record.networks:
+        yield from _network_lines(network)
+    yield from (f"  left out: {line}" for line in grouped(record.left_out))
+    yield from (f"  warning of then: {warning}" for warning in record.warnings)
+    yield f"  {LIMITS}"
+
+
+def _emulated(record: EvidenceRecord) -> bool:
+    return "emulator" in record.environment.conditions
+
+
+def _told(record: EvidenceRecord, name: str) -> bool:
+    """What a machine need not have is not said to be unread."""
+    return name in record.environment.conditions or name in ("governor", "clocks")
+
+
+def _network_lines(network: EvidenceNetwork) -> Iterator[str]:
+    weights = network.weights
+    licence = f", {weights.licence}" if weights.licence else ""
+    size = f"{network.parameters:,} parameters, {network.macs / 1e6:.0f} M multiply-adds"
+    yield f"  {network.arch} at {network.resolution_px} px, {size}; weights {weights.origin}: {weights.what}{licence}"
+    yield from (f"    {_kit_line(kit)}" for kit in network.kits)
+    yield from (f"    no figures of {line}" for line in grouped(network.failed))
+
+
+def _kit_line(kit: EvidenceKit) -> str:
+    seen = kit.latency
+    times = [f"{name} {figures.milliseconds(each)}" for name, each in (("p50", seen.p50_ms), ("p99", seen.p99_ms)) if each]
+    parts = [
+        f"{', '.join(times)} ms" if times else "no time is known",
+        f"{counted(seen.runs, 'run')}, {seen.fidelity.value}",
+        *([seen.reason] if seen.reason else []),
+        *([seen.disturbed] if seen.disturbed else []),
+        f"{kit.candidate.runtime.value} {kit.runtime_version}",
+        f"{kit.size_mib:.1f} MiB",
+        ran_in(kit.residency).partition(";")[0] if kit.residency else "what ran in which precision is not known",
+    ]
+    return f"{kit.candidate.id}: {'; '.join(parts)}"

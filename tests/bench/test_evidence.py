@@ -1,0 +1,217 @@
+"""What a stranger's board is asked, in which order and for how long, on a machine whose times are a formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgecnn.bench import evidence as of_evidence
+from edgecnn.bench.evidence import NETWORKS, EvidenceRequest, evidence_of, planned_run_s
+from edgecnn.building.untrained_kits import KitMaker, MadeKits
+from edgecnn.bundle.evidence import EvidenceRecord, without_paths
+from edgecnn.devices.files import device_named
+from edgecnn.errors.board import LinkLost
+from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
+from edgecnn.errors.store import StoreFull
+from edgecnn.errors.weights import DownloadFailed
+from edgecnn.measure.kits import KitRef
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import RaceRequest
+from edgecnn.models.catalogue import arch_named
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.layers import LayerMacs, MacTable
+from edgecnn.values.profile import Environment, Purpose
+from edgecnn.values.report import BuildReport
+from tests.building.resolutions import INT8
+from tests.building.scenes import a_kit, a_race_profile, an_artifact
+from tests.judging.made import a_residency
+from tests.store.toys import Ear
+
+MACS = MacTable(resolution_px=224, layers=(LayerMacs(name="c", op="Conv", macs=300_000_000, outputs=()),))
+
+
+class Board:
+    """Plays what makes kits and what runs them."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.ear = folder, Ear()
+        self.races: list[RaceRequest] = []
+        self.broken: dict[str, Exception] = {}
+        """Network to what making its kits raises."""
+        self.lost_at = 99
+        self.untested: dict[str, str] = {}
+        self.clock = 0.0
+        self.each_s = 60.0
+        self.answer = WeightsAnswer(choice="auto", kind="none", why="they are not in /home/me/.cache, and nobody answers")
+        monkeypatch.setattr(KitMaker, "kits", lambda _, probe, candidates, fetched=None: self.kits(probe.arch, candidates))
+        monkeypatch.setattr(KitMaker, "mac_table", lambda *_: MACS)
+        monkeypatch.setattr(of_evidence, "candidates_of", lambda *_: ((BASELINE, INT8), (), {}))
+        monkeypatch.setattr(of_evidence, "answer_weights", lambda *_, **__: self.answer)
+        monkeypatch.setattr(of_evidence, "why_not_runnable", lambda kit, lab: self.untested.get(kit.candidate.id))
+        monkeypatch.setattr(of_evidence, "race", self.race)
+        ran = a_residency(mac={"fp32": 1.0})
+        monkeypatch.setattr(of_evidence, "residency", lambda *_: SimpleNamespace(profile=SimpleNamespace(residency=ran)))
+        monkeypatch.setattr(of_evidence, "monotonic", lambda: self.clock)
+
+    def kits(self, arch: str, candidates: Any) -> MadeKits:
+        if arch in self.broken:
+            raise self.broken[arch]
+        made = {
+            each.id: a_kit(self.folder / f"{arch}-{each.id}-{len(self.races)}", each, arch.encode() * 9) for each in candidates
+        }
+        return MadeKits(made, {})
+
+    def race(self, request: RaceRequest, lab: Lab) -> RaceResult:
+        self.races.append(request)
+        if len(self.races) == self.lost_at:
+            raise LinkLost(board="pi", doing="bench")
+        self.clock += self.each_s
+        profiles = {kit.entrant: self.profile(kit, request.purpose, lab.environment) for kit in request.kits}
+        return RaceResult(race="r", observed_at="2026-11-20T09:00:00+00:00", profiles=profiles, failed={}, reused=False)
+
+    @staticmethod
+    def profile(kit: KitRef, purpose: Purpose, environment: Environment) -> Any:
+        ran = environment.model_copy(update={"conditions": {**environment.conditions, "runtime_version": "1.23.0"}})
+        ms = 4.0 if kit.candidate == BASELINE else 2.0
+        return a_race_profile(kit.digest, ms, purpose=purpose, race="r", environment=ran)
+
+    def measured(self, minutes: float = 30.0, device: str = "cpu") -> EvidenceRecord:
+        request = EvidenceRequest(device_named(device), None, None, None, minutes)
+        return evidence_of(request, Store.open(self.folder / "store"), self.ear)
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
+    yield Board(tmp_path, monkeypatch)
+
+
+def test_six_networks_of_different_blocks_are_measured_in_every_candidate_and_nothing_is_left_out(board: Board) -> None:
+    found = board.measured()
+    assert tuple(each.arch for each in found.networks) == NETWORKS
+    assert len({arch_named(name).family for name in NETWORKS}) == 5
+    assert (found.left_out, found.device, found.minutes, found.seconds) == ({}, "cpu", 30.0, 360.0)
+    for network in found.networks:
+        assert (network.resolution_px, network.classes, network.macs) == (224, 1000, 300_000_000)
+        assert [kit.candidate.id for kit in network.kits] == [BASELINE.id, INT8.id]
+    fp32, int8 = found.networks[0].kits
+    assert (fp32.latency.p50_ms, int8.latency.p50_ms) != (None, None)
+    assert fp32.latency.ratio_to_fp32 is None
+    assert int8.latency.ratio_to_fp32 is not None and int8.latency.ratio_to_fp32.estimate == pytest.approx(2.0)
+    assert (int8.runtime_version, int8.latency.runs) == ("1.23.0", 8)
+
+
+def test_the_device_file_is_named_with_the_digest_that_sha256sum_prints(board: Board) -> None:
+    import hashlib
+
+    from edgecnn.resources import resource_folder
+
+    content = (resource_folder("devices") / "cpu.toml").read_bytes()
+    assert board.measured().device_sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_networks_that_do_not_fit_the_minutes_are_named_and_the_first_is_always_measured(board: Board) -> None:
+    board.each_s = 100.0
+    found = board.measured(minutes=5.0)
+    assert tuple(each.arch for each in found.networks) == NETWORKS[:3]
+    assert found.left_out == dict.fromkeys(NETWORKS[3:], "no time was left of 5 minutes; --minutes gives more")
+    assert found.seconds <= 60 * 5
+    assert [note for note in board.ear.notes if "is left out: no time was left" in note][0].startswith(NETWORKS[3])
+    board.each_s = 1e4
+    assert len(board.measured(minutes=5.0).networks) == 1
+
+
+@pytest.mark.parametrize("kits", [1, 2, 5, 9])
+@pytest.mark.parametrize("minutes", [1, 8, 15, 30, 60])
+def test_runs_are_as_long_as_the_minutes_allow(minutes: float, kits: int) -> None:
+    run_s = planned_run_s(minutes, kits)
+    assert 1.0 <= run_s <= 10.0
+    planned_s = len(NETWORKS) * kits * (8 * (run_s + 2) + 8)
+    assert run_s == 1.0 or planned_s <= 60 * minutes
+
+
+def test_the_same_minutes_ask_the_same_race_so_that_a_stored_one_serves(board: Board) -> None:
+    board.measured(minutes=8.0)
+    first = board.races[:]
+    assert {(each.purpose, each.rounds, each.max_age_h) for each in first} == {("evidence", 8, 24.0)}
+    assert {each.max_s for each in first} == {planned_run_s(8.0, 2)}
+
+
+def test_a_board_that_drops_in_the_middle_ends_the_call_in_the_words_that_go_on(board: Board) -> None:
+    board.lost_at = 3
+    with pytest.raises(LinkLost, match="the same command goes on where it stopped"):
+        board.measured()
+
+
+def test_a_network_that_cannot_be_made_is_named_without_anybody_s_paths(board: Board) -> None:
+    board.broken["resnet-18"] = StoreFull(root=Path("/home/ann/.cache/edgecnn"), free_bytes=0, doing="making it")
+    found = board.measured()
+    assert "resnet-18" not in [each.arch for each in found.networks]
+    assert "/home" not in found.left_out["resnet-18"] and "ann" not in found.left_out["resnet-18"]
+    assert "…/edgecnn" in found.left_out["resnet-18"]
+
+
+def test_a_kit_that_fails_its_own_test_has_no_figures_and_a_reason(board: Board) -> None:
+    board.untested[INT8.id] = "it answers otherwise than when it was packed"
+    network = board.measured().networks[0]
+    assert [kit.candidate.id for kit in network.kits] == [BASELINE.id]
+    assert network.failed == {INT8.id: "it answers otherwise than when it was packed"}
+
+
+def test_where_nothing_could_be_timed_there_is_no_record(board: Board) -> None:
+    board.untested = {BASELINE.id: "no such instruction", INT8.id: "no such instruction"}
+    with pytest.raises(NothingInEvidence, match="onnxruntime-fp32: no such instruction"):
+        board.measured()
+
+
+def test_a_device_that_is_not_here_is_refused_before_anything_is_made(board: Board) -> None:
+    board.broken = dict.fromkeys(NETWORKS, AssertionError("made"))  # type: ignore[arg-type]
+    with pytest.raises(EvidenceElsewhere, match="raspberry-pi-5 is not at hand to be measured: this machine is "):
+        board.measured(device="raspberry-pi-5")
+
+
+def test_seeded_weights_are_never_called_pretrained_and_why_they_are_is_told_here_and_not_sent(board: Board) -> None:
+    found = board.measured()
+    assert {each.weights.origin for each in found.networks} == {"seeded"}
+    assert "pretrained" not in found.model_dump_json()
+    assert "/home/me" not in found.model_dump_json()
+    assert [
+        note
+        for note in board.ear.notes
+        if note.startswith("mobilenet-v2 is timed with seeded weights") and "nobody answers" in note
+    ]
+
+
+def test_published_weights_are_named_by_their_digest_and_a_download_that_fails_is_told(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.answer = WeightsAnswer(choice="auto", kind="download", why="downloaded")
+    fetched = an_artifact("fetch", board.folder / "fetched", {"weights.json": '{"sha256": "5c1", "licence": "BSD-3-Clause"}'})
+    monkeypatch.setattr(KitMaker, "fetched", lambda *_: fetched)
+    weights = board.measured().networks[0].weights
+    assert (weights.origin, weights.sha256, weights.licence) == ("published", "5c1", "BSD-3-Clause")
+    assert weights.what.startswith("ImageNet-1k weights (")
+
+    def broken(*_: object) -> None:
+        raise DownloadFailed(url="https://x/y.pth", reason="the connection broke", received=1)
+
+    monkeypatch.setattr(KitMaker, "fetched", broken)
+    assert board.measured().networks[0].weights.origin == "seeded"
+    assert any("the connection broke" in note for note in board.ear.notes)
+
+
+def test_a_path_keeps_its_last_name_alone() -> None:
+    assert without_paths("/home/ann/x/kit.json: no kit; see '/root/a b'") == "…/kit.json: no kit; see '…/a b'"
+    assert without_paths("12 ms/run and 3/4 of it") == "12 ms/run and 3/4 of it"
+
+
+def test_nothing_of_a_record_is_a_report_of_a_build() -> None:
+    """Gates take rows of candidates: a reference is none."""
+    assert "references" in BuildReport.model_fields
+    assert "gates" not in EvidenceRecord.model_fields
