@@ -7,6 +7,7 @@ Without such a GPU a dated record of one, as shipped in ``baselines/``, has the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,7 +26,6 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import file_failure, stored_race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
-from edgecnn.resources import resource_folder
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import BASELINE_ID, Candidate
 from edgecnn.values.report import Accuracy, BaselineFacts, BaselineVariant, Latency
@@ -116,8 +116,8 @@ class _DesktopRunner:
         return said or blocked or "its kit was not made"
 
 
-def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
-    """The role's figures, by whoever plays it; MISSING, with why, where nobody does."""
+def desktop_baseline(seen: ObservedBuild, records: Sequence[BaselineRecord] = ()) -> BaselineFacts:
+    """The role's figures, by whoever plays it; MISSING, with why, where nobody does. ``records``: of ``baselines/``."""
     played, resolved = seen.desktop, seen.execution.plan.resolved
     gpu = resolved.desktop_gpu
     failed = played.failures.get(played.reference) if played else None
@@ -128,8 +128,6 @@ def desktop_baseline(seen: ObservedBuild) -> BaselineFacts:
         accuracy_machine=seen.lab.machine,
         failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
-    shipped = sorted(resource_folder("baselines").glob("*.json"))
-    records = tuple(BaselineRecord.model_validate_json(path.read_text()) for path in shipped)
     facts = baseline_facts(question, local=local_record(seen), records=records)
     if gpu is None or played is None or played.reference not in played.raced("baseline"):
         return facts

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import edgecnn
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices, guess_notices
+from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.objective_race import race_shown
@@ -25,6 +26,7 @@ from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.values.candidate import is_of_a_device, reference_of
+from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Provisional, Reason, Taken
 from edgecnn.values.recipe import GateChoice
@@ -114,6 +116,7 @@ def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> Bui
     }
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
     execution, calibration = seen.execution, calibration_facts(seen)
+    dated = dated_records(execution.plan.resolved.device.name)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -127,21 +130,28 @@ def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> Bui
         choice=decision.choice,
         verdict=overall(gates),
         gates=gates,
-        baseline=desktop_baseline(seen),
+        baseline=desktop_baseline(seen, dated.desktop),
+        references=dated_references(seen, dated.evidence),
         calibration=calibration,
-        notices=(
-            *guess_notices(rows.values()),
-            *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),
-            *calibration_notices(calibration),
-            *_time_notices(seen, request),
-            *class_notices(rows.values()),
-        ),
+        notices=(*_notices(seen, request, tuple(rows.values()), calibration), *dated.damaged),
         unexecuted=unexecuted(seen, decision.choice.carried),
         outcomes=execution.outcomes,
         seconds=round(seconds, 2),
         timings_s={name: round(spent, 3) for name, spent in execution.seconds.items()},
         output=str(request.out),
         keys={step.id: step.key for step in execution.plan.steps if not is_of_a_device(step.id)},
+    )
+
+
+def _notices(
+    seen: ObservedBuild, request: BuildRequest, rows: Sequence[CandidateFacts], calibration: CalibrationFacts | None
+) -> tuple[str, ...]:
+    return (
+        *guess_notices(rows),
+        *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),
+        *calibration_notices(calibration),
+        *_time_notices(seen, request),
+        *class_notices(rows),
     )
 
 

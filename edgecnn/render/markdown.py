@@ -6,8 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.gates import decided, error_rates
-from edgecnn.render.sentences import extent_lines, footprint_lines, knob_lines, latency_lines, residency_lines, size_lines
-from edgecnn.render.wording import grouped
+from edgecnn.render.sentences import (
+    REFERENCES,
+    extent_lines,
+    footprint_lines,
+    knob_lines,
+    latency_lines,
+    reference_lines,
+    residency_lines,
+    size_lines,
+)
+from edgecnn.render.wording import grouped, visible
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
@@ -34,6 +43,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("Size", size_lines(report.candidates, report.choice.carried)),
         _section("What really ran", residency_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
+        _section(REFERENCES, map(_inert, reference_lines(report.references))),
         _desktop(report),
         _section("What to know before believing the table", report.notices),
         _section("Ships, but was not run here", report.unexecuted),
@@ -76,6 +86,12 @@ def _legend(report: BuildReport) -> str:
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split} images); nothing was chosen on it. {figures.NO_ACCURACY}"
     return "  \n".join([said, *figures.legend(report.candidates)])
+
+
+def _inert(line: str) -> str:
+    """A sentence with others' words in it, of which none is taken for markup."""
+    name, words = line.split(": ", maxsplit=1)
+    return f"{name}: " + visible(words).replace("<", "&lt;").replace("](", "] (").replace("`", "'")
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

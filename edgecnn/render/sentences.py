@@ -11,6 +11,7 @@ from edgecnn.render.wording import by_reason, grouped
 from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.knobs import KnobTrial
 from edgecnn.values.layers import Residency
+from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import CandidateFacts, Choice, EndToEnd, Latency
 
 
@@ -204,3 +205,20 @@ def _shares(shares: Mapping[str, float]) -> str:
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
     said = {name: "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
     return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in said.items())
+
+
+REFERENCES = "Dated references: of other days, and no measurement of this build; no gate takes them"
+
+
+def reference_lines(references: Iterable[DatedReference]) -> list[str]:
+    """One line a reference: what was seen, where and when, and whose word it is."""
+    return [f"`{each.candidate}`: {_reference(each)}" for each in references]
+
+
+def _reference(each: DatedReference) -> str:
+    times = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p50", each.p50_ms), ("p99", each.p99_ms)) if figure]
+    kit = f"{each.weights} weights, {counted(each.classes, 'class', 'classes')}, runtime {each.runtime_version}"
+    where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {counted(each.runs, 'run')}"
+    besides = [each.disturbed] if each.disturbed else []
+    vouched = f"signed by {each.signed_by}" if each.signed_by else "unsigned"
+    return "; ".join([f"{', '.join(times)} ms", where, kit, *besides, vouched])

@@ -13,7 +13,7 @@ from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.layers import Residency
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import DatedReference, Environment
 from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.synthesis import SynthesisFacts
@@ -230,6 +230,8 @@ class BuildReport(Value):
     gates: tuple[GateResult, ...]
     """Of the chosen candidate."""
     baseline: BaselineFacts
+    references: tuple[DatedReference, ...] = Field(default=(), exclude_if=lambda references: not references)
+    """Out of dated records of the same network on a machine of this device: no gate takes them, and nothing is chosen by them."""
     calibration: CalibrationFacts | None = None
     """The images that INT8 ranges were taken from; None where there is no INT8 candidate."""
     notices: tuple[str, ...]

@@ -26,7 +26,8 @@ from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
 from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
-from edgecnn.render.sentences import knob_lines, size_lines
+from edgecnn.render.sentences import REFERENCES, knob_lines, reference_lines, size_lines
+from edgecnn.render.wording import visible
 from edgecnn.results.page_facts import PageFacts, shown_digest
 
 TEMPLATE = "page.html.j2"
@@ -55,6 +56,8 @@ def report_page(facts: PageFacts) -> str:
         rows=candidate_rows(facts.report),
         packed=[line.replace("`", "") for line in size_lines(facts.report.candidates, facts.report.choice.carried)],
         knobs=[line.replace("`", "") for line in knob_lines(facts.report.choice)],
+        references=[visible(line).replace("`", "") for line in reference_lines(facts.report.references)],
+        references_are=REFERENCES,
         columns=columns_of(facts.report),
         key_figures=key_figures(facts.report),
         no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"

@@ -11,7 +11,7 @@ from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.gates import decided, gate_lines
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
-from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, residency_lines
+from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, reference_lines, residency_lines
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
 from edgecnn.render.wording import grouped, visible
 from edgecnn.values.artifact import Ran
@@ -26,6 +26,8 @@ def show_report(report: BuildReport) -> None:
     for line in (*extent_lines(report.candidates), *hollow_lines(report.candidates)):
         say(screen, f"  {line}")
     _show_desktop(report, screen)
+    for line in reference_lines(report.references):
+        say(screen, f"  dated reference, not of this build: {line}")
     because, style = decided(report.verdict, report.gates), VERDICT_STYLE[report.verdict.value]
     say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
     if because is not None:

@@ -1,0 +1,115 @@
+"""Records of other days in ``baselines/``, shipped ones and the user's own: of desktop GPUs, and of evidence that was sent.
+
+What a machine of a build's device once did with the same network stands in the report as a dated reference. It is no measurement
+of the build: nothing is chosen or judged by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from edgecnn.building.observed import ObservedBuild
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
+from edgecnn.bundle.evidence_file import EvidenceTrust, bounded_content, read_evidence, verify_evidence
+from edgecnn.devices.files import own_folder
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import first_problem
+from edgecnn.judging.desktop_baseline import BaselineRecord
+from edgecnn.resources import resource_folder
+from edgecnn.values.base import another_schema
+from edgecnn.values.profile import DatedReference, Environment
+from edgecnn.values.resolved import Resolved
+
+ALLOWED_SIGNERS = "allowed_signers"
+"""Where a file of this name lies beside them, only evidence that somebody in it signed is taken."""
+
+
+class DatedRecords(NamedTuple):
+    """What could be read."""
+
+    desktop: tuple[BaselineRecord, ...]
+    evidence: tuple[EvidenceVerification, ...]
+    """Of the device that was asked about."""
+    damaged: tuple[str, ...]
+    """A sentence for each file that could not be, which stops nothing."""
+
+
+def dated_records(device: str) -> DatedRecords:
+    """Every record of desktop GPUs, and the evidence of one device; its signatures are looked at."""
+    desktop, evidence, damaged = list[BaselineRecord](), list[EvidenceVerification](), list[str]()
+    for path in _files():
+        try:
+            found = _read(path, device)
+        except EdgecnnError as error:
+            damaged.append(f"the record {path.name} is left out: {error.because or error.what}")
+        except ValidationError as error:
+            damaged.append(f"the record {path.name} is left out: {first_problem(error)[:300]}")
+        else:
+            desktop += [found] if isinstance(found, BaselineRecord) else []
+            evidence += [found] if isinstance(found, EvidenceVerification) else []
+    return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
+
+
+def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
+    """Figures of the build's network at its resolution, in its candidates: of each machine the newest."""
+    resolved, candidates = seen.execution.plan.resolved, {candidate.id for candidate in seen.candidates}
+    if resolved.mode == "custom" or resolved.recipe.surgery.instead:
+        return ()  # another network, whatever it is called
+    newest = dict[tuple[str, str], DatedReference]()
+    for each in sorted(found, key=lambda one: one.record.measured_at):
+        for network, kit in _fitting(each.record, resolved, seen.lab.environment):
+            if kit.candidate.id in candidates and kit.latency.p50_ms is not None:
+                machine = each.record.environment.conditions.get("machine", each.record.machine)
+                newest[kit.candidate.id, machine] = _reference(each, network, kit)
+    return tuple(newest[name] for name in sorted(newest))
+
+
+def _files() -> Iterator[Path]:
+    for folder in (resource_folder("baselines"), own_folder().parent / "baselines"):
+        yield from sorted(folder.glob("*.json"))
+
+
+def _read(path: Path, device: str) -> BaselineRecord | EvidenceVerification | None:
+    """None of evidence of another device."""
+    content = bounded_content(path)
+    if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
+        return BaselineRecord.model_validate_json(content)
+    if read_evidence(path).record.device != device:
+        return None
+    signers = path.parent / ALLOWED_SIGNERS
+    return verify_evidence(path, EvidenceTrust(signers if signers.is_file() else None))
+
+
+def _fitting(record: EvidenceRecord, resolved: Resolved, here: Environment) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
+    """A device file that leaves the processor to the machine is every machine's: then it must be the same processor."""
+    cpu = record.environment.conditions.get("cpu")
+    if resolved.device.processor.architecture == "any" and cpu != here.conditions.get("cpu"):
+        return
+    asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
+    for network in record.networks:
+        if (network.arch, network.resolution_px) == asked:
+            yield from ((network, kit) for kit in network.kits)
+
+
+def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: EvidenceKit) -> DatedReference:
+    return DatedReference(
+        candidate=kit.candidate.id,
+        arch=network.arch,
+        resolution_px=network.resolution_px,
+        classes=network.classes,
+        weights=network.weights.origin,
+        runtime_version=kit.runtime_version,
+        machine=of.record.machine,
+        observed_at=kit.latency.observed_at,
+        fidelity=kit.environment.fidelity,
+        p50_ms=kit.latency.p50_ms,
+        p99_ms=kit.latency.p99_ms,
+        runs=kit.latency.runs,
+        disturbed=kit.latency.disturbed,
+        signed_by=of.vouched_by,
+        record_sha256=of.record.sha256,
+    )

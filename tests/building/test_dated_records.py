@@ -1,0 +1,175 @@
+"""Records of other days stand beside a build of the same network on the same device, never in the place of its own figures."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.building.dated_records import dated_records, dated_references
+from edgecnn.building.report import report_of
+from edgecnn.bundle.evidence import EvidenceRecord
+from edgecnn.devices.files import device_named
+from edgecnn.judging.desktop_baseline import BaselineRecord
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.values.profile import DatedReference, Environment
+from edgecnn.values.recipe import GateChoice, Recipe
+from edgecnn.values.verdict import Fidelity, Verdict
+from tests.building.resolutions import INT8
+from tests.building.scenes import ELSEWHERE, HERE, Staging, a_request
+from tests.bundle.evidence_records import (
+    EMULATED,
+    a_network,
+    an_emulated_kit,
+    an_evidence,
+    an_evidence_kit,
+    edited,
+    written,
+)
+from tests.bundle.test_signing import allow, needs_ssh_keygen
+from tests.judging.made import a_latency, an_interval
+
+PI = device_named("raspberry-pi-5")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's own records."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    made = tmp_path / "config" / "edgecnn" / "baselines"
+    made.mkdir(parents=True)
+    return made
+
+
+def staged(tmp_path: Path, **changes: Any) -> Staging:
+    found = Staging(tmp_path / "build", **{"device": PI, "attachment": ELSEWHERE, **changes})
+    found.answered(BASELINE.id, 900)
+    found.answered(INT8.id, 900)
+    return found
+
+
+def references(tmp_path: Path, **changes: Any) -> tuple[DatedReference, ...]:
+    seen = staged(tmp_path, **changes).seen
+    return dated_references(seen, dated_records(seen.execution.plan.resolved.device.name).evidence)
+
+
+def test_a_record_of_the_device_and_the_network_is_shown_candidate_by_candidate(tmp_path: Path, folder: Path) -> None:
+    written(folder / "pi.json")
+    found = references(tmp_path)
+    assert [each.candidate for each in found] == [BASELINE.id, INT8.id]
+    int8 = found[1]
+    assert int8.p50_ms is not None and int8.p50_ms.estimate == 2.0
+    assert (int8.machine, int8.observed_at, int8.signed_by) == ("a board", "2026-11-20T09:00:00+00:00", None)
+    assert (int8.weights, int8.runtime_version, int8.runs, int8.fidelity) == ("seeded", "1.23.0", 8, Fidelity.MEASURED)
+
+
+OTHERS: dict[str, EvidenceRecord] = {
+    "another device": an_evidence(device="raspberry-pi-4"),
+    "another network": an_evidence(a_network(arch="mobilenet-v2")),
+    "another resolution": an_evidence(a_network(resolution_px=224)),
+    "another candidate": an_evidence(a_network(an_evidence_kit("openvino-int8"))),
+    "a kit without a median": an_evidence(a_network(an_evidence_kit(latency=a_latency(None, reason="a run has 10 samples")))),
+}
+
+
+@pytest.mark.parametrize("of", OTHERS)
+def test_a_record_of_something_else_is_not(tmp_path: Path, folder: Path, of: str) -> None:
+    written(folder / "pi.json", OTHERS[of])
+    assert references(tmp_path) == ()
+
+
+def test_of_a_network_that_surgery_changed_nothing_is_known(tmp_path: Path, folder: Path) -> None:
+    written(folder / "pi.json")
+    recipe = Recipe.model_validate(
+        {
+            "model": {"arch": "mobilenet-v3-small", "resolution_px": 64},
+            "train": {"epochs": 2, "learning_rate": 0.01},
+            "quantize": {"images": 200},
+            "surgery": {"squeeze_excite": "remove", "instead": True, "epochs": 1, "learning_rate": 0.1},
+        }
+    )
+    assert references(tmp_path, recipe=recipe) == ()
+
+
+def test_a_device_that_is_any_machine_wants_the_same_processor(tmp_path: Path, folder: Path) -> None:
+    written(folder / "here.json", an_evidence(device="cpu"))
+    other = Environment(conditions={**HERE.conditions, "cpu": "another cpu"}, observed={})
+    written(folder / "there.json", an_evidence(device="cpu", machine="a desktop", environment=other))
+    assert {each.machine for each in references(tmp_path, device=device_named("cpu"))} == {"a board"}
+
+
+def test_of_each_machine_the_newest_is_shown(tmp_path: Path, folder: Path) -> None:
+    for day, ms in (("2026-11-20", 4.0), ("2026-11-25", 3.0), ("2026-11-22", 5.0)):
+        kit = an_evidence_kit(p50_ms=ms)
+        written(folder / f"{day}.json", an_evidence(a_network(kit), measured_at=f"{day}T09:00:00+00:00"))
+    second = Environment(conditions={**HERE.conditions, "machine": "m2"}, observed={})
+    written(folder / "second.json", an_evidence(a_network(an_evidence_kit(p50_ms=9.0)), environment=second))
+    found = references(tmp_path)
+    assert [each.p50_ms.estimate for each in found if each.p50_ms] == [3.0, 9.0]
+
+
+def test_what_was_emulated_stays_marked(tmp_path: Path, folder: Path) -> None:
+    written(folder / "pi.json", an_evidence(a_network(an_emulated_kit()), environment=EMULATED))
+    assert [each.fidelity for each in references(tmp_path)] == [Fidelity.EMULATED]
+
+
+def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, folder: Path) -> None:
+    edited(written(folder / "pi.json"), lambda it: it.update(minutes=1.0))
+    (folder / "note.json").write_text('{"schema": "edgecnn.baseline/1"}')
+    (folder / "deep.json").write_text("[" * 100_000)
+    written(folder / "good.json")
+    found = dated_records(PI.name)
+    assert len(found.evidence) == 1
+    assert found.damaged == (
+        "the record deep.json is left out: it is no JSON (RecursionError)",
+        "the record note.json is left out: device: Field required",
+        "the record pi.json is left out: its content is not what its sha256 says",
+    )
+    report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    assert [each for each in report.notices if each in found.damaged] == list(found.damaged)
+    assert [each.candidate for each in report.references] == [BASELINE.id, INT8.id]
+
+
+def test_a_record_of_a_desktop_gpu_lies_in_the_same_folder(folder: Path) -> None:
+    record = BaselineRecord(
+        device="rtx-4090", arch="resnet-18", resolution_px=224, latency=a_latency(an_interval(1.0)), how="eager", source="a build"
+    )
+    (folder / "gpu.json").write_text(record.model_dump_json(by_alias=True))
+    written(folder / "pi.json")
+    found = dated_records(PI.name)
+    assert (found.desktop, len(found.evidence), found.damaged) == ((record,), 1, ())
+
+
+def test_no_gate_takes_a_reference_and_nothing_is_chosen_by_it(tmp_path: Path, folder: Path) -> None:
+    """A limit that the reference would meet stays MISSING, and the choice provisional."""
+    gates = GateChoice.model_validate({"max": {"p50_ms": 100.0}})
+    asked = a_request(tmp_path / "out", device=PI, gates=gates)
+    without = report_of(staged(tmp_path).seen, asked, seconds=1.0)
+    written(folder / "pi.json")
+    report = report_of(staged(tmp_path / "again").seen, asked, seconds=1.0)
+    assert len(report.references) == 2
+    assert [(each.gate.metric, each.verdict) for each in report.gates] == [("p50_ms", Verdict.MISSING)]
+    assert report.choice == without.choice
+    assert [row.latency for row in report.candidates] == [row.latency for row in without.candidates]
+
+
+def test_a_report_without_references_is_as_it_was_before_there_were_any(tmp_path: Path, folder: Path) -> None:
+    report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    assert "references" not in report.model_dump(mode="json")
+
+
+@needs_ssh_keygen
+def test_a_signed_record_names_its_key_and_where_signers_are_named_their_names_alone(tmp_path: Path, folder: Path) -> None:
+    for name in ("ann", "bob"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    written(folder / "ann.json", key=tmp_path / "ann")
+    assert {str(each.signed_by)[:11] for each in references(tmp_path)} == {"key SHA256:"}
+    allow(folder / "allowed_signers", "ann@example.com", tmp_path / "ann.pub")
+    written(folder / "bob.json", key=tmp_path / "bob")
+    written(folder / "nobody.json")
+    found = dated_records(PI.name)
+    assert [each.vouched_by for each in found.evidence] == ["ann@example.com"]
+    assert len(found.damaged) == 2
+    assert found.damaged[1] == "the record nobody.json is left out: it holds no signature"
