@@ -22,7 +22,7 @@ from edgecnn.building.engines import builder_for, with_engines
 from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.building.untrained_kits import KitMaker
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceWeights, without_paths
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
@@ -96,8 +96,7 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
     """
     require_packages(("torch", "torchvision", "onnx"), extra="train", needed_for="evidence")
     device, runtime = asked.device, asked.runtime
-    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))  # ratios are to fp32 in that
-    wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes)
+    wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(runtime))
     with store.in_use.held(), machine_for(asked.host, wanted, tell) as machine:
         at = attachment_of(device, machine.facts, machine.board)
         if not at.attached:

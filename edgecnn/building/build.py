@@ -18,7 +18,7 @@ from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
 from edgecnn.bundle.publish import publish_bundle
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
@@ -33,7 +33,7 @@ from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Miss
 from edgecnn.values.artifact import FoundInput as GivenInput
-from edgecnn.values.candidate import Runtime, is_of_a_device, reference_of
+from edgecnn.values.candidate import is_of_a_device, reference_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
@@ -120,10 +120,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    # fp32 in ONNX Runtime, which everything is held against, is always among what the board runs.
-    runtime = request.recipe.target.runtime
-    runtimes = None if runtime is None else frozenset((runtime, Runtime.ONNXRUNTIME))
-    wanted = Wanted(request.device, request.command, runtimes)
+    wanted = Wanted(request.device, request.command, runtimes_for(request.recipe.target.runtime))
     with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         if request.only_judge:

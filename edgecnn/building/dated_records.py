@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.evidence_file import EvidenceTrust, bounded_content, read_evidence, verify_evidence
+from edgecnn.bundle.evidence_file import EvidenceTrust, bounded_content, parse_evidence, vouched_for
 from edgecnn.devices.files import own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.wording import first_problem
@@ -78,10 +78,11 @@ def _read(path: Path, device: str) -> BaselineRecord | EvidenceVerification | No
     content = bounded_content(path)
     if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
         return BaselineRecord.model_validate_json(content)
-    if read_evidence(path).record.device != device:
+    found = parse_evidence(path, content)
+    if found.record.device != device:
         return None
     signers = path.parent / ALLOWED_SIGNERS
-    return verify_evidence(path, EvidenceTrust(signers if signers.is_file() else None))
+    return vouched_for(path, found, EvidenceTrust(signers if signers.is_file() else None))
 
 
 def _fitting(record: EvidenceRecord, resolved: Resolved, here: Environment) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:

@@ -68,7 +68,8 @@ class KitMaker:
         Raises EdgecnnError: the network itself cannot be made or exported.
         """
         seen, found = _seen(probe), MadeKits({}, {})
-        trunk = {"model": self._trunk(probe, fetched), "pixels": self._probed(probe)}
+        pixels = self._probed(probe)
+        trunk = {"model": self._trunk(probe, pixels, fetched), "pixels": pixels}
         for candidate in candidates:
             made = tried(partial(self._kit, seen, candidate, trunk))
             if isinstance(made, Failed):
@@ -79,14 +80,14 @@ class KitMaker:
 
     def mac_table(self, probe: Probe, fetched: Artifact | None = None) -> MacTable:
         """Of the exported network. Raises what ``kits`` does."""
-        return MacTable.model_validate_json((self._trunk(probe, fetched).folder / "macs.json").read_bytes())
+        return MacTable.model_validate_json((self._trunk(probe, self._probed(probe), fetched).folder / "macs.json").read_bytes())
 
     def fetched(self, spec: ArchSpec, answer: WeightsAnswer) -> Artifact:
         """The weights that an answer other than ``none`` found. Raises EdgecnnError: see ``FetchStage.make``."""
         return self._made(FetchStage.from_answer(spec, answer), {})
 
-    def _trunk(self, probe: Probe, fetched: Artifact | None) -> Artifact:
-        pixels = self._probed(probe)
+    def _trunk(self, probe: Probe, pixels: Artifact, fetched: Artifact | None) -> Artifact:
+        """The exported network; of seeded weights the artifact that holds its pixels has it too."""
         if fetched is None:
             return pixels
         export = ExportStage(

@@ -106,11 +106,15 @@ def _why_not_written(path: Path) -> str | None:
 
 
 def read_evidence(path: Path) -> ReadEvidence:
-    """A record whose content is what its digest says; its signature is not looked at.
+    """A record from its file. Raises EvidenceUnreadable, EvidenceChanged: see ``parse_evidence``."""
+    return parse_evidence(path, bounded_content(path))
+
+
+def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
+    """A record whose content is what its digest says; its signature is not looked at. ``path``: where it lies, for people.
 
     Raises EvidenceUnreadable: no record, of another schema, or contradicting itself. EvidenceChanged: its digest is another one.
     """
-    content = bounded_content(path)
     try:
         written = json.loads(content.decode("utf-8"), object_pairs_hook=once, parse_constant=_no_number)
         if (said := another_schema(written, EvidenceRecord.model_fields["schema_"].default)) is not None:
@@ -139,7 +143,11 @@ def verify_evidence(path: Path, trust: EvidenceTrust) -> EvidenceVerification:
         SignatureRefused: it is of other bytes, of another namespace, or of nobody among the signers.
         SshKeygenMissing, SignersUnreadable: whether it is cannot be told.
     """
-    found = read_evidence(path)
+    return vouched_for(path, read_evidence(path), trust)
+
+
+def vouched_for(path: Path, found: ReadEvidence, trust: EvidenceTrust) -> EvidenceVerification:
+    """The rest of ``verify_evidence`` for a record that was read: its signature. Raises what that raises for it."""
     signature, vouched = _vouched(path, found, trust)
     return EvidenceVerification(
         path=str(path), signature=signature, record=found.record, warnings=_WARNINGS[signature], **vouched

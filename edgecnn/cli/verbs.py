@@ -133,6 +133,7 @@ def leading(group: typer.Typer, name: str, *, short: str, takes: Takes = ()) -> 
         def command(context: typer.Context, **values: Any) -> None:
             if context.invoked_subcommand is None:
                 taking(**values)
+                return
             given = [
                 each.opts[0]
                 for each in context.command.params

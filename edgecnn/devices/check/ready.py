@@ -49,6 +49,14 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
     return frozenset({each.runtime for each in found} | twins)
 
 
+def runtimes_for(named: Runtime | None) -> frozenset[Runtime] | None:
+    """What kits of a target need, by the runtime that it names; None: all that its device builds by default.
+
+    fp32 in ONNX Runtime, which everything is held against, is always among what a board runs.
+    """
+    return None if named is None else frozenset((named, Runtime.ONNXRUNTIME))
+
+
 def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
     """The board, seen by the Python that its kits will run with; ``furnished`` may still have to bring packages.
 
