@@ -113,9 +113,15 @@ def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:
         raise BundleInconsistent(path=opened.path, file=name, because="it is no JSON") from error
 
 
-_ENTRIES: Final = {"onnxruntime_cpu": (".onnx",), "openvino_cpu": (".xml",), "tensorrt_gpu": (".onnx",)}
+_ENTRIES: Final = {
+    "onnxruntime_cpu": ".onnx",
+    "openvino_cpu": ".xml",
+    "tensorrt_gpu": ".onnx",
+    "ncnn_cpu": ".param",
+    "litert_cpu": ".tflite",
+}
 """Of the sessions that a bundle's kits have; a program of torch runs where it was made, and no bundle carries one."""
-_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {"openvino_cpu": (".bin",), "tensorrt_gpu": (".plan",)}
+_BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}
 
 
 def opening_fault(kit: Manifest) -> str:
@@ -123,9 +129,9 @@ def opening_fault(kit: Manifest) -> str:
     module = kit.session.module
     if module not in _ENTRIES:
         return f"its session {ascii(module)[:100]} is none that a bundle has"
-    kinds = (*_ENTRIES[module], *_BESIDE.get(module, ()))
-    if PurePosixPath(kit.model.entry).suffix not in _ENTRIES[module]:
-        return f"model.entry {ascii(kit.model.entry)[:100]} is no {_ENTRIES[module][0]}, which is what {module} opens"
+    kinds = [_ENTRIES[module], *([_BESIDE[module]] if module in _BESIDE else [])]
+    if PurePosixPath(kit.model.entry).suffix != _ENTRIES[module]:
+        return f"model.entry {ascii(kit.model.entry)[:100]} is no {_ENTRIES[module]}, which is what {module} opens"
     strange = [name for name in kit.model.files if PurePosixPath(name).suffix not in kinds]
     if strange:
         return f"model.files has {ascii(strange[0])[:100]}, and {module} opens {', '.join(kinds)}"

@@ -22,10 +22,15 @@ _BITS: Final = {
 }
 """Of OpenVINO's element types (openvino/core/type/element_type.hpp); others are counted as one bit, as their least."""
 
+_TFLITE: Final = b"TFL3"
+"""The identifier of the FlatBuffer, behind its first four bytes (tensorflow/compiler/mlir/lite/schema/schema.fbs)."""
+_NCNN: Final = "7767517"
+"""The first line of a network in text (ncnn, docs/developer-guide/param-and-model-file-structure.md)."""
+
 
 def has_tensors(name: str) -> bool:
     """Whether a file of that name has tensors that can be checked."""
-    return PurePosixPath(name).suffix in (".onnx", ".xml", ".npy")
+    return PurePosixPath(name).suffix in (".onnx", ".xml", ".npy", ".tflite", ".param")
 
 
 def unreadable_here(name: str) -> str:
@@ -46,6 +51,10 @@ def fault_of(name: str, content: bytes, beside: Mapping[str, int]) -> str:
         return false_claim(content, beside)
     if suffix == ".xml":
         return _ir_fault(content, beside.get(PurePosixPath(name).with_suffix(".bin").name, 0))
+    if suffix == ".tflite":  # its weights lie in the file itself, where the runtime reads them
+        return "" if content[4:8] == _TFLITE else "it is no TensorFlow Lite model"
+    if suffix == ".param":
+        return _param_fault(content, beside.get(PurePosixPath(name).with_suffix(".bin").name, 0))
     return _array_fault(content)
 
 
@@ -80,4 +89,22 @@ def _ir_fault(content: bytes, weights: int) -> str:
         start, size, *shape = map(int, said)
         if start + size > weights or prod(shape) * _BITS.get(data.get("element_type", ""), 1) > 8 * size:
             return f"a constant of the shape {shape} would be read from beyond the {weights:,} bytes of its weights"
+    return ""
+
+
+def _param_fault(content: bytes, weights: int) -> str:
+    """ncnn's network: its second line says how many layers and tensors follow, each layer how many weights it reads."""
+    try:
+        magic, said, *layers = content.decode("ascii").splitlines()
+        counts = [int(word) for word in said.split()]
+    except ValueError:
+        magic, counts, layers = "", [], []
+    words = [line.split() for line in layers]
+    if magic.strip() != _NCNN or len(counts) != 2 or not 0 < counts[0] <= len(words) or not 0 < counts[1] <= sum(map(len, words)):
+        return "it is no network of ncnn"
+    for kind, *rest in filter(None, words):
+        numbers = [int(value) for key, _, value in (word.partition("=") for word in rest) if key.isdigit() and value.isdigit()]
+        most = max([prod(numbers)] if kind == "MemoryData" else numbers, default=0)
+        if most > 8 * weights:  # no weight takes less than a bit
+            return f"a layer {ascii(kind)[:100]} of it would take {most:,} numbers, and its weights have {weights:,} bytes"
     return ""
