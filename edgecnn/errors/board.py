@@ -146,7 +146,7 @@ class BuilderUnfit(EdgecnnError, exit_code=ExitCode.MISSING):
     def __init__(self, *, board: str, package: str, version: str, wanted: str) -> None:
         super().__init__(
             what=f"{board} has {package} {version}, and the kits need {package}{wanted}",
-            because="TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, 6.1 and 6.2 have 10.3",
+            because="TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, 6.1 and 6.2 have 10.3, 7.2 has 10.16",
             hint="flash the JetPack of the device's file, or build for what is there: edgecnn devices add NAME --host BOARD",
         )
 

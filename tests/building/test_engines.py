@@ -133,7 +133,7 @@ def test_another_jetpack_than_the_kits_were_made_for_is_named() -> None:
         with_builder(resolved(candidates=BOTH), a_machine(Jetson(ORIN.model_copy(update={"version": "8.6.2.3"}))), Ear())
     assert caught.value.line() == (
         "nano has tensorrt 8.6.2.3, and the kits need tensorrt>=10.3,<11: TensorRT comes with JetPack: 5.1 has 8.5, 6.0 has 8.6, "
-        "6.1 and 6.2 have 10.3 — flash the JetPack of the device's file, or build for what is there: "
+        "6.1 and 6.2 have 10.3, 7.2 has 10.16 — flash the JetPack of the device's file, or build for what is there: "
         "edgecnn devices add NAME --host BOARD [builder-unfit]"
     )
 

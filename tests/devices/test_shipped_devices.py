@@ -48,15 +48,21 @@ BUILT = {
     "arm64-server": CPU,
     "arm64-server:ncnn": NCNN,
     "arm64-server:litert": LITERT,
+    "arm64-server-i8mm": CPU,
+    "arm64-server-i8mm:ncnn": NCNN,
+    "arm64-server-i8mm:litert": LITERT,
     "cpu": INTEL,
     "cpu:ncnn": NCNN,
     "cpu:litert": LITERT,
     "h200": [*CPU, *GPU],
     "intel-cpu": INTEL,
+    "intel-core-ultra": INTEL,
     "intel-cpu-avx2": INTEL,
     "intel-n100": INTEL,
     "jetson-agx-orin": GPU,
     "jetson-agx-orin:onnxruntime": CPU,
+    "jetson-agx-thor": GPU,
+    "jetson-agx-thor:onnxruntime": CPU,
     "jetson-orin-nano": GPU,
     "jetson-orin-nano:onnxruntime": CPU,
     "jetson-orin-nx": GPU,
@@ -69,6 +75,9 @@ BUILT = {
     "raspberry-pi-5": CPU,
     "raspberry-pi-5:ncnn": NCNN,
     "raspberry-pi-5:litert": LITERT,
+    "rk3588": CPU,
+    "rk3588:ncnn": NCNN,
+    "rk3588:litert": LITERT,
     "rtx-3060": [*CPU, *GPU],
     "rtx-4090": [*CPU, *GPU],
 }
@@ -120,7 +129,7 @@ def test_a_reason_that_is_empty_is_none(name: str, tmp_path_factory: pytest.Temp
 
 
 def test_int8_weights_keep_to_seven_bits_on_the_one_intel_processor_without_vnni() -> None:
-    for name, reduced in (("intel-cpu", False), ("intel-cpu-avx2", True), ("intel-n100", False)):
+    for name, reduced in (("intel-cpu", False), ("intel-cpu-avx2", True), ("intel-n100", False), ("intel-core-ultra", False)):
         schemes = {runtime: each.scheme for runtime, each in int8_of(name).items()}
         assert set(schemes) == {Runtime.ONNXRUNTIME, Runtime.OPENVINO}
         assert {scheme.reduced_range for scheme in schemes.values() if scheme is not None} == {reduced}, name
@@ -144,7 +153,8 @@ def test_desktop_and_data_centre_gpus_are_baselines(name: str) -> None:
         ({"isa": ("avx2",)}, {"intel-cpu-avx2"}),
         ({"isa": ("avx2", "avx512_vnni")}, {"intel-cpu"}),
         ({"isa": ("avx2", "avx_vnni"), "cpu_model": "Intel(R) N100"}, {"intel-n100"}),
-        ({"isa": ("avx2", "avx_vnni"), "cpu_model": "Intel(R) Core(TM) Ultra 7 155H"}, set()),
+        ({"isa": ("avx2", "avx_vnni"), "cpu_model": "Intel(R) Core(TM) Ultra 7 155H"}, {"intel-core-ultra"}),
+        ({"isa": ("avx2", "avx_vnni"), "cpu_model": "13th Gen Intel(R) Core(TM) i7-1360P"}, set()),
         ({"cpu_vendor": "AuthenticAMD", "isa": ("avx2", "avx512_vnni")}, set()),
         ({"cpu_vendor": "AuthenticAMD", "models": ("NVIDIA GeForce RTX 3060",)}, {"rtx-3060"}),
         ({"cpu_vendor": "AuthenticAMD", "models": ("NVIDIA GeForce RTX 3060 Ti",)}, set()),
@@ -157,6 +167,8 @@ def test_desktop_and_data_centre_gpus_are_baselines(name: str) -> None:
         ({"architecture": "aarch64", "models": ("NVIDIA Jetson Xavier NX Developer Kit",)}, {"jetson-xavier-nx"}),
         ({"architecture": "aarch64", "models": ("NVIDIA Jetson Nano Developer Kit",)}, {"jetson-nano"}),
         ({"architecture": "aarch64", "models": ("Raspberry Pi 4 Model B Rev 1.4",)}, {"raspberry-pi-4"}),
+        ({"architecture": "aarch64", "models": ("NVIDIA Jetson AGX Thor Developer Kit",)}, {"jetson-agx-thor"}),
+        ({"architecture": "aarch64", "models": ("Rockchip RK3588 EVB1 LP4 V10 Board",)}, {"rk3588"}),
         ({"architecture": "aarch64", "isa": ("asimddp", "asimdhp")}, set()),
     ],
 )

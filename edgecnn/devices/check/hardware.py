@@ -9,7 +9,14 @@ from edgecnn.devices.check.needs import Needs, fits, installed
 from edgecnn.values.board import BoardFacts, Finding, Weight
 from edgecnn.values.candidate import Runtime
 
-_RELEASES = {"R32": "JetPack 4", "R34": "JetPack 5", "R35": "JetPack 5", "R36": "JetPack 6", "R38": "JetPack 7"}
+_RELEASES = {
+    "R32": "JetPack 4",
+    "R34": "JetPack 5",
+    "R35": "JetPack 5",
+    "R36": "JetPack 6",
+    "R38": "JetPack 7",
+    "R39": "JetPack 7",
+}
 """https://developer.nvidia.com/embedded/jetpack-archive"""
 _TENSORRT_APT = "sudo apt-get install nvidia-jetpack, then run kits with the system's own python3"
 

@@ -76,3 +76,22 @@ JETSON_ORIN_NANO = {
         "packages": {"pip": "22.0.2", "numpy": "1.26.4", "pillow": "9.0.1", "tensorrt": "10.3.0"},
     },
 }  # fmt: skip
+
+TRIXIE = {
+    "files": {"etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\n'},
+    "python": {"version": [3, 13, 5], "glibc": "2.41", "packages": {"pip": "25.1.1"}},
+}
+"""What differs on a Raspberry Pi with the system of 2025 and later."""
+JETPACK_7 = {
+    "files": {
+        "etc/os-release": 'PRETTY_NAME="Ubuntu 24.04.3 LTS"\n',
+        "etc/nv_tegra_release": "# R39 (release), REVISION: 2.0, GCID: 45500000, BOARD: generic, EABI: aarch64\n",
+        "usr/local/cuda/version.json": '{"cuda": {"name": "CUDA SDK", "version": "13.2.0"}}',
+    },
+    "commands": {"jetpack": "7.2+b100"},
+    "python": {
+        "version": [3, 12, 3], "glibc": "2.39", "managed": True,
+        "packages": {"pip": "24.0", "numpy": "1.26.4", "pillow": "10.2.0", "tensorrt": "10.16.1"},
+    },
+}  # fmt: skip
+"""What differs on a Jetson Orin with JetPack 7.2."""

@@ -10,7 +10,7 @@ from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.files import device_named
 from edgecnn.values.board import Finding, Recording, Weight
 from edgecnn.values.candidate import Runtime
-from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
+from tests.devices.check.recorded import JETPACK_7, JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, TRIXIE, recorded
 
 ONNXRUNTIME = needs_of(None)
 PI, JETSON = device_named("raspberry-pi-5"), device_named("jetson-orin-nano")
@@ -48,6 +48,19 @@ def test_a_new_board_is_told_the_line_that_installs_what_it_lacks() -> None:
         "python3 -m venv --system-site-packages ~/edgecnn-env && ~/edgecnn-env/bin/pip install 'onnxruntime>=1.19,<2' numpy "
         "pillow, then run it with ~/edgecnn-env/bin/python"
     )
+
+
+def test_a_board_with_the_system_of_2026_lacks_no_more_than_one_with_that_before() -> None:
+    pi = recorded(RASPBERRY_PI_5, READY, TRIXIE, {"python": READY["python"]})
+    jetson = recorded(JETSON_ORIN_NANO, JETPACK_7)
+    for board, device in ((pi, PI), (jetson, JETSON)):
+        stopping = [finding for finding in found(board, needs_of(device)).values() if finding.weight is Weight.STOPS]
+        assert stopping == []
+
+
+def test_a_release_of_jetpack_7_is_named_where_no_package_says_it() -> None:
+    old = recorded(JETSON_ORIN_NANO, JETPACK_7, {"commands": {"jetpack": ""}, "python": {"packages": {"tensorrt": "9.0"}}})
+    assert "9.0 (JetPack 7)" in found(old, needs_of(JETSON))["tensorrt-version"].what
 
 
 def test_debian_without_its_venv_package_is_told_so_first() -> None:
@@ -153,7 +166,7 @@ def test_held_clocks_and_full_power_are_not_told() -> None:
         ({"packages": {}}, "tensorrt-missing",
          "TensorRT is missing (JetPack 6.2.1+b38): the system was flashed without its libraries"),
         ({"packages": {"tensorrt": "8.5.2.2"}}, "tensorrt-version",
-         "its TensorRT is 8.5.2.2 (JetPack 6.2.1+b38), and kits need >=10.3,<10.4"),
+         "its TensorRT is 8.5.2.2 (JetPack 6.2.1+b38), and kits need >=10.3,<10.17"),
     ],
 )  # fmt: skip
 def test_tensorrt_is_looked_for_where_jetpack_puts_it(change: dict[str, Any], ref: str, says: str) -> None:
