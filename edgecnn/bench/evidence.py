@@ -43,7 +43,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact, Failed, Unavailable
 from edgecnn.values.board import HostRequest
-from edgecnn.values.candidate import BASELINE_ID, Candidate, Runtime
+from edgecnn.values.candidate import BASELINE_ID, Candidate, TargetRuntime
 from edgecnn.values.device import Device, EngineBuilder
 from edgecnn.values.fit import Probe
 from edgecnn.values.layers import MacTable
@@ -68,7 +68,7 @@ class EvidenceRequest(NamedTuple):
     device: Device
     device_file: Path | None
     """None of a shipped device."""
-    runtime: Runtime | None
+    runtime: TargetRuntime | None
     """The one that the target names; None: those that the device's file builds by default."""
     host: HostRequest | None
     """None: this machine."""
@@ -96,7 +96,7 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
     """
     require_packages(("torch", "torchvision", "onnx"), extra="train", needed_for="evidence")
     device, runtime = asked.device, asked.runtime
-    wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(runtime))
+    wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
     with store.in_use.held(), machine_for(asked.host, wanted, tell) as machine:
         at = attachment_of(device, machine.facts, machine.board)
         if not at.attached:

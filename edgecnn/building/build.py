@@ -120,7 +120,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    wanted = Wanted(request.device, request.command, runtimes_for(request.recipe.target.runtime))
+    wanted = Wanted(request.device, request.command, runtimes_for(request.device, request.recipe.target.runtime))
     with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         if request.only_judge:

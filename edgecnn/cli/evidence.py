@@ -17,7 +17,7 @@ from edgecnn.errors.usage import MissingArgument
 TargetOpt = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="DEVICE[:RUNTIME]", help="What is measured, as in `edgecnn list devices`, or a device file."
+        "--target", metavar="DEVICE[:RUNTIME|:all]", help="What is measured, as in `edgecnn list devices`, or a device file."
     ),
 ]
 MinutesOpt = Annotated[

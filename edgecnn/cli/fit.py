@@ -36,7 +36,7 @@ TargetsOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
-        metavar="DEVICE[:RUNTIME]",
+        metavar="DEVICE[:RUNTIME|:all]",
         help="Device, or a device file; default cpu. Given again, another device, whose table says what networks take there.",
     ),
 ]

@@ -117,7 +117,7 @@ class BuildOptions:
         help="A trained network of your own in place of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
     )  # fmt: skip
     target: str | None = row(
-        WHAT, "--target", enters=PART, metavar="DEVICE[:RUNTIME]", help="Device, as in `edgecnn list devices`, or a device file."
+        WHAT, "--target", enters=PART, metavar="DEVICE[:RUNTIME|:all]", help="As in `edgecnn list devices`, or a device file."
     )
     data: str | None = row(
         WHAT, "--data", enters=InRecipe("data.path"), metavar="FOLDER|FILE|NAME",

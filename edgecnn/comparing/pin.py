@@ -149,7 +149,7 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     ]
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
-    words += ["--target", device + (f":{runtime.value}" if runtime else "")]
+    words += ["--target", device + (f":{runtime}" if runtime else "")]
     if is_published(recipe.data.path):
         words += ["--data", recipe.data.path]
     elif recipe.data.path != DEMO:

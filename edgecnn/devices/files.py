@@ -24,16 +24,16 @@ from edgecnn.errors.devices import (
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.resources import resource_folder
-from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import TargetChoice
 
 
 class Target(NamedTuple):
-    """``DEVICE[:RUNTIME]``; without a runtime all that the device has are meant."""
+    """``DEVICE[:RUNTIME]``; without a runtime those are meant that the device's file builds by default."""
 
     device: Device
-    runtime: Runtime | None
+    runtime: TargetRuntime | None
 
 
 @cache
@@ -140,7 +140,7 @@ def file_of(text: str, device: Device) -> Path | None:
 
 
 def parse_target(text: str) -> Target:
-    """``intel-cpu``, ``jetson:tensorrt``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
+    """``intel-cpu``, ``jetson:tensorrt``, ``raspberry-pi-5:all``, ``~/my-board.toml`` or ``./my-board.toml:openvino``.
 
     Raises:
         UnknownDevice: the device is neither a shipped name nor a path.
@@ -167,20 +167,24 @@ def target_of(choice: TargetChoice, asked: str | None) -> Target:
     device, named = parse_target(choice.device)
     if choice.runtime is None:
         return Target(device, named)
-    if named is not None and named is not choice.runtime:
-        raise RuntimesContradict(target=choice.device, runtime=choice.runtime.value)
-    return Target(device, runtime_of(device, choice.runtime.value, target=choice.device))
+    if named is not None and named != choice.runtime:
+        raise RuntimesContradict(target=choice.device, runtime=str(choice.runtime))
+    return Target(device, runtime_of(device, str(choice.runtime), target=choice.device))
 
 
-def runtime_of(device: Device, name: str, target: str | None = None) -> Runtime:
-    """The runtime of this name, if the device has it; ``target`` is how the user wrote the device, a file's path or its name.
+def runtime_of(device: Device, name: str, target: str | None = None) -> TargetRuntime:
+    """The runtime of this name, if the device has it, or ``all``.
+
+    ``target``: how the user wrote the device, a file's path or its name.
 
     Raises UnknownRuntime: edgecnn has no such runtime. RuntimeNotOnDevice: the device file does not list it.
     """
     has = [runtime.value for runtime in device.runtimes]
     known = [runtime.value for runtime in Runtime if runtime.ships]
+    if name == ALL_RUNTIMES:
+        return ALL_RUNTIMES
     if name not in known:
-        raise UnknownRuntime(name=name, device=target or device.name, known=known, on_device=has)
+        raise UnknownRuntime(name=name, device=target or device.name, known=[*known, ALL_RUNTIMES], on_device=has)
     if name not in has:
         raise RuntimeNotOnDevice(device=device.name, runtime=name, has=has, target=target or device.name)
     return Runtime(name)

@@ -39,7 +39,7 @@ class RuntimeNotOnDevice(EdgecnnError):
         super().__init__(
             what=f"{device} has no {runtime}",
             because=f"its device file lists {', '.join(has)}",
-            hint=f"--target {target}:{has[0]}, or --target {target} for all of them",
+            hint=f"--target {target}:{has[0]}, or --target {target}:all for all of them",
         )
 
 

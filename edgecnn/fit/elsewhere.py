@@ -11,6 +11,7 @@ from edgecnn.fit.space import probe_of
 from edgecnn.fit.table_files import read_table_file, table_file
 from edgecnn.fit.tables import TablePrices, prices_in
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.candidate import ALL_RUNTIMES
 from edgecnn.values.fit import Member, OnAnother
 
 
@@ -25,7 +26,7 @@ def prices_elsewhere(others: Sequence[OtherTarget]) -> dict[str, TablePrices]:
         if path is None:
             raise NoTableBeside(device=other.device)
         table = read_table_file(path)
-        runtime = "" if other.runtime is None else f"{other.runtime.value}-"
+        runtime = "" if other.runtime in (None, ALL_RUNTIMES) else f"{other.runtime}-"
         found[other.name] = prices_in(path, table, [name for name in table.timed if name.startswith(runtime)])
     return found
 

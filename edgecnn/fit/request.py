@@ -12,7 +12,7 @@ from edgecnn.errors.wording import nearest
 from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.device import Device
 from edgecnn.values.fit import BudgetMetric
 from edgecnn.values.recipe import FitChoice, Recipe
@@ -24,13 +24,13 @@ class OtherTarget(NamedTuple):
     """A device that is asked about beside the one that is searched for."""
 
     device: str
-    runtime: Runtime | None
-    """None: all of its table."""
+    runtime: TargetRuntime | None
+    """None, as ``all``: every one of its table."""
 
     @property
     def name(self) -> str:
         """As ``--target`` takes it."""
-        return self.device if self.runtime is None else f"{self.device}:{self.runtime.value}"
+        return self.device if self.runtime is None else f"{self.device}:{self.runtime}"
 
 
 class FitRequest(Value):

@@ -88,7 +88,7 @@ def priced(asked: FitRequest, candidates: Sequence[Candidate], lab: Lab, *, atta
     Raises NoTable: there is none, and the device is not at hand. TableOfAnother: it is of another machine than the one at hand.
     TableUnreadable: it is no table. NothingTimed: there was none, and nothing could be timed.
     """
-    shippable = [each for each in candidates if asked.recipe.target.runtime in (None, each.runtime)]
+    shippable = [each for each in candidates if each.runtime in asked.device.built_for(asked.recipe.target.runtime)]
     path, table = _table_for(asked, candidates, shippable, lab, attached=attached)
     found = prices_in(path, table, (each.id for each in shippable))
     by_name = {each.id: each for each in shippable if each.id in found.predictors}

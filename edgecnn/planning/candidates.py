@@ -19,12 +19,10 @@ from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 
 
-def require_candidate(device: Device, runtime: Runtime | None, supported: Sequence[Candidate | Unsupported]) -> None:
+def require_candidate(device: Device, supported: Sequence[Candidate | Unsupported]) -> None:
     """Refuse a device on which no runtime could run the network, whatever is installed here.
 
     The baseline network's fp32 is always built, since every drop is counted from it: alone it is nothing to ship.
-
-    ``runtime``: the one that the target names; None for all that its file builds by default.
 
     Raises NoCandidate: each of ``supported`` is refused; says why, runtime by runtime.
     """
@@ -75,12 +73,11 @@ def candidates_of(
     device: Device, asked: Recipe, facts: LocalFacts
 ) -> tuple[tuple[Candidate, ...], tuple[Unsupported, ...], dict[str, Unavailable]]:
     """The baseline network's fp32 always comes first, since every drop is counted from it."""
-    runtime = asked.target.runtime
     built: dict[str, Candidate] = {BASELINE_ID: BASELINE}
     unsupported: list[Unsupported] = []
     unavailable: dict[str, Unavailable] = {}
     supported: list[Candidate | Unsupported] = []
-    wanted = (runtime,) if runtime else tuple(name for name, known in device.runtimes.items() if known.by_default)
+    wanted = device.built_for(asked.target.runtime)
     for backend in all_backends():
         if backend.runtime not in wanted:
             continue
@@ -97,7 +94,7 @@ def candidates_of(
     needed = lacking(backend_for(BASELINE.runtime).packages, backend_for(BASELINE.runtime).extra)
     if needed is not None:
         raise NothingToBuild(device=device.name, reasons=(needed.why,), command=needed.command)
-    require_candidate(device, runtime, supported)
+    require_candidate(device, supported)
     if asked.quantize.aware:
         require_precision(device, Precision.INT8, "quantize.aware", supported)
     if unavailable and not any(isinstance(entry, Candidate) and entry.id in built for entry in supported):

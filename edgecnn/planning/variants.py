@@ -196,8 +196,7 @@ def custom_candidates(
     if form is None:
         return candidates, unavailable
     facts = device.runtimes.get(Runtime.ONNXRUNTIME)
-    asked = recipe.target.runtime
-    if asked not in (None, Runtime.ONNXRUNTIME) or facts is None or (asked is None and not facts.by_default):
+    if Runtime.ONNXRUNTIME not in device.built_for(recipe.target.runtime):
         raise QuantizedElsewhere(path=model.path, form=form, device=device.name, has=facts is not None)
     lacking = Unavailable(
         why=f"the file came quantized ({form}), and its float network is not in it",

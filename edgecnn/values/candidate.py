@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticKnownError
 
 from edgecnn.values.base import Value
 from edgecnn.values.training import Surgery
@@ -27,6 +28,21 @@ class Runtime(StrEnum):
     def ships(self) -> bool:
         """True for runtimes that a bundle may need on a device."""
         return self is not Runtime.TORCH
+
+
+ALL_RUNTIMES: Final = "all"
+"""In a target's place of a runtime: every one that the device's file lists."""
+
+
+def _one_problem(value: object, known: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return known(value)
+    except ValidationError:  # it says a problem for each half of the union
+        *names, last = (repr(str(each)) for each in (*(each.value for each in Runtime if each.ships), ALL_RUNTIMES))
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(names)} or {last}"}) from None
+
+
+TargetRuntime = Annotated[Runtime | Literal["all"], WrapValidator(_one_problem)]
 
 
 class Precision(StrEnum):

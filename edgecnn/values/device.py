@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import Field, PositiveInt, field_validator
 
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Precision, Runtime
+from edgecnn.values.candidate import ALL_RUNTIMES, Precision, Runtime, TargetRuntime
 
 Support = Literal["native", "slow", "none"]
 """native: the arithmetic exists in hardware; slow: accepted, then computed in something wider; none: refused."""
@@ -113,6 +113,12 @@ class Device(Value):
     facts_only: FactsOnly | None = Field(default=None, exclude_if=lambda reason: reason is None)
     """None: builds are made for it. A field of its own: runtimes that are merely absent say neither why nor what instead."""
     notes: tuple[str, ...] = ()
+
+    def built_for(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
+        """The runtimes that a build has candidates of: the one that its target names, or ``all``, else those by default."""
+        if named is None:
+            return tuple(runtime for runtime, facts in self.runtimes.items() if facts.by_default)
+        return tuple(runtime for runtime in self.runtimes if named in (ALL_RUNTIMES, runtime))
 
     @field_validator("runtimes")
     @classmethod

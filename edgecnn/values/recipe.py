@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
@@ -165,12 +165,12 @@ class SurgeryChoice(Form):
 
 
 class TargetChoice(Value):
-    """``[target]``: DEVICE or DEVICE:RUNTIME."""
+    """``[target]``: DEVICE, DEVICE:RUNTIME or DEVICE:all."""
 
     device: str = "cpu"
     """A shipped device's name, or the path of a device file; DEVICE:RUNTIME too."""
-    runtime: Runtime | None = None
-    """The one runtime that may ship. Unset: those that the device's file builds by default."""
+    runtime: TargetRuntime | None = None
+    """The one runtime that may ship, or ``all`` that the device's file lists. Unset: those that it builds by default."""
 
 
 class RaceChoice(Value):

@@ -148,9 +148,19 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(UnknownRuntime) as caught:
         parse_target("jetson:tensorr")
     assert caught.value.line() == (
-        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert — "
+        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert, all — "
         "--target jetson:tensorrt [unknown-runtime]"
     )
+
+
+def test_all_means_every_runtime_of_the_file_and_no_name_those_by_default() -> None:
+    device, named = parse_target("raspberry-pi-5:all")
+    assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.NCNN, Runtime.LITERT)
+    assert device.built_for(None) == (Runtime.ONNXRUNTIME,)
+    assert device.built_for(Runtime.LITERT) == (Runtime.LITERT,)
+    assert target_of(TargetChoice(device="raspberry-pi-5", runtime="all"), None) == (device, named)
+    with pytest.raises(RuntimesContradict):
+        target_of(TargetChoice(device="raspberry-pi-5:litert", runtime="all"), None)
 
 
 def test_an_empty_runtime_is_no_runtime() -> None:
@@ -163,13 +173,13 @@ def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
         runtime_of(device_named("raspberry-pi-5"), "openvino")
     assert caught.value.line() == (
         "raspberry-pi-5 has no openvino: its device file lists onnxruntime, ncnn, litert — "
-        "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5 for all of them [runtime-not-on-device]"
+        "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
     )
 
 
 def test_of_a_device_file_the_hint_is_its_path_which_works_and_not_its_name_which_does_not(tmp_path: Path) -> None:
     own = written(tmp_path, BOARD)
-    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime, or --target {own} for all of them")):
+    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime, or --target {own}:all for all of them")):
         parse_target(f"{own}:tensorrt")
     with pytest.raises(UnknownRuntime, match=re.escape(f"--target {own}:onnxruntime")):
         parse_target(f"{own}:onnxruntim")

@@ -30,7 +30,7 @@ def offers(device: Device) -> list[Candidate | Unsupported]:
 def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_once() -> None:
     old = board(Runtime.ONNXRUNTIME, Runtime.TENSORRT, onnx_opset_max=17)
     with pytest.raises(NoCandidate) as caught:
-        require_candidate(old, None, offers(old))
+        require_candidate(old, offers(old))
     assert caught.value.line() == (
         "nothing can be built for old-board: "
         "onnxruntime fp32, fp16, bf16, int8: onnxruntime >=1.19,<2 reads ONNX up to opset 17, the model has 20; "
@@ -44,12 +44,12 @@ def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
     old = board(Runtime.TENSORRT, Runtime.ONNXRUNTIME, onnx_ir_max=8)
     refused = [entry for entry in offers(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
     with pytest.raises(NoCandidate, match="the model has 10 — --target DEVICE:onnxruntime"):
-        require_candidate(old, Runtime.TENSORRT, refused)
+        require_candidate(old, refused)
 
 
 def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> None:
     with pytest.raises(NoCandidate) as caught:
-        require_candidate(board(Runtime.TENSORRT, by_default=False), None, [])
+        require_candidate(board(Runtime.TENSORRT, by_default=False), [])
     assert caught.value.line() == (
         "nothing can be built for old-board: its device file builds none of its runtimes (tensorrt) unless the target names it "
         "— --target DEVICE:tensorrt [no-candidate]"
@@ -61,7 +61,7 @@ def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_na
     older = device.runtimes[Runtime.TENSORRT].model_copy(update={"versions": ">=8.4,<8.5"})
     xavier = device.model_copy(update={"runtimes": {**device.runtimes, Runtime.TENSORRT: older}})
     with pytest.raises(NoCandidate) as caught:
-        require_candidate(xavier, None, [entry for entry in offers(xavier) if entry.runtime is Runtime.TENSORRT])
+        require_candidate(xavier, [entry for entry in offers(xavier) if entry.runtime is Runtime.TENSORRT])
     assert caught.value.line() == (
         "nothing can be built for jetson-xavier-nx: "
         "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.4,<8.5 has no strongly typed networks as they are since 10.3 "

@@ -45,13 +45,11 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     if device is None:
         known = runtimes or (Runtime.ONNXRUNTIME,)
         return Needs({runtime: versions_taken(runtime) for runtime in known})
-    return Needs(
-        {
-            runtime: facts.versions
-            for runtime, facts in device.runtimes.items()
-            if facts.by_default and (runtimes is None or runtime in runtimes)
-        }
-    )
+    wanted = device.built_for(None) if runtimes is None else [each for each in device.runtimes if each in runtimes]
+    reference = device.runtimes.get(Runtime.ONNXRUNTIME)
+    if len(wanted) > 1 and reference is not None and not reference.by_default:  # beside a GPU, a board may do without it
+        wanted = [each for each in wanted if each is not Runtime.ONNXRUNTIME]
+    return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted})
 
 
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"

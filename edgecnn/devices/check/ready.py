@@ -15,7 +15,7 @@ from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.wheels import PYTHON as CARRIED
 from edgecnn.values.board import Finding, HostRequest, Weight
-from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.candidate import Candidate, Runtime, TargetRuntime
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 
@@ -49,12 +49,9 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
     return frozenset({each.runtime for each in found} | twins)
 
 
-def runtimes_for(named: Runtime | None) -> frozenset[Runtime] | None:
-    """What kits of a target need, by the runtime that it names; None: all that its device builds by default.
-
-    fp32 in ONNX Runtime, which everything is held against, is always among what a board runs.
-    """
-    return None if named is None else frozenset((named, Runtime.ONNXRUNTIME))
+def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runtime]:
+    """What kits of a target need, by the runtime that it names; fp32 in ONNX Runtime is what everything is held against."""
+    return frozenset((*device.built_for(named), Runtime.ONNXRUNTIME))
 
 
 def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from edgecnn.devices.check.ready import Wanted, fit_board, furnished, warnings_of
+from edgecnn.devices.check.ready import Wanted, fit_board, furnished, runtimes_for, warnings_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
 from edgecnn.hosts.ssh.link import Answer, Link
@@ -93,6 +93,16 @@ def test_a_board_with_its_packages_may_be_nearly_full() -> None:
 def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
     with pytest.raises(BoardIsAnotherDevice, match=r"^pi@board is .* which is not Raspberry Pi 5"):
         fit_board(Board(usual=recorded(JETSON_ORIN_NANO)).link, asked(), PI)
+
+
+def test_a_board_has_what_the_named_runtimes_need_too() -> None:
+    pi = device_named("raspberry-pi-5")
+    board = recorded(RASPBERRY_PI_5, READY)
+    fit_board(Board(usual=board).link, asked(), Wanted(pi, "a test", runtimes_for(pi, None)))
+    with pytest.raises(BoardNotReady, match="ai-edge-litert>=2.3,<3 is missing"):
+        fit_board(Board(usual=board).link, asked(), Wanted(pi, "a test", runtimes_for(pi, Runtime.LITERT)))
+    with pytest.raises(BoardNotReady, match="ncnn.* and ai-edge-litert>=2.3,<3 are missing"):
+        fit_board(Board(usual=board).link, asked(), Wanted(pi, "a test", runtimes_for(pi, "all")))
 
 
 def test_only_the_runtimes_that_the_kits_open_are_asked_for() -> None:
