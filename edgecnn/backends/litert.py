@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgecnn.backends.elsewhere import run_elsewhere
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import thread_knobs
+from edgecnn.backends.isa import names_processor, thread_knobs
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
@@ -30,11 +30,11 @@ from edgecnn.values.model_file import (
 )
 
 ENTRY = "model.tflite"
-_REFUSED = {
-    Precision.FP16: "its interpreter has no switch for it: a file of halved weights that allows it was computed in fp32, on an "
-    "emulated Cortex-A76 as on x86-64",
-    Precision.BF16: "its interpreter has no switch for it",
-}
+HALF = {"force_fp16": "1"}
+_HALF_ARITHMETIC = "asimdhp"
+"""Of 64-bit Arm since 8.2: Cortex-A76 has it, Cortex-A72 has not. On x86-64 fp16 took 1.6 times as long as fp32."""
+_NO_BF16 = "it has no switch for it"
+_NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
 
 
 class LitertBackend:
@@ -52,7 +52,8 @@ class LitertBackend:
             return ()
         return (
             Candidate(id="litert-fp32", runtime=self.runtime, precision=Precision.FP32),
-            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+            self._half(device),
+            Unsupported(runtime=self.runtime, precision=Precision.BF16, why=_NO_BF16),
             Candidate(
                 id="litert-int8",
                 runtime=self.runtime,
@@ -61,6 +62,11 @@ class LitertBackend:
                 scheme=Scheme(activation_dtype="int8", activation_symmetric=False),
             ),
         )
+
+    def _half(self, device: Device) -> Candidate | Unsupported:
+        if _HALF_ARITHMETIC in device.processor.isa:
+            return Candidate(id="litert-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=HALF)
+        return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 
     def model_file(self, candidate: Candidate, name: str, classes: int) -> ModelFile:
         """``model.json`` of a candidate whose file is ``model.tflite``; ``name``: of its input."""
@@ -116,7 +122,7 @@ def convert_trunk(onnx: Path, candidate: str, place: Path) -> Path:
 
 
 def make_by_program(verb: str, files: tuple[Path, ...], made: Path, candidate: str) -> None:
-    """``convert`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
+    """``convert``, ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
     run_elsewhere(Runtime.LITERT, [PROGRAM, verb, *map(str, files)], made, candidate)
 
 

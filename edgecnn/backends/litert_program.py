@@ -2,6 +2,7 @@
 
     convert MODEL.onnx FOLDER                       # FOLDER/model_float32.tflite, of one image a call
     quantize FLOAT.tflite FEED.npy INT8.tflite      # full INT8 but for its two ends, ranges from the feed
+    halve FLOAT.tflite FP16.tflite                  # weights in half precision
     answer MODEL.tflite FEED.npy LOGITS.npy         # by no code of the runner, which must reproduce it
 
 A feed is float32 (N, H, W, 3), logits float32 (N, classes).
@@ -81,6 +82,21 @@ def quantize(source: str, feed: str, made: str) -> None:
     work.quantize(work.calibrate({key: pictures})).export_model(made)
 
 
+def halve(source: str, made: str) -> None:
+    """By LiteRT's quantizer. Whether the arithmetic is half as well is for who opens the file to say."""
+    from litert_quantizer import qtyping, quantizer
+
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    work = quantizer.Quantizer(source)
+    work.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT),
+        algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
+    )
+    work.quantize().export_model(made)
+
+
 def answer(model: str, feed: str, logits: str) -> None:
     """One picture a call."""
     network = _opened(model)
@@ -101,5 +117,5 @@ def _opened(model: str) -> Any:
 
 
 if __name__ == "__main__":
-    verbs: dict[str, Any] = {"convert": convert, "quantize": quantize, "answer": answer}
+    verbs: dict[str, Any] = {"convert": convert, "quantize": quantize, "halve": halve, "answer": answer}
     verbs[sys.argv[1]](*sys.argv[2:])

@@ -23,6 +23,7 @@ _OPERATORS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY
 _MOVES = ("Convert", "Transpose", "Copy", "Constant Pad", "QUANTIZE", "DEQUANTIZE", "CAST", "TRANSPOSE", "PAD")
 _VIEWS = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS"})
 _INT8 = ("QC8", "QS8", "QU8")
+_HALF = "F16"
 _DYNAMIC = "QD8"
 """Activations that are rounded while it runs; nothing here is made so."""
 _BY_TYPE = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
@@ -44,9 +45,10 @@ def residency_of(trace: Path, macs: MacTable) -> Residency:
     waiting = deque(operators)
     known = sum(_multiplies(each["kernel"]) for each in kernels) == sum(each["op"] in _OPERATORS for each in operators)
     free, layers = list(macs.layers), list[LayerResidency]()
+    float32 = "fp16" if any(_HALF in each["kernel"] for each in kernels) else "fp32"
     for index, ran in enumerate(kernels):
         run = _taken(waiting, _multiplies(ran["kernel"])) if known else None
-        layers.append(_layer(index, ran, run, free))
+        layers.append(_layer(index, ran, run, free, float32))
     return executed_residency(layers, macs)
 
 
@@ -69,7 +71,9 @@ def _read(path: Path) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str
     return kernels, operators
 
 
-def _layer(index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, free: list[LayerMacs]) -> LayerResidency:
+def _layer(
+    index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | None, free: list[LayerMacs], float32: str
+) -> LayerResidency:
     kernel, operator = str(ran["kernel"]).removeprefix(_DELEGATED), run[-1] if run and _multiplies(ran["kernel"]) else None
     joined = None if operator is None else _joined(operator, free)
     return LayerResidency(
@@ -79,7 +83,7 @@ def _layer(index: int, ran: Mapping[str, Any], run: list[Mapping[str, Any]] | No
         macs=0 if joined is None else joined.macs,
         time_us=ran["time_us"],
         onnx_nodes=() if joined is None else (joined.name,),
-        moved_bytes=None if run is None else _moved(run),
+        moved_bytes=None if run is None else _moved(run, float32),
     )
 
 
@@ -98,7 +102,7 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
         return UNKNOWN
     if any(each in kernel for each in _INT8):
         return "int8"
-    return "fp16" if "F16" in kernel else "fp32" if "F32" in kernel else UNKNOWN
+    return "fp16" if _HALF in kernel else "fp32" if "F32" in kernel else UNKNOWN
 
 
 def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
@@ -111,6 +115,13 @@ def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | N
     return found
 
 
-def _moved(run: list[Mapping[str, Any]]) -> Mapping[str, int] | None:
-    ends = (port for each in run if each["op"] not in _VIEWS for port in (*each["inputs"], *each["outputs"]))
-    return moved_bytes(MovedTensor(_BY_TYPE.get(each["type"], each["type"]), tuple(each["shape"])) for each in ends)
+def _moved(run: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:
+    """``float32``: what XNNPACK reads and writes where the file says so, since it may be told to compute in halves."""
+    kinds = {**_BY_TYPE, "float32": float32}
+    ends = (port for each in run if not _only_named_otherwise(each) for port in (*each["inputs"], *each["outputs"]))
+    return moved_bytes(MovedTensor(kinds.get(each["type"], each["type"]), tuple(each["shape"])) for each in ends)
+
+
+def _only_named_otherwise(operator: Mapping[str, Any]) -> bool:
+    """Weights in halves are packed once for all calls, when the file is opened."""
+    return operator["op"] in _VIEWS or (operator["op"] == "DEQUANTIZE" and operator["inputs"][0]["type"] == "float16")

@@ -1,4 +1,4 @@
-"""fp32 and INT8 for LiteRT: onnx2tf makes the FlatBuffer from the trunk, LiteRT's own quantizer the other from that.
+"""fp32, fp16 and INT8 for LiteRT: onnx2tf makes the FlatBuffer from the trunk, LiteRT's own quantizer the others from that.
 
 onnx2tf rewrites the layout of every layer, so that its network is held against the trunk's answers before anything is made of it.
 """
@@ -43,6 +43,8 @@ def quantize(job: Job) -> dict[str, Any]:
             feed = Path(name) / "feed.npy"
             np.save(feed, np.concatenate([_last_channels(each) for each in job.feeds()]))
             make_by_program("quantize", (whole, feed, made), made, candidate.id)
+        elif candidate.precision is Precision.FP16:
+            make_by_program("halve", (whole, made), made, candidate.id)
         else:
             shutil.copyfile(whole, made)
     write_described(job.onnx, candidate, job.out)

@@ -68,7 +68,7 @@ OPTIONS: Mapping[str, Dict[str, Callable[[str], str]]] = {
         "SCHEDULING_CORE_TYPE": _one_of("ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"),
     },
     "ncnn_cpu": dict({"threads": _threads}, **dict.fromkeys(_NCNN_SWITCHES, _BIT)),
-    "litert_cpu": {"threads": _threads},
+    "litert_cpu": {"threads": _threads, "force_fp16": _BIT},
     "tensorrt_gpu": {"engine": _inside},
     "torch_gpu": {
         "threads": _threads,

@@ -52,12 +52,17 @@ def trace(folder: Path, kernels: list[str], operators: list[dict[str, Any]]) -> 
     return folder
 
 
-def test_fp32_and_int8_are_offered_and_halves_are_not_since_they_ran_in_fp32() -> None:
-    supported = BACKEND.supports(device_named("raspberry-pi-5"))
-    assert [each.id for each in supported if isinstance(each, Candidate)] == ["litert-fp32", "litert-int8"]
+@pytest.mark.parametrize(("device", "halves"), [("raspberry-pi-5", True), ("raspberry-pi-4", False), ("cpu", False)])
+def test_half_precision_is_offered_where_the_processor_multiplies_it(device: str, halves: bool) -> None:
+    supported = BACKEND.supports(device_named(device))
+    offered = {each.precision: each for each in supported if isinstance(each, Candidate)}
+    assert {Precision.FP32, Precision.INT8} <= offered.keys()
     refused = {each.precision: each.why for each in supported if isinstance(each, Unsupported)}
-    assert refused.keys() == {Precision.FP16, Precision.BF16}
-    assert "was computed in fp32" in refused[Precision.FP16]
+    if halves:
+        assert offered[Precision.FP16].session_options == {"force_fp16": "1"}
+        assert refused.keys() == {Precision.BF16}
+    else:
+        assert "slower than fp32" in refused[Precision.FP16]
 
 
 def test_kernels_say_what_they_multiply_and_are_joined_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -76,6 +81,17 @@ def test_kernels_say_what_they_multiply_and_are_joined_in_the_order_of_the_file(
 def test_floats_are_no_int8(tmp_path: Path) -> None:
     kernels = [each.replace("QC8W", "F32").replace("QC8", "F32").replace("QS8, ", "") for each in KERNELS]
     assert residency_of(trace(tmp_path, kernels, OPERATORS), MACS).mac_share == {"fp32": 1.0}
+
+
+def test_in_half_precision_weights_are_halved_once_and_every_float_that_moves_is_half(tmp_path: Path) -> None:
+    weights = port(8, 3, 3, 3, kind="float16")
+    halved = {"op": "DEQUANTIZE", "inputs": [weights], "outputs": [port(8, 3, 3, 3, kind="float32")]}
+    sizes = [port(1, 8, 8, 3, kind="float32"), port(8, 3, 3, 3, kind="float32"), port(1, 4, 4, 8, kind="float32")]
+    conv = {"op": "CONV_2D", "inputs": sizes[:2], "outputs": sizes[2:]}
+    kernels = ["Delegate/Convert (NC)", "Delegate/Convolution (NHWC, F16) IGEMM"]
+    found = residency_of(trace(tmp_path, kernels, [halved, conv]), MACS)
+    assert found.mac_share["fp16"] == pytest.approx(216 * 16 / MACS.total)
+    assert found.moved_bytes == 2 * (192 + 216 + 128)
 
 
 def test_an_operator_that_xnnpack_left_is_named_with_what_its_file_multiplies(tmp_path: Path) -> None:

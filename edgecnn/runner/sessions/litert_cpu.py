@@ -1,6 +1,7 @@
 """LiteRT (TensorFlow Lite) on the CPU, with XNNPACK. It takes one picture at a time: a batch is a row of calls.
 
-XNNPACK takes what it has kernels for and leaves the rest to LiteRT's own; a traced session writes down which is which.
+XNNPACK takes what it has kernels for and leaves the rest to LiteRT's own; a traced session writes down which is which. In half
+precision it computes when told to, which LiteRT's interpreter cannot say and its compiled model can.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..kit import Kit
 
 KNOBS = ("threads",)
+FORCE_FP16 = "force_fp16"
+XNNPACK_IN_HALF = 4
+"""``TFLITE_XNNPACK_DELEGATE_FLAG_FORCE_FP16`` of tflite/delegates/xnnpack/xnnpack_delegate.h."""
 
 
 class LitertSession(Session):
@@ -29,17 +33,14 @@ class LitertSession(Session):
         model = kit.manifest.model
         self.threads = threads_of(options)
         self._path, self._trace = kit.path(model.entry), trace_folder
+        self._half = options.get(FORCE_FP16) == "1"
         try:
-            self._interpreter = Interpreter(model_path=str(self._path), num_threads=self.threads)
-            self._interpreter.allocate_tensors()
-            (taken,), (given,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            self._network = (_Compiled if self._half else _Interpreted)(self._path, self.threads or 1)  # type: Any
         except (ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())
             raise RunnerError("runtime-refused-model", "{}: LiteRT cannot open it".format(self._path.name), why) from error
-        self._input, self._output = taken["index"], given["index"]
         self._name, self._answer_name = model.input.name, model.output.name
-        shape = tuple(int(size) for size in taken["shape"])
-        self._spec = TensorSpec(self._name, np.dtype(taken["dtype"]).name, (None,) + shape[1:])
+        self._spec = TensorSpec(self._name, self._network.dtype, (None,) + self._network.shape[1:])
 
     def inputs(self) -> Sequence[TensorSpec]:
         """The one tensor of the file, by the kit's name, for any number of pictures."""
@@ -47,19 +48,50 @@ class LitertSession(Session):
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """One call of the runtime for each picture; the array is the caller's."""
-        return {self._answer_name: np.concatenate([self._answer(picture) for picture in feed[self._name]])}
+        return {self._answer_name: np.concatenate([self._network.answer(picture[None]) for picture in feed[self._name]])}
 
     def close(self) -> None:
         """Let go of the network; a traced session leaves ``layers.json``."""
         if self._trace is not None:
-            write_trace(self._path, self._trace, self.threads or 1)
+            write_trace(self._path, self._trace, self.threads or 1, XNNPACK_IN_HALF if self._half else None)
             self._trace = None
-        self._interpreter = None
+        self._network = None
 
-    def _answer(self, picture: Any) -> Any:
-        self._interpreter.set_tensor(self._input, np.ascontiguousarray(picture)[None])
+
+class _Interpreted:
+    def __init__(self, path: Path, threads: int) -> None:
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        (taken,), (given,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._input, self._output = taken["index"], given["index"]
+        self.shape, self.dtype = tuple(int(size) for size in taken["shape"]), np.dtype(taken["dtype"]).name
+
+    def answer(self, picture: Any) -> Any:
+        self._interpreter.set_tensor(self._input, np.ascontiguousarray(picture))
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output)
+
+
+class _Compiled:
+    """In half precision, float32 at both ends. XNNPACK refuses where the processor has no such arithmetic."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        from ai_edge_litert.compiled_model import CompiledModel
+        from ai_edge_litert.options import CpuOptions, Options
+
+        cpu = CpuOptions(num_threads=threads, xnnpack_flags=XNNPACK_IN_HALF)
+        self._model = CompiledModel.from_file(str(path), options=Options(cpu_options=cpu))
+        (key,) = self._model.get_signature_list()
+        (taken,) = self._model.get_input_tensor_details(key).values()
+        (given,) = self._model.get_output_tensor_details(key).values()
+        self.shape, self.dtype = tuple(int(size) for size in taken["shape"]), np.dtype(taken["dtype"]).name
+        self._given = tuple(int(size) for size in given["shape"])
+        self._ins, self._outs = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
+
+    def answer(self, picture: Any) -> Any:
+        self._ins[0].write(np.ascontiguousarray(picture))
+        self._model.run_by_index(0, self._ins, self._outs)
+        return self._outs[0].read(int(np.prod(self._given)), np.float32).reshape(self._given)
 
 
 def open_session(
@@ -67,7 +99,7 @@ def open_session(
 ) -> LitertSession:
     """Open the kit's ``.tflite``.
 
-    Options: ``threads``. ``batch`` is not used.
+    Options: ``threads``; ``force_fp16``, 1 to compute in half precision. ``batch`` is not used.
 
     Raises:
         RunnerError: bad-option or runtime-refused-model.

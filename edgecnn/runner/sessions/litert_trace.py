@@ -11,7 +11,7 @@ import ctypes
 import json
 import re
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import ai_edge_litert
 import numpy as np
@@ -27,18 +27,18 @@ _ROW = re.compile(r"^\s*(?P<kernel>\S.*?)\s+(?:[\d.]+\s+){2}(?P<avg_ms>[\d.]+)\s
 """Of the summary's table in the order of the run: node type, start, first, average, share."""
 
 
-def write_trace(model: Path, folder: Path, threads: int) -> None:
+def write_trace(model: Path, folder: Path, threads: int, xnnpack_flags: Optional[int]) -> None:
     """Write ``layers.json``: ``kernels``, each with its mean time, and ``operators``, as the file has them, both in order.
 
     Raises:
         RunnerError: no-trace; the library lacks what is asked of it.
     """
-    traced = {"kernels": _kernels(model, threads), "operators": _operators(model)}
+    traced = {"kernels": _kernels(model, threads, xnnpack_flags), "operators": _operators(model)}
     write_bytes(folder / "layers.json", json.dumps(traced, indent=1).encode("utf-8"))
 
 
-def _kernels(model: Path, threads: int) -> List[Dict[str, Any]]:
-    text = _Profiled(model, threads).summary().split("Top by", 1)[0]
+def _kernels(model: Path, threads: int, flags: Optional[int]) -> List[Dict[str, Any]]:
+    text = _Profiled(model, threads, flags).summary().split("Top by", 1)[0]
     rows = [found for found in map(_ROW.match, text.splitlines()) if found is not None]
     if not rows:
         raise RunnerError("no-trace", "LiteRT's profiler names no kernel", text[:200])
@@ -84,7 +84,7 @@ class _Profiled:
     Nothing of it is freed: the process that traces ends with the trace.
     """
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, flags: Optional[int]) -> None:
         self._library = ctypes.CDLL(str(Path(ai_edge_litert.__file__).parent / "libLiteRt.so"))
         self._kept = []  # type: List[Any]
         self._environment = self._made("LiteRtCreateEnvironment", ctypes.c_int(0), None)
@@ -92,7 +92,8 @@ class _Profiled:
         options = self._made("LiteRtCreateOptions")
         self._call("LiteRtSetOptionsHardwareAccelerators", options, ctypes.c_int(_CPU))
         self._set(options, b"runtime_options_string", b"enable_profiling = true\n")
-        self._set(options, b"xnnpack", b"num_threads = %d\n" % threads)
+        told = b"" if flags is None else b"flags = %d\n" % flags
+        self._set(options, b"xnnpack", b"num_threads = %d\n" % threads + told)
         self._compiled = self._made("LiteRtCreateCompiledModel", self._environment, network, options)
 
     def summary(self) -> str:
