@@ -1,6 +1,7 @@
 """The search over a space: many networks counted and predicted, none trained.
 
-Two aims at once, by Optuna's NSGA-II (Deb and others, 2002): predicted latency down, the stand-in for accuracy up. The study lies
+Two aims at once, by Optuna's NSGA-II (Deb and others, 2002): predicted latency down, the stand-in for accuracy up, near a latency
+budget where there is one: few of the others could be trained. The study lies
 in the store as an SQLite file, so that an interrupted search goes on; of several processes that ask the same, one draws it.
 """
 
@@ -29,6 +30,10 @@ DEPTHS, WIDTHS, SIDES = (0.3, 1.8), (0.25, 1.8), (0.4, 1.6)
 SIDE_STEP_PX = 16
 MOST_PRUNED, PRUNED_STEP = 0.6, 0.05
 POPULATION, SEED = 32, 0
+NEAR = 1.5
+"""Times a latency budget within which networks are looked for: predictions are as far off as that."""
+BEYOND_COSTS = 100.0
+"""Of the stand-in, for each time that a prediction is e times beyond it: worse than any network within in both aims."""
 
 
 _PREDICTING = ("executed", "features", "layers", "predictor", "prices", "search", "space")
@@ -42,7 +47,7 @@ def code_of_trials() -> str:
 
 def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) -> tuple[Member, ...]:
     """So many networks, each once, in the order of the search. ``file``: of the study, which is begun or gone on with."""
-    study = _study(file)
+    study, most = _study(file), math.log(NEAR * space.within.get("p50_ms", math.inf))
     if not study.trials:
         _begin_with_smallest(study, space)
     for done in range(len(_ended(study)), trials):  # counted once: each look at a study reads all of it
@@ -53,7 +58,8 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
             study.tell(trial, state=_failed())
             continue
         trial.set_user_attr("member", member.model_dump(mode="json"))
-        study.tell(trial, (math.log(member.predicted[0].p50_ms.estimate), member.standin))
+        took = math.log(guessed_ms(member))
+        study.tell(trial, (took, member.standin - BEYOND_COSTS * max(0.0, took - most)))
     tell.step("predict networks", trials, trials, "networks")
     ended = _ended(study)[:trials]
     found = (Member.model_validate(each.user_attrs["member"]) for each in ended if "member" in each.user_attrs)

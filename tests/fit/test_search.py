@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Prediction
-from edgecnn.fit.search import identity_of, predicted_front, search_space, spread_out, way_of
+from edgecnn.fit.search import NEAR, guessed_ms, identity_of, predicted_front, search_space, spread_out, way_of
 from edgecnn.fit.space import SearchSpace
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
@@ -65,6 +65,18 @@ def test_a_candidate_whose_weights_alone_are_over_the_size_is_none(tmp_path: Pat
     for each in small:
         assert all(said.candidate == "onnxruntime-int8" or each.parameters * 4 <= 2**20 for said in each.predicted)
         assert each.parameters <= 2**20
+
+
+def test_near_a_budget_more_networks_are_looked_at(tmp_path: Path) -> None:
+    """A budget that few networks of all are inside leaves a search little to train, unless it draws there."""
+
+    def share_near(found: Sequence[Member], budget_ms: float) -> float:
+        return sum(guessed_ms(each) <= NEAR * budget_ms for each in found) / len(found)
+
+    anywhere = search_space(space(), 160, tmp_path / "anywhere.db", Quiet())
+    budget_ms = 3 * guessed_ms(anywhere[0])
+    near = search_space(space(p50_ms=budget_ms), 160, tmp_path / "near.db", Quiet())
+    assert share_near(near, budget_ms) > 2 * share_near(anywhere, budget_ms)
 
 
 def test_the_predicted_front_rises_in_both(found: tuple[Member, ...]) -> None:
