@@ -17,8 +17,8 @@ from typing import Any
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.runs.worker import timed_calls
 from edgecnn.runner.sessions import Session, open_session
+from edgecnn.runner.timing import timed_calls
 from tests.runner.kits import make_kit
 
 PAIRS = 60

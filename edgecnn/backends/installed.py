@@ -14,6 +14,9 @@ from edgecnn.errors.weights import MissingPackage
 from edgecnn.errors.wording import plural
 from edgecnn.runner.interpreters import asked, own_python, variable_of
 
+VENDORED: Mapping[str, str] = {"onnxruntime-web": "1.30.0"}
+"""What no package manager installs: one version, which goes into the kits themselves."""
+
 
 class Lacking(NamedTuple):
     """Why something cannot be used, and the command that mends it."""
@@ -24,6 +27,8 @@ class Lacking(NamedTuple):
 
 def installed_version(distribution: str) -> str | None:
     """The version of a distribution, or None where it is not installed."""
+    if distribution in VENDORED:
+        return VENDORED[distribution]
     environment = environment_of(distribution)
     python = None if environment is None else own_python(environment.runtime)
     if python is not None:

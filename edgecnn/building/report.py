@@ -57,7 +57,8 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     gates = gates_of(resolved, request.gates)
     facts = candidate_facts(seen)
     budget = budget_pp(gates, labelled=resolved.data.labelled)
-    shippable = tuple(name for name, row in facts.items() if resolved.recipe.target.runtime in (None, row.candidate.runtime))
+    allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
+    shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
     about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
     contest = race_shown(seen)

@@ -119,6 +119,7 @@ _ENTRIES: Final = {
     "tensorrt_gpu": ".onnx",
     "ncnn_cpu": ".param",
     "litert_cpu": ".tflite",
+    "wasm_browser": ".onnx",
 }
 """Of the sessions that a bundle's kits have; a program of torch runs where it was made, and no bundle carries one."""
 _BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}

@@ -111,7 +111,8 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
     table = table_of(TableRequest(device, host, minutes, anew), call.store, call.tell)
     write_table(table, path)
     call.show(table, table_lines(table))
-    call.add([f"wrote {path}"])
+    reads = f"`edgecnn fit --target {device.name}` reads it"
+    call.add([f"wrote {path}; {reads if out is None else f'{reads} with --table {out}'}"])
 
 
 def emulate(call: Call) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import shutil
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import DownloadFailed, WeightsCorrupt, WeightsUnavailable
+from edgecnn.errors.weights import WeightsCorrupt, WeightsUnavailable
 from edgecnn.models.networks import unwrapped_weights
 from edgecnn.models.weights import hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
 from edgecnn.store.disk import sha256_of
+from edgecnn.store.download import download
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 
@@ -73,11 +71,11 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
     if weights.url is None:
         raise TypeError(f"{weights.name} has no url")
     continued = partial.exists()
-    download(weights.url, partial, tell)
+    download(weights.url, partial, "weights", tell)
     if continued and not sha256_of(partial).startswith(weights.sha256_prefix):
         tell.note(f"the continued download of {weights.file} is damaged; starting over")
         partial.unlink()
-        download(weights.url, partial, tell)
+        download(weights.url, partial, "weights", tell)
     try:
         _check(partial, weights, source=weights.url)
     except WeightsCorrupt:
@@ -90,41 +88,3 @@ def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:
     found = sha256_of(path)
     if not found.startswith(weights.sha256_prefix):
         raise WeightsCorrupt(source=source, expected_prefix=weights.sha256_prefix, found=found)
-
-
-BLOCK_BYTES = 1 << 18
-STALLED_AFTER_S = 30.0
-"""A server that sends nothing for this long is given up."""
-
-
-def download(url: str, into: Path, tell: Progress) -> None:
-    """Fetch ``url`` into the file ``into``, appending to what is there when the server can continue.
-
-    Raises DownloadFailed: unreachable, refused, stalled or cut off; the part that arrived stays in ``into``.
-    """
-    into.parent.mkdir(parents=True, exist_ok=True)
-    have = into.stat().st_size if into.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=STALLED_AFTER_S) as answer:  # noqa: S310
-            _receive(answer, into, have if answer.status == http.HTTPStatus.PARTIAL_CONTENT else 0, tell)
-    except urllib.error.HTTPError as problem:
-        if problem.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # all of it was there already; the digest decides
-        raise DownloadFailed(url=url, reason=f"the server answered {problem.code} {problem.reason}", received=have) from problem
-    except (OSError, http.client.HTTPException) as problem:
-        received = into.stat().st_size if into.exists() else 0
-        raise DownloadFailed(url=url, reason=str(getattr(problem, "reason", problem)), received=received) from problem
-
-
-def _receive(answer: http.client.HTTPResponse, into: Path, have: int, tell: Progress) -> None:
-    length = answer.headers.get("Content-Length")
-    total = have + int(length) if length else None
-    with into.open("ab" if have else "wb") as file:
-        while block := answer.read(BLOCK_BYTES):
-            file.write(block)
-            have += len(block)
-            tell.step("download weights", have, total, "bytes")
-    if total is not None and have < total:
-        raise http.client.IncompleteRead(b"", total - have)

@@ -12,7 +12,7 @@ from edgecnn.models.compound import RULES
 from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
-from edgecnn.values.candidate import ORIGINAL_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
+from edgecnn.values.candidate import ALL_RUNTIMES, ORIGINAL_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device
@@ -146,7 +146,7 @@ def surgery_candidates(candidates: Iterable[Candidate], recipe: Recipe) -> tuple
     return tuple(
         candidate.model_copy(update={"id": f"{candidate.id}-{done.suffix}", "surgery": done})
         for candidate in candidates
-        if candidate.method in _METHODS and recipe.target.runtime in (None, candidate.runtime)
+        if candidate.method in _METHODS and recipe.target.runtime in (None, ALL_RUNTIMES, candidate.runtime)
     )
 
 

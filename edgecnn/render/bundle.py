@@ -11,6 +11,7 @@ from edgecnn.models.catalogue import all_archs
 from edgecnn.render import figures
 from edgecnn.render.wording import visible
 from edgecnn.runner.runtimes import distribution_of
+from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
@@ -48,6 +49,8 @@ def bundle_licences(report: BuildReport) -> str:
         "## What runs it\n\nThe runtime (ONNX Runtime, OpenVINO or TensorRT), NumPy and Pillow are not in here: they are "
         "installed on the device, and have licences of their own.",
     ]
+    if any(each.candidate.runtime is Runtime.WASM for each in report.candidates):
+        parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -65,6 +68,8 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
         "python3 -B -m runner predict photo.jpg   # labels with probabilities, most probable first",
     ]
+    if kit.startswith(Runtime.WASM):
+        lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
     if kit.startswith("tensorrt"):
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")
     program = [

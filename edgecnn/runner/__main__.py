@@ -114,12 +114,21 @@ def _predict(given: argparse.Namespace) -> Dict[str, Any]:
     from .say import Teller
 
     classifier = Classifier(given.kit, _knobs(given))
-    found = predict_files(classifier, given.files, given.top, Teller("predicting", len(given.files), "pictures").step)
+    try:
+        found = predict_files(classifier, given.files, given.top, Teller("predicting", len(given.files), "pictures").step)
+    finally:
+        classifier.close()
     if not found["predictions"]:
         first = found["unreadable"][0]
         what = "none of {:,} files can be read as a picture".format(len(given.files))
         raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"]))
     return dict(found, knobs=classifier.knobs)
+
+
+def _page(given: argparse.Namespace) -> Dict[str, Any]:
+    from .browser.hosting import host
+
+    return {"page": host(_kit(given), given.port)}
 
 
 def _knobs(given: argparse.Namespace) -> Optional[Dict[str, str]]:
@@ -168,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("files", type=Path, nargs="+", metavar="PICTURE")
     predict.add_argument("--top", type=_positive, default=5, metavar="LABELS", help="how many labels (default 5)")
     _add_knobs(predict)
+    page = _add(commands, "page", _page, "the page of a kit for browsers, on this machine alone, until Ctrl-C")
+    page.add_argument("--port", type=_port, default=8000, help="default 8000")
     return parser
 
 
@@ -191,6 +202,13 @@ def _add_build(commands: Any) -> None:
 def _add_knobs(parser: argparse.ArgumentParser) -> None:
     text = "a session option that changes speed alone; may be repeated (default: what the bundle around the kit was chosen with)"
     parser.add_argument("--knob", action="append", metavar="NAME=VALUE", help=text)
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65535:
+        raise argparse.ArgumentTypeError("must be from 1 to 65535")
+    return value
 
 
 def _positive(text: str) -> int:

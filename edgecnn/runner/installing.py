@@ -11,6 +11,9 @@ import sysconfig
 from pathlib import Path
 from typing import Sequence
 
+from .browser.installed import INSTALLED_BY
+from .runtimes import BROWSER
+
 DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
 """What the runner itself imports, to the distribution that brings it."""
 ENVIRONMENT = "~/edgecnn-env"
@@ -23,6 +26,8 @@ def install_command(*requirements: str) -> str:
 
 def command_for(requirements: Sequence[str], managed: bool, python: str) -> str:
     """The same for any machine: ``managed`` says that its system keeps pip out, ``python`` is how its shell calls Python."""
+    if any(each.startswith(BROWSER) for each in requirements):
+        return INSTALLED_BY  # the system's own; nothing else is asked for beside it
     wanted = " ".join(map(shlex.quote, requirements))
     if not managed:
         return "pip install {}".format(wanted)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Dict, Optional, Tuple
 
+from .browser.installed import browser_version
+
 DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
     "openvino": ("openvino",),
     "tensorrt": ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "nvidia-tensorrt"),
     "ncnn": ("ncnn",),
     "litert": ("ai-edge-litert",),
+    "wasm": ("chromium",),
     "torch": ("torch",),
     "tensorrt-rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
 }
-"""A requirement's name to the distributions that satisfy it."""
+"""A requirement's name to the distributions that satisfy it. ONNX Runtime Web is in its kits; what they need is a browser."""
+BROWSER = "chromium"
 
 
 def distribution_of(runtime: str) -> str:
@@ -25,6 +29,8 @@ def distribution_of(runtime: str) -> str:
 def installed_version(name: str) -> Optional[str]:
     """The version of an installed distribution that satisfies a requirement of this name, or None."""
     for distribution in DISTRIBUTIONS.get(name, (name,)):
+        if distribution == BROWSER:
+            return browser_version()
         try:
             return metadata.version(distribution)
         except metadata.PackageNotFoundError:

@@ -22,6 +22,7 @@ from edgecnn.values.candidate import Candidate
 from edgecnn.values.dataset import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
+WEB_MODULE = "wasm_browser"
 KIT_SCHEMA = "edgecnn.kit/1"
 
 
@@ -39,7 +40,8 @@ def runner_digest() -> str:
 
 
 def _runner_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.py"))
+    """Its source, and the pages of kits for browsers, which lie at the top of those and in no others."""
+    return sorted((*folder.rglob("*.py"), *folder.glob("browser/web/*")))
 
 
 class PackageStage(Stage):
@@ -69,10 +71,10 @@ class PackageStage(Stage):
             raise RunnerSourceChanged(folder=runner_source())
         model = given["model"] / "twin" if self.variant == "twin" else given["model"]
         described = json.loads((model / "model.json").read_text())
-        for name in described["model"]["files"]:
+        for name in (*described["model"]["files"], *described.get("beside", ())):
             shutil.copyfile(model / name, out / name)
         golden = self._copy_golden(given, out, described)
-        self._copy_runner(out)
+        self._copy_runner(out, described["session"]["module"])
         manifest = {
             "schema": KIT_SCHEMA,
             "name": self.name,
@@ -111,9 +113,13 @@ class PackageStage(Stage):
         answers = {"logits": "golden/logits.npy", "logits_tolerance": model["logits_tolerance"]}
         return {**described, **answers, "feed_sha256": feed_sha256(feed)}
 
-    def _copy_runner(self, out: Path) -> None:
+    def _copy_runner(self, out: Path, module: str) -> None:
         source = runner_source()
         for path in _runner_files(source):
+            if path.suffix != ".py":
+                if module == WEB_MODULE:
+                    shutil.copyfile(path, out / path.name)
+                continue
             target = out / "runner" / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

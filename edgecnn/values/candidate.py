@@ -21,6 +21,7 @@ class Runtime(StrEnum):
     TENSORRT = "tensorrt"
     NCNN = "ncnn"
     LITERT = "litert"
+    WASM = "wasm"
     TORCH = "torch"
     """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
 

@@ -120,6 +120,13 @@ class Device(Value):
             return tuple(runtime for runtime, facts in self.runtimes.items() if facts.by_default)
         return tuple(runtime for runtime in self.runtimes if named in (ALL_RUNTIMES, runtime))
 
+    def may_ship(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
+        """The runtimes that a build may choose: what its target names, else all that the file lists.
+
+        The baseline network's fp32 is built for ONNX Runtime whatever the device has, and ships only where that is listed.
+        """
+        return tuple(self.runtimes) if named is None else self.built_for(named)
+
     @field_validator("runtimes")
     @classmethod
     def _ship(cls, runtimes: Mapping[Runtime, RuntimeFacts]) -> Mapping[Runtime, RuntimeFacts]:

@@ -82,6 +82,8 @@ class ModelFile(Value):
     requirements: ModelRequirements
     logits_tolerance: PositiveFloat
     engine: EngineSpec | None = None
+    beside: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """Files of the kit that are no part of the model: a page, and a runtime that is installed nowhere."""
 
     def to_json(self) -> str:
         """The bytes of ``model.json``: one space of indentation, a line feed at the end."""

@@ -24,6 +24,8 @@ from edgecnn.quantization.candidate_files import CandidateRequest, make_candidat
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.pixels import PixelRecipe
+from edgecnn.runner.runtimes import BROWSER
+from edgecnn.stages.package import WEB_MODULE
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
 from edgecnn.values.model_file import MODEL_FILE_NAME
@@ -75,8 +77,13 @@ def subjects() -> list[Subject]:
 
 
 def marked(found: list[Subject]) -> list[Any]:
-    """As parameters of tests: those of a runtime in an environment of its own are ``full``, since most machines have none."""
-    return [pytest.param(each, marks=pytest.mark.full) if own_environment(each.backend.extra) else each for each in found]
+    """As parameters of tests: those that need more than edgecnn's own packages are ``full``, since most machines lack it."""
+    return [pytest.param(each, marks=pytest.mark.full) if needs_more(each.backend) else each for each in found]
+
+
+def needs_more(backend: Backend) -> bool:
+    """An environment of its own, or a browser."""
+    return own_environment(backend.extra) is not None or BROWSER in backend.runtime_packages
 
 
 def kit_of(subject: Subject) -> Path:
@@ -121,9 +128,12 @@ def lay_kit(model: Path, kit: Path, logits: Any, side: int = RESOLUTION_PX) -> P
     """A sealed kit of a folder with model files and ``model.json``."""
     described = json.loads((model / MODEL_FILE_NAME).read_text())
     (kit / "golden").mkdir(parents=True)
-    for name in described["model"]["files"]:
+    for name in (*described["model"]["files"], *described.get("beside", ())):
         shutil.copyfile(model / name, kit / name)
     copy_runner(kit)
+    if described["session"]["module"] == WEB_MODULE:
+        for page in (kit / "runner/browser/web").iterdir():
+            shutil.copyfile(page, kit / page.name)
     golden = write_golden(kit, PixelRecipe(side, side, "bicubic"))
     np.save(kit / "golden" / "logits.npy", logits)
     manifest = {

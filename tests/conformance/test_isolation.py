@@ -11,12 +11,11 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.backends.installed import own_environment
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runtimes import runs_on_gpu
 from edgecnn.values.candidate import Method
-from tests.conformance.subjects import Subject, copied, lay_kit, spoiled, subjects
+from tests.conformance.subjects import Subject, copied, lay_kit, needs_more, spoiled, subjects
 from tests.runner.kits import CLASSES as KIT_CLASSES
 from tests.runner.kits import network
 from tests.runner.processes import schedule_of
@@ -39,7 +38,7 @@ def _plainest() -> list[Subject]:
     firsts: dict[str, Subject] = {}
     for each in subjects():
         plain = each.candidate.method is Method.FLOAT and not each.candidate.needs_engine
-        if plain and own_environment(each.backend.extra) is None:
+        if plain and not needs_more(each.backend):
             firsts.setdefault(each.backend.session_module, each)
     return list(firsts.values())
 

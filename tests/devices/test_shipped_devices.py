@@ -54,6 +54,7 @@ BUILT = {
     "arm64-server-i8mm:litert": LITERT_WITH_HALVES,
     "cpu": INTEL,
     "cpu:ncnn": NCNN,
+    "browser": ["wasm-fp32", "wasm-int8"],
     "cpu:litert": LITERT,
     "h200": [*CPU, *GPU],
     "intel-cpu": INTEL,
@@ -176,7 +177,7 @@ def test_desktop_and_data_centre_gpus_are_baselines(name: str) -> None:
 def test_a_machine_is_the_device_that_it_is_and_no_other(facts: dict[str, object], devices: set[str]) -> None:
     given = {"architecture": "x86_64", "cpu_vendor": "GenuineIntel", "models": (), "isa": (), "cores": 4, "memory_mib": 8192}
     machine = LocalFacts.model_validate({**given, **facts})
-    assert {device.name for device in load_devices().values() if matches(device, machine)} == {"cpu", *devices}
+    assert {device.name for device in load_devices().values() if matches(device, machine)} == {"cpu", "browser", *devices}
 
 
 def test_the_list_says_what_is_built_and_of_what_only_facts_are_known() -> None:

@@ -52,6 +52,7 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted})
 
 
+_NO_WHEELS = (Runtime.TENSORRT, Runtime.WASM)
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 
@@ -82,11 +83,9 @@ def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
 def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
     """Requirements that pip would take: what is absent, and what is there in a version that kits do not take.
 
-    TensorRT is never among them: on a Jetson it belongs to JetPack.
+    TensorRT is never among them: on a Jetson it belongs to JetPack. Nor is a browser, which a kit looks for by itself.
     """
-    wanted = [
-        _requirement(facts, runtime, range_) for runtime, range_ in needs.runtimes.items() if runtime is not Runtime.TENSORRT
-    ]
+    wanted = [_requirement(facts, runtime, range_) for runtime, range_ in needs.runtimes.items() if runtime not in _NO_WHEELS]
     lacking = [requirement for requirement, found in wanted if not found]
     return (*lacking, *(name for name in OWN_PACKAGES if name not in facts.packages))
 

@@ -18,7 +18,9 @@ from packaging.utils import canonicalize_name
 
 from edgecnn.backends.installed import installed_version, own_environment
 from edgecnn.devices.doctor.facts import Addition, PackageFact
+from edgecnn.runner.browser.installed import INSTALLED_BY
 from edgecnn.runner.interpreters import runtime_version
+from edgecnn.runner.runtimes import BROWSER
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _BARE = ""
@@ -45,8 +47,12 @@ PARTS = (
     ),
     PartRow("ncnn", "runtime", "ncnn", "fp32 candidates for ncnn, which is small and runs in Android apps too"),
     PartRow(
-        "litert", "runtime", "litert", "fp32 and INT8 candidates for LiteRT (TensorFlow Lite), on boards and in Android apps"
+        "litert",
+        "runtime",
+        "litert",
+        "fp32, fp16 and INT8 candidates for LiteRT (TensorFlow Lite), on boards and in Android apps",
     ),
+    PartRow("wasm", "runtime", BROWSER, "fp32 and INT8 candidates for ONNX Runtime Web, measured in this browser"),
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
@@ -90,7 +96,10 @@ MEASURED = (
     "and the sizes of the files that pip recorded for them, compiled Python included"
 )
 """How ``SIZES`` were measured. torch is its usual Linux build, most of which are CUDA libraries."""
-NOT_MEASURED = {"tensorrt": "not measured: its source package fetches the rest from its vendor's index"}
+NOT_MEASURED = {
+    "tensorrt": "not measured: its source package fetches the rest from its vendor's index",
+    "wasm": "not measured: a package of the system",
+}
 
 
 def version_of(lead: str) -> str | None:
@@ -124,11 +133,13 @@ def addition_of(row: PartRow) -> Addition:
 def install_command(extra: str) -> str:
     """What installs an extra into this very interpreter, from the checkout that is running where it is one.
 
-    Of a runtime with an environment of its own: what makes that.
+    Of a runtime with an environment of its own: what makes that. Of a browser: what the system installs it by.
     """
     own = own_environment(extra)
     if own is not None:
         return own.command
+    if extra == "wasm":
+        return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shlex.quote(sys.executable)} -m pip"
     if not _in_checkout():
         return f'{pip} install "edgecnn[{extra}]"'

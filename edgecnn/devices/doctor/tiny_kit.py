@@ -14,7 +14,7 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
 from edgecnn.runner import pixels as runner_pixels
 from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.dataset import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -62,8 +62,9 @@ def make_tiny_kit(
 
 
 def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None, model: Path) -> None:
-    """ONNX as it is; what a runtime in an environment of its own reads is made there, which tries its converter too."""
-    if own_environment(candidate.runtime) is None:
+    """ONNX as it is; what a runtime in an environment of its own reads is made there, which tries its converter too. A browser's
+    kit carries a page and the runtime."""
+    if own_environment(candidate.runtime) is None and candidate.runtime is not Runtime.WASM:
         shutil.copyfile(FILE, model / "model.onnx")
         (model / MODEL_FILE_NAME).write_text(_described(candidate, session, engine).to_json(), encoding="utf-8")
         return

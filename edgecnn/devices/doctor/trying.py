@@ -16,6 +16,7 @@ from typing import Any
 
 from edgecnn.backends.installed import lacking, own_environment
 from edgecnn.backends.ncnn import FP32 as NCNN_FP32
+from edgecnn.backends.onnxruntime_web import web_folder
 from edgecnn.backends.openvino import PRECISION_HINT
 from edgecnn.backends.tensorrt import LEAST_VERSION
 from edgecnn.devices.doctor.facts import Part, State
@@ -42,6 +43,7 @@ _SESSIONS = {
     "tensorrt": SessionSpec(module="tensorrt_gpu"),
     "ncnn": SessionSpec(module="ncnn_cpu", options=NCNN_FP32),
     "litert": SessionSpec(module="litert_cpu"),
+    "wasm": SessionSpec(module="wasm_browser"),
 }
 
 
@@ -84,6 +86,7 @@ class Trials:
             "openvino": lambda: self._selftest("openvino"),
             "ncnn": lambda: self._selftest("ncnn"),
             "litert": lambda: self._selftest("litert"),
+            "wasm": self._browser,
             "tensorrt": self._tensorrt,
             "tensorrt-rtx": self._ahead_of_time,
             "offline-weights": _weights_there,
@@ -98,6 +101,15 @@ class Trials:
             kit = _kit(runtime, Path(place), self.tell)
             said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, _ran(said)
+
+    def _browser(self) -> tuple[State, str]:
+        """Without a download: that is a build's."""
+        if not web_folder().is_dir():
+            return (
+                State.UNTRIED,
+                "installed; the first build for a browser downloads ONNX Runtime Web, which is tried from then on",
+            )
+        return self._selftest("wasm")
 
     def _tensorrt(self) -> tuple[State, str]:
         """Build for this machine's GPU, then run; without a GPU the full package can do neither."""

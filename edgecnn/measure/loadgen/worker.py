@@ -23,9 +23,9 @@ from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import check_knobs, chosen_knobs
 from edgecnn.runner.machine.sensors import observe, opening
 from edgecnn.runner.runs.lease import hold_lease
-from edgecnn.runner.runs.worker import timed_calls
 from edgecnn.runner.say import say
 from edgecnn.runner.sessions import Session, load_runtime, open_session
+from edgecnn.runner.timing import timed_calls
 
 PILOT_BATCHES = (1, 8, 32)
 """One image, a MultiStream query, and as many as a CPU commonly gains from."""

@@ -17,7 +17,8 @@ _CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 
 
 class CpuTicks(NamedTuple):
-    """Of /proc/stat since boot: ticks of all processors; of these stolen by the hypervisor, busy, and of this process."""
+    """Of /proc/stat since boot: ticks of all processors; of these stolen by the hypervisor, busy, and of this process and those
+    that it started, such as a browser."""
 
     total: int
     stolen: int
@@ -74,9 +75,25 @@ def cpu_ticks(root: Path = ROOT) -> Optional[CpuTicks]:
     if len(fields) < 9 or fields[0] != "cpu":
         return None
     ticks = [int(field) for field in fields[1:9]]  # user nice system idle iowait irq softirq steal
+    return CpuTicks(sum(ticks), ticks[7], sum(ticks) - ticks[3] - ticks[4], _own_ticks(root))
+
+
+def _own_ticks(root: Path) -> int:
     spent = os.times()
-    own = (spent.user + spent.system) * os.sysconf("SC_CLK_TCK")
-    return CpuTicks(sum(ticks), ticks[7], sum(ticks) - ticks[3] - ticks[4], int(own))
+    own = int((spent.user + spent.system + spent.children_user + spent.children_system) * os.sysconf("SC_CLK_TCK"))
+    children: Dict[str, List[str]] = {}
+    ticks: Dict[str, int] = {}
+    for path in listed(root / "proc", "[0-9]*/stat"):
+        fields = (read_text(path) or "").rpartition(")")[2].split()  # a program's name may hold anything
+        if len(fields) > 14:
+            children.setdefault(fields[1], []).append(path.parent.name)
+            ticks[path.parent.name] = sum(map(int, fields[11:15]))  # utime stime cutime cstime
+    waiting = list(children.get(str(os.getpid()), ()))
+    while waiting:
+        pid = waiting.pop()
+        own += ticks[pid]
+        waiting += children.get(pid, ())
+    return own
 
 
 def _steal(root: Path, since: Optional[CpuTicks]) -> Optional[str]:

@@ -29,6 +29,7 @@ KEPT_VARIABLES = (
     "LD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES",
     "XDG_CACHE_HOME",
+    "EDGECNN_BROWSER",
 )
 """What a runner may have of whoever starts it, here or on a board."""
 

@@ -31,6 +31,7 @@ from ..machine.memory import MemoryWatch
 from ..machine.sensors import observe, opening
 from ..runtimes import runs_on_gpu, runtime_of
 from ..sessions import load_runtime, open_session
+from ..timing import timed_calls
 from .cold_start import ColdStart
 from .energy import WINDOW_S, EnergyRun
 from .items import Item, describe, read_schedule, run_file, trace_name
@@ -41,26 +42,6 @@ LIBRARY = 64
 """Prepared images that timed calls take in turn, as LoadGen does: one image over and over would stay in a processor's caches."""
 EVENTS, EVENTS_S = 200, 1.0
 """Calls, and seconds, of the second series that a GPU's own clock times."""
-
-
-def timed_calls(call: Callable[[Any], Any], given: Sequence[Any], count: int, limit_ns: int) -> List[int]:
-    """Nanoseconds of each call: ``count`` of them, or as many as begin within ``limit_ns``; at least one.
-
-    ``given``: what the calls take in turn.
-    """
-    clock, following = time.perf_counter_ns, cycle(given).__next__
-    samples: List[int] = []
-    keep = samples.append
-    stop = clock() + limit_ns
-    for _ in range(count):
-        feed = following()
-        begin = clock()
-        call(feed)
-        end = clock()
-        keep(end - begin)
-        if end >= stop:
-            break
-    return samples
 
 
 def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) -> Dict[str, Any]:
@@ -95,15 +76,16 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
     try:
         check_feed(session.inputs(), feed)
         work, picture = _work_of(kit, session, feed, item)
-        first = timed_calls(work.call, work.given, 1, 0)
+        first = work.timed(work.given, 1, 0)
         process_ns = start.answered()
-        warmup_ns, held = _warm(work, item), memory.facts()
+        warmup_ns, held = _warm(work, item, session), _held(memory, session)
         if not item.end_to_end:
             work = work._replace(given=library(kit, pixels, item.batch))  # after the memory was read: a kit needs no library
         measured = _measured(work, item, item.max_s or timeout_s / 2) if energy is None else _with_energy(work, energy)
         measured.update(warmup_ns=warmup_ns, memory=held, batch=item.batch, picture=picture)
         measured.update(_clocked(session, feed, item, module))
         logits = session.run(feed)[kit.manifest.model.output.name]
+        measured["environment"] = {"conditions": conditions, "observed": observe(since=before)}  # while what it ran in is there
     finally:
         session.close()
     measured.update(
@@ -113,7 +95,6 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         process_ns=process_ns,
         threads=session.threads,
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
-        environment={"conditions": conditions, "observed": observe(since=before)},
     )
     return measured
 
@@ -129,9 +110,10 @@ def _opened(item: Item) -> Kit:
 
 
 class Work(NamedTuple):
-    """What is timed: a call, and what it is given in turn."""
+    """What is timed: a call, and what it is given in turn; ``timed`` makes such calls, as ``timed_calls`` does."""
 
     call: Callable[[Any], Any]
+    timed: Callable[[Sequence[Any], int, int], List[int]]
     given: Sequence[Any]
 
 
@@ -156,10 +138,14 @@ def library(kit: Kit, pixels: Any, batch: int) -> List[Dict[str, Any]]:
 
 def _work_of(kit: Kit, session: Any, feed: Any, item: Item) -> Tuple[Work, Optional[str]]:
     """What is timed, and the picture where one is decoded."""
+    if session.elsewhere is not None and (item.end_to_end or item.energy):
+        what = "the way from a picture file" if item.end_to_end else "energy"
+        raise RunnerError("not-measured", "{} is not measured".format(what), session.elsewhere)
     if not item.end_to_end:
-        return Work(session.run, [feed]), None
+        return Work(session.run, session.timed, [feed]), None
     path, what = golden_photo(kit)
-    return Work(PictureChain(kit, session), [path]), what
+    chain = PictureChain(kit, session)
+    return Work(chain, partial(timed_calls, chain), [path]), what
 
 
 def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
@@ -167,8 +153,8 @@ def _measured(work: Work, item: Item, max_s: float) -> Dict[str, Any]:
     gc.disable()
     try:
         if item.window_s is not None:
-            return soak(partial(timed_calls, work.call, work.given), max_s, item.window_s)
-        return {"samples_ns": timed_calls(work.call, work.given, item.samples, int(max_s * 1e9))}
+            return soak(partial(work.timed, work.given), max_s, item.window_s)
+        return {"samples_ns": work.timed(work.given, item.samples, int(max_s * 1e9))}
     finally:
         gc.enable()
 
@@ -197,8 +183,13 @@ def _with_energy(work: Work, energy: EnergyRun) -> Dict[str, Any]:
     return {"samples_ns": [], "energy": energy.facts()}
 
 
-def _warm(work: Work, item: Item) -> List[int]:
-    return timed_calls(work.call, work.given, sys.maxsize, int(item.warmup_s * 1e9)) if item.warmup_s else []
+def _held(memory: MemoryWatch, session: Any) -> Dict[str, Any]:
+    return memory.facts() if session.elsewhere is None else {"absent": session.elsewhere}
+
+
+def _warm(work: Work, item: Item, session: Any) -> List[int]:
+    seconds = item.warmup_s and max(item.warmup_s, session.least_warmup_s)
+    return work.timed(work.given, sys.maxsize, int(seconds * 1e9)) if seconds else []
 
 
 def main(arguments: Optional[List[str]] = None) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from ..failure import RunnerError
 from ..installing import install_command
 from ..machine.environment import available_cores
 from ..session_options import check_options
+from ..timing import timed_calls
 
 if TYPE_CHECKING:
     from ..feeds import TensorSpec
@@ -24,6 +25,10 @@ class Session:
 
     threads: Optional[int] = None
     """Threads of the processor that one call is spread over; None where the runtime computes elsewhere."""
+    least_warmup_s: float = 0.0
+    """Seconds of calls that nothing is concluded from, where a schedule's usual ones are too few."""
+    elsewhere: Optional[str] = None
+    """Where the model runs, if in another process, whose memory and files this one does not have; None where it runs here."""
     no_events: Optional[str] = "this session does not ask the GPU's own clock"
     """Why ``event_ns`` may not be asked; None where it may."""
 
@@ -34,6 +39,10 @@ class Session:
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """Arrays by output name, from arrays by input name."""
         raise NotImplementedError
+
+    def timed(self, feeds: Sequence[Mapping[str, Any]], count: int, limit_ns: int) -> List[int]:
+        """Nanoseconds of each of these calls, as ``timed_calls`` makes them, by the clock of where they run."""
+        return timed_calls(self.run, feeds, count, limit_ns)
 
     def event_ns(self, feed: Mapping[str, Any]) -> int:
         """Nanoseconds of the network alone by the GPU's own clock, copies outside."""

@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from edgecnn.runner.machine.environment import EMULATOR, available_cores, read_conditions, read_environment
 from edgecnn.runner.machine.procfs import listed
-from edgecnn.runner.machine.sensors import CpuTicks, Opening, observe, opening
+from edgecnn.runner.machine.sensors import CpuTicks, Opening, cpu_ticks, observe, opening
 from edgecnn.runner.machine.throttling import Throttles
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 from edgecnn.values.verdict import Fidelity
@@ -158,3 +159,17 @@ def test_whoever_emulates_this_processor_says_so(monkeypatch: pytest.MonkeyPatch
     environment = Environment.model_validate(read_environment())
     assert environment.conditions["emulator"] == "QEMU user mode, cortex-a76"
     assert environment.fidelity is Fidelity.EMULATED
+
+
+def test_what_this_process_started_is_no_other_work() -> None:
+    """A browser's processes are children of children; they count while they live, and what was waited for counts after."""
+    before = cpu_ticks()
+    busy = "import time\nbegin = time.process_time()\nwhile time.process_time() - begin < 0.5: pass\ninput()"
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    with subprocess.Popen([sys.executable, "-c", inner], stdin=subprocess.PIPE) as child:
+        assert before is not None
+        until, wanted = time.monotonic() + 60, before.own + 0.5 * os.sysconf("SC_CLK_TCK")
+        while (now := cpu_ticks()) is not None and now.own < wanted:
+            assert time.monotonic() < until, "the work of a grandchild is somebody else's"
+            time.sleep(0.1)
+        child.kill()

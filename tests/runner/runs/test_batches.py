@@ -12,7 +12,8 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import bench
-from edgecnn.runner.runs.worker import LIBRARY, library, timed_calls
+from edgecnn.runner.runs.worker import LIBRARY, library
+from edgecnn.runner.timing import timed_calls
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
 from tests.runner.processes import schedule_of

@@ -1,0 +1,88 @@
+"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, copied into kits.
+
+It is no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest; the licence is MIT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from edgecnn.backends.installed import VENDORED
+from edgecnn.errors.devices import ConverterFailed
+from edgecnn.errors.weights import DownloadFailed
+from edgecnn.store.download import download
+from edgecnn.store.store import default_root
+
+DISTRIBUTION = "onnxruntime-web"
+VERSION = VENDORED[DISTRIBUTION]
+FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+"""What a page needs for WebAssembly with SIMD, threads included: https://onnxruntime.ai/docs/tutorials/web/deploy.html"""
+_ARCHIVE = f"onnxruntime-web-{VERSION}.tgz"
+_URL = f"https://registry.npmjs.org/onnxruntime-web/-/{_ARCHIVE}"
+_SHA512 = (
+    "ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca"
+    "590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61"
+)
+
+
+def web_folder() -> Path:
+    """Where ``web_files`` lays them, whether or not it has."""
+    return default_root() / "runtimes" / f"onnxruntime-web-{VERSION}"
+
+
+def web_files(candidate: str) -> Path:
+    """A folder with ``FILES``, beside the store's artifacts.
+
+    Raises ConverterFailed: they could not be had, or are not those that were published.
+    """
+    folder = web_folder()
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        if not folder.is_dir():
+            _unpack(_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path, candidate: str) -> None:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
+        made = Path(place) / "files"
+        made.mkdir()
+        with tarfile.open(archive) as packed:
+            for name in FILES:
+                inside = packed.extractfile(f"package/dist/{name}")
+                if inside is None:
+                    raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is no file")
+                with (made / name).open("wb") as file:
+                    shutil.copyfileobj(inside, file)
+        made.rename(folder)
+    archive.unlink()
+
+
+def _archive(path: Path, candidate: str) -> Path:
+    """Where it is, downloaded unless somebody laid it there."""
+    if not path.is_file() and os.environ.get("EDGECNN_OFFLINE") == "1":
+        why = f"EDGECNN_OFFLINE=1, and {path} is not there: npm pack onnxruntime-web@{VERSION} makes it"
+        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
+    partial = path.with_suffix(".part")
+    try:
+        if not path.is_file():
+            download(_URL, partial, _ARCHIVE)
+            partial.rename(path)
+    except (DownloadFailed, OSError) as error:
+        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=str(error)) from error
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha512").hexdigest()
+    if digest != _SHA512:
+        path.unlink()
+        why = f"its SHA-512 is {digest[:12]}…, published is {_SHA512[:12]}…; it was removed, and the next try fetches it again"
+        raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
+    return path

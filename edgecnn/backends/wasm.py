@@ -1,0 +1,109 @@
+"""ONNX Runtime Web: WebAssembly in a browser, fp32 and INT8. A kit is also a folder that any web server can host as it is.
+
+The page times itself; see ``runner/sessions/wasm_browser``.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.backends.isa import byte_products_saturate, fewer_threads
+from edgecnn.backends.onnxruntime_web import DISTRIBUTION, FILES, web_files
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
+from edgecnn.values.device import Device
+from edgecnn.values.knobs import DEFAULT, Knobs
+from edgecnn.values.layers import MacTable, Residency
+from edgecnn.values.model_file import (
+    LOGITS_TOLERANCE,
+    MODEL_FILE_NAME,
+    ModelFile,
+    ModelOutput,
+    ModelRequirements,
+    ModelSpec,
+    SessionSpec,
+)
+
+ENTRY = "model.onnx"
+_REFUSED = {
+    Precision.FP16: "WebAssembly multiplies no half-precision numbers",
+    Precision.BF16: "WebAssembly multiplies no bf16 numbers",
+}
+
+
+class WasmBackend:
+    """``onnxruntime-web`` with its WebAssembly provider."""
+
+    runtime = Runtime.WASM
+    extra = "onnxruntime"
+    session_module = "wasm_browser"
+    packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
+    runtime_packages: Mapping[str, str] = {"chromium": ">=91"}
+    """SIMD and threads are in Chromium since 91: https://webassembly.org/features/"""
+
+    def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
+        """See ``Backend.supports``. WebAssembly's sums of 8-bit products are exact; those of the golden logits, computed by ONNX
+        Runtime on this processor, may not be."""
+        if self.runtime not in device.runtimes:
+            return ()
+        return (
+            Candidate(id="wasm-fp32", runtime=self.runtime, precision=Precision.FP32),
+            *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
+            Candidate(
+                id="wasm-int8",
+                runtime=self.runtime,
+                precision=Precision.INT8,
+                method=Method.POST_TRAINING,
+                scheme=Scheme(
+                    activation_dtype="uint8",
+                    activation_symmetric=False,
+                    reduced_range=byte_products_saturate(device.processor),
+                ),
+            ),
+        )
+
+    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
+        """``model.json`` of a candidate whose file is ``model.onnx``, with the runtime beside it; the page is the runner's."""
+        return ModelFile(
+            session=SessionSpec(module=self.session_module, options=candidate.session_options),
+            model=ModelSpec(entry=ENTRY, files=(ENTRY,), output=ModelOutput(classes=classes)),
+            beside=FILES,
+            requirements=ModelRequirements(packages=self.runtime_packages),
+            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
+        )
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. The trunk is what ONNX Runtime Web reads: its bytes are copied.
+
+        Raises ConverterFailed: see ``web_files``.
+        """
+        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
+        from onnx import load
+
+        shutil.copyfile(onnx, out / ENTRY)
+        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
+        self.complete(candidate, classes, out)
+
+    def complete(self, candidate: Candidate, classes: int, out: Path) -> None:
+        """Write what belongs to ``model.onnx`` beside it. Raises ConverterFailed: see ``web_files``."""
+        runtime = web_files(candidate.id)
+        for name in FILES:
+            shutil.copyfile(runtime / name, out / name)
+        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
+        """See ``Backend.knobs``: as many threads as the machine has cores, fewer, and one, which is all that a page has on a
+        server that does not isolate it."""
+        fewer = fewer_threads(device.processor)
+        return (DEFAULT, *(Knobs(threads=each) for each in sorted({1, fewer or 1}, reverse=True)))
+
+    def read_residency(self, trace: Path, macs: MacTable) -> Residency:
+        """See ``Backend.read_residency``; the trace is ``said.json``."""
+        from edgecnn.backends.wasm_trace import residency_of
+
+        return residency_of(trace, macs)
+
+
+BACKEND = WasmBackend()

@@ -1,0 +1,44 @@
+"""Which browser is used, and its version: one that is named by ``EDGECNN_BROWSER``, or the first Chromium or Chrome there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from functools import lru_cache
+from pathlib import Path
+from typing import Optional
+
+NAMED_BY = "EDGECNN_BROWSER"
+INSTALLED_BY = "apt-get install chromium"
+"""Debian's and Raspberry Pi OS's; others: https://www.chromium.org/getting-involved/download-chromium/"""
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_VERSION = re.compile(r"\b(?:Chromium|Chrome)\D*(\d+(?:\.\d+)+)")
+_PATIENCE_S = 60.0
+
+
+def browser() -> Optional[str]:
+    """The program, or None where there is none."""
+    named = os.environ.get(NAMED_BY)
+    if named:
+        return shutil.which(str(Path(named).expanduser()))
+    return next((found for found in map(shutil.which, _PROGRAMS) if found is not None), None)
+
+
+def browser_version() -> Optional[str]:
+    """As ``142.0.7444.59``; None where there is no browser, or it does not say."""
+    program = browser()
+    return None if program is None else _asked(program)
+
+
+@lru_cache(maxsize=None)
+def _asked(program: str) -> Optional[str]:
+    try:
+        said = subprocess.check_output(
+            [program, "--version"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_PATIENCE_S
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = _VERSION.search(said.decode("utf-8", errors="replace"))
+    return None if found is None else found.group(1)

@@ -1,0 +1,142 @@
+// From a picture file to the pixels and the feed of a network: what the kit's runner/pixels.py does with Pillow and numpy. Of opaque
+// 8-bit pictures without loss they are the same to the bit; a JPEG's are what the browser's decoder makes of it.
+
+const BITS = 22; // Pillow's fixed point for 8-bit channels: 32 bits less 8 of the number and 2 of head room
+const MAX_PIXELS = 178956970; // as there
+const FILTERS = {
+  bilinear: { reach: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
+  bicubic: { reach: 2, weight: cubic },
+};
+
+/** A file as RGBA, upright, transparency over white. */
+export async function decoded(blob) {
+  const asked = { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" };
+  const bitmap = await createImageBitmap(blob, asked);
+  try {
+    return drawn(bitmap);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** What a bitmap or a video shows now. */
+export function drawn(source) {
+  const width = source.videoWidth ?? source.width;
+  const height = source.videoHeight ?? source.height;
+  const canvas = new OffscreenCanvas(width, height);
+  const brush = canvas.getContext("2d", { willReadFrequently: true });
+  brush.fillStyle = "white";
+  brush.fillRect(0, 0, width, height);
+  brush.drawImage(source, 0, 0);
+  const seen = brush.getImageData(0, 0, width, height);
+  if (seen.data[3] !== 255) throw new Error(`this browser draws no picture of ${width} × ${height} pixels`);
+  return seen;
+}
+
+/** Short side resized, centre cropped, black where the crop is larger: RGB bytes (crop, crop, 3). */
+export function toPixels({ data, width, height }, { resize_px, crop_px, interpolation }) {
+  const long = Math.trunc((resize_px * Math.max(width, height)) / Math.min(width, height));
+  if (long * resize_px > MAX_PIXELS) throw new Error(`a picture of ${width} × ${height} pixels is too narrow`);
+  const [wide, high] = width <= height ? [resize_px, long] : [long, resize_px];
+  let rgb = withoutAlpha(data);
+  if (wide !== width || high !== height) rgb = resized(rgb, width, height, wide, high, FILTERS[interpolation]);
+  const canvas = { wide: Math.max(wide, crop_px), high: Math.max(high, crop_px) };
+  const left = halfToEven((canvas.wide - crop_px) / 2) - Math.floor(Math.max(crop_px - wide, 0) / 2);
+  const top = halfToEven((canvas.high - crop_px) / 2) - Math.floor(Math.max(crop_px - high, 0) / 2);
+  const pixels = new Uint8Array(crop_px * crop_px * 3);
+  for (let y = 0; y < crop_px; y++) {
+    for (let x = 0; x < crop_px; x++) {
+      const [from, row] = [x + left, y + top];
+      if (from < 0 || row < 0 || from >= wide || row >= high) continue;
+      for (let channel = 0; channel < 3; channel++) {
+        pixels[3 * (y * crop_px + x) + channel] = rgb[3 * (row * wide + from) + channel];
+      }
+    }
+  }
+  return pixels;
+}
+
+/** One image as the network wants it. */
+export function feedOf(pixels, manifest) {
+  const { mean, std } = manifest.preprocessing.normalization;
+  const { dtype, layout } = manifest.model.input;
+  const side = manifest.preprocessing.pixels.crop_px;
+  const plane = side * side;
+  const feed = new (dtype === "uint8" ? Uint8Array : Float32Array)(3 * plane);
+  for (let channel = 0; channel < 3; channel++) {
+    const scale = Math.fround(1 / (255 * std[channel]));
+    const shift = Math.fround(-mean[channel] / std[channel]);
+    for (let pixel = 0; pixel < plane; pixel++) {
+      const value = pixels[3 * pixel + channel];
+      const place = layout === "NCHW" ? channel * plane + pixel : 3 * pixel + channel;
+      feed[place] = dtype === "uint8" ? value : Math.fround(Math.fround(value * scale) + shift);
+    }
+  }
+  return { feed, shape: layout === "NCHW" ? [1, 3, side, side] : [1, side, side, 3] };
+}
+
+function withoutAlpha(rgba) {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; from < rgba.length; from += 4) {
+    for (let channel = 0; channel < 3; channel++) rgb[to++] = rgba[from + channel];
+  }
+  return rgb;
+}
+
+function resized(rgb, width, height, wide, high, filter) {
+  const across = wide === width ? rgb : alongRows(rgb, width, height, wide, filter);
+  if (high === height) return across;
+  return transposed(alongRows(transposed(across, wide, height), height, wide, high, filter), high, wide);
+}
+
+function alongRows(rgb, width, height, wide, filter) {
+  const made = new Uint8Array(wide * height * 3);
+  const scale = width / wide;
+  const stretch = Math.max(scale, 1);
+  const shrink = 1 / stretch;
+  const support = filter.reach * stretch;
+  for (let x = 0; x < wide; x++) {
+    const centre = (x + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - support + 0.5));
+    const count = Math.min(width, Math.trunc(centre + support + 0.5)) - first;
+    const weights = Array.from({ length: count }, (_, each) => filter.weight((each + first - centre + 0.5) * shrink));
+    const whole = weights.reduce((sum, weight) => sum + weight, 0);
+    const fixed = weights.map((weight) => rounded((whole ? weight / whole : weight) * 2 ** BITS));
+    for (let y = 0; y < height; y++) {
+      for (let channel = 0; channel < 3; channel++) {
+        let sum = 2 ** (BITS - 1);
+        for (let each = 0; each < count; each++) sum += rgb[3 * (y * width + first + each) + channel] * fixed[each];
+        made[3 * (y * wide + x) + channel] = Math.min(255, Math.max(0, Math.floor(sum / 2 ** BITS)));
+      }
+    }
+  }
+  return made;
+}
+
+function transposed(rgb, width, height) {
+  const made = new Uint8Array(rgb.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      for (let channel = 0; channel < 3; channel++) made[3 * (x * height + y) + channel] = rgb[3 * (y * width + x) + channel];
+    }
+  }
+  return made;
+}
+
+function rounded(value) {
+  return Math.trunc(value < 0 ? value - 0.5 : value + 0.5);
+}
+
+function halfToEven(value) {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+function cubic(x) {
+  const a = -0.5; // Pillow's
+  const away = Math.abs(x);
+  if (away < 1) return ((a + 2) * away - (a + 3)) * away * away + 1;
+  if (away < 2) return (((away - 5) * away + 8) * away - 4) * a;
+  return 0;
+}
