@@ -83,13 +83,19 @@ function withoutAlpha(rgba) {
   return rgb;
 }
 
+/** Across first, then down; of tall pictures that become narrower Pillow 13 goes down first. Each rounds to whole levels. */
 function resized(rgb, width, height, wide, high, filter) {
-  const across = wide === width ? rgb : alongRows(rgb, width, height, wide, filter);
-  if (high === height) return across;
-  return transposed(alongRows(transposed(across, wide, height), height, wide, high, filter), high, wide);
+  if (height > 2 * width && wide < width) return alongRows(down(rgb, width, height, high, filter), width, high, wide, filter);
+  return down(alongRows(rgb, width, height, wide, filter), wide, height, high, filter);
+}
+
+function down(rgb, width, height, high, filter) {
+  if (high === height) return rgb;
+  return transposed(alongRows(transposed(rgb, width, height), height, width, high, filter), high, width);
 }
 
 function alongRows(rgb, width, height, wide, filter) {
+  if (wide === width) return rgb;
   const made = new Uint8Array(wide * height * 3);
   const scale = width / wide;
   const stretch = Math.max(scale, 1);
