@@ -154,7 +154,7 @@ def _time_first(fitting: Fitting, wanted: int) -> None:
         waiting = [each for each in known if each.name not in fitting.times and each.name not in fitting.untimed]
         before = times_predicted(fitting)
         trying = spread_out(perhaps_inside(fitting, waiting), TIMED, side_px)
-        if not trying and not fitting.times:  # a prediction alone rules nothing out
+        if not trying and not any(is_inside(fitting, each) for each in known):  # a prediction alone rules nothing out
             trying = tuple(sorted((each for each in waiting if math.isfinite(guessed_ms(each))), key=guessed_ms)[:TIMED])
         if not trying:
             break

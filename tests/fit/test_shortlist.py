@@ -169,6 +169,18 @@ def test_a_prediction_alone_rules_nothing_out_where_there_is_a_clock(monkeypatch
     assert 0.7 < taken[0].untrained_ms.estimate <= 0.97 * 0.9
 
 
+def test_what_larger_ones_were_off_by_rules_no_smaller_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first that are timed take eight times as long as predicted, and small ones what was predicted."""
+    ladder = [member(0.25 * 1.13**step, 1.13**step) for step in range(16)]
+
+    def timed(_: Any, members: Sequence[Member]) -> Timed:
+        return Timed({each.name: about(each.standin * (8 if each.standin > 2.3 else 1)) for each in members}, {})
+
+    monkeypatch.setattr(clock, "_timed", timed)
+    taken = shortlist.shortlist(fitting(ladder, 6.0))
+    assert taken and all(each.standin < 2.3 for each in taken)
+
+
 def as_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that agrees with every prediction."""
     monkeypatch.setattr(clock, "_timed", lambda _, members: Timed({each.name: about(each.standin) for each in members}, {}))
