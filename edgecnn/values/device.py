@@ -114,6 +114,11 @@ class Device(Value):
     """None: builds are made for it. A field of its own: runtimes that are merely absent say neither why nor what instead."""
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_a_browser(self) -> bool:
+        """Whether it is a program on a machine, which is a device of its own beside it."""
+        return set(self.runtimes) == {Runtime.WASM}
+
     def built_for(self, named: TargetRuntime | None) -> tuple[Runtime, ...]:
         """The runtimes that a build has candidates of: the one that its target names, or ``all``, else those by default."""
         if named is None:

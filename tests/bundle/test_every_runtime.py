@@ -19,6 +19,7 @@ FILES = {
     Runtime.TENSORRT: ("model.onnx",),
     Runtime.NCNN: ("model.param", "model.bin"),
     Runtime.LITERT: ("model.tflite",),
+    Runtime.WASM: ("model.onnx",),
 }
 WHOLE = """7767517
 3 3

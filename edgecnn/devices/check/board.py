@@ -108,7 +108,7 @@ def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str,
     """Names of known devices, and of this one, whose ``[match]`` holds."""
     known = known_devices().devices
     others = [] if device is None or device.name in {each.name for each in known} else [device]
-    return tuple(each.name for each in (*others, *known) if matches(each, facts))
+    return tuple(each.name for each in (*others, *known) if matches(each, facts) and not each.is_a_browser)
 
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:

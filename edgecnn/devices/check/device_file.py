@@ -35,7 +35,11 @@ _GENERAL = "cpu"
 
 def shipped_like(facts: BoardFacts) -> Device | None:
     """The shipped device that this machine is, if it is one; a processor of any kind is none."""
-    like = (each for each in load_devices().values() if matches(each, facts) and each.runtimes and each.role == "target")
+    like = (
+        each
+        for each in load_devices().values()
+        if matches(each, facts) and each.runtimes and each.role == "target" and not each.is_a_browser
+    )
     return next((each for each in like if each.name != _GENERAL), None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def test_a_runtime_that_computes_wrongly_is_broken(tmp_path: Path) -> None:
     done = doctor(python, EDGECNN_STORE=str(tmp_path / "store"))
     assert done.returncode == 0, done.stderr
     # Whatever devices this machine is are broken with it.
-    assert done.stdout.startswith("0 of 1 installed parts work; broken: onnxruntime, cpu")
+    assert re.match("0 of [12] installed parts work; broken: onnxruntime, cpu", done.stdout), "a browser may be here too"
     assert "; absent: openvino, tensorrt, " in done.stdout
     assert "[golden-logits-differ]" in done.stdout
     assert f'to mend onnxruntime: {python} -m pip install -e ".[onnxruntime]"' in done.stdout.splitlines()
