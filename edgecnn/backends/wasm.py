@@ -9,24 +9,15 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import byte_products_saturate, fewer_threads
+from edgecnn.backends.onnxruntime import BACKEND as ONNX_RUNTIME
 from edgecnn.backends.onnxruntime_web import DISTRIBUTION, FILES, web_files
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.layers import MacTable, Residency
-from edgecnn.values.model_file import (
-    LOGITS_TOLERANCE,
-    MODEL_FILE_NAME,
-    ModelFile,
-    ModelOutput,
-    ModelRequirements,
-    ModelSpec,
-    SessionSpec,
-)
+from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile, ModelRequirements, SessionSpec
 
-ENTRY = "model.onnx"
 _REFUSED = {
     Precision.FP16: "WebAssembly multiplies no half-precision numbers",
     Precision.BF16: "WebAssembly multiplies no bf16 numbers",
@@ -64,34 +55,26 @@ class WasmBackend:
             ),
         )
 
-    def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of a candidate whose file is ``model.onnx``, with the runtime beside it; the page is the runner's."""
-        return ModelFile(
-            session=SessionSpec(module=self.session_module, options=candidate.session_options),
-            model=ModelSpec(entry=ENTRY, files=(ENTRY,), output=ModelOutput(classes=classes)),
-            beside=FILES,
-            requirements=ModelRequirements(packages=self.runtime_packages),
-            logits_tolerance=LOGITS_TOLERANCE[candidate.precision],
-        )
-
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. The trunk is what ONNX Runtime Web reads: its bytes are copied.
+        """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
 
         Raises ConverterFailed: see ``web_files``.
         """
-        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
-        from onnx import load
+        ONNX_RUNTIME.convert(onnx, candidate, out)
+        self.complete(candidate, out)
 
-        shutil.copyfile(onnx, out / ENTRY)
-        classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
-        self.complete(candidate, classes, out)
-
-    def complete(self, candidate: Candidate, classes: int, out: Path) -> None:
-        """Write what belongs to ``model.onnx`` beside it. Raises ConverterFailed: see ``web_files``."""
-        runtime = web_files(candidate.id)
+    def complete(self, candidate: Candidate, out: Path) -> None:
+        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""
+        runtime, described = web_files(candidate.id), out / MODEL_FILE_NAME
         for name in FILES:
             shutil.copyfile(runtime / name, out / name)
-        (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+        changed = {
+            "session": SessionSpec(module=self.session_module, options=candidate.session_options),
+            "requirements": ModelRequirements(packages=self.runtime_packages),
+            "beside": FILES,
+        }
+        made = ModelFile.model_validate_json(described.read_text(encoding="utf-8"))
+        described.write_text(made.model_copy(update=changed).to_json(), encoding="utf-8")
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``: as many threads as the machine has cores, fewer, and one, which is all that a page has on a

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from edgecnn.backends.wasm import BACKEND
-from edgecnn.graph.onnx_file import load_model
 from edgecnn.quantization import onnxruntime
 from edgecnn.quantization.job import Job
 
@@ -16,6 +15,5 @@ def quantize(job: Job) -> dict[str, Any]:
     Raises: as ``quantization.onnxruntime``; ConverterFailed: see ``web_files``.
     """
     facts = onnxruntime.quantize(job)
-    classes = load_model(job.onnx).graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    BACKEND.complete(job.candidate, classes, job.out)
+    BACKEND.complete(job.candidate, job.out)
     return facts

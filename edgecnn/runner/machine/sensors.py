@@ -46,7 +46,7 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
         since: an earlier reading, so that ``steal_percent`` and ``throttled`` are of the time since then; without it the one
             is since boot, the other of this moment.
     """
-    ticks = since.ticks if since is not None else None
+    now, before = cpu_ticks(root), since.ticks if since is not None else None
     limit_mib = read_limits(root).memory_mib
     found = {
         "architecture": platform.machine(),
@@ -54,8 +54,8 @@ def observe(root: Path = ROOT, since: Optional[Opening] = None) -> Dict[str, str
         "model": read_text(root / "proc/device-tree/model") or read_text(root / "sys/class/dmi/id/product_name"),
         "gpu": "; ".join(gpu_models(root)) or None,
         "load_1min": (read_text(root / "proc/loadavg") or "").partition(" ")[0],
-        "steal_percent": _steal(root, ticks),
-        "others_percent": _others(root, ticks),
+        "steal_percent": _steal(now, before),
+        "others_percent": _others(now, before),
         "processors_online": (read_text(root / "sys/devices/system/cpu/online") or "").strip(),
         "temperature_c": _hottest(root),
         "throttled": throttled(read_throttles(root), since.throttles if since is not None else None),
@@ -96,17 +96,15 @@ def _own_ticks(root: Path) -> int:
     return own
 
 
-def _steal(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
-    now = cpu_ticks(root)
+def _steal(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
     before = since or CpuTicks(0, 0, 0, 0)
     if now is None or now.total <= before.total:
         return None
     return "{:.2f}".format(100.0 * (now.stolen - before.stolen) / (now.total - before.total))
 
 
-def _others(root: Path, since: Optional[CpuTicks]) -> Optional[str]:
+def _others(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
     """Share of all processors that something else kept busy while this process ran: what makes a latency a matter of luck."""
-    now = cpu_ticks(root)
     if now is None or since is None or now.total <= since.total:
         return None
     others = (now.busy - since.busy) - (now.own - since.own)

@@ -48,7 +48,7 @@ class WasmSession(Session):
         self._spec = TensorSpec(self._input, model.input.dtype, shape)
         self._page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE)
         try:
-            self._ask({"do": "open", "threads": self.threads, "trace": trace_folder is not None}, b"", _OPENING_S)
+            self._page.ask({"do": "open", "threads": self.threads, "trace": trace_folder is not None}, b"", _OPENING_S)
         except RunnerError as error:
             self._page.close()
             raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", error.because) from error
@@ -63,7 +63,7 @@ class WasmSession(Session):
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """One call."""
         array = np.ascontiguousarray(feed[self._input])
-        head, body = self._ask({"do": "run", "shape": list(array.shape)}, array.tobytes(), _RUNNING_S)
+        head, body = self._page.ask({"do": "run", "shape": list(array.shape)}, array.tobytes(), _RUNNING_S)
         return {self._output: np.frombuffer(body, np.float32).reshape(head["shape"]).copy()}
 
     def timed(self, feeds: Sequence[Mapping[str, Any]], count: int, limit_ns: int) -> List[int]:
@@ -71,7 +71,7 @@ class WasmSession(Session):
         sent = max(1, _IMAGES_SENT // len(feeds[0][self._input]))
         arrays = np.stack([feed[self._input] for feed in feeds[:sent]])
         head = {"do": "time", "shape": list(arrays.shape), "count": min(count, 2**31), "limit_ms": limit_ns / _MS}
-        found, _ = self._ask(head, arrays.tobytes(), limit_ns / 1e9 + _RUNNING_S)
+        found, _ = self._page.ask(head, arrays.tobytes(), limit_ns / 1e9 + _RUNNING_S)
         return [max(1, round(sample * _MS)) for sample in found["samples_ms"]]
 
     def close(self) -> None:
@@ -86,9 +86,6 @@ class WasmSession(Session):
                 write_bytes(self._trace / "said.json", json.dumps(traced, indent=1).encode("utf-8"))
         finally:
             page.close()
-
-    def _ask(self, head: Dict[str, Any], body: bytes, patience_s: float) -> Any:
-        return self._page.ask(head, body, patience_s)
 
 
 def open_session(
