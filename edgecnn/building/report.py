@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +16,23 @@ from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.rows import candidate_facts, reported
-from edgecnn.building.trained import made_images, scaled_network, surgery_of_trunk, weights_sentence, weights_sha256
+from edgecnn.building.trained import (
+    made_images,
+    scaled_network,
+    surgery_of_trunk,
+    weights_published,
+    weights_sentence,
+    weights_sha256,
+)
 from edgecnn.judging.bounds import most_mib
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.latency import pairwise_ratios
-from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
+from edgecnn.stages.export import NETWORK
 from edgecnn.values.candidate import is_of_a_device, reference_of
 from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
@@ -177,6 +185,7 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
         resolution_px=resolved.preprocessing.pixels.crop_px,
         weights=weights_sentence(seen.execution),
         weights_sha256=weights_sha256(seen.execution),
+        weights_published=weights_published(seen.execution),
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
@@ -189,10 +198,12 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
 
 def _parameters(seen: ObservedBuild) -> int | None:
     """Of the network that ships: a head of the user's classes is smaller than that of the catalogue's row."""
-    trained, spec = seen.execution.artifacts.get("train"), seen.execution.plan.resolved.arch
+    exported = seen.execution.artifacts.get("export")
     if (changed := surgery_of_trunk(seen.execution)) is not None:
         return int(changed["parameters"]["after"])
-    return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
+    if exported is not None and (exported.folder / NETWORK).is_file():
+        return int(json.loads((exported.folder / NETWORK).read_text("utf-8"))["parameters"])
+    return seen.execution.plan.resolved.arch.parameters
 
 
 def _macs(seen: ObservedBuild) -> int | None:

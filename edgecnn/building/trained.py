@@ -9,6 +9,7 @@ from typing import Any
 
 from edgecnn.building.execute import Execution
 from edgecnn.models.compound import base_name
+from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.scale import Inheritance, ScaledNetwork
 from edgecnn.values.training import Surgery
 
@@ -69,6 +70,15 @@ def surgery_of_trunk(execution: Execution) -> Mapping[str, Any] | None:
         return None
     facts: Mapping[str, Any] = json.loads((trunk.folder / "surgery.json").read_text("utf-8"))
     return facts
+
+
+def weights_published(execution: Execution) -> PretrainedWeights | None:
+    """Those that somebody published and training began with; None of a user's file that is not one of these, and from scratch."""
+    sha256, resolved = weights_sha256(execution), execution.plan.resolved
+    weights = None if sha256 is None or resolved.custom_model is not None else resolved.arch.weights
+    if weights is None or resolved.weights.kind != "file":
+        return weights
+    return weights if weights.sha256_prefix and str(sha256).startswith(weights.sha256_prefix) else None
 
 
 def weights_sha256(execution: Execution) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,10 +54,18 @@ WhatArg = Annotated[
 ]
 
 
-def list_(call: Call, what: WhatArg, plot: PlotOpt = None, build: BuildOpt = None) -> None:
+PatternArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PATTERN", help="Names that fit alone, such as 'resnet*'; 'timm:*' lists what the installed timm has."
+    ),
+]
+
+
+def list_(call: Call, what: WhatArg, pattern: PatternArg = None, plot: PlotOpt = None, build: BuildOpt = None) -> None:
     """List networks, devices, pipelines or runtimes."""
     if plot is None and not build:
-        _show(call, what)
+        _show(call, what, pattern or "*")
     elif what is not What.ARCHS or plot is None:
         raise PlotOfWhat(what=what.value, plotted=plot is not None)
     else:
@@ -74,13 +83,18 @@ def _plotted(call: Call, file: Path, builds: list[Path] | None) -> None:
     call.show(facts, [f"{file}: {written:,} bytes, {drawn}"])
 
 
-def _show(call: Call, what: What) -> None:
+def _show(call: Call, what: What, pattern: str) -> None:
+    from edgecnn.models.catalogue import TIMM
     from edgecnn.render.terminal import show_rows
 
-    if what is What.ARCHS:
-        _show_archs(call)
+    if what is What.ARCHS and not pattern.startswith(TIMM):
+        _show_archs(call, pattern)
         return
-    rows = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
+    if what is What.ARCHS:
+        rows = _of_timm(pattern)
+    else:
+        listed = {What.DEVICES: _devices, What.PIPELINES: _pipelines, What.RUNTIMES: _runtimes}[what]()
+        rows = [row for row in listed if fnmatchcase(row[next(iter(row))], pattern)]
     columns = tuple(rows[0]) if rows else ()
     call.show(rows, lambda: show_rows(columns, [tuple(_cell(row[column]) for column in columns) for row in rows]))
 
@@ -91,12 +105,36 @@ def _cell(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else "–" if value is None else str(value)
 
 
-def _show_archs(call: Call) -> None:
+def _of_timm(pattern: str) -> list[dict[str, Any]]:
+    """What is known of them without building them."""
+    from edgecnn.backends.installed import require_packages
+    from edgecnn.errors.weights import UnknownArch
+
+    require_packages(("timm",), extra="zoo", needed_for=pattern)
+    from edgecnn.models.timm_zoo import timm_arch, timm_names
+
+    found = [timm_arch(name) for name in timm_names(pattern)]
+    if not found:
+        raise UnknownArch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
+    return [
+        {
+            "name": spec.name, "resolution_px": spec.resolution_px, "least_px": spec.least_px, "classes": spec.classes,
+            "weights": None if spec.weights is None else spec.weights.source,
+            "licence": None if spec.weights is None else spec.weights.licence.partition(";")[0],
+        }
+        for spec in found
+    ]  # fmt: skip
+
+
+def _show_archs(call: Call, pattern: str) -> None:
+    from edgecnn.errors.weights import UnknownArch
     from edgecnn.models.catalogue import all_archs
     from edgecnn.render.screens.catalogue import show_archs
     from edgecnn.values.arch import listed
 
-    rows = [listed(spec) for spec in all_archs()]
+    rows = [listed(spec) for spec in all_archs() if fnmatchcase(spec.name, pattern)]
+    if not rows:
+        raise UnknownArch(name=pattern, nearest=())
     call.show([row.model_dump(mode="json") for row in rows], lambda: show_archs(rows))
 
 

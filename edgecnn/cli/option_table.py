@@ -111,7 +111,7 @@ class BuildOptions:
     recipe: str | None = row(
         WHAT, enters=PART, metavar="[RECIPE]", help="A recipe file (TOML) or the name of a shipped pipeline."
     )
-    arch: str | None = row(WHAT, "--arch", enters=InRecipe("model.arch"), help="Network, as in `edgecnn list archs`.")
+    arch: str | None = row(WHAT, "--arch", enters=InRecipe("model.arch"), help="Network of `edgecnn list archs`, or timm:NAME.")
     onnx: str | None = row(
         WHAT, "--model", "--onnx", enters=InRecipe("model.onnx"), metavar="FILE",
         help="A trained network of your own in place of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",

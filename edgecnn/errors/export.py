@@ -68,6 +68,16 @@ class ExportDisagrees(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
         self.max_abs_diff, self.allowed = max_abs_diff, allowed
 
 
+class FusedDiffers(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
+    """Raised when a network whose parallel branches were merged for shipping does not answer as the one that learned."""
+
+    def __init__(self, *, network: str, off: float, allowed: float) -> None:
+        super().__init__(
+            what=f"{network} with its branches merged differs by {off:.3g} in a logit, {allowed:.3g} is allowed",
+            because="they are merged by the library that the network is of",
+        )
+
+
 class RoundingDecides(EdgecnnError):
     """Raised when a network and its graph disagree, and the network about as much with itself in another precision."""
 

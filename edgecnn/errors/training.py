@@ -193,6 +193,17 @@ class HeadNotFitting(EdgecnnError):
         )
 
 
+class HeadNotAlone(EdgecnnError):
+    """Raised in resolve where one last layer is to learn on frozen features, and the network answers by several."""
+
+    def __init__(self, *, arch: str, heads: Sequence[str], asked: str) -> None:
+        super().__init__(
+            what=f"{asked} does not go with {arch}",
+            because=f"its answer is that of several last layers together: {', '.join(heads)}",
+            hint="leave it out, so that the whole network learns, or --transfer last",
+        )
+
+
 class NothingToReplace(EdgecnnError):
     """Raised before anything is trained, where a network lacks what surgery is asked to take out."""
 

@@ -120,9 +120,31 @@ class MissingPackage(EdgecnnError, exit_code=ExitCode.MISSING):
 class UnknownArch(EdgecnnError):
     """Raised when no row of the catalogue has the name that was asked for."""
 
-    def __init__(self, *, name: str, nearest: Sequence[str]) -> None:
+    def __init__(self, *, name: str, nearest: Sequence[str], shown_by: str = "edgecnn list archs") -> None:
         wish = f"did you mean {', '.join(nearest)}? " if nearest else ""
-        super().__init__(what=f"no architecture is called {name!r}", hint=f"{wish}`edgecnn list archs` shows them all")
+        super().__init__(what=f"no architecture is called {name!r}", hint=f"{wish}`{shown_by}` shows them all")
+
+
+class NotAClassifier(EdgecnnError):
+    """Raised where timm has a network of the name that was asked for, and it cannot be made to tell classes of photographs."""
+
+    def __init__(self, *, arch: str, because: str) -> None:
+        super().__init__(
+            what=f"{arch} is no classifier of photographs",
+            because=because,
+            hint="edgecnn list archs 'timm:*' shows those that are",
+        )
+
+
+class ResolutionFixed(EdgecnnError):
+    """Raised before any work where a network takes one size of images, and another one is asked for."""
+
+    def __init__(self, *, arch: str, asked_px: int, only_px: int) -> None:
+        super().__init__(
+            what=f"{arch} cannot take images of {asked_px} px",
+            because="its weights hold a place for every part of the image",
+            hint=f"--set model.resolution_px={only_px}, or leave it out",
+        )
 
 
 class ResolutionTooSmall(EdgecnnError):

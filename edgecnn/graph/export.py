@@ -86,8 +86,7 @@ def quiet_exporter() -> Iterator[None]:
 def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:
     """Write the network as an ``ExportedProgram`` with a batch of 1 to 64.
 
-    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused: the
-    baseline is the network as it was trained.
+    The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused here.
 
     ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``path``: of the ``.pt2`` file; its name is
     inside the file too, so that the same name gives the same bytes. Raises ProgramNotMade: torch refuses the network.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from edgecnn.backends.installed import require_packages
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
@@ -11,15 +12,18 @@ from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, 
 from edgecnn.models.rows.family import IMAGENET
 from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, NASNETS, OF_TIMM
 from edgecnn.models.rows.mobile import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3, SHUFFLENET_V1, SHUFFLENET_V2
+from edgecnn.models.rows.recent import RECENT
 from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RESNEXTS
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import PixelRecipe
 
+TIMM = "timm:"
+"""How the names of networks begin that are looked up in the installed timm."""
 _ROWS: tuple[ArchSpec, ...] = (
     *CLASSICS, *VGGS, *GOOGLENETS, *INCEPTIONS, *PLAIN, *RESNETS, *RESNET_V2, *RESNEXTS, *OF_TIMM, *DENSENETS, *MOBILENET_V1,
     *SHUFFLENET_V1, *NASNETS, *MOBILENET_V2, *SHUFFLENET_V2, *MOBILENET_V3, *EFFICIENTNETS, *EFFICIENTNET_LITES,
-    *EFFICIENTNETS_V2,
+    *EFFICIENTNETS_V2, *RECENT,
 )  # fmt: skip
 
 
@@ -29,11 +33,17 @@ def all_archs() -> tuple[ArchSpec, ...]:
 
 
 def arch_named(name: str) -> ArchSpec:
-    """The row of that name; of a scaled network's name (``efficientnet-b0-d1.2-w0.75``), its row with the multipliers.
+    """The row of that name; of a scaled network's name (``efficientnet-b0-d1.2-w0.75``), its row with the multipliers; of
+    ``timm:NAME``, with or without the tag of its weights, the row of a network that timm has.
 
     Raises UnknownArch: with the nearest names. ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot
-    be.
+    be. MissingPackage: timm is asked for and not installed. NotAClassifier: what timm has of that name tells no classes.
     """
+    if name.startswith(TIMM):
+        require_packages(("timm",), extra="zoo", needed_for=name)
+        from edgecnn.models.timm_zoo import timm_arch
+
+        return timm_arch(name)
     rows = {spec.name: spec for spec in all_archs()}
     if name in rows:
         return rows[name]
@@ -94,12 +104,14 @@ class Parts(Value):
     @property
     def worded(self) -> str:
         """``hard-swish and ReLU, and squeeze-excite``."""
+        if not self.activations:
+            return "blocks that edgecnn does not know"
         return f"{' and '.join(self.activations)}, {'and' if self.squeeze_excite else 'and no'} {SQUEEZE_EXCITE}"
 
 
 _RELU_FAMILIES = (
     "alexnet", "zfnet", "nin", "vgg", "googlenet", "inception-v3", "plain", "resnet", "resnet-v2", "resnext", "xception",
-    "inception-resnet-v2", "densenet", "mobilenet-v1", "shufflenet-v1", "shufflenet-v2", "nasnet",
+    "inception-resnet-v2", "densenet", "mobilenet-v1", "shufflenet-v1", "shufflenet-v2", "nasnet", "mnasnet",
 )  # fmt: skip
 _OF_FAMILY = {
     **dict.fromkeys(_RELU_FAMILIES, Parts(activations=("ReLU",))),
@@ -113,5 +125,5 @@ _OF_FAMILY = {
 
 
 def parts_of(family: str) -> Parts:
-    """The row of a family of the catalogue."""
-    return _OF_FAMILY[family]
+    """The row of a family of the catalogue; of no other family, timm's among them, is it known what its blocks are made of."""
+    return _OF_FAMILY.get(family, Parts(activations=()))

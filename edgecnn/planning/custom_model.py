@@ -52,7 +52,7 @@ def network_name(choice: ModelChoice) -> str:
     """
     if choice.onnx is None:
         row = arch_named(choice.arch)
-        return scaled_or_same(row, choice.scale, None, row.resolution_px).spec.name
+        return scaled_or_same(row, choice.scale, None, row.resolution_px).spec.file_name
     return re.sub(r"[^a-z0-9]+", "-", Path(choice.onnx).stem.lower()).strip("-") or "model"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
+    HeadNotAlone,
     HeadNotFitting,
     NoTeacher,
     NothingFromScratch,
@@ -77,6 +78,13 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
     if head == "knn" and learned:
         because = "votes of neighbours give no gradient to learn from"
         raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
+
+
+def require_one_head(asked: Recipe, arch: ArchSpec, mode: Mode) -> None:
+    """Refuse what looks at, or learns, the last layer alone. Raises HeadNotAlone: the network has several."""
+    alone = _head_alone(asked, mode) or ("--transfer auto" if mode == "finetune" and asked.train.transfer == "auto" else None)
+    if arch.beside and alone is not None:
+        raise HeadNotAlone(arch=arch.name, heads=(arch.head, *arch.beside), asked=alone)
 
 
 def _head_alone(asked: Recipe, mode: Mode) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
-from edgecnn.models.catalogue import all_archs
 from edgecnn.render import figures
 from edgecnn.render.wording import visible
 from edgecnn.runner.runtimes import distribution_of
@@ -128,8 +127,7 @@ def _weights(report: BuildReport) -> str:
             f"Unknown. The network is a custom model (a file, SHA-256 {sha256}), and edgecnn does not know under "
             "which licence, nor what it learned from: ask whoever built this."
         )
-    rows = (spec.weights for spec in all_archs() if spec.weights is not None)
-    published = next((weights for weights in rows if sha256.startswith(weights.sha256_prefix)), None)
+    published = report.build.weights_published
     if published is None:
         return (
             f"Unknown. Training began from a custom weights file (SHA-256 {sha256}), whose licence edgecnn does not know: "

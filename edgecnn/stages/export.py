@@ -17,16 +17,18 @@ from edgecnn.values.stage import Progress, Role, Stage
 
 _MAKES_GRAPH = ("onnx", "onnxscript", "torch", "torchvision")
 _CHECKS_GRAPH = "onnxruntime"
+NETWORK = "network.json"
 
 
 class ExportStage(Stage):
-    """Trained weights → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy`` from torch in fp32.
+    """Trained weights → ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy`` from torch in fp32, and
+    ``network.json`` {parameters} of what ships.
 
     Inputs: ``weights`` (train; fetch where the weights' own head is kept) and ``pixels`` (prepare).
     """
 
     kind: ClassVar[str] = "export"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     arch: str
     classes: PositiveInt
@@ -45,6 +47,7 @@ class ExportStage(Stage):
         Raises:
             MissingPackage: torch or onnx is not installed.
             HeadDiffers: the head that is kept has other classes.
+            FusedDiffers: branches that were merged for shipping answer otherwise.
             WrongOpset: the exporter left another opset than the one asked for.
             ExportDisagrees: the graph does not compute what the network computes.
             RoundingDecides: nor does the network itself, in another precision.
@@ -53,15 +56,18 @@ class ExportStage(Stage):
         require_packages((_CHECKS_GRAPH,), extra="onnxruntime", needed_for="export's check")
         from edgecnn.graph.export import TrunkRequest, make_trunk
         from edgecnn.models.catalogue import arch_named
-        from edgecnn.models.networks import load_trained
+        from edgecnn.models.networks import load_shipping, shipped_parameter_count
 
         _refuse_another_head(given["weights"] / "weights.json", self.classes)
         tell.step("export to ONNX", 0, 3)
-        network = load_trained(arch_named(self.arch), self.classes, given["weights"] / "weights.safetensors")
+        spec, weights = arch_named(self.arch), given["weights"] / "weights.safetensors"
+        network = load_shipping(spec, self.classes, weights, self.resolution_px)
         request = TrunkRequest(
             pixels=given["pixels"], resolution_px=self.resolution_px, normalization=self.normalization, opset=self.opset
         )
         make_trunk(network, request, out, tell)
+        facts = {"parameters": shipped_parameter_count(network, spec)}
+        (out / NETWORK).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
 def _refuse_another_head(fetched: Path, classes: int) -> None:

@@ -31,7 +31,7 @@ class FetchStage(Stage):
     resumable: ClassVar[bool] = True
 
     arch: str
-    origin: Literal["torchvision", "package", "file"]
+    origin: Literal["torchvision", "timm", "package", "file"]
     name: str = ""
     """The weights enum's entry, or the distribution; empty for a file."""
     file: str = ""

@@ -61,11 +61,12 @@ class ProgramStage(Stage):
         require_packages(self.tools, extra="train", needed_for=self.candidate.id)
         from edgecnn.graph.export import save_program
         from edgecnn.models.catalogue import arch_named
-        from edgecnn.models.networks import load_trained
+        from edgecnn.models.networks import load_shipping
         from edgecnn.quantization.candidate_files import record_answers
 
         tell.step(f"make {self.candidate.id}", 0, 1)
-        network = load_trained(arch_named(self.arch), self.classes, given["weights"] / "weights.safetensors")
+        weights = given["weights"] / "weights.safetensors"
+        network = load_shipping(arch_named(self.arch), self.classes, weights, self.resolution_px)
         save_program(network, self.resolution_px, out / PROGRAM)
         (out / MODEL_FILE_NAME).write_text(self._model_file().to_json(), encoding="utf-8")
         record_answers(out, given["pixels"], self.normalization, self.candidate, tell)

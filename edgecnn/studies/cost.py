@@ -42,14 +42,11 @@ def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
     Raises MissingPackage: torch is not installed.
     """
     require_packages(("torch", "torchvision"), extra="train", needed_for="cost")
-    import torch
-
     from edgecnn.graph.layer_cost import counted
     from edgecnn.graph.traced import IMAGE, operations_of
-    from edgecnn.models.networks import build_network, shipped_parameter_count
+    from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
 
-    with torch.device("meta"):
-        network = build_network(spec, spec.classes)
+    network = shipping_shapes(spec, spec.classes)
     found = counted(operations_of(network, side_px), IMAGE, (1, 3, side_px, side_px))
     return NetworkCost(
         network=spec.name,

@@ -135,7 +135,11 @@ def _inheritance(settings: TrainSettings, spec: ArchSpec, inputs: TrainingInputs
 
 
 def _from_scratch(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
-    begun = beginner(settings, unlearned(spec, settings, inputs))
+    return _whole(beginner(settings, unlearned(spec, settings, inputs)), settings, inputs, material)
+
+
+def _whole(begun: Beginner, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
+    """All in one phase, from what the network begins with."""
     result = _learned(begun, settings, inputs, material)
     if result.best is not None:
         begun.network.load_state_dict(load_file(best_file(material.folder, begun.phase.name)))
@@ -174,6 +178,8 @@ def _classical(network: nn.Module, spec: ArchSpec, settings: TrainSettings, feat
 
 def _from_weights(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs, material: Material) -> _Trained:
     network = pretrained(spec, settings.classes, settings.seed, inputs)
+    if spec.beside:  # no head alone answers, so that none is learned before the rest
+        return _whole(beginner(settings, network), settings, inputs, material)
     with without_head(network, spec) as frozen:
         features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
     if settings.head != "linear":

@@ -16,15 +16,17 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class PretrainedWeights(Value):
     """Weights that somebody published, with what is needed to find, check and feed them."""
 
-    origin: Literal["torchvision", "package"]
+    origin: Literal["torchvision", "timm", "package"]
     name: str
-    """torchvision: the weights enum's entry (``EfficientNet_B0_Weights.IMAGENET1K_V1``). package: the distribution."""
+    """torchvision: the weights enum's entry (``EfficientNet_B0_Weights.IMAGENET1K_V1``). timm: the repository of Hugging Face's
+    hub (``timm/mobilenetv4_conv_small.e2400_r224_in1k``). package: the distribution."""
     file: str
-    """torchvision: the name under which the file is published and cached. package: its path inside the distribution's module."""
+    """The name under which it is published and cached. package: its path inside the distribution's module."""
     sha256_prefix: str
-    """First hexadecimal digits of the file's SHA-256, as its publisher put them into its name; checked after every fetch."""
+    """First hexadecimal digits of the file's SHA-256, as its publisher put them into its name; checked after every fetch. Empty
+    of timm's: the hub says the digest when it is asked for the file."""
     url: str | None = None
-    """torchvision: where it can be downloaded. None for a package, which pip brings."""
+    """Where it can be downloaded. None for a package, which pip brings."""
     licence: str
     trained_on: str = "ImageNet-1k"
     source: str
@@ -66,6 +68,8 @@ class ArchSpec(Value):
     parameters: PositiveInt | None
     """Trainable numbers of what ships; ``auxiliary`` ones are not in it. None of a scaled network: known when it is built."""
     auxiliary: Auxiliary | None = None
+    merged: NonNegativeInt = 0
+    """Parameters that are trained and do not ship because parallel branches become one layer; of the published network."""
     macs: PositiveInt | None = None
     """Multiply-adds for one image at ``resolution_px``, as ``graph/macs.py`` counts them; None of a custom file."""
     depth: PositiveInt | None = None
@@ -78,8 +82,13 @@ class ArchSpec(Value):
     """Short side before the centre crop, at the native resolution."""
     interpolation: Literal["bilinear", "bicubic"]
     normalization: Normalization
+    only_native_px: bool = False
+    """True of a network whose weights hold a place for every part of the image, so that it takes ``resolution_px`` alone."""
     head: str
     """Dotted name of the last Linear layer, which a new set of classes replaces; empty of a file."""
+    beside: tuple[str, ...] = ()
+    """Dotted names of further last layers, whose answers make up the network's own together with the head's: networks that
+    learned from labels and from a teacher have one for each."""
     scratch_rate: PositiveFloat | None = None
     """Peak rate from random weights where the usual one is too high: of large networks without batch norm."""
     year: int | None
@@ -98,6 +107,16 @@ class ArchSpec(Value):
         return (self.parameters or 0) * 4 / 2**20
 
     @property
+    def file_name(self) -> str:
+        """The name as a file or folder may have it everywhere."""
+        return self.name.replace(":", "-")
+
+    @property
+    def last_layers(self) -> tuple[str, ...]:
+        """Dotted names of all that a new set of classes replaces, those that only help to learn among them."""
+        return (self.head, *self.beside, *(self.auxiliary.heads if self.auxiliary else ()))
+
+    @property
     def left_behind(self) -> tuple[str, ...]:
         """How the names of tensors begin that help to learn and do not ship."""
         return tuple(f"{name.partition('.')[0]}." for name in self.auxiliary.heads) if self.auxiliary else ()
@@ -105,7 +124,7 @@ class ArchSpec(Value):
     @property
     def left_out(self) -> NonNegativeInt:
         """Parameters that are trained and do not ship."""
-        return self.auxiliary.parameters if self.auxiliary else 0
+        return self.merged + (self.auxiliary.parameters if self.auxiliary else 0)
 
 
 class ListedArch(Value):
@@ -117,7 +136,7 @@ class ListedArch(Value):
     parameters: PositiveInt
     """Of what ships, with the published number of classes."""
     training_parameters: NonNegativeInt
-    """Of auxiliary heads, which are trained beside them and left behind."""
+    """Of auxiliary heads, which are trained beside them and left behind, and of branches that are merged before it ships."""
     macs: PositiveInt
     """Multiply-adds for one image at ``resolution_px``."""
     depth: PositiveInt
@@ -131,7 +150,7 @@ class ListedArch(Value):
     """0…1, on ImageNet-1k's validation images; None where nobody published a figure."""
     accuracy_top5: Share | None
     accuracy_source: str | None
-    weights: Literal["torchvision", "package"] | None
+    weights: Literal["torchvision", "timm", "package"] | None
     """Where pretrained weights are fetched from; None where training starts from random ones unless a file is given."""
     needs: tuple[str, ...]
     """Packages beyond those of the extra ``train``; all are in the extra ``zoo``."""

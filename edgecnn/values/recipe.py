@@ -35,7 +35,7 @@ class ModelChoice(Value):
     """``[model]``: which network, from which weights, at which resolution."""
 
     arch: str = "efficientnet-b0"
-    """A network of the catalogue, as `edgecnn list archs` shows it."""
+    """A network of the catalogue, as `edgecnn list archs` shows it, or `timm:NAME`, any classifier of the installed timm."""
     onnx: str | None = None
     """The path of a trained network that takes the place of ``arch``, ``weights`` and training: an ONNX, torch.export or
     TorchScript file. ``--model`` gives it."""

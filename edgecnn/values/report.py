@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
@@ -194,6 +195,8 @@ class Build(Value):
     weights: str
     """One sentence: which weights training began from, with their sha256, or from scratch and why."""
     weights_sha256: str | None
+    weights_published: PretrainedWeights | None = Field(default=None, exclude_if=lambda weights: weights is None)
+    """Where they came from, if somebody published them; None of a file of the user's, and from scratch."""
     data: str
     scale: ScaledNetwork | None = None
     """None of a network as the catalogue has it."""

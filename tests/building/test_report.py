@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from edgecnn.building.data_notices import calibration_notices
 from edgecnn.building.report import decide, last_race, report_of
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.bundle import bundle_licences
 from edgecnn.results.explain import explain
+from edgecnn.stages.export import NETWORK
 from edgecnn.values.artifact import Failed, Unavailable, WeightsAnswer
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.figures import CalibrationFacts
+from edgecnn.values.layers import MacTable
 from edgecnn.values.reason import NotClimbed, OutOfTime, Slower, Taken
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.report import BuildReport
@@ -260,17 +261,14 @@ def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[st
     facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
     for kind, (name, said) in facts.items():
         staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
-    learned = {
-        "body": np.ones((4, 5), np.float32),
-        "norm.running_mean": np.ones(5, np.float32),
-        "head": np.ones((3, 7), np.float32),
-    }
-    save_file(learned, staged.execution.artifacts["train"].folder / "weights.safetensors")
+    macs = MacTable(resolution_px=8, layers=()).model_dump_json()
+    exported = {NETWORK: '{"parameters": 41}', "macs.json": macs}
+    staged.execution.artifacts["export"] = an_artifact("export", tmp_path / "export", exported)
     return report(staged)
 
 
-def test_parameters_are_those_that_were_learned_and_not_those_of_the_catalogue_s_row(tmp_path: Path) -> None:
-    assert trained(tmp_path, "pretrained", None).build.parameters == 4 * 5 + 3 * 7
+def test_parameters_are_those_of_what_ships_and_not_those_of_the_catalogue_s_row(tmp_path: Path) -> None:
+    assert trained(tmp_path, "pretrained", None).build.parameters == 41
 
 
 def test_weights_that_were_fetched_and_not_begun_with_are_claimed_nowhere(tmp_path: Path) -> None:

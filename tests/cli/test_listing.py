@@ -36,7 +36,7 @@ def test_the_plot_is_written_and_said(tmp_path: Path, monkeypatch: pytest.Monkey
     done = edgecnn("list", "archs", "--plot", str(tmp_path / "n.html"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("bytes, none of your builds on it\n")
-    assert "65 networks" in (tmp_path / "n.html").read_text("utf-8")
+    assert "88 networks" in (tmp_path / "n.html").read_text("utf-8")
 
 
 def test_a_page_is_not_written_under_a_picture_s_name(tmp_path: Path) -> None:
@@ -56,3 +56,28 @@ def test_an_image_too_small_for_the_network_is_refused_before_any_work() -> None
     done = edgecnn("plan", "--arch", "inception-v3", "--target", "cpu", "--weights", "none", "--set", "model.resolution_px=64")
     assert done.returncode == 2
     assert "it takes 75 px and more" in done.stderr
+
+
+def test_a_pattern_shows_the_names_that_fit() -> None:
+    rows = json.loads(edgecnn("list", "archs", "repvit*", "--json").stdout)
+    assert [row["name"] for row in rows] == ["repvit-m0.9", "repvit-m1.1"]
+    rows = json.loads(edgecnn("list", "devices", "raspberry-pi-*", "--json").stdout)
+    assert {row["name"] for row in rows} == {"raspberry-pi-4", "raspberry-pi-5"}
+    done = edgecnn("list", "archs", "repvat*")
+    assert (
+        done.stderr
+        == "edgecnn: error: no architecture is called 'repvat*' — `edgecnn list archs` shows them all [unknown-arch]\n"
+    )
+
+
+def test_what_the_installed_timm_has_is_listed_with_its_weights_and_their_licence() -> None:
+    rows = json.loads(edgecnn("list", "archs", "timm:fastvit_t8.*", "--json").stdout)
+    assert rows[-1] == {
+        "name": "timm:fastvit_t8.apple_in1k",
+        "resolution_px": 256,
+        "least_px": 32,
+        "classes": 1000,
+        "weights": "https://huggingface.co/timm/fastvit_t8.apple_in1k",
+        "licence": "fastvit-license",
+    }
+    assert "no architecture is called 'timm:nothing*'" in edgecnn("list", "archs", "timm:nothing*").stderr

@@ -79,7 +79,7 @@ def test_a_value_of_a_wrong_kind_is_named_with_its_option(words: tuple[str, ...]
 
 
 def test_a_word_too_many_is_named() -> None:
-    done = edgecnn("list", "archs", "more")
+    done = edgecnn("list", "archs", "resnet*", "more")
     assert done.returncode == 2
     assert done.stderr.startswith("edgecnn: error: edgecnn list was not understood: got unexpected extra argument")
     assert done.stderr.endswith("(more) — how it is written: edgecnn list --help [usage]\n")

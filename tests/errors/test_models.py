@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.weights import ResolutionTooSmall, UnknownArch
+from edgecnn.errors.export import FusedDiffers
+from edgecnn.errors.training import HeadNotAlone
+from edgecnn.errors.weights import NotAClassifier, ResolutionFixed, ResolutionTooSmall, UnknownArch
 
 
 def test_an_unknown_arch_is_answered_with_the_nearest_and_the_list() -> None:
@@ -24,3 +26,38 @@ def test_too_small_an_image_is_answered_with_the_smallest() -> None:
         "inception-v3 cannot take images of 64 px: its layers shrink them to nothing; it takes 75 px and more — "
         "--set model.resolution_px=75, or leave it out [resolution-too-small]"
     )
+
+
+def test_a_network_of_one_size_is_answered_with_it() -> None:
+    assert ResolutionFixed(arch="timm:levit_128s.fb_dist_in1k", asked_px=64, only_px=224).line() == (
+        "timm:levit_128s.fb_dist_in1k cannot take images of 64 px: its weights hold a place for every part of the image — "
+        "--set model.resolution_px=224, or leave it out [resolution-fixed]"
+    )
+
+
+def test_what_tells_no_classes_is_refused_with_where_to_look() -> None:
+    error = NotAClassifier(
+        arch="timm:eva02_tiny_patch14_224.mim_in22k", because="it ends in features, and no layer of it tells classes"
+    )
+    assert error.line() == (
+        "timm:eva02_tiny_patch14_224.mim_in22k is no classifier of photographs: it ends in features, and no layer of it tells "
+        "classes — edgecnn list archs 'timm:*' shows those that are [not-a-classifier]"
+    )
+
+
+def test_a_network_of_several_heads_is_answered_with_what_goes() -> None:
+    assert HeadNotAlone(
+        arch="timm:levit_128s.fb_dist_in1k", heads=("head.linear", "head_dist.linear"), asked="--transfer head"
+    ).line() == (
+        "--transfer head does not go with timm:levit_128s.fb_dist_in1k: its answer is that of several last layers together: "
+        "head.linear, head_dist.linear — leave it out, so that the whole network learns, or --transfer last [head-not-alone]"
+    )
+
+
+def test_merged_branches_that_answer_otherwise_are_our_own_fault() -> None:
+    error = FusedDiffers(network="ByobNet", off=0.5, allowed=0.001)
+    assert error.line() == (
+        "ByobNet with its branches merged differs by 0.5 in a logit, 0.001 is allowed: they are merged by the library that the "
+        "network is of [fused-differs]"
+    )
+    assert error.exit_code == ExitCode.OWN_FAULT

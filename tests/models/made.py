@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -50,8 +50,8 @@ class Served:
 
 
 @contextmanager
-def serving(content: bytes, name: str = "weights.pth") -> Iterator[Served]:
-    """An HTTP server on this machine that answers HEAD and GET, ranges included."""
+def serving(content: bytes, name: str = "weights.pth", headers: Mapping[str, str] = {}) -> Iterator[Served]:  # noqa: B006
+    """An HTTP server on this machine that answers HEAD and GET, ranges included; with these headers besides."""
     served = Served(content)
 
     class Handler(BaseHTTPRequestHandler):
@@ -70,6 +70,8 @@ def serving(content: bytes, name: str = "weights.pth") -> Iterator[Served]:
             start = int(wish.removeprefix("bytes=").removesuffix("-")) if wish else 0
             self.send_response(206 if wish else 200)
             self.send_header("Content-Length", str(len(served.content) - start))
+            for key, value in headers.items():
+                self.send_header(key, value)
             self.end_headers()
             if send:
                 stop = len(served.content) if served.cut_after is None else start + served.cut_after

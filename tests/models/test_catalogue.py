@@ -9,7 +9,7 @@ import torchvision
 
 from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
-from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count
+from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count, shipping_shapes
 from edgecnn.models.rows.family import HALF
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import PixelRecipe
@@ -24,7 +24,7 @@ FROM_TORCHVISION = pytest.mark.parametrize(
 def test_parameter_count_is_the_declared_one(spec: ArchSpec) -> None:
     with torch.device("meta"):
         network = build_network(spec, spec.classes)
-    shipped = shipped_parameter_count(network, spec)
+    shipped = shipped_parameter_count(shipping_shapes(spec, spec.classes), spec)
     assert (shipped, parameter_count(network) - shipped) == (spec.parameters, spec.left_out)
 
 
@@ -83,13 +83,13 @@ def test_rows_say_what_torchvision_publishes_with_its_weights(spec: ArchSpec) ->
 def test_the_head_is_the_last_layer_and_is_replaced(spec: ArchSpec) -> None:
     with torch.device("meta"):
         network = build_network(spec, 7)
-    assert all(network.get_submodule(name).out_features == 7 for name in (spec.auxiliary.heads if spec.auxiliary else ()))
+    assert all(network.get_submodule(name).out_features == 7 for name in spec.last_layers)
     if spec.family == "nin":
         last = "head"  # the mean over places comes after it
     else:
         leaves = [(name, module) for name, module in network.named_modules() if not list(module.children())]
-        last = [name for name, module in leaves if not isinstance(module, torch.nn.Identity)][-1]
-    assert last == spec.head
+        last = [name for name, module in leaves if not isinstance(module, (torch.nn.Identity, torch.nn.Flatten))][-1]
+    assert last in (spec.head, *spec.beside)
     assert head_of(network, spec).out_features == 7
 
 

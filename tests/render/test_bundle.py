@@ -58,7 +58,8 @@ def test_names_that_would_be_markdown_or_html_are_escaped_and_no_path_of_the_bui
 def test_published_weights_are_named_with_their_licence_and_source(arch: str) -> None:
     weights = arch_named(arch).weights
     assert weights is not None
-    page = bundle_licences(a_report(build=a_build(arch=arch, weights_sha256=weights.sha256_prefix.ljust(64, "0"))))
+    build = a_build(arch=arch, weights_sha256=weights.sha256_prefix.ljust(64, "0"), weights_published=weights)
+    page = bundle_licences(a_report(build=build))
     assert f"- Licence: {weights.licence}\n- Source: {weights.source}" in page
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.stages.export import ExportStage
+from edgecnn.stages.export import NETWORK, ExportStage
 from edgecnn.values.layers import MacTable
 from edgecnn.values.stage import Key
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, prepared
@@ -38,7 +38,9 @@ def made(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_stage_leaves_the_trunk_its_macs_its_check_and_torchs_golden_answers(made: Path) -> None:
-    assert {path.name for path in made.iterdir()} == {"model.onnx", "macs.json", "check.json", "golden_logits.npy"}
+    assert {path.name for path in made.iterdir()} == {"model.onnx", "macs.json", "check.json", "golden_logits.npy", NETWORK}
+    learned = build_network(arch_named("resnet-18"), CLASSES)
+    assert json.loads((made / NETWORK).read_text()) == {"parameters": sum(each.numel() for each in learned.parameters())}
 
 
 def test_golden_logits_are_torchs_own(trained: Path, made: Path) -> None:

@@ -19,19 +19,19 @@ from edgecnn.models.networks import load_trained
 from edgecnn.runner.pixels import to_feed
 from edgecnn.studies.cost import cost_of_file, cost_of_network
 from edgecnn.values.arch import ArchSpec
-from tests.models.smallest import each_with_the_others_slow
+from tests.models.smallest import OF_TIMM, each_with_the_others_slow
 from tests.quantization.made import Quiet
 from tests.stages.whole_way import CLASSES, IMAGES, answers, exported, hold_against, prepared
 from tests.training.made import make_given, stage
 
 BATCH = 8
-SHORTLY, LONGER = (2, 1e-4), (24, 1e-3)
+SHORTLY, LONGER, LONGEST = (2, 1e-4), (24, 1e-3), (64, 4e-3)
 """Steps and rate."""
 DEEPEST = tuple(f"efficientnet-b{number}" for number in range(1, 8))
 """Of so many layers that, when they have hardly learned, they answer a drawn card and one photograph in five by a hundred times
 what they answer the others by. No eight bits hold both: OpenVINO clips such an answer, ONNX Runtime rounds the others away."""
 FOR_LONGER = ("mobilenet-v1", "efficientnet-v2-s", *DEEPEST)
-"""Two small steps leave the answers of these to rounding."""
+"""Two small steps leave the answers of these to rounding, and 24 those of many that timm has."""
 ORDINARY = ("lenet-5",)
 """The others take half a minute to some minutes each."""
 
@@ -43,7 +43,7 @@ def size_of(spec: ArchSpec) -> int:
 
 def learned(spec: ArchSpec, size_px: int, folder: Path) -> tuple[Path, Path]:
     """A train artifact of two steps or some more, and pixels as prepare leaves them."""
-    steps, rate = LONGER if spec.name in FOR_LONGER else SHORTLY
+    steps, rate = LONGEST if spec.origin == "timm" else LONGER if spec.name in FOR_LONGER else SHORTLY
     deepest = spec.name in DEEPEST
     given = make_given(folder, train=BATCH * steps, validation=3 * IMAGES if deepest else IMAGES, size_px=size_px)
     weights = folder / "weights"
@@ -64,7 +64,9 @@ def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
     np.save(pixels / "validation.labels.npy", labels[kept])
 
 
-@pytest.mark.parametrize("name", each_with_the_others_slow(ORDINARY))
+@pytest.mark.parametrize(
+    "name", [*each_with_the_others_slow(ORDINARY), *(pytest.param(f"timm:{each}", marks=pytest.mark.slow) for each in OF_TIMM)]
+)
 def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tmp_path: Path) -> None:
     spec = arch_named(name)
     size_px = size_of(spec)

@@ -54,7 +54,7 @@ def built(spec: ArchSpec) -> nn.Module:
     if spec.origin == "timm":
         from edgecnn.models.families.from_timm import from_timm
 
-        return from_timm(spec.builder)
+        return from_timm(spec)
     if spec.origin == "table":
         return _TABLES[spec.family](spec)
     network: nn.Module = torchvision.models.get_model(spec.builder, weights=None, **_OPTIONS.get(spec.builder, {}))

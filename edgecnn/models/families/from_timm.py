@@ -1,4 +1,4 @@
-"""Networks that timm builds, ending as ours do in a Linear layer on pooled features; and NASNet-A from timm's cells.
+"""Networks that timm builds, ending as ours do in Linear layers on pooled features; and NASNet-A from timm's cells.
 
 B. Zoph, V. Vasudevan, J. Shlens, Q. Le, "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018,
 arXiv:1707.07012, Figure 2 (order of cells), Figure 4 (what a cell is), Table 2 ("6 @ 4032") and Table 3 ("4 @ 1056"): cells a
@@ -9,28 +9,84 @@ Channels are dropped nowhere: the paper's scheduled dropping of paths belongs to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 
 import timm
 import torch
 from pydantic import PositiveInt
-from timm.layers import ClassifierHead, ConvNormAct
+from timm.layers import ConvNormAct
 from timm.models.nasnet import CellStem0, CellStem1, FirstCell, NormalCell, ReductionCell0
+from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
+from edgecnn.errors.export import FusedDiffers
+from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
 
 
-def from_timm(name: str) -> nn.Module:
-    """timm's network of that name with random weights, for 1,000 classes.
+class PooledLinear(nn.Linear):
+    """A Linear layer where timm has a 1×1 convolution of a map of one pixel, as its ResNet-V2, DLA and DPN end."""
 
-    Where timm ends in a 1×1 convolution of a map of one pixel (its ResNet-V2), the Linear layer that this is takes its place.
-    """
-    network: nn.Module = timm.create_model(name, pretrained=False)
-    head = getattr(network, "head", None)
-    if isinstance(head, ClassifierHead) and head.use_conv:
-        network.head = ClassifierHead(head.in_features, 1000, use_conv=False)
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(N, features, 1, 1) float → (N, classes) float logits."""
+        return super().forward(pooled.flatten(1))
+
+
+def from_timm(spec: ArchSpec) -> nn.Module:
+    """timm's network with random weights, for as many classes as its published weights tell apart."""
+    network: nn.Module = timm.create_model(spec.builder, pretrained=False)
+    for name in (spec.head, *spec.beside):
+        head = network.get_submodule(name)
+        if isinstance(head, nn.Conv2d):
+            parent, _, child = name.rpartition(".")
+            setattr(network.get_submodule(parent), child, PooledLinear(head.in_channels, head.out_channels))
     return network
+
+
+def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A published file's tensors under the names that timm's network has, by timm's own translation; the same where it has none.
+
+    timm takes the first class off where weights were published with one for the background. Heads that are convolutions become
+    matrices, as ``PooledLinear`` has them.
+    """
+    network = timm.create_model(spec.builder, pretrained=False)
+    found: Mapping[str, Tensor] = state
+    if set(state) != set(network.state_dict()):
+        with suppress(RuntimeError, KeyError, ValueError, IndexError, AttributeError):  # what does not fit is named by who asked
+            overlay = {"state_dict": dict(state)}
+            found = timm.create_model(spec.builder, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
+    heads = tuple(f"{name}.weight" for name in (spec.head, *spec.beside))
+    return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in found.items()}
+
+
+def fused(network: nn.Module, side_px: int) -> nn.Module:
+    """As the network ships: branches that only helped it to learn become the one layer that they are together (RepVGG,
+    arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm. Itself where it has none.
+
+    ``network``: trained; it goes into evaluation mode. ``side_px``: of its input. Raises FusedDiffers: the two do not answer the
+    same.
+    """
+    merged = without_branches(network)
+    if merged is network:
+        return network
+    images = torch.rand(2, 3, side_px, side_px, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        before, after = network(images), merged(images)
+    off, allowed = float((before - after).abs().max()), FUSED_WITHIN * float(before.abs().max())
+    if not off <= allowed:
+        raise FusedDiffers(network=type(network).__name__, off=off, allowed=allowed)
+    return merged
+
+
+def without_branches(network: nn.Module) -> nn.Module:
+    """The same without a look at what it answers; the meta device does."""
+    merged: nn.Module = reparameterize_model(network.eval())
+    return network if sum(1 for _ in merged.modules()) == sum(1 for _ in network.modules()) else merged
+
+
+FUSED_WITHIN = 1e-3
+"""Of the largest answer: sums in fp32 in another order, of which trained networks need a tenth."""
 
 
 STAGES = 3

@@ -127,7 +127,7 @@ def inherit(network: nn.Module, spec: ArchSpec, base: ArchSpec, state: Mapping[s
     ``base``: the row of the network that the weights are of; ``spec`` itself where nothing was scaled.
     """
     names = {} if spec.scale is None else _names_in_base(spec, base)
-    last_layers = tuple(f"{each}." for each in (spec.head, *(spec.auxiliary.heads if spec.auxiliary else ())))
+    last_layers = tuple(f"{each}." for each in spec.last_layers)
     parameters = dict(network.named_parameters())
     inherited = 0
     for name, tensor in network.state_dict().items():

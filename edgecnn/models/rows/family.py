@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.arch import ArchSpec, Auxiliary, PretrainedWeights, PublishedAccuracy
 from edgecnn.values.base import Value
@@ -49,6 +49,7 @@ class Member(Value):
     resolution_px: PositiveInt = 224
     classes: PositiveInt = 1000
     auxiliary: Auxiliary | None = None
+    merged: NonNegativeInt = 0
     scratch_rate: PositiveFloat | None = None
 
 
@@ -59,6 +60,7 @@ class Family(Value):
     origin: Literal["torchvision", "timm", "table"] = "torchvision"
     needs: tuple[str, ...] = ()
     head: str
+    beside: tuple[str, ...] = ()
     year: int
     paper: str
     source: str = ""
@@ -74,8 +76,8 @@ class Family(Value):
         return tuple(self._row(member) for member in members)
 
     def _row(self, member: Member) -> ArchSpec:
-        own = {"name", "builder", "parameters", "macs", "depth", "resize_px", "resolution_px", "classes"}
-        shared = {"origin", "needs", "head", "year", "paper", "interpolation", "least_px"}
+        own = {"name", "builder", "parameters", "merged", "macs", "depth", "resize_px", "resolution_px", "classes"}
+        shared = {"origin", "needs", "head", "beside", "year", "paper", "interpolation", "least_px"}
         source = self.source or f"torchvision, {member.weights}_Weights"
         return ArchSpec(
             **member.model_dump(include=own),
@@ -85,10 +87,15 @@ class Family(Value):
             auxiliary=member.auxiliary,
             normalization=self.normalization,
             accuracy=None if member.top1 is None else PublishedAccuracy(top1=member.top1, top5=member.top5, source=source),
-            weights=None if member.weights is None else self._weights(member, member.weights),
+            weights=self._weights(member),
         )
 
-    def _weights(self, member: Member, name: str) -> PretrainedWeights:
+    def _weights(self, member: Member) -> PretrainedWeights | None:
+        name = member.weights
+        if self.origin == "timm" and "." in member.builder:
+            return of_hugging_face(f"timm/{member.builder}", self.licence)
+        if name is None:
+            return None
         published = self.origin == "torchvision"
         return PretrainedWeights(
             origin="torchvision" if published else "package",
@@ -99,3 +106,19 @@ class Family(Value):
             licence=self.licence,
             source=f"{PAGES}{member.builder}.html" if published else self.source,
         )
+
+
+HUB = "https://huggingface.co/"
+
+
+def of_hugging_face(repository: str, licence: str, file: str = "model.safetensors") -> PretrainedWeights:
+    """Weights of the hub, as timm asks for them: every repository of timm's own has the one file."""
+    return PretrainedWeights(
+        origin="timm",
+        name=repository,
+        file=file,
+        sha256_prefix="",
+        url=f"{HUB}{repository}/resolve/main/{file}",
+        licence=licence,
+        source=f"{HUB}{repository}",
+    )

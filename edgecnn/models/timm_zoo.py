@@ -1,0 +1,126 @@
+"""A row for every classifier of the installed timm, from what timm records of its weights: ``timm:NAME`` or ``timm:NAME.TAG``.
+
+A name without a tag means the weights that timm takes first, and the row names their tag. Pixels are as timm validates these
+weights: its ``test_input_size`` and ``test_crop_pct`` where it has them. A few dozen networks were validated on images squashed
+to a square; here their short side is cropped like everybody's, which timm does too where it is not asked otherwise.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+
+import timm
+from timm.models import PretrainedCfg, get_pretrained_cfg
+
+from edgecnn.errors.weights import NotAClassifier, UnknownArch
+from edgecnn.models.catalogue import TIMM
+from edgecnn.models.rows.family import of_hugging_face
+from edgecnn.values.arch import ArchSpec, PretrainedWeights
+from edgecnn.values.dataset import Normalization
+
+IMAGENET_CLASSES = 1000
+LEAST_PX = 32
+
+
+@cache
+def timm_arch(name: str) -> ArchSpec:
+    """The row of ``timm:NAME`` or ``timm:NAME.TAG``; built of records alone, without the network.
+
+    Raises UnknownArch: timm has no such network, or not with these weights; with the nearest names. NotAClassifier: it ends in
+    features and tells no classes, or does not look at photographs of three colours.
+    """
+    asked = name.removeprefix(TIMM)
+    family, _, tag = asked.partition(".")
+    recorded = get_pretrained_cfg(family) if timm.is_model(family) else None
+    if recorded is not None and tag:
+        recorded = get_pretrained_cfg(asked, allow_unregistered=False) if f"{family}.{tag}" in _tagged(family) else None
+    if recorded is None:
+        nearest = _nearest(asked)
+        alike = nearest[0].partition(".")[0] if nearest else TIMM
+        raise UnknownArch(name=name, nearest=nearest, shown_by=f"edgecnn list archs '{alike}*'")
+    if not recorded.num_classes or not recorded.classifier:
+        raise NotAClassifier(arch=name, because="it ends in features, and no layer of it tells classes")
+    if recorded.input_size[0] != 3 or recorded.input_size[1] != recorded.input_size[2]:
+        size = "×".join(map(str, recorded.input_size))
+        raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no square photograph of three colours")
+    return _row(recorded.architecture or family, recorded)
+
+
+def timm_names(pattern: str) -> tuple[str, ...]:
+    """Classifiers of timm's whose name fits a shell's pattern, each with its weights' tag: ``timm:mobilenetv4*``."""
+    return tuple(f"{TIMM}{name}" for name in _all_names() if fnmatchcase(name, pattern.removeprefix(TIMM)))
+
+
+def _row(family: str, recorded: PretrainedCfg) -> ArchSpec:
+    sized = recorded.test_input_size if recorded.test_input_size and not recorded.fixed_input_size else recorded.input_size
+    crop = recorded.test_crop_pct or recorded.crop_pct
+    head, *beside = (recorded.classifier,) if isinstance(recorded.classifier, str) else recorded.classifier
+    tagged = f"{family}.{recorded.tag}"
+    side_px, named = sized[1], tagged if tagged in _tagged(family) else family
+    fixed = recorded.fixed_input_size
+    return ArchSpec(
+        name=f"{TIMM}{named}",
+        family=FAMILY,
+        origin="timm",
+        needs=("timm",),
+        builder=named,
+        parameters=None,
+        classes=recorded.num_classes,
+        resolution_px=side_px,
+        least_px=side_px if fixed else max(LEAST_PX, min((recorded.min_input_size or (0, LEAST_PX))[1:])),
+        only_native_px=fixed,
+        resize_px=math.floor(side_px / crop),
+        interpolation="bilinear" if recorded.interpolation == "bilinear" else "bicubic",
+        normalization=Normalization(mean=recorded.mean, std=recorded.std),
+        head=head,
+        beside=tuple(beside),
+        year=None,
+        paper=None,
+        weights=_weights(recorded),
+    )
+
+
+FAMILY = "timm"
+"""Of every row that is made here: nothing is known of how such a network may be scaled or changed."""
+
+
+def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
+    """None where timm records none on the hub, or reads them from a format of their authors' by code of its own."""
+    if not recorded.hf_hub_id or recorded.custom_load:
+        return None
+    licence = f"{recorded.license or 'not recorded by timm'}; ImageNet's terms may apply"
+    found = of_hugging_face(recorded.hf_hub_id, licence, *filter(None, (recorded.hf_hub_filename,)))
+    return (
+        found
+        if recorded.num_classes == IMAGENET_CLASSES
+        else found.model_copy(update={"trained_on": f"{recorded.num_classes:,} classes"})
+    )
+
+
+def _tagged(family: str) -> tuple[str, ...]:
+    return tuple(timm.list_pretrained(f"{family}.*"))
+
+
+@cache
+def _all_names() -> tuple[str, ...]:
+    return tuple(_classifiers())
+
+
+def _classifiers() -> Iterator[str]:
+    for family in timm.list_models():
+        tagged = _tagged(family)
+        for name in tagged or (family,):
+            recorded = get_pretrained_cfg(name)
+            if recorded is not None and recorded.num_classes and recorded.classifier:
+                yield name
+
+
+def _nearest(asked: str) -> tuple[str, ...]:
+    """With the tag first, since a network's name may be right where its tag is not."""
+    family = asked.partition(".")[0]
+    known = _tagged(family) if timm.is_model(family) else timm.list_models()
+    return tuple(f"{TIMM}{name}" for name in difflib.get_close_matches(asked.lower().replace("-", "_"), known, n=3, cutoff=0.5))

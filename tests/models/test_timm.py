@@ -1,0 +1,212 @@
+"""Any classifier of timm's: what its row says, and that its network, its weights and its merged branches are right."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save, save_file
+from torch import nn
+
+from edgecnn.errors.export import FusedDiffers
+from edgecnn.errors.weights import NotAClassifier, UnknownArch, WeightsDoNotFit
+from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
+from edgecnn.models.networks import build_network, load_shipping, load_trained, unwrapped_weights
+from edgecnn.models.weights import answer_weights
+from edgecnn.values.dataset import PixelRecipe
+from tests.models.made import Served, serving
+
+timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
+V4 = "timm:mobilenetv4_conv_small.e2400_r224_in1k"
+
+
+def test_a_name_without_a_tag_is_of_the_weights_that_timm_takes_first() -> None:
+    row = arch_named("timm:mobilenetv4_conv_small")
+    assert row == arch_named(V4)
+    assert (row.name, row.file_name) == (V4, V4.replace(":", "-"))
+    assert libraries_of(V4) == ("timm",)
+
+
+def test_pixels_are_as_timm_validates_these_weights() -> None:
+    assert pixel_recipe(arch_named(V4)) == PixelRecipe(resize_px=269, crop_px=256, interpolation="bicubic")
+    lite = arch_named("timm:mobileone_s0.apple_in1k")
+    assert pixel_recipe(lite) == PixelRecipe(resize_px=256, crop_px=224, interpolation="bilinear")
+    half = arch_named("timm:tf_efficientnetv2_s.in1k").normalization
+    assert (half.mean, half.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+def test_weights_are_named_with_their_licence_and_page() -> None:
+    weights = arch_named("timm:hiera_tiny_224.mae_in1k_ft_in1k").weights
+    assert weights is not None
+    assert weights.source == "https://huggingface.co/timm/hiera_tiny_224.mae_in1k_ft_in1k"
+    assert weights.licence.startswith("cc-by-nc-4.0")
+    assert arch_named("timm:dpn48b").weights is None, "nobody published any"
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        (
+            "timm:mobilenetv4_conv_smal",
+            "no architecture is called 'timm:mobilenetv4_conv_smal' — did you mean timm:mobilenetv4_conv_small, "
+            "timm:mobilenetv4_conv_small_050, timm:mobilenetv4_conv_small_035? "
+            "`edgecnn list archs 'timm:mobilenetv4_conv_small*'` shows them all [unknown-arch]",
+        ),
+        (
+            "timm:resnet18.a1_in2k",
+            "no architecture is called 'timm:resnet18.a1_in2k' — did you mean timm:resnet18.a1_in1k, timm:resnet18.a3_in1k, "
+            "timm:resnet18.a2_in1k? `edgecnn list archs 'timm:resnet18*'` shows them all [unknown-arch]",
+        ),
+        ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` shows them all [unknown-arch]"),
+    ],
+)
+def test_a_wrong_name_or_tag_is_answered_with_the_nearest(asked: str, line: str) -> None:
+    with pytest.raises(UnknownArch) as refusal:
+        arch_named(asked)
+    assert refusal.value.line() == line
+
+
+def test_what_ends_in_features_is_no_classifier() -> None:
+    with pytest.raises(NotAClassifier, match="ends in features"):
+        arch_named("timm:eva02_tiny_patch14_224.mim_in22k")
+
+
+@pytest.mark.parametrize("name", ["timm:levit_128s", "timm:repvit_m0_9", "timm:crossvit_tiny_240"])
+def test_all_last_layers_of_a_network_get_the_new_classes(name: str) -> None:
+    row = arch_named(name)
+    network = build_network(row, 7).eval()
+    assert len(row.beside) == 1
+    with torch.no_grad():
+        assert network(torch.zeros(1, 3, row.resolution_px, row.resolution_px)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("name", ["timm:repvgg_a0", "timm:repvit_m0_9"])
+def test_branches_are_merged_before_a_network_ships(name: str, tmp_path: Path) -> None:
+    row = arch_named(name)
+    learned = learned_a_little(build_network(row, 5))
+    save_file(learned.state_dict(), tmp_path / "weights.safetensors")
+    ships = load_shipping(row, 5, tmp_path / "weights.safetensors", 64)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(ships(images), learned(images), atol=1e-4)
+    assert not any(isinstance(each, nn.BatchNorm2d) for each in ships.modules())
+    assert sum(each.numel() for each in ships.parameters()) < sum(each.numel() for each in learned.parameters())
+
+
+def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = arch_named("timm:repvgg_a0")
+    save_file(build_network(row, 5).state_dict(), tmp_path / "weights.safetensors")
+    other = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
+    monkeypatch.setattr("edgecnn.models.families.from_timm.reparameterize_model", lambda _network: other)
+    with pytest.raises(FusedDiffers):
+        load_shipping(row, 5, tmp_path / "weights.safetensors", 64)
+
+
+@pytest.mark.parametrize("name", ["dla34.in1k", "tf_efficientnetv2_b0.in1k", "resnetv2_18.ra4_e3600_r224_in1k"])
+def test_the_published_file_answers_as_in_timm(name: str, tmp_path: Path) -> None:
+    theirs = timm.create_model(name).eval()
+    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
+    row = arch_named(f"timm:{name}")
+    save_file(unwrapped_weights(row, tmp_path / "model.safetensors").tensors, tmp_path / "weights.safetensors")
+    ours = load_trained(row, 1000, tmp_path / "weights.safetensors").eval()
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.allclose(ours(images), theirs(images), atol=1e-6)
+
+
+def test_a_file_under_its_authors_names_is_translated_by_timm(tmp_path: Path) -> None:
+    theirs = timm.create_model("convnext_atto.d2_in1k").eval()
+    save_file({as_its_authors(name): each for name, each in theirs.state_dict().items()}, tmp_path / "a.safetensors")
+    found = unwrapped_weights(arch_named("timm:convnext_atto"), tmp_path / "a.safetensors").tensors
+    assert all(torch.equal(found[name], each) for name, each in theirs.state_dict().items())
+
+
+def as_its_authors(name: str) -> str:
+    """github.com/facebookresearch/ConvNeXt, models/convnext.py."""
+    named = (
+        (r"^stem\.", "downsample_layers.0."),
+        (r"^stages\.(\d)\.downsample\.", r"downsample_layers.\1."),
+        (r"\.blocks\.(\d)", r".\1"),
+        (r"\.conv_dw\.", ".dwconv."),
+        (r"\.mlp\.fc(\d)", r".pwconv\1"),
+        (r"^head\.norm\.", "norm."),
+        (r"^head\.fc\.", "head."),
+    )
+    for ours, authors in named:
+        name = re.sub(ours, authors, name)
+    return name
+
+
+def test_the_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    save_file(timm.create_model("resnet18").state_dict(), tmp_path / "a.safetensors")
+    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
+        unwrapped_weights(arch_named(V4), tmp_path / "a.safetensors")
+
+
+def learned_a_little(network: nn.Module) -> nn.Module:
+    """Statistics of batch norms that are not those of the beginning, without which merging them changes nothing."""
+    draw = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            for tensor in (module.running_var, module.weight.data):
+                tensor.copy_(torch.rand(len(tensor), generator=draw) + 0.5)
+            for tensor in (module.running_mean, module.bias.data):
+                tensor.copy_(torch.rand(len(tensor), generator=draw) - 0.5)
+    return network.eval()
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.fetching import fetch_weights
+from edgecnn.models.weights import answer_weights
+from edgecnn.render.progress import Quiet
+row = arch_named("timm:test_efficientnet.r160_in1k")
+print(answer_weights(row, "auto").kind)
+try:
+    fetch_weights(row, None, Path(sys.argv[1]), Quiet())
+except EdgecnnError as error:
+    print(error.line())
+print(answer_weights(row, "auto").kind)
+"""
+
+
+def fetched_from(served: Served, cache: Path, out: Path) -> str:
+    """By a process of its own: the hub's client reads the address where it is imported."""
+    out.mkdir(exist_ok=True)
+    here = {"HF_ENDPOINT": served.url.rpartition("/timm/")[0], "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", FETCH, str(out)], env={**os.environ, **here}, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_weights_come_from_the_hub_once_and_then_from_its_cache(tmp_path: Path) -> None:
+    content = save(timm.create_model("test_efficientnet").state_dict())
+    said = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}
+    place = "timm/test_efficientnet.r160_in1k/resolve/main/model.safetensors"
+    with serving(content, place, said) as served:
+        assert fetched_from(served, tmp_path / "hub", tmp_path / "a").split() == ["download", "cached"]
+        assert (tmp_path / "a" / "weights.safetensors").is_file()
+    assert fetched_from(served, tmp_path / "hub", tmp_path / "b").split() == ["cached", "cached"], "nobody answers any more"
+    blob = next((tmp_path / "hub").rglob("blobs/*"))
+    blob.write_bytes(content[:-1] + b"x")
+    assert fetched_from(served, tmp_path / "hub", tmp_path / "c").startswith("none\ndownloading http://127.0.0.1"), "damaged"
+
+
+def test_offline_the_file_and_its_use_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EDGECNN_OFFLINE", "1")
+    answer = answer_weights(arch_named(V4), "auto")
+    assert answer.kind == "none"
+    assert answer.why.endswith(
+        "on a machine with internet run `curl -LO https://huggingface.co/timm/mobilenetv4_conv_small.e2400_r224_in1k/resolve/main/"
+        "model.safetensors` and name the file: --weights model.safetensors"
+    )

@@ -1,0 +1,63 @@
+"""What is refused of networks that answer by several last layers, or take one size of images alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgecnn.devices.files import device_named
+from edgecnn.errors.training import HeadNotAlone, NothingToPrune, NothingToReplace
+from edgecnn.errors.weights import ResolutionFixed
+from edgecnn.planning.complete import complete_recipe
+from edgecnn.planning.request import BuildRequest
+from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.recipe import Recipe
+from tests.planning.test_teaching import Heard
+
+pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
+FOUND = WeightsAnswer(choice="auto", kind="cached", path="/there", sha256="ab" * 32, why="training starts from weights")
+
+
+def settled(tmp_path: Path, arch: str, *overrides: str) -> Recipe:
+    recipe = apply_overrides(Recipe(), [f"model.arch={arch}", *overrides])
+    request = BuildRequest(recipe=recipe, device=device_named("cpu"), out=tmp_path / "out")
+    return complete_recipe(request, Store.open(tmp_path / "store"), Heard()).recipe
+
+
+@pytest.fixture(autouse=True)
+def weights_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.planning.complete.answer_weights", lambda *_args, **_kept: FOUND)
+
+
+@pytest.mark.parametrize("override", ["train.transfer=head", "train.transfer=auto", "train.head=svm"])
+@pytest.mark.parametrize("arch", ["timm:repvit_m0_9", "repvit-m0.9"])
+def test_several_heads_do_not_learn_on_frozen_features(arch: str, override: str, tmp_path: Path) -> None:
+    with pytest.raises(HeadNotAlone, match=r"head\.head\.l, head\.head_dist\.l"):
+        settled(tmp_path, arch, override)
+
+
+def test_the_whole_of_such_a_network_learns_unless_its_last_blocks_are_asked_for(tmp_path: Path) -> None:
+    assert settled(tmp_path, "timm:repvit_m0_9").train.transfer == "all"
+    assert settled(tmp_path, "timm:repvit_m0_9", "train.transfer=last").train.transfer == "last"
+
+
+def test_a_network_of_one_size_takes_its_own_and_refuses_others(tmp_path: Path) -> None:
+    assert settled(tmp_path, "timm:efficientformerv2_s0").model.resolution_px == 224, "though the demo is shown at 64 px"
+    with pytest.raises(ResolutionFixed):
+        settled(tmp_path, "timm:efficientformerv2_s0", "model.resolution_px=256")
+
+
+@pytest.mark.parametrize(
+    ("override", "refusal"),
+    [
+        ("surgery.activation=relu6", NothingToReplace),
+        ("surgery.squeeze_excite=remove", NothingToReplace),
+        ("surgery.pruned=0.5", NothingToPrune),
+    ],
+)
+def test_surgery_is_refused_where_nobody_knows_the_blocks(override: str, refusal: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(refusal):
+        settled(tmp_path, "timm:efficientnet_b0", override)
