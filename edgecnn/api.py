@@ -12,7 +12,7 @@ from edgecnn.building.build import run_build
 from edgecnn.devices.files import file_of, target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
-from edgecnn.models.catalogue import all_archs
+from edgecnn.models.catalogue import archs_like
 from edgecnn.planning.custom_model import network_name
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme
@@ -159,16 +159,17 @@ def write_history_page(found: MeasuredHistory, file: Path) -> int:
     return _written_page(lambda: history_page(found), file)
 
 
-def write_catalogue_page(own: Sequence[OwnBuild], file: Path) -> int:
-    """Write the catalogue's published figures and the user's builds as one self-contained HTML file; its bytes.
+def write_catalogue_page(own: Sequence[OwnBuild], file: Path, pattern: str = "*") -> int:
+    """Write published figures of the names that fit, and the user's builds, as one self-contained HTML file; its bytes.
 
     Raises as ``write_comparison_page``, and:
         PlotFormUnknown: the file's name does not end in ``.html``.
+        UnknownArch: no name fits.
     """
     require_plot(file, forms=(".html",))
     from edgecnn.render.page.catalogue import catalogue_page
 
-    rows = [listed(spec) for spec in all_archs()]
+    rows = [listed(spec) for spec in archs_like(pattern)]
     return _written_page(lambda: catalogue_page(rows, own), file)
 
 

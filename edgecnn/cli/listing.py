@@ -69,15 +69,15 @@ def list_(call: Call, what: WhatArg, pattern: PatternArg = None, plot: PlotOpt =
     elif what is not What.ARCHS or plot is None:
         raise PlotOfWhat(what=what.value, plotted=plot is not None)
     else:
-        _plotted(call, plot, build)
+        _plotted(call, plot, build, pattern or "*")
 
 
-def _plotted(call: Call, file: Path, builds: list[Path] | None) -> None:
+def _plotted(call: Call, file: Path, builds: list[Path] | None, pattern: str) -> None:
     from edgecnn.api import write_catalogue_page
     from edgecnn.results.listing import own_builds
 
     own = own_builds(builds)
-    written = write_catalogue_page(own, file)
+    written = write_catalogue_page(own, file, pattern)
     drawn = f"{len(own)} of your builds on it" if own else "none of your builds on it"
     facts = {"file": str(file), "bytes": written, "builds": [each.folder for each in own]}
     call.show(facts, [f"{file}: {written:,} bytes, {drawn}"])
@@ -87,7 +87,7 @@ def _show(call: Call, what: What, pattern: str) -> None:
     from edgecnn.models.catalogue import TIMM
     from edgecnn.render.terminal import show_rows
 
-    if what is What.ARCHS and not pattern.startswith(TIMM):
+    if what is What.ARCHS and not pattern.lower().startswith(TIMM):
         _show_archs(call, pattern)
         return
     if what is What.ARCHS:
@@ -111,9 +111,9 @@ def _of_timm(pattern: str) -> list[dict[str, Any]]:
     from edgecnn.errors.weights import UnknownArch
 
     require_packages(("timm",), extra="zoo", needed_for=pattern)
-    from edgecnn.models.timm_zoo import timm_arch, timm_names
+    from edgecnn.models.timm_zoo import recorded_arch, timm_names
 
-    found = [timm_arch(name) for name in timm_names(pattern)]
+    found = [recorded_arch(name) for name in timm_names(pattern)]
     if not found:
         raise UnknownArch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
     return [
@@ -127,14 +127,11 @@ def _of_timm(pattern: str) -> list[dict[str, Any]]:
 
 
 def _show_archs(call: Call, pattern: str) -> None:
-    from edgecnn.errors.weights import UnknownArch
-    from edgecnn.models.catalogue import all_archs
+    from edgecnn.models.catalogue import archs_like
     from edgecnn.render.screens.catalogue import show_archs
     from edgecnn.values.arch import listed
 
-    rows = [listed(spec) for spec in all_archs() if fnmatchcase(spec.name, pattern)]
-    if not rows:
-        raise UnknownArch(name=pattern, nearest=())
+    rows = [listed(spec) for spec in archs_like(pattern)]
     call.show([row.model_dump(mode="json") for row in rows], lambda: show_archs(rows))
 
 

@@ -68,7 +68,7 @@ class ExportDisagrees(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
         self.max_abs_diff, self.allowed = max_abs_diff, allowed
 
 
-class FusedDiffers(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
+class MergeDiffers(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a network whose parallel branches were merged for shipping does not answer as the one that learned."""
 
     def __init__(self, *, network: str, off: float, allowed: float) -> None:

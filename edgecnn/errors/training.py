@@ -207,11 +207,11 @@ class HeadNotAlone(EdgecnnError):
 class NothingToReplace(EdgecnnError):
     """Raised before anything is trained, where a network lacks what surgery is asked to take out."""
 
-    def __init__(self, *, arch: str, setting: str, lacks: str, has: str, fitting: Sequence[str]) -> None:
-        name = setting.partition("=")[0]
+    def __init__(self, *, arch: str, setting: str, lacks: str, has: str | None, fitting: Sequence[str]) -> None:
+        name, taken = setting.partition("=")[0], f"surgery.{setting} takes {lacks} out of {arch}"
         super().__init__(
-            what=f"surgery.{setting} takes {lacks} out of {arch}, which has none",
-            because=f"it has {has}",
+            what=f"{taken}, whose blocks are timm's own" if has is None else f"{taken}, which has none",
+            because="edgecnn exchanges layers of torchvision's and of its own alone" if has is None else f"it has {has}",
             hint=f"--set surgery.{name}=keep, or a network that has {lacks}: {', '.join(fitting)}",
         )
 

@@ -101,7 +101,10 @@ def _which(fits: Sequence[str] | None) -> str:
         return "name the architecture that the file was saved from with --arch"
     if fits:
         return f"--arch {' or '.join(fits)} has exactly these tensors"
-    return "no network of the list has these tensors: save the whole one by torch.export.save, and name it by --model FILE"
+    return (
+        "no network of the list has these tensors: if they are of one of timm's, name it by --arch timm:NAME; else save the "
+        "whole network by torch.export.save, and name it by --model FILE"
+    )
 
 
 def _first(texts: Sequence[str], *, separator: str) -> str:
@@ -128,11 +131,11 @@ class UnknownArch(EdgecnnError):
 class NotAClassifier(EdgecnnError):
     """Raised where timm has a network of the name that was asked for, and it cannot be made to tell classes of photographs."""
 
-    def __init__(self, *, arch: str, because: str) -> None:
+    def __init__(self, *, arch: str, because: str, like: str) -> None:
         super().__init__(
             what=f"{arch} is no classifier of photographs",
             because=because,
-            hint="edgecnn list archs 'timm:*' shows those that are",
+            hint=f"edgecnn list archs '{like}' shows those of the kind that are",
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLeavesNoChannel
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, fastest_first
-from edgecnn.models.catalogue import SILU, parts_of
+from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds
 from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.fit import BudgetMetric, Member, Predicted, Probe
@@ -54,12 +54,12 @@ class SearchSpace:
     @property
     def activations(self) -> tuple[Activation, ...]:
         """What may stand in the place of SiLU; one where the family has none."""
-        return ("keep", "relu6", "hard-swish") if SILU in parts_of(self.spec.family).activations else ("keep",)
+        return ("keep", "relu6", "hard-swish") if holds(self.spec.family, SILU) else ("keep",)
 
     @property
     def squeeze_excites(self) -> tuple[SqueezeExcite, ...]:
         """The same of its blocks."""
-        return ("keep", "remove") if parts_of(self.spec.family).squeeze_excite else ("keep",)
+        return ("keep", "remove") if holds(self.spec.family, SQUEEZE_EXCITE) else ("keep",)
 
     def member(self, depth: float, width: float, side_px: int, form: Form = AS_IT_IS) -> Member | None:
         """The network of these multipliers in that form; None where there is none."""

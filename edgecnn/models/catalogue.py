@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from fnmatch import fnmatchcase
 
-from edgecnn.backends.installed import require_packages
-from edgecnn.errors.weights import UnknownArch
+from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.errors.weights import ResolutionFixed, ResolutionTooSmall, UnknownArch
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
 from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2
@@ -32,6 +33,14 @@ def all_archs() -> tuple[ArchSpec, ...]:
     return _ROWS
 
 
+def archs_like(pattern: str) -> tuple[ArchSpec, ...]:
+    """Those whose names fit a shell's pattern. Raises UnknownArch: none does."""
+    found = tuple(spec for spec in _ROWS if fnmatchcase(spec.name, pattern.lower()))
+    if not found:
+        raise UnknownArch(name=pattern, nearest=())
+    return found
+
+
 def arch_named(name: str) -> ArchSpec:
     """The row of that name; of a scaled network's name (``efficientnet-b0-d1.2-w0.75``), its row with the multipliers; of
     ``timm:NAME``, with or without the tag of its weights, the row of a network that timm has.
@@ -39,11 +48,11 @@ def arch_named(name: str) -> ArchSpec:
     Raises UnknownArch: with the nearest names. ScaleInvalid, ScaleLeavesNoChannel: the name of a scaled network that there cannot
     be. MissingPackage: timm is asked for and not installed. NotAClassifier: what timm has of that name tells no classes.
     """
-    if name.startswith(TIMM):
+    if name.lower().startswith(TIMM):
         require_packages(("timm",), extra="zoo", needed_for=name)
         from edgecnn.models.timm_zoo import timm_arch
 
-        return timm_arch(name)
+        return timm_arch(name.lower())
     rows = {spec.name: spec for spec in all_archs()}
     if name in rows:
         return rows[name]
@@ -51,7 +60,16 @@ def arch_named(name: str) -> ArchSpec:
     if base is not None and base.family in RULES and (scale := scale_in(name)) is not None:
         return scaled(base, scale, base.resolution_px).spec
     nearest = difflib.get_close_matches(name.lower().replace("_", "-"), rows, n=3, cutoff=0.6)
-    raise UnknownArch(name=name, nearest=tuple(nearest))
+    raise UnknownArch(name=name, nearest=(*_bare_name_of_timm(name), *nearest))
+
+
+def _bare_name_of_timm(name: str) -> tuple[str, ...]:
+    """What somebody meant who left the beginning off."""
+    if "_" not in name or installed_version("timm") is None:
+        return ()
+    from edgecnn.models.timm_zoo import is_of_timm
+
+    return (f"{TIMM}{name}",) if is_of_timm(name) else ()
 
 
 BLOCKS = "blocks"
@@ -88,7 +106,7 @@ def libraries_of(name: str) -> tuple[str, ...]:
 
     Raises UnknownArch: no row has the name.
     """
-    return timed_arch(name).needs
+    return ("timm",) if name.startswith(TIMM) else timed_arch(name).needs
 
 
 SILU = "SiLU"
@@ -104,15 +122,15 @@ class Parts(Value):
     @property
     def worded(self) -> str:
         """``hard-swish and ReLU, and squeeze-excite``."""
-        if not self.activations:
-            return "blocks that edgecnn does not know"
         return f"{' and '.join(self.activations)}, {'and' if self.squeeze_excite else 'and no'} {SQUEEZE_EXCITE}"
 
 
 _RELU_FAMILIES = (
     "alexnet", "zfnet", "nin", "vgg", "googlenet", "inception-v3", "plain", "resnet", "resnet-v2", "resnext", "xception",
-    "inception-resnet-v2", "densenet", "mobilenet-v1", "shufflenet-v1", "shufflenet-v2", "nasnet", "mnasnet",
+    "inception-resnet-v2", "densenet", "mobilenet-v1", "shufflenet-v1", "shufflenet-v2", "nasnet",
 )  # fmt: skip
+OF_TIMM_ALONE = (TIMM.rstrip(":"), *dict.fromkeys(spec.family for spec in RECENT))
+"""Families of whose blocks nothing is stated."""
 _OF_FAMILY = {
     **dict.fromkeys(_RELU_FAMILIES, Parts(activations=("ReLU",))),
     "lenet": Parts(activations=("scaled tanh",)),
@@ -124,6 +142,20 @@ _OF_FAMILY = {
 }
 
 
-def parts_of(family: str) -> Parts:
-    """The row of a family of the catalogue; of no other family, timm's among them, is it known what its blocks are made of."""
-    return _OF_FAMILY.get(family, Parts(activations=()))
+def parts_of(family: str) -> Parts | None:
+    """The row of a family; None of what timm builds, whose layers are its own."""
+    return None if family in OF_TIMM_ALONE else _OF_FAMILY[family]
+
+
+def holds(family: str, part: str) -> bool:
+    """Whether its blocks hold an activation of that name, or ``SQUEEZE_EXCITE``; False where it is not known."""
+    parts = parts_of(family)
+    return parts is not None and (parts.squeeze_excite if part == SQUEEZE_EXCITE else part in parts.activations)
+
+
+def require_size(arch: ArchSpec, resolution_px: int) -> None:
+    """Refuse images that the network has no answer to. Raises ResolutionFixed, ResolutionTooSmall."""
+    if arch.only_native_px and resolution_px != arch.resolution_px:
+        raise ResolutionFixed(arch=arch.name, asked_px=resolution_px, only_px=arch.resolution_px)
+    if resolution_px < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=resolution_px, least_px=arch.least_px)

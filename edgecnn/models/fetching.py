@@ -8,9 +8,10 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from edgecnn.errors.weights import DownloadFailed, WeightsCorrupt, WeightsUnavailable
+from edgecnn.errors.weights import WeightsCorrupt, WeightsUnavailable
+from edgecnn.models.hugging_face import fetched_from_hub
 from edgecnn.models.networks import unwrapped_weights
-from edgecnn.models.weights import hub_address, hub_folder, in_timms_cache, package_file
+from edgecnn.models.weights import hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.download import download
@@ -62,7 +63,7 @@ def _published(spec: ArchSpec, resume: Path, tell: Progress) -> Path:
         _check(path, weights, source=f"{weights.file} in the package {weights.name}")
         return path
     if weights.origin == "timm":
-        return in_timms_cache(weights) or _from_hugging_face(weights, tell)
+        return fetched_from_hub(weights, tell)
     in_hub = hub_folder() / weights.file
     if in_hub.is_file() and sha256_of(in_hub).startswith(weights.sha256_prefix):
         return in_hub
@@ -84,36 +85,6 @@ def _downloaded(weights: PretrainedWeights, partial: Path, tell: Progress) -> Pa
         partial.unlink()  # nothing to continue from: the next run must start over
         raise
     return partial
-
-
-def _from_hugging_face(weights: PretrainedWeights, tell: Progress) -> Path:
-    """By the hub's own client, which continues what broke off and leaves the file where timm and others look for it."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils.tqdm import tqdm
-
-    class Told(tqdm):
-        """Its progress is told as every other one is, and not drawn."""
-
-        def update(self, n: float | None = 1) -> bool | None:
-            shown: bool | None = super().update(n)
-            tell.step("download weights", int(self.n), None if self.total is None else int(self.total), "bytes")
-            return shown
-
-        def display(self, *_: object, **__: object) -> None:
-            """Draw nothing."""
-
-    try:
-        hf_hub_download(weights.name, weights.file, tqdm_class=Told)
-    except (OSError, ValueError, HfHubHTTPError) as problem:  # the client's own errors are of all three
-        said = str(problem).strip().splitlines()
-        raise DownloadFailed(
-            url=hub_address(weights), reason=said[0] if said else type(problem).__name__, received=0
-        ) from problem
-    path = in_timms_cache(weights)
-    if path is None:
-        raise DownloadFailed(url=hub_address(weights), reason="what arrived is not what the hub says that it sent", received=0)
-    return path
 
 
 def _check(path: Path, weights: PretrainedWeights, *, source: str) -> None:

@@ -46,6 +46,6 @@ class NeighbourHead(nn.Module):
         return cls(count, inputs, state[f"{prefix}.votes"].shape[1], int(state[f"{prefix}.k"]))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features float (N, F) → shares float (N, classes); of a tie the first class is the larger, as argmax has it."""
-        nearest = self.prototypes(functional.normalize(features)).topk(self.neighbours).indices
+        """Features float (N, F), or maps of one pixel, → shares float (N, classes); of a tie the first class is the larger."""
+        nearest = self.prototypes(functional.normalize(features.flatten(1))).topk(self.neighbours).indices
         return self.votes[nearest].mean(dim=1)

@@ -211,14 +211,14 @@ def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
 def load_shipping(spec: ArchSpec, classes: int, path: Path, side_px: int) -> nn.Module:
     """The same as it ships: parallel branches that only helped it to learn are one layer each.
 
-    Raises WeightsUnreadable, WeightsDoNotFit: see ``load_trained``. FusedDiffers: the merged network answers otherwise.
+    Raises WeightsUnreadable, WeightsDoNotFit: see ``load_trained``. MergeDiffers: the merged network answers otherwise.
     """
     network = load_trained(spec, classes, path)
     if spec.origin != "timm":
         return network
-    from edgecnn.models.families.from_timm import fused
+    from edgecnn.models.families.from_timm import merged
 
-    return fused(network, side_px)
+    return merged(network, side_px)
 
 
 def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:

@@ -1,19 +1,22 @@
 """A row for every classifier of the installed timm, from what timm records of its weights: ``timm:NAME`` or ``timm:NAME.TAG``.
 
 A name without a tag means the weights that timm takes first, and the row names their tag. Pixels are as timm validates these
-weights: its ``test_input_size`` and ``test_crop_pct`` where it has them. A few dozen networks were validated on images squashed
-to a square; here their short side is cropped like everybody's, which timm does too where it is not asked otherwise.
+weights: its ``test_input_size`` and ``test_crop_pct`` where it has them; but those few dozen that it shows pictures squashed to a
+square are shown the middle of theirs here, like everybody.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cache
 
 import timm
+import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg
 
 from edgecnn.errors.weights import NotAClassifier, UnknownArch
@@ -24,11 +27,37 @@ from edgecnn.values.dataset import Normalization
 
 IMAGENET_CLASSES = 1000
 LEAST_PX = 32
+SIZES_PX = (33, 48, 64, 75, 96, 128, 160, 192)
+"""That are tried of a network that takes several; a few networks need more than 64."""
 
 
 @cache
 def timm_arch(name: str) -> ArchSpec:
-    """The row of ``timm:NAME`` or ``timm:NAME.TAG``; built of records alone, without the network.
+    """The row of ``timm:NAME`` or ``timm:NAME.TAG``, with the smallest of the usual sizes that its network has an answer to.
+
+    Raises as ``recorded_arch``.
+    """
+    row = recorded_arch(name)
+    if row.only_native_px:
+        return row
+    sizes = [row.least_px, *(size for size in SIZES_PX if row.least_px < size < row.resolution_px)]
+    return row.model_copy(update={"least_px": _first_taken(row, sizes)})
+
+
+def _first_taken(row: ArchSpec, sizes_px: Sequence[int]) -> int:
+    """Of shapes alone, on the meta device, learning and answering; the first size where none can be told."""
+    with torch.device("meta"), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        network = timm.create_model(row.builder, pretrained=False)
+        for side_px in sizes_px:
+            with suppress(RuntimeError, ValueError, AssertionError, NotImplementedError):
+                for mode in (True, False):
+                    network.train(mode)(torch.empty(2, 3, side_px, side_px))
+                return side_px
+    return sizes_px[0]
+
+
+def recorded_arch(name: str) -> ArchSpec:
+    """The row built of timm's records alone, without the network.
 
     Raises UnknownArch: timm has no such network, or not with these weights; with the nearest names. NotAClassifier: it ends in
     features and tells no classes, or does not look at photographs of three colours.
@@ -39,20 +68,29 @@ def timm_arch(name: str) -> ArchSpec:
     if recorded is not None and tag:
         recorded = get_pretrained_cfg(asked, allow_unregistered=False) if f"{family}.{tag}" in _tagged(family) else None
     if recorded is None:
-        nearest = _nearest(asked)
-        alike = nearest[0].partition(".")[0] if nearest else TIMM
-        raise UnknownArch(name=name, nearest=nearest, shown_by=f"edgecnn list archs '{alike}*'")
+        nearest, pattern = _nearest(asked), any(letter in asked for letter in "*?[")
+        alike = name if pattern else f"{os.path.commonprefix(nearest) or TIMM}*"
+        raise UnknownArch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs '{alike}'")
+    like = f"{TIMM}{family.partition('_')[0]}*"
     if not recorded.num_classes or not recorded.classifier:
-        raise NotAClassifier(arch=name, because="it ends in features, and no layer of it tells classes")
+        raise NotAClassifier(arch=name, because="it ends in features, and no layer of it tells classes", like=like)
     if recorded.input_size[0] != 3 or recorded.input_size[1] != recorded.input_size[2]:
         size = "×".join(map(str, recorded.input_size))
-        raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no square photograph of three colours")
+        raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no square photograph of three colours", like=like)
     return _row(recorded.architecture or family, recorded)
 
 
 def timm_names(pattern: str) -> tuple[str, ...]:
-    """Classifiers of timm's whose name fits a shell's pattern, each with its weights' tag: ``timm:mobilenetv4*``."""
-    return tuple(f"{TIMM}{name}" for name in _all_names() if fnmatchcase(name, pattern.removeprefix(TIMM)))
+    """Classifiers of timm's whose name fits a shell's pattern, with its weights' tag or without: ``timm:mobilenetv4*``."""
+    asked = pattern.lower().removeprefix(TIMM)
+    return tuple(
+        f"{TIMM}{name}" for name in _all_names() if any(fnmatchcase(each, asked) for each in (name, name.partition(".")[0]))
+    )
+
+
+def is_of_timm(name: str) -> bool:
+    """Whether timm has a network of that name, its tag left aside."""
+    return bool(timm.is_model(name.partition(".")[0]))
 
 
 def _row(family: str, recorded: PretrainedCfg) -> ArchSpec:
@@ -89,31 +127,34 @@ FAMILY = "timm"
 
 
 def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
-    """None where timm records none on the hub, or reads them from a format of their authors' by code of its own."""
-    if not recorded.hf_hub_id or recorded.custom_load:
+    """None where timm records none on the hub, or reads them by code of its own."""
+    if not recorded.hf_hub_id or str(recorded.custom_load) == "hf":
         return None
     licence = f"{recorded.license or 'not recorded by timm'}; ImageNet's terms may apply"
     found = of_hugging_face(recorded.hf_hub_id, licence, *filter(None, (recorded.hf_hub_filename,)))
     return (
         found
         if recorded.num_classes == IMAGENET_CLASSES
-        else found.model_copy(update={"trained_on": f"{recorded.num_classes:,} classes"})
+        else found.model_copy(update={"trained_on": f"its authors' {recorded.num_classes:,} outputs"})
     )
 
 
-def _tagged(family: str) -> tuple[str, ...]:
-    return tuple(timm.list_pretrained(f"{family}.*"))
-
-
 @cache
-def _all_names() -> tuple[str, ...]:
-    return tuple(_classifiers())
+def _tags() -> Mapping[str, tuple[str, ...]]:
+    """Each network's names with a tag."""
+    found: dict[str, list[str]] = {}
+    for name in timm.list_pretrained():
+        found.setdefault(name.partition(".")[0], []).append(name)
+    return {family: tuple(names) for family, names in found.items()}
 
 
-def _classifiers() -> Iterator[str]:
+def _tagged(family: str) -> tuple[str, ...]:
+    return _tags().get(family, ())
+
+
+def _all_names() -> Iterator[str]:
     for family in timm.list_models():
-        tagged = _tagged(family)
-        for name in tagged or (family,):
+        for name in _tagged(family) or (family,):
             recorded = get_pretrained_cfg(name)
             if recorded is not None and recorded.num_classes and recorded.classifier:
                 yield name

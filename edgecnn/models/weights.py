@@ -22,13 +22,13 @@ from pathlib import Path
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
+from edgecnn.models.hugging_face import held_of_hub, hub_address
 from edgecnn.models.weights_file import format_of
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.artifact import WeightsAnswer
 
 ANSWER_WITHIN_S = 3.0
-SHA256_DIGITS = 64
 OFFLINE_VARIABLE = "EDGECNN_OFFLINE"
 """Set to 1: the network is never asked."""
 
@@ -58,14 +58,14 @@ def answer_weights(
         return _without(
             spec,
             choice,
-            because=f"the catalogue knows none for {spec.name}",
+            because=f"{'timm records none on the hub' if spec.origin == 'timm' else 'the catalogue knows none'} for {spec.name}",
             remedy="name a file with --weights, or another --arch",
             asked=False,
         )
     found = (
         _stored(weights, choice, cached)
         or _in_hub(weights, choice)
-        or _in_timms_cache(weights, choice)
+        or _held_of_hub(weights, choice)
         or _in_package(weights, choice)
     )
     if found is not None:
@@ -89,28 +89,6 @@ def _asked(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAn
     place = f"name the file: --weights {weights.file}" if weights.origin == "timm" else f"put the file into {hub_folder()}"
     remedy = f"on a machine with internet run `curl -LO {weights.url}` and {place}"
     return _without(spec, choice, because=because, remedy=remedy, asked=not offline)
-
-
-def hub_address(weights: PretrainedWeights) -> str:
-    """Where a file of Hugging Face's hub is asked for: at the hub, or where ``HF_ENDPOINT`` says that a mirror of it is."""
-    from huggingface_hub import hf_hub_url
-
-    return str(hf_hub_url(weights.name, weights.file))
-
-
-def in_timms_cache(weights: PretrainedWeights) -> Path | None:
-    """Where timm, or anybody who asked Hugging Face's hub, left the file on this machine, whole; None where nobody did.
-
-    The hub's client names the bytes after their SHA-256, which are held against it.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(weights.name, weights.file)
-    path = Path(found) if isinstance(found, str) else None
-    if path is None or not path.is_file():
-        return None
-    digest = path.resolve().name
-    return path if len(digest) != SHA256_DIGITS or sha256_of(path) == digest else None
 
 
 def hub_folder() -> Path:
@@ -158,12 +136,12 @@ def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     return WeightsAnswer(choice=choice, kind="cached", path=str(path), sha256=sha256, why=why)
 
 
-def _in_timms_cache(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
-    path = in_timms_cache(weights) if weights.origin == "timm" else None
-    if path is None:
+def _held_of_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
+    held = held_of_hub(weights) if weights.origin == "timm" else None
+    if held is None or not held.whole:
         return None
     why = f"training starts from {_named(weights)}, found in the cache of Hugging Face's hub"
-    return WeightsAnswer(choice=choice, kind="cached", path=str(path), sha256=sha256_of(path), why=why)
+    return WeightsAnswer(choice=choice, kind="cached", path=str(held.path), sha256=held.sha256, why=why)
 
 
 def _in_package(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:

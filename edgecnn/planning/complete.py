@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.custom_model import NoHeadToKeep
+from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
 from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
-from edgecnn.errors.weights import ResolutionFixed, ResolutionTooSmall
-from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.models.catalogue import arch_named, pixel_recipe, require_size
 from edgecnn.models.compound import keeps_all, scaled_or_same
 from edgecnn.models.defaults import (
     Mode,
@@ -79,10 +78,8 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     arch = arch_named(request.recipe.model.arch)
     require_something_to_replace(request.recipe, arch)
     wished = request.recipe.model.resolution_px
-    if wished is not None and arch.only_native_px and wished != arch.resolution_px:
-        raise ResolutionFixed(arch=arch.name, asked_px=wished, only_px=arch.resolution_px)
-    if wished is not None and wished < arch.least_px:
-        raise ResolutionTooSmall(arch=arch.name, asked_px=wished, least_px=arch.least_px)
+    if wished is not None:
+        require_size(arch, wished)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
     scaled_or_same(
         arch, request.recipe.model.scale, None, arch.resolution_px
@@ -119,7 +116,10 @@ def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store:
     published = "folders" if weights.kind == "file" else "imagenet"
     choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
     data = summarize(choice, store.root, tell)
-    model = asked.model.model_copy(update={"resolution_px": asked.model.resolution_px or arch.resolution_px})
+    if published == "imagenet" and len(data.classes) != arch.classes:
+        raise HeadDiffers(file=str(weights.path or arch.name), classes=arch.classes, found=len(data.classes))
+    resolution_px = asked.model.resolution_px or arch.resolution_px
+    model = asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution_px})
     filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
     said = weights.why.replace("training starts from", "nothing is trained, and the head is kept, of", 1)
     return CompletedRecipe(weights.model_copy(update={"why": said}), data, asked.model_copy(update=filled))
@@ -168,7 +168,7 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple
     train = completed_training(asked, scaled.spec, images, weights)
     return asked.model_copy(
         update={
-            "model": asked.model.model_copy(update={"resolution_px": resolution}),
+            "model": asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution}),
             "train": train,
             "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution)),
             "quantize": _with_images(asked.quantize, data),
@@ -213,10 +213,10 @@ def completed_training(asked: Recipe, arch: ArchSpec, images: int, weights: Weig
     """
     train = asked.train
     mode = mode_of(train, arch, weights)
+    require_one_head(asked, arch)
     if mode == "scratch" and train.transfer in ("head", "last", "all"):
         raise NothingToTransfer(arch=arch.name, asked=train.transfer, why=weights.why)
     require_fitting_head(asked, mode, weights.why)
-    require_one_head(asked, arch, mode)
     require_something_learned(asked, mode, weights.why)
     require_teachable(asked, mode)
     default = "all" if train.head == "linear" else "head"

@@ -20,8 +20,8 @@ from edgecnn.errors.training import (
     TeacherNotFitting,
     TeacherSawOtherImages,
 )
-from edgecnn.errors.weights import ResolutionTooSmall, WeightsUnavailable
-from edgecnn.models.catalogue import all_archs, arch_named
+from edgecnn.errors.weights import WeightsUnavailable
+from edgecnn.models.catalogue import all_archs, arch_named, require_size
 from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
 from edgecnn.recipes.target import is_path
@@ -80,11 +80,17 @@ def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:
         raise HeadNotFitting(head=head, beside="quantize.aware" if asked.quantize.aware else "[surgery]", because=because)
 
 
-def require_one_head(asked: Recipe, arch: ArchSpec, mode: Mode) -> None:
-    """Refuse what looks at, or learns, the last layer alone. Raises HeadNotAlone: the network has several."""
-    alone = _head_alone(asked, mode) or ("--transfer auto" if mode == "finetune" and asked.train.transfer == "auto" else None)
-    if arch.beside and alone is not None:
-        raise HeadNotAlone(arch=arch.name, heads=(arch.head, *arch.beside), asked=alone)
+def require_one_head(asked: Recipe, arch: ArchSpec) -> None:
+    """Refuse what lets the last layer alone learn, or looks at it alone. Raises HeadNotAlone: the network has several."""
+    train = asked.train
+    alone = {
+        f"train.head={train.head}": train.head != "linear",
+        f"--transfer {train.transfer}": train.transfer in ("head", "auto"),
+        "train.epochs=0": train.epochs == 0,
+    }
+    if arch.beside:
+        for said in (said for said, holds in alone.items() if holds):
+            raise HeadNotAlone(arch=arch.name, heads=(arch.head, *arch.beside), asked=said)
 
 
 def _head_alone(asked: Recipe, mode: Mode) -> str | None:
@@ -165,8 +171,7 @@ def _of_list(named: str, resolution_px: int, store: Store, versions: Mapping[str
     """It is trained on the very pixels that the other learns from."""
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)
-    if resolution_px < arch.least_px:
-        raise ResolutionTooSmall(arch=arch.name, asked_px=resolution_px, least_px=arch.least_px)
+    require_size(arch, resolution_px)
     kept = None if arch.weights is None else store.artifacts.find(FetchStage.published(arch), versions, {})
     try:
         weights = answer_weights(arch, "imagenet", cached=kept.folder if isinstance(kept, Artifact) else None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from edgecnn.backends.installed import installed_version
 from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.training import NothingToPrune, NothingToReplace, SurgeryOfNothing
-from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, Parts, all_archs, parts_of
+from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
 from edgecnn.models.compound import RULES
 from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
@@ -161,10 +161,10 @@ def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
     ``recipe``: as asked. ``arch``: a network of the catalogue. Raises NothingToReplace: it has no SiLU, or no squeeze-excite;
     says what it has. NothingToPrune: its channels cannot go. SurgeryOfNothing: nothing is to take its place.
     """
-    asked, has = recipe.surgery, parts_of(arch.family)
-    if asked.activation != "keep" and not _holds(has, SILU):
+    asked = recipe.surgery
+    if asked.activation != "keep" and not holds(arch.family, SILU):
         raise _nothing_to_replace(arch, f"activation={asked.activation}", SILU)
-    if asked.squeeze_excite != "keep" and not _holds(has, SQUEEZE_EXCITE):
+    if asked.squeeze_excite != "keep" and not holds(arch.family, SQUEEZE_EXCITE):
         raise _nothing_to_replace(arch, f"squeeze_excite={asked.squeeze_excite}", SQUEEZE_EXCITE)
     if asked.pruned and arch.family not in RULES:
         raise NothingToPrune(arch=arch.name, share=asked.pruned, families=tuple(RULES))
@@ -172,13 +172,12 @@ def require_something_to_replace(recipe: Recipe, arch: ArchSpec) -> None:
         raise SurgeryOfNothing()
 
 
-def _holds(parts: Parts, part: str) -> bool:
-    return parts.squeeze_excite if part == SQUEEZE_EXCITE else part in parts.activations
-
-
 def _nothing_to_replace(arch: ArchSpec, setting: str, lacks: str) -> NothingToReplace:
-    fitting = tuple(each.name for each in all_archs() if _holds(parts_of(each.family), lacks))
-    return NothingToReplace(arch=arch.name, setting=setting, lacks=lacks, has=parts_of(arch.family).worded, fitting=fitting)
+    fitting = tuple(each.name for each in all_archs() if holds(each.family, lacks))
+    has = parts_of(arch.family)
+    return NothingToReplace(
+        arch=arch.name, setting=setting, lacks=lacks, has=None if has is None else has.worded, fitting=fitting
+    )
 
 
 ORIGINAL = Candidate(id=ORIGINAL_ID, runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.ORIGINAL)

@@ -51,7 +51,7 @@ def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell:
         return
     resume = begin(out)
     with repeatable():
-        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs.weights)
+        teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         network = _calibrated(teacher, settings, inputs.pixels)
         course = _Course(settings, inputs, material, teacher)

@@ -113,6 +113,7 @@ def _build_lines(report: BuildReport) -> list[str]:
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
         *([f"scaled: {build.scale.sentence()}"] if build.scale else []),
         f"weights: {build.weights}",
+        *([f"licence of the weights: {build.weights_published.licence}"] if build.weights_published else []),
         f"data: {build.data}; {build.classes} classes; {splits}",
         f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",

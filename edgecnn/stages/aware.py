@@ -28,7 +28,7 @@ class AwareStage(Stage, AwareSettings):
     """
 
     kind: ClassVar[str] = "aware"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     resumable: ClassVar[bool] = True
 
     @property

@@ -47,7 +47,7 @@ class ExportStage(Stage):
         Raises:
             MissingPackage: torch or onnx is not installed.
             HeadDiffers: the head that is kept has other classes.
-            FusedDiffers: branches that were merged for shipping answer otherwise.
+            MergeDiffers: branches that were merged for shipping answer otherwise.
             WrongOpset: the exporter left another opset than the one asked for.
             ExportDisagrees: the graph does not compute what the network computes.
             RoundingDecides: nor does the network itself, in another precision.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.models.catalogue import arch_named
+from edgecnn.models.catalogue import arch_named, libraries_of
 from edgecnn.models.compound import base_name
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
@@ -42,8 +42,8 @@ class FetchStage(Stage):
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Only the file format binds the bytes."""
-        return ("safetensors",)
+        """The file format, and what renames the tensors of its own networks."""
+        return ("safetensors", *libraries_of(self.arch))
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Find or download the original, check it, rename its tensors, and write them.

@@ -38,7 +38,7 @@ class ProgramStage(Stage):
     """
 
     kind: ClassVar[str] = "program"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     candidate: Candidate
     arch: str

@@ -85,7 +85,7 @@ class Beginner(NamedTuple):
 
     network: nn.Module
     head: nn.Module
-    """Its last layer."""
+    """Its last layer, or a list of them where several answer together."""
     phase: Phase
     groups: tuple[nn.Module, ...] = ()
     """Of blocks that begin to learn one after another; none: all learn at once."""
@@ -98,13 +98,14 @@ def beginner(settings: TrainSettings, network: nn.Module) -> Beginner:
     """
     spec = arch_named(settings.arch)
     head = head_of(network, spec)
+    last = nn.ModuleList([head, *map(network.get_submodule, spec.beside)]) if spec.beside else head
     if settings.mode != "finetune":
-        return Beginner(network, head, modes.scratch_phase(settings))
+        return Beginner(network, last, modes.scratch_phase(settings))
     beside = [network.get_submodule(name) for name in spec.auxiliary.heads] if spec.auxiliary else []
     if settings.transfer == "last":
         freeze_all_but_last(network, head, beside)
     groups = learning_groups(network, head, beside) if settings.unfreeze == "groups" else ()
-    return Beginner(network, head, modes.finetune_phase(settings), groups)
+    return Beginner(network, last, modes.finetune_phase(settings), groups)
 
 
 def unlearned(spec: ArchSpec, settings: TrainSettings, inputs: TrainingInputs) -> nn.Module:

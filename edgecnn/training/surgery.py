@@ -48,7 +48,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         return
     resume = begin(out)
     with repeatable():
-        teacher = teacher_of(settings.arch, settings.classes, settings.seed, inputs.weights)
+        teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         request = _trunk_request(settings, inputs)
         network = _operated(teacher, settings, request)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgecnn.models.catalogue import arch_named
-from edgecnn.models.networks import load_trained
+from edgecnn.models.networks import load_shipping
 from edgecnn.training.images.augmented_batch import at_side
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
@@ -18,11 +18,14 @@ from edgecnn.values.training import TeacherTerms
 WEIGHTS = "weights.safetensors"
 
 
-def teacher_of(arch: str, classes: int, seed: int, trained: Path | None) -> nn.Module:
-    """The network that ``train`` made, in evaluation mode. Raises TypeError: there are no weights; who teaches was trained."""
+def teacher_of(arch: str, classes: int, side_px: int, trained: Path | None) -> nn.Module:
+    """The network that ``train`` made, as it ships, in evaluation mode.
+
+    Raises TypeError: there are no weights; who teaches was trained.
+    """
     if trained is None:
         raise TypeError("a network that learns from a network's answers begins with trained weights")
-    teacher = load_trained(arch_named(arch), classes, trained / WEIGHTS, seed=seed)
+    teacher = load_shipping(arch_named(arch), classes, trained / WEIGHTS, side_px)
     return teacher.eval().to(memory_format=torch.channels_last)
 
 
@@ -51,7 +54,7 @@ def taught_by(terms: TeacherTerms, classes: int, trained: Path | None, theirs: N
 
     Raises TypeError: see ``teacher_of``.
     """
-    teacher = teacher_of(terms.arch, classes, 0, trained)
+    teacher = teacher_of(terms.arch, classes, terms.resolution_px, trained)
     return OtherInput(teacher, theirs, terms.normalization, terms.resolution_px).eval()
 
 

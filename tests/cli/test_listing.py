@@ -36,7 +36,7 @@ def test_the_plot_is_written_and_said(tmp_path: Path, monkeypatch: pytest.Monkey
     done = edgecnn("list", "archs", "--plot", str(tmp_path / "n.html"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("bytes, none of your builds on it\n")
-    assert "88 networks" in (tmp_path / "n.html").read_text("utf-8")
+    assert "86 networks" in (tmp_path / "n.html").read_text("utf-8")
 
 
 def test_a_page_is_not_written_under_a_picture_s_name(tmp_path: Path) -> None:
@@ -80,4 +80,5 @@ def test_what_the_installed_timm_has_is_listed_with_its_weights_and_their_licenc
         "weights": "https://huggingface.co/timm/fastvit_t8.apple_in1k",
         "licence": "fastvit-license",
     }
+    assert json.loads(edgecnn("list", "archs", "timm:FastViT_t8", "--json").stdout)[-1] == rows[-1], "without the tag, too"
     assert "no architecture is called 'timm:nothing*'" in edgecnn("list", "archs", "timm:nothing*").stderr

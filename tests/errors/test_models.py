@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.export import FusedDiffers
+from edgecnn.errors.export import MergeDiffers
 from edgecnn.errors.training import HeadNotAlone
 from edgecnn.errors.weights import NotAClassifier, ResolutionFixed, ResolutionTooSmall, UnknownArch
 
@@ -37,11 +37,13 @@ def test_a_network_of_one_size_is_answered_with_it() -> None:
 
 def test_what_tells_no_classes_is_refused_with_where_to_look() -> None:
     error = NotAClassifier(
-        arch="timm:eva02_tiny_patch14_224.mim_in22k", because="it ends in features, and no layer of it tells classes"
+        arch="timm:eva02_tiny_patch14_224.mim_in22k",
+        because="it ends in features, and no layer of it tells classes",
+        like="timm:eva02*",
     )
     assert error.line() == (
         "timm:eva02_tiny_patch14_224.mim_in22k is no classifier of photographs: it ends in features, and no layer of it tells "
-        "classes — edgecnn list archs 'timm:*' shows those that are [not-a-classifier]"
+        "classes — edgecnn list archs 'timm:eva02*' shows those of the kind that are [not-a-classifier]"
     )
 
 
@@ -55,9 +57,9 @@ def test_a_network_of_several_heads_is_answered_with_what_goes() -> None:
 
 
 def test_merged_branches_that_answer_otherwise_are_our_own_fault() -> None:
-    error = FusedDiffers(network="ByobNet", off=0.5, allowed=0.001)
+    error = MergeDiffers(network="ByobNet", off=0.5, allowed=0.001)
     assert error.line() == (
         "ByobNet with its branches merged differs by 0.5 in a logit, 0.001 is allowed: they are merged by the library that the "
-        "network is of [fused-differs]"
+        "network is of [merge-differs]"
     )
     assert error.exit_code == ExitCode.OWN_FAULT

@@ -14,13 +14,14 @@ import torch
 from safetensors.torch import save, save_file
 from torch import nn
 
-from edgecnn.errors.export import FusedDiffers
+from edgecnn.errors.export import MergeDiffers
 from edgecnn.errors.weights import NotAClassifier, UnknownArch, WeightsDoNotFit
 from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
-from edgecnn.models.networks import build_network, load_shipping, load_trained, unwrapped_weights
+from edgecnn.models.neighbours import NeighbourHead
+from edgecnn.models.networks import build_network, load_shipping, load_trained, replace_head, unwrapped_weights
 from edgecnn.models.weights import answer_weights
 from edgecnn.values.dataset import PixelRecipe
-from tests.models.made import Served, serving
+from tests.models.made import serving
 
 timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
 V4 = "timm:mobilenetv4_conv_small.e2400_r224_in1k"
@@ -61,7 +62,18 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
         (
             "timm:resnet18.a1_in2k",
             "no architecture is called 'timm:resnet18.a1_in2k' — did you mean timm:resnet18.a1_in1k, timm:resnet18.a3_in1k, "
-            "timm:resnet18.a2_in1k? `edgecnn list archs 'timm:resnet18*'` shows them all [unknown-arch]",
+            "timm:resnet18.a2_in1k? `edgecnn list archs 'timm:resnet18.a*'` shows them all [unknown-arch]",
+        ),
+        (
+            "timm:mobilenetv4*",
+            "no architecture is called 'timm:mobilenetv4*' — "
+            "`edgecnn list archs 'timm:mobilenetv4*'` shows them all [unknown-arch]",
+        ),
+        (
+            "mobilenetv4_conv_small",
+            "no architecture is called 'mobilenetv4_conv_small' — did you mean timm:mobilenetv4_conv_small, "
+            "mobilenet-v4-conv-small, mobilenet-v3-small, mobilenet-v4-conv-large? "
+            "`edgecnn list archs` shows them all [unknown-arch]",
         ),
         ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` shows them all [unknown-arch]"),
     ],
@@ -104,7 +116,7 @@ def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch
     save_file(build_network(row, 5).state_dict(), tmp_path / "weights.safetensors")
     other = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     monkeypatch.setattr("edgecnn.models.families.from_timm.reparameterize_model", lambda _network: other)
-    with pytest.raises(FusedDiffers):
+    with pytest.raises(MergeDiffers):
         load_shipping(row, 5, tmp_path / "weights.safetensors", 64)
 
 
@@ -143,6 +155,26 @@ def as_its_authors(name: str) -> str:
     return name
 
 
+def test_a_file_that_lacks_tensors_is_refused_where_timm_would_leave_them_random(tmp_path: Path) -> None:
+    state = {name: each for name, each in timm.create_model("dla34").state_dict().items() if not name.startswith("level5")}
+    save_file(state, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsDoNotFit, match="it lacks level5"):
+        unwrapped_weights(arch_named("timm:dla34"), tmp_path / "a.safetensors")
+
+
+def test_neighbours_vote_behind_a_pooled_map(tmp_path: Path) -> None:
+    row = arch_named("timm:resnetv2_18")
+    network = build_network(row, 5).eval()
+    replace_head(network, row, NeighbourHead.of(torch.rand(20, 512), torch.arange(20) % 5, 5, 3))
+    with torch.no_grad():
+        assert network(torch.rand(2, 3, 64, 64)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(("name", "least_px"), [("timm:inception_v3", 75), ("timm:ghostnetv2_100", 33), ("timm:resnet18", 32)])
+def test_the_smallest_size_is_one_that_the_network_takes(name: str, least_px: int) -> None:
+    assert arch_named(name).least_px == least_px
+
+
 def test_the_file_of_another_network_is_refused(tmp_path: Path) -> None:
     save_file(timm.create_model("resnet18").state_dict(), tmp_path / "a.safetensors")
     with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
@@ -179,10 +211,10 @@ print(answer_weights(row, "auto").kind)
 """
 
 
-def fetched_from(served: Served, cache: Path, out: Path) -> str:
+def fetched_from(address: str, cache: Path, out: Path) -> str:
     """By a process of its own: the hub's client reads the address where it is imported."""
     out.mkdir(exist_ok=True)
-    here = {"HF_ENDPOINT": served.url.rpartition("/timm/")[0], "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    here = {"HF_ENDPOINT": address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run(
         [sys.executable, "-c", FETCH, str(out)], env={**os.environ, **here}, check=True, capture_output=True, text=True
     )
@@ -193,13 +225,23 @@ def test_weights_come_from_the_hub_once_and_then_from_its_cache(tmp_path: Path) 
     content = save(timm.create_model("test_efficientnet").state_dict())
     said = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}
     place = "timm/test_efficientnet.r160_in1k/resolve/main/model.safetensors"
+    hub = tmp_path / "hub"
     with serving(content, place, said) as served:
-        assert fetched_from(served, tmp_path / "hub", tmp_path / "a").split() == ["download", "cached"]
+        address = served.url.rpartition("/timm/")[0]
+        assert fetched_from(address, hub, tmp_path / "a").split() == ["download", "cached"]
         assert (tmp_path / "a" / "weights.safetensors").is_file()
-    assert fetched_from(served, tmp_path / "hub", tmp_path / "b").split() == ["cached", "cached"], "nobody answers any more"
-    blob = next((tmp_path / "hub").rglob("blobs/*"))
-    blob.write_bytes(content[:-1] + b"x")
-    assert fetched_from(served, tmp_path / "hub", tmp_path / "c").startswith("none\ndownloading http://127.0.0.1"), "damaged"
+        blob = next(hub.rglob("blobs/*"))
+        blob.write_bytes(content[:-1] + b"x")
+        assert fetched_from(address, hub, tmp_path / "b").split() == ["download", "cached"], "what is damaged is fetched anew"
+    assert fetched_from(address, hub, tmp_path / "c").split() == ["cached", "cached"], "nobody answers any more"
+    blob = next(hub.rglob("blobs/*"))
+    shared = hub / "shared" / ("f" * 64)  # the bytes behind a second link, under a name that is no SHA-256 of theirs
+    shared.parent.mkdir()
+    blob.rename(shared)
+    blob.symlink_to(shared)
+    assert fetched_from(address, hub, tmp_path / "d").split() == ["cached", "cached"]
+    shared.write_bytes(b"x")
+    assert fetched_from(address, hub, tmp_path / "e").startswith("none\ndownloading http://127.0.0.1")
 
 
 def test_offline_the_file_and_its_use_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

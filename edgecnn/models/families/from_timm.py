@@ -8,6 +8,7 @@ Channels are dropped nowhere: the paper's scheduled dropping of paths belongs to
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -20,7 +21,7 @@ from timm.models.nasnet import CellStem0, CellStem1, FirstCell, NormalCell, Redu
 from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
-from edgecnn.errors.export import FusedDiffers
+from edgecnn.errors.export import MergeDiffers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
 
@@ -45,47 +46,49 @@ def from_timm(spec: ArchSpec) -> nn.Module:
 
 
 def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A published file's tensors under the names that timm's network has, by timm's own translation; the same where it has none.
+    """A published file's tensors under the names that timm's network has, by the filter of timm's module, where it has one.
 
-    timm takes the first class off where weights were published with one for the background. Heads that are convolutions become
-    matrices, as ``PooledLinear`` has them.
+    The filter alone: timm's loader leaves what a file lacks as it was drawn, for some networks. Heads that are convolutions
+    become matrices, as ``PooledLinear`` has them.
     """
     network = timm.create_model(spec.builder, pretrained=False)
     found: Mapping[str, Tensor] = state
-    if set(state) != set(network.state_dict()):
-        with suppress(RuntimeError, KeyError, ValueError, IndexError, AttributeError):  # what does not fit is named by who asked
-            overlay = {"state_dict": dict(state)}
-            found = timm.create_model(spec.builder, pretrained=True, pretrained_cfg_overlay=overlay).state_dict()
+    translate = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
+    if translate is not None and set(state) != set(network.state_dict()):
+        with suppress(
+            Exception
+        ):  # it is made for its authors' files; of another one, who asked names the tensors that do not fit
+            found = translate(dict(state), network)
     heads = tuple(f"{name}.weight" for name in (spec.head, *spec.beside))
     return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in found.items()}
 
 
-def fused(network: nn.Module, side_px: int) -> nn.Module:
+def merged(network: nn.Module, side_px: int) -> nn.Module:
     """As the network ships: branches that only helped it to learn become the one layer that they are together (RepVGG,
     arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm. Itself where it has none.
 
-    ``network``: trained; it goes into evaluation mode. ``side_px``: of its input. Raises FusedDiffers: the two do not answer the
+    ``network``: trained; it goes into evaluation mode. ``side_px``: of its input. Raises MergeDiffers: the two do not answer the
     same.
     """
-    merged = without_branches(network)
-    if merged is network:
+    ships = without_branches(network)
+    if ships is network:
         return network
     images = torch.rand(2, 3, side_px, side_px, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
-        before, after = network(images), merged(images)
-    off, allowed = float((before - after).abs().max()), FUSED_WITHIN * float(before.abs().max())
+        before, after = network(images), ships(images)
+    off, allowed = float((before - after).abs().max()), MERGED_WITHIN * float(before.abs().max())
     if not off <= allowed:
-        raise FusedDiffers(network=type(network).__name__, off=off, allowed=allowed)
-    return merged
+        raise MergeDiffers(network=type(network).__name__, off=off, allowed=allowed)
+    return ships
 
 
 def without_branches(network: nn.Module) -> nn.Module:
     """The same without a look at what it answers; the meta device does."""
-    merged: nn.Module = reparameterize_model(network.eval())
-    return network if sum(1 for _ in merged.modules()) == sum(1 for _ in network.modules()) else merged
+    ships: nn.Module = reparameterize_model(network.eval())
+    return network if sum(1 for _ in ships.modules()) == sum(1 for _ in network.modules()) else ships
 
 
-FUSED_WITHIN = 1e-3
+MERGED_WITHIN = 1e-3
 """Of the largest answer: sums in fp32 in another order, of which trained networks need a tenth."""
 
 

@@ -1,8 +1,8 @@
 """GoogLeNet and Inception-v3 as torchvision has them, Xception, Inception-ResNet-v2 and the cells of NASNet-A as timm has them.
 
 The pixels of all are -1…1: torchvision's own recipe for its two normalizes twice, to the same numbers. Their auxiliary heads are
-counted apart, since nothing of them ships. timm's weights lie on a hub whose files carry no digest in their names: bring them
-with ``--weights FILE``.
+counted apart, since nothing of them ships. Weights of those of timm are not fetched here, since their files are of other years
+than the figures: ``--arch timm:NAME`` fetches them, ``--weights FILE`` takes one.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def show_plan(planned: PlannedBuild) -> None:
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
-            f"weights: {resolved.weights.why}",
+            f"weights: {resolved.weights.why}{_licence(resolved)}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_composed(resolved),
             _training(resolved),
@@ -51,6 +51,14 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _licence(resolved: Resolved) -> str:
+    """Of published weights; whose a file of the user's are, nobody here knows."""
+    published = resolved.arch.weights
+    if published is None or resolved.weights.kind in ("none", "file", "onnx"):
+        return ""
+    return f" (licence: {published.licence})"
 
 
 def _training(resolved: Resolved) -> str:
