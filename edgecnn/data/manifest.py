@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
 from edgecnn.data.formats.archive import is_archive, unpacked
 from edgecnn.data.formats.idx import idx_layout, is_idx
+from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
 from edgecnn.data.formats.published import is_published, published_folder
 from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
@@ -112,6 +113,11 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
         root = unpacked(source, cache, tell) if is_archive(source) else source
         if is_idx(root) and not labelled:
             raise ListWithoutLabels(file=root)
+        flat = flat_imagenet(root) if labelled else None
+        if flat is not None:
+            layout, stamps = flat_layout(flat, seen)
+            seen.all()
+            return Files(layout, stamps, source)
         if is_idx(root):
             layout = idx_layout(root, cache, tell)
         else:
@@ -180,7 +186,7 @@ def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path)
         skipped=tuple(each.sentence for each in listed.skipped),
         copies=assigned.copies,
     )
-    splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibration_images)
+    splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibration_images, assigned.thin)
     if not labelled:
         splits_from = f"without labels; {splits_from}"
     if layout.ignored:

@@ -66,6 +66,8 @@ class Assigned(NamedTuple):
     copies: tuple[str, ...]
     own: Mapping[SplitRole, Part]
     """Roles that are a whole split; the others come out of train."""
+    thin: int = 0
+    """Classes that cannot fill every role, where nothing is trained: roles are drawn from the images of these together."""
 
 
 def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
@@ -75,7 +77,8 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     folder, the validation folder is test, since figures need images that nothing was chosen on. Without folders of splits all
     come out of the same images. Shares are of each class, rounded to the
     nearest, and at least one image. The images of a role are ordered so that every prefix holds the classes in their
-    proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own are test.
+    proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own are test, and classes
+    need not fill every role: one image of each of a hundred classes is enough to check weights that somebody published.
 
     Raises TooFewImages: classes cannot fill their roles.
     """
@@ -85,13 +88,18 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
     cut = _Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
-    if short := _short_classes(listed, by_place, own, cut, copies):
+    short = _short_classes(listed, by_place, own, cut, copies)
+    thin = _thin_classes(listed.classes, short) if not choice.train else set()
+    together = [digest for label in sorted(thin) for digest in by_place["train", label]]
+    if len(thin) < len(short) or len(thin) == len(listed.classes) and cut.enough(len(together)) > len(together):
         raise TooFewImages(folder=listed.root, short=short)
 
-    def ranked(part: Part) -> list[list[str]]:
-        return [_ranked(by_place[part, label], choice.seed) for label in range(len(listed.classes))]
+    def ranked(part: Part, leaving: Collection[int] = ()) -> list[list[str]]:
+        labels = [label for label in range(len(listed.classes)) if label not in leaving]
+        return [_ranked(by_place[part, label], choice.seed) for label in labels]
 
-    roles = _divided(ranked("train"), cut, choice.calibration_images)
+    of_train = [*ranked("train", thin), *([_ranked(together, choice.seed)] if thin else [])]
+    roles = _divided(of_train, cut, choice.calibration_images)
     if not choice.train and "test" not in own:
         roles |= {"test": [[*one, *other] for one, other in zip(roles["test"], roles["train"], strict=True)]}
         roles |= {"train": [[] for _ in listed.classes]}
@@ -103,7 +111,7 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
         for digest in _interleaved(roles[role])
         for image in sorted(copies_of[own.get(role, "train"), digest])
     ]
-    return Assigned(tuple(images), tuple(copy.sentence for copy in copies), own)
+    return Assigned(tuple(images), tuple(copy.sentence for copy in copies), own, len(thin))
 
 
 def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
@@ -182,6 +190,12 @@ def _short_classes(
     return short
 
 
+def _thin_classes(classes: Sequence[str], short: Iterable[Shortage]) -> set[int]:
+    """Those that have images, and of the images that every role is drawn from only too few."""
+    named = {each.name for each in short if each.found and "calibration" in each.roles}
+    return {label for label, name in enumerate(classes) if name in named}
+
+
 def _by_place(left: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
     sentences: dict[tuple[Part, int], list[str]] = defaultdict(list)
     for each in left:
@@ -201,7 +215,7 @@ class _Cut(NamedTuple):
 
     def sizes(self, count: int) -> tuple[int, int]:
         test, validation = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
-        return test, validation
+        return (test, validation) if test + validation < count else (count, 0)
 
     def enough(self, count: int) -> int:
         """``count``, or the next number above it that leaves two images: one for calibration, one for training."""
@@ -245,14 +259,21 @@ def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:
     return [digest for _, _, digest in sorted(placed)]
 
 
-def describe(counts: Mapping[SplitRole, int], own: Mapping[SplitRole, Part], parts: Mapping[Part, str], asked: int) -> str:
-    """One sentence: which folder became which role."""
+def describe(
+    counts: Mapping[SplitRole, int], own: Mapping[SplitRole, Part], parts: Mapping[Part, str], asked: int, thin: int = 0
+) -> str:
+    """One sentence: which folder became which role.
+
+    ``asked``: calibration images. ``thin``: classes without images for every role.
+    """
     named = {
         role: f"{parts[part]}/" if parts[part] == role else f"{parts[part]}/ is {role}" for role, part in sorted(own.items())
     }
     pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
     rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in own)
     pieces.append(f"out of {parts['train']}/ by content: {rest}" if "train" in parts else f"by content, no split folders: {rest}")
+    if thin:
+        pieces.append(f"{thin:,} classes have too few images for every role, which are drawn from the images of these together")
     if counts["calibration"] < asked:
         pieces.append(f"calibration is a quarter of each class's training images, not the {asked:,} asked for")
     return "; ".join(pieces)

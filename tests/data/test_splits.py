@@ -207,3 +207,44 @@ def test_the_sentence_says_which_folder_became_which_role() -> None:
         "by content, no split folders: test 10,000, validation 1,000, calibration 300, train 3,700;"
         " calibration is a quarter of each class's training images, not the 400 asked for"
     )
+
+
+def of_many(counts: Sequence[int], **asked: object) -> Assigned:
+    """As many classes as counts, all in one folder."""
+    found = [
+        Found(f"{label}/{number}", label, "train", sha(1000 * label + number))
+        for label, count in enumerate(counts)
+        for number in range(count)
+    ]
+    listed = Listed(ROOT, [f"n{label:03}" for label in range(len(counts))], {"train"}, found)
+    return assign_roles(listed, DataChoice.model_validate({"calibration_images": 30, "train": False, **asked}))
+
+
+def test_where_nothing_is_trained_one_image_a_class_fills_every_role() -> None:
+    result = of_many([1] * 100)
+    assert counts_of(result) == {"train": 0, "calibration": 16, "validation": 15, "test": 69}
+    assert result.thin == 100
+    assert len({image.sha256 for image in result.images}) == 100
+    said = describe(counts_of(result), result.own, {}, 30, result.thin)
+    assert "100 classes have too few images for every role, which are drawn from the images of these together" in said
+
+
+def test_classes_that_can_fill_their_roles_do_so_beside_one_that_cannot() -> None:
+    result = of_many([40, 40, 1])
+    assert result.thin == 1
+    for label in (0, 1):
+        assert counts_of(Assigned(tuple(each for each in result.images if each.label == label), (), {})) == counts_of(
+            Assigned(tuple(each for each in of_many([40, 40]).images if each.label == label), (), {})
+        )
+    assert [each.role for each in result.images if each.label == 2] == ["test"]
+
+
+@pytest.mark.parametrize("counts", [[1, 1, 1], [2], [40, 0]])
+def test_too_few_in_all_and_a_class_without_any_are_refused_still(counts: list[int]) -> None:
+    with pytest.raises(TooFewImages):
+        of_many(counts)
+
+
+def test_what_trains_needs_every_role_of_every_class() -> None:
+    with pytest.raises(TooFewImages):
+        of_many([1] * 100, train=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +26,9 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in (SUFFIX, PARQUET) and path.is_file()
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """An image, as seen from its folder, what it shows and its split."""
+
     path: str
     label: str
     part: Part
@@ -44,7 +46,16 @@ def read_table(file: Path, seen: ListingProgress) -> tuple[Layout, list[list[str
         TrainFolderMissing: splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
     """
-    rows = sorted(set(_rows_of_parquet(file) if file.suffix.lower() == PARQUET else _rows(file)))
+    return laid_out(file.parent, file, _rows_of_parquet(file) if file.suffix.lower() == PARQUET else _rows(file), seen)
+
+
+def laid_out(folder: Path, file: Path, told: Iterable[Row], seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
+    """The same of rows that were read already.
+
+    ``folder``: from which paths count. ``file``: that told them. Raises TableUnusable, OneClass, TrainFolderMissing: as
+    ``read_table``.
+    """
+    rows = sorted(set(told))
     if not rows:
         raise TableUnusable(file=file, line=None, because="it has no row")
     classes = natural_order(list({row.label for row in rows}))
@@ -56,13 +67,13 @@ def read_table(file: Path, seen: ListingProgress) -> tuple[Layout, list[list[str
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
         seen.one()
-        stamps.setdefault((row.part, row.label), []).append(_stamp(file.parent, row.path))
+        stamps.setdefault((row.part, row.label), []).append(_stamp(folder, row.path))
     folders = tuple(ClassFolder(part, classes.index(label), "") for part, label in stamps)
-    layout = Layout(file.parent, classes, parts if len(parts) > 1 else {}, folders, ())
+    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, ())
     return layout, [sorted(inside) for inside in stamps.values()]
 
 
-def _rows(file: Path) -> Iterator[_Row]:
+def _rows(file: Path) -> Iterator[Row]:
     line = 0
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
@@ -82,7 +93,7 @@ def _rows(file: Path) -> Iterator[_Row]:
         raise TableUnusable(file=file, line=None, because=system_reason(error)) from error
 
 
-def _rows_of_parquet(file: Path) -> Iterator[_Row]:
+def _rows_of_parquet(file: Path) -> Iterator[Row]:
     names = parquet_columns(file)
     header = next((columns for columns in _COLUMNS if sorted(columns) == sorted(names)), None)
     if header is None:
@@ -91,7 +102,7 @@ def _rows_of_parquet(file: Path) -> Iterator[_Row]:
         yield _row(file, number, cells, len(header))
 
 
-def _row(file: Path, line: int, cells: list[str], columns: int) -> _Row:
+def _row(file: Path, line: int, cells: list[str], columns: int) -> Row:
     if len(cells) != columns:
         raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {columns} columns")
     path, label, split = (*cells, "train")[:3]
@@ -104,7 +115,7 @@ def _row(file: Path, line: int, cells: list[str], columns: int) -> _Row:
     part = PART_NAMES.get(split.strip().lower())
     if part is None:
         raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")
-    return _Row(path, label, part)
+    return Row(path, label, part)
 
 
 def _stamp(folder: Path, path: str) -> str:

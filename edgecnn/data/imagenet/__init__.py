@@ -23,6 +23,11 @@ def imagenet_classes() -> tuple[str, ...]:
     return tuple(name for _, name in _rows())
 
 
+def imagenet_ids() -> tuple[str, ...]:
+    """The WordNet ID of each of the 1,000 answers."""
+    return tuple(wnid for wnid, _ in _rows())
+
+
 def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
     """The class of each folder, by its WordNet id (n01440764) or its name.
 

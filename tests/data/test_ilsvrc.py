@@ -1,0 +1,99 @@
+"""ImageNet's validation images as the devkit, Kaggle and Caffe hand them out, on a handful of made ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgecnn.data.imagenet import imagenet_ids
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.render.progress import Quiet
+from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.values.recipe import DataChoice
+
+SHOWN = {1: 65, 2: 970, 3: 230, 7: 809, 50: 516, 49999: 65}
+"""The number of an image to the class that it shows."""
+
+
+def pictures(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for number in SHOWN:
+        noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(noise).save(folder / f"ILSVRC2012_val_{number:08d}.JPEG")
+
+
+def devkit(place: Path) -> None:
+    """Its numbers are not in the order of the WordNet IDs."""
+    from scipy.io import savemat
+
+    place.mkdir(parents=True, exist_ok=True)
+    ids = imagenet_ids()
+    kinds = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O"), ("gloss", "O"), ("num_children", "O")]
+    rows = [(1000 - place, ids[place], "", "", 0) for place in range(1000)] + [(1001, "n00000000", "", "", 3)]
+    savemat(place / "meta.mat", {"synsets": np.array(rows, dtype=kinds)})
+    lines = [str(1000 - SHOWN.get(number, 0)) for number in range(1, 50001)]
+    (place / "ILSVRC2012_validation_ground_truth.txt").write_text("\n".join(lines) + "\n")
+
+
+def kaggle(file: Path) -> None:
+    ids = imagenet_ids()
+    rows = [f"ILSVRC2012_val_{number:08d},{ids[shown]} 1 2 3 4 " for number, shown in SHOWN.items()]
+    file.write_text("ImageId,PredictionString\n" + "\n".join(rows) + "\n")
+
+
+def caffe(file: Path) -> None:
+    file.write_text("".join(f"ILSVRC2012_val_{number:08d}.JPEG {shown}\n" for number, shown in SHOWN.items()))
+
+
+def summed_up(path: Path, tmp_path: Path) -> DataSummary:
+    choice = DataChoice(path=str(path), train=False, classes="imagenet", calibration_images=2)
+    return summarize(choice, tmp_path / "store", Quiet())
+
+
+def labels_of(summary: DataSummary) -> dict[int, int]:
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_text("utf-8"))
+    return {int(image.path[-13:-5]): image.label for image in manifest.images}
+
+
+def test_each_way_of_handing_them_out_says_the_same(tmp_path: Path) -> None:
+    pictures(tmp_path / "devkit" / "val")
+    devkit(tmp_path / "devkit" / "ILSVRC2012_devkit_t12" / "data")
+    pictures(tmp_path / "kaggle" / "ILSVRC" / "Data" / "CLS-LOC" / "val")
+    kaggle(tmp_path / "kaggle" / "LOC_val_solution.csv")
+    pictures(tmp_path / "caffe")
+    caffe(tmp_path / "caffe" / "val.txt")
+    for named in ("devkit", "devkit/val", "kaggle", "kaggle/ILSVRC/Data/CLS-LOC/val", "caffe"):
+        summary = summed_up(tmp_path / named, tmp_path)
+        assert labels_of(summary) == SHOWN, named
+        assert len(summary.classes) == 1000
+        assert summary.counts["train"] == 0
+        assert min(summary.counts[role] for role in ("calibration", "validation", "test")) >= 1
+
+
+def test_an_image_that_the_file_says_nothing_of_is_named(tmp_path: Path) -> None:
+    pictures(tmp_path / "val")
+    (tmp_path / "val.txt").write_text("ILSVRC2012_val_00000001.JPEG 65\n")
+    with pytest.raises(TableUnusable, match=r"it says nothing of ILSVRC2012_val_00000002\.JPEG"):
+        summed_up(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["ILSVRC2012_val_00000001.JPEG\n", "ILSVRC2012_val_00000001.JPEG 5000\n", "cat.jpg 3\n", "\0\xff"]
+)
+def test_a_damaged_file_is_one_line(tmp_path: Path, text: str) -> None:
+    pictures(tmp_path / "val")
+    (tmp_path / "val.txt").write_bytes(text.encode("latin-1"))
+    with pytest.raises(TableUnusable):
+        summed_up(tmp_path, tmp_path)
+
+
+def test_a_devkit_without_its_table_is_one_line(tmp_path: Path) -> None:
+    pictures(tmp_path / "val")
+    devkit(tmp_path / "devkit" / "data")
+    (tmp_path / "devkit" / "data" / "meta.mat").write_bytes(b"no table")
+    with pytest.raises(TableUnusable, match=r"meta\.mat beside it is missing, or does not explain its numbers"):
+        summed_up(tmp_path / "val", tmp_path)
