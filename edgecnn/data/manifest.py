@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from edgecnn.data.class_names import IMAGENET, labels_by_name, stated_names
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
 from edgecnn.data.formats.archive import is_archive, unpacked
 from edgecnn.data.formats.idx import idx_layout, is_idx
@@ -69,13 +70,14 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     found = list_files(choice.path, cache, tell, labelled=choice.labels is not False)
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
-    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], *stamps])
+    names = stated_names(choice.classes)
+    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps])
     root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
     kept_in = _summary_file(cache, choice, root)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _summarized(choice, layout, listed, cache).model_copy(update={"root": root})
+    summary = _summarized(choice, layout, listed, cache, names).model_copy(update={"root": root})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
@@ -168,16 +170,20 @@ def _shown(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path) -> DataSummary:
+def _summarized(
+    choice: DataChoice, layout: Layout, listed: Listed, cache: Path, names: Sequence[str] | None = None
+) -> DataSummary:
     assigned = assign_roles(listed, choice)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()
     if not labelled:
         images = tuple(image.model_copy(update={"label": UNLABELLED}) for image in images)
-    elif choice.classes == "imagenet":
-        of = imagenet_labels(layout.classes, layout.root)
+    elif choice.classes == IMAGENET or names is not None:
+        if names is None:
+            of, classes = imagenet_labels(layout.classes, layout.root), imagenet_classes()
+        else:
+            of, classes = labels_by_name(layout.classes, names, layout.root, str(choice.classes)), tuple(names)
         images = tuple(image.model_copy(update={"label": of[image.label]}) for image in images)
-        classes = imagenet_classes()
     manifest = DataManifest(
         origin="folder",
         root=str(layout.root),

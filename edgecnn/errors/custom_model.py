@@ -55,7 +55,7 @@ class ClassesDiffer(EdgecnnError):
         super().__init__(
             what=f"{path} has {classes:,} output classes and {data} has {len(found):,}",
             because=f"a class is a folder there ({shown}), in the order of their names",
-            hint="--data FOLDER with a folder for each of the model's classes",
+            hint="--data FOLDER with a folder for each of the model's classes, or --set data.classes=FILE, which names them all",
         )
 
 

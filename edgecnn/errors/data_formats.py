@@ -55,13 +55,13 @@ class IdxIncomplete(EdgecnnError):
 
 
 class ClassNamesUnusable(EdgecnnError):
-    """Raised when the file that names the labels of IDX files does not."""
+    """Raised when the file that names the classes, of IDX files or of ``data.classes``, does not."""
 
     def __init__(self, *, file: Path, because: str) -> None:
         super().__init__(
             what=f"{file}: cannot be used as the names of the classes",
             because=because,
-            hint="its first line should name label 0, its second label 1, and so on; without the file, labels are names",
+            hint="its first line should name label 0, its second label 1, and so on",
         )
 
 
@@ -108,6 +108,16 @@ class NoImagenetClass(EdgecnnError):
         super().__init__(
             what=f"{root}: {folder!r} is none of ImageNet's 1,000 classes",
             hint=f"{wish}call each folder by its class's WordNet id (n01440764) or by its name (tench)",
+        )
+
+
+class NotInClassNames(EdgecnnError):
+    """Raised when a folder's name is none of those in the file that ``data.classes`` states."""
+
+    def __init__(self, *, root: Path, folder: str, file: str, nearest: str | None) -> None:
+        wish = f"did you mean {nearest!r}? " if nearest else ""
+        super().__init__(
+            what=f"{root}: {folder!r} is none of the classes in {file}", hint=f"{wish}call each folder by its class's name"
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from edgecnn.data.class_names import CLASSES_WORDS
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import EdgecnnError
@@ -59,8 +60,9 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     """A recipe from a TOML file, or a shipped pipeline by its name.
 
     A text with a slash or ending in ``.toml`` is a path, any other is a name. What a file says of ``data.path``,
-    ``model.weights``, ``model.onnx``, ``train.teacher``, ``target.device`` and the folders of ``[synthesis]`` comes back absolute
-    where it is a relative path; ``demo``, the words for weights and the names of networks and devices are none.
+    ``data.classes``, ``model.weights``, ``model.onnx``, ``train.teacher``, ``target.device`` and the folders of ``[synthesis]``
+    comes back absolute where it is a relative path; ``demo``, the words for weights and classes and the names of networks and
+    devices are none.
 
     Raises:
         UnknownPipeline: no pipeline of this name is shipped.
@@ -142,6 +144,8 @@ def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
         model = model.model_copy(update={"onnx": _counted_from(folder, model.onnx)})
     if data.path != DEMO and not is_published(data.path):
         data = data.model_copy(update={"path": _counted_from(folder, data.path)})
+    if data.classes is not None and data.classes not in CLASSES_WORDS:
+        data = data.model_copy(update={"classes": _counted_from(folder, data.classes)})
     if train.teacher is not None and is_path(train.teacher):
         train = train.model_copy(update={"teacher": _counted_from(folder, train.teacher)})
     if is_path(split_target(target.device)[0]):

@@ -64,8 +64,9 @@ class DataChoice(Value):
     """Share of the images without a role of their own that candidates are chosen on."""
     test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of them that is reported; nothing is chosen on it."""
-    classes: Literal["folders", "imagenet"] | None = None
+    classes: str | None = None
     """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
+    Else a text file with a class a line, in the order of the model's answers: each folder is one of these.
     Unset: folders, or imagenet where the head of published weights is kept."""
     labels: bool | None = None
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.

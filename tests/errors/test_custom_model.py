@@ -81,7 +81,8 @@ LINES = (
     (
         ClassesDiffer(path=FILE, classes=1000, data="val", found=("cat", "dog")),
         "mine.onnx has 1,000 output classes and val has 2: a class is a folder there (cat, dog), in the order of their names"
-        " — --data FOLDER with a folder for each of the model's classes [custom-model-classes-differ]",
+        " — --data FOLDER with a folder for each of the model's classes, or --set data.classes=FILE, which names them all "
+        "[custom-model-classes-differ]",
     ),
     (
         UnknownPreprocessing(name="imagnet", known=("imagenet", "half"), nearest="imagenet"),

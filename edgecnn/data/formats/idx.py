@@ -10,13 +10,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
+from edgecnn.data.class_names import names_in
 from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, kept_folder
 from edgecnn.data.layout import ClassFolder, Layout, Part
 from edgecnn.data.listing import stamp_of
@@ -124,24 +124,11 @@ def _place_of(pairs: Mapping[Part, Pair]) -> str:
     return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
 
-def _names(folder: Path) -> list[str] | None:
-    file = folder / NAMES_FILE
+def _names(folder: Path) -> tuple[str, ...] | None:
     try:
-        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().split("\n")]
+        return names_in(folder / NAMES_FILE)
     except FileNotFoundError:
         return None
-    except UnicodeDecodeError as error:
-        raise ClassNamesUnusable(file=file, because="it is not UTF-8") from error
-    except OSError as error:
-        raise ClassNamesUnusable(file=file, because=system_reason(error)) from error
-    for line, name in enumerate(names, start=1):
-        if not name:
-            raise ClassNamesUnusable(file=file, because=f"its line {line} is empty")
-        if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in name):
-            raise ClassNamesUnusable(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
-        if names.index(name) < line - 1:
-            raise ClassNamesUnusable(file=file, because=f"its lines {names.index(name) + 1} and {line} are both {name[:100]!r}")
-    return names
 
 
 @contextmanager

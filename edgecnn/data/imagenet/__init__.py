@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from edgecnn.data.class_names import joined
 from edgecnn.errors.data_formats import NoImagenetClass
 from edgecnn.errors.wording import nearest
 
@@ -38,19 +39,19 @@ def imagenet_labels(folders: Sequence[str], root: Path) -> tuple[int, ...]:
     found = {folder: _label(folder) for folder in folders}
     for folder, label in found.items():
         if label is None:
-            raise NoImagenetClass(root=root, folder=folder, nearest=nearest(_joined(folder), imagenet_classes()))
+            raise NoImagenetClass(root=root, folder=folder, nearest=nearest(joined(folder), imagenet_classes()))
     return tuple(label for folder in folders if (label := found[folder]) is not None)
 
 
 def _label(folder: str) -> int | None:
     exact, caseless = _known()
-    name = _joined(folder)
+    name = joined(folder)
     return exact.get(name, caseless.get(name.casefold()))
 
 
 @lru_cache(maxsize=1)
 def _known() -> tuple[Mapping[str, int], Mapping[str, int]]:
-    exact = {text: label for label, row in enumerate(_rows()) for text in (row[0], _joined(row[1]))}
+    exact = {text: label for label, row in enumerate(_rows()) for text in (row[0], joined(row[1]))}
     often = Counter(text.casefold() for text in exact)
     return exact, {text.casefold(): label for text, label in exact.items() if often[text.casefold()] == 1}
 
@@ -58,7 +59,3 @@ def _known() -> tuple[Mapping[str, int], Mapping[str, int]]:
 def _rows() -> list[tuple[str, str]]:
     lines = FILE.read_text(encoding="utf-8").splitlines()
     return [(wnid, name) for wnid, _, name in (line.partition("\t") for line in lines)]
-
-
-def _joined(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").split())

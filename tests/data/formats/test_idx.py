@@ -216,7 +216,7 @@ def test_a_file_that_belongs_to_another_and_is_not_there_is_named(clothes: Path)
 
 def test_names_that_name_too_few_twice_or_nothing_are_refused(clothes: Path) -> None:
     file = clothes / "classes.txt"
-    hint = "its first line should name label 0, its second label 1, and so on; without the file, labels are names"
+    hint = "its first line should name label 0, its second label 1, and so on"
     for data, because in (
         ("\n".join(NAMES[:9]).encode(), "it has 9 names, and there is a label 9"),
         (b"Bag\nCoat\nBag", "its lines 1 and 3 are both 'Bag'"),

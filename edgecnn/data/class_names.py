@@ -1,0 +1,86 @@
+"""The order in which a model answers, from a text file, a class a line: folders are then known by their names."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.data_formats import ClassNamesUnusable, NotInClassNames
+from edgecnn.errors.wording import nearest
+
+IMAGENET = "imagenet"
+CLASSES_WORDS: Final = ("folders", IMAGENET)
+"""What ``data.classes`` may say besides a file."""
+_MOST_BYTES: Final = 4 << 20
+_STEERING: Final = ("Cc", "Zl", "Zp")
+
+
+def names_in(file: Path) -> tuple[str, ...]:
+    """The names in a text file, a line each; blank lines at the end count for nothing.
+
+    Raises ClassNamesUnusable: it cannot be read, is no text, or has an empty name or one twice. FileNotFoundError: nothing is
+    there.
+    """
+    names = [line.strip() for line in _text(file).rstrip().split("\n")]
+    for line, name in enumerate(names, start=1):
+        if not name:
+            raise ClassNamesUnusable(file=file, because=f"its line {line} is empty")
+        if any(unicodedata.category(sign) in _STEERING for sign in name):
+            raise ClassNamesUnusable(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
+        if names.index(name) < line - 1:
+            raise ClassNamesUnusable(file=file, because=f"its lines {names.index(name) + 1} and {line} are both {name[:100]!r}")
+    return tuple(names)
+
+
+def stated_names(choice: str | None) -> tuple[str, ...] | None:
+    """Those of the file that ``data.classes`` states; None where it states none.
+
+    Raises ClassNamesUnusable: see ``names_in``; or nothing is there.
+    """
+    if choice is None or choice in CLASSES_WORDS:
+        return None
+    file = Path(choice).expanduser()
+    try:
+        return names_in(file)
+    except FileNotFoundError:
+        raise ClassNamesUnusable(file=file, because=f"no file is there, and it is none of {', '.join(CLASSES_WORDS)}") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ClassNamesUnusable(file=file, because=f"it is larger than {_MOST_BYTES >> 20} MiB")
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise ClassNamesUnusable(file=file, because="it is not UTF-8") from error
+    except (OSError, ValueError) as error:  # a NUL inside the path is the last
+        because = system_reason(error) if isinstance(error, OSError) else str(error)
+        raise ClassNamesUnusable(file=file, because=because) from error
+
+
+def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
+    """The place of each folder's name in the file; spaces, ``_`` and ``-`` are one, and so is case where names stay apart.
+
+    Raises NotInClassNames: a folder is called after none of them.
+    """
+    loose = {joined(name).casefold(): place for place, name in enumerate(names)}
+    if len(loose) < len(names):
+        loose = {}
+    exact = {name: place for place, name in enumerate(names)}
+    found = [exact.get(folder, loose.get(joined(folder).casefold())) for folder in folders]
+    for folder, place in zip(folders, found, strict=True):
+        if place is None:
+            raise NotInClassNames(root=root, folder=folder, file=file, nearest=nearest(folder, names))
+    return tuple(place for place in found if place is not None)
+
+
+def joined(name: str) -> str:
+    """The name with a space for each run of spaces, ``_`` and ``-``."""
+    return " ".join(name.replace("_", " ").replace("-", " ").split())
