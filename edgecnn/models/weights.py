@@ -48,11 +48,12 @@ def answer_weights(
         WeightsFileMissing: ``choice`` is a path at which there is nothing.
         WeightsNotAFile: it is a folder, a pipe or a device.
         WeightsUnreadable, WeightsHoldObjects: its header tells that training could not begin from it; see ``format_of``.
+        WeightsDoNotFit: it is of another network, of a network of timm's; of others that is found when it is fetched.
     """
     if choice == "none":
         return WeightsAnswer(choice=choice, kind="none", why="training starts from random weights, as asked")
     if choice not in ("auto", "imagenet"):
-        return _file(choice)
+        return _file(spec, choice)
     weights = spec.weights
     if weights is None:
         return _without(
@@ -164,10 +165,16 @@ def _recorded_sha256(weights: PretrainedWeights) -> str | None:
     return None
 
 
-def _file(choice: str) -> WeightsAnswer:
+def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
     path = Path(os.path.expanduser(choice))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
     _refuse_other_than_file(path)
     format_of(path)
+    if (
+        spec.origin == "timm"
+    ):  # torch is there already, and every file of the hub has the one name: told before anything is trained
+        from edgecnn.models.networks import read_weights
+
+        read_weights(spec, path)
     try:
         str(path.resolve()).encode("utf-8")
         sha256 = sha256_of(path)

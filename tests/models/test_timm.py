@@ -181,6 +181,13 @@ def test_the_file_of_another_network_is_refused(tmp_path: Path) -> None:
         unwrapped_weights(arch_named(V4), tmp_path / "a.safetensors")
 
 
+def test_a_swapped_file_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    save_file(timm.create_model("resnet18").state_dict(), tmp_path / "model.safetensors")
+    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
+        answer_weights(arch_named(V4), str(tmp_path / "model.safetensors"))
+    assert answer_weights(arch_named("timm:resnet18"), str(tmp_path / "model.safetensors")).kind == "file"
+
+
 def learned_a_little(network: nn.Module) -> nn.Module:
     """Statistics of batch norms that are not those of the beginning, without which merging them changes nothing."""
     draw = torch.Generator().manual_seed(0)
