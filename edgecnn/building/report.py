@@ -30,6 +30,7 @@ from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.latency import pairwise_ratios
+from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
 from edgecnn.stages.export import NETWORK
@@ -197,13 +198,16 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
 
 
 def _parameters(seen: ObservedBuild) -> int | None:
-    """Of the network that ships: a head of the user's classes is smaller than that of the catalogue's row."""
-    exported = seen.execution.artifacts.get("export")
+    """Of the network that ships, or of the one that learned where nothing is exported: a head of the user's classes is smaller
+    than that of the catalogue's row.
+    """
+    exported, trained = (seen.execution.artifacts.get(kind) for kind in ("export", "train"))
     if (changed := surgery_of_trunk(seen.execution)) is not None:
         return int(changed["parameters"]["after"])
     if exported is not None and (exported.folder / NETWORK).is_file():
         return int(json.loads((exported.folder / NETWORK).read_text("utf-8"))["parameters"])
-    return seen.execution.plan.resolved.arch.parameters
+    spec = seen.execution.plan.resolved.arch
+    return spec.parameters if trained is None else parameters_that_ship(spec, trained.folder / "weights.safetensors")
 
 
 def _macs(seen: ObservedBuild) -> int | None:

@@ -36,11 +36,14 @@ def check_sheet(path: Path, root: Path | None) -> None:
     """
     if root is not None and path.absolute().resolve().is_relative_to(root.resolve()):
         raise OutputInsideData(path=path, root=root)
-    if path.is_symlink() or path.exists():
-        if not _is_ours(path):
-            raise NotOverwritten(path=path, because="it is no contact sheet of edgecnn")
-    elif not path.absolute().parent.is_dir():
-        raise OutputUnwritable(path=path, because="no such folder")
+    try:
+        if path.is_symlink() or path.exists():
+            if not _is_ours(path):
+                raise NotOverwritten(path=path, because="it is no contact sheet of edgecnn")
+        elif not path.absolute().parent.is_dir():
+            raise OutputUnwritable(path=path, because="no such folder")
+    except OSError as error:  # such as a name that is too long
+        raise OutputUnwritable(path=path, because=system_reason(error)) from error
 
 
 def write_sheet(listed: Listed, path: Path) -> None:

@@ -60,7 +60,7 @@ def arch_named(name: str) -> ArchSpec:
     if base is not None and base.family in RULES and (scale := scale_in(name)) is not None:
         return scaled(base, scale, base.resolution_px).spec
     nearest = difflib.get_close_matches(name.lower().replace("_", "-"), rows, n=3, cutoff=0.6)
-    raise UnknownArch(name=name, nearest=(*_bare_name_of_timm(name), *nearest))
+    raise UnknownArch(name=name, nearest=(*nearest, *_bare_name_of_timm(name)))
 
 
 def _bare_name_of_timm(name: str) -> tuple[str, ...]:

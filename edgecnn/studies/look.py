@@ -73,10 +73,13 @@ def look_into(build: Path, out: Path, asked: LookRequest, store: Store, tell: Pr
 
 def _check_folder(out: Path) -> None:
     """A new or empty folder, or that of an earlier look."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise NotOverwritten(path=out, because="it is no folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
-        raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
+    try:
+        if out.is_symlink() or (out.exists() and not out.is_dir()):
+            raise NotOverwritten(path=out, because="it is no folder")
+        if out.is_dir() and any(out.iterdir()) and not (out / LOOK).is_file():
+            raise NotOverwritten(path=out, because=f"it holds files, and no {LOOK} of an earlier look")
+    except OSError as error:  # such as a name that is too long
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
 
 
 def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPictures], out: Path) -> FeaturePictures:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from edgecnn.building.data_notices import calibration_notices
 from edgecnn.building.report import decide, last_race, report_of
@@ -265,6 +266,20 @@ def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[st
     exported = {NETWORK: '{"parameters": 41}', "macs.json": macs}
     staged.execution.artifacts["export"] = an_artifact("export", tmp_path / "export", exported)
     return report(staged)
+
+
+def test_where_nothing_is_exported_parameters_are_those_that_learned(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, mode="scratch")
+    staged.execution.artifacts["train"] = an_artifact(
+        "train", tmp_path / "train", {"history.json": '{"phases": [], "initial": {"kind": "random"}}'}
+    )
+    learned = {
+        "body": np.ones((4, 5), np.float32),
+        "norm.running_mean": np.ones(5, np.float32),
+        "head": np.ones((3, 7), np.float32),
+    }
+    save_file(learned, staged.execution.artifacts["train"].folder / "weights.safetensors")
+    assert report(staged).build.parameters == 4 * 5 + 3 * 7
 
 
 def test_parameters_are_those_of_what_ships_and_not_those_of_the_catalogue_s_row(tmp_path: Path) -> None:

@@ -71,9 +71,8 @@ def test_weights_are_named_with_their_licence_and_page() -> None:
         ),
         (
             "mobilenetv4_conv_small",
-            "no architecture is called 'mobilenetv4_conv_small' — did you mean timm:mobilenetv4_conv_small, "
-            "mobilenet-v4-conv-small, mobilenet-v3-small, mobilenet-v4-conv-large? "
-            "`edgecnn list archs` shows them all [unknown-arch]",
+            "no architecture is called 'mobilenetv4_conv_small' — did you mean mobilenet-v4-conv-small, mobilenet-v3-small, "
+            "mobilenet-v4-conv-large, timm:mobilenetv4_conv_small? `edgecnn list archs` shows them all [unknown-arch]",
         ),
         ("timm:", "no architecture is called 'timm:' — `edgecnn list archs 'timm:*'` shows them all [unknown-arch]"),
     ],

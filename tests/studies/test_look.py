@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgecnn.errors.building import NotOverwritten
+from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.studies import NetworkGone
 from edgecnn.graph.custom.adopt import adopt
 from edgecnn.render.progress import Quiet
@@ -78,6 +78,12 @@ def test_a_second_look_takes_the_place_of_the_first_and_of_nothing_else(networks
     (mine / "letter.txt").write_text("dear")
     with pytest.raises(NotOverwritten):
         look_into(build, mine, LookRequest(1, 1), networks.store, Quiet())
+
+
+def test_a_place_that_no_file_system_has_is_refused_in_one_line(networks: BuiltNetworks) -> None:
+    long = networks.folder / ("é" * 200)
+    with pytest.raises(OutputUnwritable, match="(?i)file name too long"):
+        look_into(networks.build("a"), long, LookRequest(1, 1), networks.store, Quiet())
 
 
 def test_a_list_of_images_that_is_gone_takes_their_names_alone(networks: BuiltNetworks) -> None:
