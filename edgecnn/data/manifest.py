@@ -113,20 +113,24 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
         layout, stamps = read_table(source, seen)
     else:
         root = unpacked(source, cache, tell) if is_archive(source) else source
-        if is_idx(root) and not labelled:
-            raise ListWithoutLabels(file=root)
-        flat = flat_imagenet(root) if labelled else None
-        if flat is not None:
-            layout, stamps = flat_layout(flat, seen)
-            seen.all()
-            return Files(layout, stamps, source)
-        if is_idx(root):
-            layout = idx_layout(root, cache, tell)
-        else:
-            layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
-        stamps = [stamps_in(layout.root / folder.path, seen) for folder in layout.folders]
+        layout, stamps = _in_folder(root, cache, seen, tell, labelled=labelled)
     seen.all()
     return Files(layout, stamps, source)
+
+
+def _in_folder(
+    root: Path, cache: Path, seen: ListingProgress, tell: Progress, *, labelled: bool
+) -> tuple[Layout, list[list[str]]]:
+    """What a folder is made of, and its files by class folder."""
+    if labelled and (flat := flat_imagenet(root)) is not None:
+        return flat_layout(flat, seen)
+    if is_idx(root) and not labelled:
+        raise ListWithoutLabels(file=root)
+    if is_idx(root):
+        layout = idx_layout(root, cache, tell)
+    else:
+        layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
+    return layout, [stamps_in(layout.root / folder.path, seen) for folder in layout.folders]
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:

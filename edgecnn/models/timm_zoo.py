@@ -132,11 +132,9 @@ def _weights(recorded: PretrainedCfg) -> PretrainedWeights | None:
         return None
     licence = f"{recorded.license or 'not recorded by timm'}; ImageNet's terms may apply"
     found = of_hugging_face(recorded.hf_hub_id, licence, *filter(None, (recorded.hf_hub_filename,)))
-    return (
-        found
-        if recorded.num_classes == IMAGENET_CLASSES
-        else found.model_copy(update={"trained_on": f"its authors' {recorded.num_classes:,} outputs"})
-    )
+    if recorded.num_classes == IMAGENET_CLASSES:
+        return found
+    return found.model_copy(update={"trained_on": f"its authors' {recorded.num_classes:,} outputs"})
 
 
 @cache

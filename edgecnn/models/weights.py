@@ -169,9 +169,7 @@ def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
     path = Path(os.path.expanduser(choice))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
     _refuse_other_than_file(path)
     format_of(path)
-    if (
-        spec.origin == "timm"
-    ):  # torch is there already, and every file of the hub has the one name: told before anything is trained
+    if spec.origin == "timm":  # torch is there already, and every file of the hub has the one name
         from edgecnn.models.networks import read_weights
 
         read_weights(spec, path)
