@@ -26,6 +26,7 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.machine.environment import available_cores, read_conditions
+from edgecnn.runner.pixel_recipe import ImageSize
 from tests.runner.kits import make_kit, rewrite_manifest
 
 NETWORKS = ("mobilenet-v2", "efficientnet-lite0", "resnet-18")
@@ -46,7 +47,7 @@ def exported(arch: str, folder: Path) -> Path:
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import build_network
 
-        export_onnx(build_network(arch_named(arch), CLASSES), SIDE, path)
+        export_onnx(build_network(arch_named(arch), CLASSES), ImageSize.square(SIDE), path)
     return path
 
 

@@ -66,7 +66,7 @@ def runner_rate(folder: Path, pixels: Path, batch: int, out: Path) -> float:
 def compare(folder: Path, images: int, batch: int, scratch: Path) -> None:
     kit = Kit.open(folder)
     count = images // batch * batch
-    pixels = write_pixels(scratch / f"{folder.name}.npy", count, side=kit.manifest.recipe.crop_px)
+    pixels = write_pixels(scratch / f"{folder.name}.npy", count, side=kit.manifest.recipe.crop_px.short_px)
     converting, prepared, ours = [], [], []
     for turn in range(TURNS):
         command = [sys.executable, "-m", "benchmarks.evaluation_rate", "--bare", str(folder), str(pixels), str(batch)]

@@ -36,7 +36,7 @@ def least_of_each_family() -> list[ArchSpec]:
 
 def built(spec: ArchSpec, asked: argparse.Namespace) -> BuildReport | str:
     """What its build reports, or the last line of why there is none."""
-    side = max(spec.least_px, min(asked.side, spec.resolution_px))
+    side = max(spec.least_px, min(asked.side, spec.resolution_px.short_px))
     out = Path(asked.out, f"{spec.name}-{asked.target}-{side}px-{asked.epochs}-epochs")
     if not (out / "report.json").is_file():
         values = {

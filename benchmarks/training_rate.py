@@ -65,7 +65,7 @@ def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
     def turn() -> int:
         with repeatable(), stand_in(batch if ready else None):
             loop._epoch(moving, phase, material, 0, 0)
-        return len(material.squares)
+        return len(material.decoded)
 
     return turn
 

@@ -16,11 +16,12 @@ from benchmarks.decode_rate import Quiet
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import ValidationPixels
 from edgecnn.values.augmentation import Crop, Flip
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.dataset import Normalization, PixelRecipe
 
 SQUARE_PX, CLASSES = 256, 10
 NORMALIZATION = Normalization(mean=reference.MEAN, std=reference.STD)
@@ -53,7 +54,9 @@ class Scene:
         return build_network(arch_named(self.asked.arch), max(CLASSES, len(self.source.classes)), seed=0)
 
     def squares(self) -> DecodedImages:
-        squares = DecodedImages(self.source, self.entries, side_px=SQUARE_PX, interpolation="bicubic")
+        size = ImageSize.square(SQUARE_PX)
+        pixels = PixelRecipe(resize_px=size, crop_px=size, interpolation="bicubic")
+        squares = DecodedImages(self.source, self.entries, pixels)
         squares.hold(self.folder / "squares.npy", Quiet())
         return squares
 

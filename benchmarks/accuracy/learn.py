@@ -157,7 +157,7 @@ def judged(run: Run, execution: Execution, machine: Machine, store: Store, tell:
         division=run.division,
         network=resolved.arch.name,
         images=dict(resolved.data.counts),
-        resolution_px=resolved.preprocessing.pixels.crop_px,
+        resolution_px=resolved.preprocessing.pixels.crop_px.short_px,
         epochs=resolved.recipe.train.epochs or 0,
         weights=resolved.weights.kind,
         transfer=resolved.recipe.train.transfer,

@@ -75,7 +75,7 @@ def one_reference(arch: str, asked: argparse.Namespace, tell: Progress) -> dict[
     """Screen rivals, ask fit, race the two."""
     work = asked.work.absolute()
     built = build(arch, work, *asked.words)
-    side_px = built.report.build.resolution_px
+    side_px = built.report.build.resolution_px.short_px
     trained, raced = networks_of(built, make_at_side(built, side_px, tell), asked.olive)
     folder = work / arch / "rivals"
     entrants = [each for each in rivals(trained, raced, folder, tell) if each.run is not None and each.column.inside]

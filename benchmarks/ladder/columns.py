@@ -117,7 +117,7 @@ def networks_of(built: Built, made: AtSide, olive_python: str) -> tuple[Network,
             olive_python=olive_python,
         )
 
-    return at(AS_TRAINED, built.report.build.resolution_px), at("", resolved.preprocessing.pixels.crop_px)
+    return at(AS_TRAINED, built.report.build.resolution_px.short_px), at("", resolved.preprocessing.pixels.crop_px.short_px)
 
 
 def rivals(trained: Network, raced: Network, work: Path, tell: Progress) -> list[Entrant]:

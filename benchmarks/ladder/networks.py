@@ -28,6 +28,7 @@ from edgecnn.planning.resolve import python_version
 from edgecnn.planning.trunk import Step
 from edgecnn.planning.variants import graph_of
 from edgecnn.results.folder import PLAN, REPORT
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
@@ -130,8 +131,8 @@ def read_build(folder: Path) -> Built:
 def at_side(trained: Plan, side_px: int, candidates: Collection[str]) -> Plan:
     """The plan of these candidates at another resolution, from the weights of this one."""
     resolved = trained.resolved
-    preprocessing = resolved.preprocessing.model_copy(update={"pixels": pixel_recipe(resolved.arch, side_px)})
-    model = resolved.recipe.model.model_copy(update={"resolution_px": side_px})
+    preprocessing = resolved.preprocessing.model_copy(update={"pixels": pixel_recipe(resolved.arch, ImageSize.square(side_px))})
+    model = resolved.recipe.model.model_copy(update={"resolution_px": ImageSize.square(side_px)})
     recipe = resolved.recipe.model_copy(update={"model": model})
     changed = {"preprocessing": preprocessing, "recipe": recipe, "desktop_gpu": None}
     larger = plan(resolved.model_copy(update=changed))
@@ -164,7 +165,7 @@ def _prepared(larger: Plan) -> Key:
 
 
 def _widened(before: Step, pixels: Key, resolved: Resolved) -> Step:
-    side_px, normalization = resolved.preprocessing.pixels.crop_px, resolved.preprocessing.normalization
+    side_px, normalization = resolved.preprocessing.pixels.crop_px.short_px, resolved.preprocessing.normalization
     stage = WidenedStage(inputs={"model": before.key, "pixels": pixels}, side_px=side_px, normalization=normalization)
     return Step(id=before.id, stage=stage, key=stage.key(resolved.versions))
 

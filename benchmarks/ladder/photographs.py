@@ -95,7 +95,7 @@ def found_in(report: BuildReport) -> Photographs:
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=local_facts().describe(),
         images=dict(report.build.splits),
-        resolution_px=report.build.resolution_px,
+        resolution_px=report.build.resolution_px.short_px,
         weights=report.build.weights.partition(":")[0],
         chosen=report.choice.candidate,
         candidates={name: row.test for name, row in rows.items() if row.test is not None},

@@ -208,7 +208,7 @@ def described(built: Built, made: AtSide, columns: Mapping[str, Column], won: Se
         machine=local_facts().describe(),
         versions={"edgecnn": built.report.version, **{name: version(name) for name in PACKAGES}},
         load_average=round(os.getloadavg()[2], 2),
-        trained_px=built.report.build.resolution_px,
+        trained_px=built.report.build.resolution_px.short_px,
         raced_px=SIDE_PX,
         weights=built.report.build.weights.partition(":")[0],  # why they are these names folders of one machine
         top1_fp32=fp32.top1,

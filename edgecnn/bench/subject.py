@@ -24,6 +24,7 @@ from edgecnn.planning.variants import KINDS, graph_of
 from edgecnn.results.finished import FinishedBuild
 from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
 from edgecnn.results.shipped import shipped_kit
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.board import LocalFacts
@@ -163,7 +164,7 @@ def _answered(seen: ObservedBuild, name: str, kit: KitRef, pixels: PixelSet) -> 
     return found
 
 
-def _trace(seen: ObservedBuild, name: str, resolution_px: int) -> None:
+def _trace(seen: ObservedBuild, name: str, resolution_px: ImageSize) -> None:
     kit, artifacts = seen.kits[name], seen.execution.artifacts
     made_from = graph_of(kit.candidate)
     stored = stored_residency(kit, seen.lab)

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
@@ -55,7 +56,7 @@ class EvidenceNetwork(Value):
     """One reference network, its kits raced against each other."""
 
     arch: str
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     classes: PositiveInt
     parameters: PositiveInt
     macs: PositiveInt

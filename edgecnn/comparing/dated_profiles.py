@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import json_object
 from edgecnn.store.entry import Damage, read_entry
 from edgecnn.store.profiles import StoredProfile, read_profile
@@ -24,7 +25,7 @@ class PackagedKit:
 
     arch: str
     candidate: str
-    resolution_px: int | None
+    resolution_px: ImageSize | None
     classes: int | None
     made: Artifact | None
 
@@ -95,11 +96,11 @@ def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: lis
         notices.append(f"{what} left out: edgecnn store verify")
 
 
-def _reads(made: Artifact) -> tuple[int | None, int | None]:
-    """Which side of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
+def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
+    """Which size of images a kit takes, px, and among how many classes it decides; None where its manifest does not say."""
     manifest = json_object(made.folder / "kit.json") or {}
     try:
-        resolution_px: int | None = int(manifest["preprocessing"]["pixels"]["crop_px"])
+        resolution_px: ImageSize | None = ImageSize.of(manifest["preprocessing"]["pixels"]["crop_px"])
     except (KeyError, TypeError, ValueError):
         resolution_px = None
     labels = manifest.get("labels")

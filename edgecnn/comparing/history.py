@@ -19,6 +19,7 @@ from edgecnn.judging.runs.latency import disturbed, latency
 from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.folder import read_report
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.entry import read_entry
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
@@ -28,6 +29,7 @@ from edgecnn.values.dataset import UNLABELLED
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
 
+UNKNOWN_SIZE = ImageSize.square(0)
 ANYWHERE = "this machine"
 """The device's name in profiles of ``judge --against``, which races kits of whichever device."""
 
@@ -46,8 +48,8 @@ class _Key(NamedTuple):
 
     arch: str
     candidate: str
-    resolution_px: int
-    """0 where it is not known, so that keys have an order."""
+    resolution_px: ImageSize
+    """0 × 0 where it is not known, so that keys have an order."""
     classes: int
     machine: str
     knobs: str
@@ -92,7 +94,7 @@ def measured_history(asked: HistoryRequest, store: Store) -> MeasuredHistory:
 def _key(kit: PackagedKit, profile: Profile) -> _Key:
     knobs = knobs_said(profile.knobs) if profile.knobs else ""
     machine = profile.environment.conditions.get("machine", profile.host)
-    return _Key(kit.arch, kit.candidate, kit.resolution_px or 0, kit.classes or 0, machine, knobs)
+    return _Key(kit.arch, kit.candidate, kit.resolution_px or UNKNOWN_SIZE, kit.classes or 0, machine, knobs)
 
 
 def _wanted(kit: PackagedKit, asked: HistoryRequest, report: BuildReport | None) -> bool:
@@ -131,7 +133,7 @@ def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, Packaged
     return Series(
         arch=key.arch,
         candidate=key.candidate,
-        resolution_px=key.resolution_px or None,
+        resolution_px=None if key.resolution_px == UNKNOWN_SIZE else key.resolution_px,
         classes=key.classes or None,
         machine=ordered[-1].profile.host,
         machine_id=key.machine,

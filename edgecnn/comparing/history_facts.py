@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.profile import Purpose
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -41,8 +42,8 @@ class Series(Value):
 
     arch: str
     candidate: str
-    resolution_px: int | None
-    """Side of the square that the network reads; None where neither the kit nor a report says it."""
+    resolution_px: Resolution | None
+    """Of the images that the network reads; None where neither the kit nor a report says it."""
     classes: int | None
     machine: str
     """In words."""

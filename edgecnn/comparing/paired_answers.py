@@ -39,7 +39,7 @@ class PairedAnswers:
     """int64 (images,)"""
     names: tuple[str, ...]
     images: Path
-    """``.npy`` of what HEAD's kit was shown, uint8 (images, crop_px, crop_px, 3); it need not be there any more."""
+    """``.npy`` of what HEAD's kit was shown, uint8 (images, *crop_px, 3); it need not be there any more."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ _PHOTO_MIN_PX: Final = 64
 def write_golden(images: Iterable[Image.Image], recipe: PixelRecipe, out: Path) -> None:
     """Write ``out/golden``: ``card.png``, ``0.png``…, ``photo.jpg`` with ``photo.pixels.png``, ``golden.json``, ``pixels.npy``.
 
-    ``pixels.npy`` is uint8 (1 + images, crop, crop, 3): the pixels of the PNGs in the order of ``golden.json``.
+    ``pixels.npy`` is uint8 (1 + images, *crop_px, 3): the pixels of the PNGs in the order of ``golden.json``.
     """
     folder = out / "golden"
     folder.mkdir()
@@ -50,9 +50,10 @@ def write_golden(images: Iterable[Image.Image], recipe: PixelRecipe, out: Path) 
 
 def card(recipe: PixelRecipe) -> Image.Image:
     """The drawn card: RGB, a quarter higher and half wider than the resize. In whole numbers: the same everywhere."""
-    height, width = recipe.resize_px + recipe.resize_px // 4 + 4, recipe.resize_px + recipe.resize_px // 2 + 6
+    high, wide = recipe.resize_px
+    height, width = high + high // 4 + 4, wide + wide // 2 + 6
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
-    rings = ((x - width // 3) ** 2 + (y - height // 4) ** 2) * 256 // (3 * recipe.resize_px)
+    rings = ((x - width // 3) ** 2 + (y - height // 4) ** 2) * 256 // (3 * recipe.resize_px.short_px)
     red = np.where(rings % 256 < 128, 235, 40) * x // width + 10
     green = 220 * y // height + (x * 5 + y * 3) // 4 % 2 * 25
     blue = np.where((x * 16 // width + y * 9 // height) % 2 == 0, 200, 30) * (width - x) // width + rings % 32

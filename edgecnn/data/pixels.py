@@ -27,7 +27,7 @@ PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibrati
 def write_pixels(
     source: ImageSource, recipe: PixelRecipe, out: Path, tell: Progress, roles: Sequence[SplitRole] = PREPARED_ROLES
 ) -> None:
-    """Write ``<role>.pixels.npy`` uint8 (N, crop, crop, 3), ``<role>.labels.npy`` int64 (N,), ``labels.json``, ``pixels.json``.
+    """Write ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy`` int64 (N,), ``labels.json``, ``pixels.json``.
 
     Raises:
         CorruptImages: files that cannot be decoded: all of all roles are counted before it is raised.
@@ -36,8 +36,7 @@ def write_pixels(
         OSError: the disk is full (known before the first image is decoded) or cannot be written.
     """
     entries = {role: source.entries(role) for role in roles}
-    side = recipe.crop_px
-    pixels = {role: reserved(out / f"{role}.pixels.npy", (len(images), side, side, 3)) for role, images in entries.items()}
+    pixels = {role: reserved(out / f"{role}.pixels.npy", (len(images), *recipe.crop_px, 3)) for role, images in entries.items()}
     broken: list[tuple[str, str]] = []
 
     def decoded(place: tuple[SplitRole, int]) -> list[tuple[str, str]]:

@@ -191,12 +191,12 @@ class TrainingSwitch(EdgecnnError):
 
 
 class PreprocessingOfAnArch(EdgecnnError):
-    """Raised when ``[preprocessing]`` is stated for a network of the catalogue, which has its own."""
+    """Raised when mean, scale or margin are stated for a network of the catalogue, which has its own."""
 
-    def __init__(self, *, arch: str) -> None:
+    def __init__(self, *, arch: str, stated: str) -> None:
         super().__init__(
-            what="[preprocessing] applies to custom models only",
-            because=f"{arch} is trained here, with the preprocessing of its own row",
+            what=f"preprocessing.{stated} applies to custom models only",
+            because=f"{arch} is fed as its own row says; how a photograph is resized may be asked (resize, fill, interpolation)",
             hint="leave it out, or name the model by --model FILE",
         )
 

@@ -112,8 +112,7 @@ class ScaleLeavesNoChannel(EdgecnnError):
 class ResolutionUnderStride(EdgecnnError):
     """Raised when a scale's input is smaller than what one position of the last feature map stands for, or too large."""
 
-    def __init__(self, *, arch: str, scale: str, resolution_px: int, stride: int) -> None:
-        small = resolution_px < stride
+    def __init__(self, *, arch: str, scale: str, resolution_px: str, small: bool, stride: int) -> None:
         bound, size = (f"resolution={stride} or more", "larger") if small else ("resolution=2048 or less", "smaller")
         other = f" in place of phi, or a {size} phi" if scale.startswith("phi") else ""
         super().__init__(
@@ -126,7 +125,7 @@ class ResolutionUnderStride(EdgecnnError):
 class ScaleContradictsResolution(EdgecnnError):
     """Raised when a scale says the resolution and ``[model] resolution_px`` says another."""
 
-    def __init__(self, *, scale: str, resolution_px: int | None) -> None:
+    def __init__(self, *, scale: str, resolution_px: str) -> None:
         super().__init__(
             what=f"--scale {scale} says the resolution, and model.resolution_px = {resolution_px} says one too",
             hint="leave one of them out, or give depth and width alone",

@@ -142,7 +142,7 @@ class NotAClassifier(EdgecnnError):
 class ResolutionFixed(EdgecnnError):
     """Raised before any work where a network takes one size of images, and another one is asked for."""
 
-    def __init__(self, *, arch: str, asked_px: int, only_px: int) -> None:
+    def __init__(self, *, arch: str, asked_px: str, only_px: str) -> None:
         super().__init__(
             what=f"{arch} cannot take images of {asked_px} px",
             because="its weights hold a place for every part of the image",
@@ -153,7 +153,7 @@ class ResolutionFixed(EdgecnnError):
 class ResolutionTooSmall(EdgecnnError):
     """Raised before any work where the images asked for would shrink to nothing inside the network."""
 
-    def __init__(self, *, arch: str, asked_px: int, least_px: int) -> None:
+    def __init__(self, *, arch: str, asked_px: str, least_px: int) -> None:
         super().__init__(
             what=f"{arch} cannot take images of {asked_px} px",
             because=f"its layers shrink them to nothing; it takes {least_px} px and more",

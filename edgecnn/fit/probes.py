@@ -9,6 +9,7 @@ from edgecnn.errors.studies import ResolutionUnderStride, ScaleInvalid, ScaleLea
 from edgecnn.fit.features import counted_of
 from edgecnn.models.catalogue import BLOCKS, all_archs
 from edgecnn.models.compound import RULES, scaled
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.fit import Probe
 from edgecnn.values.scale import CompoundScale
 
@@ -42,18 +43,18 @@ def pool(size: int, families: Iterable[str] = _IN_TURN, seed: int = 0) -> tuple[
 
 
 def _drawn(family: str, draw: random.Random) -> Probe | None:
-    side, classes = draw.choice(SIDES_PX), draw.choice(CLASSES)
+    size, classes = ImageSize.square(draw.choice(SIDES_PX)), draw.choice(CLASSES)
     if family == BLOCKS:
-        return Probe(arch=f"{BLOCKS}-{draw.randrange(SEEDS)}", resolution_px=side, classes=classes)
+        return Probe(arch=f"{BLOCKS}-{draw.randrange(SEEDS)}", resolution_px=size, classes=classes)
     spec = draw.choice([each for each in all_archs() if each.family == family])
     if family not in RULES:
-        return Probe(arch=spec.name, resolution_px=side, classes=classes)
+        return Probe(arch=spec.name, resolution_px=size, classes=classes)
     depth, width = (round(low * (high / low) ** draw.random(), 2) for low, high in (DEPTHS, WIDTHS))
     try:
-        scaled_spec = scaled(spec, CompoundScale(depth=depth, width=width), side).spec
+        scaled_spec = scaled(spec, CompoundScale(depth=depth, width=width), size).spec
     except (ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride):
         return None
-    return Probe(arch=scaled_spec.name, resolution_px=side, classes=classes)
+    return Probe(arch=scaled_spec.name, resolution_px=size, classes=classes)
 
 
 def _affordable(probe: Probe) -> bool:

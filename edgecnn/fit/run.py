@@ -138,7 +138,7 @@ def _space(asked: FitRequest, resolved: Resolved, prices: Priced) -> tuple[Searc
         within=asked.within,
         pretrained=resolved.mode == "finetune",
     )
-    return space, space.scaled_to(CompoundScale(depth=1.0, width=1.0, resolution=base_px))
+    return space, space.scaled_to(CompoundScale(depth=1.0, width=1.0, resolution=base_px.short_px))
 
 
 def _plain(asked: FitRequest, spec: ArchSpec) -> BuildRequest:
@@ -166,7 +166,7 @@ def _search(fitting: Fitting, space: SearchSpace) -> None:
         "version": edgecnn.__version__,
         "network": space.spec.name,
         "classes": space.classes,
-        "px": space.base_px,
+        "px": space.base_px.stated,
         "pretrained": space.pretrained,
         "within": dict(asked.within),
         "candidates": sorted(fitting.prices.predictors),
@@ -182,7 +182,7 @@ def _search(fitting: Fitting, space: SearchSpace) -> None:
 
 def _axes(space: SearchSpace, whole_ms: float) -> dict[str, float]:
     """What is left of the first network's latency with one thing changed."""
-    side, half_px = space.base_px, round(LESS * space.base_px)
+    side, half_px = space.base_px.short_px, round(LESS * space.base_px.short_px)
     found = {
         "half the depth": space.member(LESS, 1.0, side),
         "half the width": space.member(1.0, LESS, side),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.fit.choose import rising_front
 from edgecnn.fit.space import SearchSpace
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values import fit
 from edgecnn.values.fit import Member
 from edgecnn.values.scale import CompoundScale
@@ -63,7 +64,7 @@ def search_space(space: SearchSpace, trials: int, file: Path, tell: Progress) ->
     tell.step("predict networks", trials, trials, "networks")
     ended = _ended(study)[:trials]
     found = (Member.model_validate(each.user_attrs["member"]) for each in ended if "member" in each.user_attrs)
-    distinct: dict[tuple[int, int, int, str], Member] = {}
+    distinct: dict[tuple[int, int, ImageSize, str], Member] = {}
     for each in found:
         distinct.setdefault(identity_of(each), each)
     return tuple(distinct.values())
@@ -84,7 +85,7 @@ def _drawn(trial: optuna.Trial, space: SearchSpace) -> Member | None:
     if pruned or space.pretrained:
         depth = width = 1.0
     if pruned and not space.pretrained:
-        side_px = space.base_px
+        side_px = space.base_px.short_px
     return space.member(depth, width, side_px, form)
 
 
@@ -97,8 +98,8 @@ def _begin_with_smallest(study: optuna.Study, space: SearchSpace) -> None:
 
 
 def _steps(space: SearchSpace) -> list[int]:
-    """The least and the most of a side, in ``SIDE_STEP_PX``."""
-    return [max(2, round(share * space.base_px / SIDE_STEP_PX)) for share in SIDES]
+    """The least and the most of the shorter side, in ``SIDE_STEP_PX``."""
+    return [max(2, round(share * space.base_px.short_px / SIDE_STEP_PX)) for share in SIDES]
 
 
 def _study(file: Path) -> optuna.Study:
@@ -125,7 +126,7 @@ def _failed() -> Any:
     return optuna.trial.TrialState.FAIL
 
 
-def identity_of(member: Member) -> tuple[int, int, int, str]:
+def identity_of(member: Member) -> tuple[int, int, ImageSize, str]:
     """Equal for other multipliers that were rounded to the same network."""
     return member.macs, member.parameters, member.resolution_px, "-".join(map(str, _changed(member.form)))
 
@@ -146,7 +147,7 @@ def guessed_ms(member: Member) -> float:
     return member.predicted[0].p50_ms.estimate if member.predicted else math.inf
 
 
-def spread_out(members: Iterable[Member], count: int, base_px: int) -> tuple[Member, ...]:
+def spread_out(members: Iterable[Member], count: int, base_px: ImageSize) -> tuple[Member, ...]:
     """So many of them, the best by the stand-in of each way to be smaller than the first, then the second best of each.
 
     Which way costs least accuracy depends on the images, and only a training shows it. Each is unlike those before it in shape.
@@ -160,12 +161,12 @@ def spread_out(members: Iterable[Member], count: int, base_px: int) -> tuple[Mem
     return tuple(taken)
 
 
-def way_of(member: Member, base_px: int) -> str:
+def way_of(member: Member, base_px: ImageSize) -> str:
     """What saves it most of the first's multiply-adds: ``resolution``, ``depth``, ``width``, ``pruned`` or ``form``."""
     scale = CompoundScale.from_text(member.scale)
     saved = {
         "form": 0.0,
-        "resolution": 2 * math.log(base_px / member.resolution_px),
+        "resolution": math.log(base_px.area_px / member.resolution_px.area_px),
         "depth": -math.log(scale.depth or 1),
         "width": -2 * math.log(scale.width or 1),
         "pruned": -2 * math.log(1 - member.form.pruned),

@@ -149,11 +149,11 @@ def _time_first(fitting: Fitting, wanted: int) -> None:
     What is unlike the table's networks is timed too, where its guess is inside: then the clock speaks and no prediction.
     Nothing is timed where nothing was searched that may ship. Raises NothingPredictedInside, NothingTimed.
     """
-    side_px, known = fitting.first.resolution_px, [each for each in fitting.searched if each.predicted]
+    size, known = fitting.first.resolution_px, [each for each in fitting.searched if each.predicted]
     for _ in range(TRIES):
         waiting = [each for each in known if each.name not in fitting.times and each.name not in fitting.untimed]
         before = times_predicted(fitting)
-        trying = spread_out(perhaps_inside(fitting, waiting), TIMED, side_px)
+        trying = spread_out(perhaps_inside(fitting, waiting), TIMED, size)
         if not trying and not any(is_inside(fitting, each) for each in known):  # a prediction alone rules nothing out
             trying = tuple(sorted((each for each in waiting if math.isfinite(guessed_ms(each))), key=guessed_ms)[:TIMED])
         if not trying:

@@ -16,6 +16,7 @@ from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor, fastest_first
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, holds
 from edgecnn.models.compound import imbalance_of, scaled, scaled_or_same
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.fit import BudgetMetric, Member, Predicted, Probe
 from edgecnn.values.scale import CompoundScale
@@ -43,7 +44,7 @@ class SearchSpace:
     """What is looked at, and by what it is priced."""
 
     spec: ArchSpec
-    base_px: int
+    base_px: ImageSize
     classes: int
     predictors: Mapping[str, Predictor]
     """By candidate."""
@@ -62,7 +63,7 @@ class SearchSpace:
         return ("keep", "remove") if holds(self.spec.family, SQUEEZE_EXCITE) else ("keep",)
 
     def member(self, depth: float, width: float, side_px: int, form: Form = AS_IT_IS) -> Member | None:
-        """The network of these multipliers in that form; None where there is none."""
+        """The network of these multipliers in that form; None where there is none. ``side_px``: the shorter one of its input."""
         scale = CompoundScale(depth=round(depth, 2), width=round(width, 2), resolution=side_px)
         try:
             return self.scaled_to(scale, form)
@@ -71,14 +72,14 @@ class SearchSpace:
 
     def scaled_to(self, scale: CompoundScale, form: Form = AS_IT_IS) -> Member:
         """The network of that scale. Raises ScaleInvalid, ScaleLeavesNoChannel, ResolutionUnderStride: there is none."""
-        spec, side_px = scaled(self.spec, scale, self.base_px)
-        probe = Probe(arch=spec.name, resolution_px=side_px, classes=self.classes, form=form)
+        spec, size = scaled(self.spec, scale, self.base_px)
+        probe = Probe(arch=spec.name, resolution_px=size, classes=self.classes, form=form)
         counted = counted_of(probe)
         found = Member(
             name=" ".join(filter(None, (scale.text(), form.suffix))),
             scale=scale.text(),
             form=form,
-            resolution_px=side_px,
+            resolution_px=size,
             parameters=counted.parameters,
             macs=counted.macs,
             standin=self._standin(scale, form, counted.macs),
@@ -88,7 +89,7 @@ class SearchSpace:
     def _standin(self, scale: CompoundScale, form: Form, macs: int) -> float:
         """A network that lost channels is as wide as those that are left."""
         as_wide = scale.model_copy(update={"width": (scale.width or 1) * (1 - form.pruned)})
-        apart = imbalance_of(as_wide, self.base_px)
+        apart = imbalance_of(as_wide, self.base_px.short_px)
         taken = (form.activation != "keep") + (form.squeeze_excite != "keep")
         return round(math.log2(macs) - APART_COSTS * apart - FORM_COSTS * taken, 4)
 

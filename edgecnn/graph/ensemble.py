@@ -20,6 +20,7 @@ from scipy.special import softmax
 
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.graph.sessions import logits, session_of
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.dataset import Normalization
 
 PRODUCER = "edgecnn ensemble"
@@ -36,12 +37,12 @@ class Member:
     normalization: Normalization
 
 
-def averaged(members: Sequence[Member], side_px: int, classes: int) -> onnx.ModelProto:
+def averaged(members: Sequence[Member], size: ImageSize, classes: int) -> onnx.ModelProto:
     """One model, fed as the first member is: ``image`` float32 (batch, 3, H, W) to ``logits`` (batch, classes)."""
     graph = helper.make_graph(
         [],
         "ensemble",
-        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", 3, side_px, side_px])],
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["batch", 3, *size])],
         [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["batch", classes])],
     )
     for number, member in enumerate(members, 1):

@@ -27,12 +27,13 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.stage import Progress
 
 
-def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int = 20) -> onnx.ModelProto:
+def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset: int = 20) -> onnx.ModelProto:
     """Write the network's graph to ``path`` and return it as written.
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
@@ -40,7 +41,7 @@ def export_onnx(network: nn.Module, resolution_px: int, path: Path, opset: int =
     ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WrongOpset:
     the exporter left another one.
     """
-    return export_example(network, torch.zeros(2, 3, resolution_px, resolution_px), path, opset)
+    return export_example(network, torch.zeros(2, 3, *resolution_px), path, opset)
 
 
 def export_example(network: nn.Module, example: Tensor, path: Path, opset: int = 20) -> onnx.ModelProto:
@@ -83,7 +84,7 @@ def quiet_exporter() -> Iterator[None]:
             logging.disable(before)
 
 
-def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:
+def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> None:
     """Write the network as an ``ExportedProgram`` with a batch of 1 to 64.
 
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing. Nothing is folded or fused here.
@@ -92,7 +93,7 @@ def save_program(network: nn.Module, resolution_px: int, path: Path) -> None:
     inside the file too, so that the same name gives the same bytes. Raises ProgramNotMade: torch refuses the network.
     """
     network.eval()
-    example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
+    example = torch.zeros(2, 3, *resolution_px)  # a batch of one would be taken for a constant
     try:
         program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
         torch.export.save(program, path)
@@ -107,7 +108,7 @@ class TrunkRequest:
     """``pixels`` is the folder that ``prepare`` made."""
 
     pixels: Path
-    resolution_px: int
+    resolution_px: ImageSize
     normalization: Normalization
     opset: int
 

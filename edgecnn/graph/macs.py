@@ -17,6 +17,7 @@ from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.constant_folding import fold_constants
 from edgecnn.graph.layer_cost import Product
 from edgecnn.graph.onnx_file import load_model
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.layers import LayerMacs, MacTable
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -40,7 +41,7 @@ def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | No
     layers = tuple(
         _layer(node, shapes, follows) for node in whole.graph.node if node.op_type in COUNTED or node.op_type in INTEGER
     )
-    return MacTable(resolution_px=shapes[image_input(whole).name][-1], layers=layers)
+    return MacTable(resolution_px=ImageSize(*shapes[image_input(whole).name][-2:]), layers=layers)
 
 
 def _layer(node: onnx.NodeProto, shapes: Mapping[str, list[int]], follows: Mapping[str, str]) -> LayerMacs:

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.module_tracker import ModuleTracker
 
 from edgecnn.graph.layer_cost import Operation, Product, Window
+from edgecnn.runner.pixel_recipe import ImageSize
 
 IMAGE = 0
 _NAMES = {
@@ -29,13 +30,13 @@ _IN_PLACE = (
 """Change single values, or only the way in which they are looked at."""
 
 
-def operations_of(network: nn.Module, side_px: int) -> tuple[Operation, ...]:
-    """The operations for one image (1, 3, side, side), which goes by the number ``IMAGE``.
+def operations_of(network: nn.Module, size: ImageSize) -> tuple[Operation, ...]:
+    """The operations for one image (1, 3, H, W), which goes by the number ``IMAGE``.
 
     ``network``: built on the meta device; put into evaluation mode.
     """
     network.eval()
-    image = torch.empty(1, 3, side_px, side_px, device="meta")
+    image = torch.empty(1, 3, *size, device="meta")
     reader = _Reader(network, image)
     with torch.no_grad(), reader.where, reader:
         network(image)

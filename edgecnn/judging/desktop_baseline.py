@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
 from edgecnn.values.verdict import Fidelity
@@ -26,7 +27,7 @@ class BaselineRecord(Value):
     device: str
     """The device file of the GPU that was really there."""
     arch: str
-    resolution_px: int
+    resolution_px: Resolution
     precision: Literal["fp32"] = "fp32"
     latency: Latency
     """Of the reference, eager fp32."""
@@ -45,7 +46,7 @@ class BaselineQuestion(Value):
     device: str
     """The device file that states the role, such as ``rtx-4090``."""
     arch: str
-    resolution_px: int
+    resolution_px: Resolution
     accuracy_machine: str
     """Where the fp32 baseline network was evaluated."""
     failure: str | None = None

@@ -120,7 +120,7 @@ def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: f
     """Evaluate each part, and say of them together what ``evaluation.json`` says of one.
 
     Args:
-        file: ``.npy`` of uint8 pixels (N, crop_px, crop_px, 3).
+        file: ``.npy`` of uint8 pixels (N, *crop_px, 3).
         lab: whose host takes ``part_bytes`` at a time.
         work: gets a folder ``part-00000`` and so on, with the logits in chunks.
     """
@@ -175,7 +175,7 @@ TRACEABLE = "onnxruntime"
 def blamed_layer(kit: KitRef, pixels: Path, image: int) -> str:
     """A sentence on the layer that first gave NaN or infinity, or on why none can be named.
 
-    ``pixels``: ``.npy`` of uint8 (N, crop_px, crop_px, 3), what it was shown. ``image``: which of them; counted from 0.
+    ``pixels``: ``.npy`` of uint8 (N, *crop_px, 3), what it was shown. ``image``: which of them; counted from 0.
     """
     if kit.runtime != TRACEABLE:
         return f"the layer is not known: {kit.runtime} does not show what its layers give"

@@ -15,9 +15,11 @@ from edgecnn.models.rows.inception import GOOGLENETS, INCEPTIONS, NASNETS, OF_TI
 from edgecnn.models.rows.mobile import MOBILENET_V1, MOBILENET_V2, MOBILENET_V3, SHUFFLENET_V1, SHUFFLENET_V2
 from edgecnn.models.rows.recent import RECENT
 from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RESNEXTS
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
 from edgecnn.values.dataset import PixelRecipe
+from edgecnn.values.recipe import PreprocessingChoice
 
 TIMM = "timm:"
 """How the names of networks begin that are looked up in the installed timm."""
@@ -85,20 +87,21 @@ def timed_arch(name: str) -> ArchSpec:
     if family != BLOCKS or not seed.isdecimal():
         return arch_named(name)
     return ArchSpec(
-        name=name, family=BLOCKS, origin="table", builder=seed, parameters=None, resolution_px=224, resize_px=256,
-        interpolation="bilinear", normalization=IMAGENET, head="classifier.1", year=None, paper=None,
+        name=name, family=BLOCKS, origin="table", builder=seed, parameters=None,
+        resolution_px=ImageSize.square(224), resize_px=ImageSize.square(256), interpolation="bilinear", normalization=IMAGENET,
+        head="classifier.1", year=None, paper=None,
     )  # fmt: skip
 
 
-def pixel_recipe(spec: ArchSpec, resolution_px: int | None = None) -> PixelRecipe:
+def pixel_recipe(spec: ArchSpec, resolution_px: ImageSize | None = None, asked: PreprocessingChoice | None = None) -> PixelRecipe:
     """How a photograph becomes this network's pixels.
 
-    At the native resolution (or None) this is the published recipe, margin included. At any other one the centre crop takes
+    At the native resolution (or None) this is the published recipe, margin included. At any other one the centre crop covers
     the whole short side: the margin belongs to the published weights, and small images have no border to spare.
     """
-    if resolution_px is None or resolution_px == spec.resolution_px:
-        return PixelRecipe(resize_px=spec.resize_px, crop_px=spec.resolution_px, interpolation=spec.interpolation)
-    return PixelRecipe(resize_px=resolution_px, crop_px=resolution_px, interpolation=spec.interpolation)
+    size = resolution_px or spec.resolution_px
+    resize_px = spec.resize_px if size == spec.resolution_px else size
+    return (asked or PreprocessingChoice()).shaped(size, resize_px, spec.normalization, spec.interpolation)
 
 
 def libraries_of(name: str) -> tuple[str, ...]:
@@ -153,9 +156,9 @@ def holds(family: str, part: str) -> bool:
     return parts is not None and (parts.squeeze_excite if part == SQUEEZE_EXCITE else part in parts.activations)
 
 
-def require_size(arch: ArchSpec, resolution_px: int) -> None:
+def require_size(arch: ArchSpec, resolution_px: ImageSize) -> None:
     """Refuse images that the network has no answer to. Raises ResolutionFixed, ResolutionTooSmall."""
     if arch.only_native_px and resolution_px != arch.resolution_px:
-        raise ResolutionFixed(arch=arch.name, asked_px=resolution_px, only_px=arch.resolution_px)
-    if resolution_px < arch.least_px:
-        raise ResolutionTooSmall(arch=arch.name, asked_px=resolution_px, least_px=arch.least_px)
+        raise ResolutionFixed(arch=arch.name, asked_px=str(resolution_px), only_px=str(arch.resolution_px))
+    if resolution_px.short_px < arch.least_px:
+        raise ResolutionTooSmall(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px)

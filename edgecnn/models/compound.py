@@ -17,8 +17,10 @@ from edgecnn.errors.studies import (
     ScaleInvalid,
     ScaleLeavesNoChannel,
 )
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.scale import DECIMALS, LARGEST_MULTIPLIER, LARGEST_PX, CompoundScale, Multipliers
+from edgecnn.values.dataset import LARGEST_PX
+from edgecnn.values.scale import DECIMALS, LARGEST_MULTIPLIER, CompoundScale, Multipliers
 
 ALPHA, BETA, GAMMA = 1.2, 1.1, 1.15
 """Of depth, width and resolution: the paper's grid search under α·β²·γ² ≈ 2, so that a step of φ doubles the multiply-adds."""
@@ -34,6 +36,7 @@ class Coefficients(NamedTuple):
     width: float
     depth: float
     resolution_px: int
+    """Of a side: all are squares."""
     dropout: float
 
     @property
@@ -85,13 +88,13 @@ RULES: Mapping[str, Rule] = {
 
 
 class Scaled(NamedTuple):
-    """What a scale came to: a row for the network, and the side of its input."""
+    """What a scale came to: a row for the network, and the size of its input."""
 
     spec: ArchSpec
-    resolution_px: int
+    resolution_px: ImageSize
 
 
-def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
+def scaled(spec: ArchSpec, scale: CompoundScale, base_px: ImageSize) -> Scaled:
     """The row of the scaled network and its resolution.
 
     Args:
@@ -112,12 +115,14 @@ def scaled(spec: ArchSpec, scale: CompoundScale, base_px: int) -> Scaled:
     narrowest = rule.narrowest * coefficients_of(spec).width * own.width
     if narrowest * multipliers.width < LEAST_CHANNELS:
         raise ScaleLeavesNoChannel(arch=spec.name, scale=scale.text(), width=multipliers.width, narrowest=narrowest)
-    if not rule.stride <= resolution <= LARGEST_PX:
-        raise ResolutionUnderStride(arch=spec.name, scale=scale.text(), resolution_px=resolution, stride=rule.stride)
+    if not rule.stride <= resolution.short_px <= resolution.long_px <= LARGEST_PX:
+        small = resolution.short_px < rule.stride
+        asked = scale.text()
+        raise ResolutionUnderStride(arch=spec.name, scale=asked, resolution_px=str(resolution), small=small, stride=rule.stride)
     return Scaled(with_multipliers(spec, multipliers), resolution)
 
 
-def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: int | None, usual_px: int) -> Scaled:
+def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: ImageSize | None, usual_px: ImageSize) -> Scaled:
     """What ``[model] scale`` and ``resolution_px`` together come to.
 
     Args:
@@ -135,7 +140,7 @@ def scaled_or_same(spec: ArchSpec, text: str | None, stated_px: int | None, usua
     speaks = scale.phi is not None or scale.resolution is not None
     found = scaled(spec, scale, usual_px if speaks else stated_px or usual_px)
     if speaks and stated_px not in (None, found.resolution_px):
-        raise ScaleContradictsResolution(scale=text, resolution_px=stated_px)
+        raise ScaleContradictsResolution(scale=text, resolution_px=str(stated_px))
     return found
 
 
@@ -169,10 +174,10 @@ def coefficients_of(spec: ArchSpec) -> Coefficients:
     rule = RULES[spec.family]
     if spec.family == "mobilenet-v1":  # whose multiplier is in its name
         multiplier = base_name(spec.name).removeprefix(rule.first).removeprefix("-")
-        return Coefficients(float(multiplier or 1), 1.0, spec.resolution_px, 0.001)
+        return Coefficients(float(multiplier or 1), 1.0, spec.resolution_px.short_px, 0.001)
     stem = rule.first.rstrip("0123456789")
     number = base_name(spec.name).removeprefix(stem)
-    plain = Coefficients(1.0, 1.0, spec.resolution_px, 0.2)
+    plain = Coefficients(1.0, 1.0, spec.resolution_px.short_px, 0.2)
     return rule.published[int(number)] if rule.published and number.isdigit() else plain
 
 
@@ -197,15 +202,16 @@ def scale_in(name: str) -> CompoundScale | None:
 _SUFFIX = re.compile(r"(?P<base>.+)-d(?P<depth>\d+(\.\d+)?)-w(?P<width>\d+(\.\d+)?)")
 
 
-def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: int) -> tuple[Multipliers, int]:
+def _scaled_to(spec: ArchSpec, rule: Rule, scale: CompoundScale, base_px: ImageSize) -> tuple[Multipliers, ImageSize]:
     phi = scale.phi
     if phi is None:
         depth, width = (round(asked or 1, DECIMALS) for asked in (scale.depth, scale.width))
-        return Multipliers(depth=depth, width=width), scale.resolution or base_px
+        size = base_px.with_short(scale.resolution) if scale.resolution else base_px
+        return Multipliers(depth=depth, width=width), size
     if spec.name == rule.first and phi == int(phi) and 0 <= phi < len(rule.published):
         row = rule.published[int(phi)]
-        return row.multipliers, _to_step(base_px * row.resolution_px / rule.published[0].resolution_px)
-    return formula(phi), _to_step(base_px * GAMMA**phi)
+        return row.multipliers, _to_steps(base_px, row.resolution_px / rule.published[0].resolution_px)
+    return formula(phi), _to_steps(base_px, GAMMA**phi)
 
 
 def _require_bounds(spec: ArchSpec, scale: CompoundScale, own: Multipliers, multipliers: Multipliers) -> None:
@@ -227,5 +233,5 @@ def formula(phi: float) -> Multipliers:
     return Multipliers(depth=round(ALPHA**phi, DECIMALS), width=round(BETA**phi, DECIMALS))
 
 
-def _to_step(side: float) -> int:
-    return round(side / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
+def _to_steps(size: ImageSize, factor: float) -> ImageSize:
+    return ImageSize(*(round(side * factor / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX for side in size))

@@ -23,6 +23,7 @@ from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
 from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
 from edgecnn.models.weights_file import STATISTICS, format_of
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 
 HEAD_STD = 0.01
@@ -208,7 +209,7 @@ def shipping_shapes(spec: ArchSpec, classes: int) -> nn.Module:
         return without_branches(network)
 
 
-def load_shipping(spec: ArchSpec, classes: int, path: Path, side_px: int) -> nn.Module:
+def load_shipping(spec: ArchSpec, classes: int, path: Path, size: ImageSize) -> nn.Module:
     """The same as it ships: parallel branches that only helped it to learn are one layer each.
 
     Raises WeightsUnreadable, WeightsDoNotFit: see ``load_trained``. MergeDiffers: the merged network answers otherwise.
@@ -218,7 +219,7 @@ def load_shipping(spec: ArchSpec, classes: int, path: Path, side_px: int) -> nn.
         return network
     from edgecnn.models.families.from_timm import merged
 
-    return merged(network, side_px)
+    return merged(network, size)
 
 
 def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:

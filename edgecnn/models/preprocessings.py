@@ -22,6 +22,12 @@ class Usual(NamedTuple):
     channels: Channels
     about: str
 
+    @property
+    def is_of_grey(self) -> bool:
+        """Whether it knows no colours: one mean and one scale, and no order."""
+        mean, std = self.normalization.mean, self.normalization.std
+        return self.channels == "rgb" and len(set(mean)) == len(set(std)) == 1
+
 
 _BYTE = 1 / 255
 USUAL = {

@@ -10,11 +10,12 @@ import torch
 import torch_pruning
 from torch import nn
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.scale import Multipliers
 
 
-def prune(network: nn.Module, share: float, side_px: int) -> None:
-    """In place. ``share``: of the channels of each layer, 0…1. ``side_px``: of its input.
+def prune(network: nn.Module, share: float, size: ImageSize) -> None:
+    """In place. ``share``: of the channels of each layer, 0…1. ``size``: of its input.
 
     What is left is as wide as if the network had been scaled to it, and the last layer keeps its outputs.
     """
@@ -22,7 +23,7 @@ def prune(network: nn.Module, share: float, side_px: int) -> None:
     left = Multipliers(width=1 - share)
     torch_pruning.pruner.BasePruner(
         network.eval(),
-        torch.zeros(1, 3, side_px, side_px, device=layers[0].weight.device),
+        torch.zeros(1, 3, *size, device=layers[0].weight.device),
         importance=torch_pruning.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=share,
         pruning_ratio_dict={layer: _share(layer, left) for layer in layers[:-1]},

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import SqueezeExcitation
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.training import Form
 
 _ACTIVATIONS: Mapping[str, type[nn.Module]] = {"hard-swish": nn.Hardswish, "relu6": nn.ReLU6}
@@ -19,7 +20,7 @@ Gates = Mapping[str, Tensor]
 """Dotted name of a squeeze-excite block to the mean of what it multiplies each channel by, float32 (channels)."""
 
 
-def operated(network: nn.Module, form: Form, gates: Gates, side_px: int) -> nn.Module:
+def operated(network: nn.Module, form: Form, gates: Gates, size: ImageSize) -> nn.Module:
     """A copy of ``network`` in that form; every weight that stays is the same, or as good.
 
     The gate of a squeeze-excite block that stays is left a sigmoid: OpenVINO 2026.4 runs a hard one by its reference kernel, with
@@ -28,7 +29,7 @@ def operated(network: nn.Module, form: Form, gates: Gates, side_px: int) -> nn.M
     A block that goes leaves its mean gate behind in the weights of the convolution that follows, so that each channel keeps the
     share that it usually had.
 
-    ``network``: trained; stays as it is. ``side_px``: of its input.
+    ``network``: trained; stays as it is. ``size``: of its input.
     """
     changed = copy.deepcopy(network)
     if form.squeeze_excite == "remove":
@@ -39,14 +40,14 @@ def operated(network: nn.Module, form: Form, gates: Gates, side_px: int) -> nn.M
     if form.pruned:
         from edgecnn.models.pruning import prune  # its library is needed by nothing else
 
-        prune(changed, form.pruned, side_px)
+        prune(changed, form.pruned, size)
     return changed
 
 
-def operated_unlearned(network: nn.Module, form: Form, side_px: int) -> nn.Module:
+def operated_unlearned(network: nn.Module, form: Form, size: ImageSize) -> nn.Module:
     """The same of a network that learned nothing: its gates count as open."""
     open_gates = {name: torch.ones_like(network.get_parameter(f"{name}.fc2.bias")) for name in squeeze_excites(network)}
-    return operated(network, form, open_gates, side_px) if form.suffix else network
+    return operated(network, form, open_gates, size) if form.suffix else network
 
 
 def squeeze_excites(network: nn.Module) -> tuple[str, ...]:

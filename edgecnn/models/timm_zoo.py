@@ -22,6 +22,7 @@ from timm.models import PretrainedCfg, get_pretrained_cfg
 from edgecnn.errors.weights import NotAClassifier, UnknownArch
 from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.dataset import Normalization
 
@@ -40,7 +41,7 @@ def timm_arch(name: str) -> ArchSpec:
     row = recorded_arch(name)
     if row.only_native_px:
         return row
-    sizes = [row.least_px, *(size for size in SIZES_PX if row.least_px < size < row.resolution_px)]
+    sizes = [row.least_px, *(size for size in SIZES_PX if row.least_px < size < row.resolution_px.short_px)]
     return row.model_copy(update={"least_px": _first_taken(row, sizes)})
 
 
@@ -74,9 +75,9 @@ def recorded_arch(name: str) -> ArchSpec:
     like = f"{TIMM}{family.partition('_')[0]}*"
     if not recorded.num_classes or not recorded.classifier:
         raise NotAClassifier(arch=name, because="it ends in features, and no layer of it tells classes", like=like)
-    if recorded.input_size[0] != 3 or recorded.input_size[1] != recorded.input_size[2]:
+    if recorded.input_size[0] != 3:
         size = "×".join(map(str, recorded.input_size))
-        raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no square photograph of three colours", like=like)
+        raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no photograph of three colours", like=like)
     return _row(recorded.architecture or family, recorded)
 
 
@@ -98,7 +99,7 @@ def _row(family: str, recorded: PretrainedCfg) -> ArchSpec:
     crop = recorded.test_crop_pct or recorded.crop_pct
     head, *beside = (recorded.classifier,) if isinstance(recorded.classifier, str) else recorded.classifier
     tagged = f"{family}.{recorded.tag}"
-    side_px, named = sized[1], tagged if tagged in _tagged(family) else family
+    size, named = ImageSize(*sized[1:]), tagged if tagged in _tagged(family) else family
     fixed = recorded.fixed_input_size
     return ArchSpec(
         name=f"{TIMM}{named}",
@@ -108,10 +109,10 @@ def _row(family: str, recorded: PretrainedCfg) -> ArchSpec:
         builder=named,
         parameters=None,
         classes=recorded.num_classes,
-        resolution_px=side_px,
-        least_px=side_px if fixed else max(LEAST_PX, min((recorded.min_input_size or (0, LEAST_PX))[1:])),
+        resolution_px=size,
+        least_px=size.short_px if fixed else max(LEAST_PX, min((recorded.min_input_size or (0, LEAST_PX))[1:])),
         only_native_px=fixed,
-        resize_px=math.floor(side_px / crop),
+        resize_px=ImageSize(*(math.floor(side / crop) for side in size)),
         interpolation="bilinear" if recorded.interpolation == "bilinear" else "bicubic",
         normalization=Normalization(mean=recorded.mean, std=recorded.std),
         head=head,

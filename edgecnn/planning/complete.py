@@ -36,6 +36,7 @@ from edgecnn.planning.training import (
 from edgecnn.planning.variants import PACKAGE as TORCHAO
 from edgecnn.planning.variants import require_something_to_replace
 from edgecnn.results.folder import PLAN
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
@@ -170,7 +171,7 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple
         update={
             "model": asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution}),
             "train": train,
-            "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution)),
+            "synthesis": with_size(asked.synthesis, pixel_recipe(scaled.spec, resolution, asked.preprocessing)),
             "quantize": _with_images(asked.quantize, data),
             "surgery": completed_surgery(asked.surgery, train.epochs or 0),
         }
@@ -188,9 +189,9 @@ def completed_surgery(asked: SurgeryChoice, trained_epochs: int) -> SurgeryChoic
     )
 
 
-def demo_resolution(arch: ArchSpec) -> int:
+def demo_resolution(arch: ArchSpec) -> ImageSize:
     """Small, but never more than the network's own resolution and never less than it needs."""
-    return max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px))
+    return ImageSize.square(max(arch.least_px, min(DEMO_RESOLUTION_PX, arch.resolution_px.short_px)))
 
 
 def _with_images(asked: QuantizeChoice, data: DataSummary) -> QuantizeChoice:

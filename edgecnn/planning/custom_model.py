@@ -104,8 +104,10 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
         raise TrainingSwitch()
     if recipe.data.labels is False:
         raise LabelsNeeded(arch=recipe.model.arch)
-    if recipe.preprocessing != Recipe().preprocessing:
-        raise PreprocessingOfAnArch(arch=recipe.model.arch)
+    own = recipe.preprocessing
+    stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
+    if stated:
+        raise PreprocessingOfAnArch(arch=recipe.model.arch, stated=stated[0])
 
 
 def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
@@ -132,7 +134,8 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
-    asked |= {"resolution_px": recipe.model.resolution_px, "data": data.content, "revision": _REVISION}
+    size = recipe.model.resolution_px
+    asked |= {"resolution_px": size and size.stated, "data": data.content, "revision": _REVISION}
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"

@@ -5,7 +5,7 @@ Tried on images of the role ``validation``, each decoded once: nothing is chosen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,10 +23,9 @@ from edgecnn.errors.custom_model import (
 from edgecnn.judging.intervals import wilson
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
-from edgecnn.runner.pixels import PixelRecipe as Pixels
-from edgecnn.runner.pixels import to_pixels
-from edgecnn.values.custom_model import Feeding, FeedingTrial, GraphEntry
-from edgecnn.values.dataset import ImageEntry, Normalization, PixelRecipe
+from edgecnn.runner.pixels import ImageSize, pixels_sha256, to_pixels
+from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
+from edgecnn.values.dataset import ImageEntry, Normalization, PixelRecipe, ResizeMode
 from edgecnn.values.recipe import PreprocessingChoice
 from edgecnn.values.stage import Progress
 
@@ -39,6 +38,9 @@ IMAGES = 256
 TOLD_APART = 0.05
 """Of the exact one-sided sign test."""
 GIVEN = "given"
+_RGB: Channels = "rgb"
+MODES: tuple[ResizeMode, ...] = ("crop", "letterbox", "stretch")
+"""That are tried, the commonest first."""
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,12 @@ def find_preprocessing(
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
-    from edgecnn.graph.custom.file import opened
-
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
-    ways = _distinct([way for name in names for way in _ways(name, custom.entry.resolution_px, choice)])
+    ways = _distinct([way for name in names for way in _ways(name, custom.entry, choice)])
     images = source.entries("validation")[:IMAGES]
-    session = opened(custom.path, custom.entry)
-    shapes: dict[PixelRecipe, NDArray[np.uint8]] = {}
-    answers: list[NDArray[np.float32]] = []
-    for number, way in enumerate(ways):
-        tell.step("trying preprocessings", number, len(ways))
-        if way.pixels not in shapes:
-            shapes = {way.pixels: _decoded(source, images, way.pixels)}  # one at a time is held
-        answers.append(session.answers(shapes[way.pixels], way))
-    tell.step("trying preprocessings", len(ways), len(ways))
+    ways, answers = _tried(custom, ways, _TrialImages(source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
         return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
@@ -119,26 +111,32 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, 
         return (choice.like,), "recipe"
     if custom.stated is not None:
         return (custom.stated,), "file"
-    return (BYTES if custom.entry.dtype == "uint8" else tuple(USUAL)), "search"
+    names = BYTES if custom.entry.dtype == "uint8" else tuple(USUAL)
+    if custom.entry.colours == 1:
+        names = tuple(name for name in names if USUAL[name].is_of_grey)
+    return names, "search"
 
 
-def _ways(name: str, crop_px: int, choice: PreprocessingChoice) -> list[Feeding]:
-    """Of one normalization: with the classic border around the crop and without, unless the recipe says which."""
+def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:
+    """Of one normalization: by crop with the classic border around it and without, letterboxed and stretched, unless the recipe
+    says which. A network of one channel sees grey."""
     if name == GIVEN and choice.mean is not None and choice.std is not None:
-        normalization, channels = Normalization(mean=choice.mean, std=choice.std), choice.channels or "rgb"
+        normalization, usually = Normalization(mean=choice.mean, std=choice.std), _RGB
     else:
-        usual = usual_named(name)
-        normalization, channels = usual.normalization, choice.channels or usual.channels
-    resized = (choice.resize_px,) if choice.resize_px else (round(crop_px * MARGIN), crop_px)
-    return [
-        Feeding(
-            name=name,
-            pixels=PixelRecipe(resize_px=max(resize, crop_px), crop_px=crop_px, interpolation=choice.interpolation),
-            normalization=normalization,
-            channels=channels,
-        )
-        for resize in resized
-    ]
+        normalization, usually, _ = usual_named(name)
+    channels: Channels = "grey" if entry.colours == 1 else choice.channels or usually
+    shapes = _shapes(entry, choice, normalization)
+    return [Feeding(name=name, pixels=each, normalization=normalization, channels=channels) for each in shapes]
+
+
+def _shapes(entry: GraphEntry, choice: PreprocessingChoice, normalization: Normalization) -> Iterator[PixelRecipe]:
+    size = entry.resolution_px
+    with_border = ImageSize(*(round(side * MARGIN) for side in size))
+    modes = (choice.resize or "crop",) if choice.resize or choice.resize_px else MODES
+    for mode in modes:
+        of_mode = choice.model_copy(update={"resize": mode})
+        for resize_px in (with_border, size) if mode == "crop" and choice.resize_px is None else (size,):
+            yield of_mode.shaped(size, resize_px, normalization, "bilinear")
 
 
 def _distinct(ways: Sequence[Feeding]) -> list[Feeding]:
@@ -149,9 +147,37 @@ def _distinct(ways: Sequence[Feeding]) -> list[Feeding]:
     return list(first.values())
 
 
-def _decoded(source: ImageSource, images: Sequence[Any], recipe: PixelRecipe) -> NDArray[np.uint8]:
-    wanted = Pixels(recipe.resize_px, recipe.crop_px, recipe.interpolation)
-    return np.stack([to_pixels(source.read(image), wanted) for image in images])
+@dataclass(frozen=True)
+class _TrialImages:
+    """The images that ways are tried on."""
+
+    source: ImageSource
+    images: Sequence[ImageEntry]
+
+    def decoded(self, pixels: PixelRecipe) -> NDArray[np.uint8]:
+        return np.stack([to_pixels(self.source.read(image), pixels.of_runner()) for image in self.images])
+
+
+def _tried(
+    custom: CustomFile, ways: Sequence[Feeding], shown: _TrialImages, tell: Progress
+) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
+    """The ways that feed these images differently, and the file's answers to each. Images are decoded once a shape."""
+    from edgecnn.graph.custom.file import opened
+
+    session = opened(custom.path, custom.entry)
+    found: dict[object, tuple[int, NDArray[np.float32]]] = {}
+    numbered = sorted(enumerate(ways), key=lambda each: [way.pixels for way in ways].index(each[1].pixels))
+    pixels, before = np.empty(0, np.uint8), None
+    for done, (number, way) in enumerate(numbered):
+        tell.step("trying preprocessings", done, len(ways))
+        if way.pixels != before:
+            pixels, before = shown.decoded(way.pixels), way.pixels
+        same = (pixels_sha256(pixels), way.normalization, way.channels)
+        if same not in found:
+            found[same] = number, session.answers(pixels, way)
+    tell.step("trying preprocessings", len(ways), len(ways))
+    kept = sorted(found.values(), key=lambda each: each[0])
+    return [ways[number] for number, _ in kept], [answers for _, answers in kept]
 
 
 def _best(
@@ -167,9 +193,8 @@ def _best(
         tried = tuple(dict.fromkeys(way.name for way in ways))
         raise PreprocessingNotFound(path=custom.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes)
     alike = [n for n in order[1:] if _alike(right[first], right[n])]
-    chosen = first
-    if by == "search" and ways[first].channels == "bgr":  # which few networks want: chance is no reason to believe it of one
-        chosen = next((n for n in alike if ways[n].channels == "rgb"), first)
+    # Blue first, a border or a changed shape are what few networks want: chance is no reason to believe it of one.
+    chosen = min((first, *alike), key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
     rivals = dict.fromkeys(ways[n].name for n in (first, *alike) if ways[n].name != ways[chosen].name)
     return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=tuple(rivals))
 

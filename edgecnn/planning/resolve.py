@@ -126,7 +126,7 @@ def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
 def _preprocessing(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None) -> Preprocessing:
     if custom is not None:
         return Preprocessing(pixels=custom.feeding.pixels, normalization=custom.feeding.normalization)
-    pixels = pixel_recipe(arch, recipe.model.resolution_px)
+    pixels = pixel_recipe(arch, recipe.model.resolution_px, recipe.preprocessing)
     return Preprocessing(pixels=pixels, normalization=arch.normalization)
 
 

@@ -42,10 +42,10 @@ def synthesis_of(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
 
 
 def with_size(choice: SynthesisChoice, pixels: PixelRecipe) -> SynthesisChoice:
-    """As large as training keeps its images, unless a size is stated; nothing is filled in where nothing is composed."""
+    """As large as the longer side of what training keeps, unless a size is stated; nothing where nothing is composed."""
     if choice.cutouts is None or choice.size_px is not None:
         return choice
-    return choice.model_copy(update={"size_px": max(pixels.resize_px, pixels.crop_px)})
+    return choice.model_copy(update={"size_px": pixels.decoded_px.long_px})
 
 
 def synthesize_stage(resolved: Resolved, synthesis: Synthesis) -> SynthesizeStage:

@@ -26,6 +26,7 @@ from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
 from edgecnn.recipes.target import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.entry import trusted_entry
@@ -163,11 +164,11 @@ def _is_folder(named: str) -> bool:
     return is_path(named) or (all(named != arch.name for arch in all_archs()) and Path(named).is_dir())
 
 
-def _terms(arch: ArchSpec, resolution_px: int) -> TeacherTerms:
+def _terms(arch: ArchSpec, resolution_px: ImageSize) -> TeacherTerms:
     return TeacherTerms(arch=arch.name, normalization=arch.normalization, resolution_px=resolution_px)
 
 
-def _of_list(named: str, resolution_px: int, store: Store, versions: Mapping[str, str]) -> Teacher:
+def _of_list(named: str, resolution_px: ImageSize, store: Store, versions: Mapping[str, str]) -> Teacher:
     """It is trained on the very pixels that the other learns from."""
     arch = arch_named(named)
     require_packages(arch.needs, extra="zoo", needed_for=arch.name)

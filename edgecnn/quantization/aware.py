@@ -90,7 +90,7 @@ class _Course:
         """Train ``network`` and leave it with the weights of its best epoch on ``validation``."""
         told = {"told_as": "train with INT8 rounding", "rate_setting": "quantize.aware_learning_rate"}
         phase = Phase.taught(self.settings, self.settings.epochs, name="aware", frozen_statistics=True, **told)
-        with within_memory(network, phase, len(self.material.squares), on="cpu"):
+        with within_memory(network, phase, len(self.material.decoded), on="cpu"):
             result = run_phase(network, nn.Module(), phase, self.material)
         network.load_state_dict(load_file(best_file(self.material.folder, phase.name)))
         return result

@@ -24,6 +24,7 @@ from torchao.quantization.pt2e.observer import MinMaxObserver, PerChannelMinMaxO
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Scheme
 
 
@@ -45,13 +46,13 @@ class Exported(nn.Module):
         return self
 
 
-def rounded(network: nn.Module, scheme: Scheme, resolution_px: int) -> Exported:
+def rounded(network: nn.Module, scheme: Scheme, resolution_px: ImageSize) -> Exported:
     """The network with its batch norms folded and a rounding at every place of ``Placement``; ``network`` stays as it is.
 
     Batch norms are folded with the statistics that they end training with: left beside the convolutions they would stay in the
     exported file, where INT8 ran at 8.8 in place of 2.5 ms (EfficientNet-Lite0).
     """
-    example = torch.zeros(2, 3, resolution_px, resolution_px)  # a batch of one would be taken for a constant
+    example = torch.zeros(2, 3, *resolution_px)  # a batch of one would be taken for a constant
     program = torch.export.export(_plain(network).eval(), (example,), dynamic_shapes=({0: Dim("batch", min=1)},), strict=False)
     # torchao's preparation for post-training folds batch norms, the one for training would keep them; the roundings of
     # ``Placement`` let gradients through either way.
@@ -78,10 +79,10 @@ def calibrate(network: Exported, feeds: Iterable[npt.NDArray[np.float32]]) -> No
             each.disable_observer()
 
 
-def integers(network: Exported, resolution_px: int) -> Exported:
+def integers(network: Exported, resolution_px: ImageSize) -> Exported:
     """The same network with integer weights and quantizing operators in place of roundings, to be exported."""
     with torch.no_grad():
-        network(torch.zeros(1, 3, resolution_px, resolution_px))  # ranges of weights are those of the last weights seen
+        network(torch.zeros(1, 3, *resolution_px))  # ranges of weights are those of the last weights seen
         return Exported(convert_pt2e(_plain(network.inner)))
 
 

@@ -27,8 +27,8 @@ def bundle_readme(report: BuildReport) -> str:
     used = choice.candidate or next(iter(choice.carried), None)
     parts = [
         f"# {_inline(build.name)}",
-        f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {build.resolution_px} × "
-        f"{build.resolution_px} pixels. Built for {build.device} by edgecnn {report.version}.",
+        f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {build.resolution_px.width_px} × "
+        f"{build.resolution_px.height_px} pixels. Built for {build.device} by edgecnn {report.version}.",
         *((f"Used: `{used}`, {_state(report)}", _use(used, carried)) if used is not None else ("It carries no kit.",)),
         _accuracy(report, carried),
         "## What else is here\n\n"

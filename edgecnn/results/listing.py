@@ -9,6 +9,7 @@ from pathlib import Path
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.results.folder import REPORT, read_report
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.verdict import Interval
 
 BUILDS = Path("builds")
@@ -24,7 +25,7 @@ class OwnBuild(Value):
     candidate: str
     parameters: int
     macs: int
-    resolution_px: int
+    resolution_px: Resolution
     accuracy_top1: Interval
     """0…1, on the build's own test split."""
 

@@ -55,7 +55,7 @@ class Classifier:
         return self.classify(self.pixels(image))
 
     def pixels(self, image: Any) -> Any:
-        """The first half of ``predict``: an image as the model's pixels, uint8 RGB (crop_px, crop_px, 3).
+        """The first half of ``predict``: an image as the model's pixels, uint8 RGB (*crop_px, 3).
 
         Args:
             image: as for ``predict``.

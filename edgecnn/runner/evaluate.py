@@ -26,7 +26,7 @@ DEFAULT_BATCH = 16
 
 
 class Work(NamedTuple):
-    """What is to be evaluated: uint8 pixels (N, crop_px, crop_px, 3), images a file, images a call."""
+    """What is to be evaluated: uint8 pixels (N, *crop_px, 3), images a file, images a call."""
 
     pixels: Any
     chunk: int
@@ -41,7 +41,7 @@ def evaluate(kit: Kit, pixels_path: Path, out: Path, chunk: int = DEFAULT_CHUNK,
 
     Args:
         kit: what runs.
-        pixels_path: ``.npy`` of uint8 (N, crop_px, crop_px, 3).
+        pixels_path: ``.npy`` of uint8 (N, *crop_px, 3).
         out: made if absent.
         chunk: images a file.
         batch: images a call; the last call of a chunk is filled up with its last image.
@@ -133,9 +133,9 @@ def _read_pixels(kit: Kit, path: Path) -> Any:
         pixels = np.load(str(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise RunnerError("unreadable-pixels", "{}: no array of pixels".format(path), str(error)) from error
-    side = kit.manifest.recipe.crop_px
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (side, side, 3) or not len(pixels):
-        seen = "{} {}, expected uint8 {}".format(pixels.dtype, list(pixels.shape), ["N", side, side, 3])
+    shape = [*kit.manifest.recipe.crop_px, 3]
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or list(pixels.shape[1:]) != shape or not len(pixels):
+        seen = "{} {}, expected uint8 {}".format(pixels.dtype, list(pixels.shape), ["N"] + shape)
         raise RunnerError("unfit-pixels", "{}: not pixels for this kit".format(path), seen)
     return pixels
 

@@ -27,7 +27,7 @@ def feed_of(kit: Kit, pixels: Any) -> Dict[str, Any]:
 
     Args:
         kit: says name, dtype, layout and normalization.
-        pixels: uint8 (N, crop_px, crop_px, 3).
+        pixels: uint8 (N, *crop_px, 3).
     """
     manifest = kit.manifest
     wanted = manifest.model.input

@@ -26,7 +26,7 @@ class LogitsCheck(NamedTuple):
 
 
 def golden_pixels(kit: Kit) -> Any:
-    """The golden PNGs as pixels, uint8 (pictures, crop_px, crop_px, 3).
+    """The golden PNGs as pixels, uint8 (pictures, *crop_px, 3).
 
     Raises:
         RunnerError: golden-pixels-differ, when one is not exactly what the kit says.
@@ -87,7 +87,7 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
     Args:
         kit: names the golden logits and their tolerance.
         session: opened for a batch of 1, or of any size.
-        pixels: uint8 (pictures, crop_px, crop_px, 3), in the order of the golden logits.
+        pixels: uint8 (pictures, *crop_px, 3), in the order of the golden logits.
 
     Raises:
         RunnerError: golden-logits-differ.

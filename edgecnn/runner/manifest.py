@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .fields import Fields, bad_manifest
-from .pixel_recipe import PixelRecipe
+from .pixel_recipe import RESIZE_MODES, ImageSize, PixelRecipe
 from .session_options import OPTIONS, check_options
 
 MANIFEST = "kit.json"
@@ -178,14 +178,33 @@ def _model(fields: Fields) -> ModelSpec:
 def _preprocessing(fields: Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tuple[float, ...]]:
     pixels, normalization = fields.fields("pixels"), fields.fields("normalization")
     recipe = PixelRecipe(
-        pixels.whole("resize_px"), pixels.whole("crop_px"), pixels.one_of("interpolation", "bilinear", "bicubic")
+        _size(pixels, "resize_px"), _size(pixels, "crop_px"), pixels.one_of("interpolation", "bilinear", "bicubic")
     )
+    if pixels.get("resize") is not None:
+        recipe = recipe._replace(resize=pixels.one_of("resize", *RESIZE_MODES))
+    if pixels.get("fill") is not None:
+        recipe = recipe._replace(fill=_colour(pixels))
     mean, std = normalization.three("mean"), normalization.three("std")
     if min(std) <= 0:
         raise bad_manifest("preprocessing.normalization.std", "must be above 0")
     for each in (fields, pixels, normalization):
         each.nothing_else()
     return recipe, mean, std
+
+
+def _size(pixels: Fields, name: str) -> ImageSize:
+    value = pixels.get(name)
+    try:
+        return ImageSize.of(value if isinstance(value, str) else pixels.whole(name))
+    except ValueError as error:
+        raise bad_manifest("preprocessing.pixels." + name, str(error)) from error
+
+
+def _colour(pixels: Fields) -> Tuple[int, int, int]:
+    red, green, blue = pixels.three("fill")
+    if not all(level in range(256) for level in (red, green, blue)):
+        raise bad_manifest("preprocessing.pixels.fill", "must hold levels of 0 to 255")
+    return int(red), int(green), int(blue)
 
 
 def _golden(fields: Fields) -> Golden:

@@ -2,12 +2,85 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Any, NamedTuple, Tuple
+
+RESIZE_MODES = ("crop", "letterbox", "stretch")
+BLACK = (0, 0, 0)
+_SIDES = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
+
+
+class ImageSize(NamedTuple):
+    """Height and width in pixels. As text, and in JSON: ``48x192``, and of a square its side, 224."""
+
+    height_px: int
+    width_px: int
+
+    @classmethod
+    def square(cls, side_px: int) -> ImageSize:
+        """As high as wide."""
+        return cls(side_px, side_px)
+
+    @classmethod
+    def of(cls, stated: Any) -> ImageSize:
+        """From a side, or a text with height and width. Raises ValueError: it is neither, or a side has no pixel."""
+        if isinstance(stated, ImageSize):
+            return stated
+        found = None if isinstance(stated, (bool, float)) else _SIDES.fullmatch(str(stated).lower())
+        sides = [int(side) for side in found.groups() if side] if found else [0]
+        if min(sides) < 1:
+            raise ValueError("{!r} is neither a side in pixels nor HEIGHTxWIDTH, such as 48x192".format(stated))
+        return cls(sides[0], sides[-1])
+
+    @property
+    def stated(self) -> Any:
+        """What ``of`` makes the same of, and JSON holds."""
+        return self.height_px if self.is_square else str(self)
+
+    @property
+    def is_square(self) -> bool:
+        """True where it is as high as wide."""
+        return self.height_px == self.width_px
+
+    @property
+    def short_px(self) -> int:
+        """The shorter side."""
+        return min(self)
+
+    @property
+    def long_px(self) -> int:
+        """The longer side."""
+        return max(self)
+
+    @property
+    def area_px(self) -> int:
+        """Pixels in all."""
+        return self.height_px * self.width_px
+
+    def with_short(self, short_px: int, step_px: int = 1) -> ImageSize:
+        """Of the same shape, with that shorter side; the longer one is rounded to whole steps."""
+        height, width = (max(step_px, round(side * short_px / self.short_px / step_px) * step_px) for side in self)
+        return ImageSize(
+            short_px if self.height_px == self.short_px else height, short_px if self.width_px == self.short_px else width
+        )
+
+    def larger_of(self, other: ImageSize) -> ImageSize:
+        """Side by side, the larger of each."""
+        return ImageSize(max(self.height_px, other.height_px), max(self.width_px, other.width_px))
+
+    def __str__(self) -> str:
+        return str(self.height_px) if self.is_square else "{}x{}".format(self.height_px, self.width_px)
 
 
 class PixelRecipe(NamedTuple):
-    """Short side to ``resize_px``, centre crop to ``crop_px``; ``interpolation`` is bilinear or bicubic."""
+    """A picture is resized, and the centre is cropped; where it is smaller than the crop, ``fill`` is around it.
 
-    resize_px: int
-    crop_px: int
+    ``resize``: crop scales it until it covers ``resize_px``, letterbox until it fits into that, stretch scales each side on its
+    own. ``interpolation``: bilinear or bicubic. ``fill``: levels of red, green and blue.
+    """
+
+    resize_px: ImageSize
+    crop_px: ImageSize
     interpolation: str
+    resize: str = "crop"
+    fill: Tuple[int, int, int] = BLACK

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .pixel_recipe import ImageSize as ImageSize
 from .pixel_recipe import PixelRecipe as PixelRecipe
 
 if TYPE_CHECKING:
@@ -133,44 +134,53 @@ def as_picture(image: Image.Image) -> Image.Image:
 
 
 def to_pixels(image: Image.Image, recipe: PixelRecipe) -> Pixels:
-    """Resize the short side and crop the centre, exactly as torchvision's ``Resize`` and ``CenterCrop`` on a PIL image.
+    """Resize and crop the centre: a square by ``crop`` exactly as torchvision's ``Resize`` and ``CenterCrop`` on a PIL image.
 
     Args:
         image: RGB.
-        recipe: sizes in pixels and the filter; a crop larger than the resized picture is padded with black.
+        recipe: sizes in pixels, the filter, and what is around a picture that does not fill its frame.
 
     Returns:
-        uint8 (crop_px, crop_px, 3), contiguous and writeable.
+        uint8 (crop height, crop width, 3), contiguous and writeable.
 
     Raises:
-        UnreadableImage: when the picture is so narrow that its long side would exceed ``MAX_PIXELS`` in all.
+        UnreadableImage: when the picture is so narrow that it would exceed ``MAX_PIXELS`` in all.
     """
     image = resized(image, recipe)
     left, top = centre_corner(image, recipe.crop_px)
-    return np.array(image.crop((left, top, left + recipe.crop_px, top + recipe.crop_px)))
+    return np.array(image.crop((left, top, left + recipe.crop_px.width_px, top + recipe.crop_px.height_px)))
 
 
 def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
-    """What ``to_pixels`` crops: the short side is ``resize_px``, and black is around where the crop is larger.
+    """What ``to_pixels`` crops: the picture resized, with ``fill`` around it where the crop is larger.
 
     Raises:
         UnreadableImage: as ``to_pixels``.
     """
-    width, height = image.size
-    short, long = min(width, height), max(width, height)
-    new_long = int(recipe.resize_px * long / short)
-    if new_long * recipe.resize_px > MAX_PIXELS:
-        raise UnreadableImage(_too_large(width, height))
-    size = (recipe.resize_px, new_long) if width <= height else (new_long, recipe.resize_px)
+    size = _resized_to(image.size, recipe)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise UnreadableImage(_too_large(image.width, image.height))
     if size != image.size:
         image = image.resize(size, _FILTERS[recipe.interpolation])
-    return _padded(image, recipe.crop_px)
+    return _padded(image, recipe)
 
 
-def centre_corner(image: Image.Image, crop_px: int) -> Tuple[int, int]:
+def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:
+    """Width and height that a picture of that width and height is resized to."""
+    (width, height), (high, wide) = size, recipe.resize_px
+    if recipe.resize == "stretch":
+        return wide, high
+    upright = width * high <= wide * height  # of a shape that the width decides where it is to cover
+    if recipe.resize == "letterbox":
+        return (max(1, round(width * high / height)), high) if upright else (wide, max(1, round(height * wide / width)))
+    # int() as torchvision does
+    return (wide, max(high, int(wide * height / width))) if upright else (max(wide, int(high * width / height)), high)
+
+
+def centre_corner(image: Image.Image, crop_px: ImageSize) -> Tuple[int, int]:
     """The left and upper edge, in pixels, of a resized picture's centre crop."""
     # round() halves to even, as torchvision does
-    return round((image.width - crop_px) / 2), round((image.height - crop_px) / 2)
+    return round((image.width - crop_px.width_px) / 2), round((image.height - crop_px.height_px) / 2)
 
 
 def pixels_sha256(pixels: npt.NDArray[Any]) -> str:
@@ -244,12 +254,12 @@ def _grey16(image: Image.Image) -> Image.Image:
     return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
-def _padded(image: Image.Image, crop: int) -> Image.Image:
-    width, height = image.size
-    if crop <= width and crop <= height:
+def _padded(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
+    (width, height), (high, wide) = image.size, recipe.crop_px
+    if wide <= width and high <= height:
         return image
-    padded = Image.new("RGB", (max(width, crop), max(height, crop)))
-    padded.paste(image, (max(crop - width, 0) // 2, max(crop - height, 0) // 2))
+    padded = Image.new("RGB", (max(width, wide), max(height, high)), recipe.fill)
+    padded.paste(image, (max(wide - width, 0) // 2, max(high - height, 0) // 2))
     return padded
 
 

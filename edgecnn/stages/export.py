@@ -12,7 +12,7 @@ from pydantic import PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.custom_model import HeadDiffers
 from edgecnn.models.catalogue import libraries_of
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.dataset import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage
 
 _MAKES_GRAPH = ("onnx", "onnxscript", "torch", "torchvision")
@@ -32,7 +32,7 @@ class ExportStage(Stage):
 
     arch: str
     classes: PositiveInt
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     normalization: Normalization
     opset: Literal[20] = 20
 

@@ -15,7 +15,7 @@ from edgecnn.values.stage import Progress, Role, Stage
 class PrepareStage(Stage):
     """``images`` (a manifest) → memory-mapped pixels and labels of validation, test and calibration, and the golden set.
 
-    Files: ``<role>.pixels.npy`` uint8 (N, crop, crop, 3) in RGB, ``<role>.labels.npy`` int64 (N,), ``labels.json`` the class
+    Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB, ``<role>.labels.npy`` int64 (N,), ``labels.json`` the class
     names, ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
     """
 
@@ -42,9 +42,8 @@ class PrepareStage(Stage):
         from edgecnn.data.golden import write_golden
         from edgecnn.data.images import open_source
         from edgecnn.data.pixels import write_pixels
-        from edgecnn.runner.pixels import PixelRecipe as Pixels
 
-        recipe = Pixels(self.pixels.resize_px, self.pixels.crop_px, self.pixels.interpolation)
+        recipe = self.pixels.of_runner()
         source = open_source(given["images"])
         write_pixels(source, recipe, out, tell)
         write_golden(map(source.read, source.entries("validation")[: self.golden_images]), recipe, out)

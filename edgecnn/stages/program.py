@@ -13,7 +13,7 @@ from pydantic import PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.models.catalogue import libraries_of
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.dataset import Normalization, Resolution
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -43,7 +43,7 @@ class ProgramStage(Stage):
     candidate: Candidate
     arch: str
     classes: PositiveInt
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     normalization: Normalization
 
     @property

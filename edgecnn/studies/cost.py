@@ -10,13 +10,14 @@ from edgecnn.errors.custom_model import CustomFileMissing
 from edgecnn.errors.studies import CostUnknown, ScaleOfAFile, UnknownLayer
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import RULES, scaled_or_same
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.layers import LayerCost, NetworkCost
 
 SUFFIX = ".onnx"
 
 
-def cost_of(named: str, scale: str | None = None, resolution_px: int | None = None) -> NetworkCost:
+def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | None = None) -> NetworkCost:
     """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
 
     Raises UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
@@ -27,8 +28,8 @@ def cost_of(named: str, scale: str | None = None, resolution_px: int | None = No
             raise ScaleOfAFile(onnx=named)
         return cost_of_file(Path(named).expanduser())
     row = network_or_family(named)
-    spec, side = scaled_or_same(row, scale, resolution_px, row.resolution_px)
-    return cost_of_network(spec, side).model_copy(update={"scale": scale})
+    spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
+    return cost_of_network(spec, size).model_copy(update={"scale": scale})
 
 
 def network_or_family(named: str) -> ArchSpec:
@@ -36,7 +37,7 @@ def network_or_family(named: str) -> ArchSpec:
     return arch_named(RULES[named].first if named in RULES else named)
 
 
-def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
+def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
     """Of a row with its own number of classes; a network is built of shapes alone, which takes no memory.
 
     Raises MissingPackage: torch is not installed.
@@ -47,11 +48,11 @@ def cost_of_network(spec: ArchSpec, side_px: int) -> NetworkCost:
     from edgecnn.models.networks import shipped_parameter_count, shipping_shapes
 
     network = shipping_shapes(spec, spec.classes)
-    found = counted(operations_of(network, side_px), IMAGE, (1, 3, side_px, side_px))
+    found = counted(operations_of(network, size), IMAGE, (1, 3, *size))
     return NetworkCost(
         network=spec.name,
         scale=None,
-        resolution_px=side_px,
+        resolution_px=size,
         parameters=shipped_parameter_count(network, spec),
         macs=sum(layer.macs for layer in found.layers),
         **found._asdict(),
@@ -87,7 +88,7 @@ def cost_of_file(path: Path) -> NetworkCost:
     return NetworkCost(
         network=path.name,
         scale=None,
-        resolution_px=max(shape[2:]),
+        resolution_px=ImageSize(*(shape[2:] if shape[1] < shape[3] else shape[1:3])),
         parameters=parameters_of(model),
         macs=sum(layer.macs for layer in found.layers),
         **found._asdict(),

@@ -105,8 +105,7 @@ def _images(member: BuiltNetwork) -> str:
 
 
 def _pixels(member: BuiltNetwork) -> str:
-    pixels = member.resolved.preprocessing.pixels
-    return f"short side {pixels.resize_px}, crop {pixels.crop_px}, {pixels.interpolation}"
+    return member.resolved.preprocessing.pixels.describe()
 
 
 def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
@@ -164,9 +163,11 @@ def _command(first: BuiltNetwork, out: Path) -> str:
     settings = _data_settings(first.resolved.recipe.data) | {
         "preprocessing.mean": list(norm.mean),
         "preprocessing.std": list(norm.std),
-        "preprocessing.resize_px": pixels.resize_px,
+        "preprocessing.resize_px": pixels.resize_px.stated,
         "preprocessing.interpolation": pixels.interpolation,
     }
+    if pixels.resize != "crop":
+        settings |= {"preprocessing.resize": pixels.resize, "preprocessing.fill": list(pixels.fill)}
     said = [word for name, value in settings.items() for word in ("--set", f"{name}={toml_value(value)}")]
     words = ["edgecnn", "build", "--model", str(out), "--data", first.resolved.recipe.data.path]
     return shlex.join([*words, "--target", first.report.build.device, *said])

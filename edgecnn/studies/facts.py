@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.verdict import Interval
 
 
@@ -183,7 +184,7 @@ class FeaturePictures(Value):
     network: str
     trunk: str
     """Key of the ONNX trunk in the store: of the float network, before any quantization."""
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     images: PositiveInt
     """Of the role ``validation``: all were shown."""
     filters: FilterPictures | None

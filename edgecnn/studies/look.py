@@ -16,6 +16,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.studies import NoMaps
 from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import ChannelPictures, Excitement, FeaturePictures, FilterPictures, MapPictures
@@ -92,7 +93,7 @@ def _written(network: BuiltNetwork, model: onnx.ModelProto, maps: Sequence[MapPi
             build=str(network.folder),
             network=network.report.build.arch,
             trunk=network.trunk.key,
-            resolution_px=pixels.shape[1],
+            resolution_px=ImageSize(*pixels.shape[1:3]),
             images=len(pixels),
             filters=_filters(model, out),
             maps=tuple(maps),

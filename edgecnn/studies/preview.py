@@ -52,7 +52,7 @@ def preview_of(recipe: Recipe, shown: SheetSize, sheet: Path, tell: Progress) ->
     if augment is None:
         published = recipe.model.weights != "none" and arch.weights is not None
         augment = default_augmentation(mode_from(recipe.train, spec, pretrained=published), recipe.train.scratch)
-    pixels = pixel_recipe(spec, resolution_px)
+    pixels = pixel_recipe(spec, resolution_px, recipe.preprocessing)
     composer = _composer(recipe, data, pixels, tell)
     with sleeping_threads():
         from edgecnn.training.images.preview import PreviewRequest, make_preview

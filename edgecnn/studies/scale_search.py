@@ -87,7 +87,7 @@ class _Counter:
 
     def on_rule(self, phi: float) -> CompoundScale:
         """The rule's own place, its resolution to the search's step."""
-        side = self.spec.resolution_px * GAMMA**phi
+        side = self.spec.resolution_px.short_px * GAMMA**phi
         return _scale(ALPHA**phi, BETA**phi, side)
 
     def point(self, scale: CompoundScale) -> ScalePoint | None:
@@ -103,19 +103,19 @@ class _Counter:
 
     def _counted(self, scale: CompoundScale) -> ScalePoint | None:
         try:
-            spec, side = scaled(self.spec, scale, self.spec.resolution_px)
+            spec, size = scaled(self.spec, scale, self.spec.resolution_px)
         except (ScaleLeavesNoChannel, ResolutionUnderStride):
             return None
-        cost = cost_of_network(spec, side)
+        cost = cost_of_network(spec, size)
         used: dict[BudgetName, int] = {"macs": cost.macs, "params": cost.parameters, "memory": cost.memory_bytes}
         return ScalePoint(
             depth=scale.depth or 1,
             width=scale.width or 1,
-            resolution=side,
+            resolution=size.short_px,
             parameters=cost.parameters,
             macs=cost.macs,
             memory_bytes=cost.memory_bytes,
-            imbalance=imbalance_of(scale, self.spec.resolution_px),
+            imbalance=imbalance_of(scale, self.spec.resolution_px.short_px),
             inside=all(used[name] <= most for name, most in self.budgets.items()),
         )
 
@@ -148,12 +148,12 @@ def _largest_inside(counter: _Counter, scales: Iterable[CompoundScale]) -> Scale
 def _around(spec: ArchSpec, phi: float) -> Iterator[list[CompoundScale]]:
     """Depth and width half a step of φ apart, each with its resolutions, the finest first, as far as they stay together."""
     offsets = [STEP * index for index in range(round(-APART / STEP), round(APART / STEP) + 1)]
-    lowest, highest = (spec.resolution_px * GAMMA ** (phi + side) for side in (-APART, APART))
+    lowest, highest = (spec.resolution_px.short_px * GAMMA ** (phi + side) for side in (-APART, APART))
     first = math.ceil(lowest / RESOLUTION_STEP_PX) * RESOLUTION_STEP_PX
     for deep, wide in product(offsets, offsets):
         sides = range(first, int(highest) + 1, RESOLUTION_STEP_PX)
         scales = [_scale(ALPHA ** (phi + deep), BETA ** (phi + wide), side) for side in reversed(sides)]
-        yield [scale for scale in scales if imbalance_of(scale, spec.resolution_px) <= APART + 0.01]
+        yield [scale for scale in scales if imbalance_of(scale, spec.resolution_px.short_px) <= APART + 0.01]
 
 
 def _scale(depth: float, width: float, side: float) -> CompoundScale:

@@ -56,7 +56,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
 
 
 def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
-    """Of one picture in RGB, resized as in a kit: uint8 (10, crop_px, crop_px, 3).
+    """Of one picture in RGB, resized as in a kit: uint8 (10, *crop_px, 3).
 
     The corners, the centre crop, which is what ``to_pixels`` gives, and the mirror image of each.
 
@@ -64,10 +64,10 @@ def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
     """
     import numpy as np
 
-    whole, crop = resized(picture, recipe), recipe.crop_px
-    levels, right, bottom = np.asarray(whole), whole.width - crop, whole.height - crop
-    corners = (0, 0), (right, 0), (0, bottom), (right, bottom), centre_corner(whole, crop)
-    views = np.stack([levels[top : top + crop, left : left + crop] for left, top in corners])
+    whole, (high, wide) = resized(picture, recipe), recipe.crop_px
+    levels, right, bottom = np.asarray(whole), whole.width - wide, whole.height - high
+    corners = (0, 0), (right, 0), (0, bottom), (right, bottom), centre_corner(whole, recipe.crop_px)
+    views = np.stack([levels[top : top + high, left : left + wide] for left, top in corners])
     return np.concatenate([views, views[:, :, ::-1]])
 
 
@@ -76,8 +76,7 @@ class _Views:
 
     def __init__(self, network: BuiltNetwork, tell: Progress) -> None:
         self._source = open_source(Path(network.resolved.data.manifest_path))
-        pixels = network.resolved.preprocessing.pixels
-        self._recipe, self._tell = PixelRecipe(pixels.resize_px, pixels.crop_px, pixels.interpolation), tell
+        self._recipe, self._tell = network.resolved.preprocessing.pixels.of_runner(), tell
         self.without_room = 0
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:

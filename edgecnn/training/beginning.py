@@ -66,9 +66,9 @@ def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path
     for role, count in (("train", len(entries)), ("validation", len(validation))):
         if count == 0:
             raise NothingToTrainOn(role=role)
-    squares = DecodedImages(source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation)
-    squares.hold(resume / "squares.npy", tell)
-    return Material(squares, validation, resume, tell, settings.classes)
+    decoded = DecodedImages(source, entries, pixels)
+    decoded.hold(resume / "decoded.npy", tell)
+    return Material(decoded, validation, resume, tell, settings.classes)
 
 
 def taught(settings: TrainSettings, inputs: TrainingInputs, material: Material) -> Material:

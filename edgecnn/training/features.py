@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edgecnn.models.networks import replace_head
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
 from edgecnn.training.images.augmented_batch import centred
@@ -52,30 +53,30 @@ def without_head(network: nn.Module, spec: ArchSpec) -> Iterator[nn.Module]:
         replace_head(network, spec, head)
 
 
-def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: int) -> Features:
+def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_px: ImageSize) -> Features:
     """Features of the training images as they are and mirrored, and of ``validation``; parts that exist are not computed again.
 
     ``spec``: whose work at that size decides, with the number of images, who computes.
     """
-    squares, validation = material.squares, material.validation
+    decoded, validation = material.decoded, material.validation
 
     @cache
     def answers() -> Frozen:  # asked for where a part is missing: an export is seconds
-        shown = centred(squares.read(range(min(AT_ONCE + 1, len(squares)))), size_px)
-        work = Work(len(squares) * macs_at(spec, size_px), material.folder, material.tell)
+        shown = centred(decoded.read(range(min(AT_ONCE + 1, len(decoded)))), size_px)
+        work = Work(len(decoded) * macs_at(spec, size_px), material.folder, material.tell)
         return frozen(body, validation.normalization, shown, work)
 
     plain, mirrored = [], []
-    for start in range(0, len(squares), PART):
-        stop = min(start + PART, len(squares))
+    for start in range(0, len(decoded), PART):
+        stop = min(start + PART, len(decoded))
         file = _place(material, f"features-{start:07d}.safetensors")
         if not file.exists():
-            write_tensors(_part(answers(), squares, range(start, stop), size_px), file)
+            write_tensors(_part(answers(), decoded, range(start, stop), size_px), file)
         part = load_file(file)
         plain.append(part["plain"])
         mirrored.append(part["mirrored"])
-        material.tell.step("compute features", stop, len(squares), "images")
-    labels = torch.from_numpy(squares.labels)
+        material.tell.step("compute features", stop, len(decoded), "images")
+    labels = torch.from_numpy(decoded.labels)
     file = _place(material, "features-validation.safetensors")
     if not file.exists():
         parts = [answers()(validation.pixels[start : start + BATCH]) for start in range(0, len(validation), BATCH)]
@@ -83,10 +84,10 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
     return Features(torch.cat(plain), torch.cat(mirrored), labels, load_file(file)["validation"], validation.labels)
 
 
-def _part(answers: Frozen, squares: DecodedImages, positions: range, size_px: int) -> dict[str, Tensor]:
+def _part(answers: Frozen, decoded: DecodedImages, positions: range, size_px: ImageSize) -> dict[str, Tensor]:
     found: dict[str, list[Tensor]] = {"plain": [], "mirrored": []}
     for start in range(positions.start, positions.stop, BATCH):
-        batch = squares.read(range(start, min(start + BATCH, positions.stop)))
+        batch = decoded.read(range(start, min(start + BATCH, positions.stop)))
         images = centred(batch, size_px)
         found["plain"].append(answers(images))
         found["mirrored"].append(answers(images[:, :, ::-1]))

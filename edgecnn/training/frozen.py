@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
@@ -46,9 +47,9 @@ class Work(NamedTuple):
     tell: Progress
 
 
-def macs_at(spec: ArchSpec, size_px: int) -> float:
+def macs_at(spec: ArchSpec, size_px: ImageSize) -> float:
     """Multiply-adds of one image: those of the native size by area, since nearly all are convolutions'; 0 where not known."""
-    return (spec.macs or 0) * (size_px / spec.resolution_px) ** 2
+    return (spec.macs or 0) * size_px.area_px / spec.resolution_px.area_px
 
 
 def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
@@ -63,10 +64,10 @@ def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
     return answers
 
 
-def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: int, scratch: Path) -> Frozen:
+def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: ImageSize, scratch: Path) -> Frozen:
     """The same network there.
 
-    ``network``: takes fp32 (N, 3, H, H), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
+    ``network``: takes fp32 (N, 3, H, W), gives fp32 (N, F); left in evaluation mode. ``scratch``: a folder that takes the graph
     while it is loaded. Raises WrongOpset: see ``export_onnx``.
     """
     import onnxruntime
@@ -80,7 +81,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: in
     options.log_severity_level = 4  # what goes wrong is raised too
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         path = Path(folder, "frozen.onnx")
-        export_example(_FromPixels(network, normalization), torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8), path)
+        export_example(_FromPixels(network, normalization), torch.zeros(2, *size_px, 3, dtype=torch.uint8), path)
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 
@@ -102,7 +103,7 @@ def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work
     if work.macs < MANY_MACS:
         return plain
     work.tell.step("export the frozen network", 0, 1)
-    fast = in_onnxruntime(network, normalization, shown.shape[1], work.scratch)
+    fast = in_onnxruntime(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)
     work.tell.step("export the frozen network", 1, 1)
     expected = plain(shown)
     apart, allowed = float((fast(shown) - expected).abs().max()), _SAME * float(expected.abs().max())

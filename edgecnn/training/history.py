@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Plotting, Progress
 from edgecnn.values.synthesis import MadeShare
@@ -24,7 +25,7 @@ class EpochFacts(Value):
     """0…1, the mean over classes of the share of a class's images that are right; only where classes were made to count alike."""
     learning_rate: float
     """At the end of the epoch."""
-    resolution_px: int
+    resolution_px: Resolution
     learning_groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
     """Groups of blocks that learned beside the head; only where they begin one after another."""
 

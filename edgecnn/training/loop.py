@@ -48,7 +48,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     file = state_file(material.folder, phase.name)
     epochs = load_checkpoint(file, moving)
     tell_epochs(material.tell, phase.name, epochs)
-    images = len(material.squares)
+    images = len(material.decoded)
     material.tell.step(phase.told_as, len(epochs) * images, phase.epochs * images, "images")  # the first batch may take seconds
     while len(epochs) < phase.epochs and not _out_of_patience(epochs, phase, to_beat):
         drops = drops_of(_judged(epochs), phase.patience)
@@ -121,10 +121,10 @@ def _optimizer(network: nn.Module, head: nn.Module, phase: Phase) -> torch.optim
 def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: int) -> EpochFacts:
     seed = stream_seed(phase.seed, phase.name, epoch)
     torch.manual_seed(seed)  # dropout and stochastic depth draw from torch's own stream
-    drawn = draw_epoch(len(material.squares), seed=seed, augment=phase.augment)
+    drawn = draw_epoch(len(material.decoded), seed=seed, augment=phase.augment)
     size = phase.sizes_px[epoch]
     frame = Frame(size, phase.shipped_px)
-    shows = images_shown(material.squares.labels, phase.balance, seed)
+    shows = images_shown(material.decoded.labels, phase.balance, seed)
     learning = release(material.groups, epoch, phase.epochs) if material.groups else None
     _training_mode(moving.network, phase)
     learning_one = moving._replace(network=material.team.learner(moving.network))
@@ -199,7 +199,7 @@ def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: 
 
 
 def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:
-    weights = class_weights(material.squares.labels, material.classes, phase.balance)
+    weights = class_weights(material.decoded.labels, material.classes, phase.balance)
     return lambda logits: label_loss(logits, shown.labels, weights, phase.label_smoothing)
 
 

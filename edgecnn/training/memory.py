@@ -21,6 +21,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from edgecnn.errors.training import BatchTooLarge
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT, read_text
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.batches import batch_count
 from edgecnn.training.schedule import Phase
 from edgecnn.training.teacher import answers_of
@@ -41,7 +42,7 @@ def memory_limit_mib(root: Path = ROOT) -> float:
 
 
 def image_mib(
-    network: nn.Module, side_px: int, on: Literal["meta", "cpu"] = "meta", precision: LearningPrecision = "fp32"
+    network: nn.Module, size_px: ImageSize, on: Literal["meta", "cpu"] = "meta", precision: LearningPrecision = "fp32"
 ) -> float:
     """What one image of a batch adds to what the backward pass reads, in MiB.
 
@@ -54,7 +55,7 @@ def image_mib(
     """
     kind = torch.float32 if precision == "fp32" else torch.bfloat16
     shapes = copy.deepcopy(network).to(on, kind).train()
-    two, four = (_saved_bytes(shapes, torch.zeros(count, 3, side_px, side_px, device=on, dtype=kind)) for count in (2, 4))
+    two, four = (_saved_bytes(shapes, torch.zeros(count, 3, *size_px, device=on, dtype=kind)) for count in (2, 4))
     return (four - two) / 2 / _MIB
 
 
@@ -69,7 +70,7 @@ def within_memory(
     """
     limit = memory_limit_mib()
     batch = _largest(images, phase.batch_size)
-    each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px), on, phase.precision)
+    each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px, key=lambda size: size.area_px), on, phase.precision)
     weights = sum(parameter.numel() for parameter in network.parameters()) * 4 / _MIB
     # What is held here counts once: other processes hold weights of their own, but not the features that this one may hold.
     fixed = held_mib() + (processes - 1) * weights + processes * _beside_mib(network, phase)

@@ -8,6 +8,7 @@ from torchvision.models import GoogLeNet, Inception3
 from torchvision.ops import StochasticDepth
 
 from edgecnn.models.catalogue import arch_named
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
@@ -87,10 +88,11 @@ def scratch_phase(settings: TrainSettings) -> Phase:
     return short.model_copy(update={**whole, "warmup_share": 0.1, "average_decay": 0.999})
 
 
-def _size(epoch: int, epochs: int, full: int, least: int) -> int:
+def _size(epoch: int, epochs: int, full: ImageSize, least_px: int) -> ImageSize:
     """The last third, and the last epoch always, sees the shipped size: ``validation`` is judged there alone."""
-    half = max(least, round(full / 64) * 32)
-    return min(half, full) if epoch + 1 <= SMALL_UNTIL * epochs else full
+    if epoch + 1 > SMALL_UNTIL * epochs:
+        return full
+    return ImageSize(*(min(side, max(least_px, round(side / 64) * 32)) for side in full))
 
 
 def prepare_scratch(network: nn.Module, settings: TrainSettings) -> None:

@@ -78,7 +78,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         made=_made_share(inputs, material),
     )
     if settings.balance != "none":
-        counts = np.bincount(material.squares.labels, minlength=settings.classes)
+        counts = np.bincount(material.decoded.labels, minlength=settings.classes)
         history = history.model_copy(update={"balance": BalanceFacts(how=settings.balance, images=tuple(counts.tolist()))})
     finish(out, FACTS, history.model_dump_json(indent=1) + "\n")
 
@@ -114,7 +114,7 @@ def _made_share(inputs: TrainingInputs, material: Material) -> MadeShare | None:
     if inputs.made is None:
         return None
     made = len(open_made(inputs.made).entries("train"))
-    return MadeShare(made=made, photographs=len(material.squares) - made)
+    return MadeShare(made=made, photographs=len(material.decoded) - made)
 
 
 def _initial(inputs: TrainingInputs) -> dict[str, str | None]:
@@ -155,7 +155,7 @@ def _learned(
 ) -> PhaseResult:
     """The phase in which the whole network learns, by this process or by as many as are asked for."""
     network, head, phase, groups = begun
-    with within_memory(network, phase, len(material.squares), processes=settings.processes):
+    with within_memory(network, phase, len(material.decoded), processes=settings.processes):
         if settings.processes == 1 or phase.epochs == 0:
             return run_phase(network, head, phase, material._replace(groups=groups), to_beat=to_beat)
         shared = SharedJob(settings=settings, inputs=inputs, folder=material.folder, to_beat=to_beat)

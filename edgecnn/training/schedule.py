@@ -10,6 +10,7 @@ from edgecnn.models.defaults import default_augmentation
 from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.training import Balance, LearningPrecision
 
 
@@ -17,9 +18,9 @@ class Phase(Value):
     """Training of a whole network: by AdamW under a one-cycle rate, unless it says otherwise."""
 
     name: str
-    sizes_px: tuple[int, ...]
-    """Side of the images shown, an entry an epoch; never decreasing."""
-    shipped_px: int
+    sizes_px: tuple[Resolution, ...]
+    """Size of the images shown, an entry an epoch; never decreasing."""
+    shipped_px: Resolution
     """``validation`` is looked at in epochs of this size alone."""
     batch_size: int
     peak_rate: float

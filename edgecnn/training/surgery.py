@@ -55,7 +55,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         before = _standing(network, material, request)
         told = {"told_as": "re-train after surgery", "rate_setting": "surgery.learning_rate"}
         phase = Phase.taught(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **told)
-        with within_memory(network, phase, len(material.squares)):
+        with within_memory(network, phase, len(material.decoded)):
             result = run_phase(network, nn.Module(), phase, material)
         network.load_state_dict(load_file(best_file(resume, phase.name)))
         # in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean

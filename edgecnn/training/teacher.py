@@ -11,21 +11,22 @@ from torch.nn import functional
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_shipping
-from edgecnn.training.images.augmented_batch import at_side
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.images.augmented_batch import at_size
 from edgecnn.values.dataset import Normalization
 from edgecnn.values.training import TeacherTerms
 
 WEIGHTS = "weights.safetensors"
 
 
-def teacher_of(arch: str, classes: int, side_px: int, trained: Path | None) -> nn.Module:
+def teacher_of(arch: str, classes: int, size_px: ImageSize, trained: Path | None) -> nn.Module:
     """The network that ``train`` made, as it ships, in evaluation mode.
 
     Raises TypeError: there are no weights; who teaches was trained.
     """
     if trained is None:
         raise TypeError("a network that learns from a network's answers begins with trained weights")
-    teacher = load_shipping(arch_named(arch), classes, trained / WEIGHTS, side_px)
+    teacher = load_shipping(arch_named(arch), classes, trained / WEIGHTS, size_px)
     return teacher.eval().to(memory_format=torch.channels_last)
 
 
@@ -35,7 +36,7 @@ class OtherInput(nn.Module):
     factor: Tensor
     offset: Tensor
 
-    def __init__(self, teacher: nn.Module, theirs: Normalization, own: Normalization, resolution_px: int) -> None:
+    def __init__(self, teacher: nn.Module, theirs: Normalization, own: Normalization, resolution_px: ImageSize) -> None:
         super().__init__()
         self.teacher, self.resolution_px = teacher, resolution_px
         means, scales = (torch.tensor(each, dtype=torch.float64).view(1, 3, 1, 1) for each in (theirs.mean, theirs.std))
@@ -45,7 +46,7 @@ class OtherInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """float32 (N, 3, H, W), normalized as for who learns → the teacher's logits (N, classes)."""
-        answers: Tensor = self.teacher(at_side(images, self.resolution_px) * self.factor + self.offset)
+        answers: Tensor = self.teacher(at_size(images, self.resolution_px) * self.factor + self.offset)
         return answers
 
 

@@ -41,8 +41,8 @@ def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path,
         network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)
         with without_head(network, spec) as frozen:
             features = compute_features(frozen, material, spec, settings.preprocessing.pixels.crop_px)
-        labels = material.squares.labels
-        found = probe(features.train.numpy(), labels, material.squares.source.classes, settings.seed)
+        labels = material.decoded.labels
+        found = probe(features.train.numpy(), labels, material.decoded.source.classes, settings.seed)
     for part in sorted(resume.glob(PARTS)):
         part.rename(out / part.name)
     choice = _choice(settings, np.bincount(labels, minlength=settings.classes), found)

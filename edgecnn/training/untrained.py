@@ -19,7 +19,7 @@ from edgecnn.data.golden import write_golden
 from edgecnn.graph.export import TrunkRequest, make_trunk
 from edgecnn.models.networks import build_network
 from edgecnn.models.surgery import operated_unlearned
-from edgecnn.runner.pixels import PixelRecipe
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.settings import ProbeSettings
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.stage import Progress
@@ -34,7 +34,7 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
     Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see ``make_trunk``.
     """
     seen, images = settings.preprocessing, settings.images
-    recipe = PixelRecipe(**seen.pixels.model_dump(include={"resize_px", "crop_px", "interpolation"}))
+    recipe = seen.pixels.of_runner()
     pixels = drawn_images(images, recipe.crop_px)
     for role in ("calibration", "validation", "test"):
         np.save(out / f"{role}.pixels.npy", pixels)
@@ -47,11 +47,13 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
     make_trunk(network, request, out, tell)
 
 
-def drawn_images(images: int, side_px: int) -> npt.NDArray[np.uint8]:
-    """Coloured noise, uint8 (images, side, side, 3); the same every time."""
+def drawn_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:
+    """Coloured noise, uint8 (images, *size, 3); the same every time."""
     draw = np.random.default_rng(0)
     coarse = draw.integers(0, 256, (images, GRAIN, GRAIN, 3), dtype=np.uint8)
-    return np.stack([np.asarray(Image.fromarray(each).resize((side_px, side_px), Image.Resampling.BICUBIC)) for each in coarse])
+    return np.stack(
+        [np.asarray(Image.fromarray(each).resize((size.width_px, size.height_px), Image.Resampling.BICUBIC)) for each in coarse]
+    )
 
 
 def settle(network: nn.Module, images: torch.Tensor) -> None:

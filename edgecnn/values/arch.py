@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, RootModel
 
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.dataset import Interpolation, Normalization, Resolution
 from edgecnn.values.scale import Multipliers
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -75,12 +75,12 @@ class ArchSpec(Value):
     depth: PositiveInt | None = None
     """Convolutions and fully connected layers on the longest way from the image to the answer; None as above."""
     classes: PositiveInt = 1000
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     least_px: PositiveInt = 32
     """The smallest input that the network has an answer to; 32 where it would take smaller ones, which no recipe asks for."""
-    resize_px: PositiveInt
+    resize_px: Resolution
     """Short side before the centre crop, at the native resolution."""
-    interpolation: Literal["bilinear", "bicubic"]
+    interpolation: Interpolation
     normalization: Normalization
     only_native_px: bool = False
     """True of a network whose weights hold a place for every part of the image, so that it takes ``resolution_px`` alone."""
@@ -143,7 +143,7 @@ class ListedArch(Value):
     """Convolutions and fully connected layers on the longest way."""
     weights_mib: PositiveFloat
     """Of the parameters in fp32."""
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     least_px: PositiveInt
     """The smallest input that is taken."""
     accuracy_top1: Share | None

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 
 
 def _ordered(ends: tuple[float, float]) -> tuple[float, float]:
@@ -38,9 +39,9 @@ class Crop(Value):
 
     kind: Literal["crop"] = "crop"
     area: Annotated[tuple[_Area, _Area], Between] = (0.6, 1.0)
-    """Share of the square that is covered."""
+    """Share of the picture that is covered."""
     aspect: Annotated[float, Field(ge=1, le=4)] = 1.18
-    """Largest ratio of the longer to the shorter side, before it is resized to a square."""
+    """By how much longer one side may be than in the network's input, before it is resized to that."""
 
 
 class Flip(Value):
@@ -251,7 +252,7 @@ class AugmentationPreview(Value):
 
     schema_: Literal["edgecnn.preview/1"] = Field(default="edgecnn.preview/1", alias="schema")
     data: str
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     seed: int
     augment: Augmentations
     """What was asked for, defaults filled in."""

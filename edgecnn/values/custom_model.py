@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Normalization, PixelRecipe
+from edgecnn.values.dataset import Normalization, PixelRecipe, Resolution
 from edgecnn.values.stage import Key
 
-Channels = Literal["rgb", "bgr"]
+Channels = Literal["rgb", "bgr", "grey"]
+"""grey: ITU-R BT.601's luma of the three, 0.299, 0.587 and 0.114 of them, which is Pillow's and OpenCV's."""
 TorchForm = Literal["torch.export", "TorchScript"]
 """Of a file that torch runs, and that is exported to ONNX on its way."""
 
@@ -22,7 +23,9 @@ class GraphEntry(Value):
     """Name of the tensor that takes images."""
     layout: Literal["NCHW", "NHWC"]
     dtype: Literal["float32", "float16", "uint8"]
-    resolution_px: PositiveInt
+    resolution_px: Resolution
+    colours: Literal[1, 3] = Field(default=3, exclude_if=lambda colours: colours == 3)
+    """Channels of its input; of one, grey."""
     batch: PositiveInt | None
     """Images in a call where the file fixes that; None where it takes any number."""
     output: str
@@ -49,9 +52,8 @@ class Feeding(Value):
     def describe(self) -> str:
         """As a reader is told."""
         scale = ", ".join(f"{mean:g}/{std:g}" for mean, std in zip(self.normalization.mean, self.normalization.std, strict=True))
-        order = ", blue first" if self.channels == "bgr" else ""
-        shape = f"short side {self.pixels.resize_px}, crop {self.pixels.crop_px}, {self.pixels.interpolation}"
-        return f"{self.name} (mean/std {scale}{order}; {shape})"
+        order = {"rgb": "", "bgr": ", blue first", "grey": ", grey"}[self.channels]
+        return f"{self.name} (mean/std {scale}{order}; {self.pixels.describe()})"
 
 
 class FeedingTrial(Value):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.profile import Environment
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form
@@ -24,7 +26,7 @@ class Probe(Value):
 
     arch: str
     """Of the catalogue, or a scaled one by its own name, such as ``mobilenet-v2-d0.8-w0.5``."""
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     classes: PositiveInt
     form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
 
@@ -131,7 +133,7 @@ class Member(Value):
     """As ``--scale`` takes it."""
     form: Form = Field(default=AS_IT_IS, exclude_if=lambda form: not form.suffix)
     """What surgery changes of it."""
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     parameters: PositiveInt
     macs: PositiveInt
     """Multiply-adds for one image."""
@@ -161,10 +163,11 @@ class Member(Value):
     """Why it could not be trained or built."""
 
     @property
-    def multipliers(self) -> tuple[float, float, int]:
-        """Depth, width and the resolution in pixels; a network that lost channels is as wide as those that are left."""
+    def multipliers(self) -> tuple[float, float, float]:
+        """Depth, width and the side of a square of as many pixels as its input; a network that lost channels is as wide as those
+        that are left."""
         scale = CompoundScale.from_text(self.scale)
-        return scale.depth or 1.0, (scale.width or 1.0) * (1 - self.form.pruned), self.resolution_px
+        return scale.depth or 1.0, (scale.width or 1.0) * (1 - self.form.pruned), math.sqrt(self.resolution_px.area_px)
 
     @property
     def best_predicted(self) -> Predicted | None:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 
 
 class LayerResidency(Value):
@@ -62,7 +63,7 @@ class LayerMacs(Value):
 class MacTable(Value):
     """Conv, Gemm and MatMul nodes of the fp32 ONNX graph, in graph order, for one image at ``resolution_px``."""
 
-    resolution_px: int
+    resolution_px: Resolution
     layers: tuple[LayerMacs, ...]
 
     @cached_property
@@ -125,7 +126,7 @@ class NetworkCost(Value):
     network: str
     scale: str | None
     """As asked."""
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     parameters: NonNegativeInt
     macs: NonNegativeInt
     activation_bytes: NonNegativeInt

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -206,7 +207,7 @@ class DatedReference(Value):
 
     candidate: str
     arch: str
-    resolution_px: int
+    resolution_px: Resolution
     classes: int
     """Of the network that ran, whose last layer may be larger or smaller than the build's."""
     weights: str

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
+from edgecnn.runner.pixel_recipe import BLACK, ImageSize
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
+from edgecnn.values.dataset import AskedResolution, Colour, Interpolation, Normalization, PixelRecipe, ResizeMode, Resolution
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
@@ -43,7 +45,7 @@ class ModelChoice(Value):
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
     keep_head: bool = False
     """The network as its weights have it, head and all: nothing is trained, and the images are of the classes that it knows."""
-    resolution_px: Annotated[int, Field(ge=32, le=2048)] | None = None
+    resolution_px: AskedResolution | None = None
     """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide.
     A TorchScript file does not say its own."""
     scale: Annotated[str, AfterValidator(_scale)] | None = None
@@ -78,7 +80,8 @@ class DataChoice(Value):
 
 
 class PreprocessingChoice(Value):
-    """``[preprocessing]`` of a custom model (``model.onnx``). What is unset is tried, and proved by accuracy."""
+    """``[preprocessing]``: how a photograph becomes the network's input. What is unset of a custom model (``model.onnx``) is
+    tried, and proved by accuracy; a network of the catalogue has its own mean, scale and margin, and is asked for the rest."""
 
     like: str | None = None
     """imagenet, half, unit, bytes, caffe or bytes-bgr: see ``models/preprocessings.py``."""
@@ -88,10 +91,27 @@ class PreprocessingChoice(Value):
     """On the same scale; beside ``mean``."""
     channels: Literal["rgb", "bgr"] | None = None
     """Their order in the network's input."""
-    resize_px: PositiveInt | None = None
-    """Short side before the centre crop."""
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """Of that resizing."""
+    resize: ResizeMode | None = None
+    """crop: scaled until it covers the input, whose centre is taken. letterbox: scaled until it fits, with a border. stretch:
+    each side on its own. Unset: crop, or of a custom model what is tried."""
+    resize_px: Resolution | None = None
+    """What it is resized to before the centre crop: the short side, or HEIGHTxWIDTH."""
+    fill: Colour | None = None
+    """Red, green and blue of a letterbox's border, 0 to 255. Unset: what becomes 0 in the network's input."""
+    interpolation: Interpolation | None = None
+    """Of that resizing. Unset: the network's own; bilinear of a custom model."""
+
+    def shaped(self, crop_px: ImageSize, resize_px: ImageSize, usual: Normalization, interpolation: Interpolation) -> PixelRecipe:
+        """The pixels of an input of ``crop_px``, where a crop is of a picture resized to ``resize_px``."""
+        mode = self.resize or "crop"
+        asked = self.resize_px or (resize_px if mode == "crop" else crop_px)
+        return PixelRecipe(
+            resize_px=asked.larger_of(crop_px),
+            crop_px=crop_px,
+            interpolation=self.interpolation or interpolation,
+            resize=mode,
+            fill=BLACK if mode == "crop" else self.fill or usual.mean_levels,
+        )
 
 
 class TrainChoice(Value):

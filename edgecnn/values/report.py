@@ -11,6 +11,7 @@ from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.dataset import Resolution
 from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.layers import Residency
@@ -191,7 +192,7 @@ class Build(Value):
     parameters: int
     """Of the network that ships, with as many classes as it answers; a row of the catalogue has those of the published one."""
     macs: int | None
-    resolution_px: int
+    resolution_px: Resolution
     weights: str
     """One sentence: which weights training began from, with their sha256, or from scratch and why."""
     weights_sha256: str | None

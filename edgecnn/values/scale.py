@@ -9,13 +9,12 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.errors.wording import nearest
 from edgecnn.values.base import Value
+from edgecnn.values.dataset import LARGEST_PX
 
 KEYS = ("phi", "depth", "width", "resolution")
 """As ``--scale`` and ``[model] scale`` take them, ``resolution`` in pixels."""
 LARGEST_MULTIPLIER = 8.0
 """Of depth and of width. EfficientNet-L2, the largest that was published, has 5.3 and 4.3 (arXiv:1911.04252)."""
-LARGEST_PX = 2048
-"""As of ``[model] resolution_px``."""
 LARGEST_PHI = 11.0
 """1.2 to the 11th is 7.4: the last whole step under the largest multiplier, upwards and downwards."""
 DECIMALS = 4
@@ -31,7 +30,7 @@ class CompoundScale(Value):
     width: Annotated[float, Field(gt=0, le=LARGEST_MULTIPLIER)] | None = None
     """Of the channels of each layer."""
     resolution: Annotated[int, Field(gt=0, le=LARGEST_PX)] | None = None
-    """Pixels of a side of the network's input."""
+    """Pixels of the shorter side of the network's input, which keeps its shape."""
 
     @classmethod
     def from_text(cls, text: str) -> CompoundScale:

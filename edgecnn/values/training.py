@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from edgecnn.errors.wording import plural
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.dataset import Normalization, Resolution
 from edgecnn.values.stage import Key
 
 Balance = Literal["none", "weights", "sampling"]
@@ -26,7 +26,7 @@ class TeacherTerms(Value):
     arch: str
     normalization: Normalization
     """The teacher's own, which pixels are brought to."""
-    resolution_px: PositiveInt
+    resolution_px: Resolution
     """That it was trained at, and answers at: shown images of another size, a network is no longer right."""
 
 

@@ -98,7 +98,7 @@ def test_six_networks_of_different_blocks_are_measured_in_every_candidate_and_no
     assert len({arch_named(name).family for name in NETWORKS}) == 5
     assert (found.left_out, found.device, found.minutes, found.seconds) == ({}, "cpu", 30.0, 360.0)
     for network in found.networks:
-        assert (network.resolution_px, network.classes, network.macs) == (224, 1000, 300_000_000)
+        assert (network.resolution_px.stated, network.classes, network.macs) == (224, 1000, 300_000_000)
         assert [kit.candidate.id for kit in network.kits] == [BASELINE.id, INT8.id]
     fp32, int8 = found.networks[0].kits
     assert (fp32.latency.p50_ms, int8.latency.p50_ms) != (None, None)

@@ -25,6 +25,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.variants import aware_candidates
 from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.prepare import PrepareStage
@@ -113,7 +114,7 @@ class TestTheLargerLadder:
         export, train, prepare = after.step("export"), before.step("train"), after.step("prepare")
         assert export is not None and train is not None and prepare is not None
         assert isinstance(export.stage, ExportStage) and isinstance(prepare.stage, PrepareStage)
-        assert (export.stage.resolution_px, prepare.stage.pixels.crop_px) == (224, 224)
+        assert (export.stage.resolution_px, prepare.stage.pixels.crop_px) == ((224, 224), (224, 224))
         assert export.stage.inputs == {"weights": train.key, "pixels": prepare.key}
 
     def test_every_input_is_made_by_an_earlier_step_or_is_a_source(self) -> None:
@@ -167,7 +168,7 @@ def test_a_widened_file_answers_as_the_network_does_at_that_side(tmp_path: Path)
     ).eval()
     for name in ("trunk", "pixels/golden", "out"):
         (tmp_path / name).mkdir(parents=True)
-    export_onnx(network, 64, tmp_path / "trunk" / "model.onnx")
+    export_onnx(network, ImageSize.square(64), tmp_path / "trunk" / "model.onnx")
     golden = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), np.uint8)
     np.save(tmp_path / "pixels" / "golden" / "pixels.npy", golden)
     normalization = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

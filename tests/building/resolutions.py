@@ -9,6 +9,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.complete import completed_surgery, filled_in
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.dataset import DataSummary, Preprocessing
@@ -51,7 +52,7 @@ def resolved(recipe: Recipe | None = None, **changes: Any) -> Resolved:
         "data": summary(),
         "weights": WeightsAnswer(choice="none", kind="none", why="training starts from random weights, as asked"),
         "mode": "scratch",
-        "preprocessing": Preprocessing(pixels=pixel_recipe(arch, 64), normalization=arch.normalization),
+        "preprocessing": Preprocessing(pixels=pixel_recipe(arch, ImageSize.square(64)), normalization=arch.normalization),
         "candidates": (BASELINE, INT8),
         "unsupported": (),
         "unavailable": {},

@@ -21,6 +21,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.planning import resolve as resolve_module
 from edgecnn.planning.request import BuildRequest
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.report import BaselineVariant, BuildReport
@@ -145,7 +146,12 @@ def test_a_variant_that_cannot_run_is_missing_with_the_reason_and_stops_nobody(
 def test_it_leaves_a_record_that_serves_machines_without_a_gpu(played: tuple[BuildReport, Place]) -> None:
     report, place = played
     record = BaselineRecord.model_validate_json((place.out / "baseline.json").read_text())
-    assert (record.device, record.arch, record.resolution_px, record.precision) == ("rtx-4090", "lenet-5", 32, "fp32")
+    assert (record.device, record.arch, record.resolution_px, record.precision) == (
+        "rtx-4090",
+        "lenet-5",
+        ImageSize.square(32),
+        "fp32",
+    )
     question = BaselineQuestion(device="rtx-4090", arch="lenet-5", resolution_px=32, accuracy_machine="a laptop")
     elsewhere = baseline_facts(question, records=[record])
     assert elsewhere.latency == report.baseline.latency

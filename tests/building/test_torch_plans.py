@@ -11,6 +11,7 @@ from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, command_line, request_from
 from edgecnn.errors.custom_model import ClassesDiffer, CustomHoldsObjects, CustomModelUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.resolved import Resolved
 from tests.graph.custom_files import photo_folder
@@ -38,7 +39,7 @@ def test_an_exported_program_is_planned_by_its_content(photos: Path, tmp_path: P
     custom = resolved.custom_model
     assert custom is not None and custom.entry.form == "torch.export" and resolved.mode == "custom"
     assert (custom.feeding.name, custom.stated_by, custom.trials[0].right) == ("half", "search", 36)
-    assert resolved.recipe.model.resolution_px == 32 and resolved.arch.parameters == 34
+    assert resolved.recipe.model.resolution_px == ImageSize.square(32) and resolved.arch.parameters == 34
 
     monkeypatch.setattr("edgecnn.planning.custom_model._found", None)  # what was found is kept: nothing is read again
     assert planned(model, photos)[1] == key

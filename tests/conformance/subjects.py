@@ -23,6 +23,7 @@ from edgecnn.backends.registry import all_backends
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.runner.machine.environment import read_conditions
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.runner.runtimes import BROWSER
 from edgecnn.stages.package import WEB_MODULE
@@ -134,7 +135,7 @@ def lay_kit(model: Path, kit: Path, logits: Any, side: int = RESOLUTION_PX) -> P
     if described["session"]["module"] == WEB_MODULE:
         for page in (kit / "runner/browser/web").iterdir():
             shutil.copyfile(page, kit / page.name)
-    golden = write_golden(kit, PixelRecipe(side, side, "bicubic"))
+    golden = write_golden(kit, PixelRecipe(ImageSize.square(side), ImageSize.square(side), "bicubic"))
     np.save(kit / "golden" / "logits.npy", logits)
     manifest = {
         "schema": "edgecnn.kit/1",

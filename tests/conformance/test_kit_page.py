@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import feed_sha256, golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
-from edgecnn.runner.pixels import PixelRecipe, decode, pixels_sha256, to_pixels
+from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
+from edgecnn.values.dataset import PixelRecipe
 from tests.conformance.subjects import copied, subjects
 from tests.render.page.browser import Tab, a_tab, chromium
 from tests.runner.kits import rewrite_manifest
@@ -27,7 +29,16 @@ from tests.runner.kits import rewrite_manifest
 pytestmark = pytest.mark.full
 
 PICTURES = [(97, 61), (61, 97), (33, 200), (20, 20), (64, 64), (500, 333)]
-RECIPES = [(32, 32, "bilinear"), (36, 32, "bicubic"), (64, 48, "bilinear"), (24, 31, "bicubic"), (64, 64, "bicubic")]
+RECIPES: list[dict[str, Any]] = [
+    {"resize_px": 32, "crop_px": 32, "interpolation": "bilinear"},
+    {"resize_px": 36, "crop_px": 32, "interpolation": "bicubic"},
+    {"resize_px": 64, "crop_px": 48, "interpolation": "bilinear"},
+    {"resize_px": 24, "crop_px": 31, "interpolation": "bicubic"},
+    {"resize_px": 64, "crop_px": 64, "interpolation": "bicubic"},
+    {"resize_px": "24x64", "crop_px": "20x56", "interpolation": "bilinear"},
+    {"resize_px": "48x32", "crop_px": "48x32", "interpolation": "bicubic", "resize": "stretch"},
+    {"resize_px": "31x47", "crop_px": "31x47", "interpolation": "bilinear", "resize": "letterbox", "fill": [124, 116, 104]},
+]
 
 
 @pytest.fixture(scope="module")
@@ -119,20 +130,18 @@ def test_a_file_that_is_no_picture_is_refused_by_its_name(tab: Tab) -> None:
 def test_pixels_are_those_of_pillow_to_the_bit(tab: Tab) -> None:
     random = np.random.default_rng(0)
     files = [png_of(random.integers(0, 256, (high, wide, 3), np.uint8)) for wide, high in PICTURES]
-    for resize_px, crop_px, interpolation in RECIPES:
-        wanted = [
-            pixels_sha256(to_pixels(decode(io.BytesIO(file)), PixelRecipe(resize_px, crop_px, interpolation))) for file in files
-        ]
-        recipe = json.dumps({"resize_px": resize_px, "crop_px": crop_px, "interpolation": interpolation})
+    for asked in RECIPES:
+        recipe = PixelRecipe.model_validate(asked)
+        wanted = [pixels_sha256(to_pixels(decode(io.BytesIO(file)), recipe.of_runner())) for file in files]
         given = json.dumps([base64.b64encode(file).decode() for file in files])
         made = tab.evaluate(
             f"""import("./pixels.mjs").then(({{ decoded, toPixels }}) => Promise.all({given}.map(async (file) => {{
                 const content = Uint8Array.from(atob(file), (each) => each.charCodeAt());
-                return Array.from(toPixels(await decoded(new Blob([content])), {recipe}));
+                return Array.from(toPixels(await decoded(new Blob([content])), {json.dumps(asked)}));
             }})))"""
         )
-        found = [pixels_sha256(np.array(each, np.uint8).reshape(crop_px, crop_px, 3)) for each in made]
-        assert found == wanted, (resize_px, crop_px, interpolation)
+        found = [pixels_sha256(np.array(each, np.uint8).reshape(*recipe.crop_px, 3)) for each in made]
+        assert found == wanted, asked
 
 
 def test_a_kit_that_answers_otherwise_says_so(kit: Path, tmp_path: Path) -> None:

@@ -108,9 +108,10 @@ LINES = (
         "--model names a trained model, which is not trained again — begin with edgecnn export [nothing-to-train]",
     ),
     (
-        PreprocessingOfAnArch(arch="resnet-18"),
-        "[preprocessing] applies to custom models only: resnet-18 is trained here, with the preprocessing of its own row"
-        " — leave it out, or name the model by --model FILE [preprocessing-of-an-arch]",
+        PreprocessingOfAnArch(arch="resnet-18", stated="mean"),
+        "preprocessing.mean applies to custom models only: resnet-18 is fed as its own row says; "
+        "how a photograph is resized may be asked (resize, fill, interpolation) — "
+        "leave it out, or name the model by --model FILE [preprocessing-of-an-arch]",
     ),
     (
         TrainingSwitch(),

@@ -22,14 +22,14 @@ def test_where_nothing_is_near_only_the_list_is_named() -> None:
 
 
 def test_too_small_an_image_is_answered_with_the_smallest() -> None:
-    assert ResolutionTooSmall(arch="inception-v3", asked_px=64, least_px=75).line() == (
+    assert ResolutionTooSmall(arch="inception-v3", asked_px="64", least_px=75).line() == (
         "inception-v3 cannot take images of 64 px: its layers shrink them to nothing; it takes 75 px and more — "
         "--set model.resolution_px=75, or leave it out [resolution-too-small]"
     )
 
 
 def test_a_network_of_one_size_is_answered_with_it() -> None:
-    assert ResolutionFixed(arch="timm:levit_128s.fb_dist_in1k", asked_px=64, only_px=224).line() == (
+    assert ResolutionFixed(arch="timm:levit_128s.fb_dist_in1k", asked_px="64", only_px="224").line() == (
         "timm:levit_128s.fb_dist_in1k cannot take images of 64 px: its weights hold a place for every part of the image — "
         "--set model.resolution_px=224, or leave it out [resolution-fixed]"
     )

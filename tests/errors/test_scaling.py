@@ -35,13 +35,13 @@ def test_a_width_that_rounds_to_nothing_names_the_least_one() -> None:
 
 
 def test_a_step_along_the_rule_that_is_too_small_is_answered_with_a_step() -> None:
-    assert ResolutionUnderStride(arch="resnet-18", scale="phi=-9", resolution_px=20, stride=32).hint == (
+    assert ResolutionUnderStride(arch="resnet-18", scale="phi=-9", resolution_px="20", small=True, stride=32).hint == (
         "--scale with resolution=32 or more in place of phi, or a larger phi"
     )
 
 
 def test_an_input_smaller_than_the_stride_is_named() -> None:
-    error = ResolutionUnderStride(arch="resnet-18", scale="resolution=16", resolution_px=16, stride=32)
+    error = ResolutionUnderStride(arch="resnet-18", scale="resolution=16", resolution_px="16", small=True, stride=32)
     assert error.line() == (
         "--scale resolution=16 gives resnet-18 an input of 16 px: its layers shrink an image 32 times — "
         "--scale with resolution=32 or more [resolution-under-stride]"
@@ -49,7 +49,7 @@ def test_an_input_smaller_than_the_stride_is_named() -> None:
 
 
 def test_an_input_that_no_recipe_takes_is_named() -> None:
-    error = ResolutionUnderStride(arch="resnet-18", scale="phi=17", resolution_px=2408, stride=32)
+    error = ResolutionUnderStride(arch="resnet-18", scale="phi=17", resolution_px="2408", small=False, stride=32)
     assert error.line() == (
         "--scale phi=17 gives resnet-18 an input of 2408 px: a recipe's resolution goes up to 2048 px — "
         "--scale with resolution=2048 or less in place of phi, or a smaller phi [resolution-under-stride]"
@@ -57,7 +57,7 @@ def test_an_input_that_no_recipe_takes_is_named() -> None:
 
 
 def test_two_resolutions_are_a_contradiction() -> None:
-    assert ScaleContradictsResolution(scale="phi=1", resolution_px=100).line() == (
+    assert ScaleContradictsResolution(scale="phi=1", resolution_px="100").line() == (
         "--scale phi=1 says the resolution, and model.resolution_px = 100 says one too — "
         "leave one of them out, or give depth and width alone [scale-contradicts-resolution]"
     )

@@ -12,6 +12,7 @@ from edgecnn.fit.search import NEAR, guessed_ms, identity_of, predicted_front, s
 from edgecnn.fit.space import SearchSpace
 from edgecnn.models.catalogue import arch_named
 from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.fit import Member, Probe
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.verdict import Interval
@@ -87,7 +88,7 @@ def test_the_predicted_front_rises_in_both(found: tuple[Member, ...]) -> None:
 
 
 def test_what_a_prediction_says_nothing_of_is_on_no_front() -> None:
-    unlike = SearchSpace(arch_named("mobilenet-v3-small"), 64, 10, {"a": ByMacs(0.01, ("total_mmac",))}, {})  # type: ignore[dict-item]
+    unlike = SearchSpace(arch_named("mobilenet-v3-small"), ImageSize.square(64), 10, {"a": ByMacs(0.01, ("total_mmac",))}, {})  # type: ignore[dict-item]
     member = unlike.member(1.0, 1.0, 64)
     assert member is not None
     assert member.best_predicted is None
@@ -95,7 +96,7 @@ def test_what_a_prediction_says_nothing_of_is_on_no_front() -> None:
 
 
 def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them(found: tuple[Member, ...]) -> None:
-    taken = spread_out(found, 5, 64)
+    taken = spread_out(found, 5, ImageSize.square(64))
     assert taken[0] == max(found, key=lambda each: each.standin)
     shapes = [(CompoundScale.from_text(each.scale), each) for each in taken]
     for index, (one, each) in enumerate(shapes):
@@ -103,15 +104,15 @@ def test_members_that_are_taken_are_unlike_each_other_and_the_best_is_among_them
             if (each.form.squeeze_excite, bool(each.form.pruned)) != (before.form.squeeze_excite, bool(before.form.pruned)):
                 continue
             widths = [(scale.width or 1) * (1 - of.form.pruned) for scale, of in ((one, each), (other, before))]
-            sides = each.resolution_px / before.resolution_px
+            sides = each.resolution_px.short_px / before.resolution_px.short_px
             ratios = [(one.depth or 1) / (other.depth or 1), widths[0] / widths[1], sides]
             assert max(max(ratio, 1 / ratio) for ratio in ratios) > 1.12
 
 
 def test_every_way_to_be_smaller_is_among_those_that_are_taken(found: tuple[Member, ...]) -> None:
-    ways = {way_of(each, 64) for each in found}
+    ways = {way_of(each, ImageSize.square(64)) for each in found}
     assert len(ways) > 3
-    assert {way_of(each, 64) for each in spread_out(found, len(ways), 64)} == ways
+    assert {way_of(each, ImageSize.square(64)) for each in spread_out(found, len(ways), ImageSize.square(64))} == ways
 
 
 def test_pretrained_weights_are_of_one_depth_and_width(tmp_path: Path) -> None:

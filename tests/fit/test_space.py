@@ -9,13 +9,14 @@ import pytest
 
 from edgecnn.fit.space import FORM_COSTS, SearchSpace
 from edgecnn.models.catalogue import arch_named
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.studies.cost import cost_of_network
 from edgecnn.values.fit import Member
 from edgecnn.values.training import Form
 
 
 def space(arch: str) -> SearchSpace:
-    return SearchSpace(arch_named(arch), 64, 10, {}, {})
+    return SearchSpace(arch_named(arch), ImageSize.square(64), 10, {}, {})
 
 
 def made(of: SearchSpace, *place: Any) -> Member:
@@ -27,7 +28,7 @@ def made(of: SearchSpace, *place: Any) -> Member:
 @pytest.mark.parametrize("arch", ["mobilenet-v2", "efficientnet-b0", "resnet-18"])
 def test_what_is_counted_is_what_edgecnn_cost_counts(arch: str) -> None:
     member = made(space(arch), 1.0, 1.0, 96)
-    cost = cost_of_network(arch_named(arch).model_copy(update={"classes": 10}), 96)
+    cost = cost_of_network(arch_named(arch).model_copy(update={"classes": 10}), ImageSize.square(96))
     assert (member.macs, member.parameters) == (cost.macs, cost.parameters)
     assert member.name == member.scale == "depth=1,width=1,resolution=96"
 

@@ -21,14 +21,19 @@ from edgecnn.fit.tables import priced
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.verdict import Fidelity
 from tests.building.resolutions import INT8
 
-PROBES = tuple(Probe(arch="mobilenet-v2", resolution_px=side, classes=10) for side in range(32, 32 + 16 * LEAST_TIMED, 16))
-ROWS = tuple(TimedProbe(probe=each, macs=counted_of(each).macs, medians_ms=(each.resolution_px / 50,)) for each in PROBES)
+PROBES = tuple(
+    Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(side), classes=10) for side in range(32, 32 + 16 * LEAST_TIMED, 16)
+)
+ROWS = tuple(
+    TimedProbe(probe=each, macs=counted_of(each).macs, medians_ms=(each.resolution_px.short_px / 50,)) for each in PROBES
+)
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def classifier(
     batch: int | str = "n",
     opset: int = 17,
     batch_norm: bool = False,
+    size: tuple[int, int] = (SIDE, SIDE),
 ) -> onnx.ModelProto:
     """The network as an ONNX file holds it: image → conv, relu, global pooling, reshape, gemm (→ softmax)."""
     held, nodes = weights_of(like, batch_norm=batch_norm, half=dtype == "float16"), _entry(layout, dtype)
@@ -82,7 +83,7 @@ def classifier(
     ]
     nodes += [helper.make_node("Softmax", ["scores"], ["share"], name="softmax", axis=1)] if softmax else []
     kind = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}[dtype]
-    image = [batch, 3, SIDE, SIDE] if layout == "NCHW" else [batch, SIDE, SIDE, 3]
+    image = [batch, 3, *size] if layout == "NCHW" else [batch, *size, 3]
     answer = TensorProto.FLOAT16 if dtype == "float16" else TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
@@ -94,6 +95,24 @@ def classifier(
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(made)
     return made
+
+
+def of_grey(dtype: str = "float32", size: tuple[int, int] = (SIDE, SIDE)) -> onnx.ModelProto:
+    """image of one channel → its mean → dark or bright, where levels count 0 to 255."""
+    kind = TensorProto.UINT8 if dtype == "uint8" else TensorProto.FLOAT
+    nodes = [helper.make_node("Cast", ["grey"], ["planes"], name="entry", to=TensorProto.FLOAT)]
+    nodes += [helper.make_node("GlobalAveragePool", ["planes"], ["pool"], name="pool")]
+    nodes += [helper.make_node("Flatten", ["pool"], ["flat"], name="flat")]
+    nodes += [helper.make_node("Gemm", ["flat", "fc.w", "fc.b"], ["scores"], name="fc", transB=1)]
+    held = {"fc.w": np.array([[-1.0], [1.0]], np.float32), "fc.b": np.array([255 * THRESHOLD, -255 * THRESHOLD], np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "grey",
+        [helper.make_tensor_value_info("grey", kind, ["n", 1, *size])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(value, name) for name, value in held.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] - the package has no types

@@ -10,6 +10,7 @@ from torch import nn
 from edgecnn.errors.export import ExportDisagrees, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits
 from edgecnn.graph.export import TrunkRequest, export_onnx, make_trunk, torch_logits
+from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared, trunk
 from tests.quantization.made import Quiet
 
@@ -37,7 +38,7 @@ def small() -> Small:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("small") / "model.onnx"
-    export_onnx(small(), 16, path)
+    export_onnx(small(), ImageSize.square(16), path)
     return path
 
 
@@ -67,13 +68,13 @@ def test_dropout_is_off_although_the_network_came_in_training_mode(exported: Pat
 
 
 def test_an_export_to_another_folder_is_the_same_bytes(exported: Path, tmp_path: Path) -> None:
-    export_onnx(small(), 16, tmp_path / "other.onnx")
+    export_onnx(small(), ImageSize.square(16), tmp_path / "other.onnx")
     assert (tmp_path / "other.onnx").read_bytes() == exported.read_bytes()
 
 
 def test_an_opset_that_the_exporter_cannot_reach_is_an_error_not_another_opset(tmp_path: Path) -> None:
     with pytest.raises(WrongOpset) as caught:
-        export_onnx(small(), 16, tmp_path / "model.onnx", opset=17)
+        export_onnx(small(), ImageSize.square(16), tmp_path / "model.onnx", opset=17)
     assert caught.value.line() == (
         f"torch {torch.__version__} left ONNX opset 18 where 17 was asked for — install a torch and onnxscript that write "
         "opset 17; edgecnn's own ranges are tested [wrong-opset]"
@@ -115,7 +116,9 @@ def test_a_network_that_diverged_is_refused_before_anything_is_built_on_it(tmp_p
     broken = small()
     with torch.no_grad():
         broken.head[1].bias[3] = float("nan")
-    request = TrunkRequest(pixels=prepared(), resolution_px=RESOLUTION_PX, normalization=NORMALIZATION, opset=20)
+    request = TrunkRequest(
+        pixels=prepared(), resolution_px=ImageSize.square(RESOLUTION_PX), normalization=NORMALIZATION, opset=20
+    )
     with pytest.raises(ExportDisagrees):
         make_trunk(broken, request, tmp_path, Quiet())
 
@@ -128,7 +131,9 @@ class OnTheLastBits(nn.Module):
 
 
 def test_a_network_that_disagrees_with_itself_is_named_and_not_its_graph(tmp_path: Path) -> None:
-    request = TrunkRequest(pixels=prepared(), resolution_px=RESOLUTION_PX, normalization=NORMALIZATION, opset=20)
+    request = TrunkRequest(
+        pixels=prepared(), resolution_px=ImageSize.square(RESOLUTION_PX), normalization=NORMALIZATION, opset=20
+    )
     with pytest.raises(RoundingDecides):
         make_trunk(OnTheLastBits(), request, tmp_path, Quiet())
     assert RoundingDecides(max_abs_diff=87.5, allowed=1.16).line() == (

@@ -12,6 +12,7 @@ from edgecnn.graph.feature_maps import first_filters, maps_of
 from edgecnn.graph.layer_cost import Field
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.planted import planted
 
 
@@ -46,7 +47,7 @@ def residual() -> onnx.ModelProto:
 @pytest.mark.slow  # exports a network for one node
 def test_a_map_that_was_transposed_is_none(tmp_path: Path) -> None:
     """At 64 px AlexNet's last map has one position, and what enlarges it puts the images behind the channels."""
-    model = export_onnx(build_network(arch_named("alexnet"), 10), 64, tmp_path / "alexnet.onnx")
+    model = export_onnx(build_network(arch_named("alexnet"), 10), ImageSize.square(64), tmp_path / "alexnet.onnx")
     assert "Transpose" in {node.op_type for node in model.graph.node}
     assert [(each.channels, each.rows) for each in maps_of(model)] == [(64, 15), (192, 7), (256, 3)]
 

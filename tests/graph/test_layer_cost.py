@@ -18,13 +18,14 @@ from edgecnn.graph.onnx_operations import operations_of_model
 from edgecnn.graph.traced import IMAGE, operations_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, parameter_count
+from edgecnn.runner.pixel_recipe import ImageSize
 from tests.slow_parameters import slowly
 
 
 def cost(make: Callable[[], nn.Module], side_px: int) -> Counted:
     with torch.device("meta"):
         network = make()
-    return counted(operations_of(network, side_px), IMAGE, (1, 3, side_px, side_px))
+    return counted(operations_of(network, ImageSize.square(side_px)), IMAGE, (1, 3, side_px, side_px))
 
 
 def macs(make: Callable[[], nn.Module], side_px: int) -> list[int]:
@@ -147,7 +148,7 @@ def test_the_arithmetic_is_said_in_full() -> None:
 def test_a_file_costs_what_the_network_costs(name: str, tmp_path: Path) -> None:
     spec = arch_named(name)
     network = build_network(spec).eval()
-    export_onnx(network, 64, tmp_path / "a.onnx", opset=20)
+    export_onnx(network, ImageSize.square(64), tmp_path / "a.onnx", opset=20)
     model = load_model(tmp_path / "a.onnx")
     of_file = counted(operations_of_model(model), image_input(model).name, (1, 3, 64, 64))
     of_network = cost(lambda: build_network(spec), 64)
@@ -170,10 +171,10 @@ LARGE_GMACS = 1.0
 def _check(name: str) -> None:
     meta = PUBLISHED[name].meta
     transform = PUBLISHED[name].transforms()
-    side = transform.crop_size[0]
+    size = ImageSize.square(transform.crop_size[0])
     with torch.device("cpu" if name.startswith("regnet") else "meta"):  # whose builder computes while it builds
         network = torchvision.models.get_model(name)
-    total = sum(layer.macs for layer in counted(operations_of(network.to("meta"), side), IMAGE, (1, 3, side, side)).layers)
+    total = sum(layer.macs for layer in counted(operations_of(network.to("meta"), size), IMAGE, (1, 3, *size)).layers)
     assert total / 1e9 == pytest.approx(meta["_ops"], rel=0.01, abs=0.0006)  # three decimals are published
 
 

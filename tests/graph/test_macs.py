@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
+from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.trunks import trunk
 
 
@@ -64,9 +65,9 @@ def test_the_count_is_torchvisions_for_other_networks(published: str, tmp_path: 
 def check_against_torchvision(published: str, tmp_path: Path) -> None:
     """``_ops`` beside the published weights are multiply-adds in units of 10^9 at 224 px."""
     weights = getattr(torchvision.models, f"{published}_Weights").IMAGENET1K_V1
-    export_onnx(torchvision.models.get_model(published.lower(), weights=None), 224, tmp_path / "model.onnx")
+    export_onnx(torchvision.models.get_model(published.lower(), weights=None), ImageSize.square(224), tmp_path / "model.onnx")
     table = mac_table(tmp_path / "model.onnx")
-    assert table.resolution_px == 224
+    assert table.resolution_px == ImageSize.square(224)
     assert table.total / 1e9 == pytest.approx(weights.meta["_ops"], rel=0.01)
 
 

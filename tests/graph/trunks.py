@@ -16,6 +16,7 @@ import torchvision
 
 from edgecnn.data.golden import card
 from edgecnn.graph.export import export_onnx
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_feed, to_pixels
 from edgecnn.values.dataset import Normalization
 from tests.made_once import made_once
@@ -65,7 +66,9 @@ def network(name: str) -> torch.nn.Module:
 @cache
 def trunk(name: str) -> Path:
     """The exported network."""
-    folder = made_once(f"trunk-{name}", lambda folder: export_onnx(network(name), RESOLUTION_PX, folder / f"{name}.onnx"))
+    folder = made_once(
+        f"trunk-{name}", lambda folder: export_onnx(network(name), ImageSize.square(RESOLUTION_PX), folder / f"{name}.onnx")
+    )
     return folder / f"{name}.onnx"
 
 
@@ -77,7 +80,7 @@ def prepared() -> Path:
     for index, (role, count) in enumerate((("validation", 40), ("calibration", 40))):
         np.save(folder / f"{role}.pixels.npy", pictures(count, seed=index))
         np.save(folder / f"{role}.labels.npy", np.arange(count, dtype=np.int64) * CLASSES // count)
-    recipe = PixelRecipe(RESOLUTION_PX, RESOLUTION_PX, "bicubic")
+    recipe = PixelRecipe(ImageSize.square(RESOLUTION_PX), ImageSize.square(RESOLUTION_PX), "bicubic")
     np.save(folder / "golden" / "pixels.npy", np.stack([to_pixels(card(recipe), recipe), *pictures(3, seed=7)]))
     (folder / "labels.json").write_text(json.dumps([f"class {index}" for index in range(CLASSES)]))
     return folder

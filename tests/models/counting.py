@@ -10,6 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgecnn.runner.pixel_recipe import ImageSize
+
 _LAYERS = {torch.ops.aten.convolution.default, torch.ops.aten.addmm.default, torch.ops.aten.mm.default}
 
 
@@ -36,10 +38,10 @@ class Depths(TorchDispatchMode):
         return made
 
 
-def counted(network: nn.Module, resolution_px: int) -> tuple[int, int]:
+def counted(network: nn.Module, resolution_px: ImageSize) -> tuple[int, int]:
     """Multiply-adds for one image, and depth, of a network on the meta device."""
     with torch.device("meta"), FlopCounterMode(display=False) as flops, Depths() as depths:
-        answer = network.eval()(torch.empty(1, 3, resolution_px, resolution_px))
+        answer = network.eval()(torch.empty(1, 3, *resolution_px))
     return flops.get_total_flops() // 2, depths.of(answer)
 
 

@@ -11,6 +11,7 @@ from edgecnn.errors.weights import UnknownArch
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.networks import build_network, head_of, parameter_count, shipped_parameter_count, shipping_shapes
 from edgecnn.models.rows.family import HALF
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.dataset import PixelRecipe
 
@@ -71,7 +72,7 @@ def test_rows_say_what_torchvision_publishes_with_its_weights(spec: ArchSpec) ->
     assert spec.accuracy is not None
     metrics = entry.meta["_metrics"]["ImageNet-1K"]
     assert (spec.accuracy.top1, spec.accuracy.top5) == pytest.approx((metrics["acc@1"] / 100, metrics["acc@5"] / 100))
-    assert (recipe.crop_size, recipe.resize_size) == ([spec.resolution_px], [spec.resize_px])
+    assert (recipe.crop_size, recipe.resize_size) == ([spec.resolution_px.stated], [spec.resize_px.stated])
     assert recipe.interpolation.value == spec.interpolation
     if spec.auxiliary is None:
         assert (tuple(recipe.mean), tuple(recipe.std)) == (spec.normalization.mean, spec.normalization.std)
@@ -117,8 +118,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(asked: str, nearest: str) 
 def test_the_published_margin_is_kept_at_the_native_resolution_alone() -> None:
     spec = arch_named("efficientnet-lite1")
     assert pixel_recipe(spec) == PixelRecipe(resize_px=272, crop_px=240, interpolation="bicubic")
-    assert pixel_recipe(spec, 240) == pixel_recipe(spec)
-    assert pixel_recipe(spec, 64) == PixelRecipe(resize_px=64, crop_px=64, interpolation="bicubic")
+    assert pixel_recipe(spec, ImageSize.square(240)) == pixel_recipe(spec)
+    assert pixel_recipe(spec, ImageSize.square(64)) == PixelRecipe(resize_px=64, crop_px=64, interpolation="bicubic")
 
 
 def test_listing_and_answering_import_no_torch() -> None:

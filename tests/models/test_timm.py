@@ -20,6 +20,7 @@ from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
 from edgecnn.models.neighbours import NeighbourHead
 from edgecnn.models.networks import build_network, load_shipping, load_trained, replace_head, unwrapped_weights
 from edgecnn.models.weights import answer_weights
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.dataset import PixelRecipe
 from tests.models.made import serving
 
@@ -94,7 +95,7 @@ def test_all_last_layers_of_a_network_get_the_new_classes(name: str) -> None:
     network = build_network(row, 7).eval()
     assert len(row.beside) == 1
     with torch.no_grad():
-        assert network(torch.zeros(1, 3, row.resolution_px, row.resolution_px)).shape == (1, 7)
+        assert network(torch.zeros(1, 3, *row.resolution_px)).shape == (1, 7)
 
 
 @pytest.mark.parametrize("name", ["timm:repvgg_a0", "timm:repvit_m0_9"])
@@ -102,7 +103,7 @@ def test_branches_are_merged_before_a_network_ships(name: str, tmp_path: Path) -
     row = arch_named(name)
     learned = learned_a_little(build_network(row, 5))
     save_file(learned.state_dict(), tmp_path / "weights.safetensors")
-    ships = load_shipping(row, 5, tmp_path / "weights.safetensors", 64)
+    ships = load_shipping(row, 5, tmp_path / "weights.safetensors", ImageSize.square(64))
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.allclose(ships(images), learned(images), atol=1e-4)
@@ -116,7 +117,7 @@ def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch
     other = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5))
     monkeypatch.setattr("edgecnn.models.families.from_timm.reparameterize_model", lambda _network: other)
     with pytest.raises(MergeDiffers):
-        load_shipping(row, 5, tmp_path / "weights.safetensors", 64)
+        load_shipping(row, 5, tmp_path / "weights.safetensors", ImageSize.square(64))
 
 
 @pytest.mark.parametrize("name", ["dla34.in1k", "tf_efficientnetv2_b0.in1k", "resnetv2_18.ra4_e3600_r224_in1k"])

@@ -12,6 +12,7 @@ from edgecnn.errors.weights import ResolutionFixed
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.recipe import Recipe
@@ -45,7 +46,9 @@ def test_the_whole_of_such_a_network_learns_unless_its_last_blocks_are_asked_for
 
 
 def test_a_network_of_one_size_takes_its_own_and_refuses_others(tmp_path: Path) -> None:
-    assert settled(tmp_path, "timm:efficientformerv2_s0").model.resolution_px == 224, "though the demo is shown at 64 px"
+    assert settled(tmp_path, "timm:efficientformerv2_s0").model.resolution_px == ImageSize.square(224), (
+        "though the demo is shown at 64 px"
+    )
     with pytest.raises(ResolutionFixed):
         settled(tmp_path, "timm:efficientformerv2_s0", "model.resolution_px=256")
 

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from PIL import Image
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
@@ -20,10 +21,11 @@ from edgecnn.errors.custom_model import (
 )
 from edgecnn.graph.custom.onnx_entry import read_entry, stated_in
 from edgecnn.models.preprocessings import USUAL
-from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _ways, find_preprocessing
+from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _names, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.recipe import DataChoice, PreprocessingChoice
-from tests.graph.custom_files import classifier, photo_folder
+from tests.graph.custom_files import CLASSES, classifier, of_grey, photo_folder, pictures
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,35 @@ def test_each_usual_way_is_found_by_accuracy(like: str, photos: ImageSource, tmp
     assert len(found.trials) == 2 * len(USUAL)
 
 
+def test_a_network_that_needs_all_of_the_picture_is_given_it(tmp_path: Path) -> None:
+    """Only the outer thirds of each picture show its class."""
+    pixels, labels = pictures(160)
+    for number, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
+        wide = np.concatenate([picture, np.full_like(picture, 51), picture], axis=1)
+        place = tmp_path / "photos" / CLASSES[label]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(wide).save(place / f"{number:04}.png")
+    summary = summarize(DataChoice(path=str(tmp_path / "photos"), validation_share=0.45, train=False), tmp_path, Quiet())
+    source = open_source(Path(summary.manifest_path))
+    found = settled(classifier("unit"), source, tmp_path)
+    assert (found.feeding.name, found.feeding.pixels.resize, found.feeding.pixels.resize_px) == ("unit", "stretch", (32, 32))
+    assert found.trials[0].right == found.trials[0].images
+    assert len(found.trials) == len(USUAL) * 3, "the middle alone is the same picture with a border as without"
+    asked = settled(classifier("unit", size=(16, 48)), source, tmp_path)
+    assert asked.feeding.pixels.resize == "crop" and asked.trials[0].right == asked.trials[0].images, (
+        "of its own shape none is cut"
+    )
+    stated = settled(classifier("unit"), source, tmp_path, resize="letterbox", fill=(51, 51, 51), like="unit")
+    assert (stated.feeding.pixels.resize, stated.feeding.pixels.fill, len(stated.trials)) == ("letterbox", (51, 51, 51), 1)
+
+
+def test_a_network_of_grey_is_tried_with_one_scale_for_all_colours(photos: ImageSource, tmp_path: Path) -> None:
+    model = of_grey()
+    entry = read_entry(model, tmp_path / "mine.onnx")
+    assert {way.channels for way in _ways("half", entry, PreprocessingChoice())} == {"grey"}
+    assert _names(CustomFile(tmp_path / "mine.onnx", entry, None), PreprocessingChoice())[0] == ("half", "unit", "bytes")
+
+
 def test_a_model_of_bytes_is_tried_in_both_orders_alone(photos: ImageSource, tmp_path: Path) -> None:
     found = settled(classifier("bytes", layout="NHWC", dtype="uint8"), photos, tmp_path)
     assert found.feeding.name == "bytes"
@@ -70,7 +101,7 @@ def test_what_these_images_cannot_tell_apart_is_named(photos: ImageSource, tmp_p
 def test_blue_comes_first_only_where_chance_does_not_explain_it(more: int, taken: str, tmp_path: Path) -> None:
     model = classifier("bytes", layout="NHWC", dtype="uint8")
     custom = CustomFile(path=tmp_path / "mine.onnx", entry=read_entry(model, tmp_path / "mine.onnx"), stated=None)
-    red, blue = (_ways(name, 32, PreprocessingChoice())[0] for name in ("bytes", "bytes-bgr"))
+    red, blue = (_ways(name, custom.entry, PreprocessingChoice())[0] for name in ("bytes", "bytes-bgr"))
     often = np.arange(100) < 80
     found = _best(custom, [red, blue], [often, np.arange(100) < 80 + more], "search", 0.1)
     assert found.feeding.name == taken and found.rivals == (("bytes-bgr",) if taken == "bytes" else ())
@@ -88,7 +119,7 @@ def test_a_recipes_numbers_are_taken(photos: ImageSource, tmp_path: Path) -> Non
     own = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_px": 40}
     found = settled(classifier("half"), photos, tmp_path, **own)
     assert (found.feeding.name, found.stated_by, len(found.trials)) == ("given", "recipe", 1)
-    assert found.feeding.pixels.resize_px == 40
+    assert found.feeding.pixels.resize_px == ImageSize.square(40)
 
 
 def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: ImageSource, tmp_path: Path) -> None:

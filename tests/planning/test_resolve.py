@@ -28,6 +28,7 @@ from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
 from edgecnn.resources import resource_folder
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.candidate import BASELINE_ID, Runtime
@@ -119,7 +120,7 @@ def test_defaults_are_filled_in_and_what_was_asked_is_kept(bench: Bench) -> None
     assert found.asked.model.resolution_px is found.asked.quantize.images is None
     assert found.recipe.train.epochs is not None
     assert found.recipe.train.learning_rate is not None
-    assert found.recipe.model.resolution_px == found.arch.resolution_px == 224
+    assert found.recipe.model.resolution_px == found.arch.resolution_px == ImageSize.square(224)
     assert found.recipe.quantize.images == found.data.counts["calibration"] == 5
 
 
@@ -142,7 +143,7 @@ def test_what_was_asked_is_never_replaced_by_a_default(bench: Bench) -> None:
 
 def test_the_demo_is_resolved_at_the_resolution_that_it_can_show(bench: Bench) -> None:
     request = bench.request(data={"path": "demo"})
-    assert resolve(request, bench.store, Ear()).recipe.model.resolution_px == 64
+    assert resolve(request, bench.store, Ear()).recipe.model.resolution_px == ImageSize.square(64)
 
 
 def test_what_was_resolved_can_be_planned(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.data.manifest import summarize
 from edgecnn.models.catalogue import arch_named, pixel_recipe
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.stages.quantize import QuantizeStage
@@ -20,10 +21,14 @@ from tests.training import made as trained
 SMALL, SIZE_PX = trained.SMALL, 64
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
 COUNTS = {"train": 320, "validation": 64, "calibration": 48, "test": 2}
-PREPROCESSING = Preprocessing(pixels=pixel_recipe(arch_named(SMALL), SIZE_PX), normalization=arch_named(SMALL).normalization)
+PREPROCESSING = Preprocessing(
+    pixels=pixel_recipe(arch_named(SMALL), ImageSize.square(SIZE_PX)), normalization=arch_named(SMALL).normalization
+)
 LENET = "lenet-5"
 """For what is the same of every network: it learns in a second or two."""
-FOR_LENET = Preprocessing(pixels=pixel_recipe(arch_named(LENET), 32), normalization=arch_named(LENET).normalization)
+FOR_LENET = Preprocessing(
+    pixels=pixel_recipe(arch_named(LENET), ImageSize.square(32)), normalization=arch_named(LENET).normalization
+)
 CANDIDATES = {
     f"{runtime.value}-int8-aware": Candidate(
         id=f"{runtime.value}-int8-aware",

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from edgecnn.graph.export import export_onnx
+from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.trunks import RESOLUTION_PX, network
 from tests.made_once import made_once
 
@@ -43,4 +44,4 @@ def planted_trunk() -> Path:
 def _exported(folder: Path) -> None:
     made = deepcopy(network("resnet18"))
     made.load_state_dict(plant(made.state_dict()))
-    export_onnx(made, RESOLUTION_PX, folder / "model.onnx")
+    export_onnx(made, ImageSize.square(RESOLUTION_PX), folder / "model.onnx")

@@ -19,6 +19,7 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.quantization import openvino as for_openvino
 from edgecnn.quantization.executors import openvino_cpu
 from edgecnn.quantization.job import Job
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Method
 from edgecnn.values.layers import RankedLayer
 from edgecnn.values.model_file import ModelFile
@@ -62,7 +63,7 @@ def network(form: str) -> Path:
     body = (nn.Conv2d(3, CHANNELS, 5, stride=4), nn.SiLU(), block, nn.Conv2d(CHANNELS, CHANNELS, 1), nn.ReLU())
     made = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, CLASSES))
     path = scratch() / f"excited by {form}.onnx"
-    export_onnx(made.eval(), RESOLUTION_PX, path)
+    export_onnx(made.eval(), ImageSize.square(RESOLUTION_PX), path)
     return path
 
 

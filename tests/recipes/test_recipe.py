@@ -23,6 +23,7 @@ from edgecnn.errors.recipes import (
 from edgecnn.models.defaults import default_epochs
 from edgecnn.recipes.recipe import RENAMED, SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import ALL_RUNTIMES, Runtime
 from edgecnn.values.recipe import Recipe
 
@@ -52,7 +53,7 @@ def test_a_shipped_pipeline_is_a_recipe_for_a_shipped_device_that_has_its_runtim
 def test_the_demo_says_its_resolution_and_its_epochs() -> None:
     demo = load_recipe("demo")
     assert demo.data.path == "demo"
-    assert demo.model.resolution_px == 64
+    assert demo.model.resolution_px == ImageSize.square(64)
     assert demo.train.epochs == default_epochs("scratch", 3_700), "as many as when nothing is said, so that the keys are the same"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, prepared, trunk
@@ -58,7 +59,7 @@ def engine_kit(folder: Path, network: str, candidate: Candidate, onnx: Path | No
     shutil.copyfile(onnx or source / "model.onnx", folder / "model.onnx")
     copy_runner(folder)
     (folder / "golden").mkdir()
-    golden = write_golden(folder, PixelRecipe(RESOLUTION_PX, RESOLUTION_PX, "bicubic"))
+    golden = write_golden(folder, PixelRecipe(ImageSize.square(RESOLUTION_PX), ImageSize.square(RESOLUTION_PX), "bicubic"))
     shutil.copyfile(source / "golden_logits.npy", folder / "golden" / "logits.npy")
     described: dict[str, Any] = json.loads(BACKEND.model_file(candidate, CLASSES).to_json())
     manifest = {

@@ -22,6 +22,7 @@ import edgecnn.runner
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import feed_sha256, golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, decode, pixels_sha256, to_pixels
 from edgecnn.runner.sessions import open_session
 
@@ -68,7 +69,7 @@ def make_kit(
             "normalization": {"mean": MEAN, "std": STD},
         },
         "labels": [f"class {index}" for index in range(CLASSES)],
-        "golden": write_golden(kit, PixelRecipe(side + 4, side, "bicubic")),
+        "golden": write_golden(kit, PixelRecipe(ImageSize.square(side + 4), ImageSize.square(side), "bicubic")),
         "requirements": {"python": ">=3.8", "packages": packages, "machines": ["x86_64", "aarch64"]},
         "stands_for": None,
         "engine": None,

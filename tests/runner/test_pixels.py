@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 from torchvision.transforms import InterpolationMode, v2
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import MAX_PIXELS, PixelRecipe, UnreadableImage, decode, pixels_sha256, to_feed, to_pixels
 
 LEVELS = np.random.default_rng(3).integers(0, 256, (40, 61, 3), dtype=np.uint8)
@@ -39,17 +40,60 @@ def levels(image: Image.Image) -> np.ndarray:
 def test_pixels_are_exactly_torchvisions_on_pil_images(size: tuple[int, int], resize: int, crop: int, interpolation: str) -> None:
     image = picture(*size)
     theirs = v2.Compose([v2.Resize(resize, InterpolationMode(interpolation)), v2.CenterCrop(crop)])(image)
-    assert np.array_equal(to_pixels(image, PixelRecipe(resize, crop, interpolation)), np.asarray(theirs))
+    assert np.array_equal(
+        to_pixels(image, PixelRecipe(ImageSize.square(resize), ImageSize.square(crop), interpolation)), np.asarray(theirs)
+    )
+
+
+FRAME = ImageSize(48, 192)
+
+
+@pytest.mark.parametrize("size", [(400, 100), (800, 100), (200, 200), (61, 40), (90, 400), (192, 48)])
+def test_a_rectangle_is_covered_and_its_centre_is_taken(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    made = to_pixels(image, PixelRecipe(FRAME, FRAME, "bilinear"))
+    width, height = (192, int(192 * size[1] / size[0])) if 4 * size[1] >= size[0] else (int(48 * size[0] / size[1]), 48)
+    theirs = v2.Compose([v2.Resize((height, width), InterpolationMode.BILINEAR), v2.CenterCrop((48, 192))])(image)
+    assert np.array_equal(made, np.asarray(theirs))
+
+
+@pytest.mark.parametrize("size", [(400, 100), (800, 100), (200, 200), (61, 40), (90, 400), (192, 48)])
+def test_a_letterbox_holds_all_of_the_picture_in_the_middle_of_its_border(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    made = to_pixels(image, PixelRecipe(FRAME, FRAME, "bicubic", "letterbox", (1, 2, 3)))
+    inside = ImageOps.contain(image, (192, 48), Image.Resampling.BICUBIC)
+    wanted = Image.new("RGB", (192, 48), (1, 2, 3))
+    wanted.paste(inside, ((192 - inside.width) // 2, (48 - inside.height) // 2))
+    assert np.array_equal(made, np.asarray(wanted))
+
+
+def test_a_letterbox_of_a_thread_is_a_pixel_high() -> None:
+    made = to_pixels(Image.new("RGB", (2000, 1), RED), PixelRecipe(FRAME, FRAME, "bicubic", "letterbox", BLUE))
+    assert (made == RED).all(axis=2).any(axis=1).sum() == 1
+
+
+def test_a_stretched_picture_has_the_frames_shape() -> None:
+    image = picture(61, 40)
+    made = to_pixels(image, PixelRecipe(FRAME, FRAME, "bilinear", "stretch"))
+    assert np.array_equal(made, np.asarray(v2.Resize((48, 192), InterpolationMode.BILINEAR)(image)))
+
+
+def test_a_size_is_a_side_or_height_by_width() -> None:
+    assert [ImageSize.of(each) for each in (224, "224", "48x192", FRAME)] == [(224, 224), (224, 224), (48, 192), (48, 192)]
+    assert (ImageSize.of("48X192").stated, ImageSize.square(7).stated, str(FRAME)) == ("48x192", 7, "48x192")
+    for wrong in (0, "0x3", "48×192", "48x", True, 22.5, "", None, "4x4x4", -3):
+        with pytest.raises(ValueError, match="is neither a side in pixels nor HEIGHTxWIDTH, such as 48x192"):
+            ImageSize.of(wrong)
 
 
 def test_pixels_are_contiguous_and_may_be_written_to() -> None:
-    pixels = to_pixels(picture(), PixelRecipe(32, 24, "bilinear"))
+    pixels = to_pixels(picture(), PixelRecipe(ImageSize.square(32), ImageSize.square(24), "bilinear"))
     assert (pixels.shape, pixels.dtype, pixels.flags.c_contiguous, pixels.flags.writeable) == ((24, 24, 3), np.uint8, True, True)
 
 
 def test_a_picture_too_narrow_to_resize_is_refused_before_memory_is_asked_for() -> None:
     with pytest.raises(UnreadableImage, match="1 x 60,000 pixels"):
-        to_pixels(Image.new("RGB", (1, 60_000)), PixelRecipe(256, 224, "bicubic"))
+        to_pixels(Image.new("RGB", (1, 60_000)), PixelRecipe(ImageSize.square(256), ImageSize.square(224), "bicubic"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])

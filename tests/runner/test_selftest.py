@@ -31,7 +31,7 @@ def test_swapped_channels_in_the_conversion_fail(copy_kit: CopyKit) -> None:
 
 def test_swapped_channels_in_the_decoder_fail(copy_kit: CopyKit) -> None:
     kit = copy_kit()
-    made = "image.crop((left, top, left + recipe.crop_px, top + recipe.crop_px))"
+    made = "image.crop((left, top, left + recipe.crop_px.width_px, top + recipe.crop_px.height_px))"
     edit(kit, "runner/pixels.py", f"np.array({made})", f"np.array({made})[..., ::-1].copy()")
     assert error_of(kit, "selftest") == "golden-pixels-differ"
 

@@ -13,6 +13,7 @@ from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.sessions import open_session
 from edgecnn.runner.sessions.torch_gpu import open_session as open_torch
 from tests.graph.trunks import CLASSES, network
@@ -26,7 +27,7 @@ def kit(tmp_path: Path) -> Kit:
 
 def kit_of(tmp_path: Path, whole: torch.nn.Module) -> Kit:
     folder = make_kit(tmp_path)
-    save_program(whole, SIDE, folder / "program.pt2")
+    save_program(whole, ImageSize.square(SIDE), folder / "program.pt2")
     (folder / "model.onnx").unlink()
 
     def as_program(manifest: dict) -> None:  # type: ignore[type-arg]

@@ -17,6 +17,7 @@ from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.graph import checks
 from edgecnn.models.catalogue import arch_named
 from edgecnn.quantization.onnxruntime import float_layers
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
@@ -114,7 +115,7 @@ def test_the_table_counts_as_many_multiply_adds_as_the_float_network_has(arch: s
     network = build_network(arch_named(arch), 10)
     path = made("onnxruntime-int8-aware", arch) / "float.onnx"
     ours = MacTable.model_validate_json((aware(arch) / "macs.json").read_text())
-    assert ours.total == mac_table(export_onnx(network, 32 if arch == LENET else 64, path)).total
+    assert ours.total == mac_table(export_onnx(network, ImageSize.square(32 if arch == LENET else 64), path)).total
 
 
 @BOTH

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.export import NETWORK, ExportStage
 from edgecnn.values.layers import MacTable
 from edgecnn.values.stage import Key
@@ -53,7 +54,7 @@ def test_golden_logits_are_torchs_own(trained: Path, made: Path) -> None:
 
 def test_the_macs_are_those_of_the_graph_at_the_recipes_resolution(made: Path) -> None:
     table = MacTable.model_validate_json((made / "macs.json").read_text())
-    assert (table.resolution_px, len(table.layers)) == (RESOLUTION_PX, 21)
+    assert (table.resolution_px, len(table.layers)) == (ImageSize.square(RESOLUTION_PX), 21)
 
 
 def test_the_check_says_how_many_images_agreed(made: Path) -> None:

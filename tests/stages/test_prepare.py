@@ -11,6 +11,7 @@ from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data import CorruptImages, ImageGone
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.stages.prepare import PrepareStage
@@ -19,7 +20,7 @@ from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard, draw, fill, write
 
-RECIPE = Pixels(40, 32, "bicubic")
+RECIPE = Pixels(ImageSize.square(40), ImageSize.square(32), "bicubic")
 ROLES = ("validation", "test", "calibration")
 
 
@@ -103,7 +104,7 @@ def test_the_golden_jpeg_gives_its_pixels_within_its_levels(made: Path) -> None:
 
 @pytest.mark.parametrize(("resize", "crop"), [(40, 32), (73, 64), (256, 224), (632, 600)])
 def test_the_card_shows_every_common_mistake(resize: int, crop: int) -> None:
-    recipe = Pixels(resize, crop, "bicubic")
+    recipe = Pixels(ImageSize.square(resize), ImageSize.square(crop), "bicubic")
     drawn = card(recipe)
     pixels = to_pixels(drawn, recipe).astype(int)
     mistakes = {

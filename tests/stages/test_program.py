@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from edgecnn.errors.export import ProgramNotMade
 from edgecnn.graph.export import save_program
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.program import ProgramStage
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
@@ -79,6 +80,6 @@ def test_a_network_that_torch_refuses_is_a_failure_with_a_name(tmp_path: Path) -
             return image * 2 if image.sum() > 0 else image
 
     with pytest.raises(ProgramNotMade, match="torch cannot export this network as a program") as caught:
-        save_program(Branching(), RESOLUTION_PX, tmp_path / "program.pt2")
+        save_program(Branching(), ImageSize.square(RESOLUTION_PX), tmp_path / "program.pt2")
     assert caught.value.line().startswith("torch cannot export this network as a program: ")
     assert caught.value.line().endswith("[program-not-made]")

@@ -18,6 +18,7 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.surgery import SurgeryStage
 from edgecnn.training.memory import held_mib
@@ -79,7 +80,7 @@ def test_the_file_has_no_squeeze_excite_and_fewer_parameters_and_multiply_adds(t
     kinds = [node.op_type for node in onnx.load(made() / "model.onnx").graph.node]
     assert "HardSigmoid" not in kinds  # the gates of this network
     assert "BatchNormalization" not in kinds
-    whole = export_onnx(build_network(arch_named(SMALL), 10), 64, tmp_path / "whole.onnx")
+    whole = export_onnx(build_network(arch_named(SMALL), 10), ImageSize.square(64), tmp_path / "whole.onnx")
     ours = MacTable.model_validate_json((made() / "macs.json").read_text())
     assert ours.total < mac_table(whole).total
     assert ours.total == mac_table(made() / "model.onnx").total

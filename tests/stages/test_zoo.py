@@ -16,6 +16,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.models.catalogue import TIMM, arch_named
 from edgecnn.models.networks import load_trained
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
 from edgecnn.studies.cost import cost_of_file, cost_of_network
 from edgecnn.values.arch import ArchSpec
@@ -74,7 +75,7 @@ def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tm
     history = json.loads((weights / "history.json").read_text())
     assert history["initial"]["kind"] == "random"
     trunk = exported(spec, size_px, weights, pixels, tmp_path)
-    traced = cost_of_network(spec.model_copy(update={"classes": CLASSES}), size_px)
+    traced = cost_of_network(spec.model_copy(update={"classes": CLASSES}), ImageSize.square(size_px))
     macs = mac_table(load_model(trunk / "model.onnx")).total
     assert macs == cost_of_file(trunk / "model.onnx").macs
     if not name.startswith(TIMM):  # some of these convolve constants, which a trace of the image does not see

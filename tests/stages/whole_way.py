@@ -9,6 +9,7 @@ import numpy as np
 
 from edgecnn.data.golden import card
 from edgecnn.graph.checks import Logits
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.quantize import QuantizeStage
@@ -29,7 +30,7 @@ def prepared(given: Given, size_px: int, *, drawn: bool = True) -> Path:
     shown = np.load(given.pixels / "validation.pixels.npy")
     np.save(given.pixels / "calibration.pixels.npy", shown)
     np.save(given.pixels / "calibration.labels.npy", np.load(given.pixels / "validation.labels.npy"))
-    recipe = PixelRecipe(size_px, size_px, "bicubic")
+    recipe = PixelRecipe(ImageSize.square(size_px), ImageSize.square(size_px), "bicubic")
     golden = np.stack([to_pixels(card(recipe), recipe), *shown[:3]]) if drawn else shown
     (given.pixels / "golden").mkdir()
     np.save(given.pixels / "golden" / "pixels.npy", golden)

@@ -13,6 +13,7 @@ from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.defaults import default_augmentation
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
@@ -46,7 +47,7 @@ def make_given(folder: Path, *, train: int = 128, validation: int = 48, size_px:
     manifest.write_text(whole.model_copy(update={"images": tuple(kept)}).model_dump_json(), "utf-8")
     source, pixels = open_source(manifest), folder / "pixels"
     pixels.mkdir()
-    recipe = PixelRecipe(size_px, size_px, "bicubic")
+    recipe = PixelRecipe(ImageSize.square(size_px), ImageSize.square(size_px), "bicubic")
     entries = source.entries("validation")
     squares = [to_pixels(source.read(entry), recipe) for entry in entries]
     np.save(pixels / "validation.pixels.npy", np.array(squares, np.uint8).reshape(-1, size_px, size_px, 3))
@@ -57,7 +58,7 @@ def make_given(folder: Path, *, train: int = 128, validation: int = 48, size_px:
 def stage(arch: str = SMALL, *, size_px: int = SIZE_PX, **changes: object) -> TrainStage:
     """A short training; a test states what is different about its own."""
     spec = arch_named(arch)
-    preprocessing = Preprocessing(pixels=pixel_recipe(spec, size_px), normalization=spec.normalization)
+    preprocessing = Preprocessing(pixels=pixel_recipe(spec, ImageSize.square(size_px)), normalization=spec.normalization)
     augment = default_augmentation("scratch" if changes.get("mode", "scratch") == "scratch" else "finetune")
     plain: dict[str, object] = {
         "augment": augment,

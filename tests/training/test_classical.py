@@ -21,6 +21,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.neighbours import NeighbourHead
 from edgecnn.models.networks import load_trained
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.classical import fit
 from edgecnn.training.features import Features
 from tests.data.folders import Heard
@@ -81,7 +82,7 @@ def test_backbone_and_head_are_exported_as_one_file(kind: str, tmp_path: Path) -
     assert told["best"]["phase"] == kind and told["best"]["validation_top1"] > 0.3
     assert "on frozen features" in told["transfer"]
     network = load_trained(arch_named(LITE), 10, out / "weights.safetensors").eval()
-    model = export_onnx(network, SIZE_PX, out / "model.onnx")
+    model = export_onnx(network, ImageSize.square(SIZE_PX), out / "model.onnx")
     shown = np.random.default_rng(0).normal(size=(4, 3, SIZE_PX, SIZE_PX)).astype(np.float32)
     assert np.allclose(torch_logits(network, shown), onnx_logits(out / "model.onnx", shown), atol=1e-3)
     last = mac_table(model).layers[-1]

@@ -12,6 +12,7 @@ from torch import nn
 
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training import frozen as frozen_module
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.frozen import Work, frozen, in_onnxruntime, in_torch, macs_at
@@ -41,9 +42,9 @@ def trained_like(network: nn.Module) -> nn.Module:
 def test_onnxruntime_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
     network = trained_like(build_network(arch_named(arch), 10))
     expected = in_torch(network, NORMALIZATION)(SHOWN)
-    found = in_onnxruntime(network, NORMALIZATION, 64, tmp_path)(SHOWN)
+    found = in_onnxruntime(network, NORMALIZATION, ImageSize.square(64), tmp_path)(SHOWN)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
-    mirrored = in_onnxruntime(network, NORMALIZATION, 64, tmp_path)(SHOWN[:, :, ::-1])
+    mirrored = in_onnxruntime(network, NORMALIZATION, ImageSize.square(64), tmp_path)(SHOWN[:, :, ::-1])
     torch.testing.assert_close(mirrored, in_torch(network, NORMALIZATION)(SHOWN[:, :, ::-1]), rtol=1e-3, atol=1e-4)
     assert not list(tmp_path.iterdir()), "the graph is not left behind"
 
@@ -66,9 +67,9 @@ def test_what_answers_otherwise_than_torch_is_not_asked_and_that_is_said(
 
 def test_few_photographs_of_a_small_network_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen_module, "in_onnxruntime", None)
-    work = Work(10_000 * macs_at(arch_named("mobilenet-v3-small"), 64), tmp_path, Quiet())
+    work = Work(10_000 * macs_at(arch_named("mobilenet-v3-small"), ImageSize.square(64)), tmp_path, Quiet())
     assert torch.equal(frozen(NETWORK, NORMALIZATION, SHOWN, work)(SHOWN), in_torch(NETWORK, NORMALIZATION)(SHOWN))
-    assert 3_000 * macs_at(arch_named("efficientnet-lite0"), 224) > MUCH
+    assert 3_000 * macs_at(arch_named("efficientnet-lite0"), ImageSize.square(224)) > MUCH
 
 
 @pytest.mark.slow  # two trainings

@@ -11,6 +11,7 @@ from torch import nn
 from edgecnn.errors.training import BatchTooLarge, TrainingDiverged
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.loop import run_phase
 from edgecnn.training.memory import _asked_for, _largest, held_mib, image_mib, within_memory
@@ -35,15 +36,15 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_image_counts_what_the_backward_pass_will_read_each_storage_once() -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 3, padding=1), nn.Tanh())
     read = (3 + 8 + 4) * 16 * 16 * 4  # the image; what ReLU gave, which it and the second convolution read; what Tanh gave
-    assert image_mib(network, 16) == pytest.approx(read / MIB)
+    assert image_mib(network, ImageSize.square(16)) == pytest.approx(read / MIB)
 
 
 def test_a_frozen_layer_saves_nothing() -> None:
     network = build_network(arch_named(SMALL), 10)
-    whole = image_mib(network, 64)
+    whole = image_mib(network, ImageSize.square(64))
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith("classifier"))
-    assert image_mib(network, 64) < whole / 10
+    assert image_mib(network, ImageSize.square(64)) < whole / 10
     assert next(network.parameters()).device.type == "cpu"
 
 

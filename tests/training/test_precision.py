@@ -13,6 +13,7 @@ from torch import nn
 from edgecnn.errors.training import BatchTooLarge
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.machine import computing_in
 from edgecnn.training.memory import _beside_mib, _saved_bytes, held_mib, image_mib, within_memory
 from edgecnn.training.modes import scratch_phase
@@ -88,15 +89,17 @@ def test_what_is_foreseen_of_bf16_is_what_it_takes_at_least(arch: str) -> None:
     network = build_network(arch_named(arch), 10).train()
     with computing_in("bf16"):
         two, four = (_saved_bytes(network, torch.zeros(count, 3, 96, 96)) for count in (2, 4))
-    taken_mib, fp32_mib = (four - two) / 2 / 2**20, image_mib(network, 96)
-    assert 0.8 * taken_mib < image_mib(network, 96, precision="bf16") <= taken_mib < 0.7 * fp32_mib
+    taken_mib, fp32_mib = (four - two) / 2 / 2**20, image_mib(network, ImageSize.square(96))
+    assert 0.8 * taken_mib < image_mib(network, ImageSize.square(96), precision="bf16") <= taken_mib < 0.7 * fp32_mib
 
 
 def test_a_batch_may_fit_in_bf16_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, held = {"epochs": 1, "batch_size": 64, "scratch": "resnet", "size_px": 96}, held_mib()
     network = build_network(arch_named("resnet-18"), 10)
     phases = [scratch_phase(stage("resnet-18", precision=each, **asked)) for each in ("fp32", "bf16")]  # type: ignore[arg-type]
-    needed = [64 * image_mib(network, 96, precision=each.precision) + _beside_mib(network, each) for each in phases]
+    needed = [
+        64 * image_mib(network, ImageSize.square(96), precision=each.precision) + _beside_mib(network, each) for each in phases
+    ]
     monkeypatch.setattr("edgecnn.training.memory.held_mib", lambda: held)
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held + sum(needed) / 2)
     with within_memory(network, phases[1], 64):

@@ -12,7 +12,6 @@ import numpy as np
 from edgecnn.backends.installed import own_environment
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
-from edgecnn.runner import pixels as runner_pixels
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.dataset import Normalization, PixelRecipe, Preprocessing
@@ -49,7 +48,7 @@ def make_tiny_kit(
     model, pixels, kit = (out / name for name in ("model", "pixels", "kit"))
     for folder in (model, pixels, kit):
         folder.mkdir()
-    write_golden((), runner_pixels.PixelRecipe(**PREPROCESSING.pixels.model_dump()), pixels)
+    write_golden((), PREPROCESSING.pixels.of_runner(), pixels)
     (pixels / "labels.json").write_text(json.dumps([f"class {number}" for number in range(CLASSES)]), encoding="utf-8")
     _write_model(candidate, session, engine, model)
     golden = np.load(pixels / "golden" / "pixels.npy", allow_pickle=False)

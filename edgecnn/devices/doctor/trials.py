@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runs.lease import hold_lease
 from edgecnn.runner.say import say
 
@@ -84,16 +85,17 @@ def aware() -> dict[str, Any]:
     from edgecnn.quantization.aware_network import calibrate, integers, rounded
     from edgecnn.values.candidate import Scheme
 
+    size = ImageSize.square(SIDE_PX)
     torch.manual_seed(0)
     layers = (torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 4))
     network, images = (
-        rounded(torch.nn.Sequential(*layers), Scheme(activation_dtype="uint8", activation_symmetric=False), SIDE_PX),
-        torch.rand(4, 3, SIDE_PX, SIDE_PX),
+        rounded(torch.nn.Sequential(*layers), Scheme(activation_dtype="uint8", activation_symmetric=False), size),
+        torch.rand(4, 3, *size),
     )
     calibrate(network, [images.numpy()])
     network(images).square().sum().backward()
     torch.optim.SGD(network.parameters(), lr=0.01).step()
-    answer = integers(network, SIDE_PX)(images)
+    answer = integers(network, size)(images)
     if answer.shape != (4, 4) or not bool(torch.isfinite(answer).all()):
         raise ArithmeticError(f"a network of integers answered {tuple(answer.shape)}, not four times four numbers")
     return {"found": "one training step of a tiny network under rounding, then its integers answered"}

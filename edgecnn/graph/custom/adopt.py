@@ -15,6 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
+from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.onnx_entry import SOFTMAXES
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
@@ -26,6 +27,8 @@ LEAST_OPSET = 13
 BATCH = "batch"
 BLUE_FIRST = "edgecnn_blue_first"
 """The constant by which a trunk turns the colours round before a network that wants blue first."""
+_CONSTANTS = {"Gather": BLUE_FIRST, "Mul": "edgecnn_luma", "ReduceSum": "edgecnn_colour_axis"}
+"""Of the operators before it. Grey is the sum of the three by luma, since pixels are normalized alike in all three before."""
 
 
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
@@ -58,6 +61,7 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["bytes inside"] if entry.dtype == "uint8" else []
     done += ["half precision made single"] if entry.dtype == "float16" else []
     done += ["blue first inside"] if channels == "bgr" else []
+    done += ["colours made grey inside"] if channels == "grey" else []
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
@@ -171,6 +175,8 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
     steps: list[tuple[str, dict[str, Any]]] = []
     if channels == "bgr":
         steps.append(("Gather", {"axis": 1}))
+    if channels == "grey":
+        steps += [("Mul", {}), ("ReduceSum", {"keepdims": 1})]
     if entry.layout == "NHWC":
         steps.append(("Transpose", {"perm": [0, 2, 3, 1]}))
     if entry.dtype == "uint8":
@@ -179,14 +185,16 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
     nodes, before = [], INPUT_NAME
     for number, (op, attributes) in enumerate(steps):
         after = wanted if number == len(steps) - 1 else f"{INPUT_NAME}_{number}"
-        inputs = [before, BLUE_FIRST] if op == "Gather" else [before]
+        inputs = [before, *([_CONSTANTS[op]] if op in _CONSTANTS else [])]
         nodes.append(helper.make_node(op, inputs, [after], name=f"edgecnn_entry_{op}", **attributes))
         before = after
     if channels == "bgr":
         graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), BLUE_FIRST))
+    if channels == "grey":
+        graph.initializer.append(numpy_helper.from_array(LUMA.reshape(1, 3, 1, 1), _CONSTANTS["Mul"]))
+        graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), _CONSTANTS["ReduceSum"]))
     kept = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *kept])
     del graph.input[:]
-    side = entry.resolution_px
-    graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [BATCH, 3, side, side]))
+    graph.input.append(helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [BATCH, 3, *entry.resolution_px]))

@@ -20,6 +20,7 @@ from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.custom.form import entries_of, written
 from edgecnn.graph.custom.image_entry import classes_of, image_entry, only_one
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 
 _MODEL: Final = "models/model.json"
@@ -49,7 +50,7 @@ _PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropo
 _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 
 
-def read_exported(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
+def read_exported(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
     """The ends of a torch.export file that is safe to load, and its number of trained parameters.
 
     ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: damaged, no classifier of
@@ -186,7 +187,7 @@ def _is_size(text: str) -> bool:
     return all(_SIZE_WORDS.fullmatch(word) for word in _WORDS.findall(bare))
 
 
-def _entry(path: Path, document: dict[str, Any], resolution_px: int | None) -> GraphEntry:
+def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None) -> GraphEntry:
     module = document["graph_module"]
     signature, graph = module["signature"], module["graph"]
     named = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]

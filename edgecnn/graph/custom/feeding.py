@@ -13,6 +13,8 @@ from edgecnn.graph.sessions import Level, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
 BATCH = 16
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Of red, green and blue: ITU-R BT.601, section 2.5.1."""
 
 
 class CustomSession:
@@ -67,9 +69,13 @@ def in_batches(
 
 def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) -> npt.NDArray[np.generic]:
     """Pixels uint8 (N, H, W, 3) in RGB as the file wants them."""
+    axis = 1 if entry.layout == "NCHW" else 3
     whole = feeding.normalization.feed(pixels, "uint8" if entry.dtype == "uint8" else "float32", entry.layout)
     if feeding.channels == "bgr":
-        whole = np.flip(whole, axis=1 if entry.layout == "NCHW" else 3)
+        whole = np.flip(whole, axis=axis)
+    elif feeding.channels == "grey":
+        whole = np.expand_dims(np.tensordot(LUMA, whole.astype(np.float32), axes=(0, axis)), axis)
+        whole = whole.round() if entry.dtype == "uint8" else whole
     return np.ascontiguousarray(whole.astype(entry.dtype, copy=False))
 
 

@@ -11,6 +11,7 @@ import onnx
 
 from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model, stated_in
 from edgecnn.graph.onnx_file import external_files
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
 from edgecnn.values.stage import Key
 
@@ -31,7 +32,7 @@ class FileSays(NamedTuple):
     """The usual preprocessing that its metadata names."""
 
 
-def read_file(path: Path, form: TorchForm | None, resolution_px: int | None) -> FileSays:
+def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> FileSays:
     """Its ends, its parameters, and the preprocessing that it states.
 
     Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside.

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.runner.pixel_recipe import ImageSize
 
-COLOURS = 3
+COLOURS = (3, 1)
 DTYPES = ("float32", "float16", "uint8")
 STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
 Dims = Sequence[int | str | None]
@@ -23,26 +24,28 @@ def only_one(names: Sequence[str], what: str, path: Path) -> str:
     return names[0]
 
 
-def image_entry(name: str, dims: Dims, dtype: str, asked_px: int | None, path: Path) -> dict[str, Any]:
-    """``input``, ``layout``, ``dtype``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
+def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, path: Path) -> dict[str, Any]:
+    """``input``, ``layout``, ``dtype``, ``colours``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
 
     ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
-    Raises CustomModelUnusable: it takes no batch of square RGB images, or their size is not known.
+    Raises CustomModelUnusable: it takes no batch of images in colour or grey, or their size is not known.
     """
     if len(dims) != 4:
         raise CustomModelUnusable(path=path, because=f"its input {name} is {_shown(dims)}, and not a batch of images")
-    if COLOURS not in (dims[1], dims[3]):
-        because = f"its input {name} is {_shown(dims)}, which has no axis of three colours"
+    colours = next((each for each in COLOURS if each in (dims[1], dims[3])), None)
+    if colours is None:
+        because = f"its input {name} is {_shown(dims)}, which has no axis of three colours, or of one"
         raise CustomModelUnusable(path=path, because=because)
-    first = dims[1] == COLOURS
-    side = _side(name, dims[2:] if first else dims[1:3], asked_px, path)
+    first = dims[1] == colours
+    size = _size(name, dims[2:] if first else dims[1:3], asked_px, path)
     if dtype not in DTYPES:
         raise CustomModelUnusable(path=path, because=f"its input {name} is {dtype}, and not float32, float16 or uint8")
     return {
         "input": name,
         "layout": "NCHW" if first else "NHWC",
         "dtype": dtype,
-        "resolution_px": side,
+        "colours": colours,
+        "resolution_px": size,
         "batch": dims[0] if isinstance(dims[0], int) else None,
     }
 
@@ -56,15 +59,15 @@ def classes_of(name: str, dims: Dims, path: Path) -> int:
     return classes
 
 
-def _side(name: str, sides: Dims, asked_px: int | None, path: Path) -> int:
-    height, width = sides
-    if isinstance(height, int) and isinstance(width, int):
-        if height != width:
-            raise CustomModelUnusable(path=path, because=f"its input {name} is {width}×{height} pixels, and crops are square")
-        if asked_px not in (None, height):
-            because = f"its input {name} is {height} pixels wide, and model.resolution_px is {asked_px}"
-            raise CustomModelUnusable(path=path, because=because, hint="leave model.resolution_px out")
-        return height
+def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:
+    """A side that the file leaves open is the asked one's."""
+    own = tuple(side if isinstance(side, int) else None for side in sides)
+    if asked_px is not None and any(side not in (None, asked) for side, asked in zip(own, asked_px, strict=True)):
+        because = f"its input {name} is {_shown(own)} pixels, and model.resolution_px is {asked_px}"
+        hint = "leave model.resolution_px out" if None not in own else f"--set model.resolution_px with {_shown(own)}"
+        raise CustomModelUnusable(path=path, because=because, hint=hint)
+    if own[0] is not None and own[1] is not None:
+        return ImageSize(own[0], own[1])
     if asked_px is None:
         because = f"its input {name} leaves height and width open"
         raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)

@@ -13,6 +13,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
 from edgecnn.graph.custom.image_entry import Dims, classes_of, image_entry, only_one
 from edgecnn.graph.onnx_file import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.stage import Key, digest_of
@@ -23,7 +24,7 @@ PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md)."""
 
 
-def read_entry(model: onnx.ModelProto, path: Path, resolution_px: int | None = None) -> GraphEntry:
+def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | None = None) -> GraphEntry:
     """What the file wants and gives.
 
     ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: it is no classifier of RGB

@@ -107,8 +107,8 @@ def _by_dynamo(program: torch.export.ExportedProgram, made: Path) -> None:
 
 
 def _by_script(module: torch.jit.ScriptModule, entry: GraphEntry, made: Path) -> None:
-    side, batch = entry.resolution_px, entry.batch or 2
-    shape = (batch, 3, side, side) if entry.layout == "NCHW" else (batch, side, side, 3)
+    size, batch = entry.resolution_px, entry.batch or 2
+    shape = (batch, entry.colours, *size) if entry.layout == "NCHW" else (batch, *size, entry.colours)
     example = torch.zeros(shape, dtype=getattr(torch, entry.dtype))
     free = None if entry.batch else {entry.input: {0: "batch"}, entry.output: {0: "batch"}}
     with quiet_exporter():

@@ -10,6 +10,7 @@ import io
 import tokenize
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.custom.form import entries_of, written
 from edgecnn.graph.custom.image_entry import COLOURS, STATE_SIZE, classes_of
 from edgecnn.graph.export import quiet_exporter
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 
 _FILES: Final = frozenset(("save", "load", "from_file", "hub", "classes"))
@@ -49,7 +51,7 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
     return module
 
 
-def read_script(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]:
+def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
     """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
 
     ``resolution_px``: H and W of the images, which such a file does not say. Raises CustomModelUnusable: nothing says how large
@@ -61,11 +63,12 @@ def read_script(path: Path, resolution_px: int | None) -> tuple[GraphEntry, int]
     module = load_script(path)
     floats = [each for each in module.parameters() if each.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
-    layout, batch, answer = _tried(path, module, resolution_px, dtype)
+    (colours, layout, batch), answer = _tried(path, module, resolution_px, dtype)
     entry = GraphEntry.model_validate(
         {
             "input": "image",
             "layout": layout,
+            "colours": colours,
             "dtype": dtype,
             "resolution_px": resolution_px,
             "batch": None if batch == _BATCHES[0] else batch,
@@ -126,25 +129,24 @@ def _sources(path: Path, entries: Mapping[str, bytes]) -> Iterator[str]:
                 raise _unreadable(path) from error
 
 
-def _tried(path: Path, module: torch.jit.ScriptModule, side: int, dtype: str) -> tuple[str, int, torch.Tensor]:
-    """The layout and the number of images that it takes, and its answer to them."""
+def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: str) -> tuple[tuple[int, str, int], torch.Tensor]:
+    """The colours, the layout and the number of images that it takes, and its answer to them."""
     said = ""
-    for layout in ("NCHW", "NHWC"):
-        for batch in _BATCHES:
-            shape = (batch, COLOURS, side, side) if layout == "NCHW" else (batch, side, side, COLOURS)
-            try:
-                with torch.inference_mode(), quiet_exporter():
-                    answer: Any = module(torch.full(shape, 0.25, dtype=getattr(torch, dtype)))
-            except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
-                said = said or first_line(error)
-                continue
-            if not isinstance(answer, torch.Tensor):
-                because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
-                hint = "wrap it in a module whose forward gives the logits alone"
-                raise CustomModelUnusable(path=path, because=because, hint=hint)
-            if answer.ndim != 2 or answer.shape[0] == batch:
-                return layout, batch, answer
-    because = f"it does not run on images of {side} pixels: {said}"
+    for colours, layout, batch in product(COLOURS, ("NCHW", "NHWC"), _BATCHES):
+        shape = (batch, colours, *size) if layout == "NCHW" else (batch, *size, colours)
+        try:
+            with torch.inference_mode(), quiet_exporter():
+                answer: Any = module(torch.full(shape, 0.25, dtype=getattr(torch, dtype)))
+        except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
+            said = said or first_line(error)
+            continue
+        if not isinstance(answer, torch.Tensor):
+            because = f"a classifier has one output, and this answers with a {type(answer).__name__}"
+            hint = "wrap it in a module whose forward gives the logits alone"
+            raise CustomModelUnusable(path=path, because=because, hint=hint)
+        if answer.ndim != 2 or answer.shape[0] == batch:
+            return (colours, layout, batch), answer
+    because = f"it does not run on images of {size} pixels: {said}"
     raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
 
 

@@ -20,6 +20,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import opset_of, save_model
 from edgecnn.graph.passes.folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.sessions import Level, answers, session_of
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress
 
@@ -81,7 +82,7 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
     return found
 
 
-def shapes_by_running(path: Path, resolution_px: int) -> dict[str, list[int]]:
+def shapes_by_running(path: Path, resolution_px: ImageSize) -> dict[str, list[int]]:
     """Every tensor that a node makes to its shape, from one run on a black image.
 
     ``path``: of a trunk: its input is ``image`` float32 (batch, 3, H, W).
@@ -89,5 +90,5 @@ def shapes_by_running(path: Path, resolution_px: int) -> dict[str, list[int]]:
     model = onnx.load(path)
     made = [name for node in model.graph.node for name in node.output if name]
     session = session_of(model, Level.ORT_DISABLE_ALL, outputs=made)
-    black = np.zeros((1, 3, resolution_px, resolution_px), np.float32)
+    black = np.zeros((1, 3, *resolution_px), np.float32)
     return {name: list(np.shape(value)) for name, value in answers(session, black).items()}

@@ -22,6 +22,7 @@ from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
 from edgecnn.errors.export import MergeDiffers
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
 
@@ -63,17 +64,17 @@ def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]
     return {name: tensor.flatten(1) if name in heads and tensor.ndim == 4 else tensor for name, tensor in found.items()}
 
 
-def merged(network: nn.Module, side_px: int) -> nn.Module:
+def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     """As the network ships: branches that only helped it to learn become the one layer that they are together (RepVGG,
     arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm. Itself where it has none.
 
-    ``network``: trained; it goes into evaluation mode. ``side_px``: of its input. Raises MergeDiffers: the two do not answer the
+    ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MergeDiffers: the two do not answer the
     same.
     """
     ships = without_branches(network)
     if ships is network:
         return network
-    images = torch.rand(2, 3, side_px, side_px, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         before, after = network(images), ships(images)
     off, allowed = float((before - after).abs().max()), MERGED_WITHIN * float(before.abs().max())

@@ -33,8 +33,7 @@ class NcnnSession(Session):
     def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
         manifest = kit.manifest
         self._input, self._output = manifest.model.input.name, manifest.model.output.name
-        side = manifest.recipe.crop_px
-        self._spec = TensorSpec(self._input, manifest.model.input.dtype, (None, 3, side, side))
+        self._spec = TensorSpec(self._input, manifest.model.input.dtype, (None, 3, *manifest.recipe.crop_px))
         self._net = ncnn.Net()
         self.threads = _settle(self._net.opt, options)
         param = kit.path(manifest.model.entry)

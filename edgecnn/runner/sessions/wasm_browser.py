@@ -43,8 +43,8 @@ class WasmSession(Session):
         self.threads = threads_of(options)
         self._input, self._output, self._trace = model.input.name, model.output.name, trace_folder
         self._entry = kit.path(model.entry)
-        side = kit.manifest.recipe.crop_px
-        shape = (None, 3, side, side) if model.input.layout == "NCHW" else (None, side, side, 3)
+        size = kit.manifest.recipe.crop_px
+        shape = (None, 3, *size) if model.input.layout == "NCHW" else (None, *size, 3)
         self._spec = TensorSpec(self._input, model.input.dtype, shape)
         self._page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE)
         try:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmentations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
 from edgecnn.training.machine import one_thread
 from edgecnn.values.augmentation import Augmentation, Crop
@@ -31,12 +32,12 @@ class EpochDraw(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Sides of what the network is shown."""
+    """Sizes of what the network is shown."""
 
-    size_px: int
+    size_px: ImageSize
     """In this epoch."""
-    shipped_px: int
-    """In use, where the centre of a square is shown."""
+    shipped_px: ImageSize
+    """In use, where the centre of what was decoded is shown."""
 
 
 def stream_seed(seed: int, phase: str, epoch: int) -> int:
@@ -50,22 +51,22 @@ def draw_epoch(images: int, *, seed: int, augment: Sequence[Augmentation]) -> Ep
     return EpochDraw(random.permutation(images), augment, tuple([draw(random, images, asked) for asked in augment]))
 
 
-def augmented(squares: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
+def augmented(decoded: npt.NDArray[np.uint8], positions: npt.NDArray[np.int64], epoch: EpochDraw, frame: Frame) -> Tensor:
     """Change a batch as the draw says; what mixes pictures with each other is left to ``batches.py``.
 
-    ``squares``: uint8 (n, side, side, 3). ``positions``: (n,) of these images in the draw. ``frame``: side of the result; without
-    a crop in the list the centre is shown, as it is in use. Returns uint8 (n, 3, size, size).
+    ``decoded``: uint8 (n, H, W, 3). ``positions``: (n,) of these images in the draw. ``frame``: size of the result; without
+    a crop in the list the centre is shown, as it is in use. Returns uint8 (n, 3, *size).
     """
-    batch = torch.from_numpy(np.ascontiguousarray(squares)).permute(0, 3, 1, 2)  # resizing is faster where channels lie together
+    batch = torch.from_numpy(np.ascontiguousarray(decoded)).permute(0, 3, 1, 2)  # resizing is faster where channels lie together
     with one_thread():
         return torch.stack([_one(image, position, epoch, frame) for image, position in zip(batch, positions, strict=True)])
 
 
 def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor:
     if not any(isinstance(asked, Crop) for asked in epoch.augment):
-        image = functional.center_crop(image, [frame.shipped_px, frame.shipped_px])
+        image = functional.center_crop(image, list(frame.shipped_px))
         if frame.size_px != frame.shipped_px:
-            image = functional.resize(image, [frame.size_px, frame.size_px], antialias=True)
+            image = functional.resize(image, list(frame.size_px), antialias=True)
     for asked, drawn in zip(epoch.augment, epoch.drawn, strict=True):
         if isinstance(asked, Crop):
             image = _cropped(image, values_of(drawn, position), frame.size_px)
@@ -74,28 +75,28 @@ def _one(image: Tensor, position: int, epoch: EpochDraw, frame: Frame) -> Tensor
     return image
 
 
-def _cropped(image: Tensor, values: Values, size_px: int) -> Tensor:
-    side = image.shape[1]
-    wish = side * np.sqrt(values["area"] * np.array([1 / values["aspect"], values["aspect"]]))
-    height, width = (int(min(side, max(1, round(length)))) for length in wish)
-    top, left = round(values["top"] * (side - height)), round(values["left"] * (side - width))
+def _cropped(image: Tensor, values: Values, size_px: ImageSize) -> Tensor:
+    sides = np.array(image.shape[1:])
+    wish = sides * np.sqrt(values["area"] * np.array([1 / values["aspect"], values["aspect"]]))
+    height, width = (int(min(side, max(1, round(length)))) for side, length in zip(sides, wish, strict=True))
+    top, left = round(values["top"] * (sides[0] - height)), round(values["left"] * (sides[1] - width))
     crop: Tensor = functional.resized_crop(
-        image, top, left, height, width, [size_px, size_px], interpolation=InterpolationMode.BILINEAR, antialias=True
+        image, top, left, height, width, list(size_px), interpolation=InterpolationMode.BILINEAR, antialias=True
     )
     return crop
 
 
-def centred(squares: npt.NDArray[np.uint8], size_px: int) -> npt.NDArray[np.uint8]:
-    """The centre of each square: uint8 (n, size, size, 3)."""
-    start = round((squares.shape[1] - size_px) / 2)
-    return squares[:, start : start + size_px, start : start + size_px]
+def centred(decoded: npt.NDArray[np.uint8], size_px: ImageSize) -> npt.NDArray[np.uint8]:
+    """The centre of each image: uint8 (n, *size, 3)."""
+    top, left = (round((have - want) / 2) for have, want in zip(decoded.shape[1:3], size_px, strict=True))
+    return decoded[:, top : top + size_px.height_px, left : left + size_px.width_px]
 
 
-def at_side(images: Tensor, side_px: int) -> Tensor:
-    """float32 (N, 3, H, W) resized to squares of that side, bilinear and antialiased; as they are where they have it."""
-    if images.shape[-1] == side_px:
+def at_size(images: Tensor, size_px: ImageSize) -> Tensor:
+    """float32 (N, 3, H, W) resized to that size, bilinear and antialiased; as they are where they have it."""
+    if tuple(images.shape[-2:]) == size_px:
         return images
-    resized: Tensor = functional.resize(images, [side_px, side_px], antialias=True)
+    resized: Tensor = functional.resize(images, list(size_px), antialias=True)
     return resized.contiguous(memory_format=torch.channels_last)
 
 

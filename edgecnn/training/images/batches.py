@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_side, augmented, normalized
+from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_size, augmented, normalized
 from edgecnn.training.images.validation import Material
 from edgecnn.training.parallel.team import Part
 from edgecnn.values.augmentation import Cutmix, Mixup
@@ -27,8 +27,8 @@ def batch_count(images: int, batch_size: int) -> int:
 def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], draw: EpochDraw, frame: Frame) -> Batch:
     """Positions of the epoch, and the image that each of all its positions shows."""
     positions, images = what[0], what[1][what[0]]
-    pixels = augmented(material.squares.read(images), positions, draw, frame)
-    labels = torch.from_numpy(material.squares.labels[images])
+    pixels = augmented(material.decoded.read(images), positions, draw, frame)
+    labels = torch.from_numpy(material.decoded.labels[images])
     return Batch(normalized(pixels, material.validation.normalization), labels)
 
 
@@ -37,15 +37,17 @@ def part_shown(
 ) -> ShownPart:
     """This part of a batch, mixed as in the whole one: with the images before it, which are shown with it and then left off.
 
-    It is drawn once, at the larger side of two where a teacher is shown another one.
+    It is drawn once, at the larger of two sizes where a teacher is shown another one.
     """
     positions, images = what
     before = neighbours(draw, positions[0]) if part.images < part.whole else 0
     seen = positions.take(range(part.start - before, part.stop), mode="wrap")
-    larger = frame._replace(size_px=max(frame.size_px, material.teacher_px))
+    larger = frame
+    if material.teacher_px is not None:
+        larger = frame._replace(size_px=max(frame.size_px, material.teacher_px, key=lambda size: size.area_px))
     batch = mixed(shown(material, (seen, images), draw, larger), draw, positions[0], material.classes)
     drawn, labels = batch.images[before:], batch.labels[before:]
-    return ShownPart(Batch(at_side(drawn, frame.size_px), labels), drawn)
+    return ShownPart(Batch(at_size(drawn, frame.size_px), labels), drawn)
 
 
 class Batch(NamedTuple):
@@ -62,7 +64,7 @@ class ShownPart(NamedTuple):
 
     batch: Batch
     drawn: Tensor
-    """The same images at the side at which they were drawn, which is a teacher's where it is larger."""
+    """The same images at the size at which they were drawn, which is a teacher's where it is larger."""
 
 
 def neighbours(draw: EpochDraw, position: int) -> int:

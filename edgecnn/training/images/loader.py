@@ -1,4 +1,4 @@
-"""The training images, decoded once: squares of ``resize_px`` that every epoch crops anew.
+"""The training images, decoded once, as large as they are resized: every epoch crops them anew.
 
 Decoding a photograph costs more than shrinking a stored one. DecodedImages that together exceed ``HELD_BYTES`` are not kept: then
 each epoch decodes again, and disk stays free.
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.images import ImageSource
-from edgecnn.runner.pixels import PixelRecipe, to_pixels
+from edgecnn.runner.pixels import to_pixels
 from edgecnn.training.machine import training_threads
-from edgecnn.values.dataset import ImageEntry
+from edgecnn.values.dataset import ImageEntry, PixelRecipe
 from edgecnn.values.stage import Progress
 
 HELD_BYTES = 2 << 30
@@ -24,25 +24,25 @@ _BLOCK = 64
 
 
 class DecodedImages:
-    """Square pixels of images by position, from a kept array or decoded on demand.
+    """Pixels of images by position, from a kept array or decoded on demand.
 
-    ``side_px``: short side after resizing; the rest of the long side is cropped evenly.
+    ``pixels``: as what is trained is fed in use; what that crops of them is left to ``centred``.
     """
 
-    def __init__(self, source: ImageSource, entries: Sequence[ImageEntry], *, side_px: int, interpolation: str) -> None:
+    def __init__(self, source: ImageSource, entries: Sequence[ImageEntry], pixels: PixelRecipe) -> None:
         self.source = source
         self.entries = entries
-        self.side_px = side_px
+        self.size = pixels.decoded_px
         self.labels: npt.NDArray[np.int64] = np.array([entry.label for entry in entries], np.int64)
-        self._recipe = PixelRecipe(resize_px=side_px, crop_px=side_px, interpolation=interpolation)
+        self._recipe = pixels.of_runner()._replace(resize_px=self.size, crop_px=self.size)
         self._held: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.entries)
 
     def hold(self, file: Path, tell: Progress) -> None:
-        """Decode everything into ``file`` (uint8 (N, side, side, 3)) unless it is there, or too large to keep."""
-        shape = (len(self), self.side_px, self.side_px, 3)
+        """Decode everything into ``file`` (uint8 (N, H, W, 3)) unless it is there, or too large to keep."""
+        shape = (len(self), *self.size, 3)
         if int(np.prod(shape)) > HELD_BYTES:
             tell.note(f"{len(self):,} training images are too many to keep decoded; each epoch decodes them again")
             return
@@ -58,7 +58,7 @@ class DecodedImages:
         self._held = np.load(file, mmap_mode="r")
 
     def read(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """uint8 (n, side, side, 3), in the order of ``positions``."""
+        """uint8 (n, H, W, 3), in the order of ``positions``."""
         return self._decode([int(p) for p in positions]) if self._held is None else np.asarray(self._held[np.asarray(positions)])
 
     def _decode(self, positions: Sequence[int]) -> npt.NDArray[np.uint8]:

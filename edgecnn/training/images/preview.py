@@ -16,6 +16,7 @@ from edgecnn.data.sheet import CELL_PX, GAP_PX, save_sheet
 from edgecnn.data.synthesis.composer import Composer
 from edgecnn.data.synthesis.made import ComposedImages, JoinedImages
 from edgecnn.errors.training import NothingToTrainOn
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmentations import is_applied, values_of
 from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, mixed
@@ -54,14 +55,12 @@ def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> Augme
     if not count:
         raise NothingToTrainOn(role="train")
     pixels = asked.pixels
-    squares = DecodedImages(
-        source, entries, side_px=max(pixels.resize_px, pixels.crop_px), interpolation=pixels.interpolation
-    ).read(range(count))
-    columns = [centred(squares, pixels.crop_px)]
+    decoded = DecodedImages(source, entries, pixels).read(range(count))
+    columns = [centred(decoded, pixels.crop_px)]
     pictures = []
     for column in range(asked.columns):
         epoch = draw_epoch(count, seed=stream_seed(asked.seed, _PHASE, column), augment=asked.augment)
-        columns.append(_shown(squares, epoch, pixels.crop_px, len(source.classes)))
+        columns.append(_shown(decoded, epoch, pixels.crop_px, len(source.classes)))
         for row, entry in enumerate(entries):
             pictures.append(
                 PreviewedPicture(
@@ -107,11 +106,11 @@ def _originals(data: DataSummary, asked: PreviewRequest) -> _Originals:
     return _Originals(JoinedImages(photographs, composed), (*kept, *composed.entries("train")), files)
 
 
-def _shown(squares: np.ndarray, epoch: EpochDraw, size_px: int, classes: int) -> np.ndarray:
-    """One column, uint8 (n, size, size, 3): the pictures are a batch, in which each may be mixed with the one above it."""
-    positions = np.arange(len(squares))
-    pixels = augmented(squares, positions, epoch, Frame(size_px, size_px))
-    batch = Batch(pixels.float(), torch.zeros(len(squares), dtype=torch.int64))
+def _shown(decoded: np.ndarray, epoch: EpochDraw, size_px: ImageSize, classes: int) -> np.ndarray:
+    """One column, uint8 (n, *size, 3): the pictures are a batch, in which each may be mixed with the one above it."""
+    positions = np.arange(len(decoded))
+    pixels = augmented(decoded, positions, epoch, Frame(size_px, size_px))
+    batch = Batch(pixels.float(), torch.zeros(len(decoded), dtype=torch.int64))
     shown: Tensor = mixed(batch, epoch, 0, classes).images
     return shown.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.parallel.team import ALONE, Team
@@ -62,14 +63,14 @@ def mean_recall(logits: Tensor, labels: Tensor) -> float:
 class Material(NamedTuple):
     """What a phase learns from and is judged by, and where it keeps its state."""
 
-    squares: DecodedImages
+    decoded: DecodedImages
     validation: ValidationPixels
     folder: Path
     tell: Progress
     classes: int
     teacher: nn.Module | None = None
     """Whose answers are learned in place of labels."""
-    teacher_px: int = 0
+    teacher_px: ImageSize | None = None
     """Side of the images that it is shown; 0: of those that are learned from."""
     features: Path | None = None
     """A folder in which features of these images lie already."""

@@ -114,7 +114,7 @@ def _trained(asked: SharedJob, folder: JobFolder, team: Team, tell: Teller) -> P
     network, head, phase, groups = beginner(settings, network)
     material = taught(settings, inputs, material_for(settings, inputs, asked.folder, tell))
     material = material._replace(groups=groups, team=team)
-    with within_memory(network, phase, len(material.squares), processes=team.size):
+    with within_memory(network, phase, len(material.decoded), processes=team.size):
         return run_phase(network, head, phase, material, to_beat=asked.to_beat)
 
 

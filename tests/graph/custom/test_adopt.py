@@ -10,6 +10,7 @@ import onnx
 import pytest
 import torch
 from onnxruntime.quantization import quantize_dynamic
+from PIL import Image
 from torch import nn
 
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
@@ -22,8 +23,9 @@ from edgecnn.graph.custom.trunk import shapes_by_running
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.graph.passes.folding import fold_batch_norms
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, pictures, quantized
+from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, of_grey, pictures, quantized
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -36,6 +38,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "four images a call, old opset": {"batch": 4, "opset": 11},
     "opset 23": {"opset": 23},
     "batch norms": {"batch_norm": True},
+    "a rectangle": {"size": (48, 192)},
+    "a rectangle, channels last": {"size": (20, 12), "layout": "NHWC", "like": "half"},
 }
 
 
@@ -50,7 +54,10 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     how = FORMS[form]
     path = written(classifier(**how), tmp_path)
     pixels, labels = pictures(10)
+    size = how.get("size", (SIDE, SIDE))
+    pixels = np.stack([np.asarray(Image.fromarray(each).resize(size[::-1])) for each in pixels])
     entry = read_entry(read_model(path), path)
+    assert entry.resolution_px == size
     feeding = feeding_named(how.get("like", "imagenet"))
     theirs = CustomSession(path, entry).answers(pixels, feeding)
     assert (theirs.argmax(axis=1) == labels).all()
@@ -70,7 +77,7 @@ def test_the_trunk_answers_as_the_file_does(form: str, tmp_path: Path) -> None:
     held = [*trunk.graph.initializer, *(attribute.t for node in trunk.graph.node for attribute in node.attribute)]
     assert not any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in held)  # the trunk is what it is called: fp32
     assert not {"BatchNormalization", "Softmax"} & {node.op_type for node in trunk.graph.node}
-    assert mac_table(trunk).total == 9 * SIDE * SIDE + 12
+    assert mac_table(trunk).total == 9 * size[0] * size[1] + 12
 
 
 def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
@@ -126,24 +133,43 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
 
     def refused(model: onnx.ModelProto, resolution_px: int | None = None) -> str:
         with pytest.raises(CustomModelUnusable) as caught:
-            read_entry(model, path, resolution_px)
+            read_entry(model, path, None if resolution_px is None else ImageSize.square(resolution_px))
         return str(caught.value.because)
 
-    grey = classifier()
-    grey.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1
-    assert refused(grey) == "its input planes is n×1×32×32, which has no axis of three colours"
+    two_colours = classifier()
+    two_colours.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 2
+    assert refused(two_colours) == "its input planes is n×2×32×32, which has no axis of three colours, or of one"
     two = classifier()
     two.graph.output.append(onnx.helper.make_tensor_value_info("flat", onnx.TensorProto.FLOAT, ["n", 3]))
     assert refused(two) == "a classifier has one output, and this has 2: scores, flat"
+    assert read_entry(classifier(size=(48, 192)), path).resolution_px == ImageSize(48, 192)
+    lying = classifier(size=(48, 192), layout="NHWC")
+    assert read_entry(lying, path, ImageSize(48, 192)).resolution_px == ImageSize(48, 192)
     open_ = classifier()
     for number in (2, 3):
         open_.graph.input[0].type.tensor_type.shape.dim[number].dim_param = "side"
     assert refused(open_) == "its input planes leaves height and width open"
-    assert read_entry(open_, path, 48).resolution_px == 48
-    assert refused(classifier(), 48) == "its input planes is 32 pixels wide, and model.resolution_px is 48"
+    assert read_entry(open_, path, ImageSize.square(48)).resolution_px == ImageSize.square(48)
+    assert refused(classifier(), 48) == "its input planes is 32×32 pixels, and model.resolution_px is 48"
     foreign = classifier()
     foreign.graph.node[0].domain = "com.microsoft"
     assert refused(foreign) == "its operator Conv is of the domain com.microsoft, which other runtimes do not have"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_a_network_of_one_channel_sees_grey(dtype: str, tmp_path: Path) -> None:
+    path = written(of_grey(dtype, size=(24, 40)), tmp_path)
+    entry = read_entry(read_model(path), path)
+    assert (entry.colours, entry.resolution_px, entry.classes) == (1, ImageSize(24, 40), 2)
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 24, 40, 3), np.uint8)
+    feeding = feeding_named("bytes").model_copy(update={"channels": "grey"})
+    theirs = CustomSession(path, entry).answers(pixels, feeding)
+    grey = np.stack([np.asarray(Image.fromarray(each).convert("L"), np.float64) for each in pixels]).mean(axis=(1, 2))
+    np.testing.assert_allclose(theirs[:, 1], grey - 51, atol=0.1)  # Pillow's levels are whole
+    save_model(adopt(read_model(path), entry, "grey", path), tmp_path / "trunk.onnx")
+    norm = feeding.normalization
+    ours = onnx_logits(tmp_path / "trunk.onnx", to_feed(pixels, "float32", "NCHW", norm.mean, norm.std))
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
 @pytest.mark.parametrize("form", ["Q/DQ", "QOperator"])
@@ -161,7 +187,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
     np.testing.assert_array_equal(ours, theirs)
     trunk = onnx.load(tmp_path / "trunk.onnx")
     assert next(each.version for each in trunk.opset_import if not each.domain) == 13
-    assert mac_table(trunk, shapes_by_running(tmp_path / "trunk.onnx", SIDE)).total == 9 * SIDE * SIDE + 12
+    assert mac_table(trunk, shapes_by_running(tmp_path / "trunk.onnx", ImageSize.square(SIDE))).total == 9 * SIDE * SIDE + 12
 
 
 def test_ranges_found_anew_in_each_call_are_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from edgecnn.graph.custom.file import opened, read_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trunk import CustomRequest, make_custom_trunk
 from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 from tests.graph.custom_files import SIDE, feeding_named, pictures
 from tests.graph.torch_files import Classifier, OfTwo, Twofold, WithSoftmax, exported, scripted, traced
@@ -28,7 +29,7 @@ HALF = feeding_named("half")
 
 
 def read(path: Path, side: int | None = SIDE) -> GraphEntry:
-    return read_file(path, form_of(path), side).entry
+    return read_file(path, form_of(path), None if side is None else ImageSize.square(side)).entry
 
 
 MADE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
@@ -48,10 +49,15 @@ MADE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
 def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) -> None:
     make, ends = MADE[name]
     path = make(tmp_path / "mine.pt2")
-    says = read_file(path, form_of(path), SIDE)
+    says = read_file(path, form_of(path), ImageSize.square(SIDE))
     found = says.entry.model_dump()
     assert {key: found[key] for key in ends} == ends
-    assert (says.entry.classes, says.entry.layout, says.entry.resolution_px, says.parameters) == (4, "NCHW", SIDE, 12 + 6 + 16)
+    assert (says.entry.classes, says.entry.layout, says.entry.resolution_px, says.parameters) == (
+        4,
+        "NCHW",
+        (SIDE, SIDE),
+        12 + 6 + 16,
+    )
     pixels, labels = pictures(64)
     assert (opened(path, says.entry).answers(pixels, HALF).argmax(axis=1) == labels).all()
     (folder := tmp_path / "pixels" / "golden").mkdir(parents=True)
@@ -120,7 +126,7 @@ def test_what_is_no_classifier_of_photographs_is_refused(tmp_path: Path) -> None
     assert "it was exported while it was training (torch.ops.aten.batch_norm.default) — call model.eval() before" in said
     script = scripted(Classifier(), tmp_path / "script.pt")
     assert "does not say how large its images are — --set model.resolution_px=224 says" in refused(script, None)
-    assert "mine.pt2" not in said and "32 pixels wide, and model.resolution_px is 64" in refused(
+    assert "mine.pt2" not in said and "32×32 pixels, and model.resolution_px is 64" in refused(
         exported(Classifier(), tmp_path / "side.pt2"), 64
     )
 

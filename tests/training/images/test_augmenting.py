@@ -13,6 +13,7 @@ from torch import Tensor
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images import augmented_batch as augment
 from edgecnn.training.images.augmentations import OPERATIONS
 from edgecnn.training.images.augmented_batch import Frame, augmented, draw_epoch, normalized
@@ -30,7 +31,7 @@ PICTURES = np.clip(RANDOM.integers(60, 200, (6, 1, 1, 3)) + SLOPE + GRAIN, 0, 25
 
 def shown(*augment: Any, seed: int = 3) -> Tensor:
     epoch = draw_epoch(len(PICTURES), seed=seed, augment=augment)
-    return augmented(PICTURES, np.arange(len(PICTURES)), epoch, Frame(SIZE, SIZE))
+    return augmented(PICTURES, np.arange(len(PICTURES)), epoch, Frame(ImageSize.square(SIZE), ImageSize.square(SIZE)))
 
 
 def changed(one: Tensor, other: Tensor) -> list[bool]:
@@ -43,13 +44,29 @@ def test_without_a_crop_the_centre_is_shown_as_in_use() -> None:
     assert np.array_equal(shown().numpy(), centre)
 
 
+def test_a_rectangle_is_cropped_in_its_own_shape() -> None:
+    wide = PICTURES[:, :24]
+    frame = Frame(ImageSize(16, 40), ImageSize(16, 40))
+    plain = augmented(wide, np.arange(6), draw_epoch(6, seed=3, augment=()), frame)
+    assert np.array_equal(plain.numpy(), wide[:, 4:20, 4:44].transpose(0, 3, 1, 2))
+    whole = draw_epoch(6, seed=3, augment=[kinds.Crop(area=(0.9, 1.0), aspect=1.0)])
+    assert augmented(wide, np.arange(6), whole, frame).shape == (6, 3, 16, 40)
+    drawn = augmented(wide, np.arange(6), draw_epoch(6, seed=3, augment=[kind() for kind in (kinds.Crop, *OPERATIONS)]), frame)
+    assert drawn.shape == (6, 3, 16, 40) and len(set(changed(drawn, plain))) == 1
+
+
 @pytest.mark.parametrize("kind", sorted({*OPERATIONS, kinds.Crop}, key=lambda each: each.__name__))
 def test_bits_do_not_depend_on_how_a_picture_lies_in_memory(kind: type) -> None:
     asked = [kind() if kind is kinds.Crop else kind(p=1.0)]
     epoch, order = draw_epoch(len(PICTURES), seed=3, augment=asked), np.arange(len(PICTURES))
     planar = torch.from_numpy(np.ascontiguousarray(PICTURES.transpose(0, 3, 1, 2)))
-    of_planar = [augment._one(image, place, epoch, Frame(SIZE, SIZE)) for image, place in zip(planar, order, strict=True)]
-    assert torch.equal(augmented(PICTURES, order, epoch, Frame(SIZE, SIZE)), torch.stack(of_planar))
+    of_planar = [
+        augment._one(image, place, epoch, Frame(ImageSize.square(SIZE), ImageSize.square(SIZE)))
+        for image, place in zip(planar, order, strict=True)
+    ]
+    assert torch.equal(
+        augmented(PICTURES, order, epoch, Frame(ImageSize.square(SIZE), ImageSize.square(SIZE))), torch.stack(of_planar)
+    )
 
 
 def test_a_batch_is_normalized_to_the_bits_of_the_formula_and_lies_channels_last() -> None:
@@ -101,7 +118,11 @@ def warped(levels: npt.NDArray[np.float64], kind: Any) -> npt.NDArray[np.float64
     """A grey picture (H, H) of these levels, as one augmentation shows it."""
     picture = np.repeat(levels.round().astype(np.uint8)[None, :, :, None], 3, axis=3)
     epoch = draw_epoch(1, seed=3, augment=[kind])
-    return augmented(picture, np.arange(1), epoch, Frame(len(levels), len(levels)))[0, 0].double().numpy()
+    return (
+        augmented(picture, np.arange(1), epoch, Frame(ImageSize.square(len(levels)), ImageSize.square(len(levels))))[0, 0]
+        .double()
+        .numpy()
+    )
 
 
 POSITIONS = np.linspace(-1, 1, 65)

@@ -1,18 +1,18 @@
 // Whether this browser gives what the kit was packed with: pixels and feed to the bit, a JPEG and answers within what the kit allows.
 
 import { fetched, readNpy } from "./network.mjs";
-import { decoded, feedOf, toPixels } from "./pixels.mjs";
+import { decoded, feedOf, sizeOf, toPixels } from "./pixels.mjs";
 
 /** { difference, allowed, exact }: of logits, and whether bits were compared. Throws an Error that names what differs. */
 export async function selftest(manifest, network) {
   const { golden, preprocessing } = manifest;
   const exact = self.crypto?.subtle !== undefined; // absent where the page is neither on localhost nor over HTTPS
-  const side = preprocessing.pixels.crop_px;
+  const [high, wide] = sizeOf(preprocessing.pixels.crop_px);
   const feeds = [];
   const found = [];
   for (const picture of golden.png) {
     const pixels = toPixels(await pictureOf(picture.file), preprocessing.pixels);
-    if (exact && (await sha256([text(`["|u1", [${side}, ${side}, 3]]`), pixels])) !== picture.pixels_sha256) {
+    if (exact && (await sha256([text(`["|u1", [${high}, ${wide}, 3]]`), pixels])) !== picture.pixels_sha256) {
       throw new Error(`${picture.file} does not become the golden pixels in this browser`);
     }
     const { feed, shape } = feedOf(pixels, manifest);

@@ -33,35 +33,51 @@ export function drawn(source) {
   return seen;
 }
 
-/** Short side resized, centre cropped, black where the crop is larger: RGB bytes (crop, crop, 3). */
-export function toPixels({ data, width, height }, { resize_px, crop_px, interpolation }) {
-  const long = Math.trunc((resize_px * Math.max(width, height)) / Math.min(width, height));
-  if (long * resize_px > MAX_PIXELS) throw new Error(`a picture of ${width} × ${height} pixels is too narrow`);
-  const [wide, high] = width <= height ? [resize_px, long] : [long, resize_px];
+/** Height and width: a square is written as its side, any other size as "48x192". */
+export function sizeOf(stated) {
+  const sides = String(stated).split("x").map(Number);
+  return [sides[0], sides.at(-1)];
+}
+
+/** Resized, centre cropped, filled where the crop is larger: RGB bytes (crop height, crop width, 3). */
+export function toPixels({ data, width, height }, { resize_px, crop_px, interpolation, resize = "crop", fill = [0, 0, 0] }) {
+  const [wide, high] = resizedTo(width, height, sizeOf(resize_px), resize);
+  if (wide * high > MAX_PIXELS) throw new Error(`a picture of ${width} × ${height} pixels is too narrow`);
+  const [cropHigh, cropWide] = sizeOf(crop_px);
   let rgb = withoutAlpha(data);
   if (wide !== width || high !== height) rgb = resized(rgb, width, height, wide, high, FILTERS[interpolation]);
-  const canvas = { wide: Math.max(wide, crop_px), high: Math.max(high, crop_px) };
-  const left = halfToEven((canvas.wide - crop_px) / 2) - Math.floor(Math.max(crop_px - wide, 0) / 2);
-  const top = halfToEven((canvas.high - crop_px) / 2) - Math.floor(Math.max(crop_px - high, 0) / 2);
-  const pixels = new Uint8Array(crop_px * crop_px * 3);
-  for (let y = 0; y < crop_px; y++) {
-    for (let x = 0; x < crop_px; x++) {
+  const canvas = { wide: Math.max(wide, cropWide), high: Math.max(high, cropHigh) };
+  const left = halfToEven((canvas.wide - cropWide) / 2) - Math.floor(Math.max(cropWide - wide, 0) / 2);
+  const top = halfToEven((canvas.high - cropHigh) / 2) - Math.floor(Math.max(cropHigh - high, 0) / 2);
+  const pixels = new Uint8Array(cropWide * cropHigh * 3);
+  for (let y = 0; y < cropHigh; y++) {
+    for (let x = 0; x < cropWide; x++) {
       const [from, row] = [x + left, y + top];
-      if (from < 0 || row < 0 || from >= wide || row >= high) continue;
+      const outside = from < 0 || row < 0 || from >= wide || row >= high;
       for (let channel = 0; channel < 3; channel++) {
-        pixels[3 * (y * crop_px + x) + channel] = rgb[3 * (row * wide + from) + channel];
+        pixels[3 * (y * cropWide + x) + channel] = outside ? fill[channel] : rgb[3 * (row * wide + from) + channel];
       }
     }
   }
   return pixels;
 }
 
+function resizedTo(width, height, [high, wide], mode) {
+  if (mode === "stretch") return [wide, high];
+  const upright = width * high <= wide * height; // of a shape that the width decides where it is to cover
+  if (mode === "letterbox") {
+    return upright ? [Math.max(1, halfToEven((width * high) / height)), high] : [wide, Math.max(1, halfToEven((height * wide) / width))];
+  }
+  if (upright) return [wide, Math.max(high, Math.trunc((wide * height) / width))];
+  return [Math.max(wide, Math.trunc((high * width) / height)), high];
+}
+
 /** One image as the network wants it. */
 export function feedOf(pixels, manifest) {
   const { mean, std } = manifest.preprocessing.normalization;
   const { dtype, layout } = manifest.model.input;
-  const side = manifest.preprocessing.pixels.crop_px;
-  const plane = side * side;
+  const [high, wide] = sizeOf(manifest.preprocessing.pixels.crop_px);
+  const plane = high * wide;
   const feed = new (dtype === "uint8" ? Uint8Array : Float32Array)(3 * plane);
   for (let channel = 0; channel < 3; channel++) {
     const scale = Math.fround(1 / (255 * std[channel]));
@@ -72,7 +88,7 @@ export function feedOf(pixels, manifest) {
       feed[place] = dtype === "uint8" ? value : Math.fround(Math.fround(value * scale) + shift);
     }
   }
-  return { feed, shape: layout === "NCHW" ? [1, 3, side, side] : [1, side, side, 3] };
+  return { feed, shape: layout === "NCHW" ? [1, 3, high, wide] : [1, high, wide, 3] };
 }
 
 function withoutAlpha(rgba) {
