@@ -118,14 +118,14 @@ class _ImageLabels:
     """The images, with what is known of each."""
 
     def __init__(self, network: BuiltNetwork, pixels: NDArray[np.uint8]) -> None:
-        self.side_px = int(pixels.shape[1])
+        self.size = ImageSize(*pixels.shape[1:3])
         self._labels, self._classes = network.array("validation.labels"), network.classes
         self._files = _files(network, len(pixels))
 
     def excitement(self, looked: Map, image: int, position: int, activation: float) -> Excitement:
         """Where in the image that position is."""
         row, column = divmod(position, looked.columns)
-        side = min(looked.field.size, self.side_px)
+        side = min(looked.field.size, self.size.short_px)
         return Excitement(
             image=image,
             file=self._files[image] if self._files else None,
@@ -133,15 +133,16 @@ class _ImageLabels:
             activation=activation,
             row=row,
             column=column,
-            left_px=self._inside(looked, column, side),
-            top_px=self._inside(looked, row, side),
+            left_px=self._inside(looked, column, side, self.size.width_px),
+            top_px=self._inside(looked, row, side, self.size.height_px),
             side_px=side,
         )
 
-    def _inside(self, looked: Map, place: int, side: int) -> int:
+    @staticmethod
+    def _inside(looked: Map, place: int, side: int, whole_px: int) -> int:
         """The square has the middle of what is seen as its middle, as far as the image's edge allows."""
         middle = looked.field.start + place * looked.field.jump + looked.field.size / 2
-        return int(min(max(0, round(middle - side / 2)), self.side_px - side))
+        return int(min(max(0, round(middle - side / 2)), whole_px - side))
 
 
 def _files(network: BuiltNetwork, images: int) -> tuple[str, ...]:

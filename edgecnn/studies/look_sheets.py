@@ -64,7 +64,8 @@ def map_sheet(looked: MapPictures, pixels: NDArray[Any]) -> Image.Image:
     across = min(BLOCKS_ACROSS, max(1, len(looked.drawn)))
     down = -(-len(looked.drawn) // across)
     font = ImageFont.load_default(13)
-    head = _title(looked, across * width, font)
+    beyond = "the whole image" if pixels.shape[1] == pixels.shape[2] else "more than is drawn"
+    head = _title(looked, across * width, font, beyond)
     sheet = Image.new("RGB", (across * width + 2 * GAP_PX, head.height + down * height + GAP_PX), "white")
     sheet.paste(head, (GAP_PX, 0))
     for number, channel in enumerate(looked.drawn):
@@ -85,10 +86,10 @@ def _draw_block(sheet: Image.Image, corner: tuple[int, int], drawn: tuple[Channe
         sheet.paste(part.resize((CELL_PX - 2, CELL_PX - 2), how), place)
 
 
-def _title(looked: MapPictures, width_px: int, font: Any) -> Image.Image:
+def _title(looked: MapPictures, width_px: int, font: Any, beyond: str) -> Image.Image:
     constant = f", {looked.constant_channels} of them the same for every image" if looked.constant_channels else ""
     every = [one for each in looked.drawn for one in each.strongest]
-    whole = " (the whole image)" if all(each.side_px < looked.receptive_field_px for each in every) else ""
+    whole = f" ({beyond})" if all(each.side_px < looked.receptive_field_px for each in every) else ""
     said = (
         f"{looked.after}: {looked.channels:,} channels of {looked.columns} x {looked.rows}{constant}; "
         f"each position sees {looked.receptive_field_px} px{whole}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgecnn.graph.macs import mac_table
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import pixels_sha256
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
@@ -93,7 +94,9 @@ class BuiltNetworks:
         out = self.folder / name
         out.mkdir()
         report = a_report(keys=keys)
-        build = report.build.model_copy(update={"name": name, "arch": name, "parameters": 141, "resolution_px": 16})
+        build = report.build.model_copy(
+            update={"name": name, "arch": name, "parameters": 141, "resolution_px": ImageSize.square(16)}
+        )
         (out / "report.json").write_text(report.model_copy(update={"build": build}).model_dump_json(by_alias=True))
         steps = [{"id": step, "key": key} for step, key in keys.items()]
         (out / "plan.json").write_text(json.dumps({"resolved": found.model_dump(mode="json", by_alias=True), "steps": steps}))

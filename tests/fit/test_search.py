@@ -34,7 +34,7 @@ class ByMacs:
 
 def space(**within: float) -> SearchSpace:
     priced = {"onnxruntime-fp32": ByMacs(0.02), "onnxruntime-int8": ByMacs(0.01)}
-    return SearchSpace(arch_named("mobilenet-v3-small"), 64, 10, priced, within)  # type: ignore[arg-type]
+    return SearchSpace(arch_named("mobilenet-v3-small"), ImageSize.square(64), 10, priced, within)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_fine_tuning_keeps_the_batch_norm_statistics(fine_tuned: Path, weights: 
     assert all(bool((before[name] == after[name]).all()) for name in statistics)
 
 
-@pytest.mark.parametrize("moment", ["resume/scratch.checkpoint.safetensors", *slowly("resume/squares.part")])
+@pytest.mark.parametrize("moment", ["resume/scratch.checkpoint.safetensors", *slowly("resume/decoded.part")])
 def test_a_training_killed_and_continued_leaves_the_same_bytes(
     moment: str, given: Given, from_scratch: Path, tmp_path: Path
 ) -> None:

@@ -39,7 +39,7 @@ ORDINARY = ("lenet-5",)
 
 def size_of(spec: ArchSpec) -> int:
     """64 pixels, or the least or the most that the network is made for."""
-    return max(spec.least_px, min(64, spec.resolution_px))
+    return max(spec.least_px, min(64, spec.resolution_px.short_px))
 
 
 def learned(spec: ArchSpec, size_px: int, folder: Path) -> tuple[Path, Path]:

@@ -93,9 +93,10 @@ def test_each_image_is_read_from_where_it_lies(scene: Scene) -> None:
     own = photographs.entries("train")
     assert entries[: len(own)] == own and len(entries) == len(own) + 80
     assert [source.entries(role) for role in ("validation", "test")] == [photographs.entries(r) for r in ("validation", "test")]
-    squares = DecodedImages(source, entries, side_px=SIZE_PX, interpolation="bicubic")
-    alone = DecodedImages(training_images(None, scene.made), entries[len(own) :], side_px=SIZE_PX, interpolation="bicubic")
-    assert np.array_equal(squares.read(range(len(own), len(entries))), alone.read(range(80)))
+    pixels = PixelRecipe(resize_px=SIZE_PX, crop_px=SIZE_PX, interpolation="bicubic")
+    decoded = DecodedImages(source, entries, pixels)
+    alone = DecodedImages(training_images(None, scene.made), entries[len(own) :], pixels)
+    assert np.array_equal(decoded.read(range(len(own), len(entries))), alone.read(range(80)))
 
 
 def test_the_transfer_is_measured_on_photographs_and_its_features_are_not_taken_for_composed_ones(
