@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     entry: GraphEntry
     feeding: Feeding

@@ -42,6 +42,8 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     made = onnx.ModelProto()
     made.CopyFrom(model)
     _constants_are_no_inputs(made.graph)
+    if entry.quantized is None:
+        _constants_are_initializers(made.graph)
     made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
     _widen(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
@@ -73,6 +75,17 @@ def _constants_are_no_inputs(graph: onnx.GraphProto) -> None:
     kept = [value for value in graph.input if value.name not in constants]
     del graph.input[:]
     graph.input.extend(kept)
+
+
+def _constants_are_initializers(graph: onnx.GraphProto) -> None:
+    """Some exporters (PaddlePaddle's) give weights by Constant nodes, which no pass and no quantizer takes for weights."""
+    held = {tensor.name for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] not in held]:
+        tensor = next((each.t for each in node.attribute if each.name == "value"), None)
+        if tensor is not None:
+            graph.initializer.add().CopyFrom(tensor)
+            graph.initializer[-1].name = node.output[0]
+            graph.node.remove(node)
 
 
 def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:

@@ -156,6 +156,20 @@ def test_what_is_no_classifier_of_photographs_is_refused_by_name(tmp_path: Path)
     assert refused(foreign) == "its operator Conv is of the domain com.microsoft, which other runtimes do not have"
 
 
+def test_weights_that_nodes_give_are_weights(tmp_path: Path) -> None:
+    """As PaddlePaddle's exporter writes them; batch norms are then folded, and layers keep the names that are counted."""
+    model = classifier(batch_norm=True)
+    nodes = [onnx.helper.make_node("Constant", [], [each.name], value=each) for each in model.graph.initializer]
+    kept = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend([*nodes, *kept])
+    path = written(model, tmp_path)
+    trunk = adopt(read_model(path), read_entry(read_model(path), path), "rgb", path)
+    assert fold_batch_norms(trunk.graph) == 1
+    assert {node.op_type for node in trunk.graph.node} == {"Conv", "Relu", "GlobalAveragePool", "Reshape", "Gemm"}
+    onnx.checker.check_model(trunk, full_check=True)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
 def test_a_network_of_one_channel_sees_grey(dtype: str, tmp_path: Path) -> None:
     path = written(of_grey(dtype, size=(24, 40)), tmp_path)
