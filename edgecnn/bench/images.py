@@ -22,10 +22,9 @@ from edgecnn.errors.data import TooFewImages
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
-from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.dataset import UNLABELLED, DataManifest, ImageEntry
+from edgecnn.values.dataset import UNLABELLED, DataManifest, ImageEntry, PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
@@ -71,8 +70,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
         BenchClassesDiffer: they are not of the kit's classes.
         EdgecnnError: one of ``errors.data``.
     """
-    wanted = kit.manifest["preprocessing"]["pixels"]
-    recipe = PixelRecipe(wanted["resize_px"], wanted["crop_px"], wanted["interpolation"])
+    recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
     for source in shown_sources(data, context.store.root, context.tell):
         label_of = _labels_of(source, kit.manifest["labels"], data)
         write_pixels(source, recipe, folder, context.tell, ("test",))

@@ -118,7 +118,7 @@ def _of_timm(pattern: str) -> list[dict[str, Any]]:
         raise UnknownArch(name=pattern, nearest=(), shown_by="edgecnn list archs 'timm:*'")
     return [
         {
-            "name": spec.name, "resolution_px": spec.resolution_px, "least_px": spec.least_px, "classes": spec.classes,
+            "name": spec.name, "resolution_px": spec.resolution_px.stated, "least_px": spec.least_px, "classes": spec.classes,
             "weights": None if spec.weights is None else spec.weights.source,
             "licence": None if spec.weights is None else spec.weights.licence.partition(";")[0],
         }

@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn.comparing.history import HistoryRequest, measured_history
 from edgecnn.errors.page import HistoryOfWhat, NoHistory, NoReport
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.profile import Environment
 from tests.building.scenes import HERE
 from tests.building.stored_builds import CLASSES, PX, StoredBuild, manifest
@@ -57,7 +58,7 @@ def test_another_machine_is_another_series(build: StoredBuild) -> None:
 def test_a_candidate_goes_on_over_another_kit_which_is_marked(build: StoredBuild, tmp_path: Path) -> None:
     build.raced(INT8, 1.0, observed_at="2026-11-20T09:00:00+00:00")
     kits = build.report.candidates
-    same = build.report.build.model_copy(update={"resolution_px": PX, "classes": len(CLASSES)})
+    same = build.report.build.model_copy(update={"resolution_px": ImageSize.square(PX), "classes": len(CLASSES)})
     report = build.report.model_copy(
         update={"build": same, "candidates": tuple(row.model_copy(update={"evaluated_kit": "f" * 64}) for row in kits)}
     )
@@ -87,7 +88,9 @@ def test_a_network_of_another_resolution_or_of_other_classes_is_another_series(
     build.raced(INT8, 1.0)
     other = build.another_kit(INT8, {**manifest(INT8, **told), "since": "another training"})
     build.store.profiles.add(build.store.profiles.of(build.digest(INT8), "race")[0].profile.model_copy(update={"subject": other}))
-    assert [(each.resolution_px, each.classes, len(each.latency)) for each in of(build).series] == expected
+    assert [
+        (each.resolution_px and each.resolution_px.stated, each.classes, len(each.latency)) for each in of(build).series
+    ] == expected
 
 
 def test_accuracy_is_that_of_the_stored_answers_to_the_test_split_alone(build: StoredBuild) -> None:
