@@ -125,6 +125,11 @@ class BuildOptions:
         help="Sub-folders of the images say nothing: of a network of your own, agreement with fp32 is shown, and no accuracy; "
         "as `--set data.labels=false`.",
     )  # fmt: skip
+    group_by: str | None = row(
+        WHAT, "--group-by", enters=AsSet("data.group_by"), metavar="REGEX|COLUMN",
+        help="Images of one group (a person, a video, a scene) never on two sides: the group is what this finds in each path, or "
+        "a list's column. As `--set data.group_by=`.",
+    )  # fmt: skip
     weights: str | None = row(
         WHAT, "--weights", enters=InRecipe("model.weights"), metavar="auto|imagenet|none|FILE", help="Where training begins."
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveInt
 
+from edgecnn.errors.wording import counted, plural
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key
 
@@ -44,6 +45,31 @@ class DataManifest(Value):
     """Images left out because the same bytes stand in another split or under another class."""
 
 
+class Grouping(Value):
+    """What ``data.group_by`` came to: no group is on two sides of a build's roles.
+
+    Train and calibration are one side; where nothing is trained, calibration is a side of its own.
+    """
+
+    by: str
+    groups: int
+    """Different ones among the images that are used."""
+    largest: str
+    largest_images: int
+    alone: int
+    """Images in which no group was found: each is one by itself."""
+    off: tuple[str, ...] = ()
+    """Shares that whole groups have made other than they were asked for, a clause each."""
+
+    @property
+    def sentence(self) -> str:
+        """As plans and reports have it."""
+        said = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none on two sides"]
+        if self.alone:
+            said.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
+        return "; ".join((*said, *self.off))
+
+
 class DataSummary(Value):
     """What planning needs of a manifest, without its 100,000 lines."""
 
@@ -58,6 +84,8 @@ class DataSummary(Value):
     copies: tuple[str, ...] = ()
     splits_from: str
     """One sentence: which folder became which role."""
+    grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
+    """None where ``data.group_by`` is unset."""
 
     @property
     def labelled(self) -> bool:
@@ -156,6 +184,8 @@ class DataInspection(Value):
     """As a build with the default shares and seed would draw them; None where it could not."""
     roles_from: str
     """One sentence: which folder became which role, or why none can be drawn."""
+    grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
+    """None where no ``--group-by`` was given."""
     unreadable: tuple[FileProblem, ...]
     copies: tuple[Alike, ...]
     """The same bytes more than once."""

@@ -31,6 +31,12 @@ def _scale(text: str) -> str:
         raise PydanticCustomError("no_scale", "{because}", {"because": str(error)}) from error
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("unprintable", "holds a sign that cannot be printed; write it as an escape, such as \\t")
+    return text
+
+
 class ModelChoice(Value):
     """``[model]``: which network, from which weights, at which resolution."""
 
@@ -64,6 +70,10 @@ class DataChoice(Value):
     """Share of the images without a role of their own that candidates are chosen on."""
     test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of them that is reported; nothing is chosen on it."""
+    group_by: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)] | None = None
+    """What images have in common that must not be on two sides, such as a person, a video or a scene: the name of a column of
+    the list, or a regular expression that is searched in each path; its first group in parentheses, or else all that it
+    matches, is the image's group. Splits that are folders, or a column, stay as they are: a group in two is an error."""
     classes: str | None = None
     """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
     Else a text file with a class a line, in the order of the model's answers: each folder is one of these.
