@@ -24,7 +24,7 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.images.augmented_batch import augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import Crop, Flip
-from edgecnn.values.dataset import Preprocessing
+from edgecnn.values.preprocessing import Preprocessing
 
 PHASE1_IMAGES, PHASE1_ARCH = 3000, "efficientnet-lite0"
 

@@ -21,7 +21,7 @@ from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import ValidationPixels
 from edgecnn.values.augmentation import Crop, Flip
-from edgecnn.values.dataset import Normalization, PixelRecipe
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
 
 SQUARE_PX, CLASSES = 256, 10
 NORMALIZATION = Normalization(mean=reference.MEAN, std=reference.STD)

@@ -24,7 +24,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.dataset import UNLABELLED, DataManifest, ImageEntry, PixelRecipe
+from edgecnn.values.dataset import UNLABELLED, DataManifest, ImageEntry
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

@@ -64,6 +64,8 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
     said += _of_the_desktop_gpu(seen, anew)
     said += seen.lab.warnings
     said += seen.notes
+    if resolved.data.grouping is not None:
+        said.append(resolved.data.grouping.sentence)
     if resolved.data.copies:
         left = counted(len(resolved.data.copies), "copy", "copies")
         said.append(f"left out: {left} of other images, {first_of(resolved.data.copies, 3)}")

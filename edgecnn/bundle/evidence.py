@@ -10,8 +10,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.dataset import Resolution
 from edgecnn.values.layers import Residency
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgecnn.cli.option_table import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, given_in, row
+from edgecnn.cli.option_rows import given_in
+from edgecnn.cli.option_table import OF_THE_CALL, TRUST, AsSet, BuildOptions, InRecipe, InRequest, row
 
 if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust

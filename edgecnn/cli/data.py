@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgecnn.cli.asking import recipe_of
 from edgecnn.cli.verbs import BUILD, Call, family, verb
+
+if TYPE_CHECKING:
+    from edgecnn.values.recipe import DataChoice
 
 FolderArg = Annotated[
     str,
@@ -37,8 +40,8 @@ DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
     of_data = family(app, "data", short="Look through images before a build, and divide them.", panel=BUILD)
-    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.")(inspect)
-    verb(of_data, "split", short="Copy images into train/, validation/ and test/.")(split)
+    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.", takes=("group_by",))(inspect)
+    verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by",))(split)
     verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides",))(preview)
 
 
@@ -48,11 +51,10 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
     from edgecnn.data.layout import root_of
     from edgecnn.data.sheet import check_sheet, write_sheet
     from edgecnn.render.screens.data import show_inspection
-    from edgecnn.values.recipe import DataChoice
 
     if sheet is not None:
         check_sheet(sheet, root_of(folder))
-    found = look_through(DataChoice(path=folder, seed=seed), call.store.root, call.tell)
+    found = look_through(_choice(call, folder, seed), call.store.root, call.tell)
     facts = found.facts
     if sheet is not None:
         write_sheet(found.listed, sheet)
@@ -64,10 +66,13 @@ def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: 
     """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
     from edgecnn.data.role_folders import divide
     from edgecnn.render.screens.data import division_lines
-    from edgecnn.values.recipe import DataChoice
 
-    made = divide(DataChoice(path=folder, seed=seed), out, call.store.root, call.tell, link=link)
+    made = divide(_choice(call, folder, seed), out, call.store.root, call.tell, link=link)
     call.show(made, division_lines(made))
+
+
+def _choice(call: Call, folder: str, seed: int) -> DataChoice:
+    return recipe_of(call.asked).data.model_copy(update={"path": folder, "seed": seed})
 
 
 def preview(  # noqa: PLR0913 - a command line's options are its parameters

@@ -11,7 +11,8 @@ import typer
 
 from edgecnn.cli.asking import measured_as, refuse_unusable_texts, request_from
 from edgecnn.cli.build import built, judged
-from edgecnn.cli.option_table import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions, options_that_say
+from edgecnn.cli.option_rows import options_that_say
+from edgecnn.cli.option_table import AGAINST, GATES, JOB, MEASURING, OUT, STORED, WHAT, BuildOptions
 from edgecnn.cli.verbs import BUILD, Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.comparing import RoundsWithoutAgainst

@@ -3,18 +3,15 @@
 To add an option, add one row. Its group decides which verbs take it, its panel in ``--help``, and whether a finished build
 refuses it; ``enters`` says what becomes of it. The signatures of the verbs (``verbs.py``), the check of empty texts, the
 request and the printed command line (``asking.py``) and what ``judge BUILD`` and ``judge --against`` refuse all read this
-table. An option of one verb alone is a parameter of that verb's function instead.
+table, by ``option_rows.py``. An option of one verb alone is a parameter of that verb's function instead.
 """
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import typer
+from typing import Any, Literal
 
 Says = Literal["how to build", "how to measure"]
 
@@ -127,6 +124,11 @@ class BuildOptions:
         WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda given: not given), default=False,
         help="Sub-folders of the images say nothing: of a network of your own, agreement with fp32 is shown, and no accuracy; "
         "as `--set data.labels=false`.",
+    )  # fmt: skip
+    group_by: str | None = row(
+        WHAT, "--group-by", enters=AsSet("data.group_by"), metavar="REGEX|COLUMN",
+        help="Images of one group (a person, a video, a scene) never on two sides: the group is what this finds in each path, or "
+        "a list's column. As `--set data.group_by=`.",
     )  # fmt: skip
     weights: str | None = row(
         WHAT, "--weights", enters=InRecipe("model.weights"), metavar="auto|imagenet|none|FILE", help="Where training begins."
@@ -246,54 +248,3 @@ class BuildOptions:
     quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="No progress.")
     debug: bool = row(SHOWN, "--debug", enters=OF_THE_CALL, default=False, help="Show the traceback of an error.")
     verb: str = "build"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One option of the table."""
-
-    name: str
-    """Of the field, and of the verb's parameter."""
-    kind: Any
-    default: Any
-    group: Group
-    names: tuple[str, ...]
-    enters: Enters
-    details: dict[str, Any]
-
-    @property
-    def word(self) -> str:
-        """How messages call it: its first name, or what stands in an argument's place."""
-        return self.names[0] if self.names else self.name.upper()
-
-    @property
-    def annotation(self) -> Any:
-        """What typer reads."""
-        if not self.names:
-            return Annotated[self.kind, typer.Argument(**self.details)]
-        kind = list[str] | None if isinstance(self.default, tuple) else self.kind
-        return Annotated[kind, typer.Option(*self.names, rich_help_panel=self.group.panel, **self.details)]
-
-
-_ROWS: dict[Any, tuple[Row, ...]] = {}
-
-
-def rows_of(table: type[BuildOptions]) -> tuple[Row, ...]:
-    """Every option of the table, in its order."""
-    if table not in _ROWS:
-        kinds, options = typing.get_type_hints(table), [each for each in fields(table) if each.metadata]
-        _ROWS[table] = tuple(Row(each.name, kinds[each.name], each.default, **each.metadata) for each in options)
-    return _ROWS[table]
-
-
-def given_in(asked: BuildOptions) -> Iterator[tuple[Row, Any]]:
-    """The options that were given, with their values; an empty text is one too."""
-    for each in rows_of(type(asked)):
-        value = getattr(asked, each.name)
-        if value is not None and value is not False and value != ():
-            yield each, value
-
-
-def options_that_say(asked: BuildOptions, *says: Says) -> tuple[str, ...]:
-    """Those that were given of the options that say how to build, or to measure."""
-    return tuple(each.word for each, value in given_in(asked) if each.names and each.group.says in says and value)

@@ -16,7 +16,8 @@ import typer
 
 from edgecnn.cli.exits import guarded
 from edgecnn.cli.job import Job
-from edgecnn.cli.option_table import JOB, SHOWN, BuildOptions, Group, Row, rows_of
+from edgecnn.cli.option_rows import Row, rows_of
+from edgecnn.cli.option_table import JOB, SHOWN, BuildOptions, Group
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.usage import NotUnderstood
 

@@ -18,16 +18,18 @@ import edgecnn
 from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
 from edgecnn.data.formats.published import is_published
+from edgecnn.data.group_roles import grouping_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
 from edgecnn.data.parallel import on_every_core
-from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import NothingReadable, TooFewImages
 from edgecnn.errors.data_formats import DemoHasNoFolder
+from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, SplitRole, Spread
+from edgecnn.values.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, Grouping, SplitRole, Spread
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
@@ -53,7 +55,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     began = time.monotonic()
     if choice.path == DEMO:
         raise DemoHasNoFolder
-    files = list_files(choice.path, cache, tell)
+    files = list_files(choice.path, cache, tell, group_by=choice.group_by)
     listed, _ = read_files(files, cache, tell)
     fingerprints, broken = _fingerprints(listed, tell)
     usable = listed._replace(
@@ -61,10 +63,11 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     )
     if not usable.found:
         raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
-    roles, roles_from = _roles(usable, files.layout, choice)
+    roles, roles_from, grouping = _roles(usable, files.layout, choice)
     facts = DataInspection(
         root=choice.path if is_published(choice.path) else str(files.source),
         roles_from=roles_from,
+        grouping=grouping,
         bytes=sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
         ignored=files.layout.ignored,
         findings=(),
@@ -97,16 +100,17 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
     return fingerprints, broken
 
 
-def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[str, SplitRole] | None, str]:
-    """Each path's role as a build would draw it, and the sentence that a build says of it; None where it could not."""
+def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[str, SplitRole] | None, str, Grouping | None]:
+    """Each path's role as a build would draw it, the sentence that a build says of it, and the groups that it would keep whole.
+
+    No role, and why, where a build could not draw any.
+    """
     try:
         assigned = assign_roles(listed, choice)
-    except TooFewImages as error:
-        return None, error.line()
-    counts: dict[SplitRole, int] = {role: sum(image.role == role for image in assigned.images) for role in SPLIT_ROLES}
-    return {image.path: image.role for image in assigned.images}, describe(
-        counts, assigned.own, layout.parts, choice.calibration_images
-    )
+    except (TooFewImages, GroupOnTwoSides, TooFewGroups, GroupsNotDivisible) as error:
+        return None, error.line(), None if choice.group_by is None else grouping_of(listed.found, choice.group_by)
+    roles = {image.path: image.role for image in assigned.images}
+    return roles, assigned.sentence(layout.parts, choice.calibration_images), assigned.grouping
 
 
 def _facts(

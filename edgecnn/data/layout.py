@@ -62,6 +62,8 @@ class Layout(NamedTuple):
     folders: tuple[ClassFolder, ...]
     ignored: tuple[str, ...]
     """Folders beside the splits that are none."""
+    groups: Mapping[str, str] | None = None
+    """Of a list with the column that ``data.group_by`` names: each path's cell. None where there is none."""
 
 
 def root_of(text: str) -> Path:

@@ -7,6 +7,7 @@ that a moved folder costs no re-making.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,7 @@ from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
 from edgecnn.data.formats.published import is_published, published_folder
 from edgecnn.data.formats.table import is_table, read_table
+from edgecnn.data.groups import groups_by_path
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.index import (
     Fact,
@@ -37,12 +39,12 @@ from edgecnn.data.index import (
 )
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
-from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import NothingReadable
 from edgecnn.errors.data_formats import DemoDamaged, ListWithoutLabels
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, ImageEntry, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key, Progress, digest_of
 
@@ -67,11 +69,12 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell)
-    found = list_files(choice.path, cache, tell, labelled=choice.labels is not False)
+    found = list_files(choice.path, cache, tell, labelled=choice.labels is not False, group_by=choice.group_by)
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
     names = stated_names(choice.classes)
-    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps])
+    groups = [[json.dumps(cell) for cell in sorted(layout.groups.items())]] if layout.groups is not None else []
+    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps, *groups])
     root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
     kept_in = _summary_file(cache, choice, root)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
@@ -90,9 +93,11 @@ class Files(NamedTuple):
     stamps: Sequence[Sequence[str]]
     source: Path
     """What the path named: the folder, or a file that stands for one."""
+    group_by: str | None = None
+    """As ``data.group_by``."""
 
 
-def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True) -> Files:
+def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True, group_by: str | None = None) -> Files:
     """List a data set's files; those of a zip once it is unpacked into the cache.
 
     Args:
@@ -100,6 +105,7 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
         cache: the store's root.
         tell: shown progress.
         labelled: False: every file under the folder is one of a single heap, whatever its sub-folders are called.
+        group_by: what images have in common that belong together; a list may have it as a column.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
@@ -110,12 +116,12 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True)
     if is_published(path):
         source = published_folder(path, cache, tell)
     if is_table(source):
-        layout, stamps = read_table(source, seen)
+        layout, stamps = read_table(source, seen, group_by)
     else:
         root = unpacked(source, cache, tell) if is_archive(source) else source
         layout, stamps = _in_folder(root, cache, seen, tell, labelled=labelled)
     seen.all()
-    return Files(layout, stamps, source)
+    return Files(layout, stamps, source, group_by)
 
 
 def _in_folder(
@@ -136,16 +142,21 @@ def _in_folder(
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
     """Read every file that is not known yet; and whether what was found will hold as long as the files stay as they are.
 
-    Raises NothingReadable: no picture among them.
+    Raises:
+        NothingReadable: no picture among them.
+        GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound: of ``group_by``, before anything is read.
     """
     layout, began_ns = listing.layout, now_ns()
     files = [
         [parse(folder.path, stamp) for stamp in inside] for folder, inside in zip(layout.folders, listing.stamps, strict=True)
     ]
     every = [file for inside in files for file in inside]
+    by = listing.group_by
+    groups = {} if by is None else groups_by_path(by, listing.source, [file.path for file in every], layout.groups)
     facts = read_facts(layout.root, every, index_file_for(cache, listing.source), tell)
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every)
-    return _listed(layout, files, facts), is_lasting
+    listed = _listed(layout, files, facts)
+    return listed._replace(found=[image._replace(group=groups.get(image.path)) for image in listed.found]), is_lasting
 
 
 def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:
@@ -196,12 +207,12 @@ def _summarized(
         skipped=tuple(each.sentence for each in listed.skipped),
         copies=assigned.copies,
     )
-    splits_from = describe(_counts(assigned.images), assigned.own, layout.parts, choice.calibration_images, assigned.thin)
+    splits_from = assigned.sentence(layout.parts, choice.calibration_images)
     if not labelled:
         splits_from = f"without labels; {splits_from}"
     if layout.ignored:
         splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
-    return filed(manifest, splits_from, cache)
+    return filed(manifest, splits_from, cache, assigned.grouping)
 
 
 def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
@@ -213,10 +224,13 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSumm
 
     parts = {part: part for part, _ in DEMO_PARTS}
     places = [(part, f"{part}/{number:05d}") for part, count in DEMO_PARTS for number in range(count)]
-    found = [Found(path, label, part, sha256) for (part, path), (label, sha256) in zip(places, demo_digests(), strict=True)]
+    by = choice.group_by
+    groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in places], None)
+    images = zip(places, demo_digests(), strict=True)
+    found = [Found(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
     assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
-    summary = filed(manifest, describe(_counts(assigned.images), assigned.own, parts, choice.calibration_images), cache)
+    summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned.grouping)
     _keep(kept_in, state, summary)
     return summary
 
@@ -232,7 +246,7 @@ def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
     return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
 
 
-def filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
+def filed(manifest: DataManifest, splits_from: str, cache: Path, grouping: Grouping | None = None) -> DataSummary:
     """Write a list of images under its content and root, and sum it up. Raises StoreFull, StoreUnusable: of the cache."""
     content = content_of(manifest.classes, manifest.images)
     # Two folders with one content must not answer for each other's files.
@@ -249,11 +263,15 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path) -> DataSummary:
         skipped=manifest.skipped,
         copies=manifest.copies,
         splits_from=splits_from,
+        grouping=grouping,
     )
 
 
 def _summary_file(cache: Path, choice: DataChoice, root: str) -> Path:
-    asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"})
+    unset = (
+        {"group_by"} if choice.group_by is None else set()
+    )  # what was kept before there was this key is known by the same name
+    asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
     return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': asked, 'revision': _REVISION})}.json"
 
 

@@ -1,7 +1,8 @@
 """Which image plays which role: decided by bytes and seed alone, so that renaming, copying or re-ordering files changes nothing.
 
 Within a class, images are ranked by a hash of seed and content, and the roles that have no folder of their own are cut off
-the top in a fixed order: test, validation, calibration; the rest trains. No bytes are in two roles.
+the top in a fixed order: test, validation, calibration; the rest trains. No bytes are in two roles. Images that belong
+together are drawn as ``group_roles`` says.
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
 from edgecnn.data.layout import Part
+from edgecnn.data.shares import Cut, divided
 from edgecnn.errors.data import Shortage, TooFewImages
-from edgecnn.values.dataset import SPLIT_ROLES, ImageEntry, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
 """Of copies in several splits the one that is judged on stays, so that the test images are those of the user's folder."""
-
-_CALIBRATION_AT_MOST = 4
-"""Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
 
 
 class Found(NamedTuple):
@@ -31,6 +31,8 @@ class Found(NamedTuple):
     label: int
     part: Part
     sha256: str
+    group: str | None = None
+    """What it has in common with others, by ``data.group_by``."""
 
 
 class LeftOut(NamedTuple):
@@ -68,6 +70,16 @@ class Assigned(NamedTuple):
     """Roles that are a whole split; the others come out of train."""
     thin: int = 0
     """Classes that cannot fill every role, where nothing is trained: roles are drawn from the images of these together."""
+    grouping: Grouping | None = None
+
+    def counts(self) -> dict[SplitRole, int]:
+        """Images by role."""
+        return {role: sum(image.role == role for image in self.images) for role in SPLIT_ROLES}
+
+    def sentence(self, parts: Mapping[Part, str], asked: int) -> str:
+        """Which folder became which role, and which images stay together. ``asked``: calibration images."""
+        said = describe(self.counts(), self.own, parts, asked, self.thin)
+        return said if self.grouping is None else f"{said}; {self.grouping.sentence}"
 
 
 def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
@@ -75,43 +87,63 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
 
     Splits that have folders keep their roles; what is missing comes out of train. Where there is a validation folder and no test
     folder, the validation folder is test, since figures need images that nothing was chosen on. Without folders of splits all
-    come out of the same images. Shares are of each class, rounded to the
-    nearest, and at least one image. The images of a role are ordered so that every prefix holds the classes in their
-    proportions. Where nothing is trained (``choice.train`` is false), images without a role of their own are test, and classes
-    need not fill every role: one image of each of a hundred classes is enough to check weights that somebody published.
+    come out of the same images. Shares are of each class, rounded to the nearest, and at least one image. The images of a role
+    are ordered so that every prefix holds the classes in their proportions. Where ``choice.group_by`` is set, whole groups go to
+    one role (``group_roles``), by shares as near as groups allow.
 
-    Raises TooFewImages: classes cannot fill their roles.
+    Where nothing is trained (``choice.train`` is false), images without a role of their own are test, and classes need not fill
+    every role: one image of each of a hundred classes is enough to check weights that somebody published.
+
+    Raises:
+        TooFewImages: classes cannot fill their roles.
+        GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: of groups.
     """
     kept, copies = without_copies(listed.found, listed.classes)
     own = _own_roles(listed.parts)
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
-    cut = _Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
+    cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
+    units = None if choice.group_by is None else units_of(kept, listed.root)
+    apart = not choice.train and "test" not in own
     short = _short_classes(listed, by_place, own, cut, copies)
     thin = _thin_classes(listed.classes, short) if not choice.train else set()
     together = [digest for label in sorted(thin) for digest in by_place["train", label]]
     if len(thin) < len(short) or len(thin) == len(listed.classes) and cut.enough(len(together)) > len(together):
         raise TooFewImages(folder=listed.root, short=short)
+    if units is not None and not choice.train:
+        thin |= short_of_groups([by_place["train", label] for label in range(len(listed.classes))], units, cut, apart=apart)
+        together = [digest for label in sorted(thin) for digest in by_place["train", label]]
 
     def ranked(part: Part, leaving: Collection[int] = ()) -> list[list[str]]:
         labels = [label for label in range(len(listed.classes)) if label not in leaving]
         return [_ranked(by_place[part, label], choice.seed) for label in labels]
 
     of_train = [*ranked("train", thin), *([_ranked(together, choice.seed)] if thin else [])]
-    roles = _divided(of_train, cut, choice.calibration_images)
-    if not choice.train and "test" not in own:
-        roles |= {"test": [[*one, *other] for one, other in zip(roles["test"], roles["train"], strict=True)]}
-        roles |= {"train": [[] for _ in listed.classes]}
+    if units is None:
+        roles, off = divided(of_train, cut, choice.calibration_images, apart=apart)
+    else:
+        names = [name for label, name in enumerate(listed.classes) if label not in thin]
+        strata = Strata(listed.root, names, of_train, units)
+        roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
     roles |= {role: ranked(part) for role, part in own.items()}
+    grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
+    return Assigned(_entries(roles, by_place, own), tuple(copy.sentence for copy in copies), own, len(thin), grouping)
+
+
+def _entries(
+    roles: Mapping[SplitRole, Sequence[Sequence[str]]],
+    by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
+    own: Mapping[SplitRole, Part],
+) -> tuple[ImageEntry, ...]:
+    """Every image of a digest, in the order of its role."""
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
-    images = [
+    return tuple(
         ImageEntry(path=image.path, label=image.label, role=role, sha256=digest)
         for role in SPLIT_ROLES
         for digest in _interleaved(roles[role])
         for image in sorted(copies_of[own.get(role, "train"), digest])
-    ]
-    return Assigned(tuple(images), tuple(copy.sentence for copy in copies), own, len(thin))
+    )
 
 
 def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
@@ -171,7 +203,7 @@ def _short_classes(
     listed: Listed,
     by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
     own: Mapping[SplitRole, Part],
-    cut: _Cut,
+    cut: Cut,
     copies: Sequence[LeftOut],
 ) -> list[Shortage]:
     roles_of: dict[Part, list[SplitRole]] = {"train": [role for role in SPLIT_ROLES if role not in own]}
@@ -205,49 +237,6 @@ def _by_place(left: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
 
 def _ranked(digests: Iterable[str], seed: int) -> list[str]:
     return sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode("ascii")).digest())
-
-
-class _Cut(NamedTuple):
-    """How many of a class's images go to test and to validation, where these have no folder of their own (a share of 0)."""
-
-    test_share: float
-    validation_share: float
-
-    def sizes(self, count: int) -> tuple[int, int]:
-        test, validation = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
-        return (test, validation) if test + validation < count else (count, 0)
-
-    def enough(self, count: int) -> int:
-        """``count``, or the next number above it that leaves two images: one for calibration, one for training."""
-        return next(number for number in range(count, count + 1_000_000) if number - sum(self.sizes(number)) >= 2)
-
-
-def _divided(ranked: Sequence[Sequence[str]], cut: _Cut, calibration_images: int) -> dict[SplitRole, list[list[str]]]:
-    sizes = [cut.sizes(len(digests)) for digests in ranked]
-    calibration = _proportional(
-        calibration_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)]
-    )
-    roles: dict[SplitRole, list[list[str]]] = {role: [] for role in SPLIT_ROLES}
-    for digests, (test, validation), count in zip(ranked, sizes, calibration, strict=True):
-        start = test + validation
-        roles["test"].append(list(digests[:test]))
-        roles["validation"].append(list(digests[test:start]))
-        roles["calibration"].append(list(digests[start : start + count]))
-        roles["train"].append(list(digests[start + count :]))
-    return roles
-
-
-def _proportional(asked: int, counts: Sequence[int]) -> list[int]:
-    """``asked`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
-    limits = [max(1, count // _CALIBRATION_AT_MOST) for count in counts]
-    total = sum(counts)
-    exact = [asked * count / total for count in counts]
-    given = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
-    by_remainder = sorted(range(len(counts)), key=lambda label: (int(exact[label]) - exact[label], label))
-    for label in by_remainder:
-        if sum(given) < min(asked, sum(limits)) and given[label] < limits[label]:
-            given[label] += 1
-    return given
 
 
 def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:

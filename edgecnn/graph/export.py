@@ -28,8 +28,8 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.dataset import Normalization
 from edgecnn.values.model_file import BATCH_MAX
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 

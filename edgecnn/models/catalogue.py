@@ -18,7 +18,7 @@ from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RES
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import PreprocessingChoice
 
 TIMM = "timm:"

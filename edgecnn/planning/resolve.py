@@ -30,7 +30,8 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.dataset import DataSummary, Preprocessing
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import DesktopGpu, Resolved, TrunkMode
 from edgecnn.values.stage import Key, Progress

@@ -9,7 +9,8 @@ from edgecnn.data.synthesis.cutouts import find_synthesis
 from edgecnn.errors.synthesis import SynthesisIncomplete, SynthesisNotFitting
 from edgecnn.errors.wording import first_of
 from edgecnn.stages.synthesize import SynthesizeStage
-from edgecnn.values.dataset import DataSummary, PixelRecipe
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.stage import Progress

@@ -19,7 +19,7 @@ import edgecnn.runner
 from edgecnn.errors.building import RunnerSourceChanged
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.dataset import Preprocessing
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 WEB_MODULE = "wasm_browser"

@@ -18,7 +18,8 @@ from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_siz
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.augmentation import AugmentationPreview
-from edgecnn.values.dataset import DataSummary, PixelRecipe
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import SynthesisSettings

@@ -21,7 +21,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 Pixels = npt.NDArray[np.uint8]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Resolution
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Plotting, Progress
 from edgecnn.values.synthesis import MadeShare

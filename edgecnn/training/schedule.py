@@ -10,7 +10,7 @@ from edgecnn.models.defaults import default_augmentation
 from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings
 from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Resolution
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.training import Balance, LearningPrecision
 
 

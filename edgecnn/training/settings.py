@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.dataset import Preprocessing
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.training import (
     AS_IT_IS,
     Balance,

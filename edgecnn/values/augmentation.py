@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Resolution
+from edgecnn.values.preprocessing import Resolution
 
 
 def _ordered(ends: tuple[float, float]) -> tuple[float, float]:

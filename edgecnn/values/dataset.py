@@ -1,23 +1,19 @@
-"""Which images there are, in which roles, by content; what was found in them; and how their pixels are prepared."""
+"""Which images there are, in which roles, by content; and what was found in them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from edgecnn.runner.pixel_recipe import BLACK, ImageSize
-from edgecnn.runner.pixel_recipe import PixelRecipe as RunnerRecipe
+from edgecnn.errors.wording import counted, plural
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    pass
 
-Level = Annotated[int, Field(ge=0, le=255)]
 SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1
 SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibration", "validation", "test")
@@ -48,6 +44,31 @@ class DataManifest(Value):
     """Images left out because the same bytes stand in another split or under another class."""
 
 
+class Grouping(Value):
+    """What ``data.group_by`` came to: no group is on two sides of a build's roles.
+
+    Train and calibration are one side; where nothing is trained, calibration is a side of its own.
+    """
+
+    by: str
+    groups: int
+    """Different ones among the images that are used."""
+    largest: str
+    largest_images: int
+    alone: int
+    """Images in which no group was found: each is one by itself."""
+    off: tuple[str, ...] = ()
+    """Shares that whole groups have made other than they were asked for, a clause each."""
+
+    @property
+    def sentence(self) -> str:
+        """As plans and reports have it."""
+        said = [f"split by group ('{self.by}'): {counted(self.groups, 'group')}, none on two sides"]
+        if self.alone:
+            said.append(f"{counted(self.alone, 'image')} of no group {plural(self.alone, 'counts as one', 'count as one each')}")
+        return "; ".join((*said, *self.off))
+
+
 class DataSummary(Value):
     """What planning needs of a manifest, without its 100,000 lines."""
 
@@ -62,6 +83,8 @@ class DataSummary(Value):
     copies: tuple[str, ...] = ()
     splits_from: str
     """One sentence: which folder became which role."""
+    grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
+    """None where ``data.group_by`` is unset."""
 
     @property
     def labelled(self) -> bool:
@@ -160,6 +183,8 @@ class DataInspection(Value):
     """As a build with the default shares and seed would draw them; None where it could not."""
     roles_from: str
     """One sentence: which folder became which role, or why none can be drawn."""
+    grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
+    """None where no ``--group-by`` was given."""
     unreadable: tuple[FileProblem, ...]
     copies: tuple[Alike, ...]
     """The same bytes more than once."""
@@ -183,91 +208,3 @@ class DataInspection(Value):
     findings: tuple[Finding, ...]
     seconds: float
     contact_sheet: str | None = None
-
-
-LEAST_PX, LARGEST_PX = 32, 2048
-"""Of a side of a network's input that a recipe may ask for."""
-Interpolation = Literal["bilinear", "bicubic"]
-ResizeMode = Literal["crop", "letterbox", "stretch"]
-Colour = tuple[Level, Level, Level]
-"""Red, green and blue."""
-
-
-def _size(stated: Any) -> ImageSize:
-    try:
-        return ImageSize.of(stated)
-    except ValueError as error:
-        raise PydanticCustomError("no_size", "{because}", {"because": str(error)}) from error
-
-
-def _asked(stated: Any) -> ImageSize:
-    size = _size(stated)
-    if not LEAST_PX <= size.short_px <= size.long_px <= LARGEST_PX:
-        because = f"each side must have {LEAST_PX} to {LARGEST_PX} pixels, not {size}"
-        raise PydanticCustomError("no_size", "{because}", {"because": because})
-    return size
-
-
-_SIZE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,6}x[0-9]{1,6}$"}]}
-_AS_JSON = (PlainSerializer(lambda size: size.stated), WithJsonSchema(_SIZE_SCHEMA))
-Resolution = Annotated[ImageSize, PlainValidator(_size), *_AS_JSON]
-"""Height and width of a network's input. In JSON: a square is its side, 224, any other size a text, ``48x192``."""
-AskedResolution = Annotated[ImageSize, PlainValidator(_asked), *_AS_JSON]
-"""The same, of sides that a recipe may ask for."""
-
-
-class PixelRecipe(Value):
-    """Photograph → uint8 RGB pixels: EXIF orientation, RGB, resize, centre crop; ``fill`` is around what is smaller than that."""
-
-    resize_px: Resolution
-    """What the picture covers (crop), fits into (letterbox), or is brought to (stretch)."""
-    crop_px: Resolution
-    interpolation: Interpolation
-    resize: ResizeMode = Field(default="crop", exclude_if=lambda mode: mode == "crop")
-    fill: Colour = Field(default=BLACK, exclude_if=lambda colour: colour == BLACK)
-
-    @property
-    def decoded_px(self) -> ImageSize:
-        """What is kept of a training image, of which each epoch shows a part."""
-        return self.resize_px.larger_of(self.crop_px)
-
-    def describe(self) -> str:
-        """As a reader is told."""
-        if self.resize == "crop" and self.crop_px.is_square:
-            shape = f"short side {self.resize_px}, crop {self.crop_px}"
-        else:
-            way = {"crop": "cover", "letterbox": "fit into", "stretch": "be"}[self.resize]
-            around = f" with levels {', '.join(map(str, self.fill))} around it" if self.resize == "letterbox" else ""
-            cut = f", crop {self.crop_px}" if self.resize_px != self.crop_px else ""
-            shape = f"{'stretched' if self.resize == 'stretch' else 'scaled'} to {way} {self.resize_px}{around}{cut}"
-        return f"{shape}, {self.interpolation}"
-
-    def of_runner(self) -> RunnerRecipe:
-        """The same for the code that does it, here and on a device."""
-        return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill)
-
-
-class Normalization(Value):
-    """Pixels → network input: ``(pixel / 255 - mean) / std`` a channel, in RGB order."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    @property
-    def mean_levels(self) -> Colour:
-        """The colour that becomes 0 in the network's input, as near as whole levels come to it."""
-        red, green, blue = (min(255, max(0, round(255 * mean))) for mean in self.mean)
-        return red, green, blue
-
-    def feed(self, pixels: npt.NDArray[np.uint8], dtype: str = "float32", layout: str = "NCHW") -> npt.NDArray[Any]:
-        """Pixels uint8 (N, H, W, 3) as a file wants them; ``uint8`` ones are left as they are."""
-        from edgecnn.runner.pixels import to_feed
-
-        return to_feed(pixels, dtype, layout, self.mean, self.std)
-
-
-class Preprocessing(Value):
-    """Both halves: what a kit needs to know to feed its model."""
-
-    pixels: PixelRecipe
-    normalization: Normalization

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import Resolution
 from edgecnn.values.layers import Residency
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.verdict import Fidelity, Interval
 
 CONDITIONS_THAT_MUST_MATCH = (

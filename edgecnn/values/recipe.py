@@ -12,7 +12,15 @@ from edgecnn.runner.pixel_recipe import BLACK, ImageSize
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
-from edgecnn.values.dataset import AskedResolution, Colour, Interpolation, Normalization, PixelRecipe, ResizeMode, Resolution
+from edgecnn.values.preprocessing import (
+    AskedResolution,
+    Colour,
+    Interpolation,
+    Normalization,
+    PixelRecipe,
+    ResizeMode,
+    Resolution,
+)
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.synthesis import SynthesisChoice
 from edgecnn.values.training import (
@@ -31,6 +39,12 @@ def _scale(text: str) -> str:
         return CompoundScale.from_text(text).text()
     except ValueError as error:
         raise PydanticCustomError("no_scale", "{because}", {"because": str(error)}) from error
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("unprintable", "holds a sign that cannot be printed; write it as an escape, such as \\t")
+    return text
 
 
 class ModelChoice(Value):
@@ -66,6 +80,10 @@ class DataChoice(Value):
     """Share of the images without a role of their own that candidates are chosen on."""
     test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
     """Share of them that is reported; nothing is chosen on it."""
+    group_by: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)] | None = None
+    """What images have in common that must not be on two sides, such as a person, a video or a scene: the name of a column of
+    the list, or a regular expression that is searched in each path; its first group in parentheses, or else all that it
+    matches, is the image's group. Splits that are folders, or a column, stay as they are: a group in two is an error."""
     classes: str | None = None
     """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
     Else a text file with a class a line, in the order of the model's answers: each folder is one of these.

@@ -11,10 +11,10 @@ from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
-from edgecnn.values.dataset import Resolution
 from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.layers import Residency
+from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import DatedReference, Environment
 from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.scale import ScaledNetwork

@@ -13,8 +13,9 @@ from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.dataset import DataSummary, Preprocessing
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.device import Device, EngineBuilder
+from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Key
 from edgecnn.values.synthesis import Synthesis, images_trained_on

@@ -19,7 +19,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.store import Store
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.recipe import DataChoice, ModelChoice, QuantizeChoice, Recipe, TrainChoice
 from edgecnn.values.stage import Key
 from tests.graph.custom_files import photo_folder

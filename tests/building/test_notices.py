@@ -18,6 +18,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Unavailable, WeightsAnswer
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.dataset import Grouping
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Choice
 from edgecnn.values.training import Teacher, TeacherTerms
@@ -78,6 +79,14 @@ ENGINES = ("tensorrt-fp16",)
 def said_of(tmp_path: Path, **changes: Any) -> tuple[str, ...]:
     changes.setdefault("data", summary().model_copy(update={"origin": "folder"}))
     return notices(Staging(tmp_path, **changes).seen, anew=ANEW)
+
+
+def test_a_report_says_which_images_were_kept_together(tmp_path: Path) -> None:
+    grouping = Grouping(by="person[0-9]+", groups=41, largest="person7", largest_images=90, alone=1, off=("test has 31%",))
+    data = summary().model_copy(update={"origin": "folder", "grouping": grouping})
+    said = "split by group ('person[0-9]+'): 41 groups, none on two sides; 1 image of no group counts as one; test has 31%"
+    assert said in said_of(tmp_path, data=data)
+    assert not any("group" in each for each in said_of(tmp_path))
 
 
 def test_where_all_is_as_wished_there_is_nothing_to_say(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.cli.asking import BuildOptions, command_line, request_from
-from edgecnn.cli.option_table import options_that_say
+from edgecnn.cli.option_rows import options_that_say
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import Runtime

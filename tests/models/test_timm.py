@@ -21,7 +21,7 @@ from edgecnn.models.neighbours import NeighbourHead
 from edgecnn.models.networks import build_network, load_shipping, load_trained, replace_head, unwrapped_weights
 from edgecnn.models.weights import answer_weights
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.dataset import PixelRecipe
+from edgecnn.values.preprocessing import PixelRecipe
 from tests.models.made import serving
 
 timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')

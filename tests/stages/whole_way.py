@@ -14,7 +14,7 @@ from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Key
 from tests.quantization.made import CANDIDATES, Quiet
 from tests.training.made import Given

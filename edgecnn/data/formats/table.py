@@ -1,10 +1,13 @@
-"""A list of images in a CSV or Parquet file: ``path,label`` or ``path,label,split``, paths as seen from its folder."""
+"""A list of images in a CSV or Parquet file: ``path,label`` or ``path,label,split``, paths as seen from its folder.
+
+One more column may stand anywhere: the one that ``data.group_by`` names.
+"""
 
 from __future__ import annotations
 
 import csv
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,21 +35,25 @@ class Row(NamedTuple):
     path: str
     label: str
     part: Part
+    group: str | None = None
+    """Its cell in the column of groups; None where there is no such column."""
 
 
-def read_table(file: Path, seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
+def read_table(file: Path, seen: ListingProgress, group_by: str | None = None) -> tuple[Layout, list[list[str]]]:
     """The layout that a table means, and for each of its classes and splits the sorted stamps of its files.
 
-    A row given twice counts once. Files are not opened; one that is not there is found out when it is read.
+    A row given twice counts once. Files are not opened; one that is not there is found out when it is read. ``group_by``: the
+    name of a column of groups, where it is one.
 
     Raises:
         TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
-            another name, no row.
+            another name, no row, a file of two groups.
         OneClass: a single label.
         TrainFolderMissing: splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
     """
-    return laid_out(file.parent, file, _rows_of_parquet(file) if file.suffix.lower() == PARQUET else _rows(file), seen)
+    read = _rows_of_parquet if file.suffix.lower() == PARQUET else _rows
+    return laid_out(file.parent, file, read(file, group_by), seen)
 
 
 def laid_out(folder: Path, file: Path, told: Iterable[Row], seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
@@ -69,22 +76,50 @@ def laid_out(folder: Path, file: Path, told: Iterable[Row], seen: ListingProgres
         seen.one()
         stamps.setdefault((row.part, row.label), []).append(_stamp(folder, row.path))
     folders = tuple(ClassFolder(part, classes.index(label), "") for part, label in stamps)
-    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, ())
+    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, (), _groups(file, rows))
     return layout, [sorted(inside) for inside in stamps.values()]
 
 
-def _rows(file: Path) -> Iterator[Row]:
+def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
+    groups: dict[str, str] = {}
+    for row in rows:
+        if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
+            because = f"{row.path!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
+            raise TableUnusable(file=file, line=None, because=because)
+    return groups or None
+
+
+class _Columns(NamedTuple):
+    """The columns of a row, and which of them holds its group."""
+
+    names: Sequence[str]
+    group: str | None
+
+    @classmethod
+    def of(cls, file: Path, header: Sequence[str], group_by: str | None) -> _Columns:
+        """Those of a header; only in a text does their order count. Raises TableUnusable: others than a list has."""
+        wish, is_text = (group_by or "").strip().lower(), file.suffix.lower() == SUFFIX
+        group = next((name for name in header if name.lower() == wish), None)
+        images = list(header)
+        if group is not None and group not in _COLUMNS[-1]:
+            images.remove(group)
+        if (images if is_text else sorted(images)) not in [names if is_text else sorted(names) for names in _COLUMNS]:
+            also = "" if group_by is None or group is not None else f", and none is data.group_by '{group_by}'"
+            because = f"its columns are {', '.join(header)[:100] or 'none'}{also}"
+            raise TableUnusable(file=file, line=1 if is_text else None, because=because)
+        return cls(header, group)
+
+
+def _rows(file: Path, group_by: str | None) -> Iterator[Row]:
     line = 0
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            if header not in _COLUMNS:
-                raise TableUnusable(file=file, line=1, because=f"its columns are {', '.join(header)[:100] or 'none'}")
+            columns = _Columns.of(file, [name.strip().lower() for name in next(reader, [])], group_by)
             for cells in reader:
                 line = reader.line_num
                 if cells:
-                    yield _row(file, line, cells, len(header))
+                    yield _row(file, line, cells, columns)
     except UnicodeDecodeError as error:
         raise TableUnusable(file=file, line=None, because="it is not UTF-8") from error
     except csv.Error as error:
@@ -93,19 +128,17 @@ def _rows(file: Path) -> Iterator[Row]:
         raise TableUnusable(file=file, line=None, because=system_reason(error)) from error
 
 
-def _rows_of_parquet(file: Path) -> Iterator[Row]:
-    names = parquet_columns(file)
-    header = next((columns for columns in _COLUMNS if sorted(columns) == sorted(names)), None)
-    if header is None:
-        raise TableUnusable(file=file, line=None, because=f"its columns are {', '.join(names)[:100] or 'none'}")
-    for number, cells in enumerate(parquet_rows(file, header), start=1):
-        yield _row(file, number, cells, len(header))
+def _rows_of_parquet(file: Path, group_by: str | None) -> Iterator[Row]:
+    columns = _Columns.of(file, parquet_columns(file), group_by)
+    for number, cells in enumerate(parquet_rows(file, columns.names), start=1):
+        yield _row(file, number, cells, columns)
 
 
-def _row(file: Path, line: int, cells: list[str], columns: int) -> Row:
-    if len(cells) != columns:
-        raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {columns} columns")
-    path, label, split = (*cells, "train")[:3]
+def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
+    if len(cells) != len(columns.names):
+        raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {len(columns.names)} columns")
+    cell = dict(zip(columns.names, cells, strict=True))
+    path, label, split = cell["path"], cell["label"], cell.get("split", "train")
     if not path or "\0" in path:
         raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
     if not label.strip():
@@ -115,7 +148,7 @@ def _row(file: Path, line: int, cells: list[str], columns: int) -> Row:
     part = PART_NAMES.get(split.strip().lower())
     if part is None:
         raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")
-    return Row(path, label, part)
+    return Row(path, label, part, None if columns.group is None else cell[columns.group].strip())
 
 
 def _stamp(folder: Path, path: str) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgecnn.errors.wording import first_of
+from edgecnn.errors.wording import counted, first_of
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.augmentation import AugmentationPreview
-from edgecnn.values.dataset import DataDivision, DataInspection, Spread
+from edgecnn.values.dataset import DataDivision, DataInspection, Grouping, Spread
 
 _SHOWN = 60
 _NAMED = 5
+_SIGNS = 100
+"""Of a group's name."""
 
 
 def show_inspection(facts: DataInspection) -> None:
@@ -33,6 +35,8 @@ def _inspection_lines(facts: DataInspection) -> Iterator[str]:
     if len(facts.classes) > _SHOWN:
         yield f"  and {len(facts.classes) - _SHOWN:,} more classes"
     yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
+    if facts.grouping is not None:
+        yield f"  groups: {_groups(facts.grouping)}"
     yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
     yield f"  stored as {_counted(facts.formats)}; pixels {_counted(facts.modes)}"
     yield from (f"  {'SERIOUS' if finding.serious else 'note'}: {finding.sentence}" for finding in facts.findings)
@@ -40,6 +44,12 @@ def _inspection_lines(facts: DataInspection) -> Iterator[str]:
         yield "  nothing odd was found"
     if facts.contact_sheet is not None:
         yield f"  {facts.contact_sheet}"
+
+
+def _groups(grouping: Grouping) -> str:
+    largest = f"the largest {grouping.largest[:_SIGNS]!r} with {counted(grouping.largest_images, 'image')}"
+    alone = f"; {counted(grouping.alone, 'image is', 'images are')} of none" if grouping.alone else ""
+    return f"{grouping.groups:,} by '{grouping.by}', {largest}{alone}"
 
 
 def _spread(side: Spread) -> str:
@@ -54,8 +64,8 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def division_lines(made: DataDivision) -> Iterator[str]:
     """What was written, and what was left out."""
-    counted = ", ".join(f"{name}/ {count:,}" for name, count in made.images.items())
-    yield f"{made.out}: {counted}{' (hard links)' if made.linked else ''}"
+    images = ", ".join(f"{name}/ {count:,}" for name, count in made.images.items())
+    yield f"{made.out}: {images}{' (hard links)' if made.linked else ''}"
     yield f"  from {made.root}: {made.roles_from}; seed {made.seed}"
     for what, left in (("cannot be used", made.skipped), ("stand twice", made.copies)):
         if left:

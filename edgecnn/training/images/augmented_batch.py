@@ -17,7 +17,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmentations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
 from edgecnn.training.machine import one_thread
 from edgecnn.values.augmentation import Augmentation, Crop
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.preprocessing import Normalization
 
 
 class EpochDraw(NamedTuple):

@@ -22,7 +22,8 @@ from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented,
 from edgecnn.training.images.batches import Batch, mixed
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
-from edgecnn.values.dataset import DataSummary, ImageEntry, PixelRecipe
+from edgecnn.values.dataset import DataSummary, ImageEntry
+from edgecnn.values.preprocessing import PixelRecipe
 
 _PHASE = "preview"
 _BACKGROUND = 255

@@ -17,7 +17,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.parallel.team import ALONE, Team
-from edgecnn.values.dataset import Normalization
+from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 BATCH = 128

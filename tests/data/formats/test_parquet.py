@@ -61,6 +61,19 @@ def test_order_of_columns_and_how_text_is_stored_do_not_matter(photos: Path) -> 
     assert summary_of(written(photos.parent, numbered, "numbers.PARQUET")).classes == ("0", "1")
 
 
+def test_a_column_of_groups_is_that_of_the_csv_list_in_any_place_and_type(photos: Path) -> None:
+    rows = listed(photos)
+    scenes = [number // 3 for number in range(len(rows) - 1)]
+    by_csv = table(photos, [[*rows[0], "Scene"], *([*row, str(scene)] for row, scene in zip(rows[1:], scenes, strict=True))])
+    by_parquet = written(photos.parent, {"Scene": [None, *scenes[1:]], **columns_of(rows)})
+    cache, choice = photos.parent / "store", DataChoice(path=str(by_csv), group_by="scene")
+    ours, theirs = (summarize(choice.model_copy(update={"path": str(p)}), cache, Heard()) for p in (by_csv, by_parquet))
+    assert ours.grouping is not None and theirs.grouping is not None
+    assert (ours.grouping.groups, ours.grouping.alone, theirs.grouping.groups, theirs.grouping.alone) == (8, 0, 8, 1)
+    with pytest.raises(TableUnusable, match="its columns are Scene, path, label, and none is data.group_by 'scene2' — "):
+        summarize(DataChoice(path=str(by_parquet), group_by="scene2"), cache, Heard())
+
+
 def line_of(path: Path) -> str:
     with pytest.raises(TableUnusable) as caught:
         summary_of(path)

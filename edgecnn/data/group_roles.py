@@ -1,0 +1,233 @@
+"""Roles of whole groups: images of one person, video or scene stay together, so that nothing judged on was learned from.
+
+Groups are taken in an order by content and seed. A role takes those that fit into what each class owes it, then those that
+bring it nearer, then one of each class that it has none of. Of a few such orders the one nearest to the shares is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from edgecnn.data.shares import Cut, Divided, proportional
+from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
+from edgecnn.values.dataset import Grouping, SplitRole
+
+if TYPE_CHECKING:
+    from edgecnn.data.splits import Found
+
+_GROUP: Final = "group "
+"""Begins the name of a unit that has a group; one that has none is called by its image's digest."""
+_ORDERS: Final = 10
+_NEAR: Final = 0.01
+"""Of a class's images, on average over classes and roles: an order that comes so near to the shares ends the search."""
+_SAID_FROM: Final = 0.02
+_SAID_OF_A_CLASS_FROM: Final = 0.1
+"""A share that is further off than this is told: groups have made it another than was asked for."""
+
+
+def grouping_of(images: Sequence[Found], by: str, off: tuple[str, ...] = ()) -> Grouping:
+    """How many groups these images are of, and the largest. ``off``: of the roles that were drawn of them."""
+    sizes = Counter(image.group for image in images if image.group is not None)
+    largest, count = min(sizes.items(), key=lambda size: (-size[1], size[0]), default=("", 0))
+    alone = len(images) - sizes.total()
+    return Grouping(by=by, groups=len(sizes), largest=largest, largest_images=count, alone=alone, off=off)
+
+
+def units_of(images: Sequence[Found], root: Path) -> dict[str, str]:
+    """Digest to the unit that it moves with: a group, or several that hold the same bytes; an image of no group is one itself.
+
+    Raises GroupOnTwoSides: the user's own splits have put a group in two of them.
+    """
+    sides: dict[str, dict[str, str]] = defaultdict(dict)
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while above.setdefault(name, name) != name:
+            above[name] = above[above[name]]
+            name = above[name]
+        return name
+
+    for image in sorted(images):
+        if image.group is not None:
+            sides[image.group].setdefault(image.part, image.path)
+            above[top(image.sha256)] = top(f"{_GROUP}{image.group}")
+    if two := sorted(group for group, paths in sides.items() if len(paths) > 1):
+        raise GroupOnTwoSides(root=root, group=two[0], paths=list(sides[two[0]].values()), others=len(two) - 1)
+    return {image.sha256: top(image.sha256) for image in images}
+
+
+class Strata(NamedTuple):
+    """What roles are drawn from: each class's images in their order, and which of them move together."""
+
+    root: Path
+    names: Sequence[str]
+    """Of the classes. What stands behind them in ``ranked`` is none: the images of all classes that cannot fill every role."""
+    ranked: Sequence[Sequence[str]]
+    """Digests by class."""
+    unit_of: Mapping[str, str]
+
+    @property
+    def bound(self) -> range:
+        """Those that must be in every role: every class, or all of them together where each is too small."""
+        return range(len(self.names) or len(self.ranked))
+
+
+def roles_apart(cut: Cut, *, apart: bool) -> tuple[SplitRole, ...]:
+    """The roles that share no group with each other; ``train`` stands for calibration too.
+
+    ``apart``: nothing is trained, so that calibration images are of no group that is tested on.
+    """
+    if apart:
+        return ("validation", "calibration", "test")
+    drawn: list[tuple[SplitRole, float]] = [("test", cut.test_share), ("validation", cut.validation_share)]
+    return (*(role for role, share in drawn if share), "train")
+
+
+def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: int, *, apart: bool) -> Divided:
+    """As ``shares.divided``, with every unit in one role; train and calibration are one side.
+
+    Raises TooFewGroups: a class has fewer units than roles. GroupsNotDivisible: it has enough, but no order was found in which
+    every class is in every role.
+    """
+    *drawn, rest = roles_apart(cut, apart=apart)
+    sizes = [cut.sizes(len(digests)) for digests in strata.ranked]
+    left = [len(digests) - sum(size) for digests, size in zip(strata.ranked, sizes, strict=True)]
+    wanted = {
+        "test": [test for test, _ in sizes],
+        "validation": [validation for _, validation in sizes],
+        "calibration": [min(each) for each in zip(proportional(calibration_images, left), left, strict=True)],
+    }
+    _require_enough(strata, (*drawn, rest))
+    parts = _drawn(strata, (*drawn, rest), [wanted[role] for role in drawn], seed)
+    roles: dict[SplitRole, list[list[str]]] = dict(zip(drawn, parts, strict=False))
+    off = tuple(said for role in drawn if role != "calibration" for said in _off(role, roles[role], wanted[role], strata))
+    if apart:
+        return Divided({**roles, "test": parts[-1], "train": [[] for _ in strata.ranked]}, off)
+    counts = proportional(calibration_images, [len(digests) for digests in parts[-1]])
+    roles["calibration"] = [digests[:count] for digests, count in zip(parts[-1], counts, strict=True)]
+    roles["train"] = [digests[count:] for digests, count in zip(parts[-1], counts, strict=True)]
+    return Divided({"test": [], "validation": [], **roles}, off)
+
+
+def short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str], cut: Cut, *, apart: bool) -> set[int]:
+    """Classes that have images, but of fewer units than there are roles that share none."""
+    needed = len(roles_apart(cut, apart=apart))
+    return {label for label, digests in enumerate(by_label) if 0 < len({unit_of[each] for each in digests}) < needed}
+
+
+def _require_enough(strata: Strata, roles: Sequence[SplitRole]) -> None:
+    units_in = [{strata.unit_of[digest] for digest in ranked} for ranked in strata.ranked]
+    if short := [place for place in strata.bound if len(units_in[place]) < len(roles)]:
+        units, names = units_in[short[0]], [strata.names[place] for place in short if place < len(strata.names)]
+        groups = sorted(unit.removeprefix(_GROUP) for unit in units if unit.startswith(_GROUP))
+        raise TooFewGroups(root=strata.root, names=names, groups=groups, alone=len(units) - len(groups), roles=roles)
+
+
+class _Order:
+    """One order of the units, by which roles are filled one after the other."""
+
+    def __init__(self, order: Sequence[str], members: Mapping[str, Mapping[int, int]], strata: Strata) -> None:
+        self.role_of: dict[str, int] = {}
+        self.cost = 0.0
+        self._order, self._members, self._bound = order, members, strata.bound
+        self._images = [len(digests) for digests in strata.ranked]
+        self._left = list(self._images)
+        self._units = Counter(place for inside in members.values() for place in inside)
+        self._owed: list[int] = []
+        self._later = 0
+
+    def fill(self, role: int, wanted: Sequence[int], later: int) -> bool:
+        """Whether every class that must be in the role now is. ``later``: roles that are still to come, the rest among them."""
+        self._owed, self._later = list(wanted), later
+        for fitting in (True, False):
+            for unit in self._order:
+                if unit not in self.role_of and self._is_wanted(unit, fitting=fitting) and self._leaves_enough(unit):
+                    self._take(unit, role)
+        for place in self._bound:
+            if self._owed[place] == wanted[place]:
+                having = [unit for unit in self._order if unit not in self.role_of and place in self._members[unit]]
+                able = [unit for unit in having if self._leaves_enough(unit)]
+                if not able:
+                    return False
+                self._take(max(able, key=self._gain), role)
+        self.cost += sum(abs(each) / max(1, images) for each, images in zip(self._owed, self._images, strict=True))
+        return True
+
+    def _is_wanted(self, unit: str, *, fitting: bool) -> bool:
+        fits = not fitting or all(count <= self._owed[place] for place, count in self._members[unit].items())
+        return fits and self._gain(unit) > 0
+
+    def _gain(self, unit: str) -> float:
+        """By how much it brings the role nearer to its shares of the classes."""
+        owed = ((self._owed[place], count, self._images[place]) for place, count in self._members[unit].items())
+        return sum((abs(each) - abs(each - count)) / images for each, count, images in owed)
+
+    def _leaves_enough(self, unit: str) -> bool:
+        """For each role that is to come a group of every class, and for the last one two images."""
+        inside = [(place, count) for place, count in self._members[unit].items() if place in self._bound]
+        return all(self._units[place] > self._later and self._left[place] - count > self._later for place, count in inside)
+
+    def _take(self, unit: str, role: int) -> None:
+        self.role_of[unit] = role
+        for place, count in self._members[unit].items():
+            self._owed[place] -= count
+            self._left[place] -= count
+            self._units[place] -= 1
+
+
+def _drawn(strata: Strata, roles: Sequence[SplitRole], wanted: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
+    """Digests by role, the rest last, and by class, in the order that they had."""
+    digests: dict[str, list[str]] = defaultdict(list)
+    members: dict[str, Counter[int]] = defaultdict(Counter)
+    for place, ranked in enumerate(strata.ranked):
+        for digest in ranked:
+            digests[strata.unit_of[digest]].append(digest)
+            members[strata.unit_of[digest]][place] += 1
+    bytes_of = {unit: ":".join(sorted(inside)).encode("ascii") for unit, inside in digests.items()}
+    best: _Order | None = None
+    for number in range(_ORDERS):
+        salt = f"{seed}:{number}:".encode("ascii")
+        order = sorted(members, key=lambda unit: hashlib.sha256(salt + bytes_of[unit]).digest())
+        tried = _Order(order, members, strata)
+        filled = all(tried.fill(role, each, len(wanted) - role) for role, each in enumerate(wanted))
+        if filled and (best is None or tried.cost < best.cost):
+            best = tried
+        if best is not None and best.cost <= _NEAR * len(wanted) * len(strata.ranked):
+            break
+    if best is None:
+        raise _not_divisible(strata, roles, members)
+    role_of = best.role_of
+    return [
+        [[each for each in ranked if role_of.get(strata.unit_of[each], len(wanted)) == role] for ranked in strata.ranked]
+        for role in range(len(wanted) + 1)
+    ]
+
+
+def _not_divisible(strata: Strata, roles: Sequence[SplitRole], members: Mapping[str, Mapping[int, int]]) -> GroupsNotDivisible:
+    shares = [
+        (count / len(strata.ranked[place]), unit, place)
+        for unit, inside in members.items()
+        for place, count in inside.items()
+        if place < len(strata.names)
+    ]
+    share, unit, place = max(shares)
+    name = strata.names[place]
+    return GroupsNotDivisible(root=strata.root, roles=roles, group=unit.removeprefix(_GROUP), share=share, name=name)
+
+
+def _off(role: SplitRole, got: Sequence[Sequence[str]], wanted: Sequence[int], strata: Strata) -> list[str]:
+    """What a reader expects of a share and does not find: of all images, and of the class that is furthest off."""
+    totals = [len(digests) for digests in strata.ranked]
+    have, asked, images = sum(map(len, got)), sum(wanted), sum(totals)
+    said = []
+    if abs(have - asked) > _SAID_FROM * images:
+        said.append(f"{role} has {have / images:.0%} of the images, not {asked / images:.0%}, since groups stay whole")
+    each = [(len(got[place]) / totals[place], wanted[place] / totals[place], name) for place, name in enumerate(strata.names)]
+    share, wish, name = max(each, key=lambda shares: abs(shares[0] - shares[1]), default=(0.0, 0.0, ""))
+    if abs(share - wish) > _SAID_OF_A_CLASS_FROM:
+        said.append(f"{role} has {share:.0%} of class {name!r}, not {wish:.0%}")
+    return said

@@ -1,0 +1,67 @@
+"""How many images of a class go to each role, and which of its ranking these are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
+
+_CALIBRATION_AT_MOST = 4
+"""Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
+
+
+class Cut(NamedTuple):
+    """How many of a class's images go to test and to validation, where these have no folder of their own (a share of 0)."""
+
+    test_share: float
+    validation_share: float
+
+    def sizes(self, count: int) -> tuple[int, int]:
+        """Of ``count`` images: those of test and of validation."""
+        test, validation = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
+        return (test, validation) if test + validation < count else (count, 0)
+
+    def enough(self, count: int) -> int:
+        """``count``, or the next number above it that leaves two images: one for calibration, one for training."""
+        return next(number for number in range(count, count + 1_000_000) if number - sum(self.sizes(number)) >= 2)
+
+
+class Divided(NamedTuple):
+    """Digests by role and class, and a clause for each share that has become another than was asked for."""
+
+    roles: dict[SplitRole, list[list[str]]]
+    off: tuple[str, ...] = ()
+
+
+def divided(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, *, apart: bool) -> Divided:
+    """Each class's ranking cut off the top, into test, validation, calibration and what trains.
+
+    ``apart``: nothing is trained, and what would have trained is tested on.
+    """
+    sizes = [cut.sizes(len(digests)) for digests in ranked]
+    calibration = proportional(
+        calibration_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)]
+    )
+    roles: dict[SplitRole, list[list[str]]] = {role: [] for role in SPLIT_ROLES}
+    for digests, (test, validation), count in zip(ranked, sizes, calibration, strict=True):
+        start = test + validation
+        rest = list(digests[start + count :])
+        roles["test"].append([*digests[:test], *(rest if apart else ())])
+        roles["validation"].append(list(digests[test:start]))
+        roles["calibration"].append(list(digests[start : start + count]))
+        roles["train"].append([] if apart else rest)
+    return Divided(roles)
+
+
+def proportional(asked: int, counts: Sequence[int]) -> list[int]:
+    """``asked`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
+    limits = [max(1, count // _CALIBRATION_AT_MOST) for count in counts]
+    total = sum(counts)
+    exact = [asked * count / total for count in counts]
+    given = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]
+    by_remainder = sorted(range(len(counts)), key=lambda label: (int(exact[label]) - exact[label], label))
+    for label in by_remainder:
+        if sum(given) < min(asked, sum(limits)) and given[label] < limits[label]:
+            given[label] += 1
+    return given
