@@ -150,6 +150,27 @@ class ResolutionFixed(EdgecnnError):
         )
 
 
+class ShapeNotTaken(EdgecnnError):
+    """Raised before any work where a network's layers do not fit together on images of the shape that is asked for."""
+
+    def __init__(self, *, arch: str, asked_px: str) -> None:
+        super().__init__(
+            what=f"{arch} cannot take images of {asked_px} px",
+            because="its layers do not fit together on that shape",
+            hint="--set model.resolution_px with the side of a square, or leave it out",
+        )
+
+
+class ResolutionTooLarge(EdgecnnError):
+    """Raised before any work where a network would be trained on larger images than memory and time allow."""
+
+    def __init__(self, *, arch: str, asked_px: str, most_px: int) -> None:
+        super().__init__(
+            what=f"{arch} is trained on images of {most_px} px a side at most, and {asked_px} px is asked for",
+            hint=f"--set model.resolution_px={most_px}, or leave it out",
+        )
+
+
 class ResolutionTooSmall(EdgecnnError):
     """Raised before any work where the images asked for would shrink to nothing inside the network."""
 

@@ -6,7 +6,7 @@ import difflib
 from fnmatch import fnmatchcase
 
 from edgecnn.backends.installed import installed_version, require_packages
-from edgecnn.errors.weights import ResolutionFixed, ResolutionTooSmall, UnknownArch
+from edgecnn.errors.weights import ResolutionFixed, ResolutionTooLarge, ResolutionTooSmall, UnknownArch
 from edgecnn.models.compound import RULES, base_name, scale_in, scaled
 from edgecnn.models.rows.classic import CLASSICS, VGGS
 from edgecnn.models.rows.efficientnet import EFFICIENTNET_LITES, EFFICIENTNETS, EFFICIENTNETS_V2
@@ -18,7 +18,7 @@ from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RES
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.preprocessing import LARGEST_PX, PixelRecipe
 from edgecnn.values.recipe import PreprocessingChoice
 
 TIMM = "timm:"
@@ -157,8 +157,17 @@ def holds(family: str, part: str) -> bool:
 
 
 def require_size(arch: ArchSpec, resolution_px: ImageSize) -> None:
-    """Refuse images that the network has no answer to. Raises ResolutionFixed, ResolutionTooSmall."""
+    """Refuse images that the network has no answer to, or that are never trained on.
+
+    Raises ResolutionFixed, ResolutionTooLarge, ResolutionTooSmall, ShapeNotTaken.
+    """
     if arch.only_native_px and resolution_px != arch.resolution_px:
         raise ResolutionFixed(arch=arch.name, asked_px=str(resolution_px), only_px=str(arch.resolution_px))
+    if resolution_px.long_px > LARGEST_PX:
+        raise ResolutionTooLarge(arch=arch.name, asked_px=str(resolution_px), most_px=LARGEST_PX)
     if resolution_px.short_px < arch.least_px:
         raise ResolutionTooSmall(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px)
+    if arch.name.startswith(TIMM):
+        from edgecnn.models.timm_zoo import require_shape
+
+        require_shape(arch, resolution_px)

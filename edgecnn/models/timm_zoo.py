@@ -19,7 +19,7 @@ import timm
 import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg
 
-from edgecnn.errors.weights import NotAClassifier, UnknownArch
+from edgecnn.errors.weights import NotAClassifier, ShapeNotTaken, UnknownArch
 from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -42,19 +42,26 @@ def timm_arch(name: str) -> ArchSpec:
     if row.only_native_px:
         return row
     sizes = [row.least_px, *(size for size in SIZES_PX if row.least_px < size < row.resolution_px.short_px)]
-    return row.model_copy(update={"least_px": _first_taken(row, sizes)})
+    taken = _first_taken(row.builder, [ImageSize.square(size) for size in sizes])
+    return row.model_copy(update={"least_px": sizes[0] if taken is None else taken.short_px})
 
 
-def _first_taken(row: ArchSpec, sizes_px: Sequence[int]) -> int:
-    """Of shapes alone, on the meta device, learning and answering; the first size where none can be told."""
+def require_shape(row: ArchSpec, size: ImageSize) -> None:
+    """Raises ShapeNotTaken: the network has no answer to images of that shape."""
+    if not size.is_square and _first_taken(row.builder, [size]) is None:
+        raise ShapeNotTaken(arch=row.name, asked_px=str(size))
+
+
+def _first_taken(builder: str, sizes: Sequence[ImageSize]) -> ImageSize | None:
+    """Of shapes alone, on the meta device, learning and answering; None where none can be told."""
     with torch.device("meta"), torch.no_grad(), torch.random.fork_rng(devices=[]):
-        network = timm.create_model(row.builder, pretrained=False)
-        for side_px in sizes_px:
+        network = timm.create_model(builder, pretrained=False)
+        for size in sizes:
             with suppress(RuntimeError, ValueError, AssertionError, NotImplementedError):
                 for mode in (True, False):
-                    network.train(mode)(torch.empty(2, 3, side_px, side_px))
-                return side_px
-    return sizes_px[0]
+                    network.train(mode)(torch.empty(2, 3, *size))
+                return size
+    return None
 
 
 def recorded_arch(name: str) -> ArchSpec:

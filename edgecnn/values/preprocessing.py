@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-LEAST_PX, LARGEST_PX = 32, 2048
-"""Of a side of a network's input that a recipe may ask for."""
+LARGEST_PX = 2048
+"""Of a side of an input that a network of the catalogue is trained for."""
 Interpolation = Literal["bilinear", "bicubic"]
 Level = Annotated[int, Field(ge=0, le=255)]
 ResizeMode = Literal["crop", "letterbox", "stretch"]
@@ -31,20 +31,10 @@ def _size(stated: Any) -> ImageSize:
         raise PydanticCustomError("no_size", "{because}", {"because": str(error)}) from error
 
 
-def _asked(stated: Any) -> ImageSize:
-    size = _size(stated)
-    if not LEAST_PX <= size.short_px <= size.long_px <= LARGEST_PX:
-        because = f"each side must have {LEAST_PX} to {LARGEST_PX} pixels, not {size}"
-        raise PydanticCustomError("no_size", "{because}", {"because": because})
-    return size
-
-
 _SIZE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,6}x[0-9]{1,6}$"}]}
 _AS_JSON = (PlainSerializer(lambda size: size.stated), WithJsonSchema(_SIZE_SCHEMA))
 Resolution = Annotated[ImageSize, PlainValidator(_size), *_AS_JSON]
 """Height and width of a network's input. In JSON: a square is its side, 224, any other size a text, ``48x192``."""
-AskedResolution = Annotated[ImageSize, PlainValidator(_asked), *_AS_JSON]
-"""The same, of sides that a recipe may ask for."""
 
 
 class PixelRecipe(Value):

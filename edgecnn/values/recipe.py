@@ -13,7 +13,6 @@ from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.preprocessing import (
-    AskedResolution,
     Colour,
     Interpolation,
     Normalization,
@@ -59,7 +58,7 @@ class ModelChoice(Value):
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
     keep_head: bool = False
     """The network as its weights have it, head and all: nothing is trained, and the images are of the classes that it knows."""
-    resolution_px: AskedResolution | None = None
+    resolution_px: Resolution | None = None
     """Unset: the network's native one, or 64 for the demo, whose images are 28 pixels wide.
     A TorchScript file does not say its own."""
     scale: Annotated[str, AfterValidator(_scale)] | None = None

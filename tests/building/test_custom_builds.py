@@ -19,7 +19,7 @@ FAST = ("--target", "cpu:onnxruntime", "--set", "race.samples=100", "--set", "ra
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("custom"))
     photo_folder(place.photos, each=60)
-    onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=11), place.folder / "My Model.onnx")
+    onnx.save(classifier("half", layout="NHWC", softmax=True, batch=1, opset=11, size=(24, 40)), place.folder / "My Model.onnx")
     return place
 
 
@@ -54,8 +54,8 @@ def test_both_runtimes_of_a_processor_take_it(place: Place, report: dict[str, An
 
 def test_the_report_says_how_its_preprocessing_is_known(report: dict[str, Any]) -> None:
     said = next(each for each in report["notices"] if "nothing is trained" in each)
-    assert "preprocessing half (mean/std 0.5/0.5, 0.5/0.5, 0.5/0.5; short side 3" in said
-    assert "found by trying 12: right on 36 of 36 images" in said
+    assert "preprocessing half (mean/std 0.5/0.5, 0.5/0.5, 0.5/0.5; scaled to cover 2" in said
+    assert "found by trying 24: right on 36 of 36 images" in said
 
 
 def test_the_second_call_reads_the_model_no_more(place: Place, report: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def test_the_second_call_reads_the_model_no_more(place: Place, report: dict[str,
 def test_the_kit_predicts_from_a_photograph_by_itself(place: Place, report: dict[str, Any]) -> None:
     chosen = report["choice"]["candidate"]
     done = place.plain("plan", "--onnx", "My Model.onnx", "--data", "photos", *FAST)
-    assert done.returncode == 0 and "found by trying 12" in done.stdout
+    assert done.returncode == 0 and "found by trying 24" in done.stdout
     kit = place.folder / "builds/my-model-cpu/bundle/kits" / chosen
     photo = sorted((place.photos / "bright red").iterdir())[0]
     from tests.runner.processes import runner

@@ -3,7 +3,14 @@ from __future__ import annotations
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.export import MergeDiffers
 from edgecnn.errors.training import HeadNotAlone
-from edgecnn.errors.weights import NotAClassifier, ResolutionFixed, ResolutionTooSmall, UnknownArch
+from edgecnn.errors.weights import (
+    NotAClassifier,
+    ResolutionFixed,
+    ResolutionTooLarge,
+    ResolutionTooSmall,
+    ShapeNotTaken,
+    UnknownArch,
+)
 
 
 def test_an_unknown_arch_is_answered_with_the_nearest_and_the_list() -> None:
@@ -63,3 +70,17 @@ def test_merged_branches_that_answer_otherwise_are_our_own_fault() -> None:
         "network is of [merge-differs]"
     )
     assert error.exit_code == ExitCode.OWN_FAULT
+
+
+def test_a_shape_that_a_network_has_no_answer_to_is_refused() -> None:
+    assert ShapeNotTaken(arch="timm:tiny_vit_5m_224", asked_px="48x192").line() == (
+        "timm:tiny_vit_5m_224 cannot take images of 48x192 px: its layers do not fit together on that shape — "
+        "--set model.resolution_px with the side of a square, or leave it out [shape-not-taken]"
+    )
+
+
+def test_images_that_no_training_takes_are_refused() -> None:
+    assert ResolutionTooLarge(arch="resnet-18", asked_px="48x4000", most_px=2048).line() == (
+        "resnet-18 is trained on images of 2048 px a side at most, and 48x4000 px is asked for — "
+        "--set model.resolution_px=2048, or leave it out [resolution-too-large]"
+    )

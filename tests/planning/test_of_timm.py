@@ -8,7 +8,7 @@ import pytest
 
 from edgecnn.devices.files import device_named
 from edgecnn.errors.training import HeadNotAlone, NothingToPrune, NothingToReplace
-from edgecnn.errors.weights import ResolutionFixed
+from edgecnn.errors.weights import ResolutionFixed, ShapeNotTaken
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.request import BuildRequest
 from edgecnn.recipes.recipe import apply_overrides
@@ -51,6 +51,12 @@ def test_a_network_of_one_size_takes_its_own_and_refuses_others(tmp_path: Path) 
     )
     with pytest.raises(ResolutionFixed):
         settled(tmp_path, "timm:efficientformerv2_s0", "model.resolution_px=256")
+
+
+def test_a_shape_is_tried_before_anything_is_trained(tmp_path: Path) -> None:
+    assert settled(tmp_path, "timm:repvit_m0_9", "model.resolution_px=48x192").model.resolution_px == ImageSize(48, 192)
+    with pytest.raises(ShapeNotTaken):
+        settled(tmp_path, "timm:halonet26t", "model.resolution_px=256x544")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ class Given(NamedTuple):
         return {"images": self.images, "pixels": self.pixels} | ({} if weights is None else {"weights": weights})
 
 
-def make_given(folder: Path, *, train: int = 128, validation: int = 48, size_px: int = SIZE_PX) -> Given:
+def make_given(folder: Path, *, train: int = 128, validation: int = 48, size_px: int | str = SIZE_PX) -> Given:
     """The first images of the demo's roles. ``test`` is not prepared: whoever opens it fails."""
     summary = summarize(DataChoice(), folder / "cache", Heard())
     whole = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
@@ -48,18 +48,19 @@ def make_given(folder: Path, *, train: int = 128, validation: int = 48, size_px:
     manifest.write_text(whole.model_copy(update={"images": tuple(kept)}).model_dump_json(), "utf-8")
     source, pixels = open_source(manifest), folder / "pixels"
     pixels.mkdir()
-    recipe = PixelRecipe(ImageSize.square(size_px), ImageSize.square(size_px), "bicubic")
+    size = ImageSize.of(size_px)
+    recipe = PixelRecipe(size, size, "bicubic")
     entries = source.entries("validation")
-    squares = [to_pixels(source.read(entry), recipe) for entry in entries]
-    np.save(pixels / "validation.pixels.npy", np.array(squares, np.uint8).reshape(-1, size_px, size_px, 3))
+    shown = [to_pixels(source.read(entry), recipe) for entry in entries]
+    np.save(pixels / "validation.pixels.npy", np.array(shown, np.uint8).reshape(-1, *size, 3))
     np.save(pixels / "validation.labels.npy", np.array([entry.label for entry in entries], np.int64))
     return Given(manifest, pixels)
 
 
-def stage(arch: str = SMALL, *, size_px: int = SIZE_PX, **changes: object) -> TrainStage:
+def stage(arch: str = SMALL, *, size_px: int | str = SIZE_PX, **changes: object) -> TrainStage:
     """A short training; a test states what is different about its own."""
     spec = arch_named(arch)
-    preprocessing = Preprocessing(pixels=pixel_recipe(spec, ImageSize.square(size_px)), normalization=spec.normalization)
+    preprocessing = Preprocessing(pixels=pixel_recipe(spec, ImageSize.of(size_px)), normalization=spec.normalization)
     augment = default_augmentation("scratch" if changes.get("mode", "scratch") == "scratch" else "finetune")
     plain: dict[str, object] = {
         "augment": augment,
