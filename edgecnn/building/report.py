@@ -184,6 +184,7 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
         scale=scaled_network(seen.execution),
         macs=_macs(seen),
         resolution_px=resolved.preprocessing.pixels.crop_px,
+        photographs=resolved.preprocessing.pixels.describe(),
         weights=weights_sentence(seen.execution),
         weights_sha256=weights_sha256(seen.execution),
         weights_published=weights_published(seen.execution),

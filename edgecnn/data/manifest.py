@@ -268,9 +268,8 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, grouping: Group
 
 
 def _summary_file(cache: Path, choice: DataChoice, root: str) -> Path:
-    unset = (
-        {"group_by"} if choice.group_by is None else set()
-    )  # what was kept before there was this key is known by the same name
+    # What was kept before there was this key is known by the same name.
+    unset = {"group_by"} if choice.group_by is None else set()
     asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
     return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': asked, 'revision': _REVISION})}.json"
 

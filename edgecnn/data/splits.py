@@ -78,8 +78,19 @@ class Assigned(NamedTuple):
 
     def sentence(self, parts: Mapping[Part, str], asked: int) -> str:
         """Which folder became which role, and which images stay together. ``asked``: calibration images."""
-        said = describe(self.counts(), self.own, parts, asked, self.thin)
-        return said if self.grouping is None else f"{said}; {self.grouping.sentence}"
+        counts = self.counts()
+        named = {role: f"{parts[part]}/{'' if parts[part] == role else f' is {role}'}" for role, part in sorted(self.own.items())}
+        pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
+        rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in self.own)
+        out_of = f"out of {parts['train']}/ by content" if "train" in parts else "by content, no split folders"
+        pieces.append(f"{out_of}: {rest}")
+        if self.thin:
+            few = "classes have too few images for every role, which are drawn from the images of these together"
+            pieces.append(f"{self.thin:,} {few}")
+        if counts["calibration"] < asked:
+            share = "a quarter of each class's training images" if self.grouping is None else "what whole groups leave"
+            pieces.append(f"calibration is {share}, not the {asked:,} asked for")
+        return "; ".join(pieces if self.grouping is None else [*pieces, self.grouping.sentence])
 
 
 def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
@@ -246,23 +257,3 @@ def _interleaved(by_label: Sequence[Sequence[str]]) -> list[str]:
         for place, digest in enumerate(digests)
     ]
     return [digest for _, _, digest in sorted(placed)]
-
-
-def describe(
-    counts: Mapping[SplitRole, int], own: Mapping[SplitRole, Part], parts: Mapping[Part, str], asked: int, thin: int = 0
-) -> str:
-    """One sentence: which folder became which role.
-
-    ``asked``: calibration images. ``thin``: classes without images for every role.
-    """
-    named = {
-        role: f"{parts[part]}/" if parts[part] == role else f"{parts[part]}/ is {role}" for role, part in sorted(own.items())
-    }
-    pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
-    rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in own)
-    pieces.append(f"out of {parts['train']}/ by content: {rest}" if "train" in parts else f"by content, no split folders: {rest}")
-    if thin:
-        pieces.append(f"{thin:,} classes have too few images for every role, which are drawn from the images of these together")
-    if counts["calibration"] < asked:
-        pieces.append(f"calibration is a quarter of each class's training images, not the {asked:,} asked for")
-    return "; ".join(pieces)

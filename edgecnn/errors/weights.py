@@ -174,9 +174,9 @@ class ResolutionTooLarge(EdgecnnError):
 class ResolutionTooSmall(EdgecnnError):
     """Raised before any work where the images asked for would shrink to nothing inside the network."""
 
-    def __init__(self, *, arch: str, asked_px: str, least_px: int) -> None:
+    def __init__(self, *, arch: str, asked_px: str, least_px: int, taken_px: str) -> None:
         super().__init__(
             what=f"{arch} cannot take images of {asked_px} px",
-            because=f"its layers shrink them to nothing; it takes {least_px} px and more",
-            hint=f"--set model.resolution_px={least_px}, or leave it out",
+            because=f"its layers shrink them to nothing; it takes {least_px} px a side and more",
+            hint=f"--set model.resolution_px={taken_px}, or leave it out",
         )

@@ -18,8 +18,7 @@ from edgecnn.models.rows.resnet import DENSENETS, PLAIN, RESNET_V2, RESNETS, RES
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import LARGEST_PX, PixelRecipe
-from edgecnn.values.recipe import PreprocessingChoice
+from edgecnn.values.preprocessing import LARGEST_PX, PixelRecipe, PreprocessingChoice
 
 TIMM = "timm:"
 """How the names of networks begin that are looked up in the installed timm."""
@@ -166,7 +165,8 @@ def require_size(arch: ArchSpec, resolution_px: ImageSize) -> None:
     if resolution_px.long_px > LARGEST_PX:
         raise ResolutionTooLarge(arch=arch.name, asked_px=str(resolution_px), most_px=LARGEST_PX)
     if resolution_px.short_px < arch.least_px:
-        raise ResolutionTooSmall(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px)
+        taken = str(resolution_px.with_short(arch.least_px))
+        raise ResolutionTooSmall(arch=arch.name, asked_px=str(resolution_px), least_px=arch.least_px, taken_px=taken)
     if arch.name.startswith(TIMM):
         from edgecnn.models.timm_zoo import require_shape
 

@@ -23,6 +23,7 @@ from edgecnn.errors.custom_model import (
     NoDataForModel,
     NothingToTrain,
     NothingTrainsKeptHead,
+    PreprocessingIncomplete,
     PreprocessingOfAnArch,
     TrainingSwitch,
 )
@@ -105,6 +106,8 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
     if recipe.data.labels is False:
         raise LabelsNeeded(arch=recipe.model.arch)
     own = recipe.preprocessing
+    if own.fill is not None and own.resize != "letterbox":
+        raise PreprocessingIncomplete(because="preprocessing.fill is a letterbox's border, and preprocessing.resize is none")
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
         raise PreprocessingOfAnArch(arch=recipe.model.arch, stated=stated[0])

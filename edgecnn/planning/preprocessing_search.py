@@ -26,8 +26,7 @@ from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import ImageSize, pixels_sha256, to_pixels
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
 from edgecnn.values.dataset import ImageEntry
-from edgecnn.values.preprocessing import Normalization, PixelRecipe, ResizeMode
-from edgecnn.values.recipe import PreprocessingChoice
+from edgecnn.values.preprocessing import Normalization, PixelRecipe, PreprocessingChoice, ResizeMode
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -76,6 +75,7 @@ def find_preprocessing(
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
+    _refuse_colours_of_grey(custom, choice)
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
@@ -98,6 +98,19 @@ def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], image
         raise AnswersNotFinite(path=path, image=first, bad=bad, images=len(images))
     if len({image.sha256 for image in images}) > 1 and all(len(each) and not np.ptp(each, axis=0).any() for each in answers):
         raise AnswersAlike(path=path, images=len(images), ways=len(answers))
+
+
+def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> None:
+    """Grey is luma of three colours that were normalized alike."""
+    if custom.entry.colours != 1:
+        return
+    stated = choice.like or custom.stated
+    if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
+        what = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
+        raise PreprocessingIncomplete(because=f"the network has one channel, and {what} is of three")
+    if any(len(set(each)) > 1 for each in (choice.mean, choice.std) if each is not None):
+        because = "the network has one channel: mean and std hold the same number three times"
+        raise PreprocessingIncomplete(because=because)
 
 
 def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
@@ -167,7 +180,8 @@ def _tried(
 
     session = opened(custom.path, custom.entry)
     found: dict[object, tuple[int, NDArray[np.float32]]] = {}
-    numbered = sorted(enumerate(ways), key=lambda each: [way.pixels for way in ways].index(each[1].pixels))
+    order = {pixels: place for place, pixels in enumerate(dict.fromkeys(way.pixels for way in ways))}
+    numbered = sorted(enumerate(ways), key=lambda each: order[each[1].pixels])
     pixels, before = np.empty(0, np.uint8), None
     for done, (number, way) in enumerate(numbered):
         tell.step("trying preprocessings", done, len(ways))
@@ -194,10 +208,15 @@ def _best(
         tried = tuple(dict.fromkeys(way.name for way in ways))
         raise PreprocessingNotFound(path=custom.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes)
     alike = [n for n in order[1:] if _alike(right[first], right[n])]
-    # Blue first, a border or a changed shape are what few networks want: chance is no reason to believe it of one.
+    # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
     chosen = min((first, *alike), key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
-    rivals = dict.fromkeys(ways[n].name for n in (first, *alike) if ways[n].name != ways[chosen].name)
+    rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
     return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=tuple(rivals))
+
+
+def _called(way: Feeding) -> str:
+    """What one of them is told apart by from others; how much is cut off a crop is not."""
+    return way.name if way.pixels.resize == "crop" else f"{way.name} by {way.pixels.resize}"
 
 
 def _alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:

@@ -34,6 +34,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Key
 from edgecnn.values.training import Teacher, TeacherTerms
@@ -155,7 +156,7 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
     if named is None:
         return None
     if _is_folder(named):
-        return _of_build(named, data, store)
+        return _of_build(named, recipe, data, store)
     return _of_list(named, recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px, store, versions)
 
 
@@ -182,7 +183,7 @@ def _of_list(named: str, resolution_px: ImageSize, store: Store, versions: Mappi
     return Teacher(named=named, terms=_terms(arch, resolution_px), weights=weights)
 
 
-def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
+def _of_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Teacher:
     folder = Path(os.path.expanduser(named))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
     build = _finished(folder)
     theirs = build.resolved
@@ -191,6 +192,7 @@ def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
     if theirs.recipe.surgery.instead:
         because = "its network was changed after its training, and a teacher answers as it was trained"
         raise NoTeacher(named=folder, because=because, hint="name a build of the unchanged network, or a network of the list")
+    _require_same_shape(folder, recipe, theirs.preprocessing.pixels)
     key = build.keys.get("train")
     if key is None:
         raise NoTeacher(named=folder, because="nothing was trained in it", hint="name a network of the list")
@@ -201,6 +203,15 @@ def _of_build(named: str, data: DataSummary, store: Store) -> Teacher:
     sha256 = Key(made.record.files[TRAINED].sha256)
     terms = _terms(theirs.arch, theirs.preprocessing.pixels.crop_px)
     return Teacher(named=named, terms=terms, trained=sha256, folder=str(made.folder))
+
+
+def _require_same_shape(folder: Path, recipe: Recipe, theirs: PixelRecipe) -> None:
+    """The same pictures are shown to both, at the size of each."""
+    ours = recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px
+    mode, shape = recipe.preprocessing.resize or "crop", theirs.crop_px
+    if ours.height_px * shape.width_px != ours.width_px * shape.height_px or mode != theirs.resize:
+        because = f"it sees {shape} px by {theirs.resize}, which is another part or shape of a picture than {ours} px by {mode}"
+        raise NoTeacher(named=folder, because=because, hint="name a build of the same shape and preprocessing.resize")
 
 
 def _finished(folder: Path) -> FinishedBuild:

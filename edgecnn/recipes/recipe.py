@@ -207,11 +207,15 @@ def _parts(key: str) -> list[str]:
     return key.split(".")
 
 
+_SIZE = re.compile(r"[0-9]+[xX][0-9]+")
+"""Height by width; TOML would take some of them for hexadecimal numbers."""
 _OPEN = ("gates.max", "gates.min")
 """Tables whose keys are metrics rather than fields."""
 
 
 def _value(text: str) -> Any:
+    if _SIZE.fullmatch(text):
+        return text
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):

@@ -9,6 +9,7 @@ from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.render import figures
 from edgecnn.render.wording import visible
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -27,8 +28,8 @@ def bundle_readme(report: BuildReport) -> str:
     used = choice.candidate or next(iter(choice.carried), None)
     parts = [
         f"# {_inline(build.name)}",
-        f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {build.resolution_px.width_px} × "
-        f"{build.resolution_px.height_px} pixels. Built for {build.device} by edgecnn {report.version}.",
+        f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {_shape(build.resolution_px)} "
+        f"pixels. Built for {build.device} by edgecnn {report.version}.",
         *((f"Used: `{used}`, {_state(report)}", _use(used, carried)) if used is not None else ("It carries no kit.",)),
         _accuracy(report, carried),
         "## What else is here\n\n"
@@ -36,6 +37,10 @@ def bundle_readme(report: BuildReport) -> str:
         "`bundle.json` has the SHA-256 of every file; `edgecnn verify` compares them, and its signature where there is one.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _shape(size: ImageSize) -> str:
+    return f"{size} × {size}" if size.is_square else f"{size.height_px} (height) × {size.width_px} (width)"
 
 
 def bundle_licences(report: BuildReport) -> str:

@@ -111,6 +111,7 @@ def _build_lines(report: BuildReport) -> list[str]:
     splits = ", ".join(f"{role} {count}" for role, count in build.splits.items())
     return [
         f"{build.arch}, {build.parameters:,} parameters{macs} at {build.resolution_px} px",
+        *([f"photographs: {build.photographs}"] if build.photographs else []),
         *([f"scaled: {build.scale.sentence()}"] if build.scale else []),
         f"weights: {build.weights}",
         *([f"licence of the weights: {build.weights_published.licence}"] if build.weights_published else []),

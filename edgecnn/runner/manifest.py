@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .fields import Fields, bad_manifest
-from .pixel_recipe import RESIZE_MODES, ImageSize, PixelRecipe
+from .pixel_recipe import MAX_PIXELS, RESIZE_MODES, ImageSize, PixelRecipe
 from .session_options import OPTIONS, check_options
 
 MANIFEST = "kit.json"
@@ -195,9 +195,12 @@ def _preprocessing(fields: Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tupl
 def _size(pixels: Fields, name: str) -> ImageSize:
     value = pixels.get(name)
     try:
-        return ImageSize.of(value if isinstance(value, str) else pixels.whole(name))
+        size = ImageSize.of(value if isinstance(value, str) else pixels.whole(name))
     except ValueError as error:
         raise bad_manifest("preprocessing.pixels." + name, str(error)) from error
+    if size.area_px > MAX_PIXELS:
+        raise bad_manifest("preprocessing.pixels." + name, "is more than {:,} pixels".format(MAX_PIXELS))
+    return size
 
 
 def _colour(pixels: Fields) -> Tuple[int, int, int]:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Tuple
 
 RESIZE_MODES = ("crop", "letterbox", "stretch")
 BLACK = (0, 0, 0)
+MAX_PIXELS = 178956970
+"""Larger pictures are refused before they are decoded: where Pillow itself stops (twice its ``MAX_IMAGE_PIXELS``)."""
 _SIDES = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
 
 
@@ -57,12 +59,10 @@ class ImageSize(NamedTuple):
         """Pixels in all."""
         return self.height_px * self.width_px
 
-    def with_short(self, short_px: int, step_px: int = 1) -> ImageSize:
-        """Of the same shape, with that shorter side; the longer one is rounded to whole steps."""
-        height, width = (max(step_px, round(side * short_px / self.short_px / step_px) * step_px) for side in self)
-        return ImageSize(
-            short_px if self.height_px == self.short_px else height, short_px if self.width_px == self.short_px else width
-        )
+    def with_short(self, short_px: int) -> ImageSize:
+        """Of the same shape, with that shorter side."""
+        height, width = (max(1, round(side * short_px / self.short_px)) for side in self)
+        return ImageSize(height, width)
 
     def larger_of(self, other: ImageSize) -> ImageSize:
         """Side by side, the larger of each."""

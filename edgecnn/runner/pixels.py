@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .pixel_recipe import MAX_PIXELS as MAX_PIXELS
 from .pixel_recipe import ImageSize as ImageSize
 from .pixel_recipe import PixelRecipe as PixelRecipe
 
@@ -30,8 +31,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "AVIF")
 """By Pillow's names; a JPEG of several pictures (MPO) is a JPEG. All that cameras and browsers write, and no other: some of
 Pillow's readers start a program that is on PATH (PostScript), some formats hold files of any other."""
 NOT_A_PICTURE = "in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
-MAX_PIXELS = 178956970
-"""Larger pictures are refused before they are decoded: where Pillow itself stops (twice its ``MAX_IMAGE_PIXELS``)."""
 
 # Between half of that and all of it Pillow only warns; the bound above is the one that holds here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -159,7 +158,8 @@ def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
     """
     size = _resized_to(image.size, recipe)
     if size[0] * size[1] > MAX_PIXELS:
-        raise UnreadableImage(_too_large(image.width, image.height))
+        made = "{:,} x {:,} pixels would be {:,} x {:,} when resized, more than {:,} in all"
+        raise UnreadableImage(made.format(image.width, image.height, size[0], size[1], MAX_PIXELS))
     if size != image.size:
         image = image.resize(size, _FILTERS[recipe.interpolation])
     return _padded(image, recipe)

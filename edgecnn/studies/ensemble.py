@@ -163,11 +163,14 @@ def _command(first: BuiltNetwork, out: Path) -> str:
     settings = _data_settings(first.resolved.recipe.data) | {
         "preprocessing.mean": list(norm.mean),
         "preprocessing.std": list(norm.std),
-        "preprocessing.resize_px": pixels.resize_px.stated,
         "preprocessing.interpolation": pixels.interpolation,
     }
-    if pixels.resize != "crop":
-        settings |= {"preprocessing.resize": pixels.resize, "preprocessing.fill": list(pixels.fill)}
+    if pixels.resize == "crop":
+        settings["preprocessing.resize_px"] = pixels.resize_px.stated
+    else:
+        settings["preprocessing.resize"] = pixels.resize
+    if pixels.resize == "letterbox":
+        settings["preprocessing.fill"] = list(pixels.fill)
     said = [word for name, value in settings.items() for word in ("--set", f"{name}={toml_value(value)}")]
     words = ["edgecnn", "build", "--model", str(out), "--data", first.resolved.recipe.data.path]
     return shlex.join([*words, "--target", first.report.build.device, *said])

@@ -36,9 +36,9 @@ class EpochFacts(Value):
 
     @property
     def figures(self) -> dict[str, float]:
-        """What of it is drawn as a curve."""
-        told = self.model_dump(exclude={"epoch"}, exclude_none=True)
-        return {name: float(value) for name, value in told.items()}
+        """What of it is drawn as a curve; of a rectangle its shorter side."""
+        told = self.model_dump(exclude={"epoch", "resolution_px"}, exclude_none=True)
+        return {name: float(value) for name, value in told.items()} | {"resolution_px": float(self.resolution_px.short_px)}
 
 
 def tell_epochs(tell: Progress, phase: str, epochs: Sequence[EpochFacts]) -> None:

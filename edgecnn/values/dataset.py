@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from edgecnn.errors.wording import counted, plural
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key
-
-if TYPE_CHECKING:
-    pass
 
 SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1

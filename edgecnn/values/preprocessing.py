@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from edgecnn.runner.pixel_recipe import BLACK, ImageSize
+from edgecnn.runner.pixel_recipe import BLACK, MAX_PIXELS, ImageSize
 from edgecnn.runner.pixel_recipe import PixelRecipe as RunnerRecipe
 from edgecnn.values.base import Value
 
@@ -26,9 +26,12 @@ Colour = tuple[Level, Level, Level]
 
 def _size(stated: Any) -> ImageSize:
     try:
-        return ImageSize.of(stated)
+        size = ImageSize.of(stated)
     except ValueError as error:
         raise PydanticCustomError("no_size", "{because}", {"because": str(error)}) from error
+    if size.area_px > MAX_PIXELS:
+        raise PydanticCustomError("no_size", "{because}", {"because": f"{size} is more than {MAX_PIXELS:,} pixels"})
+    return size
 
 
 _SIZE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,6}x[0-9]{1,6}$"}]}
@@ -54,11 +57,11 @@ class PixelRecipe(Value):
 
     def describe(self) -> str:
         """As a reader is told."""
-        if self.resize == "crop" and self.crop_px.is_square:
+        if self.resize == "crop" and self.crop_px.is_square and self.resize_px.is_square:
             shape = f"short side {self.resize_px}, crop {self.crop_px}"
         else:
             way = {"crop": "cover", "letterbox": "fit into", "stretch": "be"}[self.resize]
-            around = f" with levels {', '.join(map(str, self.fill))} around it" if self.resize == "letterbox" else ""
+            around = f" with a border of {', '.join(map(str, self.fill))}" if self.resize == "letterbox" else ""
             cut = f", crop {self.crop_px}" if self.resize_px != self.crop_px else ""
             shape = f"{'stretched' if self.resize == 'stretch' else 'scaled'} to {way} {self.resize_px}{around}{cut}"
         return f"{shape}, {self.interpolation}"
@@ -92,3 +95,51 @@ class Preprocessing(Value):
 
     pixels: PixelRecipe
     normalization: Normalization
+
+
+class PreprocessingChoice(Value):
+    """``[preprocessing]``: how a photograph becomes the network's input. What is unset of a custom model (``model.onnx``) is
+    tried, and proved by accuracy; a network of the catalogue has its own mean, scale and margin, and is asked for the rest."""
+
+    like: str | None = None
+    """imagenet, half, unit, bytes, caffe or bytes-bgr: see ``models/preprocessings.py``."""
+    mean: tuple[float, float, float] | None = None
+    """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
+    std: tuple[float, float, float] | None = None
+    """On the same scale; beside ``mean``."""
+    channels: Literal["rgb", "bgr"] | None = None
+    """Their order in the network's input."""
+    resize: ResizeMode | None = None
+    """crop: scaled until it covers the input, whose centre is taken. letterbox: scaled until it fits, with a border. stretch:
+    each side on its own. Unset: crop, or of a custom model what is tried, unless ``resize_px`` is stated."""
+    resize_px: Resolution | None = None
+    """Of a crop: the short side before it, or the height and width that are covered."""
+    fill: Colour | None = None
+    """Red, green and blue of a letterbox's border, 0 to 255. Unset: what becomes 0 in the network's input."""
+    interpolation: Interpolation | None = None
+    """Of that resizing. Unset: the network's own; bilinear of a custom model."""
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> PreprocessingChoice:
+        mode = self.resize or ("crop" if self.resize_px else None)
+        if self.fill is not None and mode in ("crop", "stretch"):
+            because = f"fill is the colour of a letterbox's border, and resize = {mode!r} has none"
+            raise PydanticCustomError("no_border", "{because}", {"because": because})
+        if self.resize_px is not None and mode != "crop":
+            because = f"resize_px is what a crop is taken of, and resize is {mode!r}"
+            raise PydanticCustomError("no_crop", "{because}", {"because": because})
+        return self
+
+    def shaped(self, crop_px: ImageSize, resize_px: ImageSize, usual: Normalization, interpolation: Interpolation) -> PixelRecipe:
+        """The pixels of an input of ``crop_px``, where a crop is of a picture resized to ``resize_px``."""
+        mode = self.resize or "crop"
+        covered = self.resize_px or resize_px
+        if covered.is_square:
+            covered = crop_px.with_short(covered.short_px)
+        return PixelRecipe(
+            resize_px=covered.larger_of(crop_px) if mode == "crop" else crop_px,
+            crop_px=crop_px,
+            interpolation=self.interpolation or interpolation,
+            resize=mode,
+            fill=self.fill or usual.mean_levels if mode == "letterbox" else BLACK,
+        )

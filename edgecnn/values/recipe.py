@@ -8,16 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
-from edgecnn.runner.pixel_recipe import BLACK, ImageSize
 from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.preprocessing import (
-    Colour,
-    Interpolation,
-    Normalization,
-    PixelRecipe,
-    ResizeMode,
+    PreprocessingChoice,
     Resolution,
 )
 from edgecnn.values.scale import CompoundScale
@@ -94,41 +89,6 @@ class DataChoice(Value):
     """False, as filled in for a custom model, or whose head is kept: images that would have trained are test images.
     Stated true of a custom model: it learned from these images of the role ``train``, which are not test images.
     Stated false beside ``[synthesis]``: composed images alone train."""
-
-
-class PreprocessingChoice(Value):
-    """``[preprocessing]``: how a photograph becomes the network's input. What is unset of a custom model (``model.onnx``) is
-    tried, and proved by accuracy; a network of the catalogue has its own mean, scale and margin, and is asked for the rest."""
-
-    like: str | None = None
-    """imagenet, half, unit, bytes, caffe or bytes-bgr: see ``models/preprocessings.py``."""
-    mean: tuple[float, float, float] | None = None
-    """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
-    std: tuple[float, float, float] | None = None
-    """On the same scale; beside ``mean``."""
-    channels: Literal["rgb", "bgr"] | None = None
-    """Their order in the network's input."""
-    resize: ResizeMode | None = None
-    """crop: scaled until it covers the input, whose centre is taken. letterbox: scaled until it fits, with a border. stretch:
-    each side on its own. Unset: crop, or of a custom model what is tried."""
-    resize_px: Resolution | None = None
-    """What it is resized to before the centre crop: the short side, or HEIGHTxWIDTH."""
-    fill: Colour | None = None
-    """Red, green and blue of a letterbox's border, 0 to 255. Unset: what becomes 0 in the network's input."""
-    interpolation: Interpolation | None = None
-    """Of that resizing. Unset: the network's own; bilinear of a custom model."""
-
-    def shaped(self, crop_px: ImageSize, resize_px: ImageSize, usual: Normalization, interpolation: Interpolation) -> PixelRecipe:
-        """The pixels of an input of ``crop_px``, where a crop is of a picture resized to ``resize_px``."""
-        mode = self.resize or "crop"
-        asked = self.resize_px or (resize_px if mode == "crop" else crop_px)
-        return PixelRecipe(
-            resize_px=asked.larger_of(crop_px),
-            crop_px=crop_px,
-            interpolation=self.interpolation or interpolation,
-            resize=mode,
-            fill=BLACK if mode == "crop" else self.fill or usual.mean_levels,
-        )
 
 
 class TrainChoice(Value):

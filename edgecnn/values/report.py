@@ -193,6 +193,8 @@ class Build(Value):
     """Of the network that ships, with as many classes as it answers; a row of the catalogue has those of the published one."""
     macs: int | None
     resolution_px: Resolution
+    photographs: str | None = None
+    """How they are brought to that size, as a reader is told; None of a report that is older than this."""
     weights: str
     """One sentence: which weights training began from, with their sha256, or from scratch and why."""
     weights_sha256: str | None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.data.layout import Part
-from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, describe
+from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles
 from edgecnn.errors.data import TooFewImages
 from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -198,13 +198,15 @@ def test_large_shares_need_larger_classes() -> None:
 
 
 def test_the_sentence_says_which_folder_became_which_role() -> None:
-    counts: dict[SplitRole, int] = {"train": 3700, "calibration": 300, "validation": 1000, "test": 10000}
     parts: dict[Part, str] = {"train": "train", "validation": "val", "test": "test"}
-    assert describe(counts, {"validation": "validation", "test": "test"}, parts, 300) == (
-        "test/ (10,000); val/ is validation (1,000); out of train/ by content: calibration 300, train 3,700"
+    own = assigned(
+        images("train", (1100, 1100, 1100)) + images("validation", (5, 5, 5), 10_000) + images("test", (4, 4, 4), 20_000)
     )
-    assert describe(counts, {}, {}, 400) == (
-        "by content, no split folders: test 10,000, validation 1,000, calibration 300, train 3,700;"
+    assert own.sentence(parts, 30) == (
+        "test/ (12); val/ is validation (15); out of train/ by content: calibration 30, train 3,270"
+    )
+    assert assigned(images("train", (20, 20, 20))).sentence({}, 400) == (
+        "by content, no split folders: test 12, validation 9, calibration 9, train 30;"
         " calibration is a quarter of each class's training images, not the 400 asked for"
     )
 
@@ -225,7 +227,7 @@ def test_where_nothing_is_trained_one_image_a_class_fills_every_role() -> None:
     assert counts_of(result) == {"train": 0, "calibration": 16, "validation": 15, "test": 69}
     assert result.thin == 100
     assert len({image.sha256 for image in result.images}) == 100
-    said = describe(counts_of(result), result.own, {}, 30, result.thin)
+    said = result.sentence({}, 30)
     assert "100 classes have too few images for every role, which are drawn from the images of these together" in said
 
 

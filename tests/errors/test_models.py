@@ -29,8 +29,8 @@ def test_where_nothing_is_near_only_the_list_is_named() -> None:
 
 
 def test_too_small_an_image_is_answered_with_the_smallest() -> None:
-    assert ResolutionTooSmall(arch="inception-v3", asked_px="64", least_px=75).line() == (
-        "inception-v3 cannot take images of 64 px: its layers shrink them to nothing; it takes 75 px and more — "
+    assert ResolutionTooSmall(arch="inception-v3", asked_px="64", least_px=75, taken_px="75").line() == (
+        "inception-v3 cannot take images of 64 px: its layers shrink them to nothing; it takes 75 px a side and more — "
         "--set model.resolution_px=75, or leave it out [resolution-too-small]"
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 from PIL import Image
+from pydantic import ValidationError
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
@@ -24,7 +26,8 @@ from edgecnn.models.preprocessings import USUAL
 from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _names, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.recipe import DataChoice, PreprocessingChoice
+from edgecnn.values.preprocessing import Normalization, PreprocessingChoice
+from edgecnn.values.recipe import DataChoice
 from tests.graph.custom_files import CLASSES, classifier, of_grey, photo_folder, pictures
 
 
@@ -116,7 +119,7 @@ def test_the_files_own_word_is_taken_and_held_against_images(photos: ImageSource
 
 
 def test_a_recipes_numbers_are_taken(photos: ImageSource, tmp_path: Path) -> None:
-    own = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_px": 40}
+    own: dict[str, object] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_px": 40}
     found = settled(classifier("half"), photos, tmp_path, **own)
     assert (found.feeding.name, found.stated_by, len(found.trials)) == ("given", "recipe", 1)
     assert found.feeding.pixels.resize_px == ImageSize.square(40)
@@ -157,3 +160,38 @@ def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, t
         settled(classifier(), photos, tmp_path, mean=(0, 0, 0))
     with pytest.raises(UnknownPreprocessing, match="did you mean imagenet"):
         settled(classifier(), photos, tmp_path, like="imagent")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"channels": "bgr"}, "the network has one channel, and preprocessing.channels is of three"),
+        ({"like": "caffe"}, "the network has one channel, and preprocessing caffe is of three"),
+        ({"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.2, 0.2)}, "mean and std hold the same number three times"),
+    ],
+)
+def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: str, photos: ImageSource, tmp_path: Path) -> None:
+    with pytest.raises(PreprocessingIncomplete, match=said):
+        settled(of_grey(), photos, tmp_path, **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"fill": (1, 2, 3), "resize": "stretch"}, "fill is the colour of a letterbox's border, and resize = 'stretch' has none"),
+        ({"fill": (1, 2, 3), "resize_px": 40}, "and resize = 'crop' has none"),
+        ({"resize": "letterbox", "resize_px": 40}, "resize_px is what a crop is taken of, and resize is 'letterbox'"),
+    ],
+)
+def test_what_goes_with_no_such_resize_is_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        PreprocessingChoice.model_validate(asked)
+
+
+def test_a_short_side_before_the_crop_keeps_the_inputs_shape() -> None:
+    grey = Normalization(mean=(0.5, 0.5, 0.5), std=(1, 1, 1))
+    made = PreprocessingChoice(resize_px=ImageSize.square(64)).shaped(ImageSize(48, 192), ImageSize(48, 192), grey, "bilinear")
+    assert (made.resize_px, made.crop_px, made.fill) == (ImageSize(64, 256), ImageSize(48, 192), (0, 0, 0))
+    assert made.describe() == "scaled to cover 64x256, crop 48x192, bilinear"
+    boxed = PreprocessingChoice(resize="letterbox").shaped(ImageSize(48, 192), ImageSize(56, 224), grey, "bicubic")
+    assert boxed.describe() == "scaled to fit into 48x192 with a border of 128, 128, 128, bicubic"

@@ -15,11 +15,13 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.complete import complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.training import teacher_of
+from edgecnn.planning.training import _require_same_shape, teacher_of
 from edgecnn.recipes.recipe import apply_overrides, load_recipe
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import Teacher, TeacherTerms
@@ -112,6 +114,21 @@ def test_a_network_without_published_weights_is_answered_with_what_could_teach(t
         "lenet-5 cannot teach: it has no pretrained weights to begin with: the catalogue knows none for lenet-5"
         " — name another network of the list, or the folder of a finished build [no-teacher]"
     )
+
+
+def test_a_build_that_sees_another_shape_or_part_cannot_teach() -> None:
+    square = PixelRecipe(resize_px=ImageSize.square(64), crop_px=ImageSize.square(64), interpolation="bicubic")
+    recipe = apply_overrides(Recipe(), ["model.resolution_px=32"])
+    _require_same_shape(Path("large"), recipe, square)
+    for override, said in (
+        ("model.resolution_px=48x192", "another part or shape of a picture than 48x192 px by crop"),
+        (
+            "preprocessing.resize=stretch",
+            "it sees 64 px by crop, which is another part or shape",
+        ),
+    ):
+        with pytest.raises(NoTeacher, match=said):
+            _require_same_shape(Path("large"), apply_overrides(recipe, [override]), square)
 
 
 def test_a_teacher_that_cannot_see_so_small_images_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,12 @@ def test_the_demo_says_its_resolution_and_its_epochs() -> None:
     assert demo.train.epochs == default_epochs("scratch", 3_700), "as many as when nothing is said, so that the keys are the same"
 
 
+def test_height_by_width_is_no_hexadecimal_number() -> None:
+    assert apply_overrides(Recipe(), ["model.resolution_px=48x192"]).model.resolution_px == ImageSize(48, 192)
+    with pytest.raises(EdgecnnError, match="'0x48' is neither a side in pixels nor HEIGHTxWIDTH"):
+        apply_overrides(Recipe(), ["model.resolution_px=0x48"])
+
+
 def test_the_ci_gate_states_bounds_and_requires_measurements() -> None:
     gates = load_recipe("ci-gate").gates
     assert gates.require_measured

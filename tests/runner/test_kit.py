@@ -97,6 +97,22 @@ def set_field(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (set_field("model", "entry", value="other.onnx"), "files does not list other.onnx"),
         (set_field("session", "options", value={"threads": 1}), "session.options must hold texts only"),
         (set_field("preprocessing", "normalization", "std", value=[0, 1, 1]), "preprocessing.normalization.std must be above 0"),
+        (
+            set_field("preprocessing", "pixels", "crop_px", value="999999x999999"),
+            "preprocessing.pixels.crop_px is more than 178,956,970 pixels",
+        ),
+        (
+            set_field("preprocessing", "pixels", "crop_px", value="0x5"),
+            "preprocessing.pixels.crop_px '0x5' is neither a side in pixels nor HEIGHTxWIDTH, such as 48x192",
+        ),
+        (
+            set_field("preprocessing", "pixels", "resize", value="squash"),
+            "preprocessing.pixels.resize is 'squash', not one of crop, letterbox, stretch",
+        ),
+        (
+            set_field("preprocessing", "pixels", "fill", value=[300, 0, 0]),
+            "preprocessing.pixels.fill must hold levels of 0 to 255",
+        ),
     ],
 )
 def test_a_manifest_that_is_wrong_says_where(copy_kit: CopyKit, change: Callable[[dict[str, Any]], None], text: str) -> None:

@@ -55,7 +55,7 @@ def test_the_command_states_how_the_file_is_fed(networks: BuiltNetworks) -> None
     command = made(networks, networks.build("a", normalization=other), networks.build("b")).command
     assert f"--model {networks.folder / 'e.onnx'} " in command
     assert "'preprocessing.mean=[0.5, 0.5, 0.5]' --set 'preprocessing.std=[0.25, 0.25, 0.25]'" in command
-    assert command.endswith("--set preprocessing.resize_px=16 --set 'preprocessing.interpolation=\"bicubic\"'")
+    assert command.endswith("--set 'preprocessing.interpolation=\"bicubic\"' --set preprocessing.resize_px=16")
 
 
 def test_the_command_gives_the_members_images_in_their_roles(networks: BuiltNetworks) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import load_shipping
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.history import EpochFacts
 from edgecnn.training.images.validation import ValidationPixels
 from tests.training.made import SMALL, Heard, make_given, stage
 
@@ -24,3 +25,8 @@ def test_a_network_learns_from_rectangles_which_are_halved_at_first(tmp_path: Pa
     shown = ValidationPixels(given.pixels, spec.normalization)
     assert shown.pixels.shape == (24, 64, 96, 3)
     assert shown.top1(network.eval()) == history["best"]["validation_top1"]
+
+
+def test_a_curve_is_drawn_of_the_shorter_side() -> None:
+    facts = EpochFacts(epoch=0, train_loss=1.0, validation_top1=0.5, learning_rate=0.1, resolution_px=ImageSize(48, 192))
+    assert facts.figures == {"train_loss": 1.0, "validation_top1": 0.5, "learning_rate": 0.1, "resolution_px": 48.0}

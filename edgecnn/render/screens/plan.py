@@ -24,6 +24,7 @@ def show_plan(planned: PlannedBuild) -> None:
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
             f"weights: {resolved.weights.why}{_licence(resolved)}",
+            f"photographs: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_composed(resolved),
             _training(resolved),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from edgecnn.data.images import ImageSource, open_source
@@ -134,5 +134,7 @@ def _sheet(columns: list[np.ndarray]) -> Image.Image:
     for column, pictures in enumerate(columns):
         left = GAP_PX + column * step + (2 * GAP_PX if column else 0)
         for row, picture in enumerate(pictures):
-            sheet.paste(Image.fromarray(picture).resize((CELL_PX, CELL_PX)), (left, GAP_PX + row * step))
+            shown = ImageOps.contain(Image.fromarray(picture), (CELL_PX, CELL_PX))
+            middle = (CELL_PX - shown.width) // 2, (CELL_PX - shown.height) // 2
+            sheet.paste(shown, (left + middle[0], GAP_PX + row * step + middle[1]))
     return sheet

@@ -71,7 +71,7 @@ class Material(NamedTuple):
     teacher: nn.Module | None = None
     """Whose answers are learned in place of labels."""
     teacher_px: ImageSize | None = None
-    """Side of the images that it is shown; 0: of those that are learned from."""
+    """Size of the images that it is shown; None: of those that are learned from."""
     features: Path | None = None
     """A folder in which features of these images lie already."""
     groups: tuple[nn.Module, ...] = ()

@@ -42,7 +42,7 @@ export function sizeOf(stated) {
 /** Resized, centre cropped, filled where the crop is larger: RGB bytes (crop height, crop width, 3). */
 export function toPixels({ data, width, height }, { resize_px, crop_px, interpolation, resize = "crop", fill = [0, 0, 0] }) {
   const [wide, high] = resizedTo(width, height, sizeOf(resize_px), resize);
-  if (wide * high > MAX_PIXELS) throw new Error(`a picture of ${width} × ${height} pixels is too narrow`);
+  if (wide * high > MAX_PIXELS) throw new Error(`${width} × ${height} pixels would be ${wide} × ${high} when resized`);
   const [cropHigh, cropWide] = sizeOf(crop_px);
   let rgb = withoutAlpha(data);
   if (wide !== width || high !== height) rgb = resized(rgb, width, height, wide, high, FILTERS[interpolation]);
