@@ -121,4 +121,7 @@ def test_the_two_halves_of_predict_give_what_it_gives(folder: Path) -> None:
 def test_a_picture_too_narrow_to_be_brought_to_size_is_an_unreadable_one(folder: Path) -> None:
     with pytest.raises(RunnerError, match="cannot be read as a picture") as caught:
         Classifier(folder).predict(Image.new("RGB", (1, 150_000)))
-    assert (caught.value.ref, caught.value.because) == ("unreadable-image", "1 x 150,000 pixels, more than 178,956,970 in all")
+    assert caught.value.ref == "unreadable-image"
+    assert re.fullmatch(
+        r"1 x 150,000 pixels would be \d+ x [\d,]+ when resized, more than 178,956,970 in all", str(caught.value.because)
+    )
