@@ -39,12 +39,12 @@ from edgecnn.data.index import (
 )
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
-from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles
+from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import NothingReadable
 from edgecnn.errors.data_formats import DemoDamaged, ListWithoutLabels
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary, Grouping, ImageEntry, SplitRole
+from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, Grouping, ImageEntry
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key, Progress, digest_of
 
@@ -242,10 +242,6 @@ def _demo_digest() -> str:
         raise DemoDamaged(path=DEMO_FILE, because=system_reason(error)) from error
 
 
-def _counts(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
-    return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
-
-
 def filed(manifest: DataManifest, splits_from: str, cache: Path, grouping: Grouping | None = None) -> DataSummary:
     """Write a list of images under its content and root, and sum it up. Raises StoreFull, StoreUnusable: of the cache."""
     content = content_of(manifest.classes, manifest.images)
@@ -259,7 +255,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, grouping: Group
         content=content,
         manifest_path=str(path),
         classes=manifest.classes,
-        counts=_counts(manifest.images),
+        counts=images_by_role(manifest.images),
         skipped=manifest.skipped,
         copies=manifest.copies,
         splits_from=splits_from,

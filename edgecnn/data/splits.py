@@ -72,13 +72,9 @@ class Assigned(NamedTuple):
     """Classes that cannot fill every role, where nothing is trained: roles are drawn from the images of these together."""
     grouping: Grouping | None = None
 
-    def counts(self) -> dict[SplitRole, int]:
-        """Images by role."""
-        return {role: sum(image.role == role for image in self.images) for role in SPLIT_ROLES}
-
     def sentence(self, parts: Mapping[Part, str], asked: int) -> str:
         """Which folder became which role, and which images stay together. ``asked``: calibration images."""
-        counts = self.counts()
+        counts = images_by_role(self.images)
         named = {role: f"{parts[part]}/{'' if parts[part] == role else f' is {role}'}" for role, part in sorted(self.own.items())}
         pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
         rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in self.own)
@@ -91,6 +87,11 @@ class Assigned(NamedTuple):
             share = "a quarter of each class's training images" if self.grouping is None else "what whole groups leave"
             pieces.append(f"calibration is {share}, not the {asked:,} asked for")
         return "; ".join(pieces if self.grouping is None else [*pieces, self.grouping.sentence])
+
+
+def images_by_role(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
+    """How many of each."""
+    return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
 
 
 def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:

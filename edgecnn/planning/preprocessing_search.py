@@ -5,8 +5,9 @@ Tried on images of the role ``validation``, each decoded once: nothing is chosen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,9 +80,9 @@ def find_preprocessing(
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
-    ways = _distinct([way for name in names for way in _ways(name, custom.entry, choice)])
+    ways = [way for name in names for way in _ways(name, custom.entry, choice)]
     images = source.entries("validation")[:IMAGES]
-    ways, answers = _tried(custom, ways, _TrialImages(source, images), tell)
+    ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
         return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
@@ -153,46 +154,33 @@ def _shapes(entry: GraphEntry, choice: PreprocessingChoice, normalization: Norma
             yield of_mode.shaped(size, resize_px, normalization, "bilinear")
 
 
-def _distinct(ways: Sequence[Feeding]) -> list[Feeding]:
-    """Without those that feed alike under another name, as two do where the recipe states the channels' order."""
-    first: dict[object, Feeding] = {}
-    for way in ways:
-        first.setdefault(str(way.model_dump(exclude={"name"})), way)
-    return list(first.values())
-
-
-@dataclass(frozen=True)
-class _TrialImages:
-    """The images that ways are tried on."""
-
-    source: ImageSource
-    images: Sequence[ImageEntry]
-
-    def decoded(self, pixels: PixelRecipe) -> NDArray[np.uint8]:
-        return np.stack([to_pixels(self.source.read(image), pixels.of_runner()) for image in self.images])
-
-
 def _tried(
-    custom: CustomFile, ways: Sequence[Feeding], shown: _TrialImages, tell: Progress
+    custom: CustomFile, ways: Sequence[Feeding], decoded: Callable[[PixelRecipe], NDArray[np.uint8]], tell: Progress
 ) -> tuple[list[Feeding], list[NDArray[np.float32]]]:
     """The ways that feed these images differently, and the file's answers to each. Images are decoded once a shape."""
     from edgecnn.graph.custom.file import opened
 
     session = opened(custom.path, custom.entry)
     found: dict[object, tuple[int, NDArray[np.float32]]] = {}
-    order = {pixels: place for place, pixels in enumerate(dict.fromkeys(way.pixels for way in ways))}
-    numbered = sorted(enumerate(ways), key=lambda each: order[each[1].pixels])
-    pixels, before = np.empty(0, np.uint8), None
-    for done, (number, way) in enumerate(numbered):
-        tell.step("trying preprocessings", done, len(ways))
-        if way.pixels != before:
-            pixels, before = shown.decoded(way.pixels), way.pixels
-        same = (pixels_sha256(pixels), way.normalization, way.channels)
-        if same not in found:
-            found[same] = number, session.answers(pixels, way)
+    done = 0
+    for shape in dict.fromkeys(way.pixels for way in ways):
+        pixels = decoded(shape)  # one at a time is held
+        digest = pixels_sha256(pixels)
+        for number, way in enumerate(ways):
+            if way.pixels != shape:
+                continue
+            tell.step("trying preprocessings", done, len(ways))
+            done += 1
+            same = (digest, way.normalization, way.channels)
+            if same not in found:
+                found[same] = number, session.answers(pixels, way)
     tell.step("trying preprocessings", len(ways), len(ways))
     kept = sorted(found.values(), key=lambda each: each[0])
     return [ways[number] for number, _ in kept], [answers for _, answers in kept]
+
+
+def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
+    return np.stack([to_pixels(source.read(image), pixels.of_runner()) for image in images])
 
 
 def _best(

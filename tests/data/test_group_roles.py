@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.data.layout import Part
-from edgecnn.data.splits import Assigned, Found, Listed, assign_roles
+from edgecnn.data.splits import Assigned, Found, Listed, assign_roles, images_by_role
 from edgecnn.errors.data import TooFewImages
 from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.values.dataset import Grouping
@@ -144,8 +144,8 @@ def test_where_nothing_is_trained_nobody_calibrates_and_is_tested() -> None:
     found = people(12)
     result = assigned(found, train=False)
     assert all(len(on) == 1 for on in sides(found, result, trained=False).values())
-    assert result.counts()["train"] == 0
-    assert min(result.counts()[role] for role in ("calibration", "validation", "test")) > 0
+    assert images_by_role(result.images)["train"] == 0
+    assert min(images_by_role(result.images)[role] for role in ("calibration", "validation", "test")) > 0
 
 
 def test_where_nothing_is_trained_classes_of_few_groups_are_drawn_from_together() -> None:
@@ -215,7 +215,7 @@ def test_groups_that_cannot_be_divided_are_told_with_the_largest() -> None:
         ": the largest part of a class is group 'dora', with 50% of 'dog' — name smaller groups, add images of others, or divide"
         " the images yourself into train/, val/ and test/ [groups-not-divisible]"
     )
-    assert assigned([*found, *pictured("finn", (0, 0, 4), start=900)]).counts()["test"] > 0
+    assert images_by_role(assigned([*found, *pictured("finn", (0, 0, 4), start=900)]).images)["test"] > 0
 
 
 def test_splits_of_the_user_s_keep_their_roles_and_a_group_in_two_is_an_error() -> None:

@@ -27,7 +27,7 @@ PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | None = None) -> GraphEntry:
     """What the file wants and gives.
 
-    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: it is no classifier of RGB
+    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: it is no classifier of
     photographs with one input and one output, or has foreign operators.
     """
     quantized = quantized_form(model)
