@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgecnn.building.desktop_gpu import local_record, play
 from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import MEASURING, Execution, StageContext, execute
+from edgecnn.building.folds import observe_folds
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.ladder import Limits
 from edgecnn.building.objective_race import race_for_choice, require_meter
@@ -26,7 +27,7 @@ from edgecnn.judging.gates import budget_pp
 from edgecnn.judging.resolution import resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
-from edgecnn.planning.plan import Plan, plan
+from edgecnn.planning.plan import Plan, plan, plans_of_folds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import python_version, resolve
 from edgecnn.results.folder import BUNDLE, output_lock
@@ -48,6 +49,8 @@ class PlannedStep:
     id: str
     key: Key
     missing: tuple[str, ...] | None
+    fold: int = 1
+    """Of cross-validation: whose network it makes; of other folds than the first the trunk alone is listed."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,16 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
     gates = gates_of(planned.resolved, request.gates)
-    steps = _looked_up(planned, store)
-    return PlannedBuild(plan=planned, steps=steps, gates=gates, test_set=_can_show(planned.resolved))
+    steps = [*_looked_up(planned, store)]
+    for number, fold in enumerate(plans_of_folds(planned.resolved), 2):
+        trunk = {step.id for step in fold.steps if step.candidate is None}
+        found = (step for step in _looked_up(fold, store) if step.id in trunk)
+        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in found]
+    return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, test_set=_can_show(planned.resolved))
 
 
 def _can_show(resolved: Resolved) -> str:
-    images = resolved.data.counts["test"]
+    images = sum(fold.counts["test"] for fold in (resolved.data, *resolved.folds))
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
     return resolution_sentence(images)
@@ -146,7 +153,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     with store.in_use.held():
         drops = observer.drops if request.goal in MEASURING else None
         execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
-        observe(request, observer, here.lab(store, tell))
+        observe(request, observer, stages, here.lab(store, tell))
         report = report_of(seen, request, seconds=time.perf_counter() - started)
         _publish(report, seen, request, context.pages)
     return report
@@ -170,6 +177,9 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
     of = {step.id: step.candidate for step in planned.steps}
     missing = tuple(name for name in _lacking(planned, store) if of[name] in judged)
+    for number, fold in enumerate(plans_of_folds(planned.resolved), 2):
+        trunk = {step.id for step in fold.steps if step.candidate is None}
+        missing += tuple(f"{name} of fold {number}" for name in _lacking(fold, store) if name in trunk)
     if missing:
         raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
 
@@ -205,10 +215,11 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
     return Limits(seconds=request.time_budget_s, budget_pp=bound, unbuilt=unbuilt)
 
 
-def observe(request: BuildRequest, observer: Observer, home: Lab) -> None:
+def observe(request: BuildRequest, observer: Observer, stages: StageContext, home: Lab) -> None:
     """Evaluate, and race where this machine is the device, as far as the goal asks for it.
 
-    ``home``: this machine, whose GPU is the baseline's, wherever the build is measured.
+    ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
+    build is measured.
     """
     seen = observer.seen
     observer.collect_kits(seen.candidates)
@@ -219,6 +230,7 @@ def observe(request: BuildRequest, observer: Observer, home: Lab) -> None:
         raise EveryCandidateFailed(reasons=_reasons(seen.execution))
     pixels = pixel_sets(seen.execution)
     observer.evaluate_all(pixels)
+    observe_folds(observer, stages)
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()

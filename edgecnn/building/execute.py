@@ -7,7 +7,7 @@ says what happened to it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -76,6 +76,8 @@ class StageContext:
     tell: Progress
     device: Host | None = None
     """What builds the engines that run there; None: ``host``."""
+    fold: str = ""
+    """Begins the names of curves, where networks are trained that do not ship."""
 
 
 def execute(
@@ -95,9 +97,7 @@ def execute(
         BoardError: the board on which engines are built went away, which says nothing of a candidate.
     """
     plan, wanted = execution.plan, _LAST_STEP[goal]
-    for step in plan.steps:
-        if step.candidate is None and (step.stage.kind in wanted or (step.id == "export" and "export" in wanted)):  # or surgery
-            _run(step, execution, context)
+    _run_trunk(execution, context, wanted)
     if any(kind in wanted for kind in BRANCH):
         _climb(execution, context, wanted, limits or Limits(), drops_of)
     if goal in MEASURING and plan.resolved.desktop_gpu is not None:
@@ -105,6 +105,21 @@ def execute(
             for step in plan.of_candidate(candidate.id):
                 _try(step, execution, context)
     return execution
+
+
+def execute_candidates(execution: Execution, context: StageContext, candidates: Iterable[Candidate]) -> Execution:
+    """Run the trunk, and make these candidates of it, whatever rungs they are of. Raises as ``execute`` does."""
+    _run_trunk(execution, context, TRUNK)
+    for candidate in candidates:
+        for step in execution.plan.of_candidate(candidate.id):
+            _try(step, execution, context)
+    return execution
+
+
+def _run_trunk(execution: Execution, context: StageContext, wanted: tuple[str, ...]) -> None:
+    for step in execution.plan.steps:
+        if step.candidate is None and (step.stage.kind in wanted or (step.id == "export" and "export" in wanted)):  # or surgery
+            _run(step, execution, context)
 
 
 def _climb(
@@ -155,7 +170,7 @@ def _run(step: Step, execution: Execution, context: StageContext) -> None:
     given = _given(step, execution)
     started = time.perf_counter()
     if isinstance(context.tell, Plotting):
-        context.tell.begin(step.id)
+        context.tell.begin(f"{context.fold}{step.id}")
     under = StageInputs(versions=versions, given=given, environment=context.environment)
     artifact, outcome = context.store.artifacts.obtain(step.stage, under, context.tell, _maker(step, context))
     execution.artifacts[step.id] = artifact

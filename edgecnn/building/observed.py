@@ -49,6 +49,8 @@ class Observed:
     answering: dict[str, KitRef] = field(default_factory=dict)
     """What answered: the same kit, or its emulated twin."""
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
+    folds: list[Observed] = field(default_factory=list)
+    """Of cross-validation: what the networks of the other folds answered to their test images; the first fold's is here."""
     known_labels: dict[Split, Any] = field(default_factory=dict)
     """Of a split's images, int64 (images,), where no build has them prepared."""
     residency: dict[str, Residency] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import edgecnn
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices, guess_notices
 from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
+from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.notices import measure_command, notices, unexecuted
 from edgecnn.building.objective_race import race_shown
 from edgecnn.building.observed import ObservedBuild
@@ -158,6 +159,8 @@ def _notices(
 ) -> tuple[str, ...]:
     return (
         *guess_notices(rows),
+        *fold_notices(rows),
+        *folds_would_help(seen.execution.plan.resolved, rows),
         *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),
         *calibration_notices(calibration),
         *_time_notices(seen, request),

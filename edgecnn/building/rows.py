@@ -6,11 +6,12 @@ The one place that turns a stored evaluation into answers, and that makes a cand
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import latency, latency_when_chosen
@@ -63,13 +64,27 @@ def candidate_facts(seen: Observed) -> dict[str, CandidateFacts]:
     """Every candidate's row before anything is chosen, in the plan's order."""
     answers = {split: answers_of(seen, split) for split in SPLITS}
     labels = {split: found for split in SPLITS if answers[split] and (found := seen.labels(split)) is not None}
-    return {candidate.id: _row(candidate, seen, answers, labels) for candidate in seen.candidates}
+    answered = _Answered(seen, answers, labels, fold_answers(seen))
+    return {candidate.id: _row(candidate, seen, answered) for candidate in seen.candidates}
+
+
+def fold_answers(seen: Observed) -> dict[str, FoldAnswers]:
+    """By candidate, of those that answered in every fold; none without cross-validation."""
+    every = [seen, *seen.folds] if seen.folds else []
+    found = [answers_of(fold, "test") for fold in every]
+    labels: list[Any] = [fold.labels("test") for fold in every]
+    names = [name for name in seen.answering if found and all(name in answers for answers in found)]
+    return {name: FoldAnswers([answers[name] for answers in found], labels) for name in names}
 
 
 def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, CandidateFacts]:
     """The same rows with what is only reported and never chosen by: quality beyond top-1, and what was asked for besides."""
     answers = answers_of(seen, "test")
     labels = seen.labels("test") if answers else None
+    if seen.folds:
+        together = {name: folds.together() for name, folds in fold_answers(seen).items()}
+        answers = {name: found for name, (found, _) in together.items()}
+        labels = next((known for _, known in together.values()), None)
 
     def judged(name: str, row: CandidateFacts) -> Accuracy | None:
         if row.test is None or labels is None or name not in answers:
@@ -96,30 +111,40 @@ def times(profile: Profile | str, machine: str) -> Latency:
     return Latency(reason=profile, machine=machine) if isinstance(profile, str) else latency(profile, machine=machine)
 
 
-def _row(
-    candidate: Candidate, seen: Observed, answers: Mapping[Split, Mapping[str, Answers]], labels: Mapping[Split, Any]
-) -> CandidateFacts:
+class _Answered(NamedTuple):
+    """What was answered to each split, and the truth where it is known."""
+
+    seen: Observed
+    answers: Mapping[Split, Mapping[str, Answers]]
+    labels: Mapping[Split, Any]
+    folds: Mapping[str, FoldAnswers]
+
+    def accuracy(self, name: str, split: Split) -> Accuracy | None:
+        reference = self.seen.reference
+        if split == "test" and self.seen.folds:
+            fp32 = None if name == reference else self.folds.get(reference)
+            return accuracy_over_folds(self.folds[name], fp32) if name in self.folds else None
+        mine = self.answers[split].get(name)
+        baseline = None if name == reference else self.answers[split].get(reference)
+        return None if mine is None or split not in self.labels else accuracy(mine, self.labels[split], split, baseline)
+
+    def agreement(self, name: str, split: Split) -> Agreement | None:
+        mine, theirs = self.answers[split].get(name), self.answers[split].get(self.seen.reference)
+        if mine is None or theirs is None or split in self.labels:
+            return None
+        return agreement(mine, split, None if name == self.seen.reference else theirs)
+
+
+def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> CandidateFacts:
     name = candidate.id
     kit, answering = seen.kits.get(name), seen.answering.get(name)
-
-    def of(split: Split) -> Accuracy | None:
-        mine = answers[split].get(name)
-        baseline = None if name == seen.reference else answers[split].get(seen.reference)
-        return None if mine is None or split not in labels else accuracy(mine, labels[split], split, baseline)
-
-    def alike(split: Split) -> Agreement | None:
-        mine, theirs = answers[split].get(name), answers[split].get(seen.reference)
-        if mine is None or theirs is None or split in labels:
-            return None
-        return agreement(mine, split, None if name == seen.reference else theirs)
-
     return CandidateFacts(
         candidate=candidate,
         is_baseline=name == seen.reference,
-        test=of("test"),
-        validation=of("validation"),
-        agreement=alike("test"),
-        agreement_on_validation=alike("validation"),
+        test=answered.accuracy(name, "test"),
+        validation=answered.accuracy(name, "validation"),
+        agreement=answered.agreement(name, "test"),
+        agreement_on_validation=answered.agreement(name, "validation"),
         latency=_latency(name, seen),
         memory=_memory(name, seen),
         energy=_energy(name, seen),

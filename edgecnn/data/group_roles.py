@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edgecnn.data.shares import Cut, Divided, proportional
+from edgecnn.data.shares import Cut, Divided, calibrated, proportional
 from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
-from edgecnn.values.dataset import Grouping, SplitRole
+from edgecnn.values.dataset import Fold, Grouping, SplitRole
 
 if TYPE_CHECKING:
     from edgecnn.data.splits import Found
@@ -93,6 +93,8 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
     Raises TooFewGroups: a class has fewer units than roles. GroupsNotDivisible: it has enough, but no order was found in which
     every class is in every role.
     """
+    if cut.fold is not None:
+        return _one_fold(strata, cut, calibration_images, seed, cut.fold)
     *drawn, rest = roles_apart(cut, apart=apart)
     sizes = [cut.sizes(len(digests)) for digests in strata.ranked]
     left = [len(digests) - sum(size) for digests, size in zip(strata.ranked, sizes, strict=True)]
@@ -107,10 +109,25 @@ def divided_by_group(strata: Strata, cut: Cut, calibration_images: int, seed: in
     off = tuple(said for role in drawn if role != "calibration" for said in _off(role, roles[role], wanted[role], strata))
     if apart:
         return Divided({**roles, "test": parts[-1], "train": [[] for _ in strata.ranked]}, off)
-    counts = proportional(calibration_images, [len(digests) for digests in parts[-1]])
-    roles["calibration"] = [digests[:count] for digests, count in zip(parts[-1], counts, strict=True)]
-    roles["train"] = [digests[count:] for digests, count in zip(parts[-1], counts, strict=True)]
-    return Divided({"test": [], "validation": [], **roles}, off)
+    return Divided({"test": [], "validation": [], **roles, **calibrated(parts[-1], calibration_images)}, off)
+
+
+def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold: Fold) -> Divided:
+    """All folds are drawn alike, whichever is asked for, so that they share no group."""
+    names = ("validation", *(f"fold {number}" for number in range(1, fold.of + 1)))
+    _require_enough(strata, names)
+    validations = [cut.sizes(len(digests))[1] for digests in strata.ranked]
+    left = [len(digests) - count for digests, count in zip(strata.ranked, validations, strict=True)]
+    parts = [[fold.part_of(count, number) for count in left] for number in range(1, fold.of)]
+    wanted = [validations, *([end - begin for begin, end in part] for part in parts)]
+    validation, *folds = _drawn(strata, names, wanted, seed)
+    test = folds[fold.number - 1]
+    judged = {digest for side in (validation, test) for digests in side for digest in digests}
+    others = [[digest for digest in digests if digest not in judged] for digests in strata.ranked]
+    return Divided(
+        {"test": test, "validation": validation, **calibrated(others, calibration_images)},
+        (*_off("validation", validation, validations, strata),),
+    )
 
 
 def short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str], cut: Cut, *, apart: bool) -> set[int]:
@@ -119,7 +136,7 @@ def short_of_groups(by_label: Sequence[Iterable[str]], unit_of: Mapping[str, str
     return {label for label, digests in enumerate(by_label) if 0 < len({unit_of[each] for each in digests}) < needed}
 
 
-def _require_enough(strata: Strata, roles: Sequence[SplitRole]) -> None:
+def _require_enough(strata: Strata, roles: Sequence[str]) -> None:
     units_in = [{strata.unit_of[digest] for digest in ranked} for ranked in strata.ranked]
     if short := [place for place in strata.bound if len(units_in[place]) < len(roles)]:
         units, names = units_in[short[0]], [strata.names[place] for place in short if place < len(strata.names)]
@@ -179,7 +196,7 @@ class _Order:
             self._units[place] -= 1
 
 
-def _drawn(strata: Strata, roles: Sequence[SplitRole], wanted: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
+def _drawn(strata: Strata, roles: Sequence[str], wanted: Sequence[Sequence[int]], seed: int) -> list[list[list[str]]]:
     """Digests by role, the rest last, and by class, in the order that they had."""
     digests: dict[str, list[str]] = defaultdict(list)
     members: dict[str, Counter[int]] = defaultdict(Counter)
@@ -207,7 +224,7 @@ def _drawn(strata: Strata, roles: Sequence[SplitRole], wanted: Sequence[Sequence
     ]
 
 
-def _not_divisible(strata: Strata, roles: Sequence[SplitRole], members: Mapping[str, Mapping[int, int]]) -> GroupsNotDivisible:
+def _not_divisible(strata: Strata, roles: Sequence[str], members: Mapping[str, Mapping[int, int]]) -> GroupsNotDivisible:
     shares = [
         (count / len(strata.ranked[place]), unit, place)
         for unit, inside in members.items()

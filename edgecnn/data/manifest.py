@@ -39,20 +39,20 @@ from edgecnn.data.index import (
 )
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
-from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles, images_by_role
+from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import NothingReadable
 from edgecnn.errors.data_formats import DemoDamaged, ListWithoutLabels
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, Grouping, ImageEntry
+from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, Fold, ImageEntry
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key, Progress, digest_of
 
-_REVISION: Final = 2
-"""Raised by hand when the same files would get other roles; summaries kept by older code are then made anew."""
+_REVISION: Final = 3
+"""Raised by hand when the same files would get other roles, or a summary says more: older ones are then made anew."""
 
 
-def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
+def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None = None) -> DataSummary:
     """List the images of a choice, give them roles, and keep the list in ``cache/manifests``.
 
     Files are read once; as long as path, size, modification time and inode of every file are what they were, the summary that
@@ -63,12 +63,13 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
             or ``demo`` for the embedded images (``./demo`` is a folder of that name).
         cache: the store's root.
         tell: shown progress while files are read for the first time, and while a listing takes longer than a second.
+        fold: of cross-validation; None: roles by the shares of ``choice``.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the folder cannot be used; StoreFull or StoreUnusable for the cache.
     """
     if choice.path == DEMO:
-        return _summarize_demo(choice, cache, tell)
+        return _summarize_demo(choice, cache, tell, fold)
     found = list_files(choice.path, cache, tell, labelled=choice.labels is not False, group_by=choice.group_by)
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
@@ -76,11 +77,11 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
     groups = [[json.dumps(cell) for cell in sorted(layout.groups.items())]] if layout.groups is not None else []
     state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps, *groups])
     root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
-    kept_in = _summary_file(cache, choice, root)
+    kept_in = _summary_file(cache, choice, root, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _summarized(choice, layout, listed, cache, names).model_copy(update={"root": root})
+    summary = _summarized(choice, layout, listed, cache, fold).model_copy(update={"root": root})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
@@ -185,10 +186,8 @@ def _shown(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _summarized(
-    choice: DataChoice, layout: Layout, listed: Listed, cache: Path, names: Sequence[str] | None = None
-) -> DataSummary:
-    assigned = assign_roles(listed, choice)
+def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path, fold: Fold | None) -> DataSummary:
+    assigned, names = assign_roles(listed, choice, fold), stated_names(choice.classes)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()
     if not labelled:
@@ -212,12 +211,12 @@ def _summarized(
         splits_from = f"without labels; {splits_from}"
     if layout.ignored:
         splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
-    return filed(manifest, splits_from, cache, assigned.grouping)
+    return filed(manifest, splits_from, cache, assigned)
 
 
-def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSummary:
+def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None) -> DataSummary:
     state = _demo_digest()
-    kept_in = _summary_file(cache, choice, DEMO)
+    kept_in = _summary_file(cache, choice, DEMO, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     from edgecnn.data.demo.images import demo_digests  # numpy, which a cached build need not import
@@ -228,9 +227,9 @@ def _summarize_demo(choice: DataChoice, cache: Path, tell: Progress) -> DataSumm
     groups = {} if by is None else groups_by_path(by, Path(DEMO), [path for _, path in places], None)
     images = zip(places, demo_digests(), strict=True)
     found = [Found(path, label, part, sha256, groups.get(path)) for (part, path), (label, sha256) in images]
-    assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice)
+    assigned = assign_roles(Listed(Path(DEMO), DEMO_CLASSES, tuple(parts), found), choice, fold)
     manifest = DataManifest(origin="demo", root=DEMO, classes=DEMO_CLASSES, images=assigned.images, copies=assigned.copies)
-    summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned.grouping)
+    summary = filed(manifest, assigned.sentence(parts, choice.calibration_images), cache, assigned)
     _keep(kept_in, state, summary)
     return summary
 
@@ -242,7 +241,7 @@ def _demo_digest() -> str:
         raise DemoDamaged(path=DEMO_FILE, because=system_reason(error)) from error
 
 
-def filed(manifest: DataManifest, splits_from: str, cache: Path, grouping: Grouping | None = None) -> DataSummary:
+def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assigned | None = None) -> DataSummary:
     """Write a list of images under its content and root, and sum it up. Raises StoreFull, StoreUnusable: of the cache."""
     content = content_of(manifest.classes, manifest.images)
     # Two folders with one content must not answer for each other's files.
@@ -259,14 +258,17 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, grouping: Group
         skipped=manifest.skipped,
         copies=manifest.copies,
         splits_from=splits_from,
-        grouping=grouping,
+        grouping=assigned.grouping if assigned else None,
+        own_roles=tuple(sorted(assigned.own)) if assigned else (),
     )
 
 
-def _summary_file(cache: Path, choice: DataChoice, root: str) -> Path:
-    # What was kept before there was this key is known by the same name.
+def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:
+    # What was kept before there were these keys is known by the same name.
     unset = {"group_by"} if choice.group_by is None else set()
     asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
+    if fold is not None:
+        asked["fold"] = fold.model_dump(mode="json")
     return cache / "manifests" / "summaries" / f"{digest_of({'root': root, 'asked': asked, 'revision': _REVISION})}.json"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from edgecnn.values.dataset import SPLIT_ROLES, SplitRole
+from edgecnn.values.dataset import SPLIT_ROLES, Fold, SplitRole
 
 _CALIBRATION_AT_MOST = 4
 """Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
@@ -16,15 +16,30 @@ class Cut(NamedTuple):
 
     test_share: float
     validation_share: float
+    fold: Fold | None = None
+    """Of cross-validation: what validation leaves is divided into parts of one size, of which this one is test."""
 
     def sizes(self, count: int) -> tuple[int, int]:
         """Of ``count`` images: those of test and of validation."""
-        test, validation = (max(1, int(count * share + 0.5)) if share else 0 for share in self)
+        validation = self._at_least_one(count, self.validation_share)
+        if self.fold is None:
+            test = self._at_least_one(count, self.test_share)
+        else:
+            begin, end = self.fold.part_of(max(0, count - validation))
+            test = end - begin
         return (test, validation) if test + validation < count else (count, 0)
 
     def enough(self, count: int) -> int:
         """``count``, or the next number above it that leaves two images: one for calibration, one for training."""
-        return next(number for number in range(count, count + 1_000_000) if number - sum(self.sizes(number)) >= 2)
+        return next(number for number in range(count, count + 1_000_000) if self._is_enough(number))
+
+    def _is_enough(self, number: int) -> bool:
+        test, validation = self.sizes(number)
+        return number - test - validation >= 2 and (self.fold is None or number - validation >= self.fold.of)
+
+    @staticmethod
+    def _at_least_one(count: int, share: float) -> int:
+        return max(1, int(count * share + 0.5)) if share else 0
 
 
 class Divided(NamedTuple):
@@ -37,8 +52,11 @@ class Divided(NamedTuple):
 def divided(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, *, apart: bool) -> Divided:
     """Each class's ranking cut off the top, into test, validation, calibration and what trains.
 
+    Of a fold, validation is cut off first and is the same in all of them: nothing is chosen on what any of them tests.
     ``apart``: nothing is trained, and what would have trained is tested on.
     """
+    if cut.fold is not None:
+        return _one_fold(ranked, cut, calibration_images, cut.fold)
     sizes = [cut.sizes(len(digests)) for digests in ranked]
     calibration = proportional(
         calibration_images, [len(digests) - sum(size) for digests, size in zip(ranked, sizes, strict=True)]
@@ -52,6 +70,27 @@ def divided(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, 
         roles["calibration"].append(list(digests[start : start + count]))
         roles["train"].append([] if apart else rest)
     return Divided(roles)
+
+
+def _one_fold(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int, fold: Fold) -> Divided:
+    validation = [digests[: cut.sizes(len(digests))[1]] for digests in ranked]
+    left = [digests[len(taken) :] for digests, taken in zip(ranked, validation, strict=True)]
+    parts = [fold.part_of(len(digests)) for digests in left]
+    test = [digests[begin:end] for digests, (begin, end) in zip(left, parts, strict=True)]
+    others = [[*digests[:begin], *digests[end:]] for digests, (begin, end) in zip(left, parts, strict=True)]
+    return Divided({"test": as_lists(test), "validation": as_lists(validation), **calibrated(others, calibration_images)})
+
+
+def as_lists(by_class: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The same digests, in lists."""
+    return [list(digests) for digests in by_class]
+
+
+def calibrated(by_class: Sequence[Sequence[str]], images: int) -> dict[SplitRole, list[list[str]]]:
+    """What is not judged on, by class: the first of each for calibration, in proportion, and the rest for training."""
+    counts = proportional(images, [len(digests) for digests in by_class])
+    pairs = list(zip(by_class, counts, strict=True))
+    return {"calibration": [list(each[:count]) for each, count in pairs], "train": [list(each[count:]) for each, count in pairs]}
 
 
 def proportional(asked: int, counts: Sequence[int]) -> list[int]:

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
 from edgecnn.data.layout import Part
 from edgecnn.data.shares import Cut, divided
-from edgecnn.errors.data import Shortage, TooFewImages
-from edgecnn.values.dataset import SPLIT_ROLES, Grouping, ImageEntry, SplitRole
+from edgecnn.errors.data import FoldsBesideSplit, Shortage, TooFewImages
+from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}
@@ -71,6 +71,7 @@ class Assigned(NamedTuple):
     thin: int = 0
     """Classes that cannot fill every role, where nothing is trained: roles are drawn from the images of these together."""
     grouping: Grouping | None = None
+    fold: Fold | None = None
 
     def sentence(self, parts: Mapping[Part, str], asked: int) -> str:
         """Which folder became which role, and which images stay together. ``asked``: calibration images."""
@@ -79,6 +80,8 @@ class Assigned(NamedTuple):
         pieces = [f"{name} ({counts[role]:,})" for role, name in named.items()]
         rest = ", ".join(f"{role} {counts[role]:,}" for role in reversed(SPLIT_ROLES) if role not in self.own)
         out_of = f"out of {parts['train']}/ by content" if "train" in parts else "by content, no split folders"
+        if self.fold is not None:
+            out_of = f"fold {self.fold.number} of {self.fold.of}, {out_of}"
         pieces.append(f"{out_of}: {rest}")
         if self.thin:
             few = "classes have too few images for every role, which are drawn from the images of these together"
@@ -94,8 +97,10 @@ def images_by_role(images: Sequence[ImageEntry]) -> dict[SplitRole, int]:
     return {role: sum(image.role == role for image in images) for role in SPLIT_ROLES}
 
 
-def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
+def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
     """Give every image one role.
+
+    ``fold``: of cross-validation, in place of ``choice.test_share``; validation is the same in all folds.
 
     Splits that have folders keep their roles; what is missing comes out of train. Where there is a validation folder and no test
     folder, the validation folder is test, since figures need images that nothing was chosen on. Without folders of splits all
@@ -108,14 +113,17 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
 
     Raises:
         TooFewImages: classes cannot fill their roles.
+        FoldsBesideSplit: images stand in splits of the user's, which no fold takes apart.
         GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: of groups.
     """
     kept, copies = without_copies(listed.found, listed.classes)
     own = _own_roles(listed.parts)
+    if fold is not None and own:
+        raise FoldsBesideSplit(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         by_place[image.part, image.label][image.sha256].append(image)
-    cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
+    cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share, fold)
     units = None if choice.group_by is None else units_of(kept, listed.root)
     apart = not choice.train and "test" not in own
     short = _short_classes(listed, by_place, own, cut, copies)
@@ -140,7 +148,7 @@ def assign_roles(listed: Listed, choice: DataChoice) -> Assigned:
         roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
     roles |= {role: ranked(part) for role, part in own.items()}
     grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
-    return Assigned(_entries(roles, by_place, own), tuple(copy.sentence for copy in copies), own, len(thin), grouping)
+    return Assigned(_entries(roles, by_place, own), tuple(copy.sentence for copy in copies), own, len(thin), grouping, fold)
 
 
 def _entries(

@@ -86,6 +86,18 @@ class TooFewImages(EdgecnnError):
         )
 
 
+class FoldsBesideSplit(EdgecnnError):
+    """Raised where folds would have to take apart splits that the user made; test images of theirs stay test images."""
+
+    def __init__(self, *, root: Path, folds: int, splits: Sequence[str]) -> None:
+        own = f"{plural(len(splits), 'a split', 'splits')} of its own for {listed(splits)}"
+        super().__init__(
+            what=f"train.folds={folds} would test images of train/, and {root} says itself which are judged on",
+            because=f"it has {own}, and test images stay test images",
+            hint="leave train.folds out, or put all images that may be learned from into one folder with a sub-folder a class",
+        )
+
+
 def _uncounted(short: Shortage) -> Sequence[str]:
     """Where the files went that a person sees in the folder and that count as no image."""
     verbs = ("is a copy", "are copies"), ("is no readable image", "are no readable images")

@@ -268,3 +268,14 @@ class TeacherNotFitting(EdgecnnError):
 
     def __init__(self, *, beside: str, because: str) -> None:
         super().__init__(what=f"train.teacher does not go with {beside}", because=because, hint="leave one of them out")
+
+
+class FoldsNotFitting(EdgecnnError):
+    """Raised when cross-validation is asked for beside what leaves it nothing to show."""
+
+    def __init__(self, *, folds: int, beside: str, because: str) -> None:
+        super().__init__(
+            what=f"train.folds={folds} does not go with {beside}",
+            because=because,
+            hint=f"leave train.folds or {beside} out",
+        )

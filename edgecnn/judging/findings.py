@@ -65,7 +65,9 @@ def drop(facts: CandidateFacts) -> Finding:
     if test.lost is None or test.gained is None:
         return missing("the baseline network was not evaluated on the same images")
     # Taken again from the counts at the confidence of the gate, whatever was shown.
-    figure = tango_drop_pp(test.lost, test.gained, test.images, NON_INFERIORITY_CONFIDENCE)
+    effect = 1.0 if test.folds is None else test.folds.drop_effect
+    counts = (count / effect for count in (test.lost, test.gained, test.images))
+    figure = tango_drop_pp(*counts, confidence=NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
@@ -74,7 +76,8 @@ def top1(facts: CandidateFacts) -> Finding:
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
-    figure = wilson(round(test.top1.estimate * test.images), test.images, NON_INFERIORITY_CONFIDENCE)
+    effect, right = 1.0 if test.folds is None else test.folds.top1_effect, round(test.top1.estimate * test.images)
+    figure = wilson(right / effect, test.images / effect, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
@@ -124,7 +127,8 @@ def _sized(each: ClassFigures) -> str:
 
 
 def _where(test: Accuracy) -> str:
-    return f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else ""
+    folds = "" if test.folds is None else f"over {len(test.folds.each)} folds"
+    return ", ".join(filter(None, [f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else "", folds]))
 
 
 def _judged(seen: Latency | Memory | Energy) -> bool:

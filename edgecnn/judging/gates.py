@@ -108,7 +108,8 @@ def _images_for_drop(bound: float, test: Accuracy) -> int | None:
     if test.lost is None or test.gained is None:
         return None
     disagreement, drop_pp = (test.lost + test.gained) / test.images, 100 * (test.lost - test.gained) / test.images
-    return images_needed(bound, disagreement, drop_pp)
+    needed = images_needed(bound, disagreement, drop_pp)
+    return needed if needed is None or test.folds is None else round(needed * test.folds.drop_effect)
 
 
 def _images_for_share(gate: Gate, test: Accuracy) -> int | None:

@@ -48,7 +48,7 @@ def wilson(successes: float, trials: float, confidence: float = ACCURACY_CONFIDE
 
 
 @lru_cache(maxsize=4096)
-def tango_drop_pp(lost: int, gained: int, images: int, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
+def tango_drop_pp(lost: float, gained: float, images: float, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
     """Tango's score interval of a paired drop, in percentage points; None of no images.
 
     Args:
@@ -57,9 +57,11 @@ def tango_drop_pp(lost: int, gained: int, images: int, confidence: float = NON_I
         images: all images, the concordant ones included.
         confidence: of the two-sided interval.
 
+    Counts are fractional where images are worth less than as many independent ones (``predictions.folds``).
+
     Source: Tango, Statistics in Medicine 17 (1998) 891-908.
     """
-    if images < 1:
+    if images <= 0:
         return None
     low, high = tango_bounds(lost, gained, images, two_sided_z(confidence))
     return Interval(estimate=100 * (lost - gained) / images, low=100 * float(low), high=100 * float(high), confidence=confidence)

@@ -25,6 +25,7 @@ from edgecnn.models.defaults import (
 )
 from edgecnn.models.weights import answer_weights
 from edgecnn.planning.custom_model import custom_weights
+from edgecnn.planning.folds import first_fold, require_foldable
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.planning.training import (
@@ -72,6 +73,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
     """
     require_synthesis(request.recipe)
+    require_foldable(request.recipe)
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:
         require_teachable(request.recipe, None)
     if request.recipe.model.onnx is not None:
@@ -88,7 +90,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     weights = _answer(request, arch, store, tool_versions())
     if request.recipe.model.keep_head:
         return _complete_kept(request.recipe, arch, weights, store, tell)
-    data = summarize(request.recipe.data, store.root, tell)
+    data = summarize(request.recipe.data, store.root, tell, first_fold(request.recipe))
     synthesis = synthesis_of(request.recipe, data, store.root, tell)
     images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
     return CompletedRecipe(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from edgecnn.planning.branches import beginning_of, lay_branch, lay_desktop_branches, lay_mixed_branches, quantize_stage
 from edgecnn.planning.trunk import Step, Steps, lay_trunk
 from edgecnn.planning.variants import AWARE, SURGERY, is_of_trunk, learned_by, mixed_rungs
 from edgecnn.values.candidate import Precision, Rung
+from edgecnn.values.dataset import DataSummary
 from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))
@@ -77,3 +79,18 @@ def plan(resolved: Resolved) -> Plan:
         if (members := tuple(candidate for candidate in resolved.candidates if learned_by(candidate) == name))
     )
     return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed, *learned))
+
+
+def plans_of_folds(resolved: Resolved) -> tuple[Plan, ...]:
+    """The second network and those after it, which differ from the first in their images alone."""
+    return tuple(plan(_of_fold(resolved, data)) for data in resolved.folds)
+
+
+def _of_fold(resolved: Resolved, data: DataSummary) -> Resolved:
+    """Images for calibration can be one fewer than the first has."""
+    quantize, found = resolved.recipe.quantize, data.counts["calibration"]
+    images = found if quantize.images is None else min(quantize.images, found)
+    recipe = resolved.recipe.model_copy(update={"quantize": quantize.model_copy(update={"images": images})})
+    sources = {**resolved.sources, data.content: Path(data.manifest_path)}
+    changed = {"data": data, "recipe": recipe, "sources": sources, "folds": (), "desktop_gpu": None}
+    return resolved.model_copy(update=changed)

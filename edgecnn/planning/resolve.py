@@ -17,6 +17,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.candidates import candidates_of, with_learned
 from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
+from edgecnn.planning.folds import other_folds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import teacher_of
 from edgecnn.planning.variants import (
@@ -70,6 +71,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         attachment=attachment_of(request.device, facts, None if request.host is None else request.host.address),
         arch=arch,
         data=data,
+        folds=other_folds(recipe, store, tell),
         weights=weights,
         mode=_mode(recipe, arch, custom, weights),
         teacher=teacher,

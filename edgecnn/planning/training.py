@@ -155,12 +155,12 @@ def teacher_of(recipe: Recipe, data: DataSummary, store: Store, versions: Mappin
     named = recipe.train.teacher
     if named is None:
         return None
-    if _is_folder(named):
+    if is_folder(named):
         return _of_build(named, recipe, data, store)
     return _of_list(named, recipe.model.resolution_px or arch_named(recipe.model.arch).resolution_px, store, versions)
 
 
-def _is_folder(named: str) -> bool:
+def is_folder(named: str) -> bool:
     """A name of the list is never a folder, whatever lies here; another is one where a folder of that name does."""
     return is_path(named) or (all(named != arch.name for arch in all_archs()) and Path(named).is_dir())
 

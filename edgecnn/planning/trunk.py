@@ -28,6 +28,8 @@ from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
 """Roles of what a training learns from: a manifest of photographs, and composed images."""
+NO_SETTING = {"teacher", "folds"}
+"""Fields of ``[train]`` that a plan reads and no training is told."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
     train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
     asked = resolved.recipe.train
-    settings = train.model_dump(exclude={"teacher"}) | {"transfer": "all", "seed": asked.seed, "processes": asked.processes}
+    settings = train.model_dump(exclude=NO_SETTING) | {"transfer": "all", "seed": asked.seed, "processes": asked.processes}
     preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
     return TrainStage(
         arch=arch.name, classes=len(resolved.data.classes), preprocessing=preprocessing, mode="finetune", **settings
@@ -171,7 +173,7 @@ def _terms(resolved: Resolved, mode: Mode) -> OtherTerms:
 
 
 def _train_settings(resolved: Resolved) -> dict[str, Any]:
-    settings = resolved.recipe.train.model_dump(exclude={"teacher"})
+    settings = resolved.recipe.train.model_dump(exclude=NO_SETTING)
     if any(value is None for value in settings.values()):
         raise ValueError("resolve fills in what is unset of [train] before anything is planned")
     return settings

@@ -16,6 +16,22 @@ UNLABELLED = -1
 SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibration", "validation", "test")
 
 
+class Fold(Value):
+    """One of the parts that take turns as test images."""
+
+    number: int
+    """From 1."""
+    of: int
+
+    def part_of(self, count: int, number: int | None = None) -> tuple[int, int]:
+        """Where the part begins and ends among ``count`` images in their order; parts differ by one image at most.
+
+        ``number``: of another fold than this one.
+        """
+        place = self.number if number is None else number
+        return count * (place - 1) // self.of, count * place // self.of
+
+
 class ImageEntry(Value):
     """One image: where it is under the manifest's root, its class index, its role and its bytes' digest."""
 
@@ -82,6 +98,8 @@ class DataSummary(Value):
     """One sentence: which folder became which role."""
     grouping: Grouping | None = Field(default=None, exclude_if=lambda grouping: grouping is None)
     """None where ``data.group_by`` is unset."""
+    own_roles: tuple[SplitRole, ...] = Field(default=(), exclude_if=lambda roles: not roles)
+    """Those that are a whole split of the user's; images of the others are drawn."""
 
     @property
     def labelled(self) -> bool:

@@ -72,6 +72,33 @@ class Quality(Value):
     """Name of a figure to why it is None."""
 
 
+class FoldFigures(Value):
+    """What one network of a cross-validation got right of the images that it did not learn from."""
+
+    images: int
+    right: int
+    lost: int | None
+    """Images that its fp32 network gets right and this candidate wrong; None of fp32 itself, as the next."""
+    gained: int | None
+
+
+class Folds(Value):
+    """Of one candidate: its figures fold by fold, the first of which is of the network that ships.
+
+    An effect is how many times the variance of independent images a figure's variance is: networks that were trained on other
+    images differ by themselves. It is 1 where folds do not differ more than images do.
+    """
+
+    each: tuple[FoldFigures, ...]
+    top1_effect: float
+    drop_effect: float
+    alone_top1: Interval
+    """Of the first network and its test images alone."""
+    alone_drop_pp: Interval | None
+    worth_images: int
+    """Test images that the first network alone would need beyond its own, for a drop that is known as well."""
+
+
 class Agreement(Value):
     """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
 

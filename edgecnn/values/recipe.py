@@ -130,6 +130,9 @@ class TrainChoice(Value):
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""
+    folds: Annotated[int, Field(ge=5, le=20)] | None = None
+    """Cross-validation: so many networks are trained, each tested on images that the others learn from, and accuracy is of all
+    these images together. The first network ships. Unset: one network, tested on ``data.test_share``."""
     seed: NonNegativeInt = 0
     """Of weights that begin random, of the order of images and of what is done to them."""
 

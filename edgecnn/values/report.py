@@ -11,7 +11,7 @@ from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
-from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Memory, Quality, Steady, Sustained, Throughput
+from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Folds, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
@@ -42,6 +42,9 @@ class Accuracy(Value):
     """Discordant images that the baseline network gets right."""
     gained: int | None = None
     """Discordant images that this candidate gets right."""
+    folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
+    """Of cross-validation: every figure here is of the test images of all folds, each answered by the network of its fold.
+    ``pixels`` are those of the first."""
     quality: Quality | None = None
     """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
 

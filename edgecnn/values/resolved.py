@@ -62,6 +62,8 @@ class Resolved(Value):
     attachment: Attachment
     arch: ArchSpec
     data: DataSummary
+    folds: tuple[DataSummary, ...] = Field(default=(), exclude_if=lambda folds: not folds)
+    """Of cross-validation: the images with the roles of the second fold and those after it; ``data`` is the first."""
     weights: WeightsAnswer
     mode: TrunkMode
     """custom and kept: nothing is trained, of a file or of a network of the catalogue with its weights' own head."""

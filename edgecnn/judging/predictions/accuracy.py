@@ -49,7 +49,7 @@ def accuracy(
         LogitsNotFinite: where an answer holds NaN or infinity; names the candidate and the first such image.
         LogitsDoNotMatch: where logits, labels and baseline are not about the same images and classes.
     """
-    right = _right(answers, labels)
+    right = answered_right(answers, labels)
     if (top1 := wilson(int(right.sum()), len(right))) is None:
         raise NoImages(candidate=answers.candidate, split=split)
     alone = Accuracy(
@@ -65,7 +65,7 @@ def accuracy(
     if baseline is None:
         return alone
     check_same_pixels(answers, baseline)
-    theirs = _right(baseline, labels)
+    theirs = answered_right(baseline, labels)
     lost, gained = int((theirs & ~right).sum()), int((right & ~theirs).sum())
     drop = tango_drop_pp(lost, gained, len(right))
     return alone.model_copy(update={"drop_pp": drop, "discordant": lost + gained, "lost": lost, "gained": gained})
@@ -122,7 +122,8 @@ def check_same_pixels(ours: Answers, theirs: Answers) -> None:
         raise LogitsDoNotMatch(candidate=ours.candidate, ours=mine, theirs=other)
 
 
-def _right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
+def answered_right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Bool (images,): whose first class is the labelled one. Raises as ``check_answers`` does."""
     check_answers(answers, labels)
     right: NDArray[np.bool_] = answers.logits.argmax(axis=1) == labels
     return right

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from edgecnn.building.build import PlannedBuild
+from edgecnn.building.build import PlannedBuild, PlannedStep
 from edgecnn.errors.wording import first_of
 from edgecnn.judging.gates import budget_pp
 from edgecnn.planning.variants import surgery_instead
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import by_reason
+from edgecnn.values.candidate import Rung
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.resolved import Resolved
 
@@ -27,7 +28,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"photographs: {resolved.preprocessing.pixels.describe()}",
             f"data: {resolved.data.root}, {classes}{resolved.data.splits_from}",
             *_composed(resolved),
-            _training(resolved),
+            _training(resolved) + _folds(resolved),
             *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
             *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
             *_left_out(resolved.data),
@@ -43,7 +44,7 @@ def show_plan(planned: PlannedBuild) -> None:
     of_step = {step.id: rungs.get(step.candidate or "") for step in planned.plan.steps}
     rows = [
         (
-            "trunk" if (rung := of_step[step.id]) is None else rung.name if rung.mends is None else f"mends {rung.mends}",
+            _rung(step, rung := of_step.get(step.id)),
             step.id,
             step.key[:KEY_SHOWN],
             "cached" if step.missing is None else "run" if rung is None or rung.mends is None else "if needed",
@@ -52,6 +53,12 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
+
+
+def _rung(step: PlannedStep, rung: Rung | None) -> str:
+    if rung is None:
+        return "trunk" if step.fold == 1 else f"fold {step.fold}"
+    return rung.name if rung.mends is None else f"mends {rung.mends}"
 
 
 def _licence(resolved: Resolved) -> str:
@@ -80,6 +87,13 @@ def _training(resolved: Resolved) -> str:
     said += f"; by {train.processes} processes" if train.processes > 1 else ""
     said += f"; steps in {train.precision}" if train.precision != "fp32" else ""
     return f"training: {resolved.mode}, {train.epochs} epochs{said}{_teacher(resolved)}"
+
+
+def _folds(resolved: Resolved) -> str:
+    if not resolved.folds:
+        return ""
+    folds = len(resolved.folds) + 1
+    return f"; {folds} times, for cross-validation: each network is tested on the images of its fold, and the first one ships"
 
 
 def _composed(resolved: Resolved) -> list[str]:

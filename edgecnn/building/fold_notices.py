@@ -1,0 +1,73 @@
+"""Sentences about cross-validation: what figures are of, how folds differ, what that was worth, and when it would help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgecnn.judging.metrics import METRICS
+from edgecnn.values.figures import FoldFigures, Folds
+from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.resolved import Resolved
+from edgecnn.values.verdict import Interval, Verdict
+
+FEW_IMAGES = 1000
+"""Photographs of all roles: with more, a test split of its own is seldom what a verdict hangs on."""
+FOLDS = 5
+"""That are advised: each network then learns from as many images as one that is tested on a fifth of them."""
+
+
+def fold_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    """What a reader of a cross-validation must know; nothing without one."""
+    baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
+    if baseline is None or baseline.test is None or baseline.test.folds is None:
+        return ()
+    folds = baseline.test.folds
+    said = [
+        f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
+        f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them",
+        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}{_spread(folds.top1_effect)}",
+    ]
+    chosen = next((row for row in rows if row.chosen and not row.is_baseline), None)
+    if chosen is not None and chosen.test is not None and chosen.test.folds is not None:
+        said.append(_of_chosen(chosen.candidate.id, chosen.test, chosen.test.folds))
+    return tuple(said)
+
+
+def _of_chosen(name: str, test: Accuracy, folds: Folds) -> str:
+    by_fold = ", ".join(_drop(each) for each in folds.each)
+    alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
+    together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
+    worth = f", as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
+    return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect)}"
+
+
+def _top1(each: FoldFigures) -> str:
+    return f"{each.right / each.images:.1%}"
+
+
+def _drop(each: FoldFigures) -> str:
+    return "+0.0" if each.lost is None or each.gained is None else f"{100 * (each.lost - each.gained) / each.images:+.1f}"
+
+
+def _points(drop: Interval) -> str:
+    return f"{drop.estimate:+.2f} pp [{drop.low:+.2f}, {drop.high:+.2f}]"
+
+
+def _spread(effect: float) -> str:
+    return f" (folds differ more than images do: the interval is {effect**0.5:.2f} times as wide for it)" if effect > 1 else ""
+
+
+def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    """One sentence where a verdict of accuracy is open by few images that one folder holds; nothing else."""
+    chosen = next((row for row in rows if row.chosen), None)
+    images, trained = sum(resolved.data.counts.values()), resolved.mode in ("finetune", "inherit", "scratch")
+    if chosen is None or not trained or resolved.folds or images >= FEW_IMAGES or resolved.data.own_roles:
+        return ()
+    is_open = any(gate.verdict is Verdict.UNSURE and METRICS[gate.gate.metric].source == "accuracy" for gate in chosen.gates)
+    if not is_open:
+        return ()
+    tested = resolved.data.counts["test"]
+    return (
+        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks and tests all "
+        "images but those of validation, which settles more in so many times the time",
+    )

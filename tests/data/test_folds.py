@@ -1,0 +1,90 @@
+"""Cross-validation: each image that is not validation is tested by one fold, and nothing that a fold tests was learned from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgecnn.data.manifest import summarize
+from edgecnn.data.splits import Assigned, Found, Listed, assign_roles
+from edgecnn.errors.data import FoldsBesideSplit, TooFewImages
+from edgecnn.errors.data_groups import TooFewGroups
+from edgecnn.values.dataset import Fold, SplitRole
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard
+from tests.data.test_group_roles import CLASSES, ROOT, people, pictured
+from tests.graph.custom_files import photo_folder
+
+
+def folds(found: Sequence[Found], of: int, **asked: object) -> list[Assigned]:
+    listed = Listed(ROOT, CLASSES, {image.part for image in found}, found)
+    choice = DataChoice.model_validate({"calibration_images": 30, **asked})
+    return [assign_roles(listed, choice, Fold(number=number, of=of)) for number in range(1, of + 1)]
+
+
+def paths(result: Assigned, role: SplitRole) -> set[str]:
+    return {image.path for image in result.images if image.role == role}
+
+
+@pytest.mark.parametrize(("of", "counts"), [(5, (40, 23, 9)), (7, (100, 8, 31))])
+def test_every_image_but_those_of_validation_is_tested_once(of: int, counts: tuple[int, ...]) -> None:
+    found = pictured(None, counts)
+    every = folds(found, of)
+    validation = paths(every[0], "validation")
+    assert all(paths(each, "validation") == validation for each in every)
+    tested = Counter(path for each in every for path in paths(each, "test"))
+    assert set(tested.values()) == {1} and set(tested) == {image.path for image in found} - validation
+    for each in every:
+        assert sum(len(paths(each, role)) for role in ("train", "calibration", "validation", "test")) == len(found)
+        labels = Counter(image.label for image in each.images if image.role == "test")
+        for label, count in enumerate(counts):
+            left = count - sum(image.label == label for image in each.images if image.role == "validation")
+            assert left // of <= labels[label] <= -(-left // of)
+
+
+def test_groups_are_never_on_two_sides_of_a_fold() -> None:
+    found = people(40)
+    every = folds(found, 5, group_by="person")
+    group_of = {image.path: image.group for image in found}
+    tested: Counter[str] = Counter()
+    for each in every:
+        sides = [{group_of[path] for path in paths(each, role)} for role in ("validation", "test")]
+        learned = {group_of[path] for role in ("train", "calibration") for path in paths(each, role)}  # type: ignore[arg-type]
+        assert not sides[0] & sides[1] and not (sides[0] | sides[1]) & learned
+        tested.update(paths(each, "test"))
+    assert set(tested.values()) == {1} and set(tested) == set(group_of) - paths(every[0], "validation")
+
+
+def test_what_cannot_be_divided_is_said() -> None:
+    with pytest.raises(TooFewImages) as caught:
+        folds(pictured(None, (40, 40, 5)), 5)
+    assert "class 'emu' has 5 usable images for train, calibration, validation and test, and needs 6" in caught.value.line()
+    with pytest.raises(TooFewGroups) as groups:
+        folds(people(5), 5, group_by="person")
+    assert "and validation, fold 1, fold 2, fold 3, fold 4 and fold 5 need one each" in groups.value.line()
+
+
+def test_a_split_of_the_users_own_is_not_taken_apart(tmp_path: Path) -> None:
+    photos = photo_folder(tmp_path / "photos", each=20)
+    (tmp_path / "split").mkdir()
+    photos.rename(tmp_path / "split" / "train")
+    photo_folder(tmp_path / "split" / "test", each=4)
+    with pytest.raises(FoldsBesideSplit) as caught:
+        summarize(DataChoice(path=str(tmp_path / "split")), tmp_path / "store", Heard(), Fold(number=1, of=5))
+    assert caught.value.line() == (
+        f"train.folds=5 would test images of train/, and {tmp_path / 'split'} says itself which are judged on: it has a split of "
+        "its own for test, and test images stay test images — leave train.folds out, or put all images that may be learned from "
+        "into one folder with a sub-folder a class [folds-beside-split]"
+    )
+
+
+def test_a_fold_is_another_content_and_is_kept_apart(tmp_path: Path) -> None:
+    choice, store = DataChoice(path=str(photo_folder(tmp_path / "photos", each=20))), tmp_path / "store"
+    whole = summarize(choice, store, Heard())
+    first, second = (summarize(choice, store, Heard(), Fold(number=number, of=5)) for number in (1, 2))
+    assert len({whole.content, first.content, second.content}) == 3
+    assert first.splits_from.startswith("fold 1 of 5, by content, no split folders: test ")
+    assert summarize(choice, store, Heard(), Fold(number=2, of=5)) == second and summarize(choice, store, Heard()) == whole

@@ -1,0 +1,89 @@
+"""Figures of a cross-validation: what all folds answered, with intervals that allow for networks that differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecnn.judging.findings import drop
+from edgecnn.judging.gates import judge
+from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.judging.predictions.accuracy import Answers
+from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, design_effect
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Gate
+from tests.judging.made import a_candidate
+
+CLASSES = 3
+
+
+def answered(name: str, right: NDArray[np.bool_], labels: NDArray[np.int64], fold: int) -> Answers:
+    """Logits whose first class is the labelled one where ``right`` says so."""
+    said = np.where(right, labels, (labels + 1) % CLASSES)
+    return Answers(name, np.eye(CLASSES, dtype=np.float32)[said], pixels=f"fold {fold}", machine="here")
+
+
+def both(images: list[int], lost: list[int], gained: list[int]) -> tuple[FoldAnswers, FoldAnswers]:
+    """fp32's answers and a candidate's: of each fold, fp32 has a tenth wrong."""
+    draws = np.random.default_rng(1)
+    labels = [draws.integers(0, CLASSES, count) for count in images]
+    fp32 = [np.arange(count) >= count // 10 for count in images]
+    mine = [right.copy() for right in fp32]
+    for right, less, more in zip(mine, lost, gained, strict=True):
+        right[len(right) - less :] = False
+        right[:more] = True
+    sides = (("fp32", fp32), ("int8", mine))
+    return tuple(  # type: ignore[return-value]
+        FoldAnswers([answered(name, *pair, fold) for fold, pair in enumerate(zip(rights, labels, strict=True))], labels)
+        for name, rights in sides
+    )
+
+
+def test_folds_that_differ_by_chance_are_as_many_independent_images() -> None:
+    fp32, int8 = both([60, 70, 70, 70, 70], lost=[1, 1, 2, 1, 1], gained=[1, 1, 1, 1, 1])
+    found = accuracy_over_folds(int8, fp32)
+    assert (found.images, found.lost, found.gained) == (340, 6, 5)
+    assert found.folds is not None and found.folds.drop_effect == 1.0
+    assert found.drop_pp == tango_drop_pp(6, 5, 340) and found.folds.alone_drop_pp == tango_drop_pp(1, 1, 60)
+    assert [(each.images, each.lost, each.gained) for each in found.folds.each][:3] == [(60, 1, 1), (70, 1, 1), (70, 2, 1)]
+    assert found.folds.worth_images == 280
+    alone = accuracy_over_folds(fp32, None)
+    assert alone.drop_pp is None and alone.top1 == wilson(306, 340) and alone.folds is not None
+    assert alone.folds.alone_top1 == wilson(54, 60)
+
+
+def test_a_network_that_loses_much_in_one_fold_widens_the_interval_and_the_gate_sees_it() -> None:
+    fp32, int8 = both([70] * 5, lost=[0, 0, 0, 0, 12], gained=[1] * 5)
+    found = accuracy_over_folds(int8, fp32)
+    plain = tango_drop_pp(12, 5, 350)
+    assert found.folds is not None and found.folds.drop_effect > 4 and found.drop_pp is not None and plain is not None
+    assert found.drop_pp.estimate == pytest.approx(plain.estimate) and found.drop_pp.high > plain.high + 2
+    facts = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), test=found)
+    figure = drop(facts).figure
+    assert figure is not None and figure == found.drop_pp
+    result = judge(Gate(metric="drop_pp", side="max", bound=1.0, required="advisory"), facts)
+    assert "at 90 % (over 5 folds) leaves drop_pp ≤ 1 open" in result.reason
+
+
+@pytest.mark.parametrize("folds", [5, 10])
+@pytest.mark.parametrize("spread", [0.0, 0.01, 0.02])
+def test_a_bound_errs_as_seldom_as_a_gate_says_however_networks_differ(folds: int, spread: float) -> None:
+    """The drop of each network is drawn, then its images; one in twenty is what a gate promises."""
+    draws, runs, images, discordant = np.random.default_rng(3), 1500, 60, 0.05
+    below = 0
+    for _ in range(runs):
+        drops = np.clip(draws.normal(0, spread, folds), -discordant, discordant)
+        uniform = draws.random((folds, images))
+        lost = uniform < ((discordant + drops) / 2)[:, None]
+        values = np.where(lost, 1.0, np.where(uniform < discordant, -1.0, 0.0))
+        effect = design_effect(list(values))
+        bounds = tango_drop_pp((values > 0).sum() / effect, (values < 0).sum() / effect, values.size / effect)
+        assert bounds is not None
+        below += bounds.high < 0
+    assert below / runs <= 0.065
+
+
+def test_answers_that_never_differ_have_no_effect() -> None:
+    assert design_effect([np.zeros(60)] * 5) == 1.0
+    assert design_effect([np.ones(60), np.zeros(60), np.zeros(60), np.zeros(60), np.zeros(60)]) == 1.0
