@@ -15,6 +15,7 @@ from pathlib import Path
 import edgecnn
 from edgecnn.bench.subject import subject_of
 from edgecnn.building.data_notices import class_notices
+from edgecnn.building.fold_notices import fold_notices
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
@@ -102,7 +103,7 @@ def judge_finished(
             "candidates": rows,
             "verdict": overall(results),
             "gates": results,
-            "notices": (*notices(seen, anew=ANEW_HOW), *class_notices(rows)),
+            "notices": (*fold_notices(rows), *notices(seen, anew=ANEW_HOW), *class_notices(rows)),
             "outcomes": {},
             "timings_s": {},
             "seconds": round(time.perf_counter() - started, 2),

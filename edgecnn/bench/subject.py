@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from edgecnn.bench.folds import read_folds
 from edgecnn.building.engines import with_engines
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild, pixel_sets
@@ -91,6 +92,7 @@ def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
                 seen.notes.append(f"nothing is counted from {failed.what}")
             continue
         seen.evaluations[name, "test"] = stored
+    read_folds(finished.resolved, seen)
     row, baseline = finished.row, finished.baseline
     if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"

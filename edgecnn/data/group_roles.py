@@ -122,8 +122,8 @@ def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold
     wanted = [validations, *([end - begin for begin, end in part] for part in parts)]
     validation, *folds = _drawn(strata, names, wanted, seed)
     test = folds[fold.number - 1]
-    judged = {digest for side in (validation, test) for digests in side for digest in digests}
-    others = [[digest for digest in digests if digest not in judged] for digests in strata.ranked]
+    behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the fold behind this one
+    others = [[digest for each in behind for digest in each[place]] for place in range(len(strata.ranked))]
     return Divided(
         {"test": test, "validation": validation, **calibrated(others, calibration_images)},
         (*_off("validation", validation, validations, strata),),

@@ -77,7 +77,8 @@ def _one_fold(ranked: Sequence[Sequence[str]], cut: Cut, calibration_images: int
     left = [digests[len(taken) :] for digests, taken in zip(ranked, validation, strict=True)]
     parts = [fold.part_of(len(digests)) for digests in left]
     test = [digests[begin:end] for digests, (begin, end) in zip(left, parts, strict=True)]
-    others = [[*digests[:begin], *digests[end:]] for digests, (begin, end) in zip(left, parts, strict=True)]
+    # Calibration is the fold behind this one: were it the first images in each, two networks would learn from the same ones.
+    others = [[*digests[end:], *digests[:begin]] for digests, (begin, end) in zip(left, parts, strict=True)]
     return Divided({"test": as_lists(test), "validation": as_lists(validation), **calibrated(others, calibration_images)})
 
 

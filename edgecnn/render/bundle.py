@@ -98,10 +98,13 @@ def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
 
 
 def _of_which_images(report: BuildReport) -> str:
-    images = report.build.splits.get("test", 0)
+    images = figures.tested_on(report)
     if any(facts.agreement is not None for facts in report.candidates):
-        return f"Agreement with fp32 is of {images:,} images without labels that nothing was chosen by. {figures.NO_ACCURACY}"
-    return f"Top-1 is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval."
+        return f"Agreement with fp32 is of {images} without labels that nothing was chosen by. {figures.NO_ACCURACY}"
+    if report.candidates and any(row.test is not None and row.test.folds is not None for row in report.candidates):
+        each = "each answered by a network that did not learn from it; the first fold's network is this one"
+        return f"Top-1 is of {images}, {each}, with a 95 % interval."
+    return f"Top-1 is of {images} that nothing was trained on or chosen by, with a 95 % interval."
 
 
 def _top1(facts: CandidateFacts) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
 from edgecnn.values.figures import Agreement
 from edgecnn.values.layers import LayerResidency
-from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
@@ -107,6 +107,14 @@ def agreement_sentence(value: Agreement) -> str:
     return (
         f"fp32's answer to {percent_interval(value.same)} of {value.images:,} images without labels{where}; no accuracy is known"
     )
+
+
+def tested_on(report: BuildReport) -> str:
+    """``120 images``: those that accuracy is of, which are more than the test split where other folds were tested too."""
+    folded = next((row.test for row in report.candidates if row.test is not None and row.test.folds is not None), None)
+    if folded is None or folded.folds is None:
+        return f"{report.build.splits.get('test', 0):,} images"
+    return f"{folded.images:,} images of {len(folded.folds.each)} folds"
 
 
 def points(interval: Interval, digits: int = 2) -> str:

@@ -81,10 +81,10 @@ def _cell(text: str) -> str:
 
 
 def _legend(report: BuildReport) -> str:
-    split = report.build.splits.get("test", 0)
-    said = f"Accuracy and drop on the test split ({split} images); nothing was chosen on it. Drop is paired, against fp32."
+    split = figures.tested_on(report)
+    said = f"Accuracy and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
-        said = f"Agreement with fp32 on the test split ({split} images); nothing was chosen on it. {figures.NO_ACCURACY}"
+        said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
     return "  \n".join([said, *figures.legend(report.candidates)])
 
 

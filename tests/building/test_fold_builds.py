@@ -44,6 +44,10 @@ def test_the_first_network_ships_and_judging_again_trains_nothing(place: Place) 
     assert done.returncode in (0, 4) and "epoch" not in done.stderr, done.stderr
     after = place.report()
     assert [row["test"] for row in after["candidates"]] == [row["test"] for row in before["candidates"]]
+    finished = json.loads(place.plain("judge", place.out, "--json").stdout)
+    assert {row["candidate"]["id"]: row["test"]["folds"] for row in finished["candidates"] if row["test"]} == {
+        row["candidate"]["id"]: row["test"]["folds"] for row in before["candidates"] if row["kit"] and row["test"]
+    }
     plan = json.loads(place.run("plan", *FOLDS, "--json").stdout)
     assert {step["id"] for step in plan["stored"] if not step["cached"]} <= {
         step["id"] for step in plan["stored"] if "mixed" in step["id"]

@@ -40,6 +40,7 @@ def test_every_image_but_those_of_validation_is_tested_once(of: int, counts: tup
     for each in every:
         assert sum(len(paths(each, role)) for role in ("train", "calibration", "validation", "test")) == len(found)
         labels = Counter(image.label for image in each.images if image.role == "test")
+        assert sum(paths(each, "train") == paths(other, "train") for other in every) == 1
         for label, count in enumerate(counts):
             left = count - sum(image.label == label for image in each.images if image.role == "validation")
             assert left // of <= labels[label] <= -(-left // of)

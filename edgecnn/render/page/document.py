@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 import edgecnn
 from edgecnn.render import desktop
+from edgecnn.render.figures import tested_on
 from edgecnn.render.gates import decided
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.charts import vega
@@ -54,6 +55,7 @@ def report_page(facts: PageFacts) -> str:
         machine=machine(facts.report.environment),
         raced_under=raced_under({each.candidate: (each.observed_at, each.environment) for each in facts.raced}),
         rows=candidate_rows(facts.report),
+        tested_on=tested_on(facts.report),
         packed=[line.replace("`", "") for line in size_lines(facts.report.candidates, facts.report.choice.carried)],
         knobs=[line.replace("`", "") for line in knob_lines(facts.report.choice)],
         references=[visible(line).replace("`", "") for line in reference_lines(facts.report.references)],

@@ -1,0 +1,59 @@
+"""Cross-validation of a finished build: what the networks of the other folds answered, as far as the store still has them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from edgecnn.building.observed import Observed, ObservedBuild, evaluated
+from edgecnn.building.runnable import tried
+from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.kits import KitRef
+from edgecnn.planning.plan import Plan, plans_of_folds
+from edgecnn.store.entry import trusted_entry
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Artifact, Failed
+from edgecnn.values.resolved import Resolved
+
+
+def read_folds(resolved: Resolved, seen: ObservedBuild) -> None:
+    """Add the other folds, all or none: where one is gone, figures are of the first fold's images alone, and it is said.
+
+    ``resolved``: of the build, as it was planned. ``seen``: what its first network answered.
+    """
+    found: list[Observed] = []
+    for number, plan in enumerate(plans_of_folds(resolved), 2):
+        fold = _read(plan, seen)
+        if isinstance(fold, str):
+            seen.notes.append(f"accuracy is of the first fold's test images alone: of fold {number}, {fold}")
+            return
+        found.append(fold)
+    seen.folds = found
+
+
+def _read(plan: Plan, seen: ObservedBuild) -> Observed | str:
+    store = seen.lab.store
+    prepared = _made(plan, "prepare", store)
+    if prepared is None:
+        return f"the store {store.root} no longer holds the images"
+    fold = Observed(lab=seen.lab, attached=seen.attached, reference=seen.reference, classes=seen.classes)
+    fold.known_labels = {"test": np.load(prepared.folder / "test.labels.npy", allow_pickle=False)}
+    pixels = PixelSet.prepared(prepared.folder, "test", plan.resolved.data.counts["test"])
+    for name, kit in seen.answering.items():
+        kind = "package-twin" if kit.stands_for else "package"
+        if (made := _made(plan, f"{kind}:{name}", store)) is None:
+            return f"the store {store.root} no longer holds the kit of {name}"
+        fold.answering[name] = KitRef.of(kit.candidate, made)
+        stored = tried(partial(evaluated, fold.answering[name], pixels, seen.lab))
+        if isinstance(stored, Failed):
+            return f"{name} gave no answers: {stored.what}"
+        fold.evaluations[name, "test"] = stored
+    return fold
+
+
+def _made(plan: Plan, step_id: str, store: Store) -> Artifact | None:
+    if (step := plan.step(step_id)) is None:
+        return None
+    found = trusted_entry(store.layout, step.stage.kind, step.key)
+    return found if isinstance(found, Artifact) and store.artifacts.use(found) else None
