@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edgecnn.building.label_rows import labels_given
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
@@ -102,8 +103,10 @@ def _row(
     name = candidate.id
     kit, answering = seen.kits.get(name), seen.answering.get(name)
 
+    several = {split: found for split in SPLITS if (found := labels_given(name, seen, split, answers[split], labels)) is not None}
+
     def of(split: Split) -> Accuracy | None:
-        mine = answers[split].get(name)
+        mine = None if split in several else answers[split].get(name)
         baseline = None if name == seen.reference else answers[split].get(seen.reference)
         return None if mine is None or split not in labels else accuracy(mine, labels[split], split, baseline)
 
@@ -120,6 +123,8 @@ def _row(
         validation=of("validation"),
         agreement=alike("test"),
         agreement_on_validation=alike("validation"),
+        multi_label=several.get("test"),
+        multi_label_on_validation=several.get("validation"),
         latency=_latency(name, seen),
         memory=_memory(name, seen),
         energy=_energy(name, seen),

@@ -28,6 +28,8 @@ from edgecnn.values.training import Surgery, Teacher
 
 IMAGES, MADE = "images", "made"
 """Roles of what a training learns from: a manifest of photographs, and composed images."""
+THRESHOLDS = "thresholds"
+"""The role of the trunk in a kit of a multi-label network: every candidate ships the thresholds that were chosen by it."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     trunk = {**learned, "pixels": prepared, "weights": steps.add("train", train)}
     surgery = surgery_instead(resolved.recipe)
     exported = _export(resolved, trunk["weights"], prepared) if surgery is None else surgery_stage(resolved, surgery, trunk)
-    return {**trunk, "model": steps.add("export", exported)}
+    model = steps.add("export", exported)
+    return {**trunk, "model": model, **({THRESHOLDS: model} if resolved.data.multi_label else {})}
 
 
 def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key]) -> SurgeryStage:

@@ -13,6 +13,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import DatedReference, Environment
@@ -110,6 +111,10 @@ class CandidateFacts(Value):
     agreement: Agreement | None = None
     """With fp32 on the test split, in place of ``test`` where the images have no labels."""
     agreement_on_validation: Agreement | None = None
+    """The same in place of ``validation``."""
+    multi_label: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Of a multi-label network on the test split, in place of ``test``."""
+    multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
     """The same in place of ``validation``."""
     latency: Latency | None = None
     memory: Memory | None = None

@@ -41,14 +41,17 @@ def curves(history: History) -> tuple[Figure, ...]:
         return (loss,)
     best, says = history.best, "No epoch was judged."
     if best is not None:
-        says = f"The weights are those of epoch {best.epoch + 1} of {best.phase}, at {best.validation_top1 * 100:.1f} % (ringed)."
-    spec = _spec(judged, "top1", "top-1 on the validation split, %")
+        share = best.validation_top1 if best.validation_map is None else best.validation_map
+        says = f"The weights are those of epoch {best.epoch + 1} of {best.phase}, at {(share or 0.0) * 100:.1f} % (ringed)."
+    name = "mAP" if any(epoch.validation_map is not None for _, epoch in epochs) else "top-1"
+    spec = _spec(judged, "top1", f"{name} on the validation split, %")
     return (loss, replace(loss, id="validation-accuracy", title="Accuracy while training", says=says, spec=spec))
 
 
 def _row(count: int, phase: str, epoch: EpochFacts, history: History) -> dict[str, Any]:
     best = history.best
-    top1 = None if epoch.validation_top1 is None else epoch.validation_top1 * 100
+    share = epoch.validation_top1 if epoch.validation_map is None else epoch.validation_map
+    top1 = None if share is None else share * 100
     said = None if top1 is None else f"{top1:.2f} %"
     return {
         "count": count, "phase": phase, "loss": epoch.train_loss, "top1": top1,
