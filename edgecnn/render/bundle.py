@@ -101,18 +101,20 @@ def _of_which_images(report: BuildReport) -> str:
     images = report.build.splits.get("test", 0)
     if any(facts.agreement is not None for facts in report.candidates):
         return f"Agreement with fp32 is of {images:,} images without labels that nothing was chosen by. {figures.NO_ACCURACY}"
-    return f"Top-1 is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval."
+    name = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "Top-1"
+    return f"{name} is of {images:,} images that nothing was trained on or chosen by, with a 95 % interval."
 
 
 def _top1(facts: CandidateFacts) -> str:
-    found = facts.test
+    found = facts.answered
     if facts.agreement is not None:
         reference = "the reference that agreement is counted against"
         return reference if facts.is_baseline else figures.agreement_sentence(facts.agreement)
     if found is None:
         return "its accuracy was not measured"
     how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()
-    return f"top-1 {figures.percent_interval(found.top1)}, {how} on {_inline(found.machine)}"
+    name = "top-1" if facts.multi_label is None else "mAP"
+    return f"{name} {figures.percent_interval(found.share)}, {how} on {_inline(found.machine)}"
 
 
 def _latency(facts: CandidateFacts) -> str:

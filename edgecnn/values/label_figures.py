@@ -44,10 +44,16 @@ class MultiLabelAccuracy(Value):
     """Mean F1 over the labels that have images, 0…1."""
     agreement: Interval | None
     """Share of images that get the very labels that the baseline network gives, 0…1; None for the baseline itself."""
-    labels: tuple[LabelFigures, ...]
+    labels: tuple[LabelFigures, ...] = ()
+    """Empty of what a bundle remembers."""
     fidelity: Fidelity
     machine: str
     pixels: str
+
+    @property
+    def share(self) -> Interval:
+        """What the network is judged by first: ``map``, as top-1 is of one class an image."""
+        return self.map
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -46,6 +46,11 @@ class Accuracy(Value):
     quality: Quality | None = None
     """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
 
+    @property
+    def share(self) -> Interval:
+        """What the network is judged by first."""
+        return self.top1
+
 
 class Latency(Value):
     """Of one race: medians over process runs. ``None`` where the sample cannot support the figure."""
@@ -142,6 +147,11 @@ class CandidateFacts(Value):
     """The same as a typed fact, of which ``reason`` is the sentence; None in a report of before there was one."""
     kept_float: tuple[str, ...] = ()
     """Of mixed precision: the layers that were left in float, by their nodes in the ONNX trunk, the most damaging first."""
+
+    @property
+    def answered(self) -> Accuracy | MultiLabelAccuracy | None:
+        """How right it was on the test split, of either kind of labels."""
+        return self.test or self.multi_label
 
 
 class Choice(Value):
