@@ -52,6 +52,11 @@ class ImageSource(ABC):
             has[row, list(entry.labels or ())] = 1
         return has
 
+    def named(self, entry: ImageEntry) -> str:
+        """What it shows: the name of its class, or those of its labels."""
+        shown = (entry.label,) if entry.labels is None else entry.labels
+        return ", ".join(self.classes[label] for label in shown) or "no label"
+
     @cached_property
     def _by_role(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:
         return {role: tuple(image for image in self.manifest.images if image.role == role) for role in SPLIT_ROLES}

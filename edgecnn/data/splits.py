@@ -92,6 +92,8 @@ class Assigned(NamedTuple):
             pieces.append(f"{self.thin:,} {few}")
         if counts["calibration"] < asked:
             share = "a quarter of each class's training images" if self.grouping is None else "what whole groups leave"
+            if any(image.labels is not None for image in self.images[:1]):
+                share = "a quarter of the training images"
             pieces.append(f"calibration is {share}, not the {asked:,} asked for")
         return "; ".join(pieces if self.grouping is None else [*pieces, self.grouping.sentence])
 
@@ -201,10 +203,10 @@ def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list
     copies: list[LeftOut] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
-        contradiction = next((image for image in group if _shows(image) != _shows(first)), None)
+        contradiction = next((image for image in group if shows(image) != shows(first)), None)
         for image in group:
             if contradiction is not None:
-                other = contradiction if _shows(image) == _shows(first) else first
+                other = contradiction if shows(image) == shows(first) else first
                 copies.append(_copy(image, f"{_same_as(other)}, which {_is(other, classes)}"))
             elif image.part != first.part:
                 copies.append(_copy(image, _same_as(first)))
@@ -213,7 +215,8 @@ def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list
     return kept, sorted(copies)
 
 
-def _shows(image: Found) -> tuple[int, ...]:
+def shows(image: Found) -> tuple[int, ...]:
+    """Its class, or all of its labels."""
     return (image.label,) if image.labels is None else image.labels
 
 
