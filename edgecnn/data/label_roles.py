@@ -72,7 +72,7 @@ def _strata(
     short = {label: counts for label, counts in short.items() if counts[0] < counts[1]}
     if short and (choice.train or len(short) == len(by_label)):
         named = [(listed.classes[label], *counts) for label, counts in short.items()]
-        raise LabelTooRare(file=listed.root, short=named, roles=roles_apart(cut, apart=False))
+        raise LabelTooRare(file=Path(choice.path), short=named, roles=roles_apart(cut, apart=False))
     bound = [label for label in range(len(by_label)) if label not in short]
     bare = [digest for digest in ranked if not of_train[digest]]
     loose = [*(by_label[label] for label in short if by_label[label]), *([bare] if bare else [])]
@@ -98,7 +98,7 @@ def _divided(
     except GroupsNotDivisible as error:
         if choice.group_by is not None:
             raise
-        raise LabelsNotDivisible(file=strata.root, roles=roles_apart(cut, apart=apart)) from error
+        raise LabelsNotDivisible(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
     calibration = {digest for part in drawn["test"] for digest in part}
     most = min(choice.calibration_images, max(1, int(len(left) * _CALIBRATION_AT_MOST)))
     order = ranked_by_content(left, choice.seed)
