@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -64,6 +65,26 @@ def of_labels(name: Literal["micro_f1", "macro_f1", "agreement"] | str) -> Calla
         return Finding(figure=figure, fidelity=seen.fidelity, note=_where(seen))
 
     return find_figure
+
+
+def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int | None:
+    """About how many test images would turn UNSURE into an answer, were the figure to stay as it is; None where no number would,
+    or of another kind of metric.
+
+    By half the width of its interval, which shrinks with the root of their number.
+    """
+    figures: dict[str, Interval | None] = {
+        "map": map_share(seen.map, seen.trials, NON_INFERIORITY_CONFIDENCE),
+        "map_drop_pp": seen.drop_pp,
+        "micro_f1": seen.micro_f1,
+        "macro_f1": seen.macro_f1,
+        "agreement": seen.agreement,
+    }
+    found = figures.get(metric)
+    if found is None or math.isclose(bound, found.estimate, abs_tol=1e-9):
+        return None
+    half = (found.high - found.low) / 2
+    return max(seen.images + 1, math.ceil(seen.images * (half / (bound - found.estimate)) ** 2))
 
 
 def _where(seen: MultiLabelAccuracy) -> str:
