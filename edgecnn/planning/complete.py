@@ -90,7 +90,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     if request.recipe.model.keep_head:
         return _complete_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell)
-    require_fitting(request.recipe, data, request.device)
+    require_fitting(request.recipe, data)
     synthesis = synthesis_of(request.recipe, data, store.root, tell)
     images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
     return CompletedRecipe(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.errors.multi_label import MultiLabelNotFitting
-from edgecnn.values.candidate import Runtime
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 
 _FITTED = "it is fitted to one class an image; train.head=linear learns each label by itself"
@@ -15,27 +13,23 @@ _SOFTMAX = "it learns a network's answers as shares of one class"
 _MEASURES = "it decides by the accuracy of one class an image; head, last and all can be asked for"
 
 
-def require_fitting(asked: Recipe, data: DataSummary, device: Device | None = None) -> None:
+def require_fitting(asked: Recipe, data: DataSummary) -> None:
     """Hold what is asked against the data.
 
-    ``asked``: as the user said it. ``device``: None where nothing is said of it.
-
-    Raises MultiLabelNotFitting: names the setting and why.
+    ``asked``: as the user said it. Raises MultiLabelNotFitting: names the setting and why.
     """
     if data.multi_label:
-        for setting, because in (*_of_network(asked, device), *_of_training(asked)):
+        for setting, because in (*_of_network(asked), *_of_training(asked)):
             raise MultiLabelNotFitting(asked=setting, because=because)
 
 
-def _of_network(asked: Recipe, device: Device | None) -> Iterator[tuple[str, str]]:
+def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:
     if asked.model.onnx is not None:
         yield "--model", "whether a custom model answers with a probability of each label is not known"
     if asked.model.keep_head:
         yield "--keep-head", "a published head tells one class of an image"
     if asked.surgery.suffix:
         yield "[surgery]", _SOFTMAX
-    if device is not None and Runtime.WASM in device.runtimes:
-        yield f"--target {device.name}", "the page of its kits shows one class"
 
 
 def _of_training(asked: Recipe) -> Iterator[tuple[str, str]]:

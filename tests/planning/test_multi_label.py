@@ -71,10 +71,3 @@ def test_what_knows_of_one_class_alone_is_refused_by_its_name(bench: Bench, sett
         f"{setting} does not go with several labels an image: {because}"
         " — leave it out, or list one label an image [multi-label-not-fitting]"
     )
-
-
-def test_a_page_of_one_class_is_refused(bench: Bench) -> None:
-    pytest.importorskip("edgecnn.backends.wasm")
-    with pytest.raises(MultiLabelNotFitting) as caught:
-        resolve(bench.request("browser"), bench.store, Ear())
-    assert caught.value.line().startswith("--target browser does not go with several labels an image")
