@@ -29,7 +29,7 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
-from edgecnn.judging.predictions.multi_label import best_thresholds
+from edgecnn.judging.predictions.thresholds import best_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.model_file import BATCH_MAX, THRESHOLDS
 from edgecnn.values.preprocessing import Normalization

@@ -7,7 +7,7 @@ independent answers a share would be known as well, and Wilson's interval of so 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels
 from edgecnn.judging.predictions.average_precision import LeftOut, average_precision, mean_average_precision
+from edgecnn.judging.predictions.thresholds import over
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
 
@@ -72,19 +73,6 @@ def multi_label_accuracy(
         machine=answers.machine,
         pixels=answers.pixels,
     )
-
-
-def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-    """Which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
-    given: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
-    return given
-
-
-def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """The logistic function of logits, as the runner computes it, float64 0…1."""
-    held = np.asarray(logits, np.float64)
-    shares: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(held, -700.0, 700.0)))
-    return shares
 
 
 def same_labels(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
@@ -157,33 +145,3 @@ def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bo
         recall=wilson(right, images),
         f1=2 * right / (got + images) if images else None,
     )
-
-
-def best_thresholds(logits: NDArray[Any], labels: Labels, names: Sequence[str]) -> dict[str, float]:
-    """Of each label the threshold of the largest F1 on these images, 0…1, rounded to four digits; 0.5 where no image has it.
-
-    It lies in the middle between two neighbouring probabilities; of several as good ones it is the one nearest to 0.5, and of
-    two as near the lower.
-
-    Args:
-        logits: float (images, labels).
-        labels: uint8 (images, labels).
-        names: of the labels.
-    """
-    shares = probabilities(logits)
-    return {name: _best_threshold(shares[:, place], labels[:, place].astype(bool)) for place, name in enumerate(names)}
-
-
-def _best_threshold(shares: NDArray[np.float64], has: NDArray[np.bool_]) -> float:
-    if not has.any():
-        return 0.5
-    seen = np.unique(shares)
-    middles = np.unique(np.round(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2]), 4))
-    middles = middles[(middles > 0) & (middles < 1)]
-    order = np.sort(shares)
-    right = np.sort(shares[has])
-    got = len(order) - np.searchsorted(order, middles, side="left")
-    hits = len(right) - np.searchsorted(right, middles, side="left")
-    f1 = np.round(2 * hits / (got + len(right)), 12)
-    best = middles[f1 == f1.max()]
-    return float(min(best, key=lambda each: (round(abs(each - 0.5), 6), each)))

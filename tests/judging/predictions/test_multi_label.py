@@ -12,7 +12,8 @@ from sklearn.metrics import average_precision_score, f1_score
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
-from edgecnn.judging.predictions.multi_label import best_thresholds, multi_label_accuracy, over, probabilities
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.judging.predictions.thresholds import best_thresholds, over, probabilities
 from edgecnn.values.label_figures import MultiLabelAccuracy
 
 Drawn = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
