@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgecnn.building.label_rows import labels_given
+from edgecnn.building.label_rows import labels_given, thresholds_of
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
@@ -114,7 +114,7 @@ def _row(
         mine, theirs = answers[split].get(name), answers[split].get(seen.reference)
         if mine is None or theirs is None or split in labels:
             return None
-        return agreement(mine, split, None if name == seen.reference else theirs)
+        return agreement(mine, split, None if name == seen.reference else theirs, thresholds_of(seen.answering[name]))
 
     return CandidateFacts(
         candidate=candidate,

@@ -7,13 +7,11 @@ leaves 456). Asked for an opset that it cannot convert to, it only logs that and
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,11 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
-from edgecnn.judging.predictions.thresholds import best_thresholds
+from edgecnn.graph.thresholds import write_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.model_file import BATCH_MAX, THRESHOLDS
+from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
-
-THRESHOLD_IMAGES = 256
-"""That are fed at once."""
 
 
 def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset: int = 20) -> onnx.ModelProto:
@@ -143,25 +138,8 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     tell.step("export to ONNX", 2, 3)
     golden = request.feed(np.load(request.pixels / "golden" / "pixels.npy"))
     np.save(out / "golden_logits.npy", torch_logits(network, golden))
-    choose_thresholds(partial(torch_logits, network), request, out)
+    write_thresholds(lambda pixels: torch_logits(network, request.feed(pixels)), request.pixels, out)
     tell.step("export to ONNX", 3, 3)
-
-
-def choose_thresholds(logits: Callable[[npt.NDArray[Any]], Logits], request: TrunkRequest, out: Path) -> None:
-    """Write ``thresholds.json``, label to probability, of the largest F1 of each label on ``validation``; nothing of images that
-    have one class each.
-
-    ``logits``: of the fp32 network, for a feed (N, 3, H, W): every candidate ships what is chosen by it.
-    """
-    labels = np.load(request.pixels / "validation.labels.npy", allow_pickle=False)
-    if labels.ndim != 2:
-        return
-    pixels = np.load(request.pixels / "validation.pixels.npy", mmap_mode="r")
-    starts = range(0, len(pixels), THRESHOLD_IMAGES)
-    answers = np.concatenate([logits(request.feed(pixels[start : start + THRESHOLD_IMAGES])) for start in starts])
-    names = json.loads((request.pixels / "labels.json").read_text(encoding="utf-8"))
-    chosen = best_thresholds(answers, labels, names)
-    (out / THRESHOLDS).write_text(json.dumps(chosen, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: ExportDisagrees) -> None:

@@ -24,8 +24,6 @@ def require_fitting(asked: Recipe, data: DataSummary) -> None:
 
 
 def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:
-    if asked.model.onnx is not None:
-        yield "--model", "whether a custom model answers with a probability of each label is not known"
     if asked.model.keep_head:
         yield "--keep-head", "a published head tells one class of an image"
     if asked.surgery.suffix:

@@ -66,7 +66,7 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
         custom = resolved.custom_model
         given = {"model": custom.content, "pixels": prepared}
         adopt = AdoptStage(inputs=given, entry=custom.entry, feeding=custom.feeding)
-        return {"pixels": prepared, "model": steps.add("export", adopt)}
+        return {"pixels": prepared, **_with_thresholds(resolved, steps.add("export", adopt))}
     begun = {} if resolved.mode == "scratch" else {"weights": steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))}
     if resolved.mode == "kept":
         return {"pixels": prepared, **begun, "model": steps.add("export", _export(resolved, begun["weights"], prepared))}
@@ -92,7 +92,11 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     surgery = surgery_instead(resolved.recipe)
     exported = _export(resolved, trunk["weights"], prepared) if surgery is None else surgery_stage(resolved, surgery, trunk)
     model = steps.add("export", exported)
-    return {**trunk, "model": model, **({THRESHOLDS: model} if resolved.data.multi_label else {})}
+    return {**trunk, **_with_thresholds(resolved, model)}
+
+
+def _with_thresholds(resolved: Resolved, model: Key) -> dict[Role, Key]:
+    return {"model": model, **({THRESHOLDS: model} if resolved.multi_label else {})}
 
 
 def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key]) -> SurgeryStage:

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+UNCHOSEN = 0.5
+"""The threshold of a label that no image has from which it could be chosen."""
+
 
 def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
     """Which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
@@ -39,7 +42,7 @@ def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[
 
 def _best_threshold(shares: NDArray[np.float64], has: NDArray[np.bool_]) -> float:
     if not has.any():
-        return 0.5
+        return UNCHOSEN
     seen = np.unique(shares)
     middles = np.unique(np.round(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2]), 4))
     middles = middles[(middles > 0) & (middles < 1)]
