@@ -18,12 +18,12 @@ _AT_ONCE = 256
 
 def write_thresholds(logits: Callable[[npt.NDArray[np.uint8]], Logits], prepared: Path, out: Path) -> None:
     """Write ``thresholds.json``, label to probability, of the largest F1 of each label on ``validation``; nothing of images that
-    have one class each.
+    have one class each, or of which no class is written down.
 
     ``logits``: of the fp32 network, of pixels uint8 (N, H, W, 3). ``prepared``: the folder that ``prepare`` made.
     """
-    labels = np.load(prepared / "validation.labels.npy", allow_pickle=False)
-    if labels.ndim != 2:
+    told = prepared / "validation.labels.npy"
+    if not told.is_file() or (labels := np.load(told, allow_pickle=False)).ndim != 2:
         return
     pixels = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     starts = range(0, len(pixels), _AT_ONCE)
