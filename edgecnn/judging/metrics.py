@@ -112,6 +112,7 @@ SHOWN: Mapping[str, Metric] = _by_name(
     Metric("top1", "share", "accuracy", "higher", _read("test", "top1"), "Top-1", "top-1", column="top-1 (95 %)",
            axis="top-1 on the test split", judged=findings.top1, compared=True, chart=False),
     Metric("map_drop_pp", "pp", "accuracy", "lower", _read("multi_label", "drop_pp"), "mAP lost against fp32", "drop of mAP",
+           axis="mAP lost against fp32",
            judged=label_findings.map_drop, chart=False),
     Metric("map", "share", "accuracy", "higher", _read("multi_label", "map"), "Mean average precision", "mAP",
            column="mAP (95 %)", axis="mAP on the test split", judged=label_findings.mean_average_precision, chart=False),

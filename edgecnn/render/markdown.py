@@ -91,8 +91,9 @@ def _labels(report: BuildReport) -> str:
     if chosen is None or chosen.multi_label is None:
         return ""
     found = chosen.multi_label
-    table = _table(quality.LABEL_COLUMNS, quality.label_rows(found))
-    return f"## Labels of {chosen.candidate.id}\n\n{table}\n\n{quality.labels_said(found)}"
+    rows = ((quality.plain(name), *cells) for name, *cells in quality.label_rows(found))
+    table = _table(quality.LABEL_COLUMNS, rows)
+    return f"## Labels of {chosen.candidate.id}\n\n{table}\n\n{quality.plain(quality.labels_said(found))}"
 
 
 def _cell(text: str) -> str:

@@ -57,14 +57,14 @@ def labels_said(found: MultiLabelAccuracy) -> str:
     more = len(found.labels) - CLASSES_SHOWN
     said = [LABELS_LEGEND, *([f"Those of the least F1; {more:,} more in report.json."] if more > 0 else [])]
     if found.left_out:
-        said.append(f"No test image has {', '.join(map(_plain, found.left_out))}: mAP and macro-F1 are of the other labels.")
+        said.append(f"No test image has {', '.join(map(visible, found.left_out))}: mAP and macro-F1 are of the other labels.")
     return " ".join(said)
 
 
 def _label_row(each: LabelFigures) -> tuple[str, ...]:
     shares = (each.precision, each.recall)
     return (
-        _plain(each.name),
+        visible(each.name),
         f"{each.images:,}",
         f"{each.threshold:.4g}",
         NONE if each.average_precision is None else f"{100 * each.average_precision:.1f} %",
@@ -96,7 +96,7 @@ def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
 
 def _class_row(each: ClassFigures) -> tuple[str, ...]:
     return (
-        _plain(each.name),
+        plain(each.name),
         f"{each.images:,}",
         NONE if each.recall is None else percent_interval(each.recall),
         NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
@@ -105,6 +105,6 @@ def _class_row(each: ClassFigures) -> tuple[str, ...]:
     )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A folder may be called anything; here it is text, and no markup."""
     return re.sub(r"([\\`*<\[])", r"\\\1", visible(name))
