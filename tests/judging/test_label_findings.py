@@ -11,27 +11,8 @@ from edgecnn.judging.metrics import METRICS
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Fidelity, Gate, Interval, Verdict
-from tests.judging.made import a_candidate, an_accuracy
-
-
-def found(drop: tuple[float, float, float] | None = (0.4, 0.1, 0.7), images: int = 400) -> MultiLabelAccuracy:
-    def share(estimate: float) -> Interval:
-        return Interval(estimate=estimate, low=estimate - 0.03, high=estimate + 0.03, confidence=0.9)
-
-    return MultiLabelAccuracy(
-        split="test",
-        images=images,
-        map=share(0.8).model_copy(update={"confidence": 0.95}),
-        trials=500.0,
-        drop_pp=None if drop is None else Interval(estimate=drop[0], low=drop[1], high=drop[2], confidence=0.9),
-        micro_f1=share(0.7),
-        macro_f1=share(0.6),
-        agreement=None if drop is None else share(0.95),
-        fidelity=Fidelity.MEASURED,
-        machine="AMD EPYC",
-        pixels="p" * 64,
-    )
+from edgecnn.values.verdict import Gate, Verdict
+from tests.judging.made import a_candidate, a_multi_label, an_accuracy
 
 
 def a_row(seen: MultiLabelAccuracy, name: str = "onnxruntime-int8") -> CandidateFacts:
@@ -47,35 +28,35 @@ def verdict(metric: str, bound: float, seen: MultiLabelAccuracy) -> tuple[Verdic
 
 @pytest.mark.parametrize(("drop", "says"), [((0.4, 0.1, 0.7), "PASS"), ((1.4, 1.1, 1.7), "FAIL"), ((0.9, 0.2, 1.6), "UNSURE")])
 def test_the_whole_interval_of_the_drop_of_map_decides(drop: tuple[float, float, float], says: str) -> None:
-    assert verdict("map_drop_pp", 1.0, found(drop))[0].value == says
+    assert verdict("map_drop_pp", 1.0, a_multi_label(drop))[0].value == says
 
 
 def test_the_baseline_passes_by_definition() -> None:
-    assert verdict("map_drop_pp", 1.0, found(None)) == (
+    assert verdict("map_drop_pp", 1.0, a_multi_label(None)) == (
         Verdict.PASS,
         "it is the baseline network itself: no drop by definition",
     )
-    assert verdict("agreement", 0.99, found(None))[0] is Verdict.PASS
+    assert verdict("agreement", 0.99, a_multi_label(None))[0] is Verdict.PASS
 
 
 def test_map_is_judged_at_the_confidence_of_a_gate() -> None:
-    assert verdict("map", 0.765, found())[0] is Verdict.PASS
-    assert verdict("map", 0.79, found())[0] is Verdict.UNSURE
-    assert verdict("map", 0.765, found())[1] == "mAP 80.0 % [76.9, 82.8] at 90 % meets map ≥ 0.765"
-    assert verdict("map", 0.765, found().model_copy(update={"trials": 20.0}))[0] is Verdict.UNSURE
+    assert verdict("map", 0.765, a_multi_label())[0] is Verdict.PASS
+    assert verdict("map", 0.79, a_multi_label())[0] is Verdict.UNSURE
+    assert verdict("map", 0.765, a_multi_label())[1] == "mAP 80.0 % [76.9, 82.8] at 90 % meets map ≥ 0.765"
+    assert verdict("map", 0.765, a_multi_label().model_copy(update={"trials": 20.0}))[0] is Verdict.UNSURE
 
 
 @pytest.mark.parametrize(("metric", "bound"), [("micro_f1", 0.66), ("macro_f1", 0.56), ("agreement", 0.91)])
 def test_f1_and_agreement_have_gates(metric: str, bound: float) -> None:
-    assert verdict(metric, bound, found())[0] is Verdict.PASS
-    assert verdict(metric, bound + 0.02, found())[0] is Verdict.UNSURE
-    assert verdict(metric, min(1.0, bound + 0.08), found())[0] is Verdict.FAIL
+    assert verdict(metric, bound, a_multi_label())[0] is Verdict.PASS
+    assert verdict(metric, bound + 0.02, a_multi_label())[0] is Verdict.UNSURE
+    assert verdict(metric, min(1.0, bound + 0.08), a_multi_label())[0] is Verdict.FAIL
 
 
 @pytest.mark.parametrize("metric", ["drop_pp", "top1", "top5", "ece", "worst_class_drop_pp"])
 def test_what_one_class_an_image_has_is_not_of_a_multi_label_model(metric: str) -> None:
     says = f"{metric} is not of a multi-label model; map_drop_pp, map, micro_f1, macro_f1 and agreement are"
-    assert verdict(metric, 0.5, found()) == (Verdict.MISSING, says)
+    assert verdict(metric, 0.5, a_multi_label()) == (Verdict.MISSING, says)
 
 
 @pytest.mark.parametrize("metric", ["map_drop_pp", "map", "micro_f1"])
@@ -92,5 +73,5 @@ def test_the_default_gate_and_the_budget_of_the_choice_are_those_of_the_drop_of_
     assert (gate.metric, gate.side, gate.bound, gate.required) == ("map_drop_pp", "max", 1.0, "advisory")
     stated = gates_for(GateChoice(max={"map_drop_pp": 2.5}), device_usually_attached=True, multi_label=True)
     assert (budget_pp((gate,)), budget_pp(stated)) == (1.0, 2.5)
-    assert drop_on_validation(a_row(found((0.4, 0.1, 0.7)))) == 0.4
-    assert drop_on_validation(a_row(found(None), "onnxruntime-fp32")) == 0.0
+    assert drop_on_validation(a_row(a_multi_label((0.4, 0.1, 0.7)))) == 0.4
+    assert drop_on_validation(a_row(a_multi_label(None), "onnxruntime-fp32")) == 0.0
