@@ -217,7 +217,8 @@ def _worded(result: GateResult, shown: OpenedImages) -> GateResult:
 
 def _gates(asked: BenchRequest, shown: OpenedImages) -> tuple[Gate, ...]:
     """Those of the command line, else the default one, which needs images."""
-    gates = gates_for(GateChoice(), device_usually_attached=True, command_line=asked.gates)
+    several = shown.labels is not None and shown.labels.ndim == 2
+    gates = gates_for(GateChoice(), device_usually_attached=True, command_line=asked.gates, multi_label=several)
     return gates if shown.pixels is not None else tuple(gate for gate in gates if gate.required != "advisory")
 
 

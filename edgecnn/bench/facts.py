@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.values.base import Value
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import GateResult, Verdict
@@ -47,7 +48,7 @@ class BundleBench(Value):
     environment: Environment
     images: BenchImages
     candidates: tuple[CandidateFacts, ...]
-    recorded: Mapping[str, Accuracy]
+    recorded: Mapping[str, Accuracy | MultiLabelAccuracy]
     """Candidate to the accuracy that its build reported, wherever that was measured."""
     profiles: Mapping[str, tuple[str, ...]]
     """Candidate to the folders of its profiles, beside this file; the store has the same."""

@@ -14,11 +14,13 @@ from edgecnn.bundle.manifest import Recorded
 from edgecnn.data.demo import DEMO
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source
+from edgecnn.data.label_roles import roles_of
 from edgecnn.data.manifest import list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
-from edgecnn.data.splits import assign_roles, entirely_test
+from edgecnn.data.splits import entirely_test
 from edgecnn.errors.building import BenchClassesDiffer
 from edgecnn.errors.data import TooFewImages
+from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
@@ -40,7 +42,7 @@ class OpenedImages:
     facts: BenchImages
     pixels: PixelSet | None = None
     labels: NDArray[Any] | None = None
-    """int64 (images,), by the kit's own order of classes."""
+    """int64 (images,), or of several labels an image uint8 (images, labels), by the kit's own order of classes."""
 
 
 def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> OpenedImages:
@@ -68,12 +70,12 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
 
     Raises:
-        BenchClassesDiffer: they are not of the kit's classes.
+        BenchClassesDiffer, UnknownLabel, MultiLabelNotFitting: they are not of the kit's classes or labels.
         EdgecnnError: one of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
     for source in shown_sources(data, context.store.root, context.tell):
-        label_of = _labels_of(source, kit.manifest["labels"], data)
+        label_of = _labels_of(source, kit, data)
         write_pixels(source, recipe, folder, context.tell, ("test",))
         found = _pixel_set(folder)
         same = found.sha256 in recorded.pixels
@@ -86,7 +88,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     facts = BenchImages(
         source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
     )
-    return OpenedImages(facts, found, _read_labels(folder, label_of))
+    return OpenedImages(facts, found, _read_labels(folder, label_of, len(kit.manifest["labels"])))
 
 
 def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artifact | None:
@@ -107,8 +109,16 @@ def _pixel_set(folder: Path) -> PixelSet:
     return PixelSet.prepared(folder, "test", len(np.load(folder / "test.pixels.npy", mmap_mode="r", allow_pickle=False)))
 
 
-def _labels_of(source: ImageSource, classes: Sequence[str], data: str) -> Mapping[int, int]:
+def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]:
     """The source's label to the kit's."""
+    classes: Sequence[str] = kit.manifest["labels"]
+    if (kit.manifest.get("thresholds") is not None) != source.manifest.multi_label:
+        raise MultiLabelNotFitting(asked=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
+    if source.manifest.multi_label:
+        for name in source.classes:
+            if name not in classes:
+                raise UnknownLabel(file=Path(data), name=name, known=classes, known_by="the bundle's network")
+        return {label: classes.index(name) for label, name in enumerate(source.classes)}
     if set(source.classes) == set(classes):
         return {label: classes.index(name) for label, name in enumerate(source.classes)}
     if tuple(classes) == imagenet_classes():
@@ -116,10 +126,21 @@ def _labels_of(source: ImageSource, classes: Sequence[str], data: str) -> Mappin
     raise BenchClassesDiffer(data=data, found=source.classes, classes=classes)
 
 
-def _read_labels(folder: Path, label_of: Mapping[int, int]) -> NDArray[Any]:
+_OTHER_KIND = (
+    "the bundle's network gives an image any number of labels, and these have one class each",
+    "the bundle's network names one class an image",
+)
+_OWN_KIND = "show it images of its own kind"
+
+
+def _read_labels(folder: Path, label_of: Mapping[int, int], classes: int) -> NDArray[Any]:
     import numpy as np
 
     found = np.load(folder / "test.labels.npy", allow_pickle=False)
+    if found.ndim == 2:
+        labels = np.zeros((len(found), classes), np.uint8)
+        labels[:, [label_of[label] for label in range(found.shape[1])]] = found
+        return labels
     return np.array([label_of[int(label)] for label in found], np.int64)
 
 
@@ -142,6 +163,8 @@ def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSourc
         found = DataManifest(origin="folder", root=str(listed.root), classes=tuple(listed.classes), images=images)
         return FolderImages(found)
 
-    with contextlib.suppress(TooFewImages):  # no build could be made of them, which nobody asked for
-        yield source(tuple(image for image in assign_roles(listed, choice).images if image.role == "test"))
+    with contextlib.suppress(
+        TooFewImages, LabelTooRare, LabelsNotDivisible
+    ):  # no build could be made of them, which nobody asked for
+        yield source(tuple(image for image in roles_of(listed, choice).images if image.role == "test"))
     yield source(entirely_test(listed))

@@ -171,6 +171,6 @@ def _variant(played: Observed, gpu: DesktopGpu, name: str) -> BaselineVariant:
 def _accuracy(seen: ObservedBuild, played: Observed, name: str, reference: Answers | None) -> Accuracy | None:
     """A variant's is held against the reference's own answers: what it changes, whatever the GPU changes."""
     answers, labels = answer_of(played, name, "test"), seen.labels("test")
-    if answers is None or labels is None or name not in played.raced("baseline"):
+    if answers is None or labels is None or labels.ndim != 1 or name not in played.raced("baseline"):
         return None
     return accuracy(answers, labels, "test", reference)

@@ -146,7 +146,8 @@ def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     place = [phase["name"] for phase in phases].index(best["phase"])
     later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
     beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
-    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: top-1 {best['validation_top1']:.1%} on validation"
+    name, share = ("mAP", best["validation_map"]) if "validation_map" in best else ("top-1", best["validation_top1"])
+    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: {name} {share:.1%} on validation"
     return [f"trained: {kept}; ended: {history['stopped']}"]
 
 

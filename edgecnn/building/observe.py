@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.building.extra_runs import ExtraRunner
+from edgecnn.building.label_rows import map_drop, thresholds_of
 from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_sets
 from edgecnn.building.rows import answer_of
 from edgecnn.building.runnable import tried
@@ -92,7 +93,9 @@ class Observer:
             if (answers := answer_of(seen, name, "validation")) is None:
                 continue
             if labels is None:
-                drops[name] = agreement(answers, "validation", baseline).differing_pp
+                drops[name] = agreement(answers, "validation", baseline, thresholds_of(seen.answering[name])).differing_pp
+            elif labels.ndim == 2:
+                drops[name] = map_drop(answers, labels, seen.answering[name], baseline)
             elif (drop := accuracy(answers, labels, "validation", baseline).drop_pp) is not None:
                 drops[name] = drop.estimate
         return drops

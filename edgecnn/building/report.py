@@ -57,8 +57,9 @@ class Decision:
 
 def gates_of(resolved: Resolved, command_line: GateChoice | None) -> tuple[Gate, ...]:
     """The bounds of a call: the command line's, else the recipe's, else the default."""
-    usually, labelled = resolved.device.usually_attached, resolved.data.labelled
-    return gates_for(resolved.recipe.gates, device_usually_attached=usually, command_line=command_line, labelled=labelled)
+    about = {"labelled": resolved.data.labelled, "multi_label": resolved.data.multi_label}
+    usually = resolved.device.usually_attached
+    return gates_for(resolved.recipe.gates, device_usually_attached=usually, command_line=command_line, **about)
 
 
 def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from edgecnn.building.label_rows import labels_given, thresholds_of
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
@@ -25,6 +26,7 @@ from edgecnn.measure.race import FIGURES
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Profile
 from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
@@ -124,15 +126,19 @@ class _Answered(NamedTuple):
         if split == "test" and self.seen.folds:
             fp32 = None if name == reference else self.folds.get(reference)
             return accuracy_over_folds(self.folds[name], fp32) if name in self.folds else None
-        mine = self.answers[split].get(name)
+        mine, labels = self.answers[split].get(name), self.labels.get(split)
         baseline = None if name == reference else self.answers[split].get(reference)
-        return None if mine is None or split not in self.labels else accuracy(mine, self.labels[split], split, baseline)
+        return None if mine is None or labels is None or labels.ndim == 2 else accuracy(mine, labels, split, baseline)
+
+    def several(self, name: str, split: Split) -> MultiLabelAccuracy | None:
+        return labels_given(name, self.seen, split, self.answers[split], self.labels)
 
     def agreement(self, name: str, split: Split) -> Agreement | None:
         mine, theirs = self.answers[split].get(name), self.answers[split].get(self.seen.reference)
         if mine is None or theirs is None or split in self.labels:
             return None
-        return agreement(mine, split, None if name == self.seen.reference else theirs)
+        thresholds = thresholds_of(self.seen.answering[name])
+        return agreement(mine, split, None if name == self.seen.reference else theirs, thresholds)
 
 
 def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> CandidateFacts:
@@ -145,6 +151,8 @@ def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> Candidate
         validation=answered.accuracy(name, "validation"),
         agreement=answered.agreement(name, "test"),
         agreement_on_validation=answered.agreement(name, "validation"),
+        multi_label=answered.several(name, "test"),
+        multi_label_on_validation=answered.several(name, "validation"),
         latency=_latency(name, seen),
         memory=_memory(name, seen),
         energy=_energy(name, seen),

@@ -20,6 +20,7 @@ from edgecnn.results.folder import CHOICE
 from edgecnn.store.disk import json_object
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import Accuracy, BuildReport
 
 MANIFEST: Final = "bundle.json"
@@ -141,7 +142,7 @@ class Recorded(NamedTuple):
     """What a bundle remembers; a bundle of an earlier version remembers nothing."""
 
     device: str | None
-    accuracy: Mapping[str, Accuracy]
+    accuracy: Mapping[str, Accuracy | MultiLabelAccuracy]
     """By candidate, of the build's test images."""
 
     @property
@@ -153,9 +154,9 @@ class Recorded(NamedTuple):
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
     """For ``choice.json``: a candidate's accuracy on the test images; nothing where that is not known."""
     row = next((each for each in report.candidates if each.candidate.id == candidate), None)
-    if row is None or row.test is None:
+    if row is None or row.answered is None:
         return {}
-    return {"recorded": row.test.model_dump(mode="json", exclude={"quality"}, exclude_none=True)}
+    return {"recorded": row.answered.model_dump(mode="json", exclude={"quality", "labels"}, exclude_none=True)}
 
 
 def recorded_in(bundle: Path) -> Recorded:
@@ -163,10 +164,13 @@ def recorded_in(bundle: Path) -> Recorded:
     earlier version called it."""
     choice = json_object(bundle / CHOICE) or {}
     device, kits = choice.get("device"), choice.get("kits")
-    found = dict[str, Accuracy]()
+    found = dict[str, Accuracy | MultiLabelAccuracy]()
     for name, entry in kits.items() if isinstance(kits, dict) else ():
         try:
-            found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **entry["recorded"], "split": "test"})
+            if "map" in (recorded := entry["recorded"]):
+                found[name] = MultiLabelAccuracy.model_validate({"drop_pp": None, "agreement": None, **recorded})
+                continue
+            found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **recorded, "split": "test"})
         except (KeyError, TypeError, ValidationError):
             continue
     return Recorded(device if isinstance(device, str) else None, found)

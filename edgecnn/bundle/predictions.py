@@ -10,14 +10,14 @@ from edgecnn.values.base import Value
 
 
 class LabelShare(Value):
-    """One label and its softmax probability, 0…1."""
+    """One label and its probability, 0…1: by softmax, or of a multi-label network its own."""
 
     label: str
     probability: float
 
 
 class Predicted(Value):
-    """One photograph; the most probable label first."""
+    """One photograph; the most probable label first. Of a multi-label network all that reach their thresholds, perhaps none."""
 
     file: str
     labels: tuple[LabelShare, ...]
@@ -68,3 +68,5 @@ class Answer(Value):
     """From the file's bytes to the model's pixels: decoding, turning upright, resizing, cropping."""
     inference_ms: float
     """From these pixels to probabilities."""
+    several: bool = Field(default=False, exclude_if=lambda several: not several)
+    """Whether these are all the labels that reach their thresholds, of a multi-label network, perhaps none."""

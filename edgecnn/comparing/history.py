@@ -14,7 +14,7 @@ from edgecnn.comparing.dated_profiles import DatedProfile, PackagedKit, dated_pr
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
-from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
+from edgecnn.judging.predictions.accuracy import NO_LABELS, SEVERAL_LABELS, accuracy
 from edgecnn.judging.runs.latency import disturbed, latency
 from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.evaluate import prepared_digests
@@ -210,6 +210,8 @@ class _Labels:
         pixels, labels = known
         if stored.profile.pixels != pixels:
             return {}
+        if labels.ndim != 1:
+            return {"figure": None, "reason": SEVERAL_LABELS, "count": images}
         if (labels == UNLABELLED).any():
             return {"figure": None, "reason": NO_LABELS, "count": images}
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
-from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers
+from edgecnn.judging.predictions.accuracy import NO_LABELS, SEVERAL_LABELS, Answers
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
@@ -64,8 +64,10 @@ def paired_answers(
     ours, theirs = _test_split(head, store, names[0]), _test_split(base, store, names[1])
     if ours.pixels != theirs.pixels and not resized:
         raise Unavailable(f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
-    if len(ours.labels) != len(theirs.labels) or (ours.labels != theirs.labels).any():
+    if ours.labels.shape != theirs.labels.shape or (ours.labels != theirs.labels).any():
         raise Unavailable("their test splits label the same pixels otherwise")
+    if ours.labels.ndim != 1:
+        raise Unavailable(f"no accuracy can be compared: {SEVERAL_LABELS}")
     if (ours.labels == UNLABELLED).any():
         raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     classes = head.kit.manifest["labels"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from pydantic import ValidationError
 
@@ -41,6 +42,20 @@ class ImageSource(ABC):
     def entries(self, role: SplitRole) -> tuple[ImageEntry, ...]:
         """The images of one role, ordered so that every prefix holds the classes in their proportions."""
         return self._by_role[role]
+
+    def labels(self, entries: Sequence[ImageEntry]) -> npt.NDArray[Any]:
+        """Class indices int64 (N,), or of a multi-label data set uint8 (N, classes), 1 where an image has a label."""
+        if not self.manifest.multi_label:
+            return np.array([entry.label for entry in entries], np.int64)
+        has = np.zeros((len(entries), len(self.classes)), np.uint8)
+        for row, entry in enumerate(entries):
+            has[row, list(entry.labels or ())] = 1
+        return has
+
+    def named(self, entry: ImageEntry) -> str:
+        """What it shows: the name of its class, or those of its labels."""
+        shown = (entry.label,) if entry.labels is None else entry.labels
+        return ", ".join(self.classes[label] for label in shown) or "no label"
 
     @cached_property
     def _by_role(self) -> dict[SplitRole, tuple[ImageEntry, ...]]:

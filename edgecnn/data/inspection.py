@@ -19,15 +19,17 @@ from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
 from edgecnn.data.formats.published import is_published
 from edgecnn.data.group_roles import grouping_of
+from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
 from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_groups
 from edgecnn.data.parallel import on_every_core
-from edgecnn.data.splits import Found, LeftOut, Listed, assign_roles
+from edgecnn.data.splits import Found, LeftOut, Listed, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import NothingReadable, TooFewImages
 from edgecnn.errors.data_formats import DemoHasNoFolder
 from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
+from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare
 from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.values.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, Grouping, SplitRole, Spread
 from edgecnn.values.recipe import DataChoice
@@ -106,8 +108,8 @@ def _roles(listed: Listed, layout: Layout, choice: DataChoice) -> tuple[Mapping[
     No role, and why, where a build could not draw any.
     """
     try:
-        assigned = assign_roles(listed, choice)
-    except (TooFewImages, GroupOnTwoSides, TooFewGroups, GroupsNotDivisible) as error:
+        assigned = roles_of(listed, choice)
+    except (TooFewImages, LabelTooRare, LabelsNotDivisible, GroupOnTwoSides, TooFewGroups, GroupsNotDivisible) as error:
         return None, error.line(), None if choice.group_by is None else grouping_of(listed.found, choice.group_by)
     roles = {image.path: image.role for image in assigned.images}
     return roles, assigned.sentence(layout.parts, choice.calibration_images), assigned.grouping
@@ -129,7 +131,7 @@ def _facts(
     def alike(group: Sequence[Found]) -> Alike:
         return Alike(
             paths=tuple(image.path for image in group),
-            classes=tuple(dict.fromkeys(listed.classes[image.label] for image in group)),
+            classes=tuple(dict.fromkeys(", ".join(listed.classes[label] for label in shows(image)) for image in group)),
             roles=tuple(role for role in SPLIT_ROLES if role in {(roles or {}).get(image.path) for image in group}),
         )
 
@@ -162,7 +164,7 @@ def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
 
 
 def _classes(listed: Listed) -> tuple[ClassCount, ...]:
-    images = Counter((image.label, image.part) for image in listed.found)
+    images = Counter((label, image.part) for image in listed.found for label in shows(image))
     unreadable = Counter(each.label for each in listed.skipped)
     return tuple(
         ClassCount(

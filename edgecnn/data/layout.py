@@ -64,6 +64,8 @@ class Layout(NamedTuple):
     """Folders beside the splits that are none."""
     groups: Mapping[str, str] | None = None
     """Of a list with the column that ``data.group_by`` names: each path's cell. None where there is none."""
+    labels: Mapping[str, tuple[int, ...]] | None = None
+    """Of a multi-label list: each path's labels. None of any other."""
 
 
 def root_of(text: str) -> Path:

@@ -37,6 +37,7 @@ from edgecnn.data.index import (
     write_json,
     write_text,
 )
+from edgecnn.data.label_roles import labels_known, roles_of
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
@@ -75,7 +76,8 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
     names = stated_names(choice.classes)
     groups = [[json.dumps(cell) for cell in sorted(layout.groups.items())]] if layout.groups is not None else []
-    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps, *groups])
+    labels = [[json.dumps(cell) for cell in sorted(layout.labels.items())]] if layout.labels is not None else []
+    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps, *groups, *labels])
     root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
     kept_in = _summary_file(cache, choice, root, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
@@ -157,12 +159,15 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     facts = read_facts(layout.root, every, index_file_for(cache, listing.source), tell)
     is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every)
     listed = _listed(layout, files, facts)
-    return listed._replace(found=[image._replace(group=groups.get(image.path)) for image in listed.found]), is_lasting
+    labels = layout.labels or {}
+    found = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.found]
+    return listed._replace(found=found), is_lasting
 
 
 def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:
-    """The digest that names data: over classes and, in order, each image's label, role, sha256 and path."""
-    rows = [f"{image.label} {image.role} {image.sha256} {image.path}" for image in images]
+    """The digest that names data: over classes and, in order, each image's label or labels, role, sha256 and path."""
+
+    rows = [f"{image.shown} {image.role} {image.sha256} {image.path}" for image in images]
     return digest_of({"classes": classes, "images": rows})
 
 
@@ -187,12 +192,14 @@ def _shown(path: str) -> str:
 
 
 def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path, fold: Fold | None) -> DataSummary:
-    assigned, names = assign_roles(listed, choice, fold), stated_names(choice.classes)
+    assigned, names = roles_of(listed, choice, fold), stated_names(choice.classes)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()
+    if listed.multi_label and choice.classes is not None:
+        images, classes = labels_known(images, layout.classes, names, choice)
     if not labelled:
         images = tuple(image.model_copy(update={"label": UNLABELLED}) for image in images)
-    elif choice.classes == IMAGENET or names is not None:
+    elif not listed.multi_label and (choice.classes == IMAGENET or names is not None):
         if names is None:
             of, classes = imagenet_labels(layout.classes, layout.root), imagenet_classes()
         else:
@@ -260,6 +267,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
         splits_from=splits_from,
         grouping=assigned.grouping if assigned else None,
         own_roles=tuple(sorted(assigned.own)) if assigned else (),
+        multi_label=manifest.multi_label,
     )
 
 

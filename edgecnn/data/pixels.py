@@ -27,7 +27,8 @@ PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibrati
 def write_pixels(
     source: ImageSource, recipe: PixelRecipe, out: Path, tell: Progress, roles: Sequence[SplitRole] = PREPARED_ROLES
 ) -> None:
-    """Write ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy`` int64 (N,), ``labels.json``, ``pixels.json``.
+    """Write ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy`` as ``ImageSource.labels`` has
+    them, ``labels.json``, ``pixels.json``.
 
     Raises:
         CorruptImages: files that cannot be decoded: all of all roles are counted before it is raised.
@@ -53,7 +54,7 @@ def write_pixels(
     on_every_core(places, decoded, lambda _, found: broken.extend(found), "decoding images", tell)
     for role, array in pixels.items():
         array.flush()
-        np.save(out / f"{role}.labels.npy", np.array([image.label for image in entries[role]], np.int64))
+        np.save(out / f"{role}.labels.npy", source.labels(entries[role]))
     if broken:
         raise CorruptImages(root=source.manifest.root, broken=sorted(broken), checked=len(places))
     digests = {role: pixels_sha256(array) for role, array in pixels.items()}

@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from edgecnn.data.splits import Found, Listed
+from edgecnn.data.splits import Found, Listed, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.wording import counted
@@ -53,7 +53,8 @@ def write_sheet(listed: Listed, path: Path) -> None:
     """
     by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
     for image in sorted(listed.found):
-        by_label[image.label].append(image)
+        for label in shows(image):
+            by_label[label].append(image)
     shown = list(by_label.items())[:CLASSES]
     row_px = CELL_PX + GAP_PX
     more = len(by_label) - len(shown)

@@ -33,6 +33,8 @@ class Found(NamedTuple):
     sha256: str
     group: str | None = None
     """What it has in common with others, by ``data.group_by``."""
+    labels: tuple[int, ...] | None = None
+    """Of a multi-label image, in place of ``label``."""
 
 
 class LeftOut(NamedTuple):
@@ -59,6 +61,11 @@ class Listed(NamedTuple):
     found: Sequence[Found]
     skipped: Sequence[LeftOut] = ()
     """Files that are no readable image."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each image has any number of labels."""
+        return any(image.labels is not None for image in self.found[:1])
 
 
 class Assigned(NamedTuple):
@@ -88,6 +95,8 @@ class Assigned(NamedTuple):
             pieces.append(f"{self.thin:,} {few}")
         if counts["calibration"] < asked:
             share = "a quarter of each class's training images" if self.grouping is None else "what whole groups leave"
+            if any(image.labels is not None for image in self.images[:1]):
+                share = "a quarter of the training images"
             pieces.append(f"calibration is {share}, not the {asked:,} asked for")
         return "; ".join(pieces if self.grouping is None else [*pieces, self.grouping.sentence])
 
@@ -117,7 +126,7 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
         GroupOnTwoSides, TooFewGroups, GroupsNotDivisible: of groups.
     """
     kept, copies = without_copies(listed.found, listed.classes)
-    own = _own_roles(listed.parts)
+    own = own_roles(listed.parts)
     if fold is not None and own:
         raise FoldsBesideSplit(root=listed.root, folds=fold.of, splits=sorted(set(own.values())))
     by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
@@ -137,9 +146,9 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
 
     def ranked(part: Part, leaving: Collection[int] = ()) -> list[list[str]]:
         labels = [label for label in range(len(listed.classes)) if label not in leaving]
-        return [_ranked(by_place[part, label], choice.seed) for label in labels]
+        return [ranked_by_content(by_place[part, label], choice.seed) for label in labels]
 
-    of_train = [*ranked("train", thin), *([_ranked(together, choice.seed)] if thin else [])]
+    of_train = [*ranked("train", thin), *([ranked_by_content(together, choice.seed)] if thin else [])]
     if units is None:
         roles, off = divided(of_train, cut, choice.calibration_images, apart=apart)
     else:
@@ -148,18 +157,18 @@ def assign_roles(listed: Listed, choice: DataChoice, fold: Fold | None = None) -
         roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
     roles |= {role: ranked(part) for role, part in own.items()}
     grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
-    return Assigned(_entries(roles, by_place, own), tuple(copy.sentence for copy in copies), own, len(thin), grouping, fold)
+    return Assigned(entries_of(roles, by_place, own), tuple(copy.sentence for copy in copies), own, len(thin), grouping, fold)
 
 
-def _entries(
+def entries_of(
     roles: Mapping[SplitRole, Sequence[Sequence[str]]],
     by_place: Mapping[tuple[Part, int], Mapping[str, Sequence[Found]]],
     own: Mapping[SplitRole, Part],
 ) -> tuple[ImageEntry, ...]:
-    """Every image of a digest, in the order of its role."""
+    """Every image of the digests that roles hold by class, in the order of each role. ``by_place``: images by digest."""
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
     return tuple(
-        ImageEntry(path=image.path, label=image.label, role=role, sha256=digest)
+        ImageEntry(path=image.path, label=image.label, role=role, sha256=digest, labels=image.labels)
         for role in SPLIT_ROLES
         for digest in _interleaved(roles[role])
         for image in sorted(copies_of[own.get(role, "train"), digest])
@@ -172,19 +181,22 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
     So the test images of a build, in a folder of their own, come out as that build had them.
     """
     kept, _ = without_copies(listed.found, listed.classes)
-    own = _own_roles(listed.parts).get("test")
+    own = own_roles(listed.parts).get("test")
     groups: dict[int, dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
     for image in kept:
         if own in (None, image.part):
             groups[image.label][image.sha256].append(image)
-    order = _interleaved([_ranked(groups[label], seed) for label in range(len(listed.classes))])
+    order = _interleaved([ranked_by_content(groups[label], seed) for label in sorted(groups)])
     of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
     return tuple(
-        ImageEntry(path=image.path, label=image.label, role="test", sha256=digest) for digest in order for image in of[digest]
+        ImageEntry(path=image.path, label=image.label, role="test", sha256=digest, labels=image.labels)
+        for digest in order
+        for image in of[digest]
     )
 
 
-def _own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
+def own_roles(parts: Collection[Part]) -> dict[SplitRole, Part]:
+    """Roles that are a whole split of the user's."""
     if "test" in parts:
         return {"validation": "validation", "test": "test"} if "validation" in parts else {"test": "test"}
     return {"test": "validation"} if "validation" in parts else {}
@@ -199,16 +211,27 @@ def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list
     copies: list[LeftOut] = []
     for group in groups.values():
         first = min(group, key=lambda image: (_PRECEDENCE[image.part], image.path))
-        contradiction = next((image for image in group if image.label != first.label), None)
+        contradiction = next((image for image in group if shows(image) != shows(first)), None)
         for image in group:
             if contradiction is not None:
-                other = contradiction if image.label == first.label else first
-                copies.append(_copy(image, f"{_same_as(other)}, which is another class ({classes[other.label]})"))
+                other = contradiction if shows(image) == shows(first) else first
+                copies.append(_copy(image, f"{_same_as(other)}, which {_is(other, classes)}"))
             elif image.part != first.part:
                 copies.append(_copy(image, _same_as(first)))
             else:
                 kept.append(image)
     return kept, sorted(copies)
+
+
+def shows(image: Found) -> tuple[int, ...]:
+    """Its class, or all of its labels."""
+    return (image.label,) if image.labels is None else image.labels
+
+
+def _is(image: Found, classes: Sequence[str]) -> str:
+    if image.labels is None:
+        return f"is another class ({classes[image.label]})"
+    return f"has other labels ({', '.join(classes[label] for label in image.labels) or 'none'})"
 
 
 def _same_as(image: Found) -> str:
@@ -255,7 +278,8 @@ def _by_place(left: Iterable[LeftOut]) -> Mapping[tuple[Part, int], list[str]]:
     return sentences
 
 
-def _ranked(digests: Iterable[str], seed: int) -> list[str]:
+def ranked_by_content(digests: Iterable[str], seed: int) -> list[str]:
+    """In an order that bytes and seed alone decide."""
     return sorted(digests, key=lambda digest: hashlib.sha256(f"{seed}:{digest}".encode("ascii")).digest())
 
 

@@ -94,9 +94,11 @@ class TableUnusable(EdgecnnError):
         super().__init__(
             what=f"{file}{place}: cannot be used as a list of images",
             because=because,
-            hint="its first line should be path,label or path,label,split, and every other one an image"
+            hint="its first line should be path,label or path,label,split, and every other one an image; of several labels"
+            " a column labels, as in cat|dog, or a column a label with 0 or 1 takes the place of label"
             if is_text
-            else "its columns should be path and label, or path, label and split, and every row an image",
+            else "its columns should be path and label, or path, label and split, and every row an image; of several labels"
+            " a list labels, or a column a label with 0 or 1, takes the place of label",
         )
 
 

@@ -13,6 +13,7 @@ import edgecnn
 from edgecnn.building.objective_race import require_meter
 from edgecnn.building.publish import check_output
 from edgecnn.errors.fit import NotInASearch
+from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import NothingToScale
 from edgecnn.fit.elsewhere import prices_elsewhere
 from edgecnn.fit.finish import Fitted, finished
@@ -61,6 +62,7 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         NothingPredictedInside: nothing that was looked at is predicted, or timed, inside the budgets.
         UnlikeTable: the table has no network like any that was looked at.
         NothingTimed: nothing that was to be timed could be made and run.
+        MultiLabelNotFitting: the images have several labels.
         EdgecnnError: of a build.
     """
     began = time.monotonic()
@@ -76,6 +78,8 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
     with store.in_use.held():
         with place.machine() as machine:
             resolved = resolve(_plain(asked, spec), store, place.tell, machine.facts)
+            if resolved.data.multi_label:
+                raise MultiLabelNotFitting(asked="edgecnn fit", because=_BY_CLASS, hint="build one network of the family instead")
             if asked.choice.teacher:
                 _require_teachable(resolved, asked.family)
             if "energy_mj" in asked.within and resolved.attachment.attached:
@@ -92,6 +96,9 @@ def fit(asked: FitRequest, store: Store, tell: Progress) -> Fitted:
         else:
             train_best(fitting, shortlist(fitting))
         return finished(fitting)
+
+
+_BY_CLASS = "members are told apart by the accuracy of one class an image"
 
 
 def _require_searchable(recipe: Recipe) -> None:

@@ -27,6 +27,7 @@ from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logi
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
 from edgecnn.graph.passes.folding import fold_pooled_padding
+from edgecnn.graph.thresholds import write_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.preprocessing import Normalization
@@ -118,7 +119,7 @@ class TrunkRequest:
 
 
 def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progress) -> None:
-    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``, of multi-label images ``thresholds.json``.
 
     Raises WrongOpset, ExportDisagrees, RoundingDecides, MacsUnknown: see their modules.
     """
@@ -137,6 +138,7 @@ def make_trunk(network: nn.Module, request: TrunkRequest, out: Path, tell: Progr
     tell.step("export to ONNX", 2, 3)
     golden = request.feed(np.load(request.pixels / "golden" / "pixels.npy"))
     np.save(out / "golden_logits.npy", torch_logits(network, golden))
+    write_thresholds(lambda pixels: torch_logits(network, request.feed(pixels)), request.pixels, out)
     tell.step("export to ONNX", 3, 3)
 
 

@@ -72,13 +72,18 @@ def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command li
 
 
 def gates_for(
-    choice: GateChoice, *, device_usually_attached: bool, command_line: GateChoice | None = None, labelled: bool = True
+    choice: GateChoice,
+    *,
+    device_usually_attached: bool,
+    command_line: GateChoice | None = None,
+    labelled: bool = True,
+    multi_label: bool = False,
 ) -> tuple[Gate, ...]:
     """The gates of one call: those of the command line, else those of the recipe, else the default.
 
-    The default (a drop of at most 1 pp; without labels fp32's answer to at least 99 % of the images) is advisory. Stated gates
-    are required: ``always``, save for latency, memory and energy on a device that may not be attached, which are required
-    ``when-measured`` unless ``require_measured``.
+    The default (a drop of at most 1 pp, of several labels an image that of mAP; without labels fp32's answer to at least 99 % of
+    the images) is advisory. Stated gates are required: ``always``, save for latency, memory and energy on a device that may not
+    be attached, which are required ``when-measured`` unless ``require_measured``.
     """
     asked_on_line = command_line is not None and bool(command_line.max or command_line.min)
     stated = command_line if command_line is not None and asked_on_line else choice
@@ -101,7 +106,8 @@ def gates_for(
         return gates
     if not labelled:
         return (Gate(metric="agreement", side="min", bound=1 - DEFAULT_DROP_PP / 100, required="advisory"),)
-    return (Gate(metric="drop_pp", side="max", bound=DEFAULT_DROP_PP, required="advisory"),)
+    lost = "map_drop_pp" if multi_label else "drop_pp"
+    return (Gate(metric=lost, side="max", bound=DEFAULT_DROP_PP, required="advisory"),)
 
 
 def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
@@ -121,13 +127,13 @@ def comparison_gates(choice: GateChoice) -> tuple[Gate, ...]:
 
 
 def budget_pp(gates: Sequence[Gate], *, labelled: bool = True) -> float:
-    """The accuracy budget of the choice: the bound of the drop_pp gate, else 1 pp.
+    """The accuracy budget of the choice: the bound of the gate on the drop of accuracy, or of mAP, else 1 pp.
 
     Without labels it is what a gate on agreement leaves for other answers, where there is one: no drop can be larger.
     """
     if not labelled and (bound := next((gate.bound for gate in gates if gate.metric == "agreement"), None)) is not None:
         return round(100 * (1 - bound), 6)
-    return next((gate.bound for gate in gates if gate.metric == "drop_pp"), DEFAULT_DROP_PP)
+    return next((gate.bound for gate in gates if gate.metric in ("drop_pp", "map_drop_pp")), DEFAULT_DROP_PP)
 
 
 def most_mib(gates: Sequence[Gate]) -> float | None:

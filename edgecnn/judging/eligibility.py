@@ -49,12 +49,15 @@ def eligibility_of(
 def drop_on_validation(facts: CandidateFacts) -> float | None:
     """The estimated drop in percentage points; 0 of the baseline itself, None of what was not evaluated.
 
-    Without labels the share of other answers than fp32's stands for it, since no drop can be larger.
+    Of a multi-label network it is that of mAP. Without labels the share of other answers than fp32's stands for it, since no drop
+    can be larger.
     """
     if facts.candidate.method is Method.ORIGINAL:
         return 0.0  # what it lost when it was quantized is in no file, and there is nothing else to ship
     if facts.agreement_on_validation is not None:
         return facts.agreement_on_validation.differing_pp
+    if (several := facts.multi_label_on_validation) is not None:
+        return 0.0 if facts.is_baseline or several.drop_pp is None else several.drop_pp.estimate
     if facts.validation is None or facts.validation.images < 1:
         return None
     if facts.is_baseline:
@@ -80,6 +83,8 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
         return TooLarge(mib=facts.size_mib or 0.0, bound_mib=eligible.most_mib)
     if (seen_alike := facts.agreement_on_validation) is not None:
         return Differs(split="validation", same=seen_alike.same, bound_pp=eligible.budget_pp, images=seen_alike.images)
+    if drop is not None and (several := facts.multi_label_on_validation) is not None and several.drop_pp is not None:
+        return Loses(split="validation", drop_pp=several.drop_pp, bound_pp=eligible.budget_pp, images=several.images)
     if drop is None or facts.validation is None:
         return NotMeasured(step="validation")
     seen = facts.validation.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact

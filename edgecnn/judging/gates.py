@@ -16,6 +16,7 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding
+from edgecnn.judging.label_findings import images_to_settle
 from edgecnn.judging.metrics import METRICS, find
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.runs.latency import explained
@@ -93,6 +94,8 @@ def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
     if facts.agreement is not None and gate.metric == "agreement":
         needed = images_for_proportion(gate.bound, facts.agreement.same.estimate)
         return None if needed is None else max(needed, facts.agreement.images + 1)
+    if facts.multi_label is not None:
+        return images_to_settle(gate.metric, gate.bound, facts.multi_label)
     test = facts.test
     if test is None or test.images < 1 or METRICS[gate.metric].source != "accuracy":
         return None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edgecnn.judging import findings
+from edgecnn.judging import findings, label_findings
 from edgecnn.judging.findings import Finding
 from edgecnn.values.candidate import Method
 from edgecnn.values.report import CandidateFacts
@@ -83,6 +83,12 @@ def _quality(*path: str) -> Callable[[CandidateFacts], Interval | None]:
     return _read("test", "quality", *path)
 
 
+def _either(name: str) -> Callable[[CandidateFacts], Interval | None]:
+    """Of one class an image, or of several labels."""
+    one, several = _quality(name), _read("multi_label", name)
+    return lambda facts: one(facts) or several(facts)
+
+
 def exactly(value: float) -> Interval:
     """What was counted and not estimated."""
     return Interval(estimate=value, low=value, high=value, confidence=1.0)
@@ -105,17 +111,25 @@ SHOWN: Mapping[str, Metric] = _by_name(
            judged=findings.drop, compared=True, chart=False),
     Metric("top1", "share", "accuracy", "higher", _read("test", "top1"), "Top-1", "top-1", column="top-1 (95 %)",
            axis="top-1 on the test split", judged=findings.top1, compared=True, chart=False),
+    Metric("map_drop_pp", "pp", "accuracy", "lower", _read("multi_label", "drop_pp"), "mAP lost against fp32", "drop of mAP",
+           axis="mAP lost against fp32",
+           judged=label_findings.map_drop, chart=False),
+    Metric("map", "share", "accuracy", "higher", _read("multi_label", "map"), "Mean average precision", "mAP",
+           column="mAP (95 %)", axis="mAP on the test split", judged=label_findings.mean_average_precision, chart=False),
+    Metric("micro_f1", "share", "accuracy", "higher", _read("multi_label", "micro_f1"), "Micro-F1", "micro-F1",
+           judged=label_findings.of_labels("micro_f1"),
+           says="F1 of all decisions of all labels together, at the thresholds that ship; higher is better."),
     Metric("top5", "share", "accuracy", "higher", _quality("top5"), "Top-5", "top-5", judged=findings.of_quality("top5"),
            says="Images whose class is among the five largest logits; higher is better."),
-    Metric("macro_f1", "share", "accuracy", "higher", _quality("macro_f1"), "Macro-F1", "macro-F1",
+    Metric("macro_f1", "share", "accuracy", "higher", _either("macro_f1"), "Macro-F1", "macro-F1",
            judged=findings.of_quality("macro_f1"),
            says="Mean F1 over classes, so that small classes weigh as much as large ones; higher is better."),
     Metric("ece", "share", "accuracy", "lower", _quality("ece"), "Calibration error", "calibration error",
            judged=findings.of_quality("ece"),
            says="How far confidence and accuracy are apart, over 15 bins of equal width; lower is better."),
-    Metric("agreement", "share", "accuracy", "higher", _quality("agreement"), "Agreement with fp32", "agreement with fp32",
+    Metric("agreement", "share", "accuracy", "higher", _either("agreement"), "Agreement with fp32", "agreement with fp32",
            judged=findings.of_quality("agreement"),
-           says="Images that get the same first answer, right or wrong; higher is better."),
+           says="Images that get the same first answer, or the same labels, right or wrong; higher is better."),
     Metric("worst_class_drop_pp", "pp", "accuracy", "lower", _quality("classes", "worst_drop_pp"), "Largest drop of a class",
            "largest drop of a class", judged=findings.worst_class, compared=True, chart=False, digits=1),
     Metric("p50_ms", "ms", "latency", "lower", _read("latency", "p50_ms"), "Median latency", "p50",
@@ -171,7 +185,9 @@ def find(metric: str, facts: CandidateFacts) -> Finding:
         return findings.missing("the file came quantized, and the float network that it could be compared with is not in it")
     judged = METRICS[metric].judged
     assert judged is not None
-    return (findings.unlabelled(metric, facts) if METRICS[metric].source == "accuracy" else None) or judged(facts)
+    if METRICS[metric].source != "accuracy":
+        return judged(facts)
+    return findings.unlabelled(metric, facts) or label_findings.of_kind(metric, facts) or judged(facts)
 
 
-_AGAINST_FP32 = ("drop_pp", "agreement", "worst_class_drop_pp")
+_AGAINST_FP32 = ("drop_pp", "map_drop_pp", "agreement", "worst_class_drop_pp")

@@ -41,6 +41,11 @@ def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT
     return f"{counted(images, 'image')} at about {100 * disagreement:g} % disagreement {verb} ± {half:.1f} pp"
 
 
+def labels_sentence(images: int) -> str:
+    """The same of several labels an image, of which nothing can be said before there are answers."""
+    return f"{counted(images, 'image')}; how small a drop of mAP they show hangs on the answers, and its interval says it"
+
+
 def images_needed(
     margin_pp: float, disagreement: float, estimate_pp: float = 0.0, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> int | None:

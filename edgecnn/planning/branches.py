@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from edgecnn.planning.trunk import Steps, learning_of, surgery_stage
+from edgecnn.planning.trunk import THRESHOLDS, Steps, learning_of, surgery_stage
 from edgecnn.planning.variants import TRUNK, graph_of
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage, EngineStage
@@ -62,12 +62,12 @@ def lay_desktop_branches(resolved: Resolved, gpu: DesktopGpu, steps: Steps, trun
         normalization=resolved.preprocessing.normalization,
     )
     made = steps.add(f"program:{candidate.id}", program, candidate.id)
-    steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, "pixels": trunk["pixels"]}), candidate.id)
+    steps.add(f"package:{candidate.id}", _package(resolved, candidate, {"model": made, **_beside(trunk)}), candidate.id)
     for each in gpu.variants:
         given = {"program": made, "pixels": trunk["pixels"]}
         variant = VariantStage(inputs=given, candidate=each, normalization=resolved.preprocessing.normalization)
         key = steps.add(f"variant:{each.id}", variant, each.id)
-        steps.add(f"package:{each.id}", _package(resolved, each, {"model": key, "pixels": trunk["pixels"]}), each.id)
+        steps.add(f"package:{each.id}", _package(resolved, each, {"model": key, **_beside(trunk)}), each.id)
 
 
 def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key]) -> PackageStage:
@@ -78,6 +78,11 @@ def _package(resolved: Resolved, candidate: Candidate, inputs: Mapping[Role, Key
         preprocessing=resolved.preprocessing,
         runner_sha256=resolved.runner_sha256,
     )
+
+
+def _beside(trunk: Mapping[Role, Key]) -> dict[Role, Key]:
+    """What every kit is given beside its model."""
+    return {role: trunk[role] for role in ("pixels", THRESHOLDS) if role in trunk}
 
 
 def quantize_stage(resolved: Resolved, candidate: Candidate, trunk: Mapping[Role, Key]) -> QuantizeStage:
@@ -116,7 +121,7 @@ def lay_branch(resolved: Resolved, quantize: QuantizeStage, steps: Steps, trunk:
     """Lay a candidate's steps from its model to its kit, and to its engine where it has one."""
     candidate = quantize.candidate
     quantized = steps.add(f"quantize:{candidate.id}", quantize, candidate.id)
-    package = _package(resolved, candidate, {"model": quantized, "pixels": trunk["pixels"]})
+    package = _package(resolved, candidate, {"model": quantized, **_beside(trunk)})
     packaged = steps.add(f"package:{candidate.id}", package, candidate.id)
     if not candidate.needs_engine:
         return

@@ -26,6 +26,7 @@ from edgecnn.models.defaults import (
 from edgecnn.models.weights import answer_weights
 from edgecnn.planning.custom_model import custom_weights
 from edgecnn.planning.folds import first_fold, require_foldable
+from edgecnn.planning.multi_label import require_fitting
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.planning.training import (
@@ -91,6 +92,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     if request.recipe.model.keep_head:
         return _complete_kept(request.recipe, arch, weights, store, tell)
     data = summarize(request.recipe.data, store.root, tell, first_fold(request.recipe))
+    require_fitting(request.recipe, data)
     synthesis = synthesis_of(request.recipe, data, store.root, tell)
     images = images_trained_on(data, synthesis, photographs=request.recipe.data.train)
     return CompletedRecipe(weights, data, _completed(request.recipe, arch, data, (weights, images)), synthesis)
@@ -107,6 +109,7 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
             raise
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
+    require_fitting(asked, data)
     surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
     return CompletedRecipe(custom_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
@@ -119,6 +122,7 @@ def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store:
     published = "folders" if weights.kind == "file" else "imagenet"
     choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
     data = summarize(choice, store.root, tell)
+    require_fitting(asked, data)
     if published == "imagenet" and len(data.classes) != arch.classes:
         raise HeadDiffers(file=str(weights.path or arch.name), classes=arch.classes, found=len(data.classes))
     resolution_px = asked.model.resolution_px or arch.resolution_px
@@ -169,6 +173,8 @@ def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple
     scaled = scaled_or_same(arch, asked.model.scale, asked.model.resolution_px, usual)
     resolution = scaled.resolution_px
     train = completed_training(asked, scaled.spec, images, weights)
+    if data.multi_label and asked.train.label_smoothing is None:
+        train = train.model_copy(update={"label_smoothing": 0.0})  # a share of many absent labels would outweigh those there are
     return asked.model_copy(
         update={
             "model": asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution}),

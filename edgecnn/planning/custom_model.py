@@ -27,6 +27,7 @@ from edgecnn.errors.custom_model import (
     PreprocessingOfAnArch,
     TrainingSwitch,
 )
+from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import ScaleOfAFile
 from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
@@ -35,14 +36,14 @@ from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.custom_model import CustomModel, TorchForm
+from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
-_REVISION = 4
+_REVISION = 5
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 
@@ -194,11 +195,22 @@ def _found(
     tell.step("reading the model", 1, 1)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
-    custom = CustomFile(path=path, entry=says.entry, stated=says.stated)
+    entry = _of_its_images(says.entry, data, path)
+    custom = CustomFile(path=path, entry=entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
     feeding = find_preprocessing(custom, recipe.preprocessing, source, tell)
-    about = {"path": str(path), "content": content, "entry": says.entry, "parameters": says.parameters}
+    about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
     return CustomModel(**about, **vars(feeding)), stamps
+
+
+def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
+    """A sigmoid at its end is one a label, unless the images are of one class each: then it stays what the file ends in."""
+    if data.multi_label and entry.ends_in_softmax:
+        because = "it ends in a softmax, so that its answers are shares of one class"
+        raise MultiLabelNotFitting(
+            asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
+        )
+    return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})
 
 
 def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from edgecnn.errors.custom_model import (
     PreprocessingNotFound,
     PreprocessingUnproved,
 )
+from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.judging.intervals import wilson
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 IMAGES = 256
 """Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
+_BY_CLASS = "ways are told apart by the accuracy of one class an image"
+_STATE = "state it, as in --set preprocessing.like=imagenet"
 TOLD_APART = 0.05
 """Of the exact one-sided sign test."""
 GIVEN = "given"
@@ -73,6 +76,7 @@ def find_preprocessing(
         UnknownPreprocessing, PreprocessingIncomplete: of the choice.
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
+        MultiLabelNotFitting: nothing was stated, and they have several.
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
@@ -80,11 +84,13 @@ def find_preprocessing(
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
+    if by == "search" and source.manifest.multi_label:
+        raise MultiLabelNotFitting(asked="finding out how --model wants its photographs", because=_BY_CLASS, hint=_STATE)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
     images = source.entries("validation")[:IMAGES]
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
-    if not source.classes:
+    if not source.classes or source.manifest.multi_label:
         return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
     labels = np.array([image.label for image in images])
     right = [each.argmax(axis=1) == labels for each in answers]

@@ -30,6 +30,8 @@ IMAGES, MADE = "images", "made"
 """Roles of what a training learns from: a manifest of photographs, and composed images."""
 NO_SETTING = {"teacher", "folds"}
 """Fields of ``[train]`` that a plan reads and no training is told."""
+THRESHOLDS = "thresholds"
+"""The role of the trunk in a kit of a multi-label network: every candidate ships the thresholds that were chosen by it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
         custom = resolved.custom_model
         given = {"model": custom.content, "pixels": prepared}
         adopt = AdoptStage(inputs=given, entry=custom.entry, feeding=custom.feeding)
-        return {"pixels": prepared, "model": steps.add("export", adopt)}
+        return {"pixels": prepared, **_with_thresholds(resolved, steps.add("export", adopt))}
     begun = {} if resolved.mode == "scratch" else {"weights": steps.add("fetch", FetchStage.from_answer(arch, resolved.weights))}
     if resolved.mode == "kept":
         return {"pixels": prepared, **begun, "model": steps.add("export", _export(resolved, begun["weights"], prepared))}
@@ -91,7 +93,12 @@ def lay_trunk(resolved: Resolved, steps: Steps) -> dict[Role, Key]:
     trunk = {**learned, "pixels": prepared, "weights": steps.add("train", train)}
     surgery = surgery_instead(resolved.recipe)
     exported = _export(resolved, trunk["weights"], prepared) if surgery is None else surgery_stage(resolved, surgery, trunk)
-    return {**trunk, "model": steps.add("export", exported)}
+    model = steps.add("export", exported)
+    return {**trunk, **_with_thresholds(resolved, model)}
+
+
+def _with_thresholds(resolved: Resolved, model: Key) -> dict[Role, Key]:
+    return {"model": model, **({THRESHOLDS: model} if resolved.multi_label else {})}
 
 
 def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key]) -> SurgeryStage:

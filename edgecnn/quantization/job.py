@@ -77,9 +77,10 @@ def calibration_count(prepared: Path) -> int:
 
 
 def calibration_classes(prepared: Path, images: int) -> int:
-    """How many classes the pictures of ``calibration_pixels`` are of."""
+    """How many classes the pictures of ``calibration_pixels`` are of, or how many labels they have among them."""
     labels = np.load(prepared / "calibration.labels.npy")
-    return len(np.unique(labels[_places(len(labels), images)]))
+    shown = labels[_places(len(labels), images)]
+    return len(np.unique(shown)) if shown.ndim == 1 else int(shown.any(axis=0).sum())
 
 
 def require_finite(logits: npt.NDArray[np.float32], images: int, first: int = 0) -> None:

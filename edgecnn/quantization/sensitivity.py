@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import log_softmax
+from scipy.special import log_expit, log_softmax
 
 from edgecnn.graph.macs import mac_table, tensors_of_layers
 from edgecnn.graph.onnx_file import load_model, require_unquantized
@@ -48,11 +48,12 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     rounding = read_rounding(static_qdq(job, scheme, trunk))
     validation = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     feed = settings.normalization.feed(evenly(validation, min(settings.probes, len(validation))))
-    exact = _log_probabilities(logits_of(onnx, feed))
+    several = np.load(prepared / "validation.labels.npy", allow_pickle=False).ndim == 2
+    exact = log_probabilities(logits_of(onnx, feed), several=several)
     ranked = []
     for done, layer in enumerate(table.layers, start=1):
         alone = one_quantized(trunk, rounding, layer.name, tensors[layer.name])
-        answered = _log_probabilities(logits_of(alone.SerializeToString(), feed, _AS_WRITTEN))
+        answered = log_probabilities(logits_of(alone.SerializeToString(), feed, _AS_WRITTEN), several=several)
         ranked.append(
             RankedLayer(
                 name=layer.name,
@@ -73,5 +74,7 @@ def divergence(exact: npt.NDArray[np.float64], answered: npt.NDArray[np.float64]
     return max(0.0, float(np.mean(np.sum(np.exp(exact) * (exact - answered), axis=1))))
 
 
-def _log_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    return np.asarray(log_softmax(logits.astype(np.float64), axis=1))
+def log_probabilities(logits: npt.NDArray[np.float32], *, several: bool) -> npt.NDArray[np.float64]:
+    """Of every class, (N, classes); where an image has several labels of each one and of its absence, (N, 2 · labels)."""
+    held = logits.astype(np.float64)
+    return np.asarray(log_expit(np.concatenate([held, -held], axis=1)) if several else log_softmax(held, axis=1))

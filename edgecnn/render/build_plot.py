@@ -72,7 +72,7 @@ def _name(facts: CandidateFacts, drawn: Signs) -> str:
 
 
 _SIDES = (
-    (("top-1, %", 1, "test", "top1"), ("as fp32 answers, %", 1, "agreement", "same")),
+    (("top-1, %", 1, "test", "top1"), ("mAP, %", 1, "multi_label", "map"), ("as fp32 answers, %", 1, "agreement", "same")),
     (("median, ms", 2, "latency", "p50_ms"), ("size, MiB (not timed)", 1, None, "size_mib")),
 )
 """Of each side the heading, digits after the point and where the figure is read. The second stands where nobody has the first, as

@@ -101,21 +101,23 @@ def _of_which_images(report: BuildReport) -> str:
     images = figures.tested_on(report)
     if any(facts.agreement is not None for facts in report.candidates):
         return f"Agreement with fp32 is of {images} without labels that nothing was chosen by. {figures.NO_ACCURACY}"
-    if report.candidates and any(row.test is not None and row.test.folds is not None for row in report.candidates):
+    if any(row.test is not None and row.test.folds is not None for row in report.candidates):
         each = "each answered by a network that did not learn from it; the first fold's network is this one"
         return f"Top-1 is of {images}, {each}, with a 95 % interval."
-    return f"Top-1 is of {images} that nothing was trained on or chosen by, with a 95 % interval."
+    name = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "Top-1"
+    return f"{name} is of {images} that nothing was trained on or chosen by, with a 95 % interval."
 
 
 def _top1(facts: CandidateFacts) -> str:
-    found = facts.test
+    found = facts.answered
     if facts.agreement is not None:
         reference = "the reference that agreement is counted against"
         return reference if facts.is_baseline else figures.agreement_sentence(facts.agreement)
     if found is None:
         return "its accuracy was not measured"
     how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()
-    return f"top-1 {figures.percent_interval(found.top1)}, {how} on {_inline(found.machine)}"
+    name = "top-1" if facts.multi_label is None else "mAP"
+    return f"{name} {figures.percent_interval(found.share)}, {how} on {_inline(found.machine)}"
 
 
 def _latency(facts: CandidateFacts) -> str:

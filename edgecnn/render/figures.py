@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
 from edgecnn.values.figures import Agreement
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
@@ -60,7 +61,7 @@ def cell(name: str, facts: CandidateFacts) -> str:
     if text == NONE:
         return NONE
     if metric.source == "accuracy":
-        return text + (MARKS[facts.test.fidelity] if facts.test else "")
+        return text + (MARKS[facts.answered.fidelity] if facts.answered else "")
     return text + (race_marks(facts.latency) if metric.unit == "ms" else "")
 
 
@@ -79,12 +80,12 @@ def percent_interval(interval: Interval) -> str:
     return f"{interval.estimate * 100:.1f} % [{interval.low * 100:.1f}, {interval.high * 100:.1f}]"
 
 
-def accuracy(value: Accuracy | None) -> str:
-    """Top-1 with its interval and the mark of where it comes from."""
-    return NONE if value is None else percent_interval(value.top1) + MARKS[value.fidelity]
+def accuracy(value: Accuracy | MultiLabelAccuracy | None) -> str:
+    """Top-1, or mAP, with its interval and the mark of where it comes from."""
+    return NONE if value is None else percent_interval(value.share) + MARKS[value.fidelity]
 
 
-def drop(value: Accuracy | None) -> str:
+def drop(value: Accuracy | MultiLabelAccuracy | None) -> str:
     """The paired drop in percentage points, positive for worse."""
     if value is None or value.drop_pp is None:
         return NONE
@@ -187,15 +188,19 @@ _TIMED = ("p50_ms", "p99_ms", "ratio_to_fp32", "size_mib")
 _TOP1, _DROP = SHOWN["top1"].heading, SHOWN["drop_pp"].heading
 RESIDENT = "MACs in precision"
 COLUMNS = ("candidate", _TOP1, _DROP, *(SHOWN[name].heading for name in _TIMED), RESIDENT, "verdict", "chosen")
+_SEVERAL = {_TOP1: SHOWN["map"].heading, _DROP: SHOWN["map_drop_pp"].heading}
 _UNLABELLED = {_TOP1: "as fp32 (95 %)", _DROP: "other answers"}
 IMPORTANT = tuple(COLUMNS[place] for place in (0, 9, 8, 1, 2, 3, 5, 4, 6, 7))
 """The columns in the order in which a narrow terminal gives them room."""
 
 
 def headings(candidates: Iterable[CandidateFacts]) -> dict[str, str]:
-    """Name of each column to what stands above it: without labels the two of accuracy hold agreement, and are called so."""
-    unlabelled = any(facts.agreement is not None for facts in candidates)
-    return {name: _UNLABELLED.get(name, name) if unlabelled else name for name in COLUMNS}
+    """Name of each column to what stands above it: without labels the two of accuracy hold agreement, of several labels an image
+    mAP, and are called so."""
+    rows = tuple(candidates)
+    unlabelled = any(facts.agreement is not None for facts in rows)
+    called = _UNLABELLED if unlabelled else _SEVERAL if any(facts.multi_label is not None for facts in rows) else {}
+    return {name: called.get(name, name) for name in COLUMNS}
 
 
 def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -221,8 +226,8 @@ def row(facts: CandidateFacts) -> tuple[str, ...]:
     seen = facts.agreement
     return (
         facts.candidate.id,
-        accuracy(facts.test) if seen is None else NONE if facts.is_baseline else agreement(seen),
-        "baseline" if facts.is_baseline else drop(facts.test) if seen is None else others(seen),
+        accuracy(facts.answered) if seen is None else NONE if facts.is_baseline else agreement(seen),
+        "baseline" if facts.is_baseline else drop(facts.answered) if seen is None else others(seen),
         *(cell(name, facts) for name in _TIMED),
         residency(facts),
         verdict(facts),

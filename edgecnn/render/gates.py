@@ -8,7 +8,7 @@ from edgecnn.errors.wording import listed
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 
-_DIFFERENCES = ("drop_pp", "worst_class_drop_pp")
+_DIFFERENCES = ("drop_pp", "map_drop_pp", "worst_class_drop_pp")
 
 
 def bound_of(gate: Gate) -> str:

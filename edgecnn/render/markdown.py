@@ -27,15 +27,15 @@ def report_markdown(report: BuildReport) -> str:
         f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
         for g in report.gates
     )
-    beyond = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
     parts = [
         f"# {build.arch} on {build.device}: {report.verdict.value}",
         ". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each),
         _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
         _legend(report),
         _section("Gates", [*gates, *([] if rates is None else [rates])]),
-        f"## Beyond top-1\n\n{_table(quality.COLUMNS, beyond)}\n\n{quality.LEGEND}" if beyond else "",
+        _beyond(report),
         _classes(report),
+        _labels(report),
         _section("Why each candidate stands where it does", map(_why, (each for each in report.candidates if each.reason))),
         _section("Latency", latency_lines(report.candidates)),
         _section("Runtime knobs", knob_lines(report.choice)),
@@ -76,6 +76,26 @@ def _classes(report: BuildReport) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def _beyond(report: BuildReport) -> str:
+    rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
+    if not rows:
+        return ""
+    several = any(facts.multi_label is not None for facts in report.candidates)
+    title, legend = ("mAP", quality.SEVERAL_LEGEND) if several else ("top-1", quality.LEGEND)
+    return f"## Beyond {title}\n\n{_table(quality.columns(report.candidates), rows)}\n\n{legend}"
+
+
+def _labels(report: BuildReport) -> str:
+    """Of the candidate that ships."""
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
+    if chosen is None or chosen.multi_label is None:
+        return ""
+    found = chosen.multi_label
+    rows = ((quality.plain(name), *cells) for name, *cells in quality.label_rows(found))
+    table = _table(quality.LABEL_COLUMNS, rows)
+    return f"## Labels of {chosen.candidate.id}\n\n{table}\n\n{quality.plain(quality.labels_said(found))}"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
@@ -83,6 +103,8 @@ def _cell(text: str) -> str:
 def _legend(report: BuildReport) -> str:
     split = figures.tested_on(report)
     said = f"Accuracy and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
+    if any(facts.multi_label is not None for facts in report.candidates):
+        said = said.replace("Accuracy", "Mean average precision", 1)
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
     return "  \n".join([said, *figures.legend(report.candidates)])

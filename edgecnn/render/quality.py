@@ -3,30 +3,74 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render.figures import NONE, cell, percent_interval, points
 from edgecnn.render.wording import visible
 from edgecnn.values.figures import ClassFigures, ClassReport
+from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 
 _OF_FP32 = ("agreement", "worst_class_drop_pp")
 """What the fp32 network itself has none of."""
-_SHOWN = (*(metric.name for metric in charted("accuracy")), "worst_class_drop_pp")
+_SEVERAL = ("micro_f1", "macro_f1", "agreement")
+"""Where an image has any number of labels."""
+_SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
 COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
 LEGEND = (
     "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by. Calibration error over 15 bins of equal width: "
     "chance adds to its estimate, and its interval allows for that. The largest drop holds for all classes at once."
 )
 CLASS_COLUMNS = ("class", "images", "recall (95 %)", "F1", "drop against fp32 (90 %)", "loss")
+SEVERAL_LEGEND = "At the thresholds that ship. Intervals by image at 90 %: each bound is the one-sided 95 % a gate is judged by."
+LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
+LABELS_LEGEND = "At the thresholds that ship: those of the largest F1 of each label on the validation images, by fp32."
 CLASSES_SHOWN = 20
 
 
 def row(facts: CandidateFacts) -> tuple[str, ...] | None:
     """One candidate's cells, in the order of ``COLUMNS``; None where nothing is known beyond top-1."""
-    if facts.test is None or facts.test.quality is None:
+    known = facts.multi_label is not None or (facts.test is not None and facts.test.quality is not None)
+    if not known:
         return None
-    return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else cell(name, facts) for name in _SHOWN))
+    shown = _SHOWN if facts.multi_label is None else _SEVERAL
+    return (facts.candidate.id, *("baseline" if facts.is_baseline and name in _OF_FP32 else cell(name, facts) for name in shown))
+
+
+def columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
+    """Those of ``row``."""
+    several = any(facts.multi_label is not None for facts in candidates)
+    return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else COLUMNS
+
+
+def label_rows(found: MultiLabelAccuracy) -> list[tuple[str, ...]]:
+    """The cells of each label, in the order of ``LABEL_COLUMNS``: all of up to 20 labels, else those of the least F1."""
+    labels = found.labels
+    if len(labels) > CLASSES_SHOWN:
+        labels = tuple(sorted(labels, key=lambda each: (each.f1 is None, each.f1))[:CLASSES_SHOWN])
+    return [_label_row(each) for each in labels]
+
+
+def labels_said(found: MultiLabelAccuracy) -> str:
+    """What to know of the table of labels."""
+    more = len(found.labels) - CLASSES_SHOWN
+    said = [LABELS_LEGEND, *([f"Those of the least F1; {more:,} more in report.json."] if more > 0 else [])]
+    if found.left_out:
+        said.append(f"No test image has {', '.join(map(visible, found.left_out))}: mAP and macro-F1 are of the other labels.")
+    return " ".join(said)
+
+
+def _label_row(each: LabelFigures) -> tuple[str, ...]:
+    shares = (each.precision, each.recall)
+    return (
+        visible(each.name),
+        f"{each.images:,}",
+        f"{each.threshold:.4g}",
+        NONE if each.average_precision is None else f"{100 * each.average_precision:.1f} %",
+        *(NONE if share is None else percent_interval(share) for share in shares),
+        NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
+    )
 
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
@@ -52,7 +96,7 @@ def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
 
 def _class_row(each: ClassFigures) -> tuple[str, ...]:
     return (
-        _plain(each.name),
+        plain(each.name),
         f"{each.images:,}",
         NONE if each.recall is None else percent_interval(each.recall),
         NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
@@ -61,6 +105,6 @@ def _class_row(each: ClassFigures) -> tuple[str, ...]:
     )
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A folder may be called anything; here it is text, and no markup."""
     return re.sub(r"([\\`*<\[])", r"\\\1", visible(name))

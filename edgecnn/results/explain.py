@@ -68,7 +68,7 @@ def _without_layers(facts: CandidateFacts) -> CandidateFacts:
 
 
 def _stand_ins(facts: CandidateFacts) -> Iterator[StandIn]:
-    answered = facts.test or facts.agreement
+    answered = facts.answered or facts.agreement
     if answered is not None and answered.fidelity is Fidelity.EMULATED:
         twin = facts.evaluated_kit not in (None, facts.kit)
         yield StandIn(
@@ -116,7 +116,7 @@ def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeas
     settles = report.choice.settle_command if name in report.choice.carried else None
     if facts.agreement is not None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=NO_LABELS)
-    elif facts.test is None:
+    elif facts.answered is None:
         yield Unmeasured(figures=("accuracy",), candidates=(name,), why=_why_unanswered(facts), command=build_again(report))
     for figure, seen in (("latency", facts.latency), ("memory", facts.memory), ("energy", facts.energy)):
         if seen is None or seen.runs < 1:
@@ -187,7 +187,7 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
         candidate=facts.candidate.id,
         says=gate.reason,
         images=gate.images_to_settle,
-        images_seen=facts.test.images if facts.test is not None and gate.images_to_settle else None,
+        images_seen=facts.answered.images if facts.answered is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
         rounds_seen=facts.latency.runs if facts.latency is not None and gate.rounds_to_settle else None,
         command=_longer(report, gate.rounds_to_settle),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import NetworkGone
 from edgecnn.results.finished import planned
 from edgecnn.results.folder import read_report
@@ -68,6 +69,13 @@ class BuiltNetwork:
         """The same in batches."""
         for start in range(0, len(pixels), BATCH):
             yield self.feed(pixels[start : start + BATCH])
+
+
+def require_one_label(network: BuiltNetwork, asked: str) -> None:
+    """Refuse what takes a network's answers for shares of one class. Raises MultiLabelNotFitting: an image has several labels."""
+    if network.resolved.data.multi_label:
+        because = f"{network.folder} is a build of a multi-label network"
+        raise MultiLabelNotFitting(asked=asked, because=because, hint="name a build whose images have one class each")
 
 
 def built_network(folder: Path, store: Store) -> BuiltNetwork:

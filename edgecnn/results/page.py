@@ -68,6 +68,8 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
     shown = _shown(report)
     if shown is not None and shown.agreement is not None:
         raise _Gone(f"no mistake is known: {NO_LABELS}")
+    if shown is not None and shown.multi_label is not None:
+        raise _Gone("what an image was taken for is of one class an image; the table of labels says what each is worth")
     if shown is None or shown.test is None:
         raise _Gone("no candidate's answers to the test split are known")
     prepared = _made(shown, store, "prepare")

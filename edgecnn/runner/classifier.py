@@ -42,8 +42,14 @@ class Classifier:
         """All classes, in the order of the model's output."""
         return self._kit.manifest.labels
 
+    @property
+    def thresholds(self) -> Optional[Tuple[float, ...]]:
+        """Of a multi-label network, by the order of ``labels``; None of one that names one class an image."""
+        return self._kit.manifest.thresholds
+
     def predict(self, image: Any) -> List[Tuple[str, float]]:
-        """Labels with softmax probabilities, most probable first.
+        """Labels with softmax probabilities, most probable first; of a multi-label network every label whose own probability
+        reaches its threshold, which may be none.
 
         Args:
             image: a path or an open binary file, a PIL image, or uint8 RGB pixels (H, W, 3) of any size. A PIL image that was
@@ -69,7 +75,7 @@ class Classifier:
             raise _unreadable(image, error) from error
 
     def classify(self, pixels: Any) -> List[Tuple[str, float]]:
-        """The second half of ``predict``: labels with softmax probabilities, most probable first.
+        """The second half of ``predict``: labels with probabilities, most probable first.
 
         Args:
             pixels: what ``pixels`` gave.
@@ -77,13 +83,22 @@ class Classifier:
         feed = feed_of(self._kit, pixels[None])
         with self._lock:
             logits = run_checked(self._session, self._kit, feed)[0].astype(np.float64)
-        shares = np.exp(logits - logits.max())
-        shares /= shares.sum()
-        return [(self.labels[index], float(shares[index])) for index in np.argsort(-shares, kind="stable")]
+        shares = probabilities(logits, self.thresholds is not None)
+        bounds = self.thresholds or (0.0,) * len(shares)
+        ranked = np.argsort(-shares, kind="stable")
+        return [(self.labels[index], float(shares[index])) for index in ranked if shares[index] >= bounds[index]]
 
     def close(self) -> None:
         """Release the model."""
         self._session.close()
+
+
+def probabilities(logits: Any, several: bool) -> Any:
+    """Softmax of logits, float64 (classes,), or where an image may have several labels the logistic function of each."""
+    if several:
+        return 1.0 / (1.0 + np.exp(-np.clip(logits, -700.0, 700.0)))
+    shares = np.exp(logits - logits.max())
+    return shares / shares.sum()
 
 
 def _picture(image: Any) -> Any:

@@ -97,6 +97,9 @@ class Manifest(NamedTuple):
     stands_for: Optional[Dict[str, Any]]
     engine: Optional[Dict[str, Any]]
     files: Dict[str, FileFact]
+    thresholds: Optional[Tuple[float, ...]] = None
+    """Of a multi-label network, whose activation is the logistic function: a label's probability from which on an image gets it,
+    by the order of ``labels``. None: one class an image, by softmax."""
 
 
 def parse_manifest(value: Any) -> Manifest:
@@ -126,6 +129,7 @@ def parse_manifest(value: Any) -> Manifest:
         stands_for=top.object("stands_for") if top.get("stands_for") is not None else None,
         engine=top.object("engine") if top.get("engine") is not None else None,
         files=_files(top.fields("files")),
+        thresholds=_thresholds(top),
     )
     requirements.nothing_else()
     top.nothing_else()
@@ -146,6 +150,19 @@ def _agrees(manifest: Manifest) -> None:
             raise bad_manifest("files", "does not list {}".format(name))
     if not manifest.golden.png:
         raise bad_manifest("golden.png", "is empty, so nothing could be tested")
+
+
+def _thresholds(top: Fields) -> Optional[Tuple[float, ...]]:
+    if top.get("activation") is None and top.get("thresholds") is None:
+        return None
+    top.one_of("activation", "sigmoid")
+    labels, found = top.texts("labels"), top.fields("thresholds")
+    if found.names() != sorted(labels):
+        raise bad_manifest("thresholds", "are not one for each of the labels: they are those of another model")
+    thresholds = tuple(found.number(name) for name in labels)
+    if max(thresholds) > 1:
+        raise bad_manifest("thresholds", "must be probabilities, 0 to 1")
+    return thresholds
 
 
 def _session(fields: Fields) -> SessionSpec:

@@ -13,12 +13,12 @@ _PATIENCE_S = 2.0
 
 
 def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: Callable[[int], None]) -> Dict[str, Any]:
-    """The most probable labels of every picture.
+    """The most probable labels of every picture; of a multi-label network all that reach their thresholds.
 
     Args:
         classifier: opened.
         files: paths.
-        top: how many labels.
+        top: how many labels, where one of them is right.
         tell: hears after two seconds, and from then on, how many pictures are done.
 
     Returns:
@@ -30,7 +30,7 @@ def predict_files(classifier: Classifier, files: Sequence[Any], top: int, tell: 
     began = time.monotonic()
     for done, file in enumerate(files, start=1):
         try:
-            found = classifier.predict(file)[:top]
+            found = classifier.predict(file)[: top if classifier.thresholds is None else None]
         except RunnerError as error:
             if error.ref != "unreadable-image":
                 raise

@@ -37,6 +37,7 @@ class Answering:
         self._classifier = classifier
         self._places = threading.BoundedSemaphore(limits.queue_length + 1)
         self._turn = threading.Lock()
+        self._most = TOP if classifier.thresholds is None else None
 
     @property
     def classes(self) -> int:
@@ -84,7 +85,8 @@ class Answering:
         found = self._classifier.classify(pixels)
         ended = time.perf_counter()
         return Answer(
-            labels=tuple(LabelShare(label=label, probability=share) for label, share in found[:TOP]),
+            labels=tuple(LabelShare(label=label, probability=share) for label, share in found[: self._most]),
             decode_ms=(decoded - began) * 1e3,
             inference_ms=(ended - decoded) * 1e3,
+            several=self._most is None,
         )

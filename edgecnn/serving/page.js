@@ -89,8 +89,11 @@
     said.querySelector(".waits").textContent = "Looking …";
     try {
       const answer = await ask(file);
-      said.querySelector(".waits").replaceWith(classes(answer.labels), times(answer));
-      state.textContent = `${file.name}: ${answer.labels[0].label}, ${percent(answer.labels[0].probability)}`;
+      const found = answer.labels.length ? classes(answer.labels) : line("none", "no label");
+      said.querySelector(".waits").replaceWith(found, times(answer));
+      const named = answer.labels.slice(0, answer.several ? undefined : 1);
+      const words = named.map(({ label, probability }) => `${label}, ${percent(probability)}`);
+      state.textContent = `${file.name}: ${words.join("; ") || "no label"}`;
     } catch (error) {
       said.querySelector(".waits").replaceWith(line("wrong", error.message));
       state.textContent = `${file.name}: ${error.message}`;

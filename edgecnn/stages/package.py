@@ -17,8 +17,10 @@ import numpy as np
 
 import edgecnn.runner
 from edgecnn.errors.building import RunnerSourceChanged
+from edgecnn.errors.multi_label import ThresholdsOfAnotherModel
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.model_file import THRESHOLDS
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
@@ -47,7 +49,8 @@ def _runner_files(folder: Path) -> list[Path]:
 class PackageStage(Stage):
     """Model, preprocessing, labels, golden inputs and runner, under one manifest.
 
-    Inputs: ``model`` (quantize), ``pixels`` (prepare) and, for a twin, ``kit``: the device kit that it stands for.
+    Inputs: ``model`` (quantize), ``pixels`` (prepare), of multi-label images ``thresholds`` (export), and for a twin ``kit``: the
+    device kit that it stands for.
     """
 
     kind: ClassVar[str] = "package"
@@ -66,6 +69,7 @@ class PackageStage(Stage):
 
         Raises:
             RunnerSourceChanged: the runner is not the one that was planned with.
+            ThresholdsOfAnotherModel: they are not one for each label of the images.
         """
         if runner_digest() != self.runner_sha256:
             raise RunnerSourceChanged(folder=runner_source())
@@ -83,6 +87,7 @@ class PackageStage(Stage):
             "model": described["model"],
             "preprocessing": self.preprocessing.model_dump(mode="json"),
             "labels": self._labels(given),
+            **self._activation(given),
             "golden": golden,
             "requirements": {"python": ">=3.8", **described["requirements"]},
             "stands_for": self._stands_for(given),
@@ -98,6 +103,16 @@ class PackageStage(Stage):
             return named
         classes = np.load(given["model"] / "golden_logits.npy", allow_pickle=False).shape[1]
         return [f"class {number}" for number in range(classes)]
+
+    def _activation(self, given: Mapping[Role, Path]) -> dict[str, Any]:
+        """Nothing of a network that names one class an image, whose activation is softmax."""
+        if "thresholds" not in given:
+            return {}
+        file, labels = given["thresholds"] / THRESHOLDS, self._labels(given)
+        found: dict[str, float] = json.loads(file.read_text(encoding="utf-8"))
+        if list(found) != labels:
+            raise ThresholdsOfAnotherModel(file=file, found=tuple(found), labels=labels)
+        return {"activation": "sigmoid", "thresholds": found}
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = given["pixels"] / "golden"

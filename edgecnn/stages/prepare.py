@@ -15,8 +15,9 @@ from edgecnn.values.stage import Progress, Role, Stage
 class PrepareStage(Stage):
     """``images`` (a manifest) → memory-mapped pixels and labels of validation, test and calibration, and the golden set.
 
-    Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB, ``<role>.labels.npy`` int64 (N,), ``labels.json`` the class
-    names, ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
+    Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB, ``<role>.labels.npy`` int64 (N,), or of multi-label images
+    uint8 (N, classes), ``labels.json`` the class names, ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as
+    ``data.golden.write_golden`` says.
     """
 
     kind: ClassVar[str] = "prepare"

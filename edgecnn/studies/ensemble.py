@@ -14,7 +14,7 @@ from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.recipes.toml_file import toml_value
-from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 from edgecnn.values.recipe import DataChoice
@@ -50,6 +50,8 @@ def make_ensemble(folders: Sequence[Path], out: Path, store: Store, tell: Progre
     _check_place(out)
     with store.in_use.held():
         members = [built_network(folder, store) for folder in folders]
+        for each in members:
+            require_one_label(each, "an ensemble")
         _check_alike(members)
         parts = [Member(load_model(each.model), each.resolved.preprocessing.normalization) for each in members]
         whole = averaged(parts, members[0].resolved.preprocessing.pixels.crop_px, len(members[0].classes))

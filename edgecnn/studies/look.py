@@ -122,6 +122,12 @@ class _ImageLabels:
         self._labels, self._classes = network.array("validation.labels"), network.classes
         self._files = _files(network, len(pixels))
 
+    def _named(self, image: int) -> str:
+        label = self._labels[image]
+        if label.ndim:
+            return ", ".join(name for name, has in zip(self._classes, label, strict=True) if has) or "no label"
+        return self._classes[int(label)]
+
     def excitement(self, looked: Map, image: int, position: int, activation: float) -> Excitement:
         """Where in the image that position is."""
         row, column = divmod(position, looked.columns)
@@ -129,7 +135,7 @@ class _ImageLabels:
         return Excitement(
             image=image,
             file=self._files[image] if self._files else None,
-            class_name=self._classes[int(self._labels[image])] if self._classes else None,
+            class_name=self._named(image) if self._classes else None,
             activation=activation,
             row=row,
             column=column,

@@ -14,7 +14,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
 from edgecnn.errors.studies import NothingIsRight
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
-from edgecnn.results.network import BuiltNetwork, built_network
+from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import TenCrop
@@ -45,6 +45,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
 
     with store.in_use.held():
         network = built_network(build, store)
+        require_one_label(network, "the comparison with ten crops")
         pixels, labels = network.array("test.pixels"), network.array("test.labels")
         if not network.resolved.data.labelled or not len(labels):
             raise NothingIsRight(folder=build)

@@ -60,6 +60,15 @@ def label_loss(logits: Tensor, labels: Tensor, weights: Tensor | None, label_smo
     return (each * (weights[labels] if labels.ndim == 1 else labels @ weights)).mean()
 
 
+def multi_label_loss(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """Mean binary cross-entropy in nats of logits (n, labels) from what images have, float32 (n, labels), 0…1.
+
+    Smoothed, a label is a little of both: a share ``label_smoothing`` of it is spread over having it and not.
+    """
+    wanted = labels * (1 - label_smoothing) + label_smoothing / 2
+    return functional.binary_cross_entropy_with_logits(logits, wanted)
+
+
 def _cycled(members: npt.NDArray[np.int64], count: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
     rounds = [random.permutation(members) for _ in range(-(-count // len(members)))]
     return np.concatenate(rounds)[:count]

@@ -28,18 +28,18 @@ PART = 512
 
 
 class Features(NamedTuple):
-    """Inputs of the last layer (float32) and right classes (int64)."""
+    """Inputs of the last layer (float32) and right classes (int64), or of multi-label images (uint8) which of them each has."""
 
     train: Tensor
     """(N, F) of the training images."""
     mirrored: Tensor
     """(N, F) of their mirror images."""
     labels: Tensor
-    """(N,)"""
+    """(N,), or of multi-label images (N, classes)."""
     validation: Tensor
     """(M, F)"""
     validation_labels: Tensor
-    """(M,)"""
+    """As of the training images."""
 
 
 @contextmanager

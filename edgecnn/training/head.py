@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
-from edgecnn.training.balance import class_weights, images_shown, label_loss
+from edgecnn.training.balance import class_weights, images_shown, label_loss, multi_label_loss
 from edgecnn.training.features import Features
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.images.augmented_batch import stream_seed
 from edgecnn.training.images.batches import batch_count
-from edgecnn.training.images.validation import mean_recall, top1
+from edgecnn.training.images.validation import mean_recall, standing
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import mirrored_share
@@ -40,19 +40,19 @@ def train_head(head: nn.Linear, features: Features, settings: TrainSettings) -> 
         loss = _epoch(head, features, settings, epoch, optimizer)
         with torch.no_grad():
             logits = head(features.validation)
-        right = top1(logits, features.validation_labels)
+        found = standing(logits, features.validation_labels)
         recall = None if settings.balance == "none" else mean_recall(logits, features.validation_labels)
         facts = EpochFacts(
             epoch=epoch,
             train_loss=loss,
-            validation_top1=right,
+            **found,
             validation_recall=recall,
             learning_rate=rate,
             resolution_px=size_px,
         )
         epochs.append(facts)
         if (facts.standing or 0.0) > best.standing:
-            best = BestFacts(phase=NAME, epoch=epoch, validation_top1=right, validation_recall=recall)
+            best = BestFacts(phase=NAME, epoch=epoch, **found, validation_recall=recall)
             kept = copy.deepcopy(head.state_dict())
     head.load_state_dict(kept)
     return PhaseResult(tuple(epochs), best, "all epochs done")
@@ -62,7 +62,8 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
     seed = stream_seed(settings.seed, NAME, epoch)
     random = torch.Generator().manual_seed(seed)
     labels, count = features.labels.numpy(), len(features.labels)
-    weights = class_weights(labels, settings.classes, settings.balance)
+    several = labels.ndim == 2
+    weights = None if several else class_weights(labels, settings.classes, settings.balance)
     shows = torch.from_numpy(images_shown(labels, settings.balance, seed))
     order = torch.randperm(count, generator=random)
     loss_sum = 0.0
@@ -72,7 +73,12 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
         shown = torch.where(mirror, features.mirrored[images], features.train[images])
         kept = torch.rand(shown.shape, generator=random) >= DROPOUT
         logits = head(shown * kept / (1 - DROPOUT))
-        loss: Tensor = label_loss(logits, features.labels[images], weights, settings.label_smoothing)
+        right = features.labels[images]
+        loss: Tensor = (
+            multi_label_loss(logits, right.float(), settings.label_smoothing)
+            if several
+            else label_loss(logits, right, weights, settings.label_smoothing)
+        )
         if not math.isfinite(loss.item()):
             rate = ("train.learning_rate", settings.learning_rate)
             raise TrainingDiverged(phase=NAME, epoch=epoch, batch=index, kept=None, rate=rate)

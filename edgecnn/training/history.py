@@ -23,6 +23,8 @@ class EpochFacts(Value):
     """0…1. None where the images shown were smaller than the shipped resolution: that network is not a candidate yet."""
     validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
     """0…1, the mean over classes of the share of a class's images that are right; only where classes were made to count alike."""
+    validation_map: float | None = Field(default=None, exclude_if=lambda found: found is None)
+    """0…1, mean average precision of multi-label images, in place of ``validation_top1``."""
     learning_rate: float
     """At the end of the epoch."""
     resolution_px: Resolution
@@ -32,6 +34,8 @@ class EpochFacts(Value):
     @property
     def standing(self) -> float | None:
         """What epochs are compared by, 0…1."""
+        if self.validation_map is not None:
+            return self.validation_map
         return self.validation_top1 if self.validation_recall is None else self.validation_recall
 
     @property
@@ -62,14 +66,17 @@ class BestFacts(Value):
 
     phase: str
     epoch: int
-    validation_top1: float
+    validation_top1: float | None
     validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
-    """As of the epoch."""
+    """As of the epoch; so is the next."""
+    validation_map: float | None = Field(default=None, exclude_if=lambda found: found is None)
 
     @property
     def standing(self) -> float:
         """What another epoch has to exceed, 0…1."""
-        return self.validation_top1 if self.validation_recall is None else self.validation_recall
+        if self.validation_map is not None:
+            return self.validation_map
+        return (self.validation_top1 or 0.0) if self.validation_recall is None else self.validation_recall
 
 
 class BalanceFacts(Value):

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.errors.training import TrainingDiverged
-from edgecnn.training.balance import class_weights, images_shown, label_loss
+from edgecnn.training.balance import class_weights, images_shown, label_loss, multi_label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
 from edgecnn.training.images.augmented_batch import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, ShownPart, batch_count, part_shown, shown
-from edgecnn.training.images.validation import Material, mean_recall, top1
+from edgecnn.training.images.validation import Material, mean_recall, standing
 from edgecnn.training.machine import computing_in
 from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.schedule import DROPS, Phase, drops_of
@@ -77,8 +77,9 @@ def _best_facts(facts: EpochFacts, phase: Phase) -> BestFacts:
     return BestFacts(
         phase=phase.name,
         epoch=facts.epoch,
-        validation_top1=facts.validation_top1 or 0.0,
+        validation_top1=facts.validation_top1,
         validation_recall=facts.validation_recall,
+        validation_map=facts.validation_map,
     )
 
 
@@ -93,7 +94,7 @@ def _best(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> int | N
 def _out_of_patience(epochs: Sequence[EpochFacts], phase: Phase, to_beat: float) -> bool:
     if phase.rate_rule == "plateau":
         return drops_of(_judged(epochs), phase.patience) > DROPS
-    judged = [facts for facts in epochs if facts.validation_top1 is not None]
+    judged = [facts for facts in epochs if facts.standing is not None]
     best = _best(judged, phase, to_beat)
     return len(judged) - 1 - (-1 if best is None else best) >= phase.patience
 
@@ -152,7 +153,7 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     return EpochFacts(
         epoch=epoch,
         train_loss=loss_sum / total,
-        validation_top1=None if logits is None else top1(logits, material.validation.labels),
+        **({"validation_top1": None} if logits is None else standing(logits, material.validation.labels)),
         validation_recall=None if logits is None or phase.balance == "none" else mean_recall(logits, material.validation.labels),
         learning_rate=rate,
         resolution_px=size,
@@ -199,6 +200,8 @@ def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: 
 
 
 def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Tensor], Tensor]:
+    if material.multi_label:
+        return lambda logits: multi_label_loss(logits, shown.labels, phase.label_smoothing)
     weights = class_weights(material.decoded.labels, material.classes, phase.balance)
     return lambda logits: label_loss(logits, shown.labels, weights, phase.label_smoothing)
 

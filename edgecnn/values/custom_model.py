@@ -31,6 +31,9 @@ class GraphEntry(Value):
     output: str
     classes: PositiveInt
     ends_in_softmax: bool
+    ends_in_sigmoid: bool = Field(default=False, exclude_if=lambda ends: not ends)
+    """Of a multi-label network that answers with probabilities, as one is taken whose images are not of one class each. Left out
+    of the key of any other."""
     opset: PositiveInt
     quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
     """The form in which it came quantized; None of a float network, whose keys hold no word of it."""
@@ -84,7 +87,7 @@ class CustomModel(Value):
     def why(self) -> str:
         """One sentence on how its preprocessing is known."""
         if not self.trials:
-            unproved = "not proved, since the images have no labels"
+            unproved = "not proved, since no image is known to be of one class"
             return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states; {unproved}"
         taken = next(each for each in self.trials if each.feeding == self.feeding)
         proved = f"right on {taken.right} of {taken.images} images"

@@ -40,6 +40,13 @@ class ImageEntry(Value):
     """``UNLABELLED`` where nobody said what it shows."""
     role: SplitRole
     sha256: str
+    labels: tuple[int, ...] | None = Field(default=None, exclude_if=lambda labels: labels is None)
+    """Of a multi-label data set, in place of ``label``, which is then ``UNLABELLED``: all that it shows, ascending, or none."""
+
+    @property
+    def shown(self) -> str:
+        """Its label, or its labels, as the digest of a data set has them."""
+        return str(self.label) if self.labels is None else f"[{','.join(map(str, self.labels))}]"
 
 
 class DataManifest(Value):
@@ -55,6 +62,11 @@ class DataManifest(Value):
     """Files that are no readable image, with the reason."""
     copies: tuple[str, ...] = ()
     """Images left out because the same bytes stand in another split or under another class."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether each image has any number of labels, and not one class."""
+        return any(image.labels is not None for image in self.images[:1])
 
 
 class Grouping(Value):
@@ -100,6 +112,8 @@ class DataSummary(Value):
     """None where ``data.group_by`` is unset."""
     own_roles: tuple[SplitRole, ...] = Field(default=(), exclude_if=lambda roles: not roles)
     """Those that are a whole split of the user's; images of the others are drawn."""
+    multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
+    """Whether each image has any number of labels, which ``classes`` names, and not one class."""
 
     @property
     def labelled(self) -> bool:

@@ -14,6 +14,9 @@ MODEL_FILE_NAME = "model.json"
 BATCH_MAX = 64
 """Images in one call that every exported network takes, from 1 upwards."""
 
+THRESHOLDS = "thresholds.json"
+"""Of a multi-label trunk, beside it: each label's threshold of the probability, 0…1, by its name in the order of the logits."""
+
 LOGITS_TOLERANCE: Mapping[Precision, float] = {
     Precision.FP32: 0.01,
     Precision.TF32: 0.05,

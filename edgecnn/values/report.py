@@ -13,6 +13,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Folds, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import DatedReference, Environment
@@ -47,6 +48,11 @@ class Accuracy(Value):
     ``pixels`` are those of the first."""
     quality: Quality | None = None
     """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
+
+    @property
+    def share(self) -> Interval:
+        """What the network is judged by first."""
+        return self.top1
 
 
 class Latency(Value):
@@ -114,6 +120,10 @@ class CandidateFacts(Value):
     """With fp32 on the test split, in place of ``test`` where the images have no labels."""
     agreement_on_validation: Agreement | None = None
     """The same in place of ``validation``."""
+    multi_label: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Of a multi-label network on the test split, in place of ``test``."""
+    multi_label_on_validation: MultiLabelAccuracy | None = Field(default=None, exclude_if=lambda found: found is None)
+    """The same in place of ``validation``."""
     latency: Latency | None = None
     memory: Memory | None = None
     energy: Energy | None = None
@@ -140,6 +150,11 @@ class CandidateFacts(Value):
     """The same as a typed fact, of which ``reason`` is the sentence; None in a report of before there was one."""
     kept_float: tuple[str, ...] = ()
     """Of mixed precision: the layers that were left in float, by their nodes in the ONNX trunk, the most damaging first."""
+
+    @property
+    def answered(self) -> Accuracy | MultiLabelAccuracy | None:
+        """How right it was on the test split, of either kind of labels."""
+        return self.test or self.multi_label
 
 
 class Choice(Value):

@@ -92,6 +92,13 @@ class Resolved(Value):
     """Inputs that no stage makes: the data manifest, and a user's own weights or model."""
 
     @property
+    def multi_label(self) -> bool:
+        """Whether an image gets any number of labels: as the list says, or of images without labels a file that ends in a
+        sigmoid."""
+        custom = self.custom_model
+        return self.data.multi_label or (custom is not None and not self.data.labelled and custom.entry.ends_in_sigmoid)
+
+    @property
     def training_images(self) -> int:
         """Photographs and composed ones."""
         return images_trained_on(self.data, self.synthesis, photographs=self.recipe.data.train)

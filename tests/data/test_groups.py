@@ -21,6 +21,7 @@ from edgecnn.values.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.stage import digest_of
 from tests.data.folders import Heard, draw, fill, write
+from tests.data.formats.test_table import HINT
 
 PEOPLE = 20
 PERSON = "person([0-9]+)"
@@ -107,7 +108,7 @@ def refused(path: Path, group_by: str) -> str:
 
 def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -> None:
     place = tmp_path / "list.csv"
-    hint = "its first line should be path,label or path,label,split, and every other one an image [table-unusable]"
+    hint = f"{HINT} [table-unusable]"
     place.write_text("path,label,person\na.png,cat,anna\n", encoding="utf-8")
     assert refused(place, "persn") == (
         f"{place}, line 1: cannot be used as a list of images: its columns are path, label, person, and none is data.group_by"

@@ -62,12 +62,13 @@ def classifier(
     layout: str = "NCHW",
     dtype: str = "float32",
     softmax: bool = False,
+    sigmoid: bool = False,
     batch: int | str = "n",
     opset: int = 17,
     batch_norm: bool = False,
     size: tuple[int, int] = (SIDE, SIDE),
 ) -> onnx.ModelProto:
-    """The network as an ONNX file holds it: image → conv, relu, global pooling, reshape, gemm (→ softmax)."""
+    """The network as an ONNX file holds it: image → conv, relu, global pooling, reshape, gemm (→ softmax, or sigmoid)."""
     held, nodes = weights_of(like, batch_norm=batch_norm, half=dtype == "float16"), _entry(layout, dtype)
     nodes += [helper.make_node("Conv", ["planes", "conv.w", "conv.b"], ["conv"], name="conv", kernel_shape=[1, 1])]
     after = "conv"
@@ -82,6 +83,7 @@ def classifier(
         helper.make_node("Gemm", ["flat", "fc.w", "fc.b"], ["scores"], name="fc", transB=1),
     ]
     nodes += [helper.make_node("Softmax", ["scores"], ["share"], name="softmax", axis=1)] if softmax else []
+    nodes += [helper.make_node("Sigmoid", ["scores"], ["share"], name="sigmoid")] if sigmoid else []
     kind = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}[dtype]
     image = [batch, 3, *size] if layout == "NCHW" else [batch, *size, 3]
     answer = TensorProto.FLOAT16 if dtype == "float16" else TensorProto.FLOAT
@@ -89,7 +91,7 @@ def classifier(
         nodes,
         "custom",
         [helper.make_tensor_value_info("pixels" if nodes[0].input[0] == "pixels" else "planes", kind, image)],
-        [helper.make_tensor_value_info("share" if softmax else "scores", answer, [batch, len(CLASSES)])],
+        [helper.make_tensor_value_info("share" if softmax or sigmoid else "scores", answer, [batch, len(CLASSES)])],
         [*held, shape],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

@@ -63,11 +63,19 @@ def manifest(**changes: Any) -> dict[str, Any]:
 
 def test_a_kit_s_manifest_satisfies_its_schema() -> None:
     validator("kit").validate(manifest())
+    validator("kit").validate(manifest(activation="sigmoid", thresholds={"cat": 0.5}))
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"extra": 1}, {"schema": "edgecnn.kit/2"}, {"files": {"../model.onnx": {"sha256": "0" * 64, "bytes": 1}}}, {"labels": []}],
+    [
+        {"extra": 1},
+        {"schema": "edgecnn.kit/2"},
+        {"files": {"../model.onnx": {"sha256": "0" * 64, "bytes": 1}}},
+        {"labels": []},
+        {"activation": "softmax"},
+        {"thresholds": {"cat": 2}},
+    ],
 )
 def test_a_manifest_that_says_something_else_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

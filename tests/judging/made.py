@@ -9,6 +9,7 @@ from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.figures import ClassFigures, ClassReport, Quality
+from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
 from edgecnn.values.report import Accuracy, CandidateFacts, Latency
@@ -37,6 +38,40 @@ def an_accuracy(lost: int = 0, gained: int = 0, images: int = 1000, right: int |
         pixels="p" * 64,
         lost=lost,
         gained=gained,
+    ).model_copy(update=changes)
+
+
+def a_multi_label(drop: tuple[float, float, float] | None = (0.4, 0.1, 0.7), **changes: object) -> MultiLabelAccuracy:
+    """Of two labels, mAP 80 %; ``drop`` with its ends, None of the baseline itself."""
+
+    def share(estimate: float) -> Interval:
+        return an_interval(estimate, estimate - 0.03, estimate + 0.03, 0.9)
+
+    labels = tuple(
+        LabelFigures(
+            name=name,
+            images=images,
+            threshold=threshold,
+            average_precision=0.8,
+            precision=wilson(images // 2, images),
+            recall=wilson(images // 2, images),
+            f1=0.5,
+        )
+        for name, images, threshold in (("bag", 120, 0.41), ("hat", 60, 0.625))
+    )
+    return MultiLabelAccuracy(
+        split="test",
+        images=400,
+        map=share(0.8).model_copy(update={"confidence": 0.95}),
+        trials=500.0,
+        drop_pp=None if drop is None else an_interval(*drop, 0.9),
+        micro_f1=share(0.7),
+        macro_f1=share(0.6),
+        agreement=None if drop is None else share(0.95),
+        labels=labels,
+        fidelity=Fidelity.MEASURED,
+        machine="AMD EPYC",
+        pixels="p" * 64,
     ).model_copy(update=changes)
 
 

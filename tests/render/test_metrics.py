@@ -15,12 +15,13 @@ from edgecnn.judging.metrics import METRICS, SHOWN, Metric, find
 from edgecnn.render.figures import cell, spelt
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.charts.figure import Figure
+from edgecnn.render.page.document import report_page
 from edgecnn.render.page.sections import figures_of
-from edgecnn.render.screens.report import show_measured
+from edgecnn.render.screens.report import show_candidates, show_measured
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
-from tests.judging.made import a_quality, an_interval
+from tests.judging.made import a_multi_label, a_quality, an_interval
 from tests.render.page.measured import around
 from tests.render.page.pages import a_page
 
@@ -34,7 +35,18 @@ def with_bytes_moved(page: PageFacts) -> PageFacts:
     return page.model_copy(update={"report": page.report.model_copy(update={"candidates": tuple(rows)})})
 
 
+def of_labels(page: PageFacts) -> PageFacts:
+    """The same of a multi-label network."""
+    rows = [
+        row.model_copy(update={"test": None, "multi_label": a_multi_label(None) if row.is_baseline else a_multi_label()})
+        for row in page.report.candidates
+    ]
+    return page.model_copy(update={"report": page.report.model_copy(update={"candidates": tuple(rows)})})
+
+
 PAGE = with_bytes_moved(a_page(2))
+LABELS = of_labels(PAGE)
+OF_LABELS = ("map_drop_pp", "map", "micro_f1")
 OF_THE_GPU = ("on_gpu_ms",)
 """Of the desktop GPU alone, which has a table of its own."""
 BY_SENTENCE = {"int8_mac_share": "multiply-adds", "int8_time_share": "time inside layers", "int8_bytes_share": "MiB moved"}
@@ -46,29 +58,34 @@ NEW = Metric("p999_ms", "ms", "latency", "lower", lambda facts: around(7.125), "
 
 
 @cache
-def charts() -> tuple[Figure, ...]:
-    return tuple(figure for section in figures_of(PAGE).values() for figure in section)
+def charts(*, of_labels: bool) -> tuple[Figure, ...]:
+    return tuple(figure for section in figures_of(LABELS if of_labels else PAGE).values() for figure in section)
 
 
-def chosen() -> CandidateFacts:
-    return next(facts for facts in PAGE.report.candidates if facts.chosen)
+def page_of(name: str) -> PageFacts:
+    return LABELS if name in OF_LABELS else PAGE
+
+
+def chosen(page: PageFacts = PAGE) -> CandidateFacts:
+    return next(facts for facts in page.report.candidates if facts.chosen)
 
 
 def shown_words(name: str) -> str:
-    return BY_SENTENCE.get(name, spelt(SHOWN[name], SHOWN[name].value(chosen())))
+    return BY_SENTENCE.get(name, spelt(SHOWN[name], SHOWN[name].value(chosen(page_of(name)))))
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name not in OF_THE_GPU])
 def test_each_metric_is_found_on_a_terminal_and_in_markdown(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    show_measured(PAGE.report)
-    said = capsys.readouterr().out + report_markdown(PAGE.report)
+    report = page_of(name).report
+    show_measured(report)
+    said = capsys.readouterr().out + report_markdown(report)
     assert shown_words(name).split(" [")[0].rstrip(" %") in said
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name not in WITHOUT_A_CHART])
 def test_each_metric_is_found_on_the_page_under_its_own_name(name: str) -> None:
     metric = SHOWN[name]
-    said = json.dumps([[each.title, each.table.columns, each.spec] for each in charts()], default=str)
+    said = json.dumps([[each.title, each.table.columns, each.spec] for each in charts(of_labels=name in OF_LABELS)], default=str)
     named = (
         metric.title,
         metric.title.lower(),
@@ -83,11 +100,20 @@ def test_each_metric_is_found_on_the_page_under_its_own_name(name: str) -> None:
 def test_each_metric_that_can_be_bounded_is_judged_by_its_name_and_unit(name: str) -> None:
     side = "max" if METRICS[name].better == "lower" else "min"
     (gate,) = gates_for(GateChoice.model_validate({side: {name: 0.5}}), device_usually_attached=True)
-    result = judge(gate, chosen())
-    assert (gate.side, result.figure) == (side, find(name, chosen()).figure)
+    row = chosen(page_of(name))
+    result = judge(gate, row)
+    assert (gate.side, result.figure) == (side, find(name, row).figure)
     if result.figure is not None:
         assert result.reason.startswith(METRICS[name].words)
         assert METRICS[name].signs in result.reason
+
+
+def test_every_label_of_what_ships_is_shown_with_its_threshold(capsys: pytest.CaptureFixture[str]) -> None:
+    show_candidates(LABELS.report)
+    terminal, text = capsys.readouterr().out, report_markdown(LABELS.report)
+    page = report_page(LABELS)
+    for said in (terminal, text, page):
+        assert all(word in said for word in ("bag", "hat", "0.41", "0.625", "recall (95 %)", "mAP")), said
 
 
 def test_a_metric_s_cell_is_spelt_from_its_row() -> None:

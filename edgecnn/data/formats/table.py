@@ -1,22 +1,26 @@
 """A list of images in a CSV or Parquet file: ``path,label`` or ``path,label,split``, paths as seen from its folder.
 
-One more column may stand anywhere: the one that ``data.group_by`` names.
+In place of ``label`` a column ``labels``, or one a label, gives an image any number of them (``label_columns``). One more column
+may stand anywhere: the one that ``data.group_by`` names.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.data.formats.label_columns import NAMES, LabelColumns, label_columns
 from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
 from edgecnn.data.listing import ListingProgress, stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import OneClass, TrainFolderMissing
 from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.values.dataset import UNLABELLED
 
 SUFFIX: Final = ".csv"
 _COLUMNS: Final = (["path", "label"], ["path", "label", "split"])
@@ -37,36 +41,47 @@ class Row(NamedTuple):
     part: Part
     group: str | None = None
     """Its cell in the column of groups; None where there is no such column."""
+    labels: tuple[str, ...] | None = None
+    """Of a multi-label list, in place of ``label``, which is then empty."""
 
 
 def read_table(file: Path, seen: ListingProgress, group_by: str | None = None) -> tuple[Layout, list[list[str]]]:
-    """The layout that a table means, and for each of its classes and splits the sorted stamps of its files.
+    """The layout that a table means, and for each of its classes and splits the sorted stamps of its files; of a multi-label
+    list for each of its splits.
 
     A row given twice counts once. Files are not opened; one that is not there is found out when it is read. ``group_by``: the
     name of a column of groups, where it is one.
 
     Raises:
         TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
-            another name, no row, a file of two groups.
+            another name, no row, a file of two groups, a cell of a label's column that is neither 0 nor 1.
         OneClass: a single label.
         TrainFolderMissing: splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
     """
-    read = _rows_of_parquet if file.suffix.lower() == PARQUET else _rows
-    return laid_out(file.parent, file, read(file, group_by), seen)
+    lines = _lines_of_parquet(file) if file.suffix.lower() == PARQUET else _lines(file)
+    columns = _Columns.of(file, next(lines)[1], group_by)
+    rows = (_row(file, line, cells, columns) for line, cells in lines)
+    return laid_out(file.parent, file, rows, seen, named=() if columns.labels is None else columns.labels.names)
 
 
-def laid_out(folder: Path, file: Path, told: Iterable[Row], seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
+def laid_out(
+    folder: Path, file: Path, told: Iterable[Row], seen: ListingProgress, named: Sequence[str] = ()
+) -> tuple[Layout, list[list[str]]]:
     """The same of rows that were read already.
 
-    ``folder``: from which paths count. ``file``: that told them. Raises TableUnusable, OneClass, TrainFolderMissing: as
-    ``read_table``.
+    ``folder``: from which paths count. ``file``: that told them. ``named``: labels that it has a column for, though no image may
+    have them. Raises TableUnusable, OneClass, TrainFolderMissing: as ``read_table``.
     """
     rows = sorted(set(told))
     if not rows:
         raise TableUnusable(file=file, line=None, because="it has no row")
-    classes = natural_order(list({row.label for row in rows}))
+    several = rows[0].labels is not None
+    names = {name for row in rows for name in row.labels or ()} if several else {row.label for row in rows}
+    classes = natural_order(list(names.union(named)))
     parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
+    if not classes:
+        raise TableUnusable(file=file, line=None, because="no row has a label")
     if len(classes) == 1:
         raise OneClass(folder=file, name=classes[0])
     if "train" not in parts:
@@ -75,9 +90,20 @@ def laid_out(folder: Path, file: Path, told: Iterable[Row], seen: ListingProgres
     for row in rows:
         seen.one()
         stamps.setdefault((row.part, row.label), []).append(_stamp(folder, row.path))
-    folders = tuple(ClassFolder(part, classes.index(label), "") for part, label in stamps)
-    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, (), _groups(file, rows))
+    folders = tuple(ClassFolder(part, UNLABELLED if several else classes.index(label), "") for part, label in stamps)
+    labels = _labels(file, rows, classes) if several else None
+    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, (), _groups(file, rows), labels)
     return layout, [sorted(inside) for inside in stamps.values()]
+
+
+def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+    place = {name: index for index, name in enumerate(classes)}
+    labels: dict[str, tuple[int, ...]] = {}
+    for row in rows:
+        mine = tuple(sorted(place[name] for name in row.labels or ()))
+        if labels.setdefault(row.path, mine) != mine:
+            raise TableUnusable(file=file, line=None, because=f"{row.path!r} stands in it twice, with other labels")
+    return labels
 
 
 def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
@@ -90,10 +116,11 @@ def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
 
 
 class _Columns(NamedTuple):
-    """The columns of a row, and which of them holds its group."""
+    """The columns of a row, which of them holds its group, and those of several labels."""
 
     names: Sequence[str]
     group: str | None
+    labels: LabelColumns | None = None
 
     @classmethod
     def of(cls, file: Path, header: Sequence[str], group_by: str | None) -> _Columns:
@@ -103,6 +130,8 @@ class _Columns(NamedTuple):
         images = list(header)
         if group is not None and group not in _COLUMNS[-1]:
             images.remove(group)
+        if (labels := label_columns(images)) is not None:
+            return cls(header, group, labels)
         if (images if is_text else sorted(images)) not in [names if is_text else sorted(names) for names in _COLUMNS]:
             also = "" if group_by is None or group is not None else f", and none is data.group_by '{group_by}'"
             because = f"its columns are {', '.join(header)[:100] or 'none'}{also}"
@@ -110,16 +139,17 @@ class _Columns(NamedTuple):
         return cls(header, group)
 
 
-def _rows(file: Path, group_by: str | None) -> Iterator[Row]:
+def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The header as line 1, and every other line that is not empty with its number."""
     line = 0
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
-            columns = _Columns.of(file, [name.strip().lower() for name in next(reader, [])], group_by)
+            yield 1, [_column(name.strip()) for name in next(reader, [])]
             for cells in reader:
                 line = reader.line_num
                 if cells:
-                    yield _row(file, line, cells, columns)
+                    yield line, cells
     except UnicodeDecodeError as error:
         raise TableUnusable(file=file, line=None, because="it is not UTF-8") from error
     except csv.Error as error:
@@ -128,27 +158,42 @@ def _rows(file: Path, group_by: str | None) -> Iterator[Row]:
         raise TableUnusable(file=file, line=None, because=system_reason(error)) from error
 
 
-def _rows_of_parquet(file: Path, group_by: str | None) -> Iterator[Row]:
-    columns = _Columns.of(file, parquet_columns(file), group_by)
-    for number, cells in enumerate(parquet_rows(file, columns.names), start=1):
-        yield _row(file, number, cells, columns)
+def _column(name: str) -> str:
+    """Its name, a list's own in small letters; a label is called what the user calls it."""
+    return name.lower() if name.lower() in (*_COLUMNS[-1], NAMES) else name
+
+
+def _lines_of_parquet(file: Path) -> Iterator[tuple[int, list[str]]]:
+    names = parquet_columns(file)
+    yield 0, names
+    yield from enumerate(parquet_rows(file, names), start=1)
 
 
 def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
     if len(cells) != len(columns.names):
         raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {len(columns.names)} columns")
     cell = dict(zip(columns.names, cells, strict=True))
-    path, label, split = cell["path"], cell["label"], cell.get("split", "train")
+    path, split = cell["path"], cell.get("split", "train")
     if not path or "\0" in path:
         raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
-    if not label.strip():
+    names = (cell["label"],) if columns.labels is None else _several(file, line, cell, columns.labels)
+    if columns.labels is None and not names[0].strip():
         raise TableUnusable(file=file, line=line, because="no label")
-    if any(unicodedata.category(sign) in _STEERING for sign in label):
-        raise TableUnusable(file=file, line=line, because=f"the label {ascii(label[:100])} holds a control character")
+    for name in (*names, *(columns.labels.names if columns.labels else ())):
+        if any(unicodedata.category(sign) in _STEERING for sign in name):
+            raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
     part = PART_NAMES.get(split.strip().lower())
     if part is None:
         raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")
-    return Row(path, label, part, None if columns.group is None else cell[columns.group].strip())
+    group = None if columns.group is None else cell[columns.group].strip()
+    return Row(path, names[0], part, group) if columns.labels is None else Row(path, "", part, group, names)
+
+
+def _several(file: Path, line: int, cell: Mapping[str, str], labels: LabelColumns) -> tuple[str, ...]:
+    try:
+        return labels.of_cells(cell)
+    except ValueError as error:
+        raise TableUnusable(file=file, line=line, because=str(error)) from error
 
 
 def _stamp(folder: Path, path: str) -> str:
@@ -188,14 +233,24 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     try:
         with parquet.ParquetFile(file) as source:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
-                cells = [_texts(batch.column(name).cast(arrow.string())) for name in columns]
+                cells = [_lists(batch.column(name)) if name == NAMES else _texts(batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise TableUnusable(file=file, line=None, because=_first_line(error)) from error
 
 
 def _texts(column: Any) -> list[str]:
-    return [text or "" for text in column.to_pylist()]
+    import pyarrow as arrow
+
+    return [text or "" for text in column.cast(arrow.string()).to_pylist()]
+
+
+def _lists(column: Any) -> list[str]:
+    """Lists of names as JSON; a column of texts may hold names too."""
+    import pyarrow as arrow
+
+    held = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
+    return [json.dumps(names or []) for names in column.to_pylist()] if held else _texts(column)
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.graph.custom.feeding import LUMA
-from edgecnn.graph.custom.onnx_entry import SOFTMAXES
+from edgecnn.graph.custom.onnx_entry import SIGMOIDS, SOFTMAXES
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.values.custom_model import Channels, GraphEntry
@@ -47,7 +47,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
     _widen(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
-    _without_softmax(made.graph, entry)
+    _without_last(made.graph, entry)
     _rename(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
     del made.graph.output[:]
@@ -65,6 +65,7 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["colours made grey inside"] if channels == "grey" else []
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
+    done += ["its last sigmoid left out"] if entry.ends_in_sigmoid else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
 
@@ -155,12 +156,13 @@ def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[
                 graph.node.remove(flat)
 
 
-def _without_softmax(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    if not entry.ends_in_softmax:
+def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """Logits in place of probabilities."""
+    if not (entry.ends_in_softmax or entry.ends_in_sigmoid):
         return
     made = {name: node for node in graph.node for name in node.output}
     node = made[entry.output]
-    while node.op_type not in SOFTMAXES:
+    while node.op_type not in (*SOFTMAXES, *SIGMOIDS):
         node = made[node.input[0]]
     node.op_type = "Identity"
     node.ClearField("attribute")

@@ -47,6 +47,7 @@ _NAMED: Final = re.compile(r"(\w+_)?name|fqn|class_fqn")
 _VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "config")
 _TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
 _PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach)\.\w+")
+_SIGMOID: Final = "torch.ops.aten.sigmoid.default"
 _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 
 
@@ -202,7 +203,8 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
         **ends,
         output=answer,
         classes=classes_of(answer, tuple(size.get("as_int") for size in held[answer]["sizes"]), path),
-        ends_in_softmax=_ends_in_softmax(graph["nodes"], answer),
+        ends_in_softmax=_SOFTMAX.fullmatch(_last(graph["nodes"], answer)) is not None,
+        ends_in_sigmoid=_last(graph["nodes"], answer) == _SIGMOID,
         opset=TRUNK_OPSET,
         form="torch.export",
     )
@@ -216,16 +218,17 @@ def _refuse_training(path: Path, nodes: list[dict[str, Any]]) -> None:
                 raise CustomModelUnusable(path=path, because=because, hint="call model.eval() before torch.export.export")
 
 
-def _ends_in_softmax(nodes: list[dict[str, Any]], answer: str) -> bool:
+def _last(nodes: list[dict[str, Any]], answer: str) -> str:
+    """The operation that makes the answer; empty where none does."""
     makers = {out["as_tensor"]["name"]: node for node in nodes for out in node["outputs"] if "as_tensor" in out}
     for _ in nodes:
         node = makers.get(answer)
         if node is None:
-            return False
+            return ""
         if not _PASSED_ON.fullmatch(node["target"]):
-            return _SOFTMAX.fullmatch(node["target"]) is not None
+            return str(node["target"])
         answer = node["inputs"][0]["arg"]["as_tensor"]["name"]
-    return False
+    return ""
 
 
 def _parameters(configs: list[dict[str, Any]]) -> int:

@@ -19,6 +19,7 @@ from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.stage import Key, digest_of
 
 SOFTMAXES = ("Softmax",)
+SIGMOIDS = ("Sigmoid",)
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
 PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md)."""
@@ -46,6 +47,7 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | No
         output=answer.name,
         classes=classes_of(answer.name, _dims(answer), path),
         ends_in_softmax=_last(model, answer.name).op_type in SOFTMAXES,
+        ends_in_sigmoid=_last(model, answer.name).op_type in SIGMOIDS,
         opset=opset_of(model),
         quantized=quantized,
     )

@@ -74,7 +74,8 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
             "batch": None if batch == _BATCHES[0] else batch,
             "output": "logits",
             "classes": classes_of("of the program", tuple(answer.shape), path),
-            "ends_in_softmax": _ends_in_softmax(module),
+            "ends_in_softmax": _last(module) == "aten::softmax",
+            "ends_in_sigmoid": _last(module) == "aten::sigmoid",
             "opset": TRUNK_OPSET,
             "form": "TorchScript",
         }
@@ -150,8 +151,9 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
     raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
 
 
-def _ends_in_softmax(module: torch.jit.ScriptModule) -> bool:
+def _last(module: torch.jit.ScriptModule) -> str:
+    """The operation that makes the answer."""
     value = next(iter(module.inlined_graph.outputs()))
     while value.node().kind() in _PASSED_ON:
         value = next(iter(value.node().inputs()))
-    return str(value.node().kind()) == "aten::softmax"
+    return str(value.node().kind())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
@@ -20,6 +20,7 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import opset_of, save_model
 from edgecnn.graph.passes.folding import fold_batch_norms, fold_pooled_padding
 from edgecnn.graph.sessions import Level, answers, session_of
+from edgecnn.graph.thresholds import write_thresholds, write_unchosen
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry
 from edgecnn.values.stage import Progress
@@ -36,13 +37,14 @@ class CustomRequest:
 
 
 def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None:
-    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``.
+    """Write ``model.onnx``, ``macs.json``, ``check.json`` and ``golden_logits.npy``; of several labels ``thresholds.json``.
 
     Raises EdgecnnError: one of ``errors.custom_model``; MacsUnknown.
     """
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
     theirs, entry = as_onnx(request.model, request.entry)
+    entry = entry.model_copy(update={"ends_in_sigmoid": request.entry.ends_in_sigmoid})
     model = adopt(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
@@ -56,7 +58,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     change = describe_changes(entry, request.feeding.channels, opset_of(model))
     change = change if request.entry.form is None else f"exported to ONNX and {change}"
     file, trunk = session.answers(shown, request.feeding), _trunk(path, shown, request, change)
-    check = ExportCheck.of(file, softmax(trunk, axis=1) if entry.ends_in_softmax else trunk)
+    check = ExportCheck.of(file, _as_the_file(trunk, entry))
     # Half-precision files round every layer, and a fold rounds elsewhere.
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
@@ -65,7 +67,17 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
+    if entry.ends_in_sigmoid:
+        write_unchosen(entry.classes, out)
+    write_thresholds(lambda pixels: _trunk(path, pixels, request, change), request.pixels, out)
     tell.step("export to ONNX", 3, 3)
+
+
+def _as_the_file(logits: Logits, entry: GraphEntry) -> Logits:
+    """What the file answers itself."""
+    if entry.ends_in_sigmoid:
+        return np.asarray(expit(logits))
+    return np.asarray(softmax(logits, axis=1)) if entry.ends_in_softmax else logits
 
 
 def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, change: str) -> Logits:

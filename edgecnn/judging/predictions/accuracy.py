@@ -6,6 +6,7 @@ not through two intervals that are each ± 2 points wide.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.judging.predictions.thresholds import over
 from edgecnn.values.figures import Agreement
 from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Fidelity, Interval
@@ -145,16 +147,23 @@ def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interv
     return tango_drop_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better))
 
 
+SEVERAL_LABELS = "the images have several labels, so that no one answer is right; each build's report has its mAP"
 NO_LABELS = "the images have no labels, so that nothing says which answer is right"
 
 
-def agreement(answers: Answers, split: Literal["validation", "test"], baseline: Answers | None = None) -> Agreement:
-    """The share of images with the baseline network's first class.
+def agreement(
+    answers: Answers,
+    split: Literal["validation", "test"],
+    baseline: Answers | None = None,
+    thresholds: Mapping[str, float] | None = None,
+) -> Agreement:
+    """The share of images with the baseline network's first class, or with the very labels that it gives.
 
     Args:
         answers: logits (images, classes).
         split: the role of these images.
         baseline: the fp32 network's answers to the same pixels; None for the baseline itself, which agrees by definition.
+        thresholds: of a multi-label network, label to probability in the order of the logits.
 
     Raises:
         NoImages: of zero images.
@@ -166,7 +175,10 @@ def agreement(answers: Answers, split: Literal["validation", "test"], baseline: 
     if baseline is not None:
         check_finite(baseline.candidate, baseline.logits)
         check_same_pixels(answers, baseline)
-        alike = answers.logits.argmax(axis=1) == baseline.logits.argmax(axis=1)
+        if thresholds is None:
+            alike = answers.logits.argmax(axis=1) == baseline.logits.argmax(axis=1)
+        else:
+            alike = (over(answers.logits, thresholds) == over(baseline.logits, thresholds)).all(axis=1)
         same = wilson(int(np.count_nonzero(alike)), len(alike))
     if same is None or not len(answers.logits):
         raise NoImages(candidate=answers.candidate, split=split)

@@ -26,6 +26,10 @@ _UNLABELLED = (("as fp32 answers", "95 % interval"), ("other answers", "images")
 """In the place of the first two where the images have no labels."""
 
 
+_SEVERAL = (("mAP", "95 % interval"), ("drop of mAP", "paired, 90 % interval"))
+"""Where an image has any number of labels."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """A figure, its mark, and what a reader must know of it."""
@@ -80,6 +84,8 @@ def candidate_rows(report: BuildReport) -> tuple[Row, ...]:
 
 def columns_of(report: BuildReport) -> tuple[tuple[str, str], ...]:
     """Name and unit of the report's columns."""
+    if any(facts.multi_label for facts in report.candidates):
+        return (*_SEVERAL, *COLUMNS[2:])
     return (*_UNLABELLED, *COLUMNS[2:]) if any(facts.agreement for facts in report.candidates) else COLUMNS
 
 
@@ -89,7 +95,8 @@ def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     if chosen is None:
         return ()
     drop, speed = ((), ()) if chosen.is_baseline else ((("drop", _drop(chosen)),), (("speed-up", _speed(chosen)),))
-    first = (("top-1", _accuracy(chosen)), *drop) if chosen.agreement is None else (("as fp32 answers", _agreement(chosen)),)
+    name = "top-1" if chosen.multi_label is None else "mAP"
+    first = ((name, _accuracy(chosen)), *drop) if chosen.agreement is None else (("as fp32 answers", _agreement(chosen)),)
     median = _time(chosen.latency, chosen.latency.p50_ms if chosen.latency else None)
     rest = (("size, MiB", _size(chosen)), ("in its precision", _residency(chosen)))
     return (*first, ("median latency, ms", median), *speed, *rest)
@@ -114,10 +121,10 @@ def _size(facts: CandidateFacts) -> Cell:
 
 
 def _accuracy(facts: CandidateFacts) -> Cell:
-    seen = facts.test
+    seen = facts.answered
     if seen is None:
         return _missing("not evaluated on the test split")
-    return Cell(figures.percent_interval(seen.top1), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images")
+    return Cell(figures.percent_interval(seen.share), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images")
 
 
 def _agreement(facts: CandidateFacts) -> Cell:
@@ -137,14 +144,16 @@ def _others(facts: CandidateFacts) -> Cell:
 
 
 def _drop(facts: CandidateFacts) -> Cell:
-    if facts.test is None:
+    seen = facts.answered
+    if seen is None:
         return _missing("not evaluated on the test split")
-    mark = OF_FIDELITY[facts.test.fidelity]
+    mark = OF_FIDELITY[seen.fidelity]
     if facts.is_baseline:
         return Cell("baseline", mark, "the reference")
-    if facts.test.drop_pp is None:
+    if seen.drop_pp is None:
         return _missing("no baseline to count from")
-    return Cell(figures.points(facts.test.drop_pp), mark, f"{facts.test.discordant or 0:,} discordant images")
+    discordant = "" if facts.test is None else f"{facts.test.discordant or 0:,} discordant images"
+    return Cell(figures.points(seen.drop_pp), mark, discordant)
 
 
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:

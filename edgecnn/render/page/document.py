@@ -18,7 +18,7 @@ from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 import edgecnn
-from edgecnn.render import desktop
+from edgecnn.render import desktop, quality
 from edgecnn.render.figures import tested_on
 from edgecnn.render.gates import decided
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
@@ -30,6 +30,7 @@ from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
 from edgecnn.render.sentences import REFERENCES, knob_lines, reference_lines, size_lines
 from edgecnn.render.wording import visible
 from edgecnn.results.page_facts import PageFacts, shown_digest
+from edgecnn.values.report import BuildReport
 
 TEMPLATE = "page.html.j2"
 _POLICY = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -61,11 +62,22 @@ def report_page(facts: PageFacts) -> str:
         references=[visible(line).replace("`", "") for line in reference_lines(facts.report.references)],
         references_are=REFERENCES,
         columns=columns_of(facts.report),
+        labels=labels_of(facts.report),
         key_figures=key_figures(facts.report),
         no_accuracy="the images have no labels: the table above says how often each candidate answers as fp32 does"
         if any(each.agreement is not None for each in facts.report.candidates)
         else "no candidate was evaluated on the test split",
     )
+
+
+def labels_of(report: BuildReport) -> dict[str, Any] | None:
+    """The table of labels of the candidate that ships; None where an image has one class."""
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
+    if chosen is None or chosen.multi_label is None:
+        return None
+    rows = [tuple(visible(cell) for cell in row) for row in quality.label_rows(chosen.multi_label)]
+    said = quality.labels_said(chosen.multi_label)
+    return {"candidate": chosen.candidate.id, "columns": quality.LABEL_COLUMNS, "rows": rows, "said": said}
 
 
 def document(template: str, every: Sequence[Figure], **shown: Any) -> str:

@@ -12,6 +12,7 @@ from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.values.report import Accuracy
 
 _NAMED = 5
 
@@ -36,6 +37,8 @@ def warning_lines(warnings: Iterable[str]) -> Iterator[str]:
     yield from (f"edgecnn: warning: {warning}" for warning in warnings)
 
 
+NO_LABEL = ("no label", figures.NONE)
+"""Of a multi-label network: no probability reaches its threshold."""
 COLUMNS = ("photograph", "label", "probability", "then")
 
 
@@ -47,7 +50,9 @@ def show_predictions(found: Predictions, *, as_csv: bool) -> None:
     said = (
         (each.file, [(label.label, f"{label.probability * 100:.1f} %") for label in each.labels]) for each in found.predictions
     )
-    rows = ((file, *labels[0], "; ".join(f"{label} {share}" for label, share in labels[1:])) for file, labels in said)
+    rows = (
+        (file, *(labels or [NO_LABEL])[0], "; ".join(f"{label} {share}" for label, share in labels[1:])) for file, labels in said
+    )
     show_rows(COLUMNS, rows, title=f"{found.name} version {found.version}: {found.candidate}")
 
 
@@ -94,7 +99,8 @@ def show_bundle_bench(found: BundleBench) -> None:
 def bundle_bench_lines(found: BundleBench) -> list[str]:
     """One fact a line."""
     recorded = [
-        f"{name}: recorded when it was built: top-1 {figures.percent_interval(then.top1)} of {then.images:,} images, "
+        f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
+        f"{figures.percent_interval(then.share)} of {then.images:,} images, "
         f"on {then.machine}"
         for name, then in found.recorded.items()
     ]

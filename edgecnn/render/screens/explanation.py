@@ -50,9 +50,10 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     yield f"  {facts.reason or 'no reason was recorded'}"
     if facts.candidate.surgery is not None:
         yield f"  it is made of a changed network: {facts.candidate.surgery.done}"
-    if facts.test is not None:
-        drop = f", drop {figures.points(facts.test.drop_pp)}" if facts.test.drop_pp is not None else ""
-        yield f"  top-1 {figures.percent_interval(facts.test.top1)} on {facts.test.images:,} images{drop}"
+    if (seen := facts.answered) is not None:
+        drop = f", drop {figures.points(seen.drop_pp)}" if seen.drop_pp is not None else ""
+        name = "top-1" if facts.multi_label is None else "mAP"
+        yield f"  {name} {figures.percent_interval(seen.share)} on {seen.images:,} images{drop}"
     if facts.agreement is not None and not facts.is_baseline:
         yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)

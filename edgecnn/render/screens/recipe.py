@@ -11,7 +11,7 @@ from typing import Any
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
-from edgecnn.judging.resolution import resolution_sentence, resolvable_drop_pp
+from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
@@ -100,20 +100,29 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
 
 def _found(data: DataSummary, images: Sequence[ImageEntry]) -> list[str]:
     """What a reader of the recipe should know of the images."""
-    each = Counter(image.label for image in images)
+    each = Counter(label for image in images for label in ((image.label,) if image.labels is None else image.labels))
     (least, rare), *_, (most, common) = sorted((each[label], _one_line(name)) for label, name in enumerate(data.classes))
+    kinds = "with any of {} labels" if data.multi_label else "of {} classes"
     lines = [
-        f"found: {len(images):,} photographs of {len(data.classes)} classes, {least:,} ({rare}) to {most:,} ({common})",
+        f"found: {len(images):,} photographs {kinds.format(len(data.classes))}, {least:,} ({rare}) to {most:,} ({common})",
         f"roles: {_one_line(data.splits_from)}",
-        f"the test split: {resolution_sentence(data.counts['test'])} of accuracy between two candidates",
+        f"the test split: {_can_show(data)}",
     ]
     left = len(data.skipped) + len(data.copies)
     return lines + ([f"{left:,} files are left out; `edgecnn data inspect` names them"] if left else [])
 
 
+def _can_show(data: DataSummary) -> str:
+    images = data.counts["test"]
+    return labels_sentence(images) if data.multi_label else f"{resolution_sentence(images)} of accuracy between two candidates"
+
+
 def _accuracy_gate(drop_pp: float, data: DataSummary) -> list[str]:
     """Required only where the test split can show it: else every build would end open, whatever it lost."""
-    said = f"drop_pp = {drop_pp:g}  # percentage points of top-1 that the shipped candidate may lose against fp32"
+    metric, name = ("map_drop_pp", "mAP") if data.multi_label else ("drop_pp", "top-1")
+    said = f"{metric} = {drop_pp:g}  # percentage points of {name} that the shipped candidate may lose against fp32"
+    if data.multi_label:
+        return [f"# {said}"]
     images = data.counts["test"]
     shown = resolvable_drop_pp(images)
     if shown is not None and shown <= drop_pp:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
-from edgecnn.render import desktop, figures
+from edgecnn.render import desktop, figures, quality
 from edgecnn.render.build_plot import plot_lines
 from edgecnn.render.gates import decided, gate_lines
 from edgecnn.render.grid import Grid, show_grid
@@ -52,7 +53,7 @@ def _left_out(report: BuildReport) -> dict[str, str]:
 
 
 def show_candidates(report: BuildReport) -> None:
-    """The table alone."""
+    """The table, and of several labels an image that of what ships by label."""
     screen = console()
     rows = [_candidate_cells(facts) for facts in report.candidates]
     title = f"{report.build.arch} → {report.build.device}"
@@ -61,6 +62,18 @@ def show_candidates(report: BuildReport) -> None:
     show_grid(Grid(tuple(heads.values()), rows, title, important=important), screen)
     for text in figures.legend(report.candidates):
         say(screen, f"  {text}")
+    _show_labels(report, screen)
+
+
+def _show_labels(report: BuildReport, screen: Console) -> None:
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.multi_label), None)
+    if chosen is None or chosen.multi_label is None:
+        return
+    rows = [[Text(visible(cell)) for cell in row] for row in quality.label_rows(chosen.multi_label)]
+    show_grid(Grid(quality.LABEL_COLUMNS, rows, f"labels of {chosen.candidate.id}"), screen)
+    for name in ("micro_f1", "macro_f1"):
+        say(screen, f"  {SHOWN[name].words} {figures.cell(name, chosen)}")
+    say(screen, f"  {quality.labels_said(chosen.multi_label)}")
 
 
 def show_plot(report: BuildReport) -> None:

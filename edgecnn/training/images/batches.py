@@ -29,6 +29,7 @@ def shown(material: Material, what: tuple[npt.NDArray[np.int64], npt.NDArray[np.
     positions, images = what[0], what[1][what[0]]
     pixels = augmented(material.decoded.read(images), positions, draw, frame)
     labels = torch.from_numpy(material.decoded.labels[images])
+    labels = labels.float() if material.multi_label else labels
     return Batch(normalized(pixels, material.validation.normalization), labels)
 
 
@@ -56,7 +57,8 @@ class Batch(NamedTuple):
     images: Tensor
     """float32 (n, 3, H, W)."""
     labels: Tensor
-    """int64 (n,), or where pictures are mixed float32 (n, classes), the shares of each class."""
+    """int64 (n,), or where pictures are mixed float32 (n, classes), the shares of each class; of multi-label images float32
+    (n, classes) in any case, 0…1."""
 
 
 class ShownPart(NamedTuple):
@@ -78,7 +80,8 @@ def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
 
     Each picture is mixed with the one before it: the order of an epoch is drawn already. A batch of one has no other.
 
-    ``batch``: labels int64 (n,). ``position``: whose draws decide for the whole batch: its first image's.
+    ``batch``: labels int64 (n,), or of multi-label images float32 (n, classes). ``position``: whose draws decide for the whole
+    batch: its first image's.
     """
     images, labels = batch.images, batch.labels
     for asked, drawn in zip(draw.augment, draw.drawn, strict=True):

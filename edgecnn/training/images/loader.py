@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,8 @@ class DecodedImages:
         self.source = source
         self.entries = entries
         self.size = pixels.decoded_px
-        self.labels: npt.NDArray[np.int64] = np.array([entry.label for entry in entries], np.int64)
+        self.labels: npt.NDArray[Any] = source.labels(entries)
+        """int64 (N,), or of multi-label images uint8 (N, classes)."""
         self._recipe = pixels.of_runner()._replace(resize_px=self.size, crop_px=self.size)
         self._held: npt.NDArray[np.uint8] | None = None
 

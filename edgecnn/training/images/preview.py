@@ -67,7 +67,7 @@ def make_preview(data: DataSummary, asked: PreviewRequest, sheet: Path) -> Augme
                 PreviewedPicture(
                     image=entry.path,
                     composed_of=files.get(row),
-                    class_name=source.classes[entry.label],
+                    class_name=source.named(entry),
                     row=row + 1,
                     column=column + 1,
                     drawn=_drawn(epoch, row),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from edgecnn.judging.predictions.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
@@ -49,6 +50,14 @@ class ValidationPixels:
         return top1(self.outputs(network), self.labels)
 
 
+def standing(logits: Tensor, labels: Tensor) -> dict[str, float | None]:
+    """What an epoch is judged by, 0…1: ``validation_top1``, or of multi-label images ``validation_map``."""
+    if labels.ndim == 1:
+        return {"validation_top1": top1(logits, labels)}
+    found = mean_average_precision(logits.numpy(), labels.numpy().astype(bool))
+    return {"validation_top1": None, "validation_map": 0.0 if found is None else found.estimate}
+
+
 def top1(logits: Tensor, labels: Tensor) -> float:
     """Share of images whose largest logit, of (N, classes), is the right class, 0…1."""
     return float((logits.argmax(1) == labels).double().mean())
@@ -78,3 +87,8 @@ class Material(NamedTuple):
     """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
     team: Team = ALONE
     """Who trains together with this process."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether images have any number of labels."""
+        return self.decoded.labels.ndim == 2

@@ -20,7 +20,10 @@ from tests.data.formats.test_table import listed, table
 pyarrow = pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "edgecnn[parquet]"')
 parquet = pytest.importorskip("pyarrow.parquet")
 
-HINT = "its columns should be path and label, or path, label and split, and every row an image"
+HINT = (
+    "its columns should be path and label, or path, label and split, and every row an image; of several labels"
+    " a list labels, or a column a label with 0 or 1, takes the place of label"
+)
 
 
 @pytest.fixture

@@ -21,7 +21,10 @@ from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill
 
-HINT = "its first line should be path,label or path,label,split, and every other one an image"
+HINT = (
+    "its first line should be path,label or path,label,split, and every other one an image; of several labels"
+    " a column labels, as in cat|dog, or a column a label with 0 or 1 takes the place of label"
+)
 
 
 @pytest.fixture

@@ -87,3 +87,13 @@ def test_other_answers_stand_for_the_drop_that_cannot_be_larger() -> None:
         "over the budget on validation: it gives fp32's answer to 96.0 %, [93.1, 97.7] at 95 % of 300 images, and without labels "
         "a budget of 1 pp wants 99 %"
     )
+
+
+def test_of_several_labels_an_image_all_of_them_have_to_be_the_same() -> None:
+    """The first label alone is the same of every image; a second one reaches its threshold on some, in one network."""
+    bounds = {"a": 0.5, "b": 0.5}
+    fp32 = np.array([[3.0, -3.0]] * 90 + [[3.0, 2.0]] * 10, np.float32)
+    int8 = np.array([[3.0, -3.0]] * 95 + [[3.0, 2.0]] * 5, np.float32)
+    ours, theirs = (Answers(candidate=name, logits=each, pixels="p", machine="m") for name, each in (("i", int8), ("f", fp32)))
+    assert agreement(ours, "test", theirs, bounds).same.estimate == 0.95
+    assert agreement(ours, "test", theirs).same.estimate == 1.0

@@ -11,15 +11,19 @@ from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, spread_o
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, absence, sources_of
 from edgecnn.render.wording import grouped
 from edgecnn.values.figures import Energy
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Interval
 
-PLACES = {"accuracy": "test", "latency": "latency", "memory": "memory", "energy": "energy"}
+Answered = Accuracy | MultiLabelAccuracy
+PLACES = {"accuracy": "answered", "latency": "latency", "memory": "memory", "energy": "energy"}
 """A metric's source to the field that says how and where it was seen; a size is counted."""
 _STARTS = {"opening": "load_ms", "first": "first_ms", "cold start": "cold_start_ms"}
 
 
-def _dot(facts: CandidateFacts, of: Accuracy | Latency | Energy, figure: Interval, digits: int, lane: str = "") -> Dot:
+def _dot(
+    facts: CandidateFacts, of: Accuracy | MultiLabelAccuracy | Latency | Energy, figure: Interval, digits: int, lane: str = ""
+) -> Dot:
     return Dot(facts, OF_FIDELITY[of.fidelity], figure, f"{figure.estimate:.{digits}f}", lane)
 
 
@@ -57,8 +61,9 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
 
 def drops(report: BuildReport) -> Figure | None:
     """Top-1 lost against fp32, with the bound that it is held to; None where nobody has one."""
-    metric = SHOWN["drop_pp"]
-    known = [(facts, facts.test, figure) for facts in report.candidates if facts.test and (figure := metric.value(facts))]
+    several = any(facts.multi_label for facts in report.candidates)
+    metric = SHOWN["map_drop_pp" if several else "drop_pp"]
+    known = [(facts, of, figure) for facts in report.candidates if (of := facts.answered) and (figure := metric.value(facts))]
     if not known:
         return None
     bound = next((gate.gate.bound for facts, *_ in known for gate in facts.gates if gate.gate.metric == metric.name), None)
@@ -66,7 +71,7 @@ def drops(report: BuildReport) -> Figure | None:
     dots = [Dot(facts, OF_FIDELITY[of.fidelity], figure, figures.drop(of).partition(" [")[0]) for facts, of, figure in known]
     return Figure(
         id="drops",
-        title="What precision costs in accuracy",
+        title=f"What precision costs in {'mAP' if several else 'accuracy'}",
         says=_drops_said({facts.candidate.id: figure for facts, _, figure in known}, bound),
         sources=sources_of(
             (of for _, of, _ in known), lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"
@@ -74,14 +79,15 @@ def drops(report: BuildReport) -> Figure | None:
         spec=dots_spec(dots, Axis(title=metric.axis_title, rules=[Rule(0.0), *gate])),
         legend=vega.legend_of(facts for facts, *_ in known),
         table=Table(
-            caption="Drop in top-1 against the fp32 baseline, paired image by image, with its 90 % interval",
-            columns=("candidate", "drop", "wrong that fp32 gets right", "right that fp32 gets wrong"),
-            rows=tuple(
-                (facts.candidate.id, figures.points(figure), figures.count(of.lost), figures.count(of.gained))
-                for facts, of, figure in known
-            ),
+            caption=f"{metric.title}, paired image by image, with its 90 % interval",
+            columns=("candidate", "drop", *(() if several else ("wrong that fp32 gets right", "right that fp32 gets wrong"))),
+            rows=tuple((facts.candidate.id, figures.points(figure), *_discordant(of)) for facts, of, figure in known),
         ),
     )
+
+
+def _discordant(of: Answered) -> tuple[str, ...]:
+    return (figures.count(of.lost), figures.count(of.gained)) if isinstance(of, Accuracy) else ()
 
 
 def _drops_said(known: dict[str, Interval], bound: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,14 +64,14 @@ class DesktopPoint:
 def _desktop_point(report: BuildReport) -> DesktopPoint | None:
     """None where it was not timed, or nothing says how right it is."""
     baseline = report.baseline
-    accuracy = baseline.accuracy or next((facts.test for facts in report.candidates if facts.is_baseline), None)
+    accuracy = baseline.accuracy or next((facts.answered for facts in report.candidates if facts.is_baseline), None)
     if baseline.latency.p50_ms is None or accuracy is None:
         return None
     own = baseline.accuracy is not None
     return DesktopPoint(
         name=baseline.device,
         cost=baseline.latency.p50_ms,
-        top1=accuracy.top1,
+        top1=accuracy.share,
         mark=OF_FIDELITY[accuracy.fidelity] if own else EMULATED,
         timed=f"{baseline.how or 'how is not known'}, on {baseline.latency.machine}",
         answered=f"as {accuracy.machine} answered" if own else baseline.accuracy_from,
@@ -93,9 +93,9 @@ def tradeoff(report: BuildReport) -> Figure | None:
     """Accuracy × latency with both intervals; None where no candidate has an accuracy."""
     axis: Axis = "latency" if any(_cost(facts, "latency") for facts in report.candidates) else "size"
     points = [
-        Point(number=number, facts=facts, cost=cost, top1=facts.test.top1)
+        Point(number=number, facts=facts, cost=cost, top1=answered.share)
         for number, facts in enumerate(report.candidates, start=1)
-        if facts.test is not None and (cost := _cost(facts, axis)) is not None
+        if (answered := facts.answered) is not None and (cost := _cost(facts, axis)) is not None
     ]
     if not points:
         return None
@@ -112,6 +112,11 @@ def tradeoff(report: BuildReport) -> Figure | None:
         table=_table(report, axis, front, gpu),
         notes=(*_left_out(report, points, axis), *(() if gpu or axis == "size" else (_no_desktop_point(report.baseline),))),
     )
+
+
+def _metric(candidates: Iterable[CandidateFacts]) -> Metric:
+    """What accuracy is here: top-1, or of several labels an image mAP."""
+    return SHOWN["map" if any(facts.multi_label for facts in candidates) else "top1"]
 
 
 def _cost(facts: CandidateFacts, axis: Axis) -> Interval | None:
@@ -142,7 +147,7 @@ def _cost_text(cost: Interval, axis: Axis) -> str:
 
 
 def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> tuple[Source, ...]:
-    accuracies = {OF_FIDELITY[p.facts.test.fidelity]: p.facts.test.machine for p in points if p.facts.test}
+    accuracies = {OF_FIDELITY[of.fidelity]: of.machine for p in points if (of := p.facts.answered)}
     found = [Source(mark, f"accuracy, on {machine}") for mark, machine in accuracies.items()]
     if axis == "size":
         return (*found, Source(MEASURED, "size, of the files that ship"), Source(MISSING, "latency"))
@@ -156,7 +161,7 @@ def _sources(points: Sequence[Point], axis: Axis, gpu: DesktopPoint | None) -> t
 
 def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple[str, ...]:
     drawn = {point.facts.candidate.id for point in points}
-    reasons = {f.candidate.id: (f.latency.reason if f.latency and f.test else "not evaluated") for f in report.candidates}
+    reasons = {f.candidate.id: (f.latency.reason if f.latency and f.answered else "not evaluated") for f in report.candidates}
     notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
     others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
     if axis == "latency" and others:  # who ships and fp32 raced once more, in other minutes of the machine
@@ -170,7 +175,7 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: Desktop
         (
             facts.candidate.id,
             facts.candidate.precision.value,
-            figures.percent_interval(facts.test.top1) if facts.test else "missing",
+            figures.percent_interval(facts.answered.share) if facts.answered else "missing",
             _cost_text(cost, axis) if (cost := _cost(facts, axis)) else "missing",
             "yes" if facts in on_front else "no",
         )
@@ -180,7 +185,7 @@ def _table(report: BuildReport, axis: Axis, front: Sequence[Point], gpu: Desktop
         rows.append((gpu.name, "desktop GPU", figures.percent_interval(gpu.top1), _cost_text(gpu.cost, axis), "not compared"))
     return Table(
         caption=f"Accuracy with its 95 % interval, {axis} with its interval where it has one, and whether it is on the front",
-        columns=("candidate", "precision", "top-1", axis, "on the front"),
+        columns=("candidate", "precision", _metric(report.candidates).words, axis, "on the front"),
         rows=tuple(rows),
     )
 
@@ -193,11 +198,11 @@ def _spec(points: Sequence[Point], front: Sequence[Point], gpu: DesktopPoint | N
     rows += [_gpu_row(gpu, anchors[-1])] if gpu else []
     cost = _METRICS[axis].axis_title
     x = alt.X("x:Q", title=cost, scale=across.scale(), axis=alt.Axis(tickCount=6, grid=False))
-    y = alt.Y("y:Q", title=SHOWN["top1"].axis_title, scale=up.scale())
+    y = alt.Y("y:Q", title=_metric(point.facts for point in points).axis_title, scale=up.scale())
     fades = alt.condition(vega.IS_SHOWN, alt.value(1.0), alt.value(0.12))
     base = alt.Chart(vega.chart_data(rows)).encode(y=y, color=vega.precision_colour(), opacity=fades)
     whiskers = base.mark_rule(strokeWidth=1.5, strokeOpacity=0.65, aria=False)
-    tips = vega.tips("candidate", "top-1", "drop", axis, "from")
+    tips = vega.tips("candidate", "accuracy", "drop", axis, "from")
     return vega.specification(
         vega.front_line([_place(point) for point in front]),
         whiskers.encode(x=alt.X("x_low:Q", title=cost), x2=alt.X2("x_high:Q")),
@@ -239,18 +244,19 @@ def _place(point: Point | DesktopPoint) -> dict[str, float]:
 def _gpu_row(gpu: DesktopPoint, anchor: str) -> dict[str, Any]:
     return {
         "number": "GPU", "candidate": gpu.name, "label": gpu.name, "anchor": anchor, "precision": DESKTOP_GPU,
-        **_place(gpu), "shape": "square", "area": 120, "top-1": figures.percent_interval(gpu.top1), "drop": "desktop GPU",
+        **_place(gpu), "shape": "square", "area": 120, "accuracy": figures.percent_interval(gpu.top1), "drop": "desktop GPU",
         "latency": figures.milliseconds(gpu.cost), "from": f"accuracy {gpu.mark.word}; {gpu.timed}",
     }  # fmt: skip
 
 
 def _row(point: Point, anchor: str) -> dict[str, Any]:
     facts = point.facts
-    assert facts.test is not None
-    mark = OF_FIDELITY[facts.test.fidelity]
+    answered = facts.answered
+    assert answered is not None
+    mark = OF_FIDELITY[answered.fidelity]
     return {
         **vega.row_of(facts), "number": str(point.number), "label": point.name, "anchor": anchor, **_place(point),
-        "shape": mark.shape, "area": 190 if facts.chosen else 120, "top-1": figures.percent_interval(point.top1),
-        "drop": "baseline" if facts.test.drop_pp is None else figures.points(facts.test.drop_pp),
+        "shape": mark.shape, "area": 190 if facts.chosen else 120, "accuracy": figures.percent_interval(point.top1),
+        "drop": "baseline" if answered.drop_pp is None else figures.points(answered.drop_pp),
         "latency": figures.p50(facts.latency), "size": f"{figures.size(facts.size_mib)} MiB", "from": f"accuracy {mark.word}",
     }  # fmt: skip

@@ -1,10 +1,10 @@
 // The kit's own page: tests itself, classifies a picture or what the camera sees, and says how fast it is in this browser.
 
+import { answersOf } from "./answers.mjs";
 import { selftest, timed } from "./kit-test.mjs";
 import { openManifest, openNetwork, threadsHere } from "./network.mjs";
 import { decoded, drawn, feedOf, toPixels } from "./pixels.mjs";
 
-const BEST = 5;
 const CALLS = 1000;
 const part = (id) => document.getElementById(id);
 let manifest, network, watching;
@@ -27,11 +27,8 @@ async function begin() {
 async function classify(picture) {
   const { feed, shape } = feedOf(toPixels(picture, manifest.preprocessing.pixels), manifest);
   const { logits } = await network.run(network.tensor(feed, shape));
-  const top = Math.max(...logits);
-  const odds = Array.from(logits, (value) => Math.exp(value - top));
-  const whole = odds.reduce((sum, each) => sum + each, 0);
-  const best = odds.map((each, index) => [each / whole, manifest.labels[index]]).sort((one, other) => other[0] - one[0]);
-  part("answers").replaceChildren(...best.slice(0, BEST).map(row));
+  const found = answersOf(logits, manifest);
+  part("answers").replaceChildren(...(found.length ? found.map(row) : ["no label"]));
 }
 
 function row([share, label]) {

@@ -1,0 +1,128 @@
+"""Roles of multi-label images: each label near its share in every role, by the division that keeps groups whole.
+
+An image is a unit that has a member in each of its labels, and one without labels in a stratum of those.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from edgecnn.data.class_names import IMAGENET
+from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, roles_apart, units_of
+from edgecnn.data.layout import Part
+from edgecnn.data.shares import Cut
+from edgecnn.data.splits import (
+    Assigned,
+    Found,
+    Listed,
+    assign_roles,
+    entries_of,
+    own_roles,
+    ranked_by_content,
+    without_copies,
+)
+from edgecnn.errors.data import NothingReadable
+from edgecnn.errors.data_groups import GroupsNotDivisible
+from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.values.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
+from edgecnn.values.recipe import DataChoice
+
+_CALIBRATION_AT_MOST = 0.25
+"""Of what is left to train on, as ``shares`` has it of each class."""
+
+
+def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
+    """``assign_roles`` of either kind of data. ``fold``: of images that have one class each alone; planning refuses others.
+
+    Raises EdgecnnError: as ``assign_roles``; LabelTooRare, LabelsNotDivisible: of multi-label images.
+    """
+    return _assign(listed, choice) if listed.multi_label else assign_roles(listed, choice, fold)
+
+
+def _assign(listed: Listed, choice: DataChoice) -> Assigned:
+    kept, copies = without_copies(listed.found, listed.classes)
+    if not kept:
+        raise NothingReadable(folder=listed.root, skipped=[copy.sentence for copy in copies])
+    own = own_roles(listed.parts)
+    by_place: dict[tuple[Part, int], dict[str, list[Found]]] = defaultdict(lambda: defaultdict(list))
+    for image in kept:
+        by_place[image.part, UNLABELLED][image.sha256].append(image)
+    cut = Cut(0.0 if "test" in own else choice.test_share, 0.0 if "validation" in own else choice.validation_share)
+    apart = not choice.train and "test" not in own
+    units = None if choice.group_by is None else units_of(kept, listed.root)
+    of_train = {digest: images[0].labels or () for digest, images in by_place["train", UNLABELLED].items()}
+    strata = _strata(listed, of_train, units, cut, choice)
+    found, off = _divided(strata, cut, choice, apart=apart)
+    roles = {role: [ranked_by_content(digests, choice.seed)] for role, digests in found.items()}
+    roles |= {role: [ranked_by_content(by_place[part, UNLABELLED], choice.seed)] for role, part in own.items()}
+    grouping = grouping_of(kept, choice.group_by, off) if choice.group_by is not None else None
+    said = tuple(copy.sentence for copy in copies)
+    return Assigned(entries_of(roles, by_place, own), said, own, grouping=grouping)
+
+
+def _strata(
+    listed: Listed, of_train: Mapping[str, tuple[int, ...]], units: Mapping[str, str] | None, cut: Cut, choice: DataChoice
+) -> Strata:
+    """Labels that must be in every role, then rare ones where nothing is trained, then images without any."""
+    ranked = ranked_by_content(of_train, choice.seed)
+    by_label = [[digest for digest in ranked if label in of_train[digest]] for label in range(len(listed.classes))]
+    short = {label: (len(digests), cut.enough(len(digests))) for label, digests in enumerate(by_label)}
+    short = {label: counts for label, counts in short.items() if counts[0] < counts[1]}
+    if short and (choice.train or len(short) == len(by_label)):
+        named = [(listed.classes[label], *counts) for label, counts in short.items()]
+        raise LabelTooRare(file=Path(choice.path), short=named, roles=roles_apart(cut, apart=False))
+    bound = [label for label in range(len(by_label)) if label not in short]
+    bare = [digest for digest in ranked if not of_train[digest]]
+    loose = [*(by_label[label] for label in short if by_label[label]), *([bare] if bare else [])]
+    names = [listed.classes[label] for label in bound]
+    unit_of = {digest: digest for digest in of_train} if units is None else units
+    return Strata(listed.root, names, [*(by_label[label] for label in bound), *loose], unit_of)
+
+
+def _divided(
+    strata: Strata, cut: Cut, choice: DataChoice, *, apart: bool
+) -> tuple[dict[SplitRole, Collection[str]], tuple[str, ...]]:
+    """Digests by role. What trains is divided once more, image by image, into calibration and the rest."""
+    try:
+        roles, off = divided_by_group(strata, cut, choice.calibration_images, choice.seed, apart=apart)
+        found: dict[SplitRole, Collection[str]] = {role: {each for part in roles[role] for each in part} for role in roles}
+        if apart:
+            return found, off
+        left = {*found["calibration"], *found["train"]}
+        share = min(_CALIBRATION_AT_MOST, choice.calibration_images / len(left))
+        rest = [[digest for digest in ranked if digest in left] for ranked in strata.ranked]
+        again = Strata(strata.root, strata.names, rest, {digest: digest for digest in left})
+        drawn, _ = divided_by_group(again, Cut(share, 0.0), 1, choice.seed, apart=False)
+    except GroupsNotDivisible as error:
+        if choice.group_by is not None:
+            raise
+        raise LabelsNotDivisible(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
+    calibration = {digest for part in drawn["test"] for digest in part}
+    most = min(choice.calibration_images, max(1, int(len(left) * _CALIBRATION_AT_MOST)))
+    order = ranked_by_content(left, choice.seed)
+    first = [digest for digest in order if digest in calibration]
+    taken = {*[*first, *(digest for digest in order if digest not in calibration)][:most]}
+    return {**found, "calibration": taken, "train": left - taken}, off
+
+
+def labels_known(
+    images: Sequence[ImageEntry], listed: Sequence[str], names: Sequence[str] | None, choice: DataChoice
+) -> tuple[tuple[ImageEntry, ...], tuple[str, ...]]:
+    """The images with their labels by the order of the file that ``data.classes`` names, and that order.
+
+    ``names``: those of the file; None where ``data.classes`` is a word. ``listed``: the labels of the list, in its order.
+
+    Raises UnknownLabel: a label of the list stands not in the file. MultiLabelNotFitting: ``data.classes`` names no file.
+    """
+    if names is None:
+        if choice.classes == IMAGENET:
+            raise MultiLabelNotFitting(asked=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes")
+        return tuple(images), tuple(listed)
+    for name in listed:
+        if name not in names:
+            raise UnknownLabel(file=Path(choice.path), name=name, known=names, known_by=str(choice.classes))
+    place = [names.index(name) for name in listed]
+    moved = (image.model_copy(update={"labels": tuple(sorted(place[label] for label in image.labels or ()))}) for image in images)
+    return tuple(moved), tuple(names)

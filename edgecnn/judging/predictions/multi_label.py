@@ -1,0 +1,147 @@
+"""From logits to what a multi-label network is worth: mAP and its paired drop, F1, precision and recall at the thresholds.
+
+Intervals are by image, since the labels of one image hang together: the delete-one jackknife's variance says of how many
+independent answers a share would be known as well, and Wilson's interval of so many stays inside 0…1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
+from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels
+from edgecnn.judging.predictions.average_precision import LeftOut, average_precision, mean_average_precision
+from edgecnn.judging.predictions.thresholds import over
+from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
+from edgecnn.values.verdict import Interval
+
+Labels = NDArray[Any]
+"""uint8 (images, labels), 1 where an image has a label."""
+
+
+def multi_label_accuracy(
+    answers: Answers,
+    labels: Labels,
+    thresholds: Mapping[str, float],
+    split: Literal["validation", "test"],
+    baseline: Answers | None = None,
+) -> MultiLabelAccuracy:
+    """Every figure of one candidate on one split, and its drop against the baseline network's where that is given.
+
+    Args:
+        answers: logits (images, labels).
+        labels: uint8 (images, labels).
+        thresholds: of the probability, by the labels' names in the order of the logits.
+        split: the role of these images.
+        baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself.
+
+    Raises:
+        NoImages: of zero images, or where no image has a label.
+        LogitsNotFinite: where an answer holds NaN or infinity.
+        LogitsDoNotMatch: where logits, labels, thresholds and baseline are not about the same images and labels.
+    """
+    check_finite(answers.candidate, answers.logits)
+    if answers.logits.shape != labels.shape or labels.shape[1:] != (len(thresholds),):
+        theirs = f"labels of shape {labels.shape}, {len(thresholds)} thresholds"
+        raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
+    has = labels.astype(bool)
+    found = mean_average_precision(answers.logits, has)
+    if found is None:
+        raise NoImages(candidate=answers.candidate, split=split)
+    given = over(answers.logits, thresholds)
+    trials = trials_of(found, int(has.sum()))
+    return MultiLabelAccuracy(
+        split=split,
+        images=len(has),
+        map=_share(found, trials, ACCURACY_CONFIDENCE),
+        trials=trials,
+        drop_pp=None if baseline is None else _drop(found, answers, baseline, has),
+        micro_f1=_f1(given, has, together=True),
+        macro_f1=_f1(given, has, together=False),
+        agreement=None if baseline is None else same_labels(answers, baseline, thresholds),
+        labels=tuple(
+            _label(name, bound, answers.logits[:, place], has[:, place], given[:, place])
+            for place, (name, bound) in enumerate(thresholds.items())
+        ),
+        fidelity=answers.fidelity,
+        machine=answers.machine,
+        pixels=answers.pixels,
+    )
+
+
+def same_labels(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
+    """The share of images that get the very same labels, which needs to know of none that is right; None of no images.
+
+    Raises LogitsDoNotMatch: the two are not about the same images and labels.
+    """
+    check_same_pixels(answers, baseline)
+    same = (over(answers.logits, thresholds) == over(baseline.logits, thresholds)).all(axis=1)
+    return wilson(int(same.sum()), len(same), NON_INFERIORITY_CONFIDENCE)
+
+
+def map_share(map_: Interval, trials: float, confidence: float) -> Interval:
+    """The stored mAP at another confidence."""
+    found = wilson(map_.estimate * trials, trials, confidence)
+    assert found is not None
+    return found
+
+
+def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> Interval:
+    """Normal, by the jackknife of the difference; what no image of these showed may still be there, as Tango's interval has it:
+    z² images that count as much as one of the baseline's mAP does."""
+    check_finite(baseline.candidate, baseline.logits)
+    check_same_pixels(answers, baseline)
+    theirs = mean_average_precision(baseline.logits, has)
+    assert theirs is not None
+    z, images = two_sided_z(NON_INFERIORITY_CONFIDENCE), len(has)
+    apart = LeftOut(theirs.estimate - found.estimate, theirs.without - found.without)
+    trials = trials_of(theirs, int(has.sum()))
+    middle = (theirs.estimate * trials + z * z / 2) / (trials + z * z)
+    half = z * math.sqrt(apart.variance + z * z * middle * (1 - middle) / trials / images)
+    low, high = max(-1.0, apart.estimate - half), min(1.0, apart.estimate + half)
+    return Interval(estimate=100 * apart.estimate, low=100 * low, high=100 * high, confidence=NON_INFERIORITY_CONFIDENCE)
+
+
+def trials_of(found: LeftOut, most: int) -> float:
+    """Of how many independent answers a share would be known as well; at most ``most``, and at least one."""
+    share = min(1.0, max(0.0, found.estimate))
+    if found.variance <= share * (1 - share) / max(most, 1) + 1e-15:  # of a share of 1, rounding alone is left
+        return float(max(most, 1))
+    return max(1.0, share * (1 - share) / found.variance)
+
+
+def _share(found: LeftOut, trials: float, confidence: float) -> Interval:
+    estimate = min(1.0, found.estimate)
+    return map_share(Interval(estimate=estimate, low=estimate, high=estimate, confidence=1.0), trials, confidence)
+
+
+def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], *, together: bool) -> Interval:
+    """Micro- or macro-F1; labels that no image has are in neither mean."""
+    kept = has.any(axis=0)
+    hits = 2.0 * (given & has)[:, kept]
+    all_ = 1.0 * given[:, kept] + has[:, kept]
+    if together:
+        hits, all_ = hits.sum(axis=1, keepdims=True), all_.sum(axis=1, keepdims=True)
+    sums, totals = hits.sum(axis=0), all_.sum(axis=0)
+    without = ((sums - hits) / np.maximum(totals - all_, 1.0)).mean(axis=1)
+    found = LeftOut(float((sums / totals).mean()), without)
+    return _share(found, trials_of(found, int((given | has)[:, kept].sum())), NON_INFERIORITY_CONFIDENCE)
+
+
+def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bool_], given: NDArray[np.bool_]) -> LabelFigures:
+    right, got, images = int((given & has).sum()), int(given.sum()), int(has.sum())
+    return LabelFigures(
+        name=name,
+        images=images,
+        threshold=threshold,
+        average_precision=average_precision(scores, has).estimate if images else None,
+        precision=wilson(right, got),
+        recall=wilson(right, images),
+        f1=2 * right / (got + images) if images else None,
+    )

@@ -1,0 +1,55 @@
+"""Probabilities of labels, the thresholds from which on an image gets them, and how these are chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNCHOSEN = 0.5
+"""The threshold of a label that no image has from which it could be chosen."""
+
+
+def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Which labels each image gets, bool (images, labels): those whose probability reaches the threshold."""
+    given: NDArray[np.bool_] = probabilities(logits) >= np.array(list(thresholds.values()))
+    return given
+
+
+def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The logistic function of logits, as the runner computes it, float64 0…1."""
+    held = np.asarray(logits, np.float64)
+    shares: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(held, -700.0, 700.0)))
+    return shares
+
+
+def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[str]) -> dict[str, float]:
+    """Of each label the threshold of the largest F1 on these images, 0…1, rounded to four digits; 0.5 where no image has it.
+
+    It lies in the middle between two neighbouring probabilities; of several as good ones it is the one nearest to 0.5, and of
+    two as near the lower.
+
+    Args:
+        logits: float (images, labels).
+        labels: uint8 (images, labels).
+        names: of the labels.
+    """
+    shares = probabilities(logits)
+    return {name: _best_threshold(shares[:, place], labels[:, place].astype(bool)) for place, name in enumerate(names)}
+
+
+def _best_threshold(shares: NDArray[np.float64], has: NDArray[np.bool_]) -> float:
+    if not has.any():
+        return UNCHOSEN
+    seen = np.unique(shares)
+    middles = np.unique(np.round(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2]), 4))
+    middles = middles[(middles > 0) & (middles < 1)]
+    order = np.sort(shares)
+    right = np.sort(shares[has])
+    got = len(order) - np.searchsorted(order, middles, side="left")
+    hits = len(right) - np.searchsorted(right, middles, side="left")
+    f1 = np.round(2 * hits / (got + len(right)), 12)
+    best = middles[f1 == f1.max()]
+    return float(min(best, key=lambda each: (round(abs(each - 0.5), 6), each)))

@@ -1,0 +1,48 @@
+"""What goes with several labels an image, and what does not: refused before any time is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.values.dataset import DataSummary
+from edgecnn.values.recipe import Recipe
+
+_FITTED = "it is fitted to one class an image; train.head=linear learns each label by itself"
+_SOFTMAX = "it learns a network's answers as shares of one class"
+_MEASURES = "it decides by the accuracy of one class an image; head, last and all can be asked for"
+
+
+def require_fitting(asked: Recipe, data: DataSummary) -> None:
+    """Hold what is asked against the data.
+
+    ``asked``: as the user said it. Raises MultiLabelNotFitting: names the setting and why.
+    """
+    if data.multi_label:
+        for setting, because in (*_of_network(asked), *_of_training(asked)):
+            raise MultiLabelNotFitting(asked=setting, because=because)
+
+
+def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:
+    if asked.model.keep_head:
+        yield "--keep-head", "a published head tells one class of an image"
+    if asked.surgery.suffix:
+        yield "[surgery]", _SOFTMAX
+
+
+def _of_training(asked: Recipe) -> Iterator[tuple[str, str]]:
+    train = asked.train
+    if train.head != "linear":
+        yield f"train.head={train.head}", _FITTED
+    if train.folds is not None:
+        yield "train.folds", "a drop of mAP is not taken over the networks of several folds"
+    if train.balance != "none":
+        yield f"train.balance={train.balance}", "an image counts for each of its labels, frequent and rare ones alike"
+    if train.transfer == "auto":
+        yield "--transfer auto", _MEASURES
+    if train.teacher is not None:
+        yield "train.teacher", _SOFTMAX
+    if asked.quantize.aware:
+        yield "quantize.aware", _SOFTMAX
+    if asked.synthesis.cutouts is not None:
+        yield "[synthesis]", "what is composed shows the one object that its class says"

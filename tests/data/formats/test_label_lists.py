@@ -1,0 +1,195 @@
+"""A list gives an image any number of labels, by a column of names or one a label, and a faulty one is refused with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.data.images import open_source
+from edgecnn.data.inspection import inspect
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.errors.data_groups import GroupOnTwoSides
+from edgecnn.errors.multi_label import LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, draw
+from tests.data.label_lists import NAMES, by_column, by_name, drawn, listed
+
+HINT = (
+    "its first line should be path,label or path,label,split, and every other one an image; of several labels"
+    " a column labels, as in cat|dog, or a column a label with 0 or 1 takes the place of label"
+)
+
+
+def summary_of(path: Path, **choice: object) -> DataSummary:
+    return summarize(DataChoice.model_validate({"path": str(path), **choice}), path.parent / "store", Heard())
+
+
+def manifest_of(summary: DataSummary) -> DataManifest:
+    return DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+
+
+def test_every_way_to_write_the_same_labels_gives_the_same_data(tmp_path: Path) -> None:
+    shown = drawn(tmp_path)
+    first = summary_of(listed(tmp_path, by_name(shown)))
+    assert first.multi_label and first.classes == NAMES
+    header, *rows = by_column(shown)
+    truth = [header, *([row[0], *("true" if cell == "1" else "False" for cell in row[1:])] for row in rows)]
+    json_lists = [["path", "labels"], *([path, str(list(names)).replace("'", '"')] for path, names in shown)]
+    for way in (by_name(shown, ";"), by_column(shown), truth, json_lists):
+        assert summary_of(listed(tmp_path, way)).content == first.content
+
+
+def test_a_parquet_list_column_is_the_same_data(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "edgecnn[parquet]"')
+    parquet = pytest.importorskip("pyarrow.parquet")
+    shown = drawn(tmp_path)
+    paths, labels = [path for path, _ in shown], [list(names) for _, names in shown]
+    by_csv = summary_of(listed(tmp_path, by_name(shown))).content
+    truth = {name: [name in names for names in labels] for name in NAMES}
+    for columns in ({"path": paths, "labels": labels}, {"path": paths, **truth}):
+        parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
+        assert summary_of(tmp_path / "list.parquet").content == by_csv
+
+
+def test_each_label_is_near_its_share_in_every_role_and_images_without_labels_stay(tmp_path: Path) -> None:
+    manifest = manifest_of(summary_of(listed(tmp_path, by_name(drawn(tmp_path, 400)))))
+    assert len(manifest.images) == 400 and {image.label for image in manifest.images} == {UNLABELLED}
+    everywhere = np.mean([[label in (image.labels or ()) for label in range(3)] for image in manifest.images], axis=0)
+    for role in SPLIT_ROLES:
+        inside = [image for image in manifest.images if image.role == role]
+        shares = np.mean([[label in (image.labels or ()) for label in range(3)] for image in inside], axis=0)
+        assert np.abs(shares - everywhere).max() < 0.08, role
+        assert any(not image.labels for image in inside), "images without a label are in every role, too"
+
+
+def test_labels_are_prepared_as_zeros_and_ones(tmp_path: Path) -> None:
+    shown = drawn(tmp_path)
+    source = open_source(Path(summary_of(listed(tmp_path, by_name(shown))).manifest_path))
+    entries = source.entries("train")
+    labels = source.labels(entries)
+    assert (labels.dtype, labels.shape) == (np.uint8, (len(entries), 3))
+    told = dict(shown)
+    assert [source.named(entry) for entry in entries] == [", ".join(told[entry.path]) or "no label" for entry in entries]
+    assert labels[0].tolist() == [int(name in told[entries[0].path]) for name in NAMES]
+
+
+def test_a_changed_label_is_seen_and_an_unchanged_list_is_not_read_again(tmp_path: Path) -> None:
+    shown = drawn(tmp_path)
+    path = listed(tmp_path, by_name(shown))
+    first, heard = summary_of(path), Heard()
+    assert summarize(DataChoice(path=str(path)), tmp_path / "store", heard) == first
+    assert heard.steps == []
+    shown[0] = (shown[0][0], NAMES)
+    shown[1] = (shown[1][0], ())
+    assert summary_of(listed(tmp_path, by_name(shown))).content != first.content
+
+
+def test_the_same_picture_with_other_labels_is_left_out(tmp_path: Path) -> None:
+    shown = drawn(tmp_path)
+    draw(tmp_path / "photos/all/copy.png", 0)
+    one = dict(shown)["photos/all/000.png"]
+    other = NAMES if one != NAMES else ("bag",)
+    copies = summary_of(listed(tmp_path, by_name([*shown, ("photos/all/copy.png", other)]))).copies
+    assert copies == (
+        f"photos/all/000.png: the same bytes as photos/all/copy.png, which has other labels ({', '.join(other)})",
+        f"photos/all/copy.png: the same bytes as photos/all/000.png, which has other labels ({', '.join(one) or 'none'})",
+    )
+
+
+def test_groups_stay_whole(tmp_path: Path) -> None:
+    shown = drawn(tmp_path, 240)
+    rows = by_name(shown)
+    rows[0].append("person")
+    for number, row in enumerate(rows[1:]):
+        row.append(f"p{number // 4}")
+    summary = summary_of(listed(tmp_path, rows), group_by="person")
+    sides: dict[str, set[str]] = {}
+    for image in manifest_of(summary).images:
+        side = "train" if image.role == "calibration" else image.role
+        sides.setdefault(f"p{int(Path(image.path).stem) // 4}", set()).add(side)
+    assert all(len(side) == 1 for side in sides.values())
+    assert summary.grouping is not None and summary.grouping.groups == 60
+    rows[0].append("split")
+    for number, row in enumerate(rows[1:]):
+        row.append(("train", "test")[number % 2])
+    with pytest.raises(GroupOnTwoSides):
+        summary_of(listed(tmp_path, rows), group_by="person")
+
+
+def test_a_split_column_gives_roles(tmp_path: Path) -> None:
+    rows = by_column(drawn(tmp_path))
+    rows[0].append("split")
+    for number, row in enumerate(rows[1:]):
+        row.append(("train", "val", "test")[number % 3])
+    counts = summary_of(listed(tmp_path, rows)).counts
+    assert (counts["validation"], counts["test"]) == (40, 40)
+
+
+def test_a_label_on_too_few_images_is_named(tmp_path: Path) -> None:
+    shown = drawn(tmp_path)
+    rows = by_column([(path, tuple(set(names) - {"dog"})) for path, names in shown])
+    rows[1][-1] = "1"
+    with pytest.raises(LabelTooRare) as caught:
+        summary_of(listed(tmp_path, rows))
+    assert caught.value.line() == (
+        f"{tmp_path / 'list.csv'}: label 'dog' is on 1 usable image for test, validation and train, and needs 4"
+        " — add images that have it, or take it out of the list [label-too-rare]"
+    )
+
+
+def test_a_label_that_the_file_of_classes_does_not_know_is_refused(tmp_path: Path) -> None:
+    path = listed(tmp_path, by_name(drawn(tmp_path)))
+    (tmp_path / "names.txt").write_text("dog\nbag\nowl\ncats\n")
+    with pytest.raises(UnknownLabel) as caught:
+        summary_of(path, classes=str(tmp_path / "names.txt"))
+    assert caught.value.line() == (
+        f"{path}: the label 'cat' is none of the 4 of {tmp_path / 'names.txt'}: these are dog, bag, owl, cats"
+        " — did you mean cats? correct the list, or take the label out of it [unknown-label]"
+    )
+    (tmp_path / "names.txt").write_text("dog\nbag\ncat\n")
+    summary = summary_of(path, classes=str(tmp_path / "names.txt"))
+    by_default = {image.path: image for image in manifest_of(summary_of(path)).images}
+    assert summary.classes == ("dog", "bag", "cat")
+    for image in manifest_of(summary).images:
+        assert image.labels == tuple(sorted((1, 2, 0)[label] for label in by_default[image.path].labels or ()))
+    with pytest.raises(MultiLabelNotFitting):
+        summary_of(path, classes="imagenet")
+
+
+def test_a_list_can_be_inspected(tmp_path: Path) -> None:
+    shown = drawn(tmp_path)
+    facts = inspect(DataChoice(path=str(listed(tmp_path, by_name(shown)))), tmp_path / "store", Heard()).facts
+    assert facts.images == 120
+    assert {each.name: each.images for each in facts.classes} == {
+        name: sum(name in names for _, names in shown) for name in NAMES
+    }
+
+
+FAULTS = {
+    "path,bag\na.png,1\n": (", line 1", "its columns are path, bag"),
+    "path,label,bag\na.png,cat,1\n": (", line 1", "its columns are path, label, bag"),
+    "path,labels,note\na.png,cat,1\n": (", line 1", "its columns are path, labels, note"),
+    "path,bag,cat,bag\na.png,1,1,1\n": (", line 1", "its columns are path, bag, cat, bag"),
+    "path,bag,cat\na.png,1,2\n": (", line 2", "column 'cat' holds '2', where a column of a label has 0 or 1"),
+    "path,bag,cat\na.png,1,\n": (", line 2", "column 'cat' holds '', where a column of a label has 0 or 1"),
+    "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin as a JSON list and are none"),
+    "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are no list of names"),
+    "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
+    "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' holds a control character"),
+    "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' stands in it twice, with other labels"),
+}
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    place, because = FAULTS[text]
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tmp_path / "list.csv")
+    assert caught.value.line() == (
+        f"{tmp_path / 'list.csv'}{place}: cannot be used as a list of images: {because} — {HINT} [table-unusable]"
+    )

@@ -1,0 +1,167 @@
+"""mAP and F1 are scikit-learn's, leaving an image out is exact, intervals cover what they should, and thresholds are settled."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, f1_score
+
+from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
+from edgecnn.judging.predictions.accuracy import Answers
+from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.judging.predictions.thresholds import best_thresholds, over, probabilities
+from edgecnn.values.label_figures import MultiLabelAccuracy
+
+Drawn = tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]
+
+
+def world(
+    random: np.random.Generator, images: int, labels: int = 3, apart: float = 2.0, noise: float = 0.3, together: float = 0.0
+) -> Drawn:
+    """Labels that hang together, a network's answers, and those of the same network, a little disturbed.
+
+    ``together``: how much of what decides an answer all labels of an image have in common, from 0.
+    """
+    common, luck = random.normal(size=(images, 1)), together * random.normal(size=(images, 1))
+    has = random.normal(size=(images, labels)) + (0.7 + 5 * together) * common > 1.0
+    answers = random.normal(size=(images, labels)) + apart * has + 0.3 * common + luck
+    return (
+        has.astype(np.uint8),
+        answers.astype(np.float32),
+        (answers + noise * random.normal(size=answers.shape)).astype(np.float32),
+    )
+
+
+def judged(drawn: Drawn, threshold: float = 0.8) -> MultiLabelAccuracy:
+    has, exact, rounded = drawn
+    bounds = {f"label {number}": threshold for number in range(has.shape[1])}
+    return multi_label_accuracy(Answers("int8", rounded, "p", "m"), has, bounds, "test", Answers("fp32", exact, "p", "m"))
+
+
+@pytest.mark.parametrize("digits", [6, 0])
+def test_average_precision_is_scikit_learn_s_with_every_image_left_out_and_ties_too(digits: int) -> None:
+    random = np.random.default_rng(0)
+    has = random.random(60) < 0.3
+    scores = np.round(random.normal(size=60) + has, digits)
+    found = average_precision(scores, has)
+    assert found.estimate == pytest.approx(average_precision_score(has, scores), abs=1e-12)
+    for image in range(60):
+        rest = np.arange(60) != image
+        assert found.without[image] == pytest.approx(average_precision_score(has[rest], scores[rest]), abs=1e-12)
+
+
+def test_a_label_that_no_image_has_is_left_out_and_said() -> None:
+    has, exact, rounded = world(np.random.default_rng(1), 200)
+    has[:, 1] = 0
+    found = judged((has, exact, rounded))
+    kept = [0, 2]
+    assert found.map.estimate == pytest.approx(average_precision_score(has[:, kept], rounded[:, kept], average="macro"))
+    assert found.left_out == ("label 1",)
+    assert (found.labels[1].average_precision, found.labels[1].recall, found.labels[1].f1) == (None, None, None)
+    has[:] = 0
+    assert mean_average_precision(exact, has) is None
+    with pytest.raises(NoImages):
+        judged((has, exact, rounded))
+
+
+def test_f1_precision_and_recall_are_scikit_learn_s() -> None:
+    has, exact, rounded = world(np.random.default_rng(2), 300)
+    found = judged((has, exact, rounded))
+    given = probabilities(rounded) >= 0.8
+    assert found.micro_f1.estimate == pytest.approx(f1_score(has, given, average="micro"))
+    assert found.macro_f1.estimate == pytest.approx(f1_score(has, given, average="macro"))
+    first = found.labels[0]
+    right = int((given[:, 0] & (has[:, 0] == 1)).sum())
+    assert first.precision is not None and first.precision.estimate == right / given[:, 0].sum()
+    assert first.recall is not None and first.recall.estimate == right / has[:, 0].sum() == right / first.images
+    same = (given == (probabilities(exact) >= 0.8)).all(axis=1).mean()
+    assert found.agreement is not None and found.agreement.estimate == pytest.approx(same)
+
+
+WORLDS: dict[str, dict[str, Any]] = {
+    "few images": {"apart": 2.0},
+    "hardly a mistake": {"apart": 4.0},
+    "hardly a difference": {"apart": 1.5, "noise": 0.1},
+    "all labels of an image are right or wrong together": {"labels": 8, "together": 2.0},
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_intervals_cover_the_truth_as_often_as_they_say(name: str) -> None:
+    """300 test sets drawn anew; the least share allows four standard errors of so many draws."""
+    random, how = np.random.default_rng(5), WORLDS[name]
+    truth = judged(world(random, 100_000, **how))
+    drawn = [judged(world(random, 150, **how)) for _ in range(300)]
+    for figure, least in (("map", 0.90), ("drop_pp", 0.83), ("micro_f1", 0.83), ("macro_f1", 0.83)):
+        true = getattr(truth, figure).estimate
+        covered = np.mean([getattr(each, figure).low <= true <= getattr(each, figure).high for each in drawn])
+        assert covered >= least, (figure, covered)
+
+
+def test_a_network_on_the_margin_of_the_gate_passes_at_most_one_time_in_twenty() -> None:
+    random = np.random.default_rng(6)
+    margin = judged(world(random, 200_000)).drop_pp
+    assert margin is not None
+    passed = [drop.high <= margin.estimate for _ in range(300) if (drop := judged(world(random, 300)).drop_pp) is not None]
+    assert np.mean(passed) <= 0.05 + 0.04
+
+
+def test_two_networks_that_rank_alike_are_not_shown_to_be_the_same_by_few_images() -> None:
+    """No difference was seen of 100 images: one that these did not show may still be there, and more images narrow it."""
+    widths = []
+    for images in (100, 1000):
+        has, exact, _ = world(np.random.default_rng(7), images)
+        drop = judged((has, exact, exact)).drop_pp
+        assert drop is not None and drop.estimate == 0 and drop.low == -drop.high
+        widths.append(drop.high)
+    assert 0.5 < widths[0] < 3 and widths[1] < 0.3
+
+
+def test_a_network_that_makes_no_mistake_is_not_said_to_be_certain_of_it() -> None:
+    has = np.tile(np.eye(3, dtype=np.uint8), (20, 1))
+    logits = np.where(has, 3.0, -3.0).astype(np.float32)
+    found = judged((has, logits, logits))
+    assert found.map.estimate == found.map.high == 1 and 0.9 < found.map.low < 1
+
+
+def test_ten_thousand_images_of_twenty_labels_take_seconds() -> None:
+    drawn = world(np.random.default_rng(8), 10_000, labels=20)
+    began = time.perf_counter()
+    judged(drawn)
+    assert time.perf_counter() - began < 10
+
+
+def test_what_does_not_belong_together_is_refused() -> None:
+    has, exact, rounded = world(np.random.default_rng(9), 50)
+    with pytest.raises(LogitsDoNotMatch):
+        multi_label_accuracy(Answers("int8", rounded, "p", "m"), has, {"one": 0.5}, "test")
+    with pytest.raises(LogitsDoNotMatch):
+        multi_label_accuracy(
+            Answers("int8", rounded, "p", "m"), has, dict.fromkeys("abc", 0.5), "test", Answers("fp32", exact, "q", "m")
+        )
+    rounded[3, 1] = np.nan
+    with pytest.raises(LogitsNotFinite):
+        judged((has, exact, rounded))
+
+
+def test_a_threshold_is_that_of_the_largest_f1() -> None:
+    has, exact, _ = world(np.random.default_rng(10), 400)
+    chosen = best_thresholds(exact, has, ("a", "b", "c"))
+    for place, bound in enumerate(chosen.values()):
+        shares = probabilities(exact[:, place])
+        best = max(f1_score(has[:, place], shares >= tried) for tried in np.unique(shares))
+        assert f1_score(has[:, place], shares >= bound) == pytest.approx(best, abs=2e-3)
+    again = best_thresholds(exact[::-1], has[::-1], ("a", "b", "c"))
+    assert again == chosen, "the order of images decides nothing"
+
+
+def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken_and_half_without_images() -> None:
+    logits = np.array([[4.0, 1.0], [4.0, 1.0], [-4.0, 1.0], [-4.0, 1.0]], np.float32)
+    has = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], np.uint8)
+    assert best_thresholds(logits, has, ("told", "never")) == {"told": 0.5, "never": 0.5}
+    assert over(logits, {"told": 0.5, "never": 0.8}).tolist() == [[True, False], [True, False], [False, False], [False, False]]

@@ -1,0 +1,77 @@
+"""Gates of a multi-label network: on mAP, its drop and F1; and none on what only one class an image has."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgecnn.judging.bounds import budget_pp, gates_for
+from edgecnn.judging.eligibility import drop_on_validation
+from edgecnn.judging.gates import judge
+from edgecnn.judging.metrics import METRICS
+from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.recipe import GateChoice
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Gate, Verdict
+from tests.judging.made import a_candidate, a_multi_label, an_accuracy
+
+
+def a_row(seen: MultiLabelAccuracy, name: str = "onnxruntime-int8") -> CandidateFacts:
+    baseline = seen.drop_pp is None
+    return CandidateFacts(candidate=a_candidate(name), is_baseline=baseline, multi_label=seen, multi_label_on_validation=seen)
+
+
+def verdict(metric: str, bound: float, seen: MultiLabelAccuracy) -> tuple[Verdict, str]:
+    side = "max" if METRICS[metric].better == "lower" else "min"
+    result = judge(Gate(metric=metric, side=side, bound=bound, required="always"), a_row(seen))
+    return result.verdict, result.reason
+
+
+@pytest.mark.parametrize(("drop", "says"), [((0.4, 0.1, 0.7), "PASS"), ((1.4, 1.1, 1.7), "FAIL"), ((0.9, 0.2, 1.6), "UNSURE")])
+def test_the_whole_interval_of_the_drop_of_map_decides(drop: tuple[float, float, float], says: str) -> None:
+    assert verdict("map_drop_pp", 1.0, a_multi_label(drop))[0].value == says
+
+
+def test_the_baseline_passes_by_definition() -> None:
+    assert verdict("map_drop_pp", 1.0, a_multi_label(None)) == (
+        Verdict.PASS,
+        "it is the baseline network itself: no drop by definition",
+    )
+    assert verdict("agreement", 0.99, a_multi_label(None))[0] is Verdict.PASS
+
+
+def test_map_is_judged_at_the_confidence_of_a_gate() -> None:
+    assert verdict("map", 0.765, a_multi_label())[0] is Verdict.PASS
+    assert verdict("map", 0.79, a_multi_label())[0] is Verdict.UNSURE
+    assert verdict("map", 0.765, a_multi_label())[1] == "mAP 80.0 % [76.9, 82.8] at 90 % meets map ≥ 0.765"
+    assert verdict("map", 0.765, a_multi_label().model_copy(update={"trials": 20.0}))[0] is Verdict.UNSURE
+
+
+@pytest.mark.parametrize(("metric", "bound"), [("micro_f1", 0.66), ("macro_f1", 0.56), ("agreement", 0.91)])
+def test_f1_and_agreement_have_gates(metric: str, bound: float) -> None:
+    assert verdict(metric, bound, a_multi_label())[0] is Verdict.PASS
+    assert verdict(metric, bound + 0.02, a_multi_label())[0] is Verdict.UNSURE
+    assert verdict(metric, min(1.0, bound + 0.08), a_multi_label())[0] is Verdict.FAIL
+
+
+@pytest.mark.parametrize("metric", ["drop_pp", "top1", "top5", "ece", "worst_class_drop_pp"])
+def test_what_one_class_an_image_has_is_not_of_a_multi_label_model(metric: str) -> None:
+    says = f"{metric} is not of a multi-label model; map_drop_pp, map, micro_f1, macro_f1 and agreement are"
+    assert verdict(metric, 0.5, a_multi_label()) == (Verdict.MISSING, says)
+
+
+@pytest.mark.parametrize("metric", ["map_drop_pp", "map", "micro_f1"])
+def test_what_several_labels_have_is_not_of_any_other_model(metric: str) -> None:
+    row = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), test=an_accuracy())
+    side = "max" if METRICS[metric].better == "lower" else "min"
+    result = judge(Gate(metric=metric, side=side, bound=0.5, required="always"), row)
+    assert result.verdict is Verdict.MISSING
+    assert result.reason == f"{metric} is of a multi-label model, and these images have one class each"
+
+
+def test_the_default_gate_and_the_budget_of_the_choice_are_those_of_the_drop_of_map() -> None:
+    (gate,) = gates_for(GateChoice(), device_usually_attached=True, multi_label=True)
+    assert (gate.metric, gate.side, gate.bound, gate.required) == ("map_drop_pp", "max", 1.0, "advisory")
+    stated = gates_for(GateChoice(max={"map_drop_pp": 2.5}), device_usually_attached=True, multi_label=True)
+    assert (budget_pp((gate,)), budget_pp(stated)) == (1.0, 2.5)
+    assert drop_on_validation(a_row(a_multi_label((0.4, 0.1, 0.7)))) == 0.4
+    assert drop_on_validation(a_row(a_multi_label(None), "onnxruntime-fp32")) == 0.0
