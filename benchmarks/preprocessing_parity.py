@@ -33,6 +33,7 @@ from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.preprocessings import usual_named
 from edgecnn.models.timm_zoo import recorded_arch, timm_names
 from edgecnn.planning.preprocessing_search import MODES
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import decode, to_pixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.custom_model import Feeding
@@ -144,7 +145,7 @@ def of_rapidocr(lines: Photographs) -> list[Parity]:
     pictures = [np.ascontiguousarray(np.asarray(decode(line))[..., ::-1]) for line, _ in lines]  # blue first, as OpenCV reads
     fed = np.stack([theirs.resize_norm_img(each) for each in pictures])
     said = np.array([settings["label_list"].index(label) for label, _ in theirs(pictures)[1]])
-    entry, half = read_entry(read_model(path), path), usual_named("half").normalization
+    entry, half = read_entry(read_model(path), path, ImageSize(48, 192)), usual_named("half").normalization
     made = []
     for mode in MODES:
         recipe = PreprocessingChoice(resize=mode).shaped(entry.resolution_px, entry.resolution_px, half, "bilinear")

@@ -37,11 +37,12 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, TorchForm
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.recipe import ModelChoice, Recipe
+from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
+_OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
 _REVISION = 4
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -151,12 +152,12 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     return found
 
 
-def custom_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnswer:
+def custom_weights(choice: ModelChoice, data: DataChoice, *, train_kept_out: bool) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained."""
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
-    return WeightsAnswer(
-        choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}"
-    )
+    order = _OWN_ORDER if data.classes == choice.onnx else ""
+    why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
+    return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 
 
 def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
