@@ -32,8 +32,7 @@ from edgecnn.graph.export import export_onnx
 from edgecnn.models.catalogue import all_archs, arch_named, pixel_recipe
 from edgecnn.models.preprocessings import usual_named
 from edgecnn.models.timm_zoo import recorded_arch, timm_names
-from edgecnn.planning.preprocessing_search import MODES
-from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.runner.pixel_recipe import RESIZE_MODES, ImageSize
 from edgecnn.runner.pixels import decode, to_pixels
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.custom_model import Feeding
@@ -70,14 +69,22 @@ class Parity(NamedTuple):
         return f"| {' | '.join(cells)} |"
 
 
-def preset_of(spec: ArchSpec) -> Callable[[Image.Image], torch.Tensor]:
-    """The library's own, for the weights that the row names."""
+class Preset(NamedTuple):
+    """A library's own, for the weights that a row names."""
+
+    prepare: Callable[[Image.Image], torch.Tensor]
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+def preset_of(spec: ArchSpec) -> Preset:
     if spec.origin == "timm":
         recorded = timm.models.get_pretrained_cfg(spec.builder)
         config = timm.data.resolve_data_config({}, pretrained_cfg=recorded.to_dict(), use_test_size=True)
-        return timm.data.create_transform(**config)
+        return Preset(timm.data.create_transform(**config), config["mean"], config["std"])
     assert spec.weights is not None
-    return torchvision.models.get_weight(spec.weights.name).transforms()
+    made = torchvision.models.get_weight(spec.weights.name).transforms()
+    return Preset(made, made.mean, made.std)
 
 
 def network_of(spec: ArchSpec, classes: int, weights: Path | None) -> torch.nn.Module:
@@ -91,17 +98,27 @@ def network_of(spec: ArchSpec, classes: int, weights: Path | None) -> torch.nn.M
     return network.eval()
 
 
-def prepared(spec: ArchSpec, photographs: Photographs) -> tuple[Floats, Floats]:
-    """What the network is fed by the library, and by us; float32 (N, 3, H, W) both."""
+class Prepared(NamedTuple):
+    """What a network is fed by the library, and by us: float32 (N, 3, H, W) both."""
+
+    theirs: Floats
+    ours: Floats
+    apart: NDArray[np.float64]
+    """The largest difference of each photograph, in levels."""
+
+
+def prepared(spec: ArchSpec, photographs: Photographs) -> Prepared:
+    """torchvision's GoogLeNet and Inception normalize a second time inside: levels are compared and not what they become."""
     preset, recipe = preset_of(spec), pixel_recipe(spec).of_runner()
-    theirs = np.stack([preset(Image.open(path).convert("RGB")).numpy() for path, _ in photographs])
-    return theirs, spec.normalization.feed(np.stack([to_pixels(decode(path), recipe) for path, _ in photographs]))
+    theirs = np.stack([preset.prepare(Image.open(path).convert("RGB")).numpy() for path, _ in photographs])
+    pixels = np.stack([to_pixels(decode(path), recipe) for path, _ in photographs])
+    return Prepared(theirs, spec.normalization.feed(pixels), difference(theirs, pixels, preset.mean, preset.std))
 
 
-def difference(theirs: Floats, ours: Floats, std: Sequence[float]) -> NDArray[np.float64]:
-    """The largest of each photograph, in levels."""
-    apart = np.abs(theirs.astype(np.float64) - ours) * 255 * np.reshape(std, (1, 3, 1, 1))
-    return apart.max(axis=(1, 2, 3))
+def difference(fed: Floats, pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float64]:
+    """The largest of each photograph, in levels; what is fed is normalized, float32 (N, 3, H, W)."""
+    levels = 255 * (fed.astype(np.float64) * np.reshape(std, (1, 3, 1, 1)) + np.reshape(mean, (1, 3, 1, 1)))
+    return np.abs(levels - pixels.transpose(0, 3, 1, 2)).max(axis=(1, 2, 3))
 
 
 def compared(spec: ArchSpec, photographs: Photographs, classes: int, weights: Path | None) -> Parity:
@@ -113,8 +130,8 @@ def compared(spec: ArchSpec, photographs: Photographs, classes: int, weights: Pa
         file = Path(folder, "network.onnx")
         export_onnx(network, spec.resolution_px, file)
         for start in range(0, len(photographs), BATCH):
-            theirs, ours = prepared(spec, photographs[start : start + BATCH])
-            apart.append(difference(theirs, ours, spec.normalization.std))
+            theirs, ours, levels = prepared(spec, photographs[start : start + BATCH])
+            apart.append(levels)
             answers[0].append(network(torch.from_numpy(theirs)).argmax(1).numpy())
             answers[1].append(onnx_logits(file, ours).argmax(1))
     first, second = (np.concatenate(each) for each in answers)
@@ -130,7 +147,7 @@ def counted(what: str, apart: NDArray[Any], theirs: NDArray[Any], ours: NDArray[
 def pixels_alone(library: str, rows: Sequence[ArchSpec], photographs: Photographs) -> Parity:
     """Of all networks of a library; those that share a way to the pixels are compared once."""
     found = {pixel_recipe(spec): spec for spec in rows}
-    apart = np.concatenate([difference(*prepared(spec, photographs), spec.normalization.std) for spec in found.values()])
+    apart = np.concatenate([prepared(spec, photographs).apart for spec in found.values()])
     what = f"{library}: {len(rows):,} networks, in {len(found)} ways, {len(photographs)} photographs each"
     return Parity(what, len(apart), int((apart < EXACT).sum()), float(apart.max()))
 
@@ -147,12 +164,12 @@ def of_rapidocr(lines: Photographs) -> list[Parity]:
     said = np.array([settings["label_list"].index(label) for label, _ in theirs(pictures)[1]])
     entry, half = read_entry(read_model(path), path, ImageSize(48, 192)), usual_named("half").normalization
     made = []
-    for mode in MODES:
+    for mode in RESIZE_MODES:
         recipe = PreprocessingChoice(resize=mode).shaped(entry.resolution_px, entry.resolution_px, half, "bilinear")
         feeding = Feeding(name="half", pixels=recipe, normalization=half, channels="bgr")
         pixels = np.stack([to_pixels(decode(line), recipe.of_runner()) for line, _ in lines])
         ours = CustomSession(path, entry).answers(pixels, feeding).argmax(axis=1)
-        apart = difference(fed, np.flip(half.feed(pixels), axis=1), half.std)
+        apart = difference(np.flip(fed, axis=1), pixels, half.mean, half.std)
         made.append(counted(f"{OF_RAPIDOCR}, {recipe.describe()}", apart, said, ours, lines))
     return made
 

@@ -37,13 +37,14 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, TorchForm
 from edgecnn.values.dataset import DataSummary
+from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
-_REVISION = 4
+_REVISION = 5
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 
@@ -107,8 +108,9 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
     if recipe.data.labels is False:
         raise LabelsNeeded(arch=recipe.model.arch)
     own = recipe.preprocessing
-    if own.fill is not None and own.resize != "letterbox":
-        raise PreprocessingIncomplete(because="preprocessing.fill is a letterbox's border, and preprocessing.resize is none")
+    if own.fill is not None and own.resize not in BORDERED:
+        because = "preprocessing.fill is a border after letterbox or line, and preprocessing.resize is neither"
+        raise PreprocessingIncomplete(because=because)
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
         raise PreprocessingOfAnArch(arch=recipe.model.arch, stated=stated[0])
