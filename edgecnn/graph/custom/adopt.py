@@ -86,9 +86,13 @@ def _without_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
     """Beside the answer some files give its label, and what makes that is of no use to a runtime."""
     if len(graph.output) == 1:
         return
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes_behind(graph, answer)]
+    kept = nodes_behind(graph, answer)
     del graph.node[:]
     graph.node.extend(kept)
+    read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
+    constants = [tensor for tensor in graph.initializer if tensor.name in read or tensor.name == answer]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
     outputs = [value for value in graph.output if value.name == answer]
     del graph.output[:]
     graph.output.extend(outputs)

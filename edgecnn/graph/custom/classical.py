@@ -34,10 +34,9 @@ def without_classical(model: onnx.ModelProto) -> None:
     made: list[onnx.NodeProto] = []
     for number, node in enumerate(graph.node):
         made += _MADE[node.op_type](node, graph, f"edgecnn_classical_{number}") if is_classical(node) else [node]
-    kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in made]
     del graph.node[:]
-    graph.node.extend(kept)
-    if not any(node.domain == DOMAIN for node in kept):
+    graph.node.extend(made)
+    if not any(node.domain == DOMAIN for node in made):
         imported = [each for each in model.opset_import if each.domain != DOMAIN]
         del model.opset_import[:]
         model.opset_import.extend(imported)

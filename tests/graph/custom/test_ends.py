@@ -73,6 +73,7 @@ def test_a_label_beside_the_scores_is_left_out(tmp_path: Path) -> None:
     assert (entry.output, entry.classes, entry.ends_in_softmax) == ("share", len(CLASSES), True)
     trunk = trunk_of(tmp_path / "mine.onnx")
     assert not {"ArgMax", "ArrayFeatureExtractor"} & {node.op_type for node in trunk.graph.node}
+    assert "names" not in {tensor.name for tensor in trunk.graph.initializer}
     assert {each.domain for each in trunk.opset_import} == {""}
 
 
