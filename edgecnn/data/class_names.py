@@ -1,4 +1,5 @@
-"""The order in which a model answers, from a text file, a class a line: folders are then known by their names."""
+"""The order in which a model answers, from a text file, a class a line, or from an ONNX file's own metadata: folders are then
+known by their names."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data_formats import ClassNamesUnusable, NotInClassNames
 from edgecnn.errors.wording import nearest
@@ -19,11 +21,13 @@ _STEERING: Final = ("Cc", "Zl", "Zp")
 
 
 def names_in(file: Path) -> tuple[str, ...]:
-    """The names in a text file, a line each; blank lines at the end count for nothing.
+    """The names in a text file, a line each; blank lines at the end count for nothing. Of an ONNX file those in its metadata.
 
-    Raises ClassNamesUnusable: it cannot be read, is no text, or has an empty name or one twice. FileNotFoundError: nothing is
-    there.
+    Raises ClassNamesUnusable: it cannot be read, is no text, has an empty name or one twice, or is an ONNX file that states none.
+    FileNotFoundError: nothing is there.
     """
+    if (stated := _of_model(file)) is not None:
+        return stated
     names = [line.strip() for line in _text(file).rstrip().split("\n")]
     for line, name in enumerate(names, start=1):
         if not name:
@@ -63,6 +67,33 @@ def _text(file: Path) -> str:
     except (OSError, ValueError) as error:  # a NUL inside the path is the last
         because = system_reason(error) if isinstance(error, OSError) else str(error)
         raise ClassNamesUnusable(file=file, because=because) from error
+
+
+def _of_model(file: Path) -> tuple[str, ...] | None:
+    """None of a file that is no ONNX file."""
+    try:
+        if not is_onnx(file):
+            return None
+        names = names_in_metadata(file)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError):
+        return None  # as a text, it says why
+    if names is None:
+        raise ClassNamesUnusable(
+            file=file, because=f"its metadata has no names in {', '.join(KEYS)}, so that a text file is needed"
+        )
+    return names
+
+
+def order_in_model(model: Path, folders: Sequence[str]) -> bool:
+    """Whether a model file names its classes, each folder is one of them, and the order is not the folders' own."""
+    try:
+        names = names_in_metadata(model) if is_onnx(model) else None
+        places = () if names is None else labels_by_name(folders, names, model, model.name)
+    except (OSError, NotInClassNames):
+        return False  # who reads the model itself says why it cannot be read
+    return names is not None and len(set(places)) == len(folders) and places != tuple(range(len(names)))
 
 
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:

@@ -100,7 +100,12 @@ def pixel_recipe(spec: ArchSpec, resolution_px: ImageSize | None = None, asked: 
     """
     size = resolution_px or spec.resolution_px
     resize_px = spec.resize_px if size == spec.resolution_px else size
-    return (asked or PreprocessingChoice()).shaped(size, resize_px, spec.normalization, spec.interpolation)
+    choice = asked or PreprocessingChoice()
+    if spec.resize == "crop" or choice.resize is not None or choice.resize_px is not None:
+        return choice.shaped(size, resize_px, spec.normalization, spec.interpolation)
+    of_weights = choice.model_copy(update={"resize": spec.resize})
+    made = of_weights.shaped(size, resize_px, spec.normalization, spec.interpolation)
+    return made.model_copy(update={"resize_px": resize_px})  # the margin of the weights, which a user's own way has not
 
 
 def libraries_of(name: str) -> tuple[str, ...]:

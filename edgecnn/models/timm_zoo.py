@@ -1,8 +1,7 @@
 """A row for every classifier of the installed timm, from what timm records of its weights: ``timm:NAME`` or ``timm:NAME.TAG``.
 
 A name without a tag means the weights that timm takes first, and the row names their tag. Pixels are as timm validates these
-weights: its ``test_input_size`` and ``test_crop_pct`` where it has them; but those few dozen that it shows pictures squashed to a
-square are shown the middle of theirs here, like everybody.
+weights: its ``test_input_size`` and ``test_crop_pct`` where it has them, and pictures squashed to a square where it does so.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cache
+from typing import Final
 
 import timm
 import torch
@@ -24,10 +24,12 @@ from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.preprocessing import Normalization, ResizeMode
 
 IMAGENET_CLASSES = 1000
 LEAST_PX = 32
+_RESIZES: Final[Mapping[str, ResizeMode]] = {"center": "crop", "squash": "stretch", "border": "letterbox"}
+"""timm's ``crop_mode`` in the words that are used here."""
 SIZES_PX = (33, 48, 64, 75, 96, 128, 160, 192)
 """That are tried of a network that takes several; a few networks need more than 64."""
 
@@ -85,7 +87,7 @@ def recorded_arch(name: str) -> ArchSpec:
     if recorded.input_size[0] != 3:
         size = "×".join(map(str, recorded.input_size))
         raise NotAClassifier(arch=name, because=f"it takes {size} numbers, and no photograph of three colours", like=like)
-    return _row(recorded.architecture or family, recorded)
+    return row_of(recorded.architecture or family, recorded)
 
 
 def timm_names(pattern: str) -> tuple[str, ...]:
@@ -101,7 +103,8 @@ def is_of_timm(name: str) -> bool:
     return bool(timm.is_model(name.partition(".")[0]))
 
 
-def _row(family: str, recorded: PretrainedCfg) -> ArchSpec:
+def row_of(family: str, recorded: PretrainedCfg) -> ArchSpec:
+    """The row of a network of that name, with weights of which timm records this."""
     sized = recorded.test_input_size if recorded.test_input_size and not recorded.fixed_input_size else recorded.input_size
     crop = recorded.test_crop_pct or recorded.crop_pct
     head, *beside = (recorded.classifier,) if isinstance(recorded.classifier, str) else recorded.classifier
@@ -120,6 +123,7 @@ def _row(family: str, recorded: PretrainedCfg) -> ArchSpec:
         least_px=size.short_px if fixed else max(LEAST_PX, min((recorded.min_input_size or (0, LEAST_PX))[1:])),
         only_native_px=fixed,
         resize_px=ImageSize(*(math.floor(side / crop) for side in size)),
+        resize=_RESIZES[recorded.crop_mode],
         interpolation="bilinear" if recorded.interpolation == "bilinear" else "bicubic",
         normalization=Normalization(mean=recorded.mean, std=recorded.std),
         head=head,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.data.class_names import order_in_model
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
 from edgecnn.errors.data import NoClassFolders
@@ -110,9 +111,13 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
     require_fitting(asked, data)
+    file = str(asked.model.onnx)
+    if choice.classes is None and data.labelled and order_in_model(Path(file).expanduser(), data.classes):
+        choice = choice.model_copy(update={"classes": file})
+        data = summarize(choice, store.root, tell)
     surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
-    return CompletedRecipe(custom_weights(asked.model, train_kept_out=learned), data, asked.model_copy(update=filled))
+    return CompletedRecipe(custom_weights(asked.model, choice, train_kept_out=learned), data, asked.model_copy(update=filled))
 
 
 def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:

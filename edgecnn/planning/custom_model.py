@@ -38,11 +38,13 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.recipe import ModelChoice, Recipe
+from edgecnn.values.preprocessing import BORDERED
+from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
+_OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
 _REVISION = 5
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -107,8 +109,9 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
     if recipe.data.labels is False:
         raise LabelsNeeded(arch=recipe.model.arch)
     own = recipe.preprocessing
-    if own.fill is not None and own.resize != "letterbox":
-        raise PreprocessingIncomplete(because="preprocessing.fill is a letterbox's border, and preprocessing.resize is none")
+    if own.fill is not None and own.resize not in BORDERED:
+        because = "preprocessing.fill is a border after letterbox or line, and preprocessing.resize is neither"
+        raise PreprocessingIncomplete(because=because)
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
         raise PreprocessingOfAnArch(arch=recipe.model.arch, stated=stated[0])
@@ -152,12 +155,12 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     return found
 
 
-def custom_weights(choice: ModelChoice, *, train_kept_out: bool) -> WeightsAnswer:
+def custom_weights(choice: ModelChoice, data: DataChoice, *, train_kept_out: bool) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained."""
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
-    return WeightsAnswer(
-        choice="onnx", kind="onnx", why=f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}"
-    )
+    order = _OWN_ORDER if data.classes == choice.onnx else ""
+    why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
+    return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 
 
 def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:

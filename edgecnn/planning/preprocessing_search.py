@@ -44,7 +44,9 @@ TOLD_APART = 0.05
 GIVEN = "given"
 _RGB: Channels = "rgb"
 MODES: tuple[ResizeMode, ...] = ("crop", "letterbox", "stretch")
-"""That are tried, the commonest first."""
+"""That are tried, the commonest first; of an input that is wide, a line of text too."""
+WIDE = 2
+"""Times as wide as high."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,8 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, 
 
 
 def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:
-    """Of one normalization: by crop with the classic border around it and without, letterboxed and stretched, unless the recipe
-    says which. A network of one channel sees grey."""
+    """Of one normalization: by crop with the classic border around it and without, letterboxed, stretched and, where it is wide,
+    as a line, unless the recipe says which. A network of one channel sees grey."""
     if name == GIVEN and choice.mean is not None and choice.std is not None:
         normalization, usually = Normalization(mean=choice.mean, std=choice.std), _RGB
     else:
@@ -154,6 +156,8 @@ def _shapes(entry: GraphEntry, choice: PreprocessingChoice, normalization: Norma
     size = entry.resolution_px
     with_border = ImageSize(*(round(side * MARGIN) for side in size))
     modes = (choice.resize or "crop",) if choice.resize or choice.resize_px else MODES
+    if modes is MODES and size.width_px >= WIDE * size.height_px:
+        modes = (*MODES, "line")
     for mode in modes:
         of_mode = choice.model_copy(update={"resize": mode})
         for resize_px in (with_border, size) if mode == "crop" and choice.resize_px is None else (size,):

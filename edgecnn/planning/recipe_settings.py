@@ -136,6 +136,7 @@ def _filled_from(known: CompletedRecipe) -> dict[str, str]:
         labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"
         return {
             "data.labels": f"filled in: {labels}",
+            "data.classes": "filled in: the order in which the model file names them",
             "data.train": "filled in: nothing is trained",
             "quantize.images": "filled in: all calibration images",
         }

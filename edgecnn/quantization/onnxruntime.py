@@ -29,6 +29,7 @@ from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
 MULTIPLIERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 
 
@@ -60,7 +61,9 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
-    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them."""
+    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them, and
+    for a preprocessing inside the file."""
+    kept = float_with(trunk, [layer.name for layer in job.kept]) if job.kept else []
     return quantized(
         job.onnx,
         Feeds(trunk.graph.input[0].name, job.feeds()),
@@ -68,9 +71,22 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
         reduce_range=scheme.reduced_range,
         activation_type=_TYPES[scheme.activation_dtype],
         weight_type=_TYPES[scheme.weight_dtype],
-        nodes_to_exclude=float_with(trunk, [layer.name for layer in job.kept]) if job.kept else None,
+        nodes_to_exclude=[*kept, *(name for name in preprocessing_in(trunk.graph) if name not in kept)],
         extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
     )
+
+
+def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
+    """Names of the additions and products before the first layer, such as a scaler's.
+
+    Their constants may be one for each pixel, and far apart: with one scale for all of them the small ones would become 0.
+    """
+    before, found = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
+    for node in graph.node:
+        if node.op_type not in MULTIPLIERS and before.issuperset(node.input):
+            before.update(node.output)
+            found += [node.name] if node.op_type in _ARITHMETIC else []
+    return found
 
 
 def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, Tuple
 
-RESIZE_MODES = ("crop", "letterbox", "stretch")
+RESIZE_MODES = ("crop", "letterbox", "stretch", "line")
 BLACK = (0, 0, 0)
 MAX_PIXELS = 178956970
 """Larger pictures are refused before they are decoded: where Pillow itself stops (twice its ``MAX_IMAGE_PIXELS``)."""
@@ -76,7 +76,8 @@ class PixelRecipe(NamedTuple):
     """A picture is resized, and the centre is cropped; where it is smaller than the crop, ``fill`` is around it.
 
     ``resize``: crop scales it until it covers ``resize_px``, letterbox until it fits into that, stretch scales each side on its
-    own. ``interpolation``: bilinear or bicubic. ``fill``: levels of red, green and blue.
+    own, line to that height, squeezed where it would be wider and at the left of ``fill`` where it is not. ``interpolation``:
+    bilinear or bicubic. ``fill``: levels of red, green and blue.
     """
 
     resize_px: ImageSize

@@ -170,6 +170,8 @@ def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:
     (width, height), (high, wide) = size, recipe.resize_px
     if recipe.resize == "stretch":
         return wide, high
+    if recipe.resize == "line":
+        return min(wide, -(-width * high // height)), high  # rounded up, as PaddleOCR does
     upright = width * high <= wide * height  # of a shape that the width decides where it is to cover
     if recipe.resize == "letterbox":
         return (max(1, round(width * high / height)), high) if upright else (wide, max(1, round(height * wide / width)))
@@ -259,7 +261,8 @@ def _padded(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
     if wide <= width and high <= height:
         return image
     padded = Image.new("RGB", (max(width, wide), max(height, high)), recipe.fill)
-    padded.paste(image, (max(wide - width, 0) // 2, max(high - height, 0) // 2))
+    left = 0 if recipe.resize == "line" else max(wide - width, 0) // 2
+    padded.paste(image, (left, max(high - height, 0) // 2))
     return padded
 
 

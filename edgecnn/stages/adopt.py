@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     entry: GraphEntry
     feeding: Feeding

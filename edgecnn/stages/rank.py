@@ -19,7 +19,7 @@ class RankStage(Stage, RankSettings):
     """
 
     kind: ClassVar[str] = "rank"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     @property
     def tools(self) -> tuple[str, ...]:

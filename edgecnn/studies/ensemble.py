@@ -17,6 +17,7 @@ from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
+from edgecnn.values.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
@@ -171,7 +172,7 @@ def _command(first: BuiltNetwork, out: Path) -> str:
         settings["preprocessing.resize_px"] = pixels.resize_px.stated
     else:
         settings["preprocessing.resize"] = pixels.resize
-    if pixels.resize == "letterbox":
+    if pixels.resize in BORDERED:
         settings["preprocessing.fill"] = list(pixels.fill)
     said = [word for name, value in settings.items() for word in ("--set", f"{name}={toml_value(value)}")]
     words = ["edgecnn", "build", "--model", str(out), "--data", first.resolved.recipe.data.path]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, RootModel
 
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Interpolation, Normalization, Resolution
+from edgecnn.values.preprocessing import Interpolation, Normalization, ResizeMode, Resolution
 from edgecnn.values.scale import Multipliers
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -80,6 +80,8 @@ class ArchSpec(Value):
     """The smallest input that the network has an answer to; 32 where it would take smaller ones, which no recipe asks for."""
     resize_px: Resolution
     """Short side before the centre crop, at the native resolution."""
+    resize: ResizeMode = Field(default="crop", exclude_if=lambda mode: mode == "crop")
+    """How a photograph is brought to ``resize_px`` for the published weights."""
     interpolation: Interpolation
     normalization: Normalization
     only_native_px: bool = False

@@ -19,7 +19,9 @@ LARGEST_PX = 2048
 """Of a side of an input that a network of the catalogue is trained for."""
 Interpolation = Literal["bilinear", "bicubic"]
 Level = Annotated[int, Field(ge=0, le=255)]
-ResizeMode = Literal["crop", "letterbox", "stretch"]
+ResizeMode = Literal["crop", "letterbox", "stretch", "line"]
+BORDERED: tuple[ResizeMode, ...] = ("letterbox", "line")
+"""After which there is a border where a picture does not fill its frame."""
 Colour = tuple[Level, Level, Level]
 """Red, green and blue."""
 
@@ -44,7 +46,7 @@ class PixelRecipe(Value):
     """Photograph → uint8 RGB pixels: EXIF orientation, RGB, resize, centre crop; ``fill`` is around what is smaller than that."""
 
     resize_px: Resolution
-    """What the picture covers (crop), fits into (letterbox), or is brought to (stretch)."""
+    """What the picture covers (crop), fits into (letterbox, line), or is brought to (stretch)."""
     crop_px: Resolution
     interpolation: Interpolation
     resize: ResizeMode = Field(default="crop", exclude_if=lambda mode: mode == "crop")
@@ -60,8 +62,9 @@ class PixelRecipe(Value):
         if self.resize == "crop" and self.crop_px.is_square and self.resize_px.is_square:
             shape = f"short side {self.resize_px}, crop {self.crop_px}"
         else:
-            way = {"crop": "cover", "letterbox": "fit into", "stretch": "be"}[self.resize]
-            around = f" with a border of {', '.join(map(str, self.fill))}" if self.resize == "letterbox" else ""
+            way = {"crop": "cover", "letterbox": "fit into", "stretch": "be", "line": "the height of"}[self.resize]
+            where = " to its right" if self.resize == "line" else ""
+            around = f" with a border of {', '.join(map(str, self.fill))}{where}" if self.resize in BORDERED else ""
             cut = f", crop {self.crop_px}" if self.resize_px != self.crop_px else ""
             shape = f"{'stretched' if self.resize == 'stretch' else 'scaled'} to {way} {self.resize_px}{around}{cut}"
         return f"{shape}, {self.interpolation}"
@@ -111,19 +114,20 @@ class PreprocessingChoice(Value):
     """Their order in the network's input."""
     resize: ResizeMode | None = None
     """crop: scaled until it covers the input, whose centre is taken. letterbox: scaled until it fits, with a border. stretch:
-    each side on its own. Unset: crop, or of a custom model what is tried, unless ``resize_px`` is stated."""
+    each side on its own. line: to the input's height, as a line of text, squeezed where it would be wider than the input, with a
+    border to its right where it is not. Unset: crop, or of a custom model what is tried, unless ``resize_px`` is stated."""
     resize_px: Resolution | None = None
     """Of a crop: the short side before it, or the height and width that are covered."""
     fill: Colour | None = None
-    """Red, green and blue of a letterbox's border, 0 to 255. Unset: what becomes 0 in the network's input."""
+    """Red, green and blue of a border, after letterbox or line, 0 to 255. Unset: what becomes 0 in the network's input."""
     interpolation: Interpolation | None = None
     """Of that resizing. Unset: the network's own; bilinear of a custom model."""
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> PreprocessingChoice:
         mode = self.resize or ("crop" if self.resize_px else None)
-        if self.fill is not None and mode in ("crop", "stretch"):
-            because = f"fill is the colour of a letterbox's border, and resize = {mode!r} has none"
+        if self.fill is not None and mode is not None and mode not in BORDERED:
+            because = f"fill is the colour of a border, after letterbox or line, and resize = {mode!r} has none"
             raise PydanticCustomError("no_border", "{because}", {"because": because})
         if self.resize_px is not None and mode != "crop":
             because = f"resize_px is what a crop is taken of, and resize is {mode!r}"
@@ -141,5 +145,5 @@ class PreprocessingChoice(Value):
             crop_px=crop_px,
             interpolation=self.interpolation or interpolation,
             resize=mode,
-            fill=self.fill or usual.mean_levels if mode == "letterbox" else BLACK,
+            fill=self.fill or usual.mean_levels if mode in BORDERED else BLACK,
         )

@@ -80,8 +80,9 @@ class DataChoice(Value):
     matches, is the image's group. Splits that are folders, or a column, stay as they are: a group in two is an error."""
     classes: str | None = None
     """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
-    Else a text file with a class a line, in the order of the model's answers: each folder is one of these.
-    Unset: folders, or imagenet where the head of published weights is kept."""
+    Else a text file with a class a line, in the order of the model's answers, or an ONNX file whose metadata names them: each
+    folder is one of these. Unset: imagenet where the head of published weights is kept, a custom model's own order where its
+    file names the folders, or else folders."""
     labels: bool | None = None
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""

@@ -38,6 +38,7 @@ RECIPES: list[dict[str, Any]] = [
     {"resize_px": "24x64", "crop_px": "20x56", "interpolation": "bilinear"},
     {"resize_px": "48x32", "crop_px": "48x32", "interpolation": "bicubic", "resize": "stretch"},
     {"resize_px": "31x47", "crop_px": "31x47", "interpolation": "bilinear", "resize": "letterbox", "fill": [124, 116, 104]},
+    {"resize_px": "24x96", "crop_px": "24x96", "interpolation": "bilinear", "resize": "line", "fill": [128, 128, 128]},
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -9,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save, save_file
 from torch import nn
 
@@ -21,7 +24,8 @@ from edgecnn.models.neighbours import NeighbourHead
 from edgecnn.models.networks import build_network, load_shipping, load_trained, replace_head, unwrapped_weights
 from edgecnn.models.weights import answer_weights
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.runner.pixels import to_pixels
+from edgecnn.values.preprocessing import PixelRecipe, PreprocessingChoice
 from tests.models.made import serving
 
 timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
@@ -41,6 +45,28 @@ def test_pixels_are_as_timm_validates_these_weights() -> None:
     assert pixel_recipe(lite) == PixelRecipe(resize_px=256, crop_px=224, interpolation="bilinear")
     half = arch_named("timm:tf_efficientnetv2_s.in1k").normalization
     assert (half.mean, half.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("shape", [(500, 333), (256, 400), (97, 64)])
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+@pytest.mark.parametrize("name", ["resnet18.a1_in1k", "dm_nfnet_f0.dm_in1k"])
+def test_a_photograph_becomes_the_pixels_that_timm_makes_of_it(name: str, mode: str, shape: tuple[int, int]) -> None:
+    from edgecnn.models.timm_zoo import row_of  # it imports timm
+
+    recorded = dataclasses.replace(timm.models.get_pretrained_cfg(name), crop_mode=mode)
+    config = timm.data.resolve_data_config({}, pretrained_cfg=recorded.to_dict(), use_test_size=True)
+    assert config["crop_mode"] == mode
+    photograph = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
+    ours = to_pixels(photograph, pixel_recipe(row_of(name.partition(".")[0], recorded)).of_runner())
+    theirs = timm.data.create_transform(**config)(photograph).permute(1, 2, 0).numpy() * config["std"] + config["mean"]
+    np.testing.assert_array_equal(ours, (theirs * 255).round().astype(np.uint8))
+
+
+def test_most_of_timms_weights_are_shown_the_middle() -> None:
+    assert "resize" not in arch_named("timm:resnet18.a1_in1k").model_dump()
+    assert pixel_recipe(arch_named("timm:dm_nfnet_f0.dm_in1k"), ImageSize.square(192)).resize == "stretch"
+    cropped = PreprocessingChoice(resize="crop")
+    assert pixel_recipe(arch_named("timm:dm_nfnet_f0.dm_in1k"), None, cropped).resize == "crop"
 
 
 def test_weights_are_named_with_their_licence_and_page() -> None:

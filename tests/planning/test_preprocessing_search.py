@@ -162,6 +162,15 @@ def test_half_a_statement_and_an_unknown_name_are_refused(photos: ImageSource, t
         settled(classifier(), photos, tmp_path, like="imagent")
 
 
+def test_a_line_is_tried_of_an_input_that_is_wide(photos: ImageSource, tmp_path: Path) -> None:
+    for size, tried in (((16, 64), {"crop", "letterbox", "stretch", "line"}), ((16, 31), {"crop", "letterbox", "stretch"})):
+        found = settled(classifier("unit", size=size), photos, tmp_path)
+        assert {trial.feeding.pixels.resize for trial in found.trials} == tried
+        assert found.feeding.pixels.resize == "crop", "what few networks want is not taken by chance"
+    line = settled(classifier("unit", size=(16, 64)), photos, tmp_path, resize="line").feeding.pixels
+    assert (line.resize, line.fill) == ("line", (0, 0, 0))
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -178,7 +187,7 @@ def test_a_network_of_grey_is_asked_for_no_colours(asked: dict[str, Any], said: 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"fill": (1, 2, 3), "resize": "stretch"}, "fill is the colour of a letterbox's border, and resize = 'stretch' has none"),
+        ({"fill": (1, 2, 3), "resize": "stretch"}, "a border, after letterbox or line, and resize = 'stretch' has none"),
         ({"fill": (1, 2, 3), "resize_px": 40}, "and resize = 'crop' has none"),
         ({"resize": "letterbox", "resize_px": 40}, "resize_px is what a crop is taken of, and resize is 'letterbox'"),
     ],
@@ -195,3 +204,5 @@ def test_a_short_side_before_the_crop_keeps_the_inputs_shape() -> None:
     assert made.describe() == "scaled to cover 64x256, crop 48x192, bilinear"
     boxed = PreprocessingChoice(resize="letterbox").shaped(ImageSize(48, 192), ImageSize(56, 224), grey, "bicubic")
     assert boxed.describe() == "scaled to fit into 48x192 with a border of 128, 128, 128, bicubic"
+    line = PreprocessingChoice(resize="line").shaped(ImageSize(48, 192), ImageSize(56, 224), grey, "bilinear")
+    assert line.describe() == "scaled to the height of 48x192 with a border of 128, 128, 128 to its right, bilinear"

@@ -107,7 +107,7 @@ def set_field(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ),
         (
             set_field("preprocessing", "pixels", "resize", value="squash"),
-            "preprocessing.pixels.resize is 'squash', not one of crop, letterbox, stretch",
+            "preprocessing.pixels.resize is 'squash', not one of crop, letterbox, stretch, line",
         ),
         (
             set_field("preprocessing", "pixels", "fill", value=[300, 0, 0]),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 import zlib
@@ -70,6 +71,16 @@ def test_a_letterbox_holds_all_of_the_picture_in_the_middle_of_its_border(size: 
 def test_a_letterbox_of_a_thread_is_a_pixel_high() -> None:
     made = to_pixels(Image.new("RGB", (2000, 1), RED), PixelRecipe(FRAME, FRAME, "bicubic", "letterbox", BLUE))
     assert (made == RED).all(axis=2).any(axis=1).sum() == 1
+
+
+@pytest.mark.parametrize("size", [(400, 100), (300, 100), (1200, 100), (61, 40), (3, 400), (150, 48), (192, 48)])
+def test_a_line_has_the_frames_height_and_begins_at_its_left(size: tuple[int, int]) -> None:
+    image = picture(*size)
+    made = to_pixels(image, PixelRecipe(FRAME, FRAME, "bilinear", "line", (1, 2, 3)))
+    width = min(192, math.ceil(48 * (size[0] / size[1])))  # PaddleOCR's own rule
+    wanted = Image.new("RGB", (192, 48), (1, 2, 3))
+    wanted.paste(image.resize((width, 48), Image.Resampling.BILINEAR) if (width, 48) != size else image, (0, 0))
+    assert np.array_equal(made, np.asarray(wanted))
 
 
 def test_a_stretched_picture_has_the_frames_shape() -> None:

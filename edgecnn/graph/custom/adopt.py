@@ -15,6 +15,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
+from edgecnn.graph.custom.classical import without_classical
+from edgecnn.graph.custom.ends import nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.onnx_entry import SIGMOIDS, SOFTMAXES
 from edgecnn.graph.macs import shapes_at_batch_one
@@ -41,7 +43,10 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
+    _one_import_a_domain(made)
     _constants_are_no_inputs(made.graph)
+    _without_other_outputs(made.graph, entry.output)
+    without_classical(made)
     if entry.quantized is None:
         _constants_are_initializers(made.graph)
     made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
@@ -68,6 +73,30 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["its last sigmoid left out"] if entry.ends_in_sigmoid else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
+
+
+def _one_import_a_domain(model: onnx.ModelProto) -> None:
+    """scikit-learn's converter and ``onnx.compose`` name a domain again for each part, which the quantizer does not read."""
+    imports = {each.domain if each.domain != "ai.onnx" else "": each.version for each in reversed(model.opset_import)}
+    if len(imports) < len(model.opset_import):
+        del model.opset_import[:]
+        model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in imports.items())
+
+
+def _without_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
+    """Beside the answer some files give its label, and what makes that is of no use to a runtime."""
+    if len(graph.output) == 1:
+        return
+    kept = nodes_behind(graph, answer)
+    del graph.node[:]
+    graph.node.extend(kept)
+    read = {name for node in inside(graph, onnx.NodeProto) for name in node.input}
+    constants = [tensor for tensor in graph.initializer if tensor.name in read or tensor.name == answer]
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
+    outputs = [value for value in graph.output if value.name == answer]
+    del graph.output[:]
+    graph.output.extend(outputs)
 
 
 def _constants_are_no_inputs(graph: onnx.GraphProto) -> None:

@@ -11,6 +11,11 @@ from edgecnn.runner.pixel_recipe import ImageSize
 
 COLOURS = (3, 1)
 DTYPES = ("float32", "float16", "uint8")
+ALONE = {
+    "input": "export it with the image alone as its input; what else it needs is a constant of the graph",
+    "output": "export it with the class scores alone as its output",
+}
+AS_IMAGES = "export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs inside the graph"
 STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
 Dims = Sequence[int | str | None]
 """Sizes of a tensor; None, or the name that the file gives it, where it leaves one open."""
@@ -20,7 +25,8 @@ def only_one(names: Sequence[str], what: str, path: Path) -> str:
     """The only one. Raises CustomModelUnusable: there is none, or there are several."""
     if len(names) != 1:
         said = ", ".join(names[:4]) or "none"
-        raise CustomModelUnusable(path=path, because=f"a classifier has one {what}, and this has {len(names)}: {said}")
+        because = f"a classifier has one {what}, and this has {len(names)}: {said}"
+        raise CustomModelUnusable(path=path, because=because, hint=ALONE[what])
     return names[0]
 
 
@@ -31,15 +37,17 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     Raises CustomModelUnusable: it takes no batch of images in colour or grey, or their size is not known.
     """
     if len(dims) != 4:
-        raise CustomModelUnusable(path=path, because=f"its input {name} is {_shown(dims)}, and not a batch of images")
+        because = f"its input {name} is {_shown(dims)}, and not a batch of images"
+        raise CustomModelUnusable(path=path, because=because, hint=AS_IMAGES)
     colours = next((each for each in COLOURS if each in (dims[1], dims[3])), None)
     if colours is None:
         because = f"its input {name} is {_shown(dims)}, which has no axis of three colours, or of one"
-        raise CustomModelUnusable(path=path, because=because)
+        raise CustomModelUnusable(path=path, because=because, hint=AS_IMAGES)
     first = dims[1] == colours
     size = _size(name, dims[2:] if first else dims[1:3], asked_px, path)
     if dtype not in DTYPES:
-        raise CustomModelUnusable(path=path, because=f"its input {name} is {dtype}, and not float32, float16 or uint8")
+        because = f"its input {name} is {dtype}, and not float32, float16 or uint8"
+        raise CustomModelUnusable(path=path, because=because, hint="export it with a float32 input")
     return {
         "input": name,
         "layout": "NCHW" if first else "NHWC",

@@ -11,7 +11,9 @@ import onnx
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.graph.custom.image_entry import Dims, classes_of, image_entry, only_one
+from edgecnn.graph.custom.classical import is_classical
+from edgecnn.graph.custom.ends import answer_of, dims_of, image_dims, nodes_behind
+from edgecnn.graph.custom.image_entry import classes_of, image_entry, only_one
 from edgecnn.graph.onnx_file import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
@@ -36,16 +38,16 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | No
         because = "it came quantized by ranges found anew in each call, so that an answer hangs on the images beside it"
         raise CustomModelUnusable(path=path, because=because, hint="use its float network, or quantize it statically")
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
-    for node in model.graph.node:
-        if node.domain not in known:
+    answer = answer_of(model, path)
+    for node in nodes_behind(model.graph, answer.name):
+        if node.domain not in known and not is_classical(node):
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
             raise CustomModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
     image = _only(_inputs(model), "input", path)
-    answer = _only(model.graph.output, "output", path)
     return GraphEntry(
-        **image_entry(image.name, _dims(image), _dtype(image), resolution_px, path),
+        **image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path),
         output=answer.name,
-        classes=classes_of(answer.name, _dims(answer), path),
+        classes=classes_of(answer.name, dims_of(answer), path),
         ends_in_softmax=_last(model, answer.name).op_type in SOFTMAXES,
         ends_in_sigmoid=_last(model, answer.name).op_type in SIGMOIDS,
         opset=opset_of(model),
@@ -107,11 +109,6 @@ def _inputs(model: onnx.ModelProto) -> list[Any]:
 def _only(values: Iterable[Any], what: str, path: Path) -> Any:
     found = {value.name: value for value in values}
     return found[only_one(list(found), what, path)]
-
-
-def _dims(value: Any) -> Dims:
-    dims = value.type.tensor_type.shape.dim
-    return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
 
 
 def _dtype(image: Any) -> str:

@@ -47,7 +47,8 @@ export function toPixels({ data, width, height }, { resize_px, crop_px, interpol
   let rgb = withoutAlpha(data);
   if (wide !== width || high !== height) rgb = resized(rgb, width, height, wide, high, FILTERS[interpolation]);
   const canvas = { wide: Math.max(wide, cropWide), high: Math.max(high, cropHigh) };
-  const left = halfToEven((canvas.wide - cropWide) / 2) - Math.floor(Math.max(cropWide - wide, 0) / 2);
+  const border = resize === "line" ? 0 : Math.floor(Math.max(cropWide - wide, 0) / 2);
+  const left = halfToEven((canvas.wide - cropWide) / 2) - border;
   const top = halfToEven((canvas.high - cropHigh) / 2) - Math.floor(Math.max(cropHigh - high, 0) / 2);
   const pixels = new Uint8Array(cropWide * cropHigh * 3);
   for (let y = 0; y < cropHigh; y++) {
@@ -64,6 +65,7 @@ export function toPixels({ data, width, height }, { resize_px, crop_px, interpol
 
 function resizedTo(width, height, [high, wide], mode) {
   if (mode === "stretch") return [wide, high];
+  if (mode === "line") return [Math.min(wide, Math.ceil((width * high) / height)), high];
   const upright = width * high <= wide * height; // of a shape that the width decides where it is to cover
   if (mode === "letterbox") {
     return upright ? [Math.max(1, halfToEven((width * high) / height)), high] : [wide, Math.max(1, halfToEven((height * wide) / width))];

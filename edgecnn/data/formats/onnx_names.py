@@ -1,0 +1,93 @@
+"""The names of its classes in an ONNX file's own metadata, read without ONNX's library: a plan imports nothing heavy.
+
+Ultralytics writes ``names``, a dictionary from place to name; PaddleX and RapidOCR ``character``, a line each. A file is a
+protobuf message (onnx/onnx.proto, ModelProto) whose field 14 holds pairs of key and value; what else it holds is stepped over.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final
+
+FIRST_BYTE: Final = b"\x08"
+"""Of an ONNX file, whose first field is a number, and of no text."""
+KEYS: Final = ("names", "character", "class_names", "classes", "labels")
+_METADATA: Final = 14
+_MOST_BYTES: Final = 1 << 20
+_SKIPPED: Final = {1: 8, 5: 4}
+"""Bytes of a value of a fixed width, by its wire type."""
+
+
+def is_onnx(file: Path) -> bool:
+    """Whether it begins as one. Raises OSError: it cannot be read."""
+    with file.open("rb") as opened:
+        return opened.read(1) == FIRST_BYTE
+
+
+def names_in_metadata(file: Path) -> tuple[str, ...] | None:
+    """The names of at least two classes, in the order of the model's answers; None where the metadata states none, or is damaged.
+
+    Raises OSError: it cannot be read.
+    """
+    with file.open("rb") as opened:
+        said = dict(_entries(opened, os.fstat(opened.fileno()).st_size))
+    for key in KEYS:
+        names = _parsed(said.get(key, ""))
+        if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
+            return names
+    return None
+
+
+def _parsed(text: str) -> tuple[str, ...]:
+    try:
+        found: Any = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        found = text.split("\n")
+    if isinstance(found, dict):
+        places = {str(place): name for place, name in found.items()}
+        found = [places.get(str(place)) for place in range(len(places))]
+    whole = isinstance(found, list | tuple) and all(isinstance(name, str) for name in found)
+    return tuple(found) if whole else ()
+
+
+def _entries(opened: IO[bytes], size: int) -> Iterator[tuple[str, str]]:
+    try:
+        while opened.tell() < size:
+            field, kind = divmod(_number(opened), 8)
+            if kind == 2:
+                length = _number(opened)
+                if field == _METADATA and length <= _MOST_BYTES:
+                    yield _pair(opened.read(length))
+                else:
+                    opened.seek(length, os.SEEK_CUR)
+            elif kind == 0:
+                _number(opened)
+            else:
+                opened.seek(_SKIPPED[kind], os.SEEK_CUR)
+    except (ValueError, KeyError, OverflowError, OSError):
+        return  # damaged: who opens the graph says so
+
+
+def _pair(entry: bytes) -> tuple[str, str]:
+    opened, said = io.BytesIO(entry), {1: "", 2: ""}
+    while opened.tell() < len(entry):
+        field = _number(opened) // 8
+        said[field] = opened.read(_number(opened)).decode("utf-8")
+    return said[1], said[2]
+
+
+def _number(opened: IO[bytes]) -> int:
+    """Protobuf's varint: seven bits a byte, the lowest first, of 64 at most. Raises ValueError: there is none."""
+    found = 0
+    for shift in range(0, 64, 7):
+        byte = opened.read(1)
+        if not byte:
+            break
+        found |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return found
+    raise ValueError("no number")

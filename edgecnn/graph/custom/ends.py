@@ -1,0 +1,87 @@
+"""What the two ends of an ONNX file leave unsaid: how many colours it reads, and which of several outputs is the answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto
+
+from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.graph.custom.image_entry import COLOURS, Dims, only_one
+from edgecnn.graph.onnx_file import constants_of, inside
+
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+_KEEP_CHANNELS = (
+    "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
+)  # fmt: skip
+"""Operators after which a tensor has the channels that it had before."""
+_WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
+
+
+def answer_of(model: onnx.ModelProto, path: Path) -> Any:
+    """The output that holds a number for each class: the only one, or the only one of floating point beside labels.
+
+    Classifiers of scikit-learn give the label first, an integer or a text, and the probabilities second. Raises
+    CustomModelUnusable: there is none, or there are several.
+    """
+    outputs = {value.name: value for value in model.graph.output}
+    if any(value.type.HasField("sequence_type") for value in outputs.values()):
+        because = (
+            f"its output {next(n for n, v in outputs.items() if v.type.HasField('sequence_type'))} is a list of dictionaries"
+        )
+        raise CustomModelUnusable(
+            path=path, because=because, hint="skl2onnx.to_onnx(..., options={'zipmap': False}) gives an array"
+        )
+    scores = [name for name, value in outputs.items() if value.type.tensor_type.elem_type in _FLOATS]
+    return outputs[only_one(scores if len(scores) == 1 else list(outputs), "output", path)]
+
+
+def dims_of(value: Any) -> Dims:
+    """Sizes of an input or output; where the file leaves one open, the name that it gives it, or None."""
+    dims = value.type.tensor_type.shape.dim
+    return [dim.dim_value if dim.dim_value > 0 else dim.dim_param or None for dim in dims]
+
+
+def image_dims(model: onnx.ModelProto, image: Any) -> Dims:
+    """The sizes of the input; an open number of channels is what the convolutions that read it have weights for.
+
+    Hugging Face's exporter leaves all four sizes open, the colours too.
+    """
+    dims = list(dims_of(image))
+    if len(dims) == 4 and not any(isinstance(dims[axis], int) for axis in (1, 3)):
+        found = _channels_read(model.graph, image.name)
+        if len(found) == 1 and found <= set(COLOURS):
+            dims[1] = found.pop()
+    return dims
+
+
+def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
+    """The nodes that a tensor is made by, in the graph's order; what subgraphs read counts."""
+    wanted, found = {name}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            found.append(node)
+            wanted.update(node.input)
+            wanted.update(each for part in inside(node, onnx.NodeProto) for each in part.input)
+    return found[::-1]
+
+
+def _channels_read(graph: onnx.GraphProto, image: str) -> set[int]:
+    shapes = {name: tuple(tensor.dims) for name, tensor in constants_of(graph).items()}
+    shapes |= {
+        node.output[0]: shapes[node.input[0]]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] in shapes
+    }
+    read, found = {image}, set()
+    for node in graph.node:
+        if not node.input or node.input[0] not in read:
+            continue
+        if node.op_type in _KEEP_CHANNELS:
+            read.update(node.output)
+        elif len(weights := shapes.get(node.input[_WEIGHTS_AT.get(node.op_type, 0)], ())) == 4:
+            group = next((each.i for each in node.attribute if each.name == "group"), 1)
+            found.add(weights[1] * group)
+    return found
