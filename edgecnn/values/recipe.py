@@ -114,7 +114,7 @@ class TrainChoice(Value):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Of every weight that is no vector."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Share of each label that is spread over all classes. Unset: 0.1, or none of scratch = "resnet"."""
+    """Share of each label that is spread over all classes. Unset: 0.1, or none of scratch = "resnet" or of several labels."""
     augment: Augmentations | None = None
     """What is done to training images at random, in order: a list of tables with a `kind`. Unset: crops and mirror images."""
     teacher: str | None = None

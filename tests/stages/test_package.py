@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.building import RunnerSourceChanged
+from edgecnn.errors.multi_label import ThresholdsOfAnotherModel
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
@@ -91,6 +92,13 @@ def stage(**changes: Any) -> PackageStage:
 def packaged(made: Made, out: Path, **changes: Any) -> Path:
     out.mkdir(parents=True)
     stage(**changes).make(made.given(), out, Ear())
+    return out
+
+
+def kit_in(out: Path, made: Made, **more: Path) -> Path:
+    """With more inputs than every kit has."""
+    out.mkdir(parents=True)
+    stage().make(made.given(**more), out, Ear())
     return out
 
 
@@ -216,3 +224,28 @@ def test_a_twin_says_which_kit_it_stands_for_and_opens_another_runtime(made: Mad
     assert manifest_of(twin)["engine"] is None
     assert manifest_of(twin)["session"]["module"] == "onnxruntime_cpu"
     Kit.open(twin).verify_files()
+
+
+def with_thresholds(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    (folder / "thresholds.json").write_text(json.dumps({name: 0.25 + 0.1 * place for place, name in enumerate(names)}))
+    return folder
+
+
+def test_a_kit_of_several_labels_says_so_and_one_of_a_class_an_image_has_no_word_of_it(made: Made, tmp_path: Path) -> None:
+    plain = json.loads((kit_in(tmp_path / "plain", made) / "kit.json").read_text())
+    assert not {"activation", "thresholds"} & set(plain)
+    several = kit_in(tmp_path / "several", made, thresholds=with_thresholds(tmp_path / "trunk", plain["labels"]))
+    manifest = json.loads((several / "kit.json").read_text())
+    assert {name: manifest[name] for name in set(manifest) - {"activation", "thresholds"}} == plain
+    assert Kit.open(several).manifest.thresholds == pytest.approx([0.25, 0.35, 0.45, 0.55])
+
+
+def test_thresholds_of_another_model_are_no_kit_s(made: Made, tmp_path: Path) -> None:
+    trunk = with_thresholds(tmp_path / "trunk", ["class 0", "class 1", "class 2", "owl"])
+    with pytest.raises(ThresholdsOfAnotherModel) as caught:
+        kit_in(tmp_path / "several", made, thresholds=trunk)
+    assert caught.value.line() == (
+        f"{trunk / 'thresholds.json'}: its thresholds are those of another model: it has none of 'class 3'"
+        " — take the thresholds and the kit of one build [thresholds-of-another-model]"
+    )
