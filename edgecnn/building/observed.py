@@ -164,11 +164,12 @@ class ObservedBuild(Observed):
         return {**found, **super().outcomes(candidate)}
 
     def kept_float(self, candidate: Candidate) -> tuple[str, ...]:
-        """As quantizing wrote it down."""
+        """As quantizing wrote it down: what the ranking says of mixed precision, then attention."""
         made = self.execution.artifacts.get(f"quantize:{candidate.id}")
-        if made is None or candidate.method is not Method.MIXED:
+        if made is None or candidate.method not in (Method.MIXED, Method.POST_TRAINING):
             return ()
-        return tuple(json.loads((made.folder / "quantize.json").read_text())["kept_float"])
+        said = json.loads((made.folder / "quantize.json").read_text())
+        return tuple(dict.fromkeys((*said.get("kept_float", ()), *said.get("attention", ()))))
 
 
 def pixel_sets(execution: Execution) -> dict[Split, PixelSet]:

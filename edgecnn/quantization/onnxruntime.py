@@ -21,6 +21,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
+from edgecnn.graph.attention import attention_nodes, attention_products
 from edgecnn.graph.macs import float_with
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
@@ -51,7 +52,8 @@ def quantize(job: Job) -> dict[str, Any]:
     save_model(made, job.out / "model.onnx")
     classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
-    return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": float_layers(made)}
+    about = {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": float_layers(made)}
+    return {**about, "attention": attention_products(trunk)}
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:
@@ -61,8 +63,8 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
-    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them, and
-    for a preprocessing inside the file."""
+    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them, for
+    attention, and for a preprocessing inside the file."""
     kept = float_with(trunk, [layer.name for layer in job.kept]) if job.kept else []
     return quantized(
         job.onnx,
@@ -71,7 +73,7 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
         reduce_range=scheme.reduced_range,
         activation_type=_TYPES[scheme.activation_dtype],
         weight_type=_TYPES[scheme.weight_dtype],
-        nodes_to_exclude=[*kept, *(name for name in preprocessing_in(trunk.graph) if name not in kept)],
+        nodes_to_exclude=list(dict.fromkeys((*kept, *attention_nodes(trunk), *preprocessing_in(trunk.graph)))),
         extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
     )
 

@@ -21,6 +21,8 @@ from typing import Any
 from edgecnn.backends.openvino import BACKEND, convert_trunk, import_nncf, save_ir
 from edgecnn.backends.openvino_trace import onnx_name
 from edgecnn.errors.quantization import AlreadyQuantized, LayerNotFound
+from edgecnn.graph.attention import attention_nodes, attention_products
+from edgecnn.graph.onnx_file import load_model
 from edgecnn.quantization.executors.openvino_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
@@ -47,7 +49,8 @@ def quantize(job: Job) -> dict[str, Any]:
         if op.get_type_name() == "FakeQuantize":
             raise AlreadyQuantized(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
     require_finite_answers(job, partial(logits_of, model, options=_F32))
-    kept = _names_of(model, job)
+    trunk = load_model(job.onnx)
+    kept = [*_names_of(model, job), *_attention_in(model, trunk)]
     made = _post_training(model, job, job.candidate.scheme, kept)
     in_float = _float_layers(made)
     small = [name for name in _float_convolutions(made) if name not in kept]
@@ -60,6 +63,7 @@ def quantize(job: Job) -> dict[str, Any]:
         "calibration": "NNCF's default ranges, fast bias correction",
         "float_layers": in_float,
         "int8_weights_of_float_layers": small,
+        "attention": attention_products(trunk),
     }
 
 
@@ -100,6 +104,14 @@ def _names_of(model: Any, job: Job) -> list[str]:
             raise LayerNotFound(candidate=job.candidate.id, layer=layer.name)
         found.append(called)
     return found
+
+
+def _attention_in(model: Any, trunk: Any) -> list[str]:
+    """What the converted model calls the nodes of attention, as far as it has them."""
+    names = set(attention_nodes(trunk))
+    tensors = {name for node in trunk.graph.node if node.name in names for name in node.output}
+    called = (op.get_friendly_name() for op in model.get_ordered_ops() if op.get_type_name() not in ("Constant", "Result"))
+    return [name for name in called if onnx_name(name) in names | tensors]
 
 
 def _float_layers(model: Any) -> list[str]:

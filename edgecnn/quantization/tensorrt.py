@@ -19,6 +19,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
+from edgecnn.graph.attention import attention_products
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.graph.passes.half import carry_half_qdq, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
@@ -51,9 +52,11 @@ def quantize(job: Job) -> dict[str, Any]:
     require_unquantized(trunk, job.onnx)
     require_finite_answers(job, partial(logits_of, job.onnx))
     feeds = Feeds(trunk.graph.input[0].name, job.feeds())
-    carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, [layer.name for layer in job.kept]))
+    attention = attention_products(trunk)
+    kept = list(dict.fromkeys((*(layer.name for layer in job.kept), *attention)))
+    carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, kept))
     write_pair(job, carried, type_half(carried))
-    return {**_facts(carried), "calibration": "largest magnitude", "distance_from_float": distances(job)}
+    return {**_facts(carried), "attention": attention, "calibration": "largest magnitude", "distance_from_float": distances(job)}
 
 
 def _learned(job: Job) -> dict[str, Any]:

@@ -149,7 +149,8 @@ class CandidateFacts(Value):
     because: Reason | None = None
     """The same as a typed fact, of which ``reason`` is the sentence; None in a report of before there was one."""
     kept_float: tuple[str, ...] = ()
-    """Of mixed precision: the layers that were left in float, by their nodes in the ONNX trunk, the most damaging first."""
+    """Of INT8: the layers that were left in float, by their nodes in the ONNX trunk: of mixed precision the most damaging first,
+    then products of activations, which is attention."""
 
     @property
     def answered(self) -> Accuracy | MultiLabelAccuracy | None:

@@ -1,0 +1,104 @@
+"""Attention stays in float: what eight bits would make of it, and which nodes it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgecnn.graph.attention import attention_nodes, attention_products
+from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.quantization.job import Job
+from edgecnn.quantization.onnxruntime import quantize
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
+from edgecnn.values.preprocessing import Normalization
+
+SIDE = 8
+
+
+def linear_attention() -> onnx.ModelProto:
+    """A convolution, ReLU attention as EfficientViT has it with a residual around it, and a classifier of 4."""
+    draws = np.random.default_rng(2)
+
+    def weights(name: str, *shape: int, scale: float = 0.3) -> onnx.TensorProto:
+        return numpy_helper.from_array((scale * draws.standard_normal(shape)).astype(np.float32), name)
+
+    def integers(name: str, *values: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.array(values, np.int64), name)
+
+    constants = [
+        weights("w.stem", 8, 3, 3, 3), weights("w.qkv", 24, 8, 1, 1), weights("w.proj", 8, 8, 1, 1), weights("w.head", 4, 8),
+        numpy_helper.from_array(np.zeros(4, np.float32), "b.head"), numpy_helper.from_array(np.float32(1e-3), "small"),
+        integers("flat", 0, 24, SIDE * SIDE),
+        integers("square", 0, 8, SIDE, SIDE), integers("thirds", 8, 8, 8), integers("ones", 1),
+    ]  # fmt: skip
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["image", "w.stem"], ["stem"], "stem", pads=[1] * 4),
+        node("Conv", ["stem", "w.qkv"], ["qkv"], "qkv"),
+        node("Reshape", ["qkv", "flat"], ["rows"], "rows"),
+        node("Split", ["rows", "thirds"], ["q", "k", "v"], "split", axis=1),
+        node("Relu", ["q"], ["q+"], "relu.q"),
+        node("Relu", ["k"], ["k+"], "relu.k"),
+        node("Transpose", ["k+"], ["kT"], "turned", perm=[0, 2, 1]),
+        node("MatMul", ["v", "kT"], ["vk"], "product.vk"),
+        node("MatMul", ["vk", "q+"], ["top"], "product.top"),
+        node("ReduceSum", ["kT", "ones"], ["sum"], "sum", keepdims=1),
+        node("MatMul", ["sum", "q+"], ["bottom"], "product.bottom"),
+        node("Add", ["bottom", "small"], ["below"], "above.zero"),
+        node("Div", ["top", "below"], ["divided"], "divided"),
+        node("Reshape", ["divided", "square"], ["attended"], "back"),
+        node("Conv", ["attended", "w.proj"], ["proj"], "proj"),
+        node("Add", ["proj", "stem"], ["residual"], "residual"),
+        node("GlobalAveragePool", ["residual"], ["pooled"], "pooled"),
+        node("Flatten", ["pooled"], ["features"], "flatten"),
+        node("Gemm", ["features", "w.head", "b.head"], ["logits"], "head", transB=1),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 4])
+    graph = helper.make_graph(nodes, "attention", [image], [logits], constants)
+    return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10))
+
+
+def test_it_reaches_from_layer_to_layer_and_not_along_the_residual() -> None:
+    model = linear_attention()
+    assert attention_products(model) == ["product.vk", "product.top", "product.bottom"]
+    assert attention_nodes(model) == [
+        "rows", "split", "relu.q", "relu.k", "turned", "product.vk", "product.top", "sum", "product.bottom", "above.zero",
+        "divided", "back",
+    ]  # fmt: skip
+
+
+def test_a_network_without_products_of_activations_has_none() -> None:
+    model = linear_attention()
+    kept = [each for each in model.graph.node if each.name in ("stem", "pooled", "flatten", "head")]
+    kept[1].input[0] = "stem"
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    assert attention_nodes(model) == [] and attention_products(model) == []
+
+
+def test_onnxruntime_int8_of_linear_attention_answers_as_fp32_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx.save(linear_attention(), tmp_path / "model.onnx")
+    pixels = np.random.default_rng(1).integers(0, 256, (64, SIDE, SIDE, 3), np.uint8)
+    pixels[::4] //= 16  # dark pictures, whose sums are small
+    scheme = Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=False)
+    int8 = Candidate(
+        id="onnxruntime-int8", runtime=Runtime.ONNXRUNTIME, precision=Precision.INT8, method=Method.POST_TRAINING, scheme=scheme
+    )
+    normal = Normalization(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    def off(folder: str) -> float:
+        (tmp_path / folder).mkdir()
+        said = quantize(Job(tmp_path / "model.onnx", tmp_path / folder, int8, normal, pixels))
+        assert said["attention"] == ["product.vk", "product.top", "product.bottom"]
+        feed = normal.feed(pixels)
+        exact, rounded = (logits_of(tmp_path / place, feed) for place in ("model.onnx", f"{folder}/model.onnx"))
+        return float(np.abs(exact - rounded).max() / np.ptp(exact))
+
+    with_attention_in_float = off("mended")
+    monkeypatch.setattr("edgecnn.quantization.onnxruntime.attention_nodes", lambda model: [])
+    assert with_attention_in_float < 0.05 < off("plain")
