@@ -120,6 +120,8 @@ def _unsearched(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
         yield "model.scale", "depth, width and resolution are what it searches", hint
     if recipe.train.teacher is not None:
         yield "train.teacher", "the family's first network teaches the others", f"{leave}, or learn from labels: --no-teacher"
+    if recipe.train.folds is not None:
+        yield "train.folds", "members are compared on one test split", f"{leave}, and build what ships with it"
     if recipe.model.onnx is not None:
         yield "model.onnx", *_UNTRAINED
     if recipe.model.keep_head:
