@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 
-from edgecnn.building.observed import Observed, ObservedBuild, evaluated
-from edgecnn.building.runnable import tried
+from edgecnn.building.observed import Observed, ObservedBuild
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import Plan, plans_of_folds
 from edgecnn.store.entry import trusted_entry
+from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Failed
 from edgecnn.values.resolved import Resolved
 
+Asked = Callable[[ObservedBuild, str, KitRef, PixelSet], StoredProfile | Failed]
+"""What a candidate's kit answers to pixels: asked now, or stored of any machine where it does not run here."""
 
-def read_folds(resolved: Resolved, seen: ObservedBuild) -> None:
+
+def read_folds(resolved: Resolved, seen: ObservedBuild, asked: Asked) -> None:
     """Add the other folds, all or none: where one is gone, figures are of the first fold's images alone, and it is said.
 
     ``resolved``: of the build, as it was planned. ``seen``: what its first network answered.
     """
     found: list[Observed] = []
     for number, plan in enumerate(plans_of_folds(resolved), 2):
-        fold = _read(plan, seen)
+        fold = _read(plan, seen, asked)
         if isinstance(fold, str):
             seen.notes.append(f"accuracy is of the first fold's test images alone: of fold {number}, {fold}")
             return
@@ -32,7 +35,7 @@ def read_folds(resolved: Resolved, seen: ObservedBuild) -> None:
     seen.folds = found
 
 
-def _read(plan: Plan, seen: ObservedBuild) -> Observed | str:
+def _read(plan: Plan, seen: ObservedBuild, asked: Asked) -> Observed | str:
     store = seen.lab.store
     prepared = _made(plan, "prepare", store)
     if prepared is None:
@@ -41,11 +44,13 @@ def _read(plan: Plan, seen: ObservedBuild) -> Observed | str:
     fold.known_labels = {"test": np.load(prepared.folder / "test.labels.npy", allow_pickle=False)}
     pixels = PixelSet.prepared(prepared.folder, "test", plan.resolved.data.counts["test"])
     for name, kit in seen.answering.items():
+        if (name, "test") not in seen.evaluations:
+            continue
         kind = "package-twin" if kit.stands_for else "package"
         if (made := _made(plan, f"{kind}:{name}", store)) is None:
             return f"the store {store.root} no longer holds the kit of {name}"
         fold.answering[name] = KitRef.of(kit.candidate, made)
-        stored = tried(partial(evaluated, fold.answering[name], pixels, seen.lab))
+        stored = asked(seen, name, fold.answering[name], pixels)
         if isinstance(stored, Failed):
             return f"{name} gave no answers: {stored.what}"
         fold.evaluations[name, "test"] = stored

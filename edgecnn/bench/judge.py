@@ -14,7 +14,7 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.subject import subject_of
-from edgecnn.building.data_notices import class_notices
+from edgecnn.building.data_notices import class_notices, guess_notices
 from edgecnn.building.fold_notices import fold_notices
 from edgecnn.building.notices import bench_command, notices
 from edgecnn.building.observe import Observer, RaceOptions
@@ -103,7 +103,12 @@ def judge_finished(
             "candidates": rows,
             "verdict": overall(results),
             "gates": results,
-            "notices": (*fold_notices(rows), *notices(seen, anew=ANEW_HOW), *class_notices(rows)),
+            "notices": (
+                *guess_notices(rows),
+                *fold_notices(rows, finished.resolved.weights),
+                *notices(seen, anew=ANEW_HOW),
+                *class_notices(rows),
+            ),
             "outcomes": {},
             "timings_s": {},
             "seconds": round(time.perf_counter() - started, 2),

@@ -92,7 +92,7 @@ def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
                 seen.notes.append(f"nothing is counted from {failed.what}")
             continue
         seen.evaluations[name, "test"] = stored
-    read_folds(finished.resolved, seen)
+    read_folds(finished.resolved, seen, _answered)
     row, baseline = finished.row, finished.baseline
     if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
+from edgecnn.judging.predictions.average_precision import at_random
 from edgecnn.values.candidate import Method
 from edgecnn.values.figures import CalibrationFacts, ChannelShift, ClassFigures, ClassReport
 from edgecnn.values.label_figures import MultiLabelAccuracy
@@ -43,8 +44,7 @@ def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
 
 
 def _guessed_labels(candidate: str, found: MultiLabelAccuracy) -> tuple[str, ...]:
-    """A ranking at random has of each label the average precision of its share of the images."""
-    shares = [each.images / found.images for each in found.labels if each.images]
+    shares = [at_random(found.images, each.images) for each in found.labels if each.images]
     guessed, seen = sum(shares) / len(shares), found.map
     if seen.low > guessed:
         return ()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.judging.metrics import METRICS
+from edgecnn.planning.folds import require_foldable
+from edgecnn.planning.multi_label import require_fitting
+from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.figures import FoldFigures, Folds
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.resolved import Resolved
@@ -12,12 +17,14 @@ from edgecnn.values.verdict import Interval, Verdict
 
 FEW_IMAGES = 1000
 """Photographs of all roles: with more, a test split of its own is seldom what a verdict hangs on."""
+SENTENCES = 3
+"""On drops, that of what ships first; report.json has all of them."""
 FOLDS = 5
 """That are advised: each network then learns from as many images as one that is tested on a fifth of them."""
 
 
-def fold_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
-    """What a reader of a cross-validation must know; nothing without one."""
+def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tuple[str, ...]:
+    """What a reader of a cross-validation must know; nothing without one. ``weights``: what training began with."""
     baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
     if baseline is None or baseline.test is None or baseline.test.folds is None:
         return ()
@@ -27,13 +34,16 @@ def fold_notices(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
         f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them",
         f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}{_spread(folds.top1_effect)}",
     ]
-    chosen = next((row for row in rows if row.chosen and not row.is_baseline), None)
-    if chosen is not None and chosen.test is not None and chosen.test.folds is not None:
-        said.append(_of_chosen(chosen.candidate.id, chosen.test, chosen.test.folds))
+    if weights.kind == "file":
+        unknown = "if it learned from these images, every network has seen those that it is tested on"
+        said.append(f"what the file of weights learned from is not known here: {unknown}")
+    others = sorted((row for row in rows if not row.is_baseline), key=lambda row: not row.chosen)
+    drops = [_drop_of(row.candidate.id, row.test, row.test.folds) for row in others if row.test and row.test.folds]
+    said += drops[:SENTENCES]
     return tuple(said)
 
 
-def _of_chosen(name: str, test: Accuracy, folds: Folds) -> str:
+def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
     by_fold = ", ".join(_drop(each) for each in folds.each)
     alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
@@ -60,6 +70,12 @@ def _spread(effect: float) -> str:
 def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     """One sentence where a verdict of accuracy is open by few images that one folder holds; nothing else."""
     chosen = next((row for row in rows if row.chosen), None)
+    with_folds = resolved.asked.model_copy(update={"train": resolved.asked.train.model_copy(update={"folds": FOLDS})})
+    try:
+        require_foldable(with_folds)
+        require_fitting(with_folds, resolved.data)
+    except (FoldsNotFitting, MultiLabelNotFitting):
+        return ()
     images, trained = sum(resolved.data.counts.values()), resolved.mode in ("finetune", "inherit", "scratch")
     if chosen is None or not trained or resolved.folds or images >= FEW_IMAGES or resolved.data.own_roles:
         return ()

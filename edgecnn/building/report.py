@@ -160,7 +160,7 @@ def _notices(
 ) -> tuple[str, ...]:
     return (
         *guess_notices(rows),
-        *fold_notices(rows),
+        *fold_notices(rows, seen.execution.plan.resolved.weights),
         *folds_would_help(seen.execution.plan.resolved, rows),
         *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),
         *calibration_notices(calibration),

@@ -12,7 +12,7 @@ from edgecnn.building.label_rows import labels_given, thresholds_of
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds
+from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import latency, latency_when_chosen
@@ -83,8 +83,9 @@ def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, Ca
     """The same rows with what is only reported and never chosen by: quality beyond top-1, and what was asked for besides."""
     answers = answers_of(seen, "test")
     labels = seen.labels("test") if answers else None
+    folds = fold_answers(seen)
     if seen.folds:
-        together = {name: folds.together() for name, folds in fold_answers(seen).items()}
+        together = {name: each.together() for name, each in folds.items()}
         answers = {name: found for name, (found, _) in together.items()}
         labels = next((known for _, known in together.values()), None)
 
@@ -92,6 +93,8 @@ def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, Ca
         if row.test is None or labels is None or name not in answers:
             return row.test
         found = quality(answers[name], labels, seen.classes, None if row.is_baseline else answers.get(seen.reference))
+        if name in folds:
+            found = quality_over_folds(found, folds[name], None if row.is_baseline else folds.get(seen.reference))
         return row.test.model_copy(update={"quality": found})
 
     return {name: row.model_copy(update={"test": judged(name, row), **_extra(name, seen)}) for name, row in rows.items()}

@@ -80,6 +80,9 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
 def _classes(facts: DataInspection) -> Iterator[Finding]:
     for slip in facts.name_slips:
         yield _say("names", f"classes {slip.one!r} and {slip.other!r}: {slip.why}; are they one?", serious=True)
+    joined = next((each.name for each in facts.classes if "|" in each.name or ";" in each.name), None)
+    if joined is not None:
+        yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
     filled = [each for each in facts.classes if each.images]
     if facts.imbalance >= _UNBALANCED:
         most, least = max(filled, key=lambda each: each.images), min(filled, key=lambda each: each.images)

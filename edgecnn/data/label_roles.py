@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from edgecnn.data.class_names import IMAGENET
+from edgecnn.data.class_names import IMAGENET, labels_by_name
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, roles_apart, units_of
 from edgecnn.data.layout import Part
-from edgecnn.data.shares import Cut
+from edgecnn.data.shares import CALIBRATION_AT_MOST, Cut
 from edgecnn.data.splits import (
     Assigned,
     Found,
@@ -24,13 +24,13 @@ from edgecnn.data.splits import (
     without_copies,
 )
 from edgecnn.errors.data import NothingReadable
+from edgecnn.errors.data_formats import NotInClassNames
 from edgecnn.errors.data_groups import GroupsNotDivisible
 from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
 from edgecnn.values.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
-_CALIBRATION_AT_MOST = 0.25
-"""Of what is left to train on, as ``shares`` has it of each class."""
+_CALIBRATION_SHARE = 1 / CALIBRATION_AT_MOST
 
 
 def roles_of(listed: Listed, choice: DataChoice, fold: Fold | None = None) -> Assigned:
@@ -91,7 +91,7 @@ def _divided(
         if apart:
             return found, off
         left = {*found["calibration"], *found["train"]}
-        share = min(_CALIBRATION_AT_MOST, choice.calibration_images / len(left))
+        share = min(_CALIBRATION_SHARE, choice.calibration_images / len(left))
         rest = [[digest for digest in ranked if digest in left] for ranked in strata.ranked]
         again = Strata(strata.root, strata.names, rest, {digest: digest for digest in left})
         drawn, _ = divided_by_group(again, Cut(share, 0.0), 1, choice.seed, apart=False)
@@ -100,7 +100,7 @@ def _divided(
             raise
         raise LabelsNotDivisible(file=Path(choice.path), roles=roles_apart(cut, apart=apart)) from error
     calibration = {digest for part in drawn["test"] for digest in part}
-    most = min(choice.calibration_images, max(1, int(len(left) * _CALIBRATION_AT_MOST)))
+    most = min(choice.calibration_images, max(1, int(len(left) * _CALIBRATION_SHARE)))
     order = ranked_by_content(left, choice.seed)
     first = [digest for digest in order if digest in calibration]
     taken = {*[*first, *(digest for digest in order if digest not in calibration)][:most]}
@@ -120,9 +120,10 @@ def labels_known(
         if choice.classes == IMAGENET:
             raise MultiLabelNotFitting(asked=f"data.classes={IMAGENET}", because="an image of ImageNet has one of its classes")
         return tuple(images), tuple(listed)
-    for name in listed:
-        if name not in names:
-            raise UnknownLabel(file=Path(choice.path), name=name, known=names, known_by=str(choice.classes))
-    place = [names.index(name) for name in listed]
-    moved = (image.model_copy(update={"labels": tuple(sorted(place[label] for label in image.labels or ()))}) for image in images)
-    return tuple(moved), tuple(names)
+    try:
+        place = labels_by_name(listed, names, Path(choice.path), str(choice.classes))
+    except NotInClassNames as error:
+        raise UnknownLabel(file=Path(choice.path), name=error.folder, known=names, known_by=str(choice.classes)) from error
+    moved = [tuple(sorted({place[label] for label in image.labels or ()})) for image in images]
+    labelled = (image.model_copy(update={"labels": labels}) for image, labels in zip(images, moved, strict=True))
+    return tuple(labelled), tuple(names)

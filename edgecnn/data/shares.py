@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgecnn.values.dataset import SPLIT_ROLES, Fold, SplitRole
 
-_CALIBRATION_AT_MOST = 4
+CALIBRATION_AT_MOST = 4
 """Calibration takes at most a quarter of what a class has to train on: a small folder would otherwise train on nothing."""
 
 
@@ -96,7 +96,7 @@ def calibrated(by_class: Sequence[Sequence[str]], images: int) -> dict[SplitRole
 
 def proportional(asked: int, counts: Sequence[int]) -> list[int]:
     """``asked`` divided in proportion to ``counts`` by largest remainders, each at most its quarter (and at least one)."""
-    limits = [max(1, count // _CALIBRATION_AT_MOST) for count in counts]
+    limits = [max(1, count // CALIBRATION_AT_MOST) for count in counts]
     total = sum(counts)
     exact = [asked * count / total for count in counts]
     given = [min(int(quota), limit) for quota, limit in zip(exact, limits, strict=True)]

@@ -107,6 +107,7 @@ class NoImagenetClass(EdgecnnError):
 
     def __init__(self, *, root: Path, folder: str, nearest: str | None) -> None:
         wish = f"did you mean {nearest!r}? " if nearest else ""
+        self.folder = folder
         super().__init__(
             what=f"{root}: {folder!r} is none of ImageNet's 1,000 classes",
             hint=f"{wish}call each folder by its class's WordNet id (n01440764) or by its name (tench)",
@@ -116,8 +117,11 @@ class NoImagenetClass(EdgecnnError):
 class NotInClassNames(EdgecnnError):
     """Raised when a folder's name is none of those in the file that ``data.classes`` states."""
 
+    folder: str
+
     def __init__(self, *, root: Path, folder: str, file: str, nearest: str | None) -> None:
         wish = f"did you mean {nearest!r}? " if nearest else ""
+        self.folder = folder
         super().__init__(
             what=f"{root}: {folder!r} is none of the classes in {file}", hint=f"{wish}call each folder by its class's name"
         )

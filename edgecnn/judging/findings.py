@@ -91,6 +91,8 @@ def of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callabl
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
             return Finding(figure=itself, fidelity=test.fidelity, note="it is the baseline network itself")
+        if test.folds is not None and name in ("macro_f1", "ece"):
+            return _open_over_folds(test)
         figure: Interval | None = getattr(test.quality, name)
         if figure is None:
             return missing(test.quality.absent.get(name, f"{name} was not measured"))
@@ -106,10 +108,17 @@ def worst_class(facts: CandidateFacts) -> Finding:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
         return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
+    if test.folds is not None:
+        return _open_over_folds(test)
     classes = test.quality.classes
     if classes.worst_drop_pp is None:
         return missing("the baseline network was not evaluated on the same images")
     return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_which(test, classes))
+
+
+def _open_over_folds(test: Accuracy) -> Finding:
+    note = "its interval is of images alone, and does not allow for networks that differ from fold to fold"
+    return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 
 def _which(test: Accuracy, classes: ClassReport) -> str:

@@ -121,7 +121,8 @@ def _images_for_share(gate: Gate, test: Accuracy) -> int | None:
     if test.quality is not None:
         shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
     seen = shares.get(gate.metric)
-    return None if seen is None else images_for_proportion(gate.bound, seen.estimate)
+    needed = None if seen is None else images_for_proportion(gate.bound, seen.estimate)
+    return needed if needed is None or test.folds is None else round(needed * test.folds.top1_effect)
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:

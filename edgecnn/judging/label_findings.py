@@ -13,18 +13,19 @@ from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 
-_OF_ONE_CLASS = ("drop_pp", "top1", "top5", "ece", "worst_class_drop_pp")
-_OF_SEVERAL = ("map_drop_pp", "map", "micro_f1")
+OF_ONE_CLASS = ("drop_pp", "top1", "top5", "ece", "worst_class_drop_pp")
+OF_SEVERAL = ("map_drop_pp", "map", "micro_f1")
+"""Metrics that know of either kind of labels alone; macro_f1 and agreement know of both."""
 _NOT_MEASURED = "mAP was not measured on the test images"
 
 
 def of_kind(metric: str, facts: CandidateFacts) -> Finding | None:
     """Of a multi-label network what a metric of either kind comes to; of any other that it is none of its; else None."""
     if facts.multi_label is None:
-        known = facts.test is not None and metric in _OF_SEVERAL
+        known = facts.test is not None and metric in OF_SEVERAL
         return missing(f"{metric} is of a multi-label model, and these images have one class each") if known else None
-    if metric in _OF_ONE_CLASS:
-        return missing(f"{metric} is not of a multi-label model; {', '.join(_OF_SEVERAL)}, macro_f1 and agreement are")
+    if metric in OF_ONE_CLASS:
+        return missing(f"{metric} is not of a multi-label model; {', '.join(OF_SEVERAL)}, macro_f1 and agreement are")
     return of_labels(metric)(facts) if metric in ("macro_f1", "agreement") else None
 
 

@@ -104,6 +104,7 @@ def lay_mixed_branches(resolved: Resolved, rungs: Sequence[Rung], steps: Steps, 
         images=plain.images,
         reduced_range=first.scheme is not None and first.scheme.reduced_range,
         normalization=plain.normalization,
+        multi_label=resolved.multi_label,
     )
     ranking = steps.add(f"rank:{first.id}", rank, first.id)
     for rung in rungs:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL
 from edgecnn.values.dataset import DataSummary
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import GateChoice, Recipe
 
 _FITTED = "it is fitted to one class an image; train.head=linear learns each label by itself"
 _SOFTMAX = "it learns a network's answers as shares of one class"
@@ -21,6 +22,14 @@ def require_fitting(asked: Recipe, data: DataSummary) -> None:
     if data.multi_label:
         for setting, because in (*_of_network(asked), *_of_training(asked)):
             raise MultiLabelNotFitting(asked=setting, because=because)
+
+
+def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
+    """Refuse bounds that nothing of these images could be held against. Raises MultiLabelNotFitting: names the metric."""
+    bounded = [name for choice in gates if choice is not None for name in (*choice.max, *choice.min)]
+    if data.multi_label and (name := next((name for name in bounded if name in OF_ONE_CLASS), None)) is not None:
+        because = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement can be bounded there"
+        raise MultiLabelNotFitting(asked=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
 
 
 def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:

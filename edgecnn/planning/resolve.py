@@ -18,6 +18,7 @@ from edgecnn.planning.candidates import candidates_of, with_learned
 from edgecnn.planning.complete import complete_recipe, mode_of, tool_versions
 from edgecnn.planning.custom_model import check_custom, custom_arch, custom_model
 from edgecnn.planning.folds import other_folds
+from edgecnn.planning.multi_label import require_bounds
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.training import teacher_of
 from edgecnn.planning.variants import (
@@ -57,6 +58,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     facts = facts or local_facts()
     candidates, unsupported, unavailable = candidates_of(request.device, asked, facts)
     weights, data, recipe, synthesis = complete_recipe(request, store, tell)
+    require_bounds(data, asked.gates, request.gates)
     custom = None if asked.model.onnx is None else custom_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, custom)
     candidates, unavailable = with_learned(candidates, unavailable, recipe, data)

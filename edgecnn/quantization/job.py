@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
 from edgecnn.values.base import Value
@@ -30,6 +30,8 @@ class RankSettings(Value):
     reduced_range: bool = False
     """7-bit weights, as the candidates have them that this is for."""
     normalization: Normalization
+    multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
+    """Whether each answer is a probability of its own."""
 
 
 BATCH = 16

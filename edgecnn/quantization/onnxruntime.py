@@ -21,7 +21,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
-from edgecnn.graph.attention import attention_nodes, attention_products
+from edgecnn.graph.attention import WEIGHTED, attention_nodes, attention_products
 from edgecnn.graph.macs import float_with
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
@@ -29,7 +29,6 @@ from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.model_file import MODEL_FILE_NAME
 
-MULTIPLIERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 
@@ -52,14 +51,15 @@ def quantize(job: Job) -> dict[str, Any]:
     save_model(made, job.out / "model.onnx")
     classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
-    about = {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": float_layers(made)}
-    return {**about, "attention": attention_products(trunk)}
+    in_float = float_layers(made)
+    attention = [name for name in attention_products(trunk) if name in in_float]
+    return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": in_float, "attention": attention}
 
 
 def float_layers(model: onnx.ModelProto) -> list[str]:
     """Multiplying nodes whose input or weights come from no DequantizeLinear."""
     dequantized = {name for node in model.graph.node if node.op_type == "DequantizeLinear" for name in node.output}
-    return [node.name for node in model.graph.node if node.op_type in MULTIPLIERS and not dequantized.issuperset(node.input[:2])]
+    return [node.name for node in model.graph.node if node.op_type in WEIGHTED and not dequantized.issuperset(node.input[:2])]
 
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
@@ -85,7 +85,7 @@ def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
     """
     before, found = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
     for node in graph.node:
-        if node.op_type not in MULTIPLIERS and before.issuperset(node.input):
+        if node.op_type not in WEIGHTED and before.issuperset(node.input):
             before.update(node.output)
             found += [node.name] if node.op_type in _ARITHMETIC else []
     return found

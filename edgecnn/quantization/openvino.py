@@ -63,7 +63,7 @@ def quantize(job: Job) -> dict[str, Any]:
         "calibration": "NNCF's default ranges, fast bias correction",
         "float_layers": in_float,
         "int8_weights_of_float_layers": small,
-        "attention": attention_products(trunk),
+        "attention": _products_in(trunk, in_float),
     }
 
 
@@ -104,6 +104,12 @@ def _names_of(model: Any, job: Job) -> list[str]:
             raise LayerNotFound(candidate=job.candidate.id, layer=layer.name)
         found.append(called)
     return found
+
+
+def _products_in(trunk: Any, in_float: Sequence[str]) -> list[str]:
+    """Of the products of attention those that the made model has in float, by their names in the trunk."""
+    called, outputs = {onnx_name(name) for name in in_float}, {node.name: set(node.output) for node in trunk.graph.node}
+    return [name for name in attention_products(trunk) if called & {name, *outputs[name]}]
 
 
 def _attention_in(model: Any, trunk: Any) -> list[str]:

@@ -48,7 +48,7 @@ def rank_layers(settings: RankSettings, onnx: Path, prepared: Path, out: Path, t
     rounding = read_rounding(static_qdq(job, scheme, trunk))
     validation = np.load(prepared / "validation.pixels.npy", mmap_mode="r", allow_pickle=False)
     feed = settings.normalization.feed(evenly(validation, min(settings.probes, len(validation))))
-    several = np.load(prepared / "validation.labels.npy", allow_pickle=False).ndim == 2
+    several = settings.multi_label
     exact = log_probabilities(logits_of(onnx, feed), several=several)
     ranked = []
     for done, layer in enumerate(table.layers, start=1):

@@ -19,14 +19,14 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType
 
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
-from edgecnn.graph.attention import attention_products
+from edgecnn.graph.attention import WEIGHTED, attention_products
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.graph.passes.half import carry_half_qdq, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.quantization.job import Job, require_finite_answers
-from edgecnn.quantization.onnxruntime import MULTIPLIERS, Feeds, float_layers, quantized
+from edgecnn.quantization.onnxruntime import Feeds, float_layers, quantized
 from edgecnn.values.candidate import Method
 
 COMPARED_IMAGES = 32
@@ -56,7 +56,9 @@ def quantize(job: Job) -> dict[str, Any]:
     kept = list(dict.fromkeys((*(layer.name for layer in job.kept), *attention)))
     carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, kept))
     write_pair(job, carried, type_half(carried))
-    return {**_facts(carried), "attention": attention, "calibration": "largest magnitude", "distance_from_float": distances(job)}
+    facts = _facts(carried)
+    attention = [name for name in attention if name in facts["float_layers"]]
+    return {**facts, "attention": attention, "calibration": "largest magnitude", "distance_from_float": distances(job)}
 
 
 def _learned(job: Job) -> dict[str, Any]:
@@ -86,7 +88,7 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
     return quantized(
         trunk,
         feeds,
-        op_types_to_quantize=list(MULTIPLIERS),
+        op_types_to_quantize=list(WEIGHTED),
         nodes_to_exclude=list(kept),
         per_channel=True,
         activation_type=QuantType.QInt8,
@@ -95,7 +97,7 @@ def symmetric_qdq(trunk: Path, feeds: CalibrationDataReader, kept: Sequence[str]
             "ActivationSymmetric": True,
             "WeightSymmetric": True,
             "QuantizeBias": False,
-            "OpTypesToExcludeOutputQuantization": list(MULTIPLIERS),
+            "OpTypesToExcludeOutputQuantization": list(WEIGHTED),
         },
     )
 

@@ -102,8 +102,8 @@ def _of_which_images(report: BuildReport) -> str:
     if any(facts.agreement is not None for facts in report.candidates):
         return f"Agreement with fp32 is of {images} without labels that nothing was chosen by. {figures.NO_ACCURACY}"
     if any(row.test is not None and row.test.folds is not None for row in report.candidates):
-        each = "each answered by a network that did not learn from it; the first fold's network is this one"
-        return f"Top-1 is of {images}, {each}, with a 95 % interval."
+        each = "each answered by a network that did not learn from it, of which this is the first fold's"
+        return f"Top-1 (with a 95 % interval) is of {images}, {each}."
     name = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "Top-1"
     return f"{name} is of {images} that nothing was trained on or chosen by, with a 95 % interval."
 

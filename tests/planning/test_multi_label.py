@@ -135,3 +135,14 @@ def test_without_labels_a_last_sigmoid_says_that_there_are_several(tmp_path: Pat
     kits = [step.stage.inputs for step in plan(resolved).steps if step.stage.kind == "package"]
     assert all(("thresholds" in kit) == sigmoid for kit in kits)
     assert [gate.metric for gate in gates_of(resolved, None)] == ["agreement"]
+
+
+def test_a_bound_of_one_class_is_refused_before_anything_is_built(bench: Bench) -> None:
+    for tables in ({"gates": {"min": {"top1": 0.5}}}, {"gates": {"max": {"drop_pp": 1}}}):
+        name = next(iter(next(iter(tables["gates"].values()))))
+        with pytest.raises(MultiLabelNotFitting) as caught:
+            resolve(bench.request(**tables), bench.store, Ear())
+        assert caught.value.line() == (
+            f"a bound of {name} does not go with several labels an image: map_drop_pp, map, micro_f1, macro_f1 and agreement can "
+            "be bounded there — as in --max map_drop_pp=1 [multi-label-not-fitting]"
+        )

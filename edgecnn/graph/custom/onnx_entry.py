@@ -118,4 +118,4 @@ def _dtype(image: Any) -> str:
 
 def _last(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
     found = next((node for node in model.graph.node if name in node.output), onnx.NodeProto())
-    return _last(model, found.input[0]) if found.op_type == "Identity" else found
+    return _last(model, found.input[0]) if found.op_type in ("Identity", "Cast") else found

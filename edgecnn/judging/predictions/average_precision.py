@@ -54,6 +54,18 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut:
         return LeftOut(float(terms.sum() / positives) if positives else float("nan"), without)
 
 
+def at_random(images: int, positives: int) -> float:
+    """The average precision that ranking the images at random is expected to reach, 0…1.
+
+    Of the image at rank r that has the label, the r - 1 before it have it by their share; the mean over r is the formula. It is
+    the label's share of the images only where there are many.
+    """
+    if images < 2:
+        return 1.0
+    harmonic = sum(1 / rank for rank in range(1, images + 1)) / images
+    return harmonic + (positives - 1) / (images - 1) * (1 - harmonic)
+
+
 def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut | None:
     """Over the labels that an image has at all; None where none has any. ``scores``, ``has``: (images, labels)."""
     found = [average_precision(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, two_sided_z, wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, two_sided_z, wilson
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
-from edgecnn.values.figures import FoldFigures, Folds
+from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.values.figures import FoldFigures, Folds, Quality
 from edgecnn.values.report import Accuracy
+from edgecnn.values.verdict import Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
 def _folds(right: Sequence[NDArray[np.bool_]], theirs: Sequence[NDArray[np.bool_]] | None) -> Folds:
     each, drop_effect, alone = [], 1.0, None
     if theirs is not None:
-        drop_effect = design_effect([other.astype(float) - ours for ours, other in zip(right, theirs, strict=True)])
+        drop_effect = design_effect([other.astype(int) - ours for ours, other in zip(right, theirs, strict=True)])
         alone = difference_pp(theirs[0], right[0])
     for place, ours in enumerate(right):
         other = None if theirs is None else theirs[place]
@@ -62,7 +65,7 @@ def _folds(right: Sequence[NDArray[np.bool_]], theirs: Sequence[NDArray[np.bool_
     assert alone_top1 is not None
     return Folds(
         each=tuple(each),
-        top1_effect=design_effect([ours.astype(float) for ours in right]),
+        top1_effect=design_effect(right, ACCURACY_CONFIDENCE),
         drop_effect=drop_effect,
         alone_top1=alone_top1,
         alone_drop_pp=alone,
@@ -74,7 +77,7 @@ LIKELY = 0.8
 """Folds that differ more than this share of such folds do by chance alone are taken to differ by themselves."""
 
 
-def design_effect(folds: Sequence[NDArray[np.float64]]) -> float:
+def design_effect(folds: Sequence[NDArray[Any]], confidence: float = NON_INFERIORITY_CONFIDENCE) -> float:
     """How many times the variance of independent images the variance of a mean over folds is, at least 1.
 
     The ratio F of the mean squares between and within folds, whose expectation is 1 where folds differ by chance alone. Counts
@@ -83,20 +86,45 @@ def design_effect(folds: Sequence[NDArray[np.float64]]) -> float:
     60 images a bound errs in 3 to 6 % at the 5 % of a gate, whether the drop of networks varies by 0 or by 2 points.
 
     Args:
-        folds: of each fold's images one value each, (images,): such as 1 for a right answer.
+        folds: of each fold's images one value each, (images,): such as 1 or True for a right answer.
+        confidence: of the two-sided interval that the counts are for.
 
     Source: Kish, Survey Sampling (1965), section 5.4; Rao and Scott, Biometrics 48 (1992) 577-585, for divided counts.
     """
     from scipy.stats import f, t
 
-    every = np.concatenate(list(folds))
+    folds = [fold.astype(float) for fold in folds]
+    every = np.concatenate(folds)
     between, within = len(folds) - 1, len(every) - len(folds)
     spread = sum(len(fold) * (fold.mean() - every.mean()) ** 2 for fold in folds) / between
     noise = sum(((fold - fold.mean()) ** 2).sum() for fold in folds) / within if within > 0 else 0.0
-    if noise <= 0:
-        return 1.0
+    if noise <= 0:  # images of a fold do not differ: where folds do, each is worth one image
+        return len(every) / len(folds) if spread > 0 else 1.0
     ratio = float(spread / noise)
     if ratio > f.ppf(LIKELY, between, within):
-        bound = (1 + NON_INFERIORITY_CONFIDENCE) / 2
-        ratio *= float(t.ppf(bound, between) / two_sided_z(NON_INFERIORITY_CONFIDENCE)) ** 2
+        ratio *= float(t.ppf((1 + confidence) / 2, between) / two_sided_z(confidence)) ** 2
     return max(1.0, ratio)
+
+
+def quality_over_folds(found: Quality, mine: FoldAnswers, baseline: FoldAnswers | None) -> Quality:
+    """The same with intervals of shares that allow for networks that differ; those of other figures are of images alone.
+
+    ``found``: of all images together, as ``quality`` gives it. ``mine``, ``baseline``: as of ``accuracy_over_folds``.
+    """
+    five = [(read_logits(each.logits, known).place < 5) for each, known in zip(mine.answers, mine.labels, strict=True)]
+    alike = None
+    if baseline is not None:
+        pairs = zip(mine.answers, baseline.answers, strict=True)
+        alike = [ours.logits.argmax(axis=1) == theirs.logits.argmax(axis=1) for ours, theirs in pairs]
+    return found.model_copy(
+        update={
+            "top5": None if found.top5 is None else _share(five),
+            "agreement": None if found.agreement is None or alike is None else _share(alike),
+        }
+    )
+
+
+def _share(folds: Sequence[NDArray[np.bool_]]) -> Interval | None:
+    effect = design_effect(folds)
+    right, images = sum(int(fold.sum()) for fold in folds), sum(map(len, folds))
+    return wilson(right / effect, images / effect, NON_INFERIORITY_CONFIDENCE)

@@ -12,6 +12,7 @@ from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import Accuracy
 
 _NAMED = 5
@@ -57,10 +58,15 @@ def show_predictions(found: Predictions, *, as_csv: bool) -> None:
 
 
 def _csv(found: Predictions) -> Iterator[str]:
-    """``file,rank,label,probability``, a line a label; a comma or a quote in a name is quoted."""
-    ranked = ((each, rank, label) for each in found.predictions for rank, label in enumerate(each.labels, start=1))
-    rows = ((each.file, rank, label.label, f"{label.probability:.6f}") for each, rank, label in ranked)
-    for row in (("file", "rank", "label", "probability"), *rows):
+    """``file,rank,label,probability``, a line a label, and one with the file alone of a photograph that has none; a comma or a
+    quote in a name is quoted."""
+    rows: list[tuple[object, ...]] = [("file", "rank", "label", "probability")]
+    for each in found.predictions:
+        labels = enumerate(each.labels, start=1)
+        rows += [(each.file, rank, label.label, f"{label.probability:.6f}") for rank, label in labels] or [
+            (each.file, "", "", "")
+        ]
+    for row in rows:
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(row)
         yield line.getvalue()
@@ -96,11 +102,19 @@ def show_bundle_bench(found: BundleBench) -> None:
     show_lines([*figures.legend(found.candidates), *bundle_bench_lines(found)])
 
 
+def _folds(then: Accuracy | MultiLabelAccuracy) -> str:
+    folds = then.folds if isinstance(then, Accuracy) else None
+    if folds is None:
+        return ""
+    alone = f"of the {folds.each[0].images:,} of this kit's own fold {figures.percent_interval(folds.alone_top1)}"
+    return f" of {len(folds.each)} folds ({alone})"
+
+
 def bundle_bench_lines(found: BundleBench) -> list[str]:
     """One fact a line."""
     recorded = [
         f"{name}: recorded when it was built: {'top-1' if isinstance(then, Accuracy) else 'mAP'} "
-        f"{figures.percent_interval(then.share)} of {then.images:,} images, "
+        f"{figures.percent_interval(then.share)} of {then.images:,} images{_folds(then)}, "
         f"on {then.machine}"
         for name, then in found.recorded.items()
     ]

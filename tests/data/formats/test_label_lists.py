@@ -160,6 +160,14 @@ def test_a_label_that_the_file_of_classes_does_not_know_is_refused(tmp_path: Pat
         summary_of(path, classes="imagenet")
 
 
+def test_names_that_were_meant_as_several_labels_are_told(tmp_path: Path) -> None:
+    rows = by_name(drawn(tmp_path))
+    rows[0] = ["path", "label"]
+    facts = inspect(DataChoice(path=str(listed(tmp_path, [row for row in rows if row[1]]))), tmp_path / "store", Heard()).facts
+    said = [finding.sentence for finding in facts.findings if finding.kind == "names"]
+    assert any("looks like several labels; a list gives an image several in a column labels" in each for each in said)
+
+
 def test_a_list_can_be_inspected(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
     facts = inspect(DataChoice(path=str(listed(tmp_path, by_name(shown)))), tmp_path / "store", Heard()).facts

@@ -10,9 +10,10 @@ from edgecnn.judging.findings import drop
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, design_effect
+from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, design_effect, quality_over_folds
+from edgecnn.judging.predictions.quality import quality
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Gate
+from edgecnn.values.verdict import Gate, Verdict
 from tests.judging.made import a_candidate
 
 CLASSES = 3
@@ -86,4 +87,19 @@ def test_a_bound_errs_as_seldom_as_a_gate_says_however_networks_differ(folds: in
 
 def test_answers_that_never_differ_have_no_effect() -> None:
     assert design_effect([np.zeros(60)] * 5) == 1.0
-    assert design_effect([np.ones(60), np.zeros(60), np.zeros(60), np.zeros(60), np.zeros(60)]) == 1.0
+    assert design_effect([np.ones(60), np.zeros(60), np.zeros(60), np.zeros(60), np.zeros(60)]) == 60.0
+
+
+def test_shares_of_all_folds_allow_for_networks_that_differ_and_no_gate_takes_what_does_not() -> None:
+    fp32, int8 = both([70] * 5, lost=[0, 0, 0, 0, 12], gained=[1] * 5)
+    answers, labels = int8.together()
+    plain = quality(answers, labels, ("a", "b", "c"), fp32.together()[0])
+    found = quality_over_folds(plain, int8, fp32)
+    assert found.agreement is not None and plain.agreement is not None and found.top5 is None
+    assert found.agreement.estimate == pytest.approx(plain.agreement.estimate)
+    assert found.agreement.high - found.agreement.low > 1.8 * (plain.agreement.high - plain.agreement.low)
+    test = accuracy_over_folds(int8, fp32).model_copy(update={"quality": found})
+    facts = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), test=test)
+    for metric in ("macro_f1", "ece", "worst_class_drop_pp"):
+        result = judge(Gate(metric=metric, side="min" if metric == "macro_f1" else "max", bound=0.5, required="always"), facts)
+        assert result.verdict is Verdict.UNSURE and "does not allow for networks that differ" in result.reason

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
 from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
+from edgecnn.judging.predictions.average_precision import at_random, average_precision, mean_average_precision
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.judging.predictions.thresholds import best_thresholds, over, probabilities
 from edgecnn.values.label_figures import MultiLabelAccuracy
@@ -165,3 +165,11 @@ def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken_and_half_
     has = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], np.uint8)
     assert best_thresholds(logits, has, ("told", "never")) == {"told": 0.5, "never": 0.5}
     assert over(logits, {"told": 0.5, "never": 0.8}).tolist() == [[True, False], [True, False], [False, False], [False, False]]
+
+
+@pytest.mark.parametrize(("images", "positives"), [(20, 1), (40, 4), (60, 30)])
+def test_what_a_random_ranking_reaches_is_more_than_the_share_of_few_images(images: int, positives: int) -> None:
+    draws = np.random.default_rng(4)
+    has = np.arange(images) < positives
+    seen = np.mean([average_precision(draws.random(images), has).estimate for _ in range(4000)])
+    assert at_random(images, positives) == pytest.approx(seen, abs=0.01) and at_random(images, positives) > positives / images
