@@ -16,11 +16,11 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Failed
 from edgecnn.values.resolved import Resolved
 
-Asked = Callable[[ObservedBuild, str, KitRef, PixelSet], StoredProfile | Failed]
+Answering = Callable[[ObservedBuild, str, KitRef, PixelSet], StoredProfile | Failed]
 """What a candidate's kit answers to pixels: asked now, or stored of any machine where it does not run here."""
 
 
-def read_folds(resolved: Resolved, seen: ObservedBuild, asked: Asked) -> None:
+def read_folds(resolved: Resolved, seen: ObservedBuild, asked: Answering) -> None:
     """Add the other folds, all or none: where one is gone, figures are of the first fold's images alone, and it is said.
 
     ``resolved``: of the build, as it was planned. ``seen``: what its first network answered.
@@ -35,7 +35,7 @@ def read_folds(resolved: Resolved, seen: ObservedBuild, asked: Asked) -> None:
     seen.folds = found
 
 
-def _read(plan: Plan, seen: ObservedBuild, asked: Asked) -> Observed | str:
+def _read(plan: Plan, seen: ObservedBuild, asked: Answering) -> Observed | str:
     store = seen.lab.store
     prepared = _made(plan, "prepare", store)
     if prepared is None:
