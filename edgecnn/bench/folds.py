@@ -10,7 +10,7 @@ from edgecnn.building.observed import Observed, ObservedBuild
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import Plan, plans_of_folds
-from edgecnn.store.entry import trusted_entry
+from edgecnn.results.lineage import whole_entry
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Failed
@@ -58,7 +58,5 @@ def _read(plan: Plan, seen: ObservedBuild, asked: Answering) -> Observed | str:
 
 
 def _made(plan: Plan, step_id: str, store: Store) -> Artifact | None:
-    if (step := plan.step(step_id)) is None:
-        return None
-    found = trusted_entry(store.layout, step.stage.kind, step.key)
-    return found if isinstance(found, Artifact) and store.artifacts.use(found) else None
+    step = plan.step(step_id)
+    return None if step is None else whole_entry(store, step.stage.kind, step.key)

@@ -75,9 +75,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     gates = gates_of(planned.resolved, request.gates)
     steps = [*_looked_up(planned, store)]
     for number, fold in enumerate(plans_of_folds(planned.resolved), 2):
-        trunk = {step.id for step in fold.steps if step.candidate is None}
-        found = (step for step in _looked_up(fold, store) if step.id in trunk)
-        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in found]
+        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in _looked_up(fold.trunk, store)]
     return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, test_set=_can_show(planned.resolved))
 
 
@@ -178,8 +176,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     of = {step.id: step.candidate for step in planned.steps}
     missing = tuple(name for name in _lacking(planned, store) if of[name] in judged)
     for number, fold in enumerate(plans_of_folds(planned.resolved), 2):
-        trunk = {step.id for step in fold.steps if step.candidate is None}
-        missing += tuple(f"{name} of fold {number}" for name in _lacking(fold, store) if name in trunk)
+        missing += tuple(f"{name} of fold {number}" for name in _lacking(fold.trunk, store))
     if missing:
         raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
 

@@ -7,8 +7,6 @@ these nodes in float 69.4, and an inference took no longer. MobileViT-XXS, whose
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import onnx
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -36,13 +34,10 @@ class _Flow:
         self.nodes = list(graph.node)
         self._constant = {tensor.name for tensor in graph.initializer}
         self._maker: dict[str, onnx.NodeProto] = {}
-        self._readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in self.nodes:
             if all(name in self._constant for name in node.input):  # nodes that only shape or hold constants
                 self._constant.update(node.output)
             self._maker |= dict.fromkeys(node.output, node)
-            for name in node.input:
-                self._readers[name].append(node)
 
     def _activations(self, node: onnx.NodeProto) -> list[str]:
         return [name for name in node.input if name and name not in self._constant]

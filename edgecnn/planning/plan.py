@@ -6,7 +6,7 @@ network, so a plan can be tested, printed and compared without running it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ class Plan:
     def step(self, step_id: str) -> Step | None:
         """The step of this name, or None where the plan has none."""
         return next((step for step in self.steps if step.id == step_id), None)
+
+    @property
+    def trunk(self) -> Plan:
+        """The same without what is made for single candidates."""
+        return replace(self, steps=tuple(step for step in self.steps if step.candidate is None))
 
     def of_candidate(self, candidate: str) -> tuple[Step, ...]:
         """The branch of one candidate, in order."""

@@ -26,10 +26,10 @@ from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
 from edgecnn.recipes.target import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
+from edgecnn.results.lineage import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
-from edgecnn.store.entry import trusted_entry
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
@@ -196,8 +196,8 @@ def _of_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Te
     key = build.keys.get("train")
     if key is None:
         raise NoTeacher(named=folder, because="nothing was trained in it", hint="name a network of the list")
-    made = trusted_entry(store.layout, TrainStage.kind, key)
-    if not isinstance(made, Artifact) or not store.artifacts.use(made):
+    made = whole_entry(store, TrainStage.kind, key)
+    if made is None:
         because = f"the store {store.root} no longer holds its trained network"
         raise NoTeacher(named=folder, because=because, hint=build.again)
     sha256 = Key(made.record.files[TRAINED].sha256)

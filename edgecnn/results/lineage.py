@@ -61,7 +61,12 @@ def ancestor(store: Store, artifact: Artifact, *kinds: str) -> Artifact | None:
 
 
 def _trusted(store: Store, found: Artifact) -> Artifact | None:
-    whole = trusted_entry(store.layout, found.kind, found.key)
+    return whole_entry(store, found.kind, found.key)
+
+
+def whole_entry(store: Store, kind: str, key: str) -> Artifact | None:
+    """The artifact of this key with its files checked and its use dated; None where one is missing or was changed."""
+    whole = trusted_entry(store.layout, kind, key)
     return whole if isinstance(whole, Artifact) and store.artifacts.use(whole) else None
 
 

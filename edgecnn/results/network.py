@@ -12,14 +12,12 @@ from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import NetworkGone
 from edgecnn.results.finished import planned
 from edgecnn.results.folder import read_report
-from edgecnn.results.lineage import TRUNK_KINDS
-from edgecnn.store.entry import trusted_entry
+from edgecnn.results.lineage import TRUNK_KINDS, whole_entry
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.layers import MacTable
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved
-from edgecnn.values.stage import Key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,5 +94,4 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
 
 
 def _stored(store: Store, kind: str, key: str | None) -> Artifact | None:
-    found = None if key is None else trusted_entry(store.layout, kind, Key(key))
-    return found if isinstance(found, Artifact) and store.artifacts.use(found) else None
+    return None if key is None else whole_entry(store, kind, key)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.intervals import tango_drop_pp, wilson
-from edgecnn.judging.predictions.thresholds import over
+from edgecnn.judging.predictions.thresholds import same_labels
 from edgecnn.values.figures import Agreement
 from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Fidelity, Interval
@@ -178,7 +178,7 @@ def agreement(
         if thresholds is None:
             alike = answers.logits.argmax(axis=1) == baseline.logits.argmax(axis=1)
         else:
-            alike = (over(answers.logits, thresholds) == over(baseline.logits, thresholds)).all(axis=1)
+            alike = same_labels(answers.logits, baseline.logits, thresholds)
         same = wilson(int(np.count_nonzero(alike)), len(alike))
     if same is None or not len(answers.logits):
         raise NoImages(candidate=answers.candidate, split=split)

@@ -17,7 +17,7 @@ from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels
 from edgecnn.judging.predictions.average_precision import LeftOut, average_precision, mean_average_precision
-from edgecnn.judging.predictions.thresholds import over
+from edgecnn.judging.predictions.thresholds import over, same_labels
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
 
@@ -64,7 +64,7 @@ def multi_label_accuracy(
         drop_pp=None if baseline is None else _drop(found, answers, baseline, has),
         micro_f1=_f1(given, has, together=True),
         macro_f1=_f1(given, has, together=False),
-        agreement=None if baseline is None else same_labels(answers, baseline, thresholds),
+        agreement=None if baseline is None else _alike(answers, baseline, thresholds),
         labels=tuple(
             _label(name, bound, answers.logits[:, place], has[:, place], given[:, place])
             for place, (name, bound) in enumerate(thresholds.items())
@@ -75,13 +75,9 @@ def multi_label_accuracy(
     )
 
 
-def same_labels(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
-    """The share of images that get the very same labels, which needs to know of none that is right; None of no images.
-
-    Raises LogitsDoNotMatch: the two are not about the same images and labels.
-    """
+def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
     check_same_pixels(answers, baseline)
-    same = (over(answers.logits, thresholds) == over(baseline.logits, thresholds)).all(axis=1)
+    same = same_labels(answers.logits, baseline.logits, thresholds)
     return wilson(int(same.sum()), len(same), NON_INFERIORITY_CONFIDENCE)
 
 

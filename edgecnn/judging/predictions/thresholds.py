@@ -18,6 +18,12 @@ def over(logits: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bo
     return given
 
 
+def same_labels(logits: NDArray[Any], others: NDArray[Any], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Which images get the very same labels by both, bool (images,). ``logits``, ``others``: (images, labels)."""
+    same: NDArray[np.bool_] = (over(logits, thresholds) == over(others, thresholds)).all(axis=1)
+    return same
+
+
 def probabilities(logits: NDArray[Any]) -> NDArray[np.float64]:
     """The logistic function of logits, as the runner computes it, float64 0…1."""
     held = np.asarray(logits, np.float64)
