@@ -1,12 +1,12 @@
 """Records of other days in ``baselines/``, shipped ones and the user's own: of desktop GPUs, and of evidence that was sent.
 
-What a machine of a build's device once did with the same network stands in the report as a dated reference. It is no measurement
-of the build: nothing is chosen or judged by it.
+What a machine of a build's device, or a GPU, once did with the same network stands in the report as a dated reference. It is no
+measurement of the build: nothing is chosen or judged by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,15 +15,18 @@ from pydantic import ValidationError
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
 from edgecnn.bundle.evidence_file import EvidenceTrust, bounded_content, parse_evidence, vouched_for
-from edgecnn.devices.files import own_folder
+from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, how
+from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.wording import first_problem
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import another_schema
 from edgecnn.values.profile import DatedReference, Environment
+from edgecnn.values.report import BaselineVariant
 from edgecnn.values.resolved import Resolved
 
+GPU_WAYS = frozenset(each.id for each in (REFERENCE, *BESIDE))
 ALLOWED_SIGNERS = "allowed_signers"
 """Where a file of this name lies beside them, only evidence that somebody in it signed is taken."""
 
@@ -33,24 +36,28 @@ class DatedRecords(NamedTuple):
 
     desktop: tuple[BaselineRecord, ...]
     evidence: tuple[EvidenceVerification, ...]
-    """Of the device that was asked about."""
+    """Of the device that was asked about, and of GPUs."""
     damaged: tuple[str, ...]
     """A sentence for each file that could not be, which stops nothing."""
 
 
 def dated_records(device: str) -> DatedRecords:
-    """Every record of desktop GPUs, and the evidence of one device; its signatures are looked at."""
+    """Every record of desktop GPUs, and the evidence of one device and of GPUs; its signatures are looked at."""
     desktop, evidence, damaged = list[BaselineRecord](), list[EvidenceVerification](), list[str]()
+    wanted = {device, *_gpus()}
     for path in _files():
         try:
-            found = _read(path, device)
+            found = _read(path, wanted)
         except EdgecnnError as error:
             damaged.append(f"the record {path.name} is left out: {error.because or error.what}")
         except ValidationError as error:
             damaged.append(f"the record {path.name} is left out: {first_problem(error)[:300]}")
         else:
-            desktop += [found] if isinstance(found, BaselineRecord) else []
-            evidence += [found] if isinstance(found, EvidenceVerification) else []
+            if isinstance(found, BaselineRecord):
+                desktop.append(found)
+            elif found is not None:
+                desktop += _baselines(found)
+                evidence.append(found)
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
 
 
@@ -62,7 +69,7 @@ def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification])
     newest = dict[tuple[str, str], DatedReference]()
     for each in sorted(found, key=lambda one: one.record.measured_at):
         for network, kit in _fitting(each.record, resolved, seen.lab.environment):
-            if kit.candidate.id in candidates and kit.latency.p50_ms is not None:
+            if kit.candidate.id in candidates | GPU_WAYS and kit.latency.p50_ms is not None:
                 machine = each.record.environment.conditions.get("machine", each.record.machine)
                 newest[kit.candidate.id, machine] = _reference(each, network, kit)
     return tuple(newest[name] for name in sorted(newest))
@@ -73,22 +80,48 @@ def _files() -> Iterator[Path]:
         yield from sorted(folder.glob("*.json"))
 
 
-def _read(path: Path, device: str) -> BaselineRecord | EvidenceVerification | None:
-    """None of evidence of another device."""
+def _gpus() -> set[str]:
+    return {device.name for device in load_devices().values() if device.role == "baseline"}
+
+
+def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerification | None:
+    """None of evidence of other devices."""
     content = bounded_content(path)
     if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
         return BaselineRecord.model_validate_json(content)
     found = parse_evidence(path, content)
-    if found.record.device != device:
+    if found.record.device not in devices:
         return None
     signers = path.parent / ALLOWED_SIGNERS
     return vouched_for(path, found, EvidenceTrust(signers if signers.is_file() else None))
 
 
+def _baselines(found: EvidenceVerification) -> Iterator[BaselineRecord]:
+    """What a GPU did in torch's ways, as a build with that GPU would have left it; nothing of other evidence."""
+    record = found.record
+    for network in record.networks:
+        kits = {kit.candidate.id: kit for kit in network.kits if kit.candidate.id in GPU_WAYS}
+        if (reference := kits.pop(REFERENCE.id, None)) is None:
+            continue
+        yield BaselineRecord(
+            device=record.device,
+            arch=network.arch,
+            resolution_px=network.resolution_px,
+            latency=reference.latency,
+            how=how(reference.candidate),
+            throughput=reference.throughput,
+            variants=tuple(
+                BaselineVariant(id=name, how=how(kit.candidate), latency=kit.latency, throughput=kit.throughput)
+                for name, kit in kits.items()
+            ),
+            source=f"evidence of {record.measured_at} with {network.weights.origin} weights; SHA-256 {record.sha256}",
+        )
+
+
 def _fitting(record: EvidenceRecord, resolved: Resolved, here: Environment) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
     """A device file that leaves the processor to the machine is every machine's: then it must be the same processor."""
-    cpu = record.environment.conditions.get("cpu")
-    if resolved.device.processor.architecture == "any" and cpu != here.conditions.get("cpu"):
+    cpu, of_a_gpu = record.environment.conditions.get("cpu"), record.device != resolved.device.name
+    if not of_a_gpu and resolved.device.processor.architecture == "any" and cpu != here.conditions.get("cpu"):
         return
     asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for network in record.networks:

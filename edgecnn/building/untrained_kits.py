@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.stages.probe import ProbeStage
+from edgecnn.stages.program import ProgramStage, VariantStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.store.store import Store
 from edgecnn.store.wanted import StageInputs
@@ -78,6 +79,31 @@ class KitMaker:
                 found.made[candidate.id] = made
         return found
 
+    def gpu_kits(self, probe: Probe, ways: Sequence[Candidate], fetched: Artifact | None = None) -> MadeKits:
+        """Of one network as torch's own program, which every way opens otherwise. ``ways``: the reference first.
+
+        Raises EdgecnnError: the network itself cannot be made or saved.
+        """
+        seen, pixels = _seen(probe), self._probed(probe)
+        given = {"pixels": pixels} if fetched is None else {"weights": fetched, "pixels": pixels}
+        stage = ProgramStage(
+            inputs={role: each.key for role, each in given.items()},
+            candidate=ways[0],
+            arch=probe.arch,
+            classes=probe.classes,
+            resolution_px=probe.resolution_px,
+            normalization=seen.normalization,
+        )
+        program = self._made(stage, given)
+        kits = {ways[0].id: self._packaged(seen, ways[0], {"model": program, "pixels": pixels})}
+        for each in ways[1:]:
+            of = {"program": program, "pixels": pixels}
+            variant = VariantStage(
+                inputs={role: one.key for role, one in of.items()}, candidate=each, normalization=seen.normalization
+            )
+            kits[each.id] = self._packaged(seen, each, {"model": self._made(variant, of), "pixels": pixels})
+        return MadeKits(kits, {})
+
     def mac_table(self, probe: Probe, fetched: Artifact | None = None) -> MacTable:
         """Of the exported network. Raises what ``kits`` does."""
         return MacTable.model_validate_json((self._trunk(probe, self._probed(probe), fetched).folder / "macs.json").read_bytes())
@@ -110,15 +136,17 @@ class KitMaker:
             images=PROBE_IMAGES,
             normalization=seen.normalization,
         )
-        model, pixels = self._made(quantize, trunk), trunk["pixels"]
+        return self._packaged(seen, candidate, {"model": self._made(quantize, trunk), "pixels": trunk["pixels"]})
+
+    def _packaged(self, seen: Preprocessing, candidate: Candidate, given: Mapping[Role, Artifact]) -> KitRef:
         package = PackageStage(
-            inputs={"model": model.key, "pixels": pixels.key},
+            inputs={role: each.key for role, each in given.items()},
             name=f"probe--{candidate.id}",
             candidate=candidate,
             preprocessing=seen,
             runner_sha256=self._runner,
         )
-        return KitRef.of(candidate, self._made(package, {"model": model, "pixels": pixels}))
+        return KitRef.of(candidate, self._made(package, given))
 
     def _made(self, stage: Stage, given: Mapping[Role, Artifact]) -> Artifact:
         found = {role: FoundInput(path=each.folder, key=each.key, content=each.content) for role, each in given.items()}

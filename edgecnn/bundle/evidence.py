@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.figures import Throughput
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import Environment
@@ -50,6 +51,8 @@ class EvidenceKit(Value):
     """In which precision it really ran, without the list of layers; None where no trace could be read."""
     environment: Environment
     """Of its runs: conditions, and what was observed over all of them."""
+    throughput: Throughput | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Of a GPU: with the most images that the kit takes in a call."""
 
 
 class EvidenceNetwork(Value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,15 @@ from edgecnn.cli.asking import host_request, refuse_unusable_texts
 from edgecnn.cli.option_table import BOARD
 from edgecnn.cli.verbs import DEVICE, Call, family, leading, verb
 from edgecnn.errors.usage import MissingArgument
+
+
+class Variants(StrEnum):
+    """As in a recipe's ``desktop.variants``."""
+
+    REFERENCE = "reference"
+    USUAL = "usual"
+    ALL = "all"
+
 
 TargetOpt = Annotated[
     str | None,
@@ -31,6 +41,10 @@ MinutesOpt = Annotated[
 ]
 RecordOpt = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="The record; default evidence-DEVICE-DATE.json, here.")
+]
+VariantsOpt = Annotated[
+    Variants,
+    typer.Option("--variants", help="Of a GPU: the ways in which torch runs a network beside eager fp32."),
 ]
 SignOpt = Annotated[
     Path | None,
@@ -59,14 +73,20 @@ def register(app: typer.Typer) -> None:
 
 
 def evidence(  # noqa: PLR0913 - a command line's options are its parameters
-    call: Call, target: TargetOpt = None, minutes: MinutesOpt = 30.0, out: RecordOpt = None, sign: SignOpt = None
+    call: Call,
+    target: TargetOpt = None,
+    minutes: MinutesOpt = 30.0,
+    variants: VariantsOpt = Variants.USUAL,
+    out: RecordOpt = None,
+    sign: SignOpt = None,
 ) -> None:
     """Measure six reference networks on a board or here, and write one record that can be sent.
 
     Nothing is trained: published weights are used where they can be had, else seeded ones, and no accuracy is stated. An
     interrupted call goes on where it was.
     """
-    from edgecnn.bench.evidence import EvidenceRequest, evidence_of
+    from edgecnn.bench.evidence import evidence_of
+    from edgecnn.bench.reference_networks import EvidenceRequest
     from edgecnn.bundle.evidence_file import require_record_file, sealed, write_evidence
     from edgecnn.bundle.ssh_keygen import check_key
     from edgecnn.devices.files import file_of, parse_target
@@ -81,7 +101,9 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     require_record_file(path)
     if sign is not None:
         check_key(sign)
-    record = evidence_of(EvidenceRequest(device, file_of(target, device), runtime, host, minutes), call.store, call.tell)
+    record = evidence_of(
+        EvidenceRequest(device, file_of(target, device), runtime, host, minutes, variants.value), call.store, call.tell
+    )
     record = sealed(record, sign)
     write_evidence(record, path)
     call.show(record, record_lines(record))

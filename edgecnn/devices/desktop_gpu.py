@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from edgecnn.backends.installed import installed_version
 from edgecnn.devices.files import device_named, load_devices
+from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.resolved import DesktopGpu
 
@@ -20,6 +22,11 @@ HIDDEN = ("", "-1")
 def role() -> str:
     """The name of the device file that states the role."""
     return device_named(ROLE_ALIAS).name
+
+
+def gpu_here(which: Which = "usual") -> DesktopGpu | None:
+    """The GPU of this machine, by what its driver lists and what is installed; see ``local_gpu``."""
+    return local_gpu(gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}, which)
 
 
 def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:

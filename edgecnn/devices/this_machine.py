@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 from edgecnn.runner.machine.environment import available_cores
+from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import Device, Match, Memory
 from edgecnn.values.profile import Environment
@@ -77,10 +78,7 @@ def _cores_of(cpuinfo: str) -> list[dict[str, str]]:
 
 def _models(root: Path) -> tuple[str, ...]:
     board = _text(root / "proc/device-tree/model").rstrip("\0").strip()
-    gpus = []
-    for information in sorted((root / "proc/driver/nvidia/gpus").glob("*/information")):
-        gpus += [line.partition(":")[2].strip() for line in _text(information).splitlines() if line.startswith("Model:")]
-    return (*([board] if board else []), *gpus)
+    return (*([board] if board else []), *gpu_models(root))
 
 
 def _memory_mib(meminfo: str) -> int | None:

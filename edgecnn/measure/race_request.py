@@ -60,6 +60,8 @@ class RaceRequest(Value):
     """energy: an external meter's log, to be joined to the runs."""
     batches: Mapping[str, int] = {}
     """Entrant (of a kit without knobs its digest) to images in a call; who is not named runs one at a time."""
+    together: bool = False
+    """Whether the kits of a round open their models at once, and are timed in turn: of torch, which takes long to open them."""
     until: Until | None = None
     """Rounds are added until every p50 is known so well; ``rounds`` is then the cap."""
     choosing: Choosing | None = None
@@ -83,6 +85,8 @@ class RaceRequest(Value):
         asked.update(warmup_s=WARMUP_S, kits=kits)
         if self.batches:
             asked["batches"] = dict(sorted(self.batches.items()))
+        if self.together:
+            asked["together"] = True
         if self.until is not None:
             asked["until"] = self.until.model_dump()
         if self.choosing is not None:
@@ -149,7 +153,7 @@ def items_of(request: RaceRequest, racing: Collection[str] | None = None) -> lis
     draw = random.Random(request.identity)
     kits = sorted(request.kits, key=lambda kit: kit.entrant)
     timing: dict[str, Any] = {"samples": request.samples, "warmup_s": WARMUP_S, "max_s": request.max_s, "trace": False}
-    timing.update(_OF_PURPOSE.get(request.purpose, {}))
+    timing.update(_OF_PURPOSE.get(request.purpose, {}), **({"together": True} if request.together else {}))
     for number in range(request.rounds):
         order = order[::-1] if request.choosing is not None and number % 2 else draw.sample(kits, len(kits))
         for position, kit in enumerate(order):

@@ -190,8 +190,8 @@ def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -
 
 
 def _times_ns(run: Run) -> tuple[int, ...]:
-    start = () if run.process_ns is None else (run.process_ns,)
-    return (run.load_ns, run.first_ns, *start, *run.warmup_ns, *run.samples_ns)
+    start = tuple(each for each in (run.load_ns, run.process_ns) if each is not None)
+    return (*start, run.first_ns, *run.warmup_ns, *run.samples_ns)
 
 
 def _first(error: Exception) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgecnn.backends.installed import installed_version
-from edgecnn.devices.desktop_gpu import TENSORRT, local_gpu
+from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.devices.this_machine import attachment_of, local_facts
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
@@ -25,7 +24,6 @@ from edgecnn.planning.variants import (
     custom_candidates,
 )
 from edgecnn.results.folder import BUNDLE
-from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
@@ -35,7 +33,7 @@ from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.recipe import Recipe
-from edgecnn.values.resolved import DesktopGpu, Resolved, TrunkMode
+from edgecnn.values.resolved import Resolved, TrunkMode
 from edgecnn.values.stage import Key, Progress
 from edgecnn.values.synthesis import Synthesis
 from edgecnn.values.training import Teacher
@@ -83,7 +81,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=None if custom is not None or recipe.surgery.instead else _desktop_gpu(request),
+        desktop_gpu=None if custom is not None or recipe.surgery.instead else gpu_here(request.recipe.desktop.variants),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),
@@ -121,11 +119,6 @@ def _network(recipe: Recipe, custom: CustomModel | None) -> tuple[ArchSpec, Reci
         return scaled_or_same(arch, recipe.model.scale, None, arch.resolution_px).spec, recipe
     model = recipe.model.model_copy(update={"resolution_px": custom.entry.resolution_px})
     return custom_arch(model, custom), recipe.model_copy(update={"model": model})
-
-
-def _desktop_gpu(request: BuildRequest) -> DesktopGpu | None:
-    versions = {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
-    return local_gpu(gpu_models(), versions, request.recipe.desktop.variants)
 
 
 def _preprocessing(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None) -> Preprocessing:

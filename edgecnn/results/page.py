@@ -175,7 +175,7 @@ def _shape(run: Run) -> RunShape:
         samples=len(run.samples_ns),
         at_ms=drawn_ms(run.samples_ns),
         p99_ms=run_ms(run, 99),
-        load_ms=run.load_ns / NS_PER_MS,
+        load_ms=None if run.load_ns is None else run.load_ns / NS_PER_MS,
         first_ms=run.first_ns / NS_PER_MS,
     )
 

@@ -32,7 +32,8 @@ class RunShape(Value):
     """Warm latencies at ``SHARES`` of the run's sorted samples, milliseconds."""
     p99_ms: float | None
     """None below 1,000 samples."""
-    load_ms: float
+    load_ms: float | None
+    """None where others opened theirs meanwhile."""
     first_ms: float
 
 

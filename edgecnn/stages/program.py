@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 from pydantic import PositiveInt
 
 from edgecnn.backends.installed import require_packages
@@ -26,19 +27,20 @@ from edgecnn.values.preprocessing import Normalization, Resolution
 from edgecnn.values.stage import Progress, Role, Stage
 
 PROGRAM = "program.pt2"
-RUNTIME_PACKAGES: Mapping[str, str] = {"torch": ">=2.13,<2.16"}
+RUNTIME_PACKAGES: Mapping[str, str] = {"torch": ">=2.11,<2.16"}
 """What the kit asks for where it runs: the format of a program follows torch's minor version."""
 
 
 class ProgramStage(Stage):
     """Trained weights → ``program.pt2``, ``model.json`` and ``golden_logits.npy``, as ``package`` takes them.
 
-    Inputs: ``weights`` (train) and ``pixels`` (prepare). The candidate is no branch of the ONNX trunk: a baseline that shared
-    the exporter would share its mistakes.
+    Inputs: ``weights`` (train or fetch) and ``pixels`` (prepare or probe); without ``weights`` the network that learned nothing
+    of which ``pixels`` was drawn. The candidate is no branch of the ONNX trunk: a baseline that shared the exporter would share
+    its mistakes.
     """
 
     kind: ClassVar[str] = "program"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     candidate: Candidate
     arch: str
@@ -63,10 +65,15 @@ class ProgramStage(Stage):
         from edgecnn.models.catalogue import arch_named
         from edgecnn.models.networks import load_shipping
         from edgecnn.quantization.candidate_files import record_answers
+        from edgecnn.training.untrained import untrained_network
 
         tell.step(f"make {self.candidate.id}", 0, 1)
-        weights = given["weights"] / "weights.safetensors"
-        network = load_shipping(arch_named(self.arch), self.classes, weights, self.resolution_px)
+        spec = arch_named(self.arch)
+        if "weights" in given:
+            network = load_shipping(spec, self.classes, given["weights"] / "weights.safetensors", self.resolution_px)
+        else:
+            drawn = np.load(given["pixels"] / "test.pixels.npy")
+            network = untrained_network(spec, self.classes, self.normalization.feed(drawn))
         save_program(network, self.resolution_px, out / PROGRAM)
         (out / MODEL_FILE_NAME).write_text(self._model_file().to_json(), encoding="utf-8")
         record_answers(out, given["pixels"], self.normalization, self.candidate, tell)
@@ -81,7 +88,7 @@ class ProgramStage(Stage):
         )
 
 
-TENSORRT_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.13,<2.16"}
+TENSORRT_PACKAGES: Mapping[str, str] = {"torch-tensorrt": ">=2.11,<2.16"}
 """What the kit asks for besides torch: the minor version of Torch-TensorRT is torch's own."""
 
 
@@ -93,7 +100,7 @@ class VariantStage(Stage):
     """
 
     kind: ClassVar[str] = "variant"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     candidate: Candidate
     normalization: Normalization

@@ -23,6 +23,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.settings import ProbeSettings
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.stage import Progress
+from edgecnn.values.training import AS_IT_IS, Form
 
 GRAIN = 8
 """A drawn image is noise of so many patches a side, smoothed: as coarse as what photographs show."""
@@ -41,10 +42,16 @@ def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Pro
         np.save(out / f"{role}.labels.npy", np.arange(images, dtype=np.int64) % settings.classes)
     (out / "labels.json").write_text(json.dumps([f"class {number}" for number in range(settings.classes)]), encoding="utf-8")
     write_golden([Image.fromarray(each) for each in pixels[:2]], recipe, out)
-    network = operated_unlearned(build_network(spec, settings.classes), settings.form, recipe.crop_px)
-    settle(network, torch.from_numpy(seen.normalization.feed(pixels)))
+    network = untrained_network(spec, settings.classes, seen.normalization.feed(pixels), settings.form)
     request = TrunkRequest(out, resolution_px=recipe.crop_px, normalization=seen.normalization, opset=settings.opset)
     make_trunk(network, request, out, tell)
+
+
+def untrained_network(spec: ArchSpec, classes: int, images: npt.NDArray[np.float32], form: Form = AS_IT_IS) -> nn.Module:
+    """The network from its fixed seed, settled on these images, float32 (N, 3, H, W)."""
+    network = operated_unlearned(build_network(spec, classes), form, ImageSize(*images.shape[2:]))
+    settle(network, torch.from_numpy(images))
+    return network
 
 
 def drawn_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:

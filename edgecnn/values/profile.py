@@ -100,7 +100,8 @@ class Run(Value):
     round: int
     position: int
     """Place inside its round: neighbours in time share the machine's conditions."""
-    load_ns: int
+    load_ns: int | None
+    """None of a run that opened its model beside others, like ``process_ns``."""
     first_ns: int
     """The first inference, which allocates."""
     process_ns: int | None = None

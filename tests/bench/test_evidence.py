@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +11,15 @@ from typing import Any
 import pytest
 
 from edgecnn.bench import evidence as of_evidence
-from edgecnn.bench.evidence import NETWORKS, EvidenceRequest, evidence_of, planned_run_s
+from edgecnn.bench import gpu_evidence, reference_networks
+from edgecnn.bench.evidence import evidence_of
+from edgecnn.bench.gpu_evidence import planned_rounds
+from edgecnn.bench.reference_networks import NETWORKS, EvidenceRequest, planned_run_s
 from edgecnn.building.untrained_kits import KitMaker, MadeKits
 from edgecnn.bundle.evidence import EvidenceRecord, without_paths
+from edgecnn.devices import desktop_gpu as of_gpus
+from edgecnn.devices import machine as of_evidence_machine
+from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
 from edgecnn.errors.board import LinkLost
 from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
@@ -26,9 +33,11 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.board import HostRequest
 from edgecnn.values.layers import LayerMacs, MacTable
 from edgecnn.values.profile import Environment, Purpose
 from edgecnn.values.report import BuildReport
+from edgecnn.values.resolved import Attachment
 from tests.building.resolutions import INT8
 from tests.building.scenes import a_kit, a_race_profile, an_artifact
 from tests.judging.made import a_residency
@@ -51,14 +60,16 @@ class Board:
         self.each_s = 60.0
         self.answer = WeightsAnswer(choice="auto", kind="none", why="they are not in /home/me/.cache, and nobody answers")
         monkeypatch.setattr(KitMaker, "kits", lambda _, probe, candidates, fetched=None: self.kits(probe.arch, candidates))
+        monkeypatch.setattr(KitMaker, "gpu_kits", lambda _, probe, ways, fetched=None: self.kits(probe.arch, ways))
         monkeypatch.setattr(KitMaker, "mac_table", lambda *_: MACS)
         monkeypatch.setattr(of_evidence, "candidates_of", lambda *_: ((BASELINE, INT8), (), {}))
-        monkeypatch.setattr(of_evidence, "answer_weights", lambda *_, **__: self.answer)
-        monkeypatch.setattr(of_evidence, "why_not_runnable", lambda kit, lab: self.untested.get(kit.candidate.id))
-        monkeypatch.setattr(of_evidence, "race", self.race)
+        monkeypatch.setattr(reference_networks, "answer_weights", lambda *_, **__: self.answer)
+        for module in (reference_networks, gpu_evidence):
+            monkeypatch.setattr(module, "race", self.race)
+            monkeypatch.setattr(module, "why_not_runnable", lambda kit, lab: self.untested.get(kit.candidate.id))
+            monkeypatch.setattr(module, "monotonic", lambda: self.clock)
         ran = a_residency(mac={"fp32": 1.0})
-        monkeypatch.setattr(of_evidence, "residency", lambda *_: SimpleNamespace(profile=SimpleNamespace(residency=ran)))
-        monkeypatch.setattr(of_evidence, "monotonic", lambda: self.clock)
+        monkeypatch.setattr(reference_networks, "residency", lambda *_: SimpleNamespace(profile=SimpleNamespace(residency=ran)))
 
     def kits(self, arch: str, candidates: Any) -> MadeKits:
         if arch in self.broken:
@@ -79,11 +90,11 @@ class Board:
     @staticmethod
     def profile(kit: KitRef, purpose: Purpose, environment: Environment) -> Any:
         ran = environment.model_copy(update={"conditions": {**environment.conditions, "runtime_version": "1.23.0"}})
-        ms = 4.0 if kit.candidate == BASELINE else 2.0
+        ms = 4.0 if kit.candidate.id in (BASELINE.id, REFERENCE.id) else 2.0
         return a_race_profile(kit.digest, ms, purpose=purpose, race="r", environment=ran)
 
-    def measured(self, minutes: float = 30.0, device: str = "cpu") -> EvidenceRecord:
-        request = EvidenceRequest(device_named(device), None, None, None, minutes)
+    def measured(self, minutes: float = 30.0, device: str = "cpu", **asked: Any) -> EvidenceRecord:
+        request = EvidenceRequest(device_named(device), None, None, None, minutes)._replace(**asked)
         return evidence_of(request, Store.open(self.folder / "store"), self.ear)
 
 
@@ -215,3 +226,64 @@ def test_nothing_of_a_record_is_a_report_of_a_build() -> None:
     """Gates take rows of candidates: a reference is none."""
     assert "references" in BuildReport.model_fields
     assert "gates" not in EvidenceRecord.model_fields
+
+
+@pytest.fixture
+def gpu(board: Board, monkeypatch: pytest.MonkeyPatch) -> Board:
+    """The same board with an H200."""
+    monkeypatch.setattr(of_gpus, "gpu_models", lambda: ["NVIDIA H200"])
+    monkeypatch.setattr(of_gpus, "installed_version", lambda name: None if name == of_gpus.TENSORRT else "2.14.0")
+    monkeypatch.setattr(of_evidence, "attachment_of", lambda *_: Attachment(attached=True, why="it is here"))
+    return board
+
+
+def test_of_a_gpu_every_network_is_in_one_race_whose_kits_open_together(gpu: Board) -> None:
+    found = gpu.measured(device="h200")
+    assert tuple(each.arch for each in found.networks) == NETWORKS
+    assert [(each.purpose, each.together, len(each.kits)) for each in gpu.races] == [
+        ("evidence", True, 12), ("throughput", True, 12)
+    ]  # fmt: skip
+    fp32, amp = found.networks[0].kits
+    assert (fp32.candidate.id, amp.candidate.id) == ("torch-fp32", "torch-amp-cudagraph")
+    assert amp.latency.ratio_to_fp32 is not None and amp.latency.ratio_to_fp32.estimate == pytest.approx(2.0)
+    assert fp32.throughput is not None and fp32.residency is None
+
+
+def test_a_way_that_a_gpu_cannot_go_is_left_out_of_its_network_alone(gpu: Board) -> None:
+    gpu.untested["torch-amp-cudagraph"] = "it answers otherwise than when it was packed"
+    network = gpu.measured(device="h200").networks[0]
+    assert [kit.candidate.id for kit in network.kits] == ["torch-fp32"]
+    assert network.failed == {"torch-amp-cudagraph": "it answers otherwise than when it was packed"}
+
+
+def test_every_way_is_asked_for_by_name_and_one_that_is_not_installed_says_so(gpu: Board) -> None:
+    found = gpu.measured(device="h200", variants="all")
+    assert len(found.networks[0].kits) == 6
+    assert found.left_out["torch-fp32-tensorrt"] == "torch-tensorrt is not installed; pip install torch-tensorrt"
+
+
+def test_where_no_time_is_left_images_a_second_are_not_measured_and_that_is_said(gpu: Board) -> None:
+    gpu.each_s = 200.0
+    found = gpu.measured(minutes=6.0, device="h200")
+    assert len(gpu.races) == 1
+    assert found.left_out["images a second"] == "no time was left of 6 minutes; --minutes gives more"
+
+
+def test_rounds_of_a_gpu_s_race_fit_the_minutes_and_are_never_too_few_for_an_interval() -> None:
+    assert (planned_rounds(1, 12), planned_rounds(9.9, 12), planned_rounds(30, 12)) == (7, 7, 8)
+
+
+def test_a_gpu_at_the_other_end_of_a_link_is_refused(gpu: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def there(*_: Any) -> Iterator[Any]:
+        yield of_evidence_machine.this_machine()
+
+    monkeypatch.setattr(of_evidence, "machine_for", there)
+    with pytest.raises(EvidenceElsewhere, match="on the machine that edgecnn is installed on"):
+        gpu.measured(device="h200", host=HostRequest(address="ann@box"))
+
+
+def test_a_gpu_that_torch_cannot_use_says_why(gpu: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_gpus, "installed_version", lambda _: "2.14.0+cpu")
+    with pytest.raises(EvidenceElsewhere, match="was built without CUDA"):
+        gpu.measured(device="h200")

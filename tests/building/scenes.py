@@ -46,7 +46,7 @@ def a_kit(folder: Path, candidate: Candidate, model: bytes = b"weights" * 100) -
     folder.mkdir(parents=True)
     (folder / "model.onnx").write_bytes(model)
     files = {"model.onnx": {"bytes": len(model), "sha256": hashlib.sha256(model).hexdigest()}}
-    manifest = json.dumps({"name": candidate.id, "files": files, "model": {"files": ["model.onnx"]}})
+    manifest = json.dumps({"name": candidate.id, "files": files, "model": {"files": ["model.onnx"], "batch_max": 64}})
     (folder / "kit.json").write_text(manifest)
     digest = hashlib.sha256(manifest.encode()).hexdigest()
     return KitRef(candidate=candidate, folder=folder, digest=digest, runtime="onnxruntime")

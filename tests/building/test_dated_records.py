@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from edgecnn.bench.reference_networks import NETWORKS
+from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.report import report_of
 from edgecnn.bundle.evidence import EvidenceRecord
+from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
 from edgecnn.devices.files import device_named
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.planning.candidates import BASELINE
@@ -31,12 +34,14 @@ from tests.bundle.evidence_records import (
 from tests.bundle.test_signing import allow, needs_ssh_keygen
 from tests.judging.made import a_latency, an_interval
 
+AMP = next(each for each in BESIDE if each.id == "torch-amp-cudagraph")
 PI = device_named("raspberry-pi-5")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's own records."""
+    """The user's own records; there are no others."""
+    monkeypatch.setattr(of_records, "resource_folder", lambda name: tmp_path / "shipped" / name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     made = tmp_path / "config" / "edgecnn" / "baselines"
     made.mkdir(parents=True)
@@ -140,6 +145,32 @@ def test_a_record_of_a_desktop_gpu_lies_in_the_same_folder(folder: Path) -> None
     written(folder / "pi.json")
     found = dated_records(PI.name)
     assert (found.desktop, len(found.evidence), found.damaged) == ((record,), 1, ())
+
+
+def a_gpu_s(device: str) -> EvidenceRecord:
+    kits = (an_evidence_kit(candidate=REFERENCE, p50_ms=3.0), an_evidence_kit(candidate=AMP, p50_ms=0.5))
+    return an_evidence(a_network(*kits), device=device)
+
+
+def test_what_a_gpu_did_stands_beside_a_board_s_candidates_whatever_its_processor_is(tmp_path: Path, folder: Path) -> None:
+    written(folder / "gpu.json", a_gpu_s("h200"))
+    assert {each.candidate for each in references(tmp_path)} == {"torch-fp32", "torch-amp-cudagraph"}
+
+
+def test_evidence_of_the_baseline_s_own_gpu_plays_it(tmp_path: Path, folder: Path) -> None:
+    written(folder / "gpu.json", a_gpu_s("rtx-4090"))
+    report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    played = report.baseline
+    assert played is not None and played.latency.p50_ms is not None
+    assert (played.device, played.latency.p50_ms.estimate) == ("rtx-4090", 3.0)
+    assert played.how is not None and "eager torch" in played.how
+    assert [each.id for each in played.variants] == ["torch-amp-cudagraph"]
+
+
+def test_shipped_records_are_whole_and_of_six_networks_on_a_gpu() -> None:
+    found = dated_records(PI.name)
+    assert found.damaged == ()
+    assert {record.arch for record in found.desktop if record.device == "h200"} == set(NETWORKS)
 
 
 def test_no_gate_takes_a_reference_and_nothing_is_chosen_by_it(tmp_path: Path, folder: Path) -> None:

@@ -16,10 +16,10 @@ import torch
 
 from edgecnn.building.build import run_build
 from edgecnn.cli.asking import BuildOptions, request_from
+from edgecnn.devices import desktop_gpu as gpu_module
 from edgecnn.devices.desktop_gpu import REFERENCE, TENSORRT, Which, how, local_gpu
 from edgecnn.hosts.local import LocalHost
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
-from edgecnn.planning import resolve as resolve_module
 from edgecnn.planning.request import BuildRequest
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
@@ -48,9 +48,9 @@ def request(place: Place, variants: Which = "usual") -> BuildRequest:
 def built_with(place: Place, monkeypatch: pytest.MonkeyPatch, asked: BuildRequest, *played: str) -> BuildReport:
     """A build on a machine that says it has a GPU; with ``played``, the processor runs the reference and these variants."""
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [GPU])
+    monkeypatch.setattr(gpu_module, "gpu_models", lambda: [GPU])
     if played:
-        monkeypatch.setattr(resolve_module, "local_gpu", partial(_on_the_processor, played))
+        monkeypatch.setattr(gpu_module, "local_gpu", partial(_on_the_processor, played))
     return run_build(asked, Store.open(place.store), Ear())
 
 
@@ -191,7 +191,7 @@ def test_a_failure_is_remembered_so_that_a_cached_build_starts_no_process_for_it
 
 def test_judge_does_not_need_the_gpu_s_part_to_have_been_made(built: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [GPU])
+    monkeypatch.setattr(gpu_module, "gpu_models", lambda: [GPU])
     monkeypatch.delenv("CI", raising=False)
     asked = request(built).model_copy(update={"only_judge": True})
     report = run_build(asked, Store.open(built.store), Ear())

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.untrained_kits import KitMaker
+from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.store.store import Store
@@ -74,3 +75,16 @@ def test_published_weights_are_exported_as_a_build_s_and_every_candidate_is_made
     assert stages.inputs("export") == [{"weights": "fetch", "pixels": "probe"}]
     assert stages.inputs("quantize") == [{"model": "export", "pixels": "probe"}] * 2
     assert stages.inputs("package") == [{"model": "quantize", "pixels": "probe"}] * 2
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_the_ways_of_a_gpu_open_one_program(stages: Stages, tmp_path: Path, published: bool) -> None:
+    making = maker(stages, tmp_path)
+    answer = WeightsAnswer(choice="auto", kind="download", why="downloaded")
+    fetched = making.fetched(arch_named("resnet-18"), answer) if published else None
+    ways = (REFERENCE, *BESIDE[:2])
+    assert list(making.gpu_kits(PROBE, ways, fetched).made) == [each.id for each in ways]
+    weights = {"weights": "fetch"} if published else {}
+    assert stages.inputs("program") == [{**weights, "pixels": "probe"}]
+    assert stages.inputs("variant") == [{"program": "program", "pixels": "probe"}] * 2
+    assert [each["model"] for each in stages.inputs("package")] == ["program", "variant", "variant"]

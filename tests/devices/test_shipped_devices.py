@@ -56,6 +56,7 @@ BUILT = {
     "cpu:ncnn": NCNN,
     "browser": ["wasm-fp32", "wasm-int8"],
     "cpu:litert": LITERT,
+    "h100": [*CPU, *GPU],
     "h200": [*CPU, *GPU],
     "intel-cpu": INTEL,
     "intel-core-ultra": INTEL,
@@ -144,7 +145,7 @@ def test_a_raspberry_pi_4_has_neither_dot_products_nor_fp16_and_its_int8_is_exac
     assert scheme == int8_of("raspberry-pi-5")[Runtime.ONNXRUNTIME].scheme
 
 
-@pytest.mark.parametrize("name", ["rtx-3060", "rtx-4090", "h200"])
+@pytest.mark.parametrize("name", ["rtx-3060", "rtx-4090", "h100", "h200"])
 def test_desktop_and_data_centre_gpus_are_baselines(name: str) -> None:
     assert device_named(name).role == "baseline"
 

@@ -14,6 +14,7 @@ from edgecnn.backends import installed as installed_module
 from edgecnn.backends.registry import backend_for
 from edgecnn.building.publish import publish_plan
 from edgecnn.data.manifest import summarize
+from edgecnn.devices import desktop_gpu as gpu_module
 from edgecnn.devices.files import device_named, target_of
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
@@ -22,7 +23,6 @@ from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToReplace
 from edgecnn.models import weights as weights_module
 from edgecnn.planning import complete
-from edgecnn.planning import resolve as resolve_module
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
@@ -78,7 +78,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     real = installed_module.installed_version
 
     def take(name: str) -> None:
-        for module in (complete, resolve_module, installed_module):
+        for module in (complete, gpu_module, installed_module):
             monkeypatch.setattr(module, "installed_version", lambda each: None if each == name else real(each))
 
     return take
@@ -281,7 +281,7 @@ def test_a_bound_of_the_recipe_that_no_gate_knows_is_refused_before_any_work(ben
 
 def test_a_gpu_of_this_machine_plays_the_baseline_and_is_never_shipped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(resolve_module, "gpu_models", lambda: ["NVIDIA GeForce RTX 4090"])
+    monkeypatch.setattr(gpu_module, "gpu_models", lambda: ["NVIDIA GeForce RTX 4090"])
     found = bench.resolve()
     assert found.desktop_gpu is not None
     assert found.desktop_gpu.candidate not in found.candidates
@@ -294,7 +294,7 @@ def test_a_gpu_of_this_machine_plays_the_baseline_and_is_never_shipped(bench: Be
 
 
 def test_without_a_gpu_nobody_plays_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve_module, "gpu_models", lambda: [])
+    monkeypatch.setattr(gpu_module, "gpu_models", lambda: [])
     found = bench.resolve()
     assert found.desktop_gpu is None
     assert plan(found).of_candidate("torch-fp32") == ()

@@ -70,6 +70,8 @@ def _kit_line(kit: EvidenceKit) -> str:
     times = [f"{name} {figures.milliseconds(each)}" for name, each in (("p50", seen.p50_ms), ("p99", seen.p99_ms)) if each]
     parts = [
         f"{', '.join(times)} ms" if times else "no time is known",
+        *([f"{figures.milliseconds(seen.on_gpu_ms)} ms by the GPU's clock"] if seen.on_gpu_ms else []),
+        *(_throughput(kit)),
         f"{counted(seen.runs, 'run')}, {seen.fidelity.value}",
         *([seen.reason] if seen.reason else []),
         *([seen.disturbed] if seen.disturbed else []),
@@ -78,3 +80,9 @@ def _kit_line(kit: EvidenceKit) -> str:
         ran_in(kit.residency).partition(";")[0] if kit.residency else "what ran in which precision is not known",
     ]
     return f"{kit.candidate.id}: {'; '.join(parts)}"
+
+
+def _throughput(kit: EvidenceKit) -> Iterator[str]:
+    for each in kit.throughput.figures if kit.throughput else ():
+        if each.images_per_s is not None:
+            yield f"{each.images_per_s.estimate:,.0f} images/s with {each.batch} images a call"

@@ -13,7 +13,8 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
 _INSUFFICIENT_SIZE = 7
 _NOT_AVAILABLE = (1 << 64) - 1
-"""NVML_ERROR_INSUFFICIENT_SIZE and NVML_VALUE_NOT_AVAILABLE of nvml.h."""
+_NAME_BYTES = 96
+"""NVML_ERROR_INSUFFICIENT_SIZE, NVML_VALUE_NOT_AVAILABLE and NVML_DEVICE_NAME_V2_BUFFER_SIZE of nvml.h."""
 
 
 class NvmlAbsent(Exception):
@@ -72,6 +73,15 @@ class Nvml:
             else "{} GPUs are listed, and which one computes is not certain".format(len(devices))
         )
         raise NvmlAbsent(why, "set CUDA_VISIBLE_DEVICES to the GPU's UUID, as nvidia-smi -L shows it" if devices else None)
+
+    def models(self) -> List[str]:
+        """Names of all GPUs, in the order of their slots."""
+        found = []
+        for device in self._devices():
+            name = ctypes.create_string_buffer(_NAME_BYTES)
+            self._call("nvmlDeviceGetName", device, name, ctypes.c_uint(_NAME_BYTES))
+            found.append(name.value.decode("utf-8", "replace"))
+        return found
 
     def energy_mj(self, device: Any) -> int:
         """Millijoules since the driver was loaded, of the whole board; GPUs before Volta do not count them.
@@ -137,3 +147,17 @@ def _load(libraries: Iterable[str]) -> Any:
         except OSError as error:
             tried[name] = str(error)
     raise NvmlAbsent("{} cannot be loaded: no NVIDIA driver, or a Jetson's".format(next(iter(tried), "the library")))
+
+
+def driver_models() -> List[str]:
+    """The GPUs that the driver of this machine names; none where it cannot be asked."""
+    try:
+        library = Nvml(LIBRARIES)
+    except NvmlAbsent:
+        return []
+    try:
+        return library.models()
+    except NvmlAbsent:
+        return []
+    finally:
+        library.close()

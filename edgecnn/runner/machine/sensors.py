@@ -9,6 +9,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from .cgroups import read_limits
 from .clocks import cpu_mhz, emc_mhz, gpu_mhz
+from .nvml import driver_models
 from .procfs import ROOT, cpuinfo, listed, read_text
 from .throttling import Throttles, read_throttles, throttled
 
@@ -132,10 +133,13 @@ def _memory(root: Path, field: str) -> Optional[str]:
 
 
 def gpu_models(root: Path = ROOT) -> List[str]:
-    """NVIDIA GPUs by the names that their driver lists, in the order of their PCI addresses."""
+    """NVIDIA GPUs by the names that their driver lists, in the order of their PCI addresses.
+
+    Under WSL and in sandboxes the kernel lists none, and the driver's library does.
+    """
     models = []
     for path in listed(root / "proc/driver/nvidia/gpus", "*/information"):
         for line in (read_text(path) or "").splitlines():
             if line.startswith("Model:"):
                 models.append(line.partition(":")[2].strip())
-    return models
+    return models or (driver_models() if root == ROOT else [])

@@ -20,6 +20,7 @@ _DEFAULTS = {
     "batch": 1,
     "end_to_end": False,
     "window_s": None,
+    "together": False,
 }  # type: Dict[str, Any]
 _FIELDS = ("kit", "round", "position", "samples") + tuple(_DEFAULTS)
 
@@ -31,7 +32,8 @@ class Item(NamedTuple):
     slow network on a slow board gives fewer samples rather than none. ``round`` and ``position`` are the host's, kept as given.
     With ``energy`` nothing is timed: energy is measured over ``max_s`` seconds of inferences, and ``samples`` is not used.
     ``batch`` images go into each timed call. With ``end_to_end`` a call begins with the golden JPEG's file. With ``window_s`` the
-    run is a soak of ``max_s`` seconds in windows of so many, and ``samples`` is not used.
+    run is a soak of ``max_s`` seconds in windows of so many, and ``samples`` is not used. Neighbours of one round that are
+    ``together`` open their models at once, and are timed one after another.
     """
 
     kit: Path
@@ -46,6 +48,7 @@ class Item(NamedTuple):
     batch: int
     end_to_end: bool
     window_s: Optional[float]
+    together: bool = False
 
 
 class Schedule(NamedTuple):
@@ -112,7 +115,7 @@ def _item(path: Path, index: int, value: Any) -> Item:
     knobs = given["knobs"]
     if not isinstance(knobs, dict) or not all(isinstance(knob, str) for knob in knobs.values()):
         raise _bad(path, "{}.knobs must hold texts only".format(where))
-    flags = {name: bool(given[name]) for name in ("trace", "energy", "end_to_end")}
+    flags = {name: bool(given[name]) for name in ("trace", "energy", "end_to_end", "together")}
     return Item(**dict(given, kit=Path(given["kit"]), **flags))
 
 

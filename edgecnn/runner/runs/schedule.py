@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
@@ -15,6 +16,7 @@ from ..interpreters import kept_variables, python_of
 from ..say import Teller
 from .cold_start import spawned_now
 from .items import Item, Schedule, describe, read_schedule, run_file
+from .turns import OPTION, Opening, Turn, in_turn
 
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
@@ -48,11 +50,14 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
     _claim(out, read_json(schedule_path))
     begin, ran = time.monotonic(), 0
     teller = Teller("bench", len(schedule.items), "runs", every_s=0.0)
-    for index, item in enumerate(schedule.items):
-        if not _finished(run_file(out, index)):
-            _run_one(schedule, index, item, out)
-            ran += 1
-        teller.step(index + 1)
+    for wave in _waves(schedule.items):
+        left = [index for index in wave if not _finished(run_file(out, index))]
+        if wave[0] != wave[-1]:
+            _run_together(schedule, left, out)
+        elif left:
+            _run_one(schedule, left[0], schedule.items[left[0]], out)
+        ran += len(left)
+        teller.step(wave[-1] + 1)
     failed = [index for index in range(len(schedule.items)) if not _finished(run_file(out, index))]
     result = {
         "schema": SCHEMA,
@@ -105,15 +110,80 @@ def _finished(path: Path) -> bool:
     return path.is_file() and "error" not in read_json(path)
 
 
+def _waves(items: List[Item]) -> List[List[int]]:
+    """The items' places: neighbours of one round that open together, and every other by itself."""
+    waves = []  # type: List[List[int]]
+    for index, item in enumerate(items):
+        before = items[index - 1]
+        if index and item.together and before.together and item.round == before.round:
+            waves[-1].append(index)
+        else:
+            waves.append([index])
+    return waves
+
+
 def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
-    target, log = run_file(out, index), out / "run-{:05d}.log".format(index)
+    log = _log_of(out, index)
+    try:
+        with _worker(schedule, index, out) as process:
+            try:
+                error = _error_of(item, process.wait(schedule.timeout_s), schedule, log)
+            except subprocess.TimeoutExpired:
+                error = _error_of(item, None, schedule, log)
+    except OSError as problem:
+        error = _not_started(item, problem)
+    _conclude(out, index, item, error)
+
+
+def _run_together(schedule: Schedule, indexes: List[int], out: Path) -> None:
+    errors = {}  # type: Dict[int, Optional[Dict[str, Any]]]
+    with ExitStack() as running:
+        started = []
+        for index in indexes:
+            item, turn = schedule.items[index], Turn(run_file(out, index))
+            turn.clear()
+            try:
+                process = running.enter_context(_worker(schedule, index, out, OPTION))
+            except OSError as problem:
+                errors[index] = _not_started(item, problem)
+                continue
+
+            def ended(code: Optional[int], index: int = index, item: Item = item) -> None:
+                errors[index] = _error_of(item, code, schedule, _log_of(out, index))
+
+            started.append(Opening(process, turn, ended))
+        in_turn(started, schedule.timeout_s)
+    for index in indexes:
+        _conclude(out, index, schedule.items[index], errors[index])
+
+
+@contextmanager
+def _worker(schedule: Schedule, index: int, out: Path, *words: str) -> Iterator[Any]:
+    """The process of one item, whose run file of an earlier call goes; whatever is left of it is killed at the end."""
+    item, target = schedule.items[index], run_file(out, index)
     if target.is_file():
         target.unlink()
     command = [python_of(item.kit), "-m", "runner.runs.worker", "--schedule", str((out / _COPY).resolve()), "--index", str(index)]
-    try:
-        error = _watch(command + ["--out", str(out.resolve())], item.kit, schedule.timeout_s, log)
-    except OSError as problem:
-        error = RunnerError("worker-not-started", "{}: no process could be started here".format(item.kit), str(problem)).facts()
+    with _log_of(out, index).open("wb") as stream:
+        process = subprocess.Popen(
+            command + ["--out", str(out.resolve())] + list(words),
+            cwd=str(item.kit),
+            env=dict(clean_environment(item.kit), **spawned_now()),
+            stdin=subprocess.PIPE,  # open until we end: the worker's lease
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            kill_group(process)
+            if process.stdin is not None:
+                process.stdin.close()
+
+
+def _conclude(out: Path, index: int, item: Item, error: Optional[Dict[str, Any]]) -> None:
+    target, log = run_file(out, index), _log_of(out, index)
     if not target.is_file():
         error = error or _crash(0, log)
         write_json(target, dict(describe(item), trace=None, error=error))
@@ -121,27 +191,20 @@ def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
         log.unlink()
 
 
-def _watch(command: List[str], kit: Path, timeout_s: float, log: Path) -> Optional[Dict[str, Any]]:
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=str(kit),
-            env=dict(clean_environment(kit), **spawned_now()),
-            stdin=subprocess.PIPE,  # open until we end: the worker's lease
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            returncode = process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            why = "it was killed after {:g} s".format(timeout_s)
-            return RunnerError("worker-timed-out", "{}: a run did not end".format(kit.name), why, "raise timeout_s").facts()
-        finally:
-            kill_group(process)
-            if process.stdin is not None:
-                process.stdin.close()
+def _log_of(out: Path, index: int) -> Path:
+    return out / "run-{:05d}.log".format(index)
+
+
+def _error_of(item: Item, returncode: Optional[int], schedule: Schedule, log: Path) -> Optional[Dict[str, Any]]:
+    """What a process's end tells; None: nothing. ``returncode``: None of one that did not end in time."""
+    if returncode is None:
+        why = "it was killed after {:g} s".format(schedule.timeout_s)
+        return RunnerError("worker-timed-out", "{}: a run did not end".format(item.kit.name), why, "raise timeout_s").facts()
     return _crash(returncode, log) if returncode else None
+
+
+def _not_started(item: Item, problem: OSError) -> Dict[str, Any]:
+    return RunnerError("worker-not-started", "{}: no process could be started here".format(item.kit), str(problem)).facts()
 
 
 def _crash(returncode: int, log: Path) -> Dict[str, Any]:

@@ -28,7 +28,7 @@ from ..kit import Kit
 from ..knobs import check_knobs
 from ..machine.environment import read_conditions
 from ..machine.memory import MemoryWatch
-from ..machine.sensors import observe, opening
+from ..machine.sensors import Opening, observe, opening
 from ..runtimes import runs_on_gpu, runtime_of
 from ..sessions import load_runtime, open_session
 from ..timing import timed_calls
@@ -37,6 +37,7 @@ from .energy import WINDOW_S, EnergyRun
 from .items import Item, describe, read_schedule, run_file, trace_name
 from .lease import hold_lease
 from .soak import soak
+from .turns import OPTION, Turn
 
 LIBRARY = 64
 """Prepared images that timed calls take in turn, as LoadGen does: one image over and over would stay in a processor's caches."""
@@ -44,19 +45,13 @@ EVENTS, EVENTS_S = 200, 1.0
 """Calls, and seconds, of the second series that a GPU's own clock times."""
 
 
-def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) -> Dict[str, Any]:
-    """Open the kit's model for the item's batch and time it, or measure its energy.
+def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, turn: Optional[Turn] = None) -> Dict[str, Any]:
+    """Open the kit's model for the item's batch and time it, or measure its energy: the run file's measured fields.
 
-    Args:
-        item: which kit, how often, and whether energy is asked for instead of times.
-        timeout_s: of the whole process; bounds the timing where the item does not.
-        trace_folder: an existing folder for the runtime's profile.
+    ``timeout_s``: of the whole process; bounds the timing where the item does not. ``trace_folder``: exists, for the runtime's
+    profile. ``turn``: is waited for once the model is open, where others open theirs meanwhile.
 
-    Returns:
-        the run file's measured fields.
-
-    Raises:
-        RunnerError: what the kit or the runtime refuses.
+    Raises RunnerError: what the kit or the runtime refuses.
     """
     start = ColdStart()
     kit = _opened(item)
@@ -72,9 +67,10 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
     session = open_session(kit, item.knobs, batch=item.batch, trace_folder=trace_folder)
-    load_ns = time.perf_counter_ns() - begin
+    opened_ns = time.perf_counter_ns() - begin
     try:
         check_feed(session.inputs(), feed)
+        load_ns, start, before = _at_its_turn(turn, opened_ns, start, before)
         work, picture = _work_of(kit, session, feed, item)
         first = work.timed(work.given, 1, 0)
         process_ns = start.answered()
@@ -97,6 +93,14 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None) 
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
     )
     return measured
+
+
+def _at_its_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, before: Opening) -> Tuple[Optional[int], Any, Any]:
+    """Beside others, neither opening nor the way to the first answer is a figure, and what happened until now is none of ours."""
+    if turn is None:
+        return opened_ns, start, before
+    turn.wait()
+    return None, ColdStart({}), opening()
 
 
 def _opened(item: Item) -> Kit:
@@ -198,16 +202,18 @@ def main(arguments: Optional[List[str]] = None) -> int:
     parser.add_argument("--schedule", type=Path, required=True)
     parser.add_argument("--index", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(OPTION, action="store_true", help="wait for it once the model is open")
     given = parser.parse_args(arguments)
     schedule = read_schedule(given.schedule)
     hold_lease(schedule.timeout_s)
     item = schedule.items[given.index]
     trace = trace_name(given.index) if item.trace else None
     run = dict(describe(item), trace=trace)
+    turn = Turn(run_file(given.out, given.index)) if given.turn else None
     try:
         if trace is not None:
             make_folder(given.out / trace)
-        run.update(run_item(item, schedule.timeout_s, given.out / trace if trace else None))
+        run.update(run_item(item, schedule.timeout_s, given.out / trace if trace else None, turn))
     except RunnerError as error:
         run.update(error=error.facts())
     write_json(run_file(given.out, given.index), run)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.machine.nvml import Nvml, NvmlAbsent
+from edgecnn.runner.machine import nvml as of_nvml
+from edgecnn.runner.machine.nvml import Nvml, NvmlAbsent, driver_models
 from tests.runner.nvml_library import build, built_library
 
 
@@ -29,6 +30,14 @@ def test_a_machine_without_the_driver_says_so() -> None:
 def test_a_driver_that_is_not_loaded_says_so(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAKE_NVML_NO_DRIVER", "1")
     assert absent(Nvml, [library]).why == "nvmlInit_v2: Driver Not Loaded"
+
+
+def test_gpus_are_named_where_the_kernel_lists_none(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_NVML", "2 0 0 0")
+    monkeypatch.setattr(of_nvml, "LIBRARIES", (library,))
+    assert driver_models() == ["NVIDIA Fake 1", "NVIDIA Fake 2"]
+    monkeypatch.setenv("FAKE_NVML_NO_DRIVER", "1")
+    assert driver_models() == []
 
 
 def test_energy_is_the_boards_counter(library: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,36 @@ def test_a_hang_is_killed_at_the_time_out_and_the_schedule_goes_on(copy_kit: Cop
     assert wait_until(lambda: not processes_about("time.sleep(601)"), 5), "what the worker had started outlived it"
 
 
+def test_kits_of_a_round_open_together_and_are_timed_one_after_another(
+    copy_kit: CopyKit, onnx_kit: Path, openvino_kit: Path, tmp_path: Path
+) -> None:
+    crashing = copy_kit("crashing")
+    misbehave(crashing, CRASH)
+    result = bench(schedule_of(tmp_path / "s.json", onnx_kit, crashing, openvino_kit, together=True), tmp_path / "out")
+    assert (result["items"], result["failed"]) == (3, [1])
+    first, bad, last = runs(tmp_path / "out")
+    assert [len(run["samples_ns"]) for run in (first, last)] == [20, 20]
+    assert bad["error"]["ref"] == "worker-crashed"
+    # beside others nobody's opening is a figure
+    assert {run[name] for run in (first, last) for name in ("load_ns", "process_ns")} == {None}
+    assert not [path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".opened", ".turn")]
+
+
+def test_whoever_waits_for_a_turn_does_not_run_before_it(onnx_kit: Path, tmp_path: Path) -> None:
+    """Their spans of timing, by the machine's one clock, do not overlap."""
+    kits = (onnx_kit, onnx_kit, onnx_kit)
+    bench(schedule_of(tmp_path / "s.json", *kits, together=True, samples=10**6, max_s=0.5), tmp_path / "out")
+    written = [(tmp_path / "out" / f"run-{index:05d}.json").stat().st_mtime for index in range(3)]
+    assert [later - sooner > 0.5 for sooner, later in zip(written, written[1:], strict=False)] == [True, True]
+
+
+def test_one_that_hangs_before_its_turn_costs_its_own_item(copy_kit: CopyKit, onnx_kit: Path, tmp_path: Path) -> None:
+    kit = copy_kit("hanging")
+    misbehave(kit, HANG)
+    assert bench(schedule_of(tmp_path / "s.json", kit, onnx_kit, timeout_s=4, together=True), tmp_path / "out")["failed"] == [0]
+    assert runs(tmp_path / "out")[0]["error"]["ref"] == "worker-timed-out"
+
+
 def test_a_kit_that_refuses_is_recorded_in_its_own_words(copy_kit: CopyKit, tmp_path: Path) -> None:
     kit = copy_kit()
     (kit / "model.onnx").write_bytes(b"")

@@ -223,5 +223,5 @@ def _cells(run: RunShape) -> tuple[str, ...]:
     return (
         f"{run.samples:,}", f"{_at(run, 0.0):.3f}", f"{_at(run, 0.5):.3f}", f"{_at(run, 0.95):.3f}",
         "n/a, needs 1,000" if run.p99_ms is None else f"{run.p99_ms:.3f}", f"{_at(run, 1.0):.3f}", f"{run.first_ms:.2f}",
-        f"{run.load_ms:.1f}",
+        "–" if run.load_ms is None else f"{run.load_ms:.1f}",
     )  # fmt: skip
