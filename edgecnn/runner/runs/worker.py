@@ -60,9 +60,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
     feed = feed_of(kit, pixels[-1 - np.arange(item.batch) % len(pixels)])
     with start.aside():
         conditions, before = read_conditions(runtime_of(module)), opening()
-        energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
-        if energy is not None:
-            energy.idle()
+        energy = _idle_energy(item, module)
         memory = MemoryWatch(gpu=runs_on_gpu(module))
         started_at = datetime.now(timezone.utc).isoformat()
     begin = time.perf_counter_ns()
@@ -93,6 +91,14 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
         output_sha256=hashlib.sha256(np.ascontiguousarray(logits).tobytes()).hexdigest(),
     )
     return measured
+
+
+def _idle_energy(item: Item, module: str) -> Optional[EnergyRun]:
+    """What the machine uses while it waits; None of an item that times."""
+    energy = EnergyRun(runs_on_gpu(module), item.max_s or WINDOW_S) if item.energy else None
+    if energy is not None:
+        energy.idle()
+    return energy
 
 
 def _at_its_turn(turn: Optional[Turn], opened_ns: int, start: ColdStart, before: Opening) -> Tuple[Optional[int], Any, Any]:
