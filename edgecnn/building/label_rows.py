@@ -36,17 +36,18 @@ def labels_given(
     if name not in answers or split not in labels or labels[split].ndim != 2:
         return None
     baseline = None if name == seen.reference else answers.get(seen.reference)
-    return multi_label_accuracy(answers[name], labels[split], _thresholds(seen.answering[name]), split, baseline)
+    return multi_label_accuracy(answers[name], labels[split], required_thresholds(seen.answering[name]), split, baseline)
 
 
 def map_drop(answers: Answers, labels: Any, kit: KitRef, baseline: Answers) -> float:
     """The estimated drop of mAP on ``validation``, in percentage points. ``labels``: uint8 (images, labels)."""
-    drop = multi_label_accuracy(answers, labels, _thresholds(kit), "validation", baseline).drop_pp
+    drop = multi_label_accuracy(answers, labels, required_thresholds(kit), "validation", baseline).drop_pp
     assert drop is not None
     return drop.estimate
 
 
-def _thresholds(kit: KitRef) -> Mapping[str, float]:
+def required_thresholds(kit: KitRef) -> Mapping[str, float]:
+    """The same of a kit that names several labels. Raises ThresholdsOfAnotherModel: it has none."""
     found = thresholds_of(kit)
     if found is None:
         raise ThresholdsOfAnotherModel(file=kit.folder / "kit.json", found=(), labels=kit.manifest["labels"])

@@ -14,7 +14,8 @@ from edgecnn.comparing.dated_profiles import DatedProfile, PackagedKit, dated_pr
 from edgecnn.comparing.history_facts import MeasuredHistory, MeasuredPoint, Series
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
-from edgecnn.judging.predictions.accuracy import NO_LABELS, SEVERAL_LABELS, accuracy
+from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
+from edgecnn.judging.predictions.multi_label import map_interval
 from edgecnn.judging.runs.latency import disturbed, latency
 from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.evaluate import prepared_digests
@@ -130,6 +131,9 @@ def _command(asked: HistoryRequest) -> str:
 def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:
     ordered = sorted(seen, key=lambda each: (each.moment, each.stored.id))
     answers = _Labels(store)
+    evaluated = [each for each in ordered if each.profile.what == "evaluation"]
+    several = answers.several(kits[ordered[-1].profile.subject])
+    shares = [(each, answers.share(each.stored, kits[each.profile.subject], several)) for each in evaluated]
     return Series(
         arch=key.arch,
         candidate=key.candidate,
@@ -141,13 +145,8 @@ def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, Packaged
         devices=tuple(dict.fromkeys(each.profile.device for each in ordered)),
         kits=tuple(dict.fromkeys(each.profile.subject for each in ordered)),
         latency=_points([(each, _timed(each)) for each in ordered if each.profile.what == "race"]),
-        accuracy=_points(
-            [
-                (each, figures)
-                for each in ordered
-                if each.profile.what == "evaluation" and (figures := answers.top1(each.stored, kits[each.profile.subject]))
-            ]
-        ),
+        accuracy=_points([(each, found) for each, found in shares if found]),
+        accuracy_of="map" if several else "top1",
     )
 
 
@@ -201,21 +200,26 @@ class _Labels:
         self._store = store
         self._known: dict[str, tuple[str, Any] | None] = {}
 
-    def top1(self, stored: StoredProfile, kit: PackagedKit) -> dict[str, Any]:
-        """Top-1 of answers to the test split; nothing for another split's."""
+    def several(self, kit: PackagedKit) -> bool:
+        """Whether its images have several labels, as far as they are still known."""
+        known = self._split(kit)
+        return known is not None and known[1].ndim != 1
+
+    def share(self, stored: StoredProfile, kit: PackagedKit, several: bool) -> dict[str, Any]:
+        """Top-1, or mAP, of answers to the test split; nothing for another split's, and nothing of the other kind of labels."""
         images = stored.profile.images or 0
         known = self._split(kit)
         if known is None:
             return {"figure": None, "reason": "the images' labels are no longer in the store", "count": images}
         pixels, labels = known
-        if stored.profile.pixels != pixels:
+        if stored.profile.pixels != pixels or several != (labels.ndim != 1):
             return {}
-        if labels.ndim != 1:
-            return {"figure": None, "reason": SEVERAL_LABELS, "count": images}
-        if (labels == UNLABELLED).any():
+        if labels.ndim == 1 and (labels == UNLABELLED).any():
             return {"figure": None, "reason": NO_LABELS, "count": images}
         try:
             answers = answers_from(stored, kit.candidate, attached=True)
+            if labels.ndim != 1:
+                return {"figure": map_interval(answers, labels, "test"), "count": len(labels)}
             return {"figure": accuracy(answers, labels, "test").top1, "count": len(labels)}
         except EdgecnnError as error:
             return {"figure": None, "reason": error.line(), "count": images}

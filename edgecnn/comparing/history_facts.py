@@ -57,7 +57,8 @@ class Series(Value):
     latency: tuple[MeasuredPoint, ...]
     """Medians of races, oldest first."""
     accuracy: tuple[MeasuredPoint, ...]
-    """Top-1 on the test split, oldest first. Other images begin another segment."""
+    """Top-1 on the test split, oldest first, or mAP where an image has several labels. Other images begin another segment."""
+    accuracy_of: Literal["top1", "map"] = Field(default="top1", exclude_if=lambda of: of == "top1")
 
 
 class MeasuredHistory(Value):

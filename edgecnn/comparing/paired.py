@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
+from edgecnn.building.label_rows import required_thresholds
 from edgecnn.building.observed import Observed
 from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
@@ -20,6 +21,7 @@ from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.predictions.accuracy import accuracy
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON
@@ -35,6 +37,7 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.knobs import Knobs
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts
@@ -73,7 +76,9 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     ours = _joined([two.head for two in seen.pairs]) or nothing
     theirs = _joined([two.base for two in seen.pairs]) or nothing
     outcomes = {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
-    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={"test": answered, "outcomes": outcomes})
+    several = isinstance(answered, MultiLabelAccuracy)
+    known = {"multi_label" if several else "test": answered, "outcomes": outcomes}
+    facts = timed_row(head.kit, ours, lab.machine).model_copy(update=known)
     judged = tuple(_judged(gate, facts, finding, seen) for gate in gates)
     return Comparison(
         version=edgecnn.__version__,
@@ -88,6 +93,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         latency=times(ours, lab.machine),
         base_latency=times(theirs, lab.machine),
         drop_pp=answered.drop_pp if answered else None,
+        drop_of="mAP" if several else "top-1",
         drop_absent=seen.absent.get("accuracy"),
         verdict=overall(judged),
         gates=judged,
@@ -120,7 +126,7 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
     return finding
 
 
-def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | None:
+def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | MultiLabelAccuracy | None:
     """HEAD's against BASE's. Where HEAD answered what is no number, every gate on accuracy fails; of BASE, there is no figure."""
     try:
         found = paired_answers(head, base, seen.lab.store)
@@ -133,6 +139,8 @@ def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | 
             seen.absent["accuracy"] = f"{name}: {failure.line()}"
     if "accuracy" in seen.absent:
         return None
+    if found.labels.ndim != 1:
+        return multi_label_accuracy(found.head, found.labels, required_thresholds(head.kit), "test", found.base)
     measured = accuracy(found.head, found.labels, "test", found.base)
     beyond = quality(found.head, found.labels, found.names, found.base)
     return measured.model_copy(update={"quality": beyond})
@@ -152,7 +160,7 @@ def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Obse
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, finding, facts.candidate.id)
     result = judge(gate, facts, OF_A_COMPARISON)
-    if result.verdict is Verdict.MISSING and facts.test is None and COMPARED[gate.metric].source == "accuracy":
+    if result.verdict is Verdict.MISSING and "accuracy" in seen.absent and COMPARED[gate.metric].source == "accuracy":
         return result.model_copy(update={"reason": f"not known against BASE: {seen.absent['accuracy']}"})
     return result
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
-from edgecnn.judging.predictions.accuracy import NO_LABELS, SEVERAL_LABELS, Answers
+from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
@@ -36,7 +36,7 @@ class PairedAnswers:
     head: Answers
     base: Answers
     labels: NDArray[Any]
-    """int64 (images,)"""
+    """int64 (images,), or of a multi-label data set uint8 (images, labels)."""
     names: tuple[str, ...]
     images: Path
     """``.npy`` of what HEAD's kit was shown, uint8 (images, *crop_px, 3); it need not be there any more."""
@@ -66,9 +66,7 @@ def paired_answers(
         raise Unavailable(f"their test splits hold other pixels ({ours.pixels[:12]} and {theirs.pixels[:12]})")
     if ours.labels.shape != theirs.labels.shape or (ours.labels != theirs.labels).any():
         raise Unavailable("their test splits label the same pixels otherwise")
-    if ours.labels.ndim != 1:
-        raise Unavailable(f"no accuracy can be compared: {SEVERAL_LABELS}")
-    if (ours.labels == UNLABELLED).any():
+    if ours.labels.ndim == 1 and (ours.labels == UNLABELLED).any():
         raise Unavailable(f"no accuracy can be compared: {NO_LABELS}")
     classes = head.kit.manifest["labels"]
     if classes != base.kit.manifest["labels"]:

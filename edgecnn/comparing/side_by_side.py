@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import edgecnn
-from edgecnn.comparing.paired_answers import Unavailable, paired_answers
+from edgecnn.building.label_rows import required_thresholds
+from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
 from edgecnn.comparing.side_by_side_facts import (
     BuildChanges,
     ComparedBuild,
@@ -26,7 +27,8 @@ from edgecnn.comparing.side_by_side_facts import (
 )
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
-from edgecnn.judging.predictions.accuracy import accuracy
+from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
@@ -34,7 +36,8 @@ from edgecnn.results.lineage import kit_artifact
 from edgecnn.results.origin import changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
-from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
 LABELS = string.ascii_uppercase
@@ -158,21 +161,30 @@ def _paired(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits
 def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
     sides = _side(head, name, kits), _side(base, name, kits)
     found = paired_answers(*sides, kits.store, names=(head.label, base.label))
-    for each, answers in ((head, found.head), (base, found.base)):
-        facts, alone = each.facts(name), accuracy(answers, found.labels, "test")
-        told = None if facts is None else facts.test
-        if told is None or abs(told.top1.estimate - alone.top1.estimate) > 0.5 / alone.images:
+    for each, answers, side in ((head, found.head, sides[0]), (base, found.base, sides[1])):
+        facts = each.facts(name)
+        told = None if facts is None else facts.multi_label or facts.test
+        if told is None or abs(_share(told) - _share(_judged(answers, found, side))) > 0.5 / len(found.labels):
             raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")
-    measured = accuracy(found.head, found.labels, "test", found.base)
+    measured = _judged(found.head, found, sides[0], found.base)
     emulated = Fidelity.EMULATED in (found.head.fidelity, found.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,
-        "lost": measured.lost,
-        "gained": measured.gained,
+        **({"lost": measured.lost, "gained": measured.gained} if isinstance(measured, Accuracy) else {}),
         "images": measured.images,
         "fidelity": Fidelity.EMULATED if emulated else measured.fidelity,
         "machine": " and ".join(dict.fromkeys((found.base.machine, found.head.machine))),
     }
+
+
+def _judged(answers: Answers, found: PairedAnswers, of: ShippedKit, base: Answers | None = None) -> Accuracy | MultiLabelAccuracy:
+    if found.labels.ndim == 1:
+        return accuracy(answers, found.labels, "test", base)
+    return multi_label_accuracy(answers, found.labels, required_thresholds(of.kit), "test", base)
+
+
+def _share(of: Accuracy | MultiLabelAccuracy) -> float:
+    return of.map.estimate if isinstance(of, MultiLabelAccuracy) else of.top1.estimate
 
 
 def _side(given: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:

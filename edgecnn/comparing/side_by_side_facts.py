@@ -37,16 +37,16 @@ class ComparedCandidate(Value):
 
 
 class PairedAccuracy(Value):
-    """Top-1 of one candidate in two builds, image by image."""
+    """Top-1 of one candidate in two builds, image by image; mAP where an image has several labels."""
 
     candidate: str
     base: str
     head: str
     """Labels."""
     drop_pp: Interval | None
-    """Top-1 that HEAD loses against BASE, percentage points; two-sided 90 %. Negative: HEAD is better."""
+    """Top-1, or mAP, that HEAD loses against BASE, percentage points; two-sided 90 %. Negative: HEAD is better."""
     lost: int | None = None
-    """Images that only BASE gets right."""
+    """Images that only BASE gets right; None of mAP, which no image decides alone."""
     gained: int | None = None
     """Images that only HEAD gets right."""
     images: int | None = None
@@ -93,3 +93,9 @@ class SideBySide(Value):
     notices: tuple[str, ...] = ()
     command: str
     """That makes this comparison again."""
+
+    @property
+    def accuracy(self) -> Literal["top1", "map"]:
+        """The metric that its builds have in common: mAP where an image has several labels."""
+        several = any(facts is not None and facts.multi_label is not None for each in self.candidates for facts in each.facts)
+        return "map" if several else "top1"

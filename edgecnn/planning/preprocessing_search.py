@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 IMAGES = 256
 """Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
-_BY_CLASS = "ways are told apart by the accuracy of one class an image"
+_BY_RANK = "ways are told apart by which label an image gets first, and there is one label alone"
 _STATE = "state it, as in --set preprocessing.like=imagenet"
 TOLD_APART = 0.05
 """Of the exact one-sided sign test."""
@@ -78,7 +78,7 @@ def find_preprocessing(
         UnknownPreprocessing, PreprocessingIncomplete: of the choice.
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
-        MultiLabelNotFitting: nothing was stated, and they have several.
+        MultiLabelNotFitting: nothing was stated, and they all have the same label.
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
@@ -86,17 +86,23 @@ def find_preprocessing(
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
-    if by == "search" and source.manifest.multi_label:
-        raise MultiLabelNotFitting(asked="finding out how --model wants its photographs", because=_BY_CLASS, hint=_STATE)
+    if by == "search" and source.manifest.multi_label and len(source.classes) == 1:
+        raise MultiLabelNotFitting(asked="finding out how --model wants its photographs", because=_BY_RANK, hint=_STATE)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
-    images = source.entries("validation")[:IMAGES]
+    images = [image for image in source.entries("validation") if image.labels != ()][:IMAGES]
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
-    if not source.classes or source.manifest.multi_label:
+    if not source.classes:
         return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
-    labels = np.array([image.label for image in images])
-    right = [each.argmax(axis=1) == labels for each in answers]
-    return _best(custom, ways, right, by, float(np.bincount(labels).max() / len(labels)))
+    shown = _shown(source, images)
+    right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
+    return _best(custom, ways, right, by, float(shown.mean(axis=0).max()))
+
+
+def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
+    """Which classes an image shows, bool (images, classes): of several labels the one answered first must be among them."""
+    labels = source.labels(images)
+    return labels.astype(bool) if labels.ndim != 1 else labels[:, None] == np.arange(len(source.classes))
 
 
 def _refuse_no_answers(path: Path, answers: Sequence[NDArray[np.float32]], images: Sequence[ImageEntry]) -> None:

@@ -26,12 +26,22 @@ class Moving(NamedTuple):
 
 
 def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, str] | None = None) -> None:
-    """Write tensors so that the file is complete whenever it is there under its name."""
+    """Write tensors so that the file is complete whenever it is there under its name; what blocks share is written for each."""
     partial = file.with_suffix(".part")
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial, metadata={"format": "pt", **(facts or {})})
+    save_file(_apart(state), partial, metadata={"format": "pt", **(facts or {})})
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
     partial.rename(file)
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """No two in one piece of memory: safetensors refuses that. CoaT's blocks share their position encodings."""
+    held, found = set[int](), dict[str, Tensor]()
+    for name, tensor in state.items():
+        memory = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if tensor.numel() and memory in held else tensor
+        held.add(memory)
+    return {name: tensor.contiguous() for name, tensor in found.items()}
 
 
 def save_checkpoint(file: Path, moving: Moving, epochs: Sequence[EpochFacts]) -> None:

@@ -68,7 +68,9 @@ class Comparison(Value):
     """HEAD's own."""
     base_latency: Latency
     drop_pp: Interval | None
-    """Top-1 lost by HEAD against BASE on the same images, percentage points; two-sided 90 %."""
+    """Top-1, or mAP, lost by HEAD against BASE on the same images, percentage points; two-sided 90 %."""
+    drop_of: Literal["top-1", "mAP"] = Field(default="top-1", exclude_if=lambda of: of == "top-1")
+    """What is lost: mAP where an image has several labels."""
     drop_absent: str | None = None
     """Why there is no drop."""
     verdict: Verdict

@@ -147,7 +147,6 @@ def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interv
     return tango_drop_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better))
 
 
-SEVERAL_LABELS = "the images have several labels, so that no one answer is right; each build's report has its mAP"
 NO_LABELS = "the images have no labels, so that nothing says which answer is right"
 
 

@@ -51,9 +51,7 @@ def multi_label_accuracy(
         theirs = f"labels of shape {labels.shape}, {len(thresholds)} thresholds"
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
     has = labels.astype(bool)
-    found = mean_average_precision(answers.logits, has)
-    if found is None:
-        raise NoImages(candidate=answers.candidate, split=split)
+    found = _precision(answers, has, split)
     given = over(answers.logits, thresholds)
     trials = trials_of(found, int(has.sum()))
     return MultiLabelAccuracy(
@@ -73,6 +71,24 @@ def multi_label_accuracy(
         machine=answers.machine,
         pixels=answers.pixels,
     )
+
+
+def map_interval(answers: Answers, labels: Labels, split: Literal["validation", "test"]) -> Interval:
+    """mAP alone, for which no threshold is needed; see ``multi_label_accuracy``."""
+    check_finite(answers.candidate, answers.logits)
+    if answers.logits.shape != labels.shape:
+        ours, theirs = (f"{what} of shape {of.shape}" for what, of in (("logits", answers.logits), ("labels", labels)))
+        raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
+    has = labels.astype(bool)
+    found = _precision(answers, has, split)
+    return _share(found, trials_of(found, int(has.sum())), ACCURACY_CONFIDENCE)
+
+
+def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeftOut:
+    found = mean_average_precision(answers.logits, has)
+    if found is None:
+        raise NoImages(candidate=answers.candidate, split=split)
+    return found
 
 
 def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:

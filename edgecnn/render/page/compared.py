@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, PairedAccuracy, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
@@ -63,41 +63,46 @@ def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Lin
 
 
 def _top1s(found: SideBySide) -> Figure | None:
-    metric, labels = SHOWN["top1"], [build.label for build in found.builds]
+    metric, labels = SHOWN[found.accuracy], [build.label for build in found.builds]
     return by_build(
         _lines(found, labels, metric),
         Drawn(
             id="top1",
-            title="Top-1 on each build's test split",
+            title=f"{metric.heading} on each build's test split",
             says="Further right is better. Bars are 95 % intervals of each build alone: where they overlap, the paired "
             "difference below may still tell two builds apart.",
-            axis="top-1, %",
-            caption="Top-1 of each candidate in each build, with its 95 % interval",
+            axis=f"{metric.words}, %",
+            caption=f"{metric.heading} of each candidate in each build, with its 95 % interval",
             of="accuracy on each build's test split",
             notes=_absent(found, labels, metric, "not evaluated"),
         ),
     )
 
 
+def _discordant(each: PairedAccuracy) -> str:
+    images = f"{each.images or 0:,} images"
+    return images if each.lost is None else f"{images}: {each.lost} lost, {each.gained} gained against {each.base}"
+
+
 def _differences(found: SideBySide) -> Figure | None:
     lines = [
         Line(
             each.candidate, each.head, each.drop_pp, figures.points(each.drop_pp), OF_FIDELITY[each.fidelity],
-            f"{each.images or 0:,} images: {each.lost} lost, {each.gained} gained against {each.base}",
+            _discordant(each),
         )
         for each in found.paired
         if each.drop_pp is not None
     ]  # fmt: skip
-    base = found.builds[0].label
+    base, what = found.builds[0].label, SHOWN[found.accuracy].words
     absent = [each for each in found.paired if each.absent]
     return by_build(
         lines,
         Drawn(
             id="paired",
-            title=f"Top-1 lost against {base}, image by image",
+            title=f"{what[0].upper() if what == 'top-1' else what[0]}{what[1:]} lost against {base}, image by image",
             says="Further right is worse. An interval that holds 0 shows no difference; intervals are 90 %.",
-            axis=f"top-1 lost against {base}, pp",
-            caption=f"Top-1 lost against {base}, paired on the same images, with its 90 % interval",
+            axis=f"{what} lost against {base}, pp",
+            caption=f"What is lost of {what} against {base}, paired on the same images, with its 90 % interval",
             of="both builds' stored answers to the same images",
             notes=tuple(f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}" for each in absent),
             zero=True,

@@ -39,14 +39,20 @@ class Told:
 
 
 LATENCY = Told(SHOWN["p50_ms"], SHOWN["p50_ms"].title, "Bars are 98 % intervals over process runs.")
-ACCURACY = Told(SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals.")
+ACCURACY = {
+    "top1": Told(SHOWN["top1"], "Top-1 on the test split", "Bars are 95 % intervals."),
+    "map": Told(SHOWN["map"], "mAP on the test split", "Bars are 95 % intervals."),
+}
 
 
 def history_page(found: MeasuredHistory) -> str:
     """The whole file as text, to be written in UTF-8."""
     sections = []
     for number, series in enumerate(found.series):
-        made = (_figure(series, series.latency, LATENCY, number), _figure(series, series.accuracy, ACCURACY, number))
+        made = (
+            _figure(series, series.latency, LATENCY, number),
+            _figure(series, series.accuracy, ACCURACY[series.accuracy_of], number),
+        )
         sections.append((series, drawn(made)))
     every = [figure for _, figures in sections for figure in figures]
     return document(TEMPLATE, every, found=found, sections=sections, reads=reads_text)

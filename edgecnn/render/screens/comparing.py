@@ -33,7 +33,7 @@ def comparison_lines(found: Comparison) -> list[str]:
         *(f"  {gate_line(each)}" for each in found.gates),
         f"  p50 of HEAD: {_median(found.latency)}",
         f"  p50 of BASE: {_median(found.base_latency)}",
-        f"  top-1 lost against BASE: {drop}",
+        f"  {found.drop_of} lost against BASE: {drop}",
     ]
     lines += [f"  {rates}"] if (rates := error_rates(found.gates)) is not None else []
     lines += [f"  changed: {line}" for line in found.changed[:CHANGES_SHOWN]]
@@ -79,8 +79,8 @@ def _median(value: Latency) -> str:
 
 
 BUILD_COLUMNS = ("", "build", "network", "device", "verdict", "chosen", "made")
-_SHOWN = ("top1", "drop_pp", "p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
-COLUMNS = ("candidate", "", *(SHOWN[name].heading for name in _SHOWN), figures.RESIDENT, "verdict")
+_OF_ACCURACY = {"top1": ("top1", "drop_pp"), "map": ("map", "map_drop_pp")}
+_BESIDE = ("p50_ms", "peak_memory_mib", "energy_mj", "size_mib")
 NOT_IN_BUILD = "not in this build"
 WHY_NOT_DIVIDED = (
     "times of two builds are of two races, on a machine that drifts between them: they stand side by side and are not divided"
@@ -88,11 +88,16 @@ WHY_NOT_DIVIDED = (
 """Said wherever latencies of several builds are shown."""
 
 
+def columns(accuracy: str) -> tuple[str, ...]:
+    """Of the table of candidates; ``accuracy``: ``top1``, or ``map`` where an image has several labels."""
+    return ("candidate", "", *(SHOWN[name].heading for name in (*_OF_ACCURACY[accuracy], *_BESIDE)), figures.RESIDENT, "verdict")
+
+
 def show_side_by_side(found: SideBySide) -> None:
     """Print it."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
     show_rows(BUILD_COLUMNS, [_build_cells(found, place) for place in range(len(found.builds))])
-    show_rows(COLUMNS, list(_rows(found)))
+    show_rows(columns(found.accuracy), list(_rows(found)))
     show_lines(figures.legend([facts for row in found.candidates for facts in row.facts if facts is not None]))
     show_lines(plot_lines(found, stdout_signs(), width))
     show_lines(change_lines(found))
@@ -108,15 +113,16 @@ def _build_cells(found: SideBySide, place: int) -> tuple[str, ...]:
 
 
 def _rows(found: SideBySide) -> Iterator[tuple[str, ...]]:
-    absent = (*([figures.NONE] * (len(COLUMNS) - 3)), NOT_IN_BUILD)
+    absent = (*([figures.NONE] * (len(columns(found.accuracy)) - 3)), NOT_IN_BUILD)
     for candidate, label, facts in each_facts(found, [build.label for build in found.builds]):
-        yield (candidate, label, *(absent if facts is None else cells(facts)))
+        yield (candidate, label, *(absent if facts is None else cells(facts, found.accuracy)))
 
 
-def cells(facts: CandidateFacts) -> tuple[str, ...]:
-    """One candidate's figures in one build, in the order of ``COLUMNS`` after its first two."""
-    found = {name: figures.cell(name, facts) for name in _SHOWN}
-    found["drop_pp"] = "baseline" if facts.is_baseline else found["drop_pp"]
+def cells(facts: CandidateFacts, accuracy: str = "top1") -> tuple[str, ...]:
+    """One candidate's figures in one build, in the order of ``columns`` after its first two."""
+    share, drop = _OF_ACCURACY[accuracy]
+    found = {name: figures.cell(name, facts) for name in (share, drop, *_BESIDE)}
+    found[drop] = "baseline" if facts.is_baseline else found[drop]
     found["p50_ms"] += figures.MARKS[facts.latency.fidelity if facts.latency else Fidelity.MISSING]
     found["energy_mj"] = figures.number(SHOWN["energy_mj"].value(facts), 1)
     return (*found.values(), figures.residency(facts), figures.verdict(facts) + (" ◀" if facts.chosen else ""))
@@ -125,14 +131,15 @@ def cells(facts: CandidateFacts) -> tuple[str, ...]:
 def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     """Top-1, paired differences and latencies as intervals; of each machine's latencies a plot of its own."""
     every = [build.label for build in found.builds]
-    lines = ["", "top-1 on the test split, %, 95 %:"]
-    lines += _indented(interval_lines(_bars(found, every, "top1"), Axis(digits=1), signs, width))
+    what = SHOWN[found.accuracy].words
+    lines = ["", f"{what} on the test split, %, 95 %:"]
+    lines += _indented(interval_lines(_bars(found, every, found.accuracy), Axis(digits=1), signs, width))
     paired = []
     for each in found.paired:
         drop = f"missing: {each.absent}" if each.drop_pp is None else points(each.drop_pp) + figures.MARKS[each.fidelity]
         paired.append(Bar(f"{each.candidate} {each.base} → {each.head}", each.drop_pp, drop, each.fidelity))
     if paired:
-        lines += ["", "top-1 lost, image by image, pp, 90 %; right is worse:"]
+        lines += ["", f"{what} lost, image by image, pp, 90 %; right is worse:"]
         lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
     for number, group in enumerate(found.machines):
         lines += ["", f"p50, ms, {machine_text(group, number)}:"]
@@ -183,12 +190,12 @@ def each_facts(found: SideBySide, labels: Sequence[str]) -> Iterator[tuple[str, 
                 yield row.candidate, build.label, facts
 
 
-def _bars(found: SideBySide, labels: Sequence[str], name: Literal["top1", "p50_ms"]) -> list[Bar]:
+def _bars(found: SideBySide, labels: Sequence[str], name: Literal["top1", "map", "p50_ms"]) -> list[Bar]:
     return [_bar(f"{one} {label}", facts, SHOWN[name]) for one, label, facts in each_facts(found, labels) if facts is not None]
 
 
 def _bar(name: str, facts: CandidateFacts, metric: Metric) -> Bar:
-    of, figure = facts.latency if metric.source == "latency" else facts.test, metric.value(facts)
+    of, figure = facts.latency if metric.source == "latency" else facts.multi_label or facts.test, metric.value(facts)
     if of is None or figure is None:
         reason = (facts.latency.reason if facts.latency else None) or "not raced"
         return Bar(name, None, f"missing: {reason if metric.source == 'latency' else 'not evaluated'}")

@@ -37,7 +37,7 @@ def series_lines(series: Series, signs: Signs) -> list[str]:
 
 
 def _kinds(series: Series) -> tuple[tuple[Metric, Sequence[MeasuredPoint]], ...]:
-    return (SHOWN["p50_ms"], series.latency), (SHOWN["top1"], series.accuracy)
+    return (SHOWN["p50_ms"], series.latency), (SHOWN[series.accuracy_of], series.accuracy)
 
 
 def of_kind(metric: Metric) -> str:
