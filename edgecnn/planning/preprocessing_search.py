@@ -21,7 +21,6 @@ from edgecnn.errors.custom_model import (
     PreprocessingNotFound,
     PreprocessingUnproved,
 )
-from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.judging.intervals import wilson
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 
 IMAGES = 256
 """Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
-_BY_RANK = "ways are told apart by which label an image gets first, and there is one label alone"
-_STATE = "state it, as in --set preprocessing.like=imagenet"
 TOLD_APART = 0.05
 """Of the exact one-sided sign test."""
 GIVEN = "given"
@@ -78,7 +75,6 @@ def find_preprocessing(
         UnknownPreprocessing, PreprocessingIncomplete: of the choice.
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
-        MultiLabelNotFitting: nothing was stated, and they all have the same label.
         PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
@@ -86,8 +82,6 @@ def find_preprocessing(
     names, by = _names(custom, choice)
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
-    if by == "search" and source.manifest.multi_label and len(source.classes) == 1:
-        raise MultiLabelNotFitting(asked="finding out how --model wants its photographs", because=_BY_RANK, hint=_STATE)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
     images = [image for image in source.entries("validation") if image.labels != ()][:IMAGES]
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)

@@ -160,3 +160,22 @@ def test_a_bundle_is_shown_a_list_and_refuses_an_unknown_label_and_other_images(
     assert refused.returncode == 2 and "edgecnn fit does not go with several labels an image" in refused.stderr
     refused = place.plain("bench", "made/bundle", "--data", "demo", "--out", "benched")
     assert refused.returncode == 2 and "--data demo does not go with several labels an image" in refused.stderr
+
+
+@pytest.mark.slow  # two whole builds, with their races
+def test_two_builds_are_compared_by_map(place: Place, report: dict[str, Any]) -> None:
+    words = [{"made": "less", "train.epochs=40": "train.epochs=4"}.get(word, word) for word in WORDS]
+    assert place.plain("build", *words).returncode == 0
+    beside = place.plain("compare", "made", "less", "--json")
+    (paired,) = [each for each in json.loads(beside.stdout)["paired"] if each["candidate"] == "onnxruntime-fp32"]
+    assert paired["drop_pp"]["estimate"] > 0 and paired["lost"] is None and paired["images"] > 0
+    told = place.plain("compare", "made", "less").stdout
+    assert "mAP on the test split" in told and "mAP lost, image by image" in told and "not evaluated" not in told
+    assert "top-1" not in told
+    judged = place.plain("judge", "less", "--against", "made", "--max", "map_drop_pp=0.1", "--max", "latency_ratio=9")
+    assert judged.returncode == 1, judged.stdout
+    assert "gate max map_drop_pp 0.1: FAIL" in judged.stdout and "mAP lost against BASE: +" in judged.stdout
+    series = json.loads(place.plain("history", "--json").stdout)["series"]
+    assert {each.get("accuracy_of") for each in series} == {"map"}
+    assert all(0 < point["figure"]["estimate"] <= 1 for each in series for point in each["accuracy"])
+    assert "mAP: " in place.plain("history").stdout

@@ -113,7 +113,7 @@ def test_a_network_of_the_user_s_own_gives_several_labels(tmp_path: Path) -> Non
     assert {step.stage.inputs["thresholds"] for step in planned.steps if step.stage.kind == "package"} == {export.key}
 
 
-def test_shares_of_one_class_and_an_unstated_preprocessing_are_refused(tmp_path: Path) -> None:
+def test_shares_of_one_class_are_refused(tmp_path: Path) -> None:
     bench = custom_bench(tmp_path, softmax=True)
     with pytest.raises(MultiLabelNotFitting) as caught:
         resolve(asked(bench), bench.store, Ear())
@@ -121,9 +121,6 @@ def test_shares_of_one_class_and_an_unstated_preprocessing_are_refused(tmp_path:
         f"--model {tmp_path / 'mine.onnx'} does not go with several labels an image: it ends in a softmax, so that its answers"
         " are shares of one class — name a network that ends in logits or a sigmoid [multi-label-not-fitting]"
     )
-    onnx.save(classifier("half"), tmp_path / "mine.onnx")
-    with pytest.raises(MultiLabelNotFitting, match="state it, as in --set preprocessing.like=imagenet"):
-        resolve(asked(bench, like=None), bench.store, Ear())
 
 
 @pytest.mark.parametrize("sigmoid", [True, False])

@@ -55,6 +55,25 @@ def test_each_usual_way_is_found_by_accuracy(like: str, photos: ImageSource, tmp
     assert len(found.trials) == 2 * len(USUAL)
 
 
+def several(folder: Path) -> ImageSource:
+    """The same pictures in a list, each with its own class and the next one."""
+    made = photo_folder(folder / "photos")
+    names, rows = sorted(each.name for each in made.iterdir()), ["path,labels"]
+    for path in sorted(made.rglob("*.png")):
+        own = names.index(path.parent.name)
+        shown = sorted((f"l{own}", f"l{(own + 1) % len(names)}"))
+        rows.append(f"photos/{path.relative_to(made)},{'|'.join(shown)}")
+    (folder / "list.csv").write_text("\n".join(rows) + "\n")
+    choice = DataChoice(path=str(folder / "list.csv"), validation_share=0.45, train=False)
+    return open_source(Path(summarize(choice, folder / "store", Quiet()).manifest_path))
+
+
+def test_of_several_labels_the_first_answer_must_be_one_of_them(tmp_path: Path) -> None:
+    found = settled(classifier("imagenet"), several(tmp_path), tmp_path)
+    assert (found.feeding.name, found.stated_by) == ("imagenet", "search")
+    assert found.trials[0].right == found.trials[0].images > found.trials[-1].right
+
+
 def test_a_network_that_needs_all_of_the_picture_is_given_it(tmp_path: Path) -> None:
     """Only the outer thirds of each picture show its class."""
     pixels, labels = pictures(160)
