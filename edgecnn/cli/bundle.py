@@ -31,7 +31,15 @@ PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="File
 CandidateOpt = Annotated[
     str | None, typer.Option("--candidate", metavar="NAME", help="The kit to use; default the bundle's choice.")
 ]
-TopOpt = Annotated[int, typer.Option("--top", min=1, metavar="K", help="Labels a photograph.")]
+TopOpt = Annotated[
+    int,
+    typer.Option(
+        "--top",
+        min=1,
+        metavar="K",
+        help="Labels a photograph, of a network that names one; one of several labels gives all over their thresholds.",
+    ),
+]
 CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]
 AddressOpt = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets others in.")]
 PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 is a free one.")]

@@ -70,6 +70,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         root=choice.path if is_published(choice.path) else str(files.source),
         roles_from=roles_from,
         grouping=grouping,
+        multi_label=usable.multi_label,
         bytes=sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
         ignored=files.layout.ignored,
         findings=(),

@@ -24,6 +24,7 @@ from edgecnn.errors.quantization import CalibrationRangeNotFinite
 from edgecnn.graph.attention import WEIGHTED, attention_nodes, attention_products
 from edgecnn.graph.macs import float_with
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
+from edgecnn.graph.passes.unshared import unshare_biases
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
@@ -94,7 +95,10 @@ def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
 def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:
     """Q/DQ by ONNX Runtime's static quantizer, ranges the smallest and largest values seen. ``how``: its further arguments."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-qdq-") as folder, _quiet_about_advice_and_lone_scales():
-        written = Path(folder) / "qdq.onnx"
+        written, model = Path(folder) / "qdq.onnx", load_model(trunk)
+        if unshare_biases(model.graph):
+            trunk = Path(folder) / "trunk.onnx"
+            save_model(model, trunk)
         quantize_static(trunk, written, feeds, quant_format=QuantFormat.QDQ, calibrate_method=CalibrationMethod.MinMax, **how)
         return load_model(written)
 

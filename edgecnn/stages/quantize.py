@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     candidate: Candidate
     images: NonNegativeInt

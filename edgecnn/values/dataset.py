@@ -208,6 +208,8 @@ class DataInspection(Value):
     """Readable ones."""
     bytes: int
     classes: tuple[ClassCount, ...]
+    multi_label: bool = Field(default=False, exclude_if=lambda several: not several)
+    """Whether an image has any number of these, so that their images do not add up."""
     roles: Mapping[SplitRole, int] | None
     """As a build with the default shares and seed would draw them; None where it could not."""
     roles_from: str

@@ -43,6 +43,14 @@ def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:
     assert "  stored as PNG 18, JPEG 2; pixels RGB 20" in shown.stdout
 
 
+def test_of_several_labels_the_table_speaks_of_labels(photos: Path) -> None:
+    both = {path: "cat|dog" if path.suffix == ".jpg" else path.parent.name for path in sorted(photos.rglob("*.*"))}
+    listed = [f"photos/{path.parent.name}/{path.name},{labels}" for path, labels in both.items()]
+    (photos.parent / "list.csv").write_text("\n".join(["path,labels", *listed]) + "\n")
+    shown = run(photos, "inspect", "list.csv").stdout
+    assert "20 images with any of 2 labels" in shown and "label" in shown and "classes" not in shown.splitlines()[0]
+
+
 def test_the_json_satisfies_its_published_schema_and_nothing_is_written_unasked(photos: Path) -> None:
     before = sorted(photos.parent.iterdir())
     shown = run(photos, "inspect", "photos", "--json")

@@ -26,14 +26,16 @@ def show_inspection(facts: DataInspection) -> None:
         )
         for each in facts.classes[:_SHOWN]
     ]  # fmt: skip
-    title = f"{facts.root}: {facts.images:,} images of {len(facts.classes):,} classes"
-    show_rows(("class", "images", "share", *split, "unusable"), rows, title=title)
+    kind = "label" if facts.multi_label else "class"
+    of = f"with any of {len(facts.classes):,} labels" if facts.multi_label else f"of {len(facts.classes):,} classes"
+    title = f"{facts.root}: {facts.images:,} images {of}"
+    show_rows((kind, "images", "share", *split, "unusable"), rows, title=title)
     show_lines(_inspection_lines(facts))
 
 
 def _inspection_lines(facts: DataInspection) -> Iterator[str]:
     if len(facts.classes) > _SHOWN:
-        yield f"  and {len(facts.classes) - _SHOWN:,} more classes"
+        yield f"  and {len(facts.classes) - _SHOWN:,} more {'labels' if facts.multi_label else 'classes'}"
     yield f"  roles: {facts.roles_from}" if facts.roles is not None else "  roles: none can be drawn"
     if facts.grouping is not None:
         yield f"  groups: {_groups(facts.grouping)}"
