@@ -65,7 +65,7 @@ def _gpu(asked: EvidenceRequest) -> DesktopGpu:
     device = asked.device.name
     if asked.host is not None:
         raise EvidenceElsewhere(device=device, why="torch's ways on a GPU are timed on the machine that edgecnn is installed on")
-    gpu = gpu_here(asked.variants)
+    gpu = gpu_here(asked.variants, asked.device)
     if gpu is None or gpu.unusable is not None:
         raise EvidenceElsewhere(device=device, why=gpu.unusable if gpu and gpu.unusable else "torch is not installed")
     return gpu

@@ -18,6 +18,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named
+from edgecnn.runner.runs.schedule import OPENED_AT_ONCE
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Failed
 from edgecnn.values.layers import MacTable
@@ -26,13 +27,13 @@ from edgecnn.values.profile import Profile
 RUN_S = 1.0
 """Of a timed process; a GPU answers hundreds of times within it."""
 OPEN_S, TURN_S = 15.0, 5.0
-"""What the processes of a round take to open their programs, all at once, and each to be timed, by which rounds are planned."""
+"""What processes take to open their programs, some at once, and each to be timed, by which rounds are planned."""
 TESTED_AT_ONCE = 6
 
 
 def planned_rounds(minutes: float, kits: int) -> int:
     """As many as fit, and no fewer than an interval of a median needs."""
-    return max(RUNS_NEEDED, min(ROUNDS, int(60 * minutes / (OPEN_S + TURN_S * kits))))
+    return max(RUNS_NEEDED, min(ROUNDS, int(60 * minutes / (OPEN_S * -(-kits // OPENED_AT_ONCE) + TURN_S * kits))))
 
 
 class _Made(NamedTuple):
@@ -69,9 +70,13 @@ class GpuGathering(Gathering):
             return
         rounds = planned_rounds(self.asked.minutes, len(kits))
         raced, took = self._race(kits, rounds)
-        many = None
+        many: RaceResult | None = None
         if monotonic() - began + took / rounds * RUNS_NEEDED <= 60 * self.asked.minutes:
-            many, _ = self._race(kits, RUNS_NEEDED, {kit.entrant: kit.batch_max for kit in kits})
+            counted = tried(partial(self._race, kits, RUNS_NEEDED, {kit.entrant: kit.batch_max for kit in kits}))
+            if isinstance(counted, Failed):
+                self.leave_out("images a second", counted.what)
+            else:
+                many = counted[0]
         else:
             self.left_out["images a second"] = f"no time was left of {self.asked.minutes:g} minutes; --minutes gives more"
         self.spent_s = monotonic() - began

@@ -68,8 +68,9 @@ def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification])
         return ()  # another network, whatever it is called
     newest = dict[tuple[str, str], DatedReference]()
     for each in sorted(found, key=lambda one: one.record.measured_at):
+        taken = candidates if each.record.device == resolved.device.name else GPU_WAYS
         for network, kit in _fitting(each.record, resolved, seen.lab.environment):
-            if kit.candidate.id in candidates | GPU_WAYS and kit.latency.p50_ms is not None:
+            if kit.candidate.id in taken and kit.latency.p50_ms is not None:
                 machine = each.record.environment.conditions.get("machine", each.record.machine)
                 newest[kit.candidate.id, machine] = _reference(each, network, kit)
     return tuple(newest[name] for name in sorted(newest))
@@ -108,7 +109,7 @@ def _baselines(found: EvidenceVerification) -> Iterator[BaselineRecord]:
             arch=network.arch,
             resolution_px=network.resolution_px,
             latency=reference.latency,
-            how=how(reference.candidate),
+            how=f"{how(reference.candidate)}; evidence, {network.weights.origin} weights, {_vouched(found)}",
             throughput=reference.throughput,
             variants=tuple(
                 BaselineVariant(id=name, how=how(kit.candidate), latency=kit.latency, throughput=kit.throughput)
@@ -118,10 +119,14 @@ def _baselines(found: EvidenceVerification) -> Iterator[BaselineRecord]:
         )
 
 
+def _vouched(found: EvidenceVerification) -> str:
+    return f"signed by {found.vouched_by}" if found.vouched_by else "unsigned"
+
+
 def _fitting(record: EvidenceRecord, resolved: Resolved, here: Environment) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
     """A device file that leaves the processor to the machine is every machine's: then it must be the same processor."""
-    cpu, of_a_gpu = record.environment.conditions.get("cpu"), record.device != resolved.device.name
-    if not of_a_gpu and resolved.device.processor.architecture == "any" and cpu != here.conditions.get("cpu"):
+    cpu, of_another_device = record.environment.conditions.get("cpu"), record.device != resolved.device.name
+    if not of_another_device and resolved.device.processor.architecture == "any" and cpu != here.conditions.get("cpu"):
         return
     asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for network in record.networks:

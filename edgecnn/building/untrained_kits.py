@@ -95,14 +95,19 @@ class KitMaker:
             normalization=seen.normalization,
         )
         program = self._made(stage, given)
-        kits = {ways[0].id: self._packaged(seen, ways[0], {"model": program, "pixels": pixels})}
+        found = MadeKits({ways[0].id: self._packaged(seen, ways[0], {"model": program, "pixels": pixels})}, {})
         for each in ways[1:]:
-            of = {"program": program, "pixels": pixels}
-            variant = VariantStage(
-                inputs={role: one.key for role, one in of.items()}, candidate=each, normalization=seen.normalization
-            )
-            kits[each.id] = self._packaged(seen, each, {"model": self._made(variant, of), "pixels": pixels})
-        return MadeKits(kits, {})
+            made = tried(partial(self._variant, seen, each, {"program": program, "pixels": pixels}))
+            if isinstance(made, Failed):
+                found.failed[each.id] = made.what
+            else:
+                found.made[each.id] = made
+        return found
+
+    def _variant(self, seen: Preprocessing, candidate: Candidate, given: Mapping[Role, Artifact]) -> KitRef:
+        inputs = {role: each.key for role, each in given.items()}
+        model = self._made(VariantStage(inputs=inputs, candidate=candidate, normalization=seen.normalization), given)
+        return self._packaged(seen, candidate, {"model": model, "pixels": given["pixels"]})
 
     def mac_table(self, probe: Probe, fetched: Artifact | None = None) -> MacTable:
         """Of the exported network. Raises what ``kits`` does."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.label_rows import required_thresholds
+from edgecnn.building.label_rows import required_thresholds, thresholds_of
 from edgecnn.building.observed import Observed
 from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
@@ -76,7 +76,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     ours = _joined([two.head for two in seen.pairs]) or nothing
     theirs = _joined([two.base for two in seen.pairs]) or nothing
     outcomes = {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
-    several = isinstance(answered, MultiLabelAccuracy)
+    several = thresholds_of(head.kit) is not None
     known = {"multi_label" if several else "test": answered, "outcomes": outcomes}
     facts = timed_row(head.kit, ours, lab.machine).model_copy(update=known)
     judged = tuple(_judged(gate, facts, finding, seen) for gate in gates)

@@ -11,6 +11,7 @@ from edgecnn.backends.installed import installed_version
 from edgecnn.devices.files import device_named, load_devices
 from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.device import Device
 from edgecnn.values.resolved import DesktopGpu
 
 ROLE_ALIAS = "desktop-gpu"
@@ -24,9 +25,18 @@ def role() -> str:
     return device_named(ROLE_ALIAS).name
 
 
-def gpu_here(which: Which = "usual") -> DesktopGpu | None:
-    """The GPU of this machine, by what its driver lists and what is installed; see ``local_gpu``."""
-    return local_gpu(gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}, which)
+def gpu_here(which: Which = "usual", device: Device | None = None) -> DesktopGpu | None:
+    """The GPU of this machine, by what its driver lists and what is installed; see ``local_gpu``.
+
+    ``device``: the one of several that this device file describes, and by its name; None: whichever comes first.
+    """
+    models, versions = gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
+    if device is None:
+        return local_gpu(models, versions, which)
+    names = device.match.model_is, device.match.model_contains
+    mine = [each for each in models if each == names[0] or (names[1] is not None and names[1] in each)]
+    found = local_gpu(mine, versions, which)
+    return None if found is None else found.model_copy(update={"device": device.name})
 
 
 def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:

@@ -83,7 +83,8 @@ def find_preprocessing(
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
-    images = [image for image in source.entries("validation") if image.labels != ()][:IMAGES]
+    entries = source.entries("validation")
+    images = ([image for image in entries if image.labels != ()] or list(entries))[:IMAGES]
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:

@@ -19,7 +19,7 @@ class RankStage(Stage, RankSettings):
     """
 
     kind: ClassVar[str] = "rank"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     @property
     def tools(self) -> tuple[str, ...]:

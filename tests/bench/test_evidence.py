@@ -270,7 +270,7 @@ def test_where_no_time_is_left_images_a_second_are_not_measured_and_that_is_said
 
 
 def test_rounds_of_a_gpu_s_race_fit_the_minutes_and_are_never_too_few_for_an_interval() -> None:
-    assert (planned_rounds(1, 12), planned_rounds(9.9, 12), planned_rounds(30, 12)) == (7, 7, 8)
+    assert (planned_rounds(1, 12), planned_rounds(11, 12), planned_rounds(30, 12)) == (7, 7, 8)
 
 
 def test_a_gpu_at_the_other_end_of_a_link_is_refused(gpu: Board, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,6 +281,13 @@ def test_a_gpu_at_the_other_end_of_a_link_is_refused(gpu: Board, monkeypatch: py
     monkeypatch.setattr(of_evidence, "machine_for", there)
     with pytest.raises(EvidenceElsewhere, match="on the machine that edgecnn is installed on"):
         gpu.measured(device="h200", host=HostRequest(address="ann@box"))
+
+
+def test_of_two_gpus_the_one_that_the_device_s_file_describes_is_timed(gpu: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_gpus, "gpu_models", lambda: ["NVIDIA GeForce RTX 4090", "NVIDIA H200"])
+    for device, model in (("h200", "NVIDIA H200"), ("rtx-4090", "NVIDIA GeForce RTX 4090")):
+        kits = gpu.measured(device=device).networks[0].kits
+        assert {kit.candidate.session_options["gpu"] for kit in kits} == {model}
 
 
 def test_a_gpu_that_torch_cannot_use_says_why(gpu: Board, monkeypatch: pytest.MonkeyPatch) -> None:

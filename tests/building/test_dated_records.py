@@ -157,6 +157,11 @@ def test_what_a_gpu_did_stands_beside_a_board_s_candidates_whatever_its_processo
     assert {each.candidate for each in references(tmp_path)} == {"torch-fp32", "torch-amp-cudagraph"}
 
 
+def test_of_a_gpu_s_machine_nothing_but_the_gpu_is_told_of_other_devices(tmp_path: Path, folder: Path) -> None:
+    written(folder / "gpu.json", an_evidence(a_network(an_evidence_kit(BASELINE.id), an_evidence_kit(INT8.id)), device="h200"))
+    assert references(tmp_path) == ()
+
+
 def test_evidence_of_the_baseline_s_own_gpu_plays_it(tmp_path: Path, folder: Path) -> None:
     written(folder / "gpu.json", a_gpu_s("rtx-4090"))
     report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
@@ -164,6 +169,7 @@ def test_evidence_of_the_baseline_s_own_gpu_plays_it(tmp_path: Path, folder: Pat
     assert played is not None and played.latency.p50_ms is not None
     assert (played.device, played.latency.p50_ms.estimate) == ("rtx-4090", 3.0)
     assert played.how is not None and "eager torch" in played.how
+    assert played.how.endswith("; evidence, seeded weights, unsigned")
     assert [each.id for each in played.variants] == ["torch-amp-cudagraph"]
 
 

@@ -42,7 +42,8 @@ MISCOMPUTED = {
     "timm:shvit_s1": ("openvino-int8",),
 }
 """What OpenVINO 2026.2 itself makes wrong. With the layers' answers asked for as outputs, which keeps them apart, the same file
-of ShViT answers as in float (0.998 of correlation); of EfficientViM a reshape of values quantized by channel gives zeros. In a build their accuracy tells it, and another candidate ships."""
+of ShViT answers as in float (0.998 of correlation); of EfficientViM a reshape of values quantized by channel gives zeros. In a
+build their accuracy tells it, and another candidate ships."""
 ORDINARY = ("lenet-5",)
 """The others take half a minute to some minutes each."""
 

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
@@ -21,6 +22,8 @@ from .turns import OPTION, Opening, Turn, in_turn
 SCHEMA = "edgecnn.bench/1"
 RESULT = "bench.json"
 _COPY = "schedule.json"
+OPENED_AT_ONCE = 6
+"""Each holds memory of its own, on a GPU too, until all of them had their turn."""
 KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -53,7 +56,7 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
     for wave in _waves(schedule.items):
         left = [index for index in wave if not _finished(run_file(out, index))]
         if wave[0] != wave[-1]:
-            _run_together(schedule, left, out)
+            _run_together(schedule, left, out, lambda done, wave=wave: teller.step(wave[0] + done))  # type: ignore[misc]
         elif left:
             _run_one(schedule, left[0], schedule.items[left[0]], out)
         ran += len(left)
@@ -111,11 +114,12 @@ def _finished(path: Path) -> bool:
 
 
 def _waves(items: List[Item]) -> List[List[int]]:
-    """The items' places: neighbours of one round that open together, and every other by itself."""
+    """The items' places: neighbours of one round that open together, so many at most, and every other by itself."""
     waves = []  # type: List[List[int]]
     for index, item in enumerate(items):
         before = items[index - 1]
-        if index and item.together and before.together and item.round == before.round:
+        beside = index and item.together and before.together and item.round == before.round
+        if beside and len(waves[-1]) < OPENED_AT_ONCE:
             waves[-1].append(index)
         else:
             waves.append([index])
@@ -135,7 +139,7 @@ def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
     _conclude(out, index, item, error)
 
 
-def _run_together(schedule: Schedule, indexes: List[int], out: Path) -> None:
+def _run_together(schedule: Schedule, indexes: List[int], out: Path, step: Callable[[int], None]) -> None:
     errors = {}  # type: Dict[int, Optional[Dict[str, Any]]]
     with ExitStack() as running:
         started = []
@@ -151,8 +155,8 @@ def _run_together(schedule: Schedule, indexes: List[int], out: Path) -> None:
             def ended(code: Optional[int], index: int = index, item: Item = item) -> None:
                 errors[index] = _error_of(item, code, schedule, _log_of(out, index))
 
-            started.append(Opening(process, turn, ended))
-        in_turn(started, schedule.timeout_s)
+            started.append(Opening(process, turn, partial(kill_group, process), ended))
+        in_turn(started, schedule.timeout_s, step)
     for index in indexes:
         _conclude(out, index, schedule.items[index], errors[index])
 

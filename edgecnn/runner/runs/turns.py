@@ -6,7 +6,6 @@ Opening a program of torch takes many times longer than timing it. How long each
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -42,35 +41,67 @@ class Opening(NamedTuple):
 
     process: Any
     turn: Turn
+    stop: Callable[[], None]
+    """Kills it, and whatever it started."""
     ended: Callable[[Optional[int]], None]
     """Is told its exit status; None: it did not end in time, and was killed."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether it ended by itself or was stopped."""
+        return self.process.poll() is not None
 
-def in_turn(started: Sequence[Opening], timeout_s: float) -> None:
-    """Wait until each is open or has ended, then let one after another run. All of them are gone when this returns."""
-    _until(lambda: all(each.process.poll() is not None or each.turn.opened.exists() for each in started), started, timeout_s)
-    for each in started:
-        each.turn.given.touch()
-        done = _until(lambda each=each: each.process.poll() is not None, started, timeout_s)  # type: ignore[misc]
+    @property
+    def ready(self) -> bool:
+        """Whether nothing of it goes on before its turn."""
+        return self.gone or self.turn.opened.exists()
+
+
+def in_turn(started: Sequence[Opening], timeout_s: float, step: Callable[[int], None]) -> None:
+    """Wait until each is open or has ended, then let one after another run; who does not open or end in time is stopped at once.
+
+    ``step``: is told how many had their turn, so that whoever listens knows that this lives.
+    """
+    waiting = _Waiting(started, timeout_s)
+    waiting.until(lambda: all(each.ready for each in started))
+    late = [each for each in started if not each.ready]
+    for each in late:
+        each.stop()
+    step(0)
+    for number, each in enumerate(started):
+        done = each not in late
+        if done:
+            each.turn.given.touch()
+            done = waiting.until(lambda each=each: each.gone)  # type: ignore[misc]
+        if not done:
+            each.stop()
         each.ended(each.process.returncode if done else None)
         each.turn.clear()
+        step(number + 1)
 
 
-def _until(reached: Callable[[], bool], started: Sequence[Opening], timeout_s: float) -> bool:
-    begin = renewed = time.monotonic()
-    while not reached():
-        now = time.monotonic()
-        if now - begin > timeout_s:
-            return False
-        if now - renewed > timeout_s / RENEWALS:
-            renewed = now
-            for each in started:
-                _renew(each.process)
-        time.sleep(POLL_S)
-    return True
+class _Waiting:
+    """Waits, and tells those that wait for a turn that their parent lives."""
+
+    def __init__(self, started: Sequence[Opening], timeout_s: float) -> None:
+        self._started, self._timeout_s, self._renewed = started, timeout_s, time.monotonic()
+
+    def until(self, reached: Callable[[], bool]) -> bool:
+        """Whether it was reached in time."""
+        begin = time.monotonic()
+        while not reached():
+            now = time.monotonic()
+            if now - begin > self._timeout_s:
+                return False
+            if now - self._renewed > self._timeout_s / RENEWALS:  # since the last time, which may have been turns ago
+                self._renewed = now
+                for each in self._started:
+                    _renew(each)
+            time.sleep(POLL_S)
+        return True
 
 
-def _renew(process: subprocess.Popen) -> None:  # type: ignore[type-arg]
-    if process.poll() is None and process.stdin is not None:
+def _renew(one: Opening) -> None:
+    if not one.gone and one.process.stdin is not None:
         with suppress(OSError):  # it ended meanwhile
-            os.write(process.stdin.fileno(), b"\n")
+            os.write(one.process.stdin.fileno(), b"\n")

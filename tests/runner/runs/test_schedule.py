@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,36 @@ def test_one_that_hangs_before_its_turn_costs_its_own_item(copy_kit: CopyKit, on
     misbehave(kit, HANG)
     assert bench(schedule_of(tmp_path / "s.json", kit, onnx_kit, timeout_s=4, together=True), tmp_path / "out")["failed"] == [0]
     assert runs(tmp_path / "out")[0]["error"]["ref"] == "worker-timed-out"
+
+
+def test_waiting_longer_than_the_time_out_ends_nobody_whose_turn_comes(onnx_kit: Path, tmp_path: Path) -> None:
+    """Six turns of a second each, where a process may live for four seconds without a word."""
+    kits, out = [onnx_kit] * 6, tmp_path / "out"
+    path = schedule_of(tmp_path / "s.json", *kits, timeout_s=4, together=True, samples=10**6, max_s=1.0)
+    assert bench(path, out)["failed"] == []
+
+
+def test_no_more_than_six_are_open_at_once(onnx_kit: Path, tmp_path: Path) -> None:
+    from edgecnn.runner.runs.items import read_schedule
+    from edgecnn.runner.runs.schedule import _waves
+
+    items = read_schedule(schedule_of(tmp_path / "s.json", *[onnx_kit] * 8, together=True)).items
+    assert [len(wave) for wave in _waves(items)] == [6, 2]
+    alone = read_schedule(schedule_of(tmp_path / "alone.json", *[onnx_kit] * 2)).items
+    assert [len(wave) for wave in _waves(alone)] == [1, 1]
+
+
+def test_nothing_of_one_that_did_not_open_lives_while_the_others_are_timed(
+    copy_kit: CopyKit, onnx_kit: Path, tmp_path: Path
+) -> None:
+    kit = copy_kit("hanging")
+    misbehave(kit, "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(602)'])\n" + HANG)
+    path = schedule_of(tmp_path / "s.json", kit, onnx_kit, timeout_s=5, together=True, samples=10**6, max_s=3.0)
+    with ThreadPoolExecutor(1) as pool:
+        benching = pool.submit(bench, path, tmp_path / "out")
+        assert wait_until(lambda: (tmp_path / "out/run-00001.turn").exists(), 30)
+        assert not processes_about("time.sleep(602)")
+        assert benching.result()["failed"] == [0]
 
 
 def test_a_kit_that_refuses_is_recorded_in_its_own_words(copy_kit: CopyKit, tmp_path: Path) -> None:
