@@ -285,3 +285,13 @@ def test_offline_the_file_and_its_use_are_named(monkeypatch: pytest.MonkeyPatch,
         "on a machine with internet run `curl -LO https://huggingface.co/timm/mobilenetv4_conv_small.e2400_r224_in1k/resolve/main/"
         "model.safetensors` and name the file: --weights model.safetensors"
     )
+
+
+def test_attention_in_windows_is_written_out_since_fused_it_cannot_be_exported() -> None:
+    """Twins' has five dimensions; MobileViT's four, which stay fused."""
+    from edgecnn.models.families.from_timm import merged
+
+    for name, fused in (("timm:twins_svt_small", False), ("timm:mobilevit_xxs", True)):
+        network = build_network(arch_named(name), 10).eval()
+        ships = merged(network, ImageSize.square(64))
+        assert {module.fused_attn for module in ships.modules() if hasattr(module, "fused_attn")} == {fused}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.errors.quantization import GoldenNotTelling
 from edgecnn.graph.export import torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model
@@ -34,14 +35,14 @@ what they answer the others by. No eight bits hold both: OpenVINO clips such an 
 many of timm's: Inception-v3's answers to eleven photographs of twelve agree by 0.99 and more, and the twelfth is clipped."""
 FOR_LONGER = ("mobilenet-v1", "efficientnet-v2-s", *DEEPEST)
 """Two small steps leave the answers of these to rounding, and 24 those of many that timm has."""
-FOR_SHORT = ("timm:vgg11",)
-"""Without batch normalization nothing is left of it after 64 large steps."""
+UNTOLD = {"timm:vgg11": "onnxruntime-fp32", "timm:coat_tiny": "onnxruntime-int8"}
+"""After so few steps these answer alike to all images, and what a candidate answers tells nothing."""
 MISCOMPUTED = {
     "timm:csatv2": ("openvino-fp32", "openvino-int8"),
     "timm:efficientvim_m1": ("openvino-int8",),
     "timm:shvit_s1": ("openvino-int8",),
 }
-"""What OpenVINO 2026.2 itself makes wrong. With the layers' answers asked for as outputs, which keeps them apart, the same file
+"""What OpenVINO 2026.4 itself makes wrong. With the layers' answers asked for as outputs, which keeps them apart, the same file
 of ShViT answers as in float (0.998 of correlation); of EfficientViM a reshape of values quantized by channel gives zeros. In a
 build their accuracy tells it, and another candidate ships."""
 ORDINARY = ("lenet-5",)
@@ -55,8 +56,7 @@ def size_of(spec: ArchSpec) -> int:
 
 def learned(spec: ArchSpec, size_px: int, folder: Path) -> tuple[Path, Path]:
     """A train artifact of two steps or some more, and pixels as prepare leaves them."""
-    often = LONGEST if spec.origin == "timm" else LONGER if spec.name in FOR_LONGER else SHORTLY
-    steps, rate = SHORTLY if spec.name in FOR_SHORT else often
+    steps, rate = LONGEST if spec.origin == "timm" else LONGER if spec.name in FOR_LONGER else SHORTLY
     deepest = spec.name in DEEPEST or spec.origin == "timm"
     given = make_given(folder, train=BATCH * steps, validation=3 * IMAGES if deepest else IMAGES, size_px=size_px)
     weights = folder / "weights"
@@ -92,6 +92,10 @@ def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tm
     assert macs == cost_of_file(trunk / "model.onnx").macs
     if not name.startswith(TIMM):  # some of these convolve constants, which a trace of the image does not see
         assert macs == traced.macs
+    if name in UNTOLD:
+        with pytest.raises(GoldenNotTelling, match=UNTOLD[name]):
+            answers(spec.normalization, trunk, pixels, tmp_path)
+        return
     found = answers(spec.normalization, trunk, pixels, tmp_path)
     right = {each: logits for each, logits in found.items() if each not in MISCOMPUTED.get(name, ())}
     hold_against(np.load(trunk / "golden_logits.npy"), right)
