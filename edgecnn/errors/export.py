@@ -98,6 +98,19 @@ class ProgramNotMade(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
         super().__init__(what="torch cannot export this network as a program", because=text)
 
 
+class NetworkNotExported(EdgecnnError):
+    """Raised when torch cannot trace a network or translate one of its operators, whatever it says about it."""
+
+    def __init__(self, *, error: Exception) -> None:
+        cause = error.__cause__ or error  # what the exporter's own error was caused by says more than it does
+        said = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+        super().__init__(
+            what="torch cannot export this network to ONNX",
+            because=said[:300],
+            hint="take another network; of timm's, docs/howto/use-a-timm-network.md says which were tried",
+        )
+
+
 class MacsUnknown(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when a layer's multiply-adds cannot be counted; a table without it would make every share wrong."""
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from edgecnn.errors.export import ExportDisagrees, ProgramNotMade, RoundingDecides, WrongOpset
+from edgecnn.errors.export import ExportDisagrees, NetworkNotExported, ProgramNotMade, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import CHECK_IMAGES, Logits, compare_logits, onnx_logits, spread
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_model
@@ -40,7 +40,7 @@ def export_onnx(network: nn.Module, resolution_px: ImageSize, path: Path, opset:
     The network is put into evaluation mode, in which dropout and stochastic depth do nothing.
 
     ``network``: takes float32 (batch, 3, H, W), gives float32 (batch, classes). ``resolution_px``: H and W. Raises WrongOpset:
-    the exporter left another one.
+    the exporter left another one. NetworkNotExported: torch cannot export it.
     """
     return export_example(network, torch.zeros(2, 3, *resolution_px), path, opset)
 
@@ -53,16 +53,19 @@ def export_example(network: nn.Module, example: Tensor, path: Path, opset: int =
     """
     network.eval()
     with quiet_exporter():
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},),
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
-            opset_version=opset,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},),
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                opset_version=opset,
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise NetworkNotExported(error=error) from error
     if program is None:
         raise TypeError("torch.onnx.export(dynamo=True) returned no program")
     model: onnx.ModelProto = program.model_proto

@@ -28,7 +28,7 @@ class ExportStage(Stage):
     """
 
     kind: ClassVar[str] = "export"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     arch: str
     classes: PositiveInt

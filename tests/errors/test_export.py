@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.export import ProgramNotMade
+from edgecnn.errors.export import NetworkNotExported, ProgramNotMade
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
 
 
@@ -15,6 +15,15 @@ def test_a_network_that_torch_refuses_has_torch_s_words_on_one_line(said: str, b
     error = ProgramNotMade(error=RuntimeError(said))
     assert error.line() == f"torch cannot export this network as a program: {because} [program-not-made]"
     assert error.exit_code is ExitCode.OWN_FAULT
+
+
+def test_a_network_that_torch_cannot_export_says_what_the_exporter_stumbled_over() -> None:
+    error = RuntimeError("Failed to decompose the FX graph\n- Create an issue")
+    error.__cause__ = ValueError("\nCannot view a tensor with shape [16, 64]!\nOriginal traceback:")
+    assert NetworkNotExported(error=error).line() == (
+        "torch cannot export this network to ONNX: Cannot view a tensor with shape [16, 64]! — take another network; of timm's, "
+        "docs/howto/use-a-timm-network.md says which were tried [network-not-exported]"
+    )
 
 
 def test_a_range_that_is_not_finite_names_the_tensor() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgecnn.errors.export import ExportDisagrees, RoundingDecides, WrongOpset
+from edgecnn.errors.export import ExportDisagrees, NetworkNotExported, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits
 from edgecnn.graph.export import TrunkRequest, export_onnx, make_trunk, torch_logits
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -80,6 +80,20 @@ def test_an_opset_that_the_exporter_cannot_reach_is_an_error_not_another_opset(t
         "opset 17; edgecnn's own ranges are tested [wrong-opset]"
     )
     assert not (tmp_path / "model.onnx").exists()
+
+
+class Branching(torch.nn.Module):
+    """What its answer depends on is known only when it runs."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        means = images.mean(dim=(2, 3))
+        return means if means.sum() > 0 else -means
+
+
+def test_a_network_that_torch_cannot_trace_is_an_error_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(NetworkNotExported, match="torch cannot export this network to ONNX: ") as caught:
+        export_onnx(Branching(), ImageSize.square(16), tmp_path / "model.onnx")
+    assert "\n" not in caught.value.line() and not (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])

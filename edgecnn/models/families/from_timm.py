@@ -12,7 +12,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import timm
 import torch
@@ -21,8 +20,6 @@ from timm.layers import ConvNormAct
 from timm.models.nasnet import CellStem0, CellStem1, FirstCell, NormalCell, ReductionCell0
 from timm.utils import reparameterize_model
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
-from torch.overrides import TorchFunctionMode
 
 from edgecnn.errors.export import MergeDiffers
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -69,43 +66,27 @@ def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     """As the network ships: branches that only helped it to learn become the one layer that they are together (RepVGG,
-    arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm. Itself where it has none.
+    arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm, and fused attention is written out. Itself where it has no such branch.
 
     ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MergeDiffers: the two do not answer the
     same.
     """
     ships = without_branches(network)
+    _without_fused_attention(ships)
+    if ships is network:
+        return network
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    with torch.no_grad(), _Ranks() as seen:
-        before = network(images)
-        if seen.others:
-            _without_fused_attention(ships)
-        if ships is network:
-            return network
-        after = ships(images)
+    with torch.no_grad():
+        before, after = network(images), ships(images)
     off, allowed = float((before - after).abs().max()), MERGED_WITHIN * float(before.abs().max())
     if not off <= allowed:
         raise MergeDiffers(network=type(network).__name__, off=off, allowed=allowed)
     return ships
 
 
-class _Ranks(TorchFunctionMode):
-    """Sees whether fused attention is given other tensors than of four dimensions, which alone torch's exporter translates."""
-
-    others = False
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Let every function do what it does."""
-        if func is scaled_dot_product_attention and args[0].ndim != _EXPORTED_RANK:
-            self.others = True
-        return func(*args, **(kwargs or {}))
-
-
-_EXPORTED_RANK = 4
-
-
 def _without_fused_attention(network: nn.Module) -> None:
-    """Attention as two products and a softmax, as timm's own modules write it: Twins' has a dimension of windows besides."""
+    """Attention as two products and a softmax, as timm's own modules write it: torch's exporter knows the fused one in four dimensions
+    alone, of which Twins' windows have five, and loses its way in MaxViT's."""
     for module in network.modules():
         if getattr(module, "fused_attn", False):
             module.fused_attn = False  # type: ignore[assignment]
