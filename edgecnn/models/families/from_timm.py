@@ -66,7 +66,8 @@ def translated(spec: ArchSpec, state: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 def merged(network: nn.Module, size: ImageSize) -> nn.Module:
     """As the network ships: branches that only helped it to learn become the one layer that they are together (RepVGG,
-    arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm, and fused attention is written out. Itself where it has no such branch.
+    arXiv:2101.03697; MobileOne, FastViT, RepViT), by the code of timm, and fused attention is written out. Itself where it has no
+    such branch.
 
     ``network``: trained; it goes into evaluation mode. ``size``: of its input. Raises MergeDiffers: the two do not answer the
     same.
@@ -85,8 +86,8 @@ def merged(network: nn.Module, size: ImageSize) -> nn.Module:
 
 
 def _without_fused_attention(network: nn.Module) -> None:
-    """Attention as two products and a softmax, as timm's own modules write it: torch's exporter knows the fused one in four dimensions
-    alone, of which Twins' windows have five, and loses its way in MaxViT's."""
+    """Attention as two products and a softmax, as timm's own modules write it: torch's exporter knows the fused one in four
+    dimensions alone, of which Twins' windows have five, and loses its way in MaxViT's."""
     for module in network.modules():
         if getattr(module, "fused_attn", False):
             module.fused_attn = False  # type: ignore[assignment]
