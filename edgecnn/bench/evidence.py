@@ -66,8 +66,10 @@ def _gpu(asked: EvidenceRequest) -> DesktopGpu:
     if asked.host is not None:
         raise EvidenceElsewhere(device=device, why="torch's ways on a GPU are timed on the machine that edgecnn is installed on")
     gpu = gpu_here(asked.variants, asked.device)
-    if gpu is None or gpu.unusable is not None:
-        raise EvidenceElsewhere(device=device, why=gpu.unusable if gpu and gpu.unusable else "torch is not installed")
+    if gpu is None:
+        raise EvidenceElsewhere(device=device, why="torch is not installed")
+    if gpu.unusable is not None:
+        raise EvidenceElsewhere(device=device, why=gpu.unusable)
     return gpu
 
 

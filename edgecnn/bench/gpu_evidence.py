@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import NamedTuple
 
-from edgecnn.bench.reference_networks import MAX_AGE_H, NETWORKS, ROUNDS, SAMPLES, Gathering, probe_of
+from edgecnn.bench.reference_networks import ROUNDS, Gathering, probe_of
 from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceWeights
 from edgecnn.judging.runs.latency import RUNS_NEEDED
 from edgecnn.judging.runs.throughput import throughput
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import RaceResult, race
-from edgecnn.measure.race_request import RaceRequest
-from edgecnn.models.catalogue import arch_named
 from edgecnn.runner.runs.schedule import OPENED_AT_ONCE
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Failed
 from edgecnn.values.layers import MacTable
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import Profile, Purpose
 
 RUN_S = 1.0
 """Of a timed process; a GPU answers hundreds of times within it."""
@@ -50,23 +48,14 @@ class _Made(NamedTuple):
 class GpuGathering(Gathering):
     """The same of a GPU. With one image a call, and then, as long as the minutes last, with the most that a call takes."""
 
-    made: list[_Made] = field(default_factory=list)
-
     def run(self) -> None:
         """Every network. There is one race, so that none is left out for want of time."""
-        for number, arch in enumerate(NETWORKS):
-            self.lab.tell.step("make reference networks", number, len(NETWORKS), "networks")
-            found = tried(partial(self._make, arch_named(arch)))
-            if isinstance(found, Failed):
-                self.leave_out(arch, found.what)
-            else:
-                self.made.append(found)
-        self.lab.tell.step("make reference networks", len(NETWORKS), len(NETWORKS), "networks")
+        made = self.of_each("make reference networks", self._make)
         began = monotonic()
-        self._test()
-        kits = [kit for each in self.made for kit in each.kits.values()]
+        self._test(made)
+        kits = [kit for each in made for kit in each.kits.values()]
         if not kits:
-            self.networks = [self._network_of(each, None, None) for each in self.made]
+            self.networks = [self._network_of(each, None, None) for each in made]
             return
         rounds = planned_rounds(self.asked.minutes, len(kits))
         raced, took = self._race(kits, rounds)
@@ -78,9 +67,9 @@ class GpuGathering(Gathering):
             else:
                 many = counted[0]
         else:
-            self.left_out["images a second"] = f"no time was left of {self.asked.minutes:g} minutes; --minutes gives more"
+            self.left_out["images a second"] = self.no_time
         self.spent_s = monotonic() - began
-        self.networks = [self._network_of(each, raced, many) for each in self.made]
+        self.networks = [self._network_of(each, raced, many) for each in made]
 
     def _make(self, spec: ArchSpec) -> _Made:
         fetched, weights = self.weights(spec)
@@ -88,9 +77,9 @@ class GpuGathering(Gathering):
         made = self.maker.gpu_kits(probe, self.candidates, fetched)
         return _Made(spec, weights, self.maker.mac_table(probe, fetched), dict(made.made), dict(made.failed))
 
-    def _test(self) -> None:
+    def _test(self, made: list[_Made]) -> None:
         """Each kit's own test, several at once, since none is timed; those that fail go."""
-        every = [(each, name, kit) for each in self.made for name, kit in each.kits.items()]
+        every = [(each, name, kit) for each in made for name, kit in each.kits.items()]
         at_once = max(1, min(TESTED_AT_ONCE, (os.cpu_count() or 1) // 2))
         with ThreadPoolExecutor(at_once) as pool:
             outcomes = list(pool.map(lambda one: why_not_runnable(one[2], self.lab), every))
@@ -102,16 +91,8 @@ class GpuGathering(Gathering):
     def _race(self, kits: list[KitRef], rounds: int, batches: dict[str, int] | None = None) -> tuple[RaceResult, float]:
         """And the seconds that it took."""
         began = monotonic()
-        asked = RaceRequest(
-            kits=tuple(kits),
-            purpose="throughput" if batches else "evidence",
-            rounds=rounds,
-            samples=SAMPLES,
-            max_s=RUN_S,
-            max_age_h=MAX_AGE_H,
-            batches=batches or {},
-            together=True,
-        )
+        purpose: Purpose = "throughput" if batches else "evidence"
+        asked = self.request(kits, purpose, rounds=rounds, max_s=RUN_S, batches=batches or {}, together=True)
         return race(asked, self.lab), monotonic() - began
 
     def _network_of(self, made: _Made, raced: RaceResult | None, many: RaceResult | None) -> EvidenceNetwork:

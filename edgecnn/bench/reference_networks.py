@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from edgecnn.building.engines import with_engines
 from edgecnn.building.runnable import tried, why_not_runnable
@@ -36,6 +36,8 @@ from edgecnn.values.device import Device, EngineBuilder
 from edgecnn.values.fit import Probe
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Profile, Purpose
+
+Found = TypeVar("Found")
 
 NETWORKS = ("mobilenet-v2", "resnet-18", "efficientnet-b0", "mobilenet-v3-large", "efficientnet-lite0", "resnet-50")
 """One of each way of building blocks that costs an edge device differently: inverted residuals with ReLU6; plain 3×3
@@ -91,18 +93,29 @@ class Gathering:
         self.maker = KitMaker(self.lab.store, self.lab.tell, self.lab.environment.conditions)
 
     def run(self) -> None:
-        """Each network that still fits, by the longest that one took; why another is not there is noted and told."""
+        """Measure each network that still fits, by the longest that one took."""
+        self.networks = self.of_each("measure reference networks", self._network)
+
+    def of_each(self, doing: str, work: Callable[[ArchSpec], Found]) -> list[Found]:
+        """What the work gives of each network for which there is time; why another is not there is noted and told."""
+        found: list[Found] = []
         for number, arch in enumerate(NETWORKS):
-            self.lab.tell.step("measure reference networks", number, len(NETWORKS), "networks")
+            self.lab.tell.step(doing, number, len(NETWORKS), "networks")
             if self.spent_s + self.longest_s > 60 * self.asked.minutes:
-                self.leave_out(arch, f"no time was left of {self.asked.minutes:g} minutes; --minutes gives more")
+                self.leave_out(arch, self.no_time)
                 continue
-            made = tried(partial(self._network, arch_named(arch)))
+            made = tried(partial(work, arch_named(arch)))
             if isinstance(made, Failed):
                 self.leave_out(arch, made.what)
             else:
-                self.networks.append(made)
-        self.lab.tell.step("measure reference networks", len(NETWORKS), len(NETWORKS), "networks")
+                found.append(made)
+        self.lab.tell.step(doing, len(NETWORKS), len(NETWORKS), "networks")
+        return found
+
+    @property
+    def no_time(self) -> str:
+        """Why something was not measured."""
+        return f"no time was left of {self.asked.minutes:g} minutes; --minutes gives more"
 
     def leave_out(self, name: str, why: str) -> None:
         """Note it for the record, and tell."""
@@ -167,19 +180,17 @@ class Gathering:
         kits = {name: kit for name, kit in kits.items() if name not in failed}
         if not kits:
             return []
-        raced = race(self.request(kits.values(), "evidence", ROUNDS), self.lab)
+        run_s = planned_run_s(self.asked.minutes, len(self.candidates))
+        raced = race(self.request(kits.values(), "evidence", rounds=ROUNDS, max_s=run_s), self.lab)
         failed.update(raced.failed_of(kits.values()))
         fp32 = kits.get(BASELINE_ID)
         reference = None if fp32 is None else raced.profiles.get(fp32.entrant)
         finished = [kit for kit in kits.values() if kit.entrant in raced.profiles]
         return [self.kit_of(kit, raced.profiles[kit.entrant], reference, self._residency(kit, macs)) for kit in finished]
 
-    def request(self, kits: Iterable[KitRef], purpose: Purpose, rounds: int, **asked: Any) -> RaceRequest:
-        """A race of these kits, whose runs are as long as the minutes allow."""
-        run_s = planned_run_s(self.asked.minutes, len(self.candidates))
-        return RaceRequest(
-            kits=tuple(kits), purpose=purpose, rounds=rounds, samples=SAMPLES, max_s=run_s, max_age_h=MAX_AGE_H, **asked
-        )
+    def request(self, kits: Iterable[KitRef], purpose: Purpose, **asked: Any) -> RaceRequest:
+        """A race of these kits."""
+        return RaceRequest(kits=tuple(kits), purpose=purpose, samples=SAMPLES, max_age_h=MAX_AGE_H, **asked)
 
     def _residency(self, kit: KitRef, macs: MacTable) -> Residency | None:
         traced = tried(partial(residency, kit, macs, self.lab))

@@ -12,16 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
-from edgecnn.building.label_rows import required_thresholds, thresholds_of
+from edgecnn.building.label_rows import thresholds_of
 from edgecnn.building.observed import Observed
 from edgecnn.building.rows import timed_row, times
-from edgecnn.comparing.paired_answers import Unavailable, paired_answers
+from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
-from edgecnn.judging.predictions.accuracy import accuracy
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON
@@ -139,9 +137,9 @@ def _accuracy(seen: Observed, head: ShippedKit, base: ShippedKit) -> Accuracy | 
             seen.absent["accuracy"] = f"{name}: {failure.line()}"
     if "accuracy" in seen.absent:
         return None
-    if found.labels.ndim != 1:
-        return multi_label_accuracy(found.head, found.labels, required_thresholds(head.kit), "test", found.base)
-    measured = accuracy(found.head, found.labels, "test", found.base)
+    measured = judged(found.head, found, head, found.base)
+    if isinstance(measured, MultiLabelAccuracy):
+        return measured
     beyond = quality(found.head, found.labels, found.names, found.base)
     return measured.model_copy(update={"quality": beyond})
 

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.building.label_rows import required_thresholds
 from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
-from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers
+from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, accuracy
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.measure.evaluate import prepared_digests
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.report import Accuracy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,6 +85,16 @@ def paired_answers(
         names=tuple(str(name) for name in classes),
         images=ours.images,
     )
+
+
+def judged(answers: Answers, found: PairedAnswers, of: ShippedKit, base: Answers | None = None) -> Accuracy | MultiLabelAccuracy:
+    """What one side's answers come to, against ``base`` where that is given; ``of``: the kit that gave them.
+
+    Raises EdgecnnError: of ``accuracy`` and ``multi_label_accuracy``.
+    """
+    if found.labels.ndim == 1:
+        return accuracy(answers, found.labels, "test", base)
+    return multi_label_accuracy(answers, found.labels, required_thresholds(of.kit), "test", base)
 
 
 def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:

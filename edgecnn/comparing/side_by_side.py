@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import edgecnn
-from edgecnn.building.label_rows import required_thresholds
-from edgecnn.comparing.paired_answers import PairedAnswers, Unavailable, paired_answers
+from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.side_by_side_facts import (
     BuildChanges,
     ComparedBuild,
@@ -27,8 +26,6 @@ from edgecnn.comparing.side_by_side_facts import (
 )
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
@@ -164,9 +161,9 @@ def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _
     for each, answers, side in ((head, found.head, sides[0]), (base, found.base, sides[1])):
         facts = each.facts(name)
         told = None if facts is None else facts.multi_label or facts.test
-        if told is None or abs(_share(told) - _share(_judged(answers, found, side))) > 0.5 / len(found.labels):
+        if told is None or abs(_share(told) - _share(judged(answers, found, side))) > 0.5 / len(found.labels):
             raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")
-    measured = _judged(found.head, found, sides[0], found.base)
+    measured = judged(found.head, found, sides[0], found.base)
     emulated = Fidelity.EMULATED in (found.head.fidelity, found.base.fidelity)
     return {
         "drop_pp": measured.drop_pp,
@@ -175,12 +172,6 @@ def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _
         "fidelity": Fidelity.EMULATED if emulated else measured.fidelity,
         "machine": " and ".join(dict.fromkeys((found.base.machine, found.head.machine))),
     }
-
-
-def _judged(answers: Answers, found: PairedAnswers, of: ShippedKit, base: Answers | None = None) -> Accuracy | MultiLabelAccuracy:
-    if found.labels.ndim == 1:
-        return accuracy(answers, found.labels, "test", base)
-    return multi_label_accuracy(answers, found.labels, required_thresholds(of.kit), "test", base)
 
 
 def _share(of: Accuracy | MultiLabelAccuracy) -> float:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.devices.files import device_named, load_devices
+from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device
@@ -33,8 +34,8 @@ def gpu_here(which: Which = "usual", device: Device | None = None) -> DesktopGpu
     models, versions = gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
     if device is None:
         return local_gpu(models, versions, which)
-    names = device.match.model_is, device.match.model_contains
-    mine = [each for each in models if each == names[0] or (names[1] is not None and names[1] in each)]
+    facts = local_facts()
+    mine = [each for each in models if matches(device, facts.model_copy(update={"models": (each,), "cpu_model": None}))]
     found = local_gpu(mine, versions, which)
     return None if found is None else found.model_copy(update={"device": device.name})
 

@@ -68,11 +68,11 @@ def _top1s(found: SideBySide) -> Figure | None:
         _lines(found, labels, metric),
         Drawn(
             id="top1",
-            title=f"{metric.heading} on each build's test split",
+            title=f"{metric.title} on each build's test split",
             says="Further right is better. Bars are 95 % intervals of each build alone: where they overlap, the paired "
             "difference below may still tell two builds apart.",
             axis=f"{metric.words}, %",
-            caption=f"{metric.heading} of each candidate in each build, with its 95 % interval",
+            caption=f"{metric.title} of each candidate in each build, with its 95 % interval",
             of="accuracy on each build's test split",
             notes=_absent(found, labels, metric, "not evaluated"),
         ),
@@ -93,16 +93,16 @@ def _differences(found: SideBySide) -> Figure | None:
         for each in found.paired
         if each.drop_pp is not None
     ]  # fmt: skip
-    base, what = found.builds[0].label, SHOWN[found.accuracy].words
+    base, metric = found.builds[0].label, SHOWN[found.accuracy]
     absent = [each for each in found.paired if each.absent]
     return by_build(
         lines,
         Drawn(
             id="paired",
-            title=f"{what[0].upper() if what == 'top-1' else what[0]}{what[1:]} lost against {base}, image by image",
+            title=f"{metric.title} lost against {base}, image by image",
             says="Further right is worse. An interval that holds 0 shows no difference; intervals are 90 %.",
-            axis=f"{what} lost against {base}, pp",
-            caption=f"What is lost of {what} against {base}, paired on the same images, with its 90 % interval",
+            axis=f"{metric.words} lost against {base}, pp",
+            caption=f"{metric.title} lost against {base}, paired on the same images, with its 90 % interval",
             of="both builds' stored answers to the same images",
             notes=tuple(f"{each.candidate}, {each.head} against {each.base}: missing, {each.absent}" for each in absent),
             zero=True,

@@ -131,9 +131,10 @@ def _run_one(schedule: Schedule, index: int, item: Item, out: Path) -> None:
     try:
         with _worker(schedule, index, out) as process:
             try:
-                error = _error_of(item, process.wait(schedule.timeout_s), schedule, log)
+                code = process.wait(schedule.timeout_s)  # type: Optional[int]
             except subprocess.TimeoutExpired:
-                error = _error_of(item, None, schedule, log)
+                code = None
+            error = _error_of(item, code, schedule, log)
     except OSError as problem:
         error = _not_started(item, problem)
     _conclude(out, index, item, error)
