@@ -6,7 +6,7 @@ Convolutions, transposed convolutions, Gemm and MatMul are counted; additions, a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ ACTIVATIONS = ("Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "H
 
 
 def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | None = None) -> MacTable:
-    """Multiply-adds of each layer for one image, in graph order.
+    """Multiply-adds of each layer for one image, in graph order; what constants alone make, runtimes make once, before any image.
 
     ``model``: a float model, or its path; the first input is (batch, 3, H, W). ``known``: shapes at batch 1 of tensors that
     ONNX's own inference cannot tell: those of a runtime's operators. Raises MacsUnknown: a counted node whose shapes cannot be
@@ -39,7 +39,7 @@ def mac_table(model: onnx.ModelProto | Path, known: Mapping[str, list[int]] | No
     shapes = {**(known or {}), **shapes_at_batch_one(whole)}
     follows = _activations_by_input(whole.graph)
     layers = tuple(
-        _layer(node, shapes, follows) for node in whole.graph.node if node.op_type in COUNTED or node.op_type in INTEGER
+        _layer(node, shapes, follows) for node, _ in nodes_by_image(whole) if node.op_type in COUNTED or node.op_type in INTEGER
     )
     return MacTable(resolution_px=ImageSize(*shapes[image_input(whole).name][-2:]), layers=layers)
 
@@ -86,6 +86,16 @@ def image_input(model: onnx.ModelProto) -> Any:
     """The first input that is no constant."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return next(value for value in model.graph.input if value.name not in constants)
+
+
+def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tuple[str, ...]]]:
+    """Nodes in the file's order that depend on the image, and which of their operands do."""
+    reached = {image_input(model).name}
+    for node in model.graph.node:
+        reads = tuple(name for name in node.input if name in reached)
+        if reads:
+            reached.update(node.output)
+            yield node, reads
 
 
 def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:

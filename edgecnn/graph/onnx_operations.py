@@ -10,7 +10,16 @@ import onnx
 
 from edgecnn.errors.export import MacsUnknown
 from edgecnn.graph.layer_cost import Operation, Product, Window
-from edgecnn.graph.macs import ACTIVATIONS, COUNTED, INTEGER, image_input, product_of, shapes_at_batch_one, weight_place
+from edgecnn.graph.macs import (
+    ACTIVATIONS,
+    COUNTED,
+    INTEGER,
+    image_input,
+    nodes_by_image,
+    product_of,
+    shapes_at_batch_one,
+    weight_place,
+)
 
 MULTIPLY_TOO = (
     "Attention", "ConvInteger", "DeformConv", "Einsum", "GRU", "LSTM", "MatMulInteger", "MatMulNBits", "QAttention", "QGemm",
@@ -34,14 +43,7 @@ def operations_of_model(model: onnx.ModelProto) -> tuple[Operation, ...]:
     """
     shapes = shapes_at_batch_one(model)
     weights = {tensor.name: prod(tensor.dims) for tensor in model.graph.initializer}
-    reached = {image_input(model).name}
-    found = []
-    for node in model.graph.node:
-        reads = tuple(name for name in node.input if name in reached)
-        if reads:
-            reached.update(node.output)
-            found.append(_operation(node, reads, shapes, weights))
-    return tuple(found)
+    return tuple(_operation(node, reads, shapes, weights) for node, reads in nodes_by_image(model))
 
 
 def image_shape(model: onnx.ModelProto) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     entry: GraphEntry
     feeding: Feeding

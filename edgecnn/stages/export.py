@@ -28,7 +28,7 @@ class ExportStage(Stage):
     """
 
     kind: ClassVar[str] = "export"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
 
     arch: str
     classes: PositiveInt

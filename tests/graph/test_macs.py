@@ -90,3 +90,11 @@ def test_a_layer_of_unknown_shape_is_refused_by_name() -> None:
         "the multiply-adds of Conv only cannot be counted: "
         "shape inference at batch 1 does not give the shape of 'image' [macs-unknown]"
     )
+
+
+def test_what_constants_alone_make_is_made_once_and_not_for_each_image() -> None:
+    model = one_node("Conv", ["batch", 3, 10, 10], [8, 3, 3, 3])
+    constant = helper.make_tensor("table", TensorProto.FLOAT, [1, 3, 10, 10], [0.0] * 300)
+    model.graph.initializer.append(constant)
+    model.graph.node.append(helper.make_node("Conv", ["table", "weight"], ["positions"], name="of constants"))
+    assert [row.name for row in mac_table(model).layers] == ["only"]
