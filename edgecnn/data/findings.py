@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Final
 
 from edgecnn.errors.wording import counted, first_of, plural
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.values.dataset import Alike, DataInspection, Finding, NameSlip
 
 _UNBALANCED: Final = 3.0
@@ -100,13 +101,21 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
         (turned, "stored-turned", "stored turned, with an EXIF orientation; a build turns them upright"),
         (facts.animated, "animated", "animated; a build uses the first frame"),
         (facts.transparent, "transparent", "transparent in places; a build lays them over white"),
-        (wide, "wide-pixels", "of 16 bits a pixel; a build scales them to 8, darkest and brightest kept"),
+        (wide, "wide-pixels", f"of 16 bits a pixel; {_scaled(facts.grey_levels or ALL_LEVELS)}"),
     ):
         if count:
             yield _say(kind, f"{counted(count, 'picture is', 'pictures are')} {sentence}")
     grey = sum(count for mode, count in facts.modes.items() if mode in ("1", "L", "LA", "I;16", "I;16B", "I"))
     if 0 < grey < facts.images:
         yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour: a network sees which")
+
+
+def _scaled(levels: tuple[int, int]) -> str:
+    bits = levels[1].bit_length()
+    if bits in (0, 16):
+        return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window chooses other ends"
+    kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [0, {2**bits - 1}]"
+    return f"a build scales 0 to 65,535 to 8 bits, {kept}, or they are nearly black"
 
 
 def _named(groups: list[Alike]) -> str:

@@ -21,6 +21,7 @@ from edgecnn.data.demo.images import demo_images
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data_formats import DemoDamaged, ManifestUnreadable
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
@@ -62,7 +63,7 @@ class ImageSource(ABC):
         return {role: tuple(image for image in self.manifest.images if image.role == role) for role in SPLIT_ROLES}
 
     @abstractmethod
-    def read(self, entry: ImageEntry) -> Image.Image:
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
         """One image, upright RGB at its own resolution, as ``runner.pixels.decode`` defines it.
 
         Raises:
@@ -86,11 +87,11 @@ class FolderImages(ImageSource):
             raise ImageChanged(path=path)
         return data
 
-    def read(self, entry: ImageEntry) -> Image.Image:
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
         """See ``ImageSource.read``."""
         data = self.bytes_of(entry)
         try:
-            return decode(io.BytesIO(data))
+            return decode(io.BytesIO(data), grey_window)
         except UnreadableImage as error:
             raise CorruptImages(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
 
@@ -98,7 +99,7 @@ class FolderImages(ImageSource):
 class DemoImages(ImageSource):
     """The embedded images: grey levels, the same in all three channels."""
 
-    def read(self, entry: ImageEntry) -> Image.Image:
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
         """See ``ImageSource.read``. Raises DemoDamaged: the embedded file is not the one that was planned with."""
         part, _, number = entry.path.partition("/")
         grey = demo_images()[_DEMO_STARTS[part] + int(number)]

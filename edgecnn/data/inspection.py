@@ -159,9 +159,14 @@ def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
         "orientations": {
             str(key): count for key, count in sorted(Counter(fingerprint.orientation for fingerprint in seen).items())
         },
+        "grey_levels": _extent([fingerprint.levels for fingerprint in seen if fingerprint.levels is not None]),
         "transparent": sum(fingerprint.transparent for fingerprint in seen),
         "animated": sum(fingerprint.animated for fingerprint in seen),
     }
+
+
+def _extent(levels: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    return (min(low for low, _ in levels), max(high for _, high in levels)) if levels else None
 
 
 def _classes(listed: Listed) -> tuple[ClassCount, ...]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from PIL import Image
 
-from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, open_picture
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
+from edgecnn.runner.pixels import MAX_PIXELS, UnreadableImage, decode, levels_of, open_picture
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -146,6 +147,8 @@ class Fingerprint(NamedTuple):
     """EXIF's, 1 to 8; 1 is upright."""
     animated: bool
     transparent: bool
+    levels: tuple[int, int] | None
+    """The darkest and the lightest of grey of 16 bits."""
     small: npt.NDArray[np.uint8]
 
 
@@ -163,18 +166,21 @@ def fingerprint_of(data: bytes) -> Fingerprint:
             kind, mode, (width, height) = image.format or "", image.mode, image.size
             orientation = _orientation(image)
             animated = bool(getattr(image, "is_animated", False)) and kind not in ("TIFF", "MPO")
+            levels = levels_of(image) if mode.startswith("I") and width * height <= MAX_PIXELS else None
             transparent = mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
     except Exception as error:
         decode(io.BytesIO(data))  # says it in its own words
         raise UnreadableImage(str(error) or type(error).__name__) from error
     shrunk = _drafted(data) if kind == "JPEG" and mode in ("RGB", "L") and width * height <= MAX_PIXELS else None
     if shrunk is None:
-        small = _small(decode(io.BytesIO(data)))
+        small = _small(decode(io.BytesIO(data), levels if levels and levels[0] < levels[1] else ALL_LEVELS))
     else:
         turns, mirrored = _TURNS.get(orientation, (0, False))
         turned = np.rot90(_small(shrunk), turns)
         small = np.ascontiguousarray(turned[:, ::-1] if mirrored else turned)
-    return Fingerprint(kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, small)
+    return Fingerprint(
+        kind, mode, width, height, orientation if orientation in _TURNS else 1, animated, transparent, levels, small
+    )
 
 
 def hash_bits(small: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

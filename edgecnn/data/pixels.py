@@ -43,7 +43,7 @@ def write_pixels(
     def decoded(place: tuple[SplitRole, int]) -> list[tuple[str, str]]:
         role, row = place
         try:
-            pixels[role][row] = to_pixels(source.read(entries[role][row]), recipe)
+            pixels[role][row] = to_pixels(source.read(entries[role][row], recipe.grey_window), recipe)
         except CorruptImages as error:
             return list(error.broken)
         except UnreadableImage as error:

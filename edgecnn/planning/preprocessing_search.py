@@ -191,7 +191,8 @@ def _tried(
 
 
 def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
-    return np.stack([to_pixels(source.read(image), pixels.of_runner()) for image in images])
+    recipe = pixels.of_runner()
+    return np.stack([to_pixels(source.read(image, recipe.grey_window), recipe) for image in images])
 
 
 def _best(

@@ -23,7 +23,8 @@ class PictureChain:
 
     def __call__(self, picture: Path) -> Mapping[str, Any]:
         """Arrays by output name."""
-        pixels = to_pixels(decode(picture), self._kit.manifest.recipe)[None]
+        recipe = self._kit.manifest.recipe
+        pixels = to_pixels(decode(picture, recipe.grey_window), recipe)[None]
         return self._session.run(feed_of(self._kit, pixels))
 
 

@@ -70,7 +70,7 @@ class Classifier:
             RunnerError: unreadable-image.
         """
         try:
-            return to_pixels(_picture(image), self._kit.manifest.recipe)
+            return to_pixels(_picture(image, self._kit.manifest.recipe.grey_window), self._kit.manifest.recipe)
         except UnreadableImage as error:  # readable, and too narrow to be brought to size
             raise _unreadable(image, error) from error
 
@@ -101,14 +101,14 @@ def probabilities(logits: Any, several: bool) -> Any:
     return shares / shares.sum()
 
 
-def _picture(image: Any) -> Any:
+def _picture(image: Any, grey_window: Tuple[int, int]) -> Any:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             seen = "{} {}".format(image.dtype, list(image.shape))
             raise RunnerError("unreadable-image", "an array must be uint8 RGB pixels (H, W, 3)", seen)
         return Image.fromarray(image)
     try:
-        return as_picture(image) if isinstance(image, Image.Image) else decode(image)
+        return as_picture(image, grey_window) if isinstance(image, Image.Image) else decode(image, grey_window)
     except (UnreadableImage, OSError) as error:
         raise _unreadable(image, error) from error
 

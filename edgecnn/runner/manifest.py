@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .fields import Fields, bad_manifest
-from .pixel_recipe import MAX_PIXELS, RESIZE_MODES, ImageSize, PixelRecipe
+from .pixel_recipe import ALL_LEVELS, MAX_PIXELS, RESIZE_MODES, ImageSize, PixelRecipe
 from .session_options import OPTIONS, check_options
 
 MANIFEST = "kit.json"
@@ -201,6 +201,8 @@ def _preprocessing(fields: Fields) -> Tuple[PixelRecipe, Tuple[float, ...], Tupl
         recipe = recipe._replace(resize=pixels.one_of("resize", *RESIZE_MODES))
     if pixels.get("fill") is not None:
         recipe = recipe._replace(fill=_colour(pixels))
+    if pixels.get("grey_window") is not None:
+        recipe = recipe._replace(grey_window=_window(pixels))
     mean, std = normalization.three("mean"), normalization.three("std")
     if min(std) <= 0:
         raise bad_manifest("preprocessing.normalization.std", "must be above 0")
@@ -225,6 +227,14 @@ def _colour(pixels: Fields) -> Tuple[int, int, int]:
     if not all(level in range(256) for level in (red, green, blue)):
         raise bad_manifest("preprocessing.pixels.fill", "must hold levels of 0 to 255")
     return int(red), int(green), int(blue)
+
+
+def _window(pixels: Fields) -> Tuple[int, int]:
+    ends = pixels.get("grey_window")
+    whole = isinstance(ends, list) and len(ends) == 2 and all(type(end) is int for end in ends)
+    if not whole or not 0 <= ends[0] < ends[1] <= ALL_LEVELS[1]:
+        raise bad_manifest("preprocessing.pixels.grey_window", "must be two rising levels of 0 to 65535")
+    return ends[0], ends[1]
 
 
 def _golden(fields: Fields) -> Golden:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Tuple
 
 RESIZE_MODES = ("crop", "letterbox", "stretch", "line")
 BLACK = (0, 0, 0)
+ALL_LEVELS = (0, 65535)
+"""Of grey pictures of 16 bits."""
 MAX_PIXELS = 178956970
 """Larger pictures are refused before they are decoded: where Pillow itself stops (twice its ``MAX_IMAGE_PIXELS``)."""
 _SIDES = re.compile(r"([0-9]{1,6})(?:x([0-9]{1,6}))?")
@@ -77,7 +79,8 @@ class PixelRecipe(NamedTuple):
 
     ``resize``: crop scales it until it covers ``resize_px``, letterbox until it fits into that, stretch scales each side on its
     own, line to that height, squeezed where it would be wider and at the left of ``fill`` where it is not. ``interpolation``:
-    bilinear or bicubic. ``fill``: levels of red, green and blue.
+    bilinear or bicubic. ``fill``: levels of red, green and blue. ``grey_window``: levels of grey pictures of 16 bits that become
+    black and white.
     """
 
     resize_px: ImageSize
@@ -85,3 +88,4 @@ class PixelRecipe(NamedTuple):
     interpolation: str
     resize: str = "crop"
     fill: Tuple[int, int, int] = BLACK
+    grey_window: Tuple[int, int] = ALL_LEVELS

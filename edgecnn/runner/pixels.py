@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .pixel_recipe import ALL_LEVELS
 from .pixel_recipe import MAX_PIXELS as MAX_PIXELS
 from .pixel_recipe import ImageSize as ImageSize
 from .pixel_recipe import PixelRecipe as PixelRecipe
@@ -85,15 +86,16 @@ def open_picture(source: Source) -> Image.Image:
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
-def decode(source: Source) -> Image.Image:
+def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
     """A picture as upright RGB, eight bits a channel.
 
     EXIF orientation is applied. Transparency is laid over white, as pages and shops show it; dropping it would reveal
-    whatever colour lies underneath. 16-bit grey is scaled (65535 becomes 255), not cut off. CMYK is converted by Pillow's plain
+    whatever colour lies underneath. 16-bit grey is scaled, its window's ends to 0 and 255. CMYK is converted by Pillow's plain
     formula; colour profiles are not applied. Of an animation the first frame is taken.
 
     Args:
         source: a path or an open binary file.
+        grey_window: the levels of 16-bit grey that become black and white; what is beyond is cut off.
 
     Raises:
         UnreadableImage: not a picture, truncated, over ``MAX_PIXELS``, or of a pixel type without a defined white.
@@ -105,7 +107,7 @@ def decode(source: Source) -> Image.Image:
         with open_picture(source) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImage(_too_large(image.width, image.height))
-            return _upright(image)
+            return _upright(image, grey_window)
     except (UnreadableImage, FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except Image.DecompressionBombError:
@@ -116,7 +118,7 @@ def decode(source: Source) -> Image.Image:
         raise UnreadableImage(_first_line(error)) from error
 
 
-def as_picture(image: Image.Image) -> Image.Image:
+def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
     """A picture that somebody opened, as ``decode`` gives that of a file: EXIF orientation and transparency included.
 
     Raises:
@@ -125,7 +127,7 @@ def as_picture(image: Image.Image) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(_too_large(image.width, image.height))
     try:
-        return _upright(image)
+        return _upright(image, grey_window)
     except UnreadableImage:
         raise
     except _BROKEN as error:
@@ -223,10 +225,10 @@ def to_feed(
     return planes if layout == "NCHW" else np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:
     image.load()
     turn = _UPRIGHT.get(_orientation(image))
-    return _to_rgb(image if turn is None else image.transpose(turn))
+    return _to_rgb(image if turn is None else image.transpose(turn), grey_window)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -237,9 +239,9 @@ def _orientation(image: Image.Image) -> int:
         return 1  # a damaged EXIF block says nothing about the picture beside it
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, grey_window: Tuple[int, int]) -> Image.Image:
     if image.mode.startswith("I"):
-        return _grey16(image)
+        return _grey16(image, grey_window)
     if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         over = image.convert("RGBA")
         white = Image.new("RGBA", over.size, (255, 255, 255, 255))
@@ -249,11 +251,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _grey16(image: Image.Image) -> Image.Image:
+def _grey16(image: Image.Image, window: Tuple[int, int]) -> Image.Image:
     levels = np.asarray(image).astype(np.int64)
     if levels.min() < 0 or levels.max() > 65535:
         raise UnreadableImage("32-bit grey levels have no defined white")
-    return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+    (black, white), span = window, window[1] - window[0]
+    levels = np.clip(levels, black, white) - black
+    return Image.fromarray(((255 * levels + span // 2) // span).astype(np.uint8)).convert("RGB")
+
+
+def levels_of(image: Image.Image) -> Tuple[int, int]:
+    """The darkest and the lightest level of an opened grey picture of 16 bits.
+
+    Raises:
+        OSError: and what else Pillow's readers raise.
+    """
+    levels = np.asarray(image)
+    return int(levels.min()), int(levels.max())
 
 
 def _padded(image: Image.Image, recipe: PixelRecipe) -> Image.Image:

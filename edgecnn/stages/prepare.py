@@ -47,4 +47,5 @@ class PrepareStage(Stage):
         recipe = self.pixels.of_runner()
         source = open_source(given["images"])
         write_pixels(source, recipe, out, tell)
-        write_golden(map(source.read, source.entries("validation")[: self.golden_images]), recipe, out)
+        shown = source.entries("validation")[: self.golden_images]
+        write_golden((source.read(entry, recipe.grey_window) for entry in shown), recipe, out)

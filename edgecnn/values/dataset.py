@@ -229,6 +229,8 @@ class DataInspection(Value):
     formats: Mapping[str, int]
     modes: Mapping[str, int]
     """Pixels as stored, in Pillow's words: RGB, L, CMYK, I;16, …"""
+    grey_levels: tuple[int, int] | None = Field(default=None, exclude_if=lambda levels: levels is None)
+    """The darkest and the lightest among all pictures of 16-bit grey."""
     orientations: Mapping[str, int]
     """EXIF's 1 to 8; every one but 1 is turned upright."""
     transparent: int

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from edgecnn.runner.pixel_recipe import BLACK, MAX_PIXELS, ImageSize
+from edgecnn.runner.pixel_recipe import ALL_LEVELS, BLACK, MAX_PIXELS, ImageSize
 from edgecnn.runner.pixel_recipe import PixelRecipe as RunnerRecipe
 from edgecnn.values.base import Value
 
@@ -24,6 +24,19 @@ BORDERED: tuple[ResizeMode, ...] = ("letterbox", "line")
 """After which there is a border where a picture does not fill its frame."""
 Colour = tuple[Level, Level, Level]
 """Red, green and blue."""
+Level16 = Annotated[int, Field(ge=0, le=ALL_LEVELS[1])]
+
+
+def _rising(window: tuple[int, int]) -> tuple[int, int]:
+    if window[0] >= window[1]:
+        raise PydanticCustomError(
+            "no_window", "the first level, which becomes black, is not below the second, which becomes white"
+        )
+    return window
+
+
+GreyWindow = Annotated[tuple[Level16, Level16], AfterValidator(_rising)]
+"""Levels of 16-bit grey that become black and white."""
 
 
 def _size(stated: Any) -> ImageSize:
@@ -51,6 +64,7 @@ class PixelRecipe(Value):
     interpolation: Interpolation
     resize: ResizeMode = Field(default="crop", exclude_if=lambda mode: mode == "crop")
     fill: Colour = Field(default=BLACK, exclude_if=lambda colour: colour == BLACK)
+    grey_window: GreyWindow = Field(default=ALL_LEVELS, exclude_if=lambda window: window == ALL_LEVELS)
 
     @property
     def decoded_px(self) -> ImageSize:
@@ -67,11 +81,12 @@ class PixelRecipe(Value):
             around = f" with a border of {', '.join(map(str, self.fill))}{where}" if self.resize in BORDERED else ""
             cut = f", crop {self.crop_px}" if self.resize_px != self.crop_px else ""
             shape = f"{'stretched' if self.resize == 'stretch' else 'scaled'} to {way} {self.resize_px}{around}{cut}"
-        return f"{shape}, {self.interpolation}"
+        levels = "" if self.grey_window == ALL_LEVELS else ", 16-bit levels {} to {}".format(*self.grey_window)
+        return f"{shape}, {self.interpolation}{levels}"
 
     def of_runner(self) -> RunnerRecipe:
         """The same for the code that does it, here and on a device."""
-        return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill)
+        return RunnerRecipe(self.resize_px, self.crop_px, self.interpolation, self.resize, self.fill, self.grey_window)
 
 
 class Normalization(Value):
@@ -122,6 +137,9 @@ class PreprocessingChoice(Value):
     """Red, green and blue of a border, after letterbox or line, 0 to 255. Unset: what becomes 0 in the network's input."""
     interpolation: Interpolation | None = None
     """Of that resizing. Unset: the network's own; bilinear of a custom model."""
+    grey_window: GreyWindow = ALL_LEVELS
+    """Of grey pictures of 16 bits, as X-rays and thermal cameras give them: the levels that become black and white, such as
+    [0, 4095] where 12 bits are used. What is beyond is cut off; other pictures are left alone."""
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> PreprocessingChoice:
@@ -146,4 +164,5 @@ class PreprocessingChoice(Value):
             interpolation=self.interpolation or interpolation,
             resize=mode,
             fill=self.fill or usual.mean_levels if mode in BORDERED else BLACK,
+            grey_window=self.grey_window,
         )

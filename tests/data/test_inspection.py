@@ -144,6 +144,18 @@ def test_how_pictures_are_stored_is_counted(photos: Path) -> None:
     assert not any(finding.serious for finding in facts.findings)
 
 
+def test_of_sixteen_bits_the_levels_in_use_are_told_and_dark_pictures_are_not_taken_for_alike(photos: Path) -> None:
+    before = facts_of(photos)
+    for number in range(3):
+        twelve_bits = np.random.default_rng(number).integers(16, 4000, (30, 30)).astype(np.uint16)
+        write(photos / f"dog/xray{number}.png", encoded(Image.fromarray(twelve_bits), "PNG"))
+    facts = facts_of(photos)
+    assert facts.grey_levels is not None and facts.grey_levels[0] >= 16 and 3900 < facts.grey_levels[1] < 4000
+    assert len(facts.near) == len(before.near)
+    (said,) = sentences(facts, "wide-pixels")
+    assert said.endswith("state preprocessing.grey_window = [0, 4095], or they are nearly black")
+
+
 def test_a_folder_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> None:
     whole = draw(tmp_path / "whole.png", 5, (40, 40)).read_bytes()
     for name in ("a/1.png", "b/2.png"):

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 from torchvision.transforms import InterpolationMode, v2
 
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.runner.pixels import MAX_PIXELS, PixelRecipe, UnreadableImage, decode, pixels_sha256, to_feed, to_pixels
+from edgecnn.runner.pixels import MAX_PIXELS, PixelRecipe, UnreadableImage, as_picture, decode, pixels_sha256, to_feed, to_pixels
 
 LEVELS = np.random.default_rng(3).integers(0, 256, (40, 61, 3), dtype=np.uint8)
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -133,6 +133,14 @@ def test_sixteen_bit_grey_is_scaled_and_not_cut_off() -> None:
     grey = Image.fromarray(np.array([[0, 257, 128 * 257, 65535, 129, 128]], np.uint16))
     assert levels(decode(saved(grey, "PNG")))[0, :, 0].tolist() == [0, 1, 128, 255, 1, 0]
     assert levels(decode(saved(grey, "TIFF")))[0, :, 2].tolist() == [0, 1, 128, 255, 1, 0]
+
+
+def test_a_window_of_sixteen_bit_grey_becomes_black_to_white() -> None:
+    xray = Image.fromarray(np.array([[0, 100, 2100, 4100, 65535]], np.uint16))
+    assert levels(decode(saved(xray, "PNG"), (100, 4100)))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    assert levels(as_picture(xray, (100, 4100)))[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    ordinary = Image.new("L", (2, 1), 200)
+    assert levels(decode(saved(ordinary, "PNG"), (100, 4100)))[0, 0].tolist() == [200, 200, 200]
 
 
 def test_grey_levels_without_a_defined_white_are_refused() -> None:

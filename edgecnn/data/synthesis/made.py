@@ -9,6 +9,7 @@ from PIL import Image
 
 from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
 from edgecnn.data.synthesis.composer import FACTS, FOLDER, Composer, Planned
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.values.dataset import DataManifest, ImageEntry
 from edgecnn.values.synthesis import Provenance
 
@@ -42,7 +43,7 @@ class JoinedImages(ImageSource):
         self._photographs, self._made = photographs, made
         self._is_made = frozenset(made.entries("train"))
 
-    def read(self, entry: ImageEntry) -> Image.Image:
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
         """See ``ImageSource.read``."""
         return (self._made if entry in self._is_made else self._photographs).read(entry)
 
@@ -59,7 +60,7 @@ class ComposedImages(ImageSource):
         )
         super().__init__(manifest)
 
-    def read(self, entry: ImageEntry) -> Image.Image:
+    def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
         """See ``ImageSource.read``."""
         return self._composer.compose(self._planned[entry.path])[0].picture
 

@@ -69,4 +69,4 @@ class DecodedImages:
             return np.stack(list(pool.map(self._one, positions)))
 
     def _one(self, position: int) -> npt.NDArray[np.uint8]:
-        return to_pixels(self.source.read(self.entries[position]), self._recipe)
+        return to_pixels(self.source.read(self.entries[position], self._recipe.grey_window), self._recipe)

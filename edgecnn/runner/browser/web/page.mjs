@@ -71,7 +71,7 @@ part("file").addEventListener("change", ({ target }) => {
   part("seen").hidden = true;
   during(async () => {
     try {
-      await classify(await decoded(file));
+      await classify(await decoded(file, manifest.preprocessing.pixels.grey_window));
     } catch (error) {
       throw new Error(`${file.name}: ${error.message}`);
     }

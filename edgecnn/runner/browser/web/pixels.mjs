@@ -8,8 +8,11 @@ const FILTERS = {
   bicubic: { reach: 2, weight: cubic },
 };
 
-/** A file as RGBA, upright, transparency over white. */
-export async function decoded(blob) {
+/** A file as RGBA, upright, transparency over white. Of 16-bit levels a browser keeps eight, too few for a window of them. */
+export async function decoded(blob, greyWindow) {
+  if (greyWindow && (await isDeepPng(blob))) {
+    throw new Error(`a browser keeps 8 bits of this picture's 16, and the network looks at levels ${greyWindow.join(" to ")}`);
+  }
   const asked = { colorSpaceConversion: "none", premultiplyAlpha: "none", imageOrientation: "from-image" };
   const bitmap = await createImageBitmap(blob, asked);
   try {
@@ -17,6 +20,11 @@ export async function decoded(blob) {
   } finally {
     bitmap.close();
   }
+}
+
+async function isDeepPng(blob) {
+  const head = new Uint8Array(await blob.slice(0, 25).arrayBuffer());
+  return head[0] === 0x89 && head[1] === 0x50 && head[24] === 16; // PNG, 11.2.2: the bit depth follows the two sides
 }
 
 /** What a bitmap or a video shows now. */
