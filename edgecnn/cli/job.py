@@ -44,20 +44,20 @@ class Job:
             self._write(junit_of_error(error))
             raise
 
-    def tell(self, sheet: GateSheet) -> None:
+    def tell(self, *sheets: GateSheet) -> None:
         """Say it everywhere where this process's surroundings want it said, with the weight that the exit code gives it."""
         from edgecnn.render.ci import annotation_lines, junit_of, summary_markdown
         from edgecnn.render.terminal import show_talk
 
-        sheet = replace(sheet, unsure_passes=self._unsure_passes)
+        sheets = tuple(replace(sheet, unsure_passes=self._unsure_passes) for sheet in sheets)
         if self._junit is not None:
-            self._write(junit_of(sheet))
+            self._write(junit_of(*sheets))
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            show_talk(annotation_lines(sheet))
+            show_talk(line for sheet in sheets for line in annotation_lines(sheet))
         if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
             try:
                 with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as stream:
-                    stream.write(summary_markdown(sheet))
+                    stream.writelines(summary_markdown(sheet) for sheet in sheets)
             except OSError as error:  # the runner's file, not the user's: a verdict is not lost over it
                 show_talk([f"edgecnn: no summary was written: {summary}: {system_reason(error)}"])
 

@@ -23,6 +23,7 @@ from edgecnn.cli import (
     results,
     storing,
     studies,
+    sweep,
     usage,
 )
 from edgecnn.cli import build as pipeline
@@ -40,6 +41,7 @@ app = typer.Typer(
 for module in (
     pipeline,
     fit,
+    sweep,
     judging,
     recipe,
     data,

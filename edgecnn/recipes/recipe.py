@@ -76,7 +76,7 @@ def load_recipe(path_or_name: str | Path) -> Recipe:
     path = Path(path_or_name)
     if not os.path.lexists(path) and path.stem in pipeline_names():
         raise RecipeFileMissing(path=path, shipped=path.stem)
-    return _with_paths_from(path.parent, _read(path))
+    return with_paths_from(path.parent, _read(path))
 
 
 def apply_overrides(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -135,7 +135,7 @@ def _empty_paths(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} must not be empty" for key, text in texts.items() if isinstance(text, str) and not text.strip()]
 
 
-def _with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
+def with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
     """The recipe with its relative paths counted from ``folder``."""
     model, data, train, target = recipe.model, recipe.data, recipe.train, recipe.target
     if model.weights not in WEIGHTS_WORDS:
@@ -189,7 +189,7 @@ def _set(table: dict[str, Any], text: str) -> str | None:
         return f"{key} is a table; its keys are set one by one"
     if key not in keys and not any(key.startswith(f"{table_name}.") for table_name in _OPEN):
         return unknown_key(Recipe, key)
-    *tables, leaf = _parts(key)
+    *tables, leaf = key_parts(key)
     inner = table
     for name in tables:
         inner = inner.setdefault(name, {})
@@ -199,7 +199,7 @@ def _set(table: dict[str, Any], text: str) -> str | None:
     return None
 
 
-def _parts(key: str) -> list[str]:
+def key_parts(key: str) -> list[str]:
     """A dotted key in its parts; what follows an open table is one name, whatever it holds."""
     for known in _OPEN:
         if key.startswith(f"{known}."):

@@ -18,6 +18,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gates import bound_of, decided, error_rates
+from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import GateResult, Verdict
@@ -69,6 +70,24 @@ def sheet_of_comparison(found: Comparison) -> GateSheet:
     return replace(_sheet(found, f"{found.head.name} against {found.base.name}", head, why), changed=found.changed)
 
 
+def sheets_of_fleet(found: FleetReport) -> list[GateSheet]:
+    """A sheet a build of a sweep; of one that failed or has not ended, without gates, which is an error."""
+    return [
+        GateSheet(
+            title=f"{cell.variant} on {cell.device}",
+            candidate=cell.facts.candidate.id if cell.facts is not None else "no candidate",
+            verdict=cell.verdict,
+            why=cell.error or (cell.choice.why if cell.choice is not None else f"the build has not ended: {found.command}"),
+            gates=cell.gates,
+            seconds=0.0,
+            made_at=cell.made_at or found.made_at,
+            version=found.version,
+            notes=cell.notices,
+        )
+        for cell in found.cells
+    ]
+
+
 def _sheet(found: BuildReport | BundleBench | Comparison, title: str, candidate: str | None, why: str) -> GateSheet:
     return GateSheet(
         title=title,
@@ -88,8 +107,12 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SUITE = "edgecnn"
 
 
-def junit_of(sheet: GateSheet) -> str:
-    """The document. A build without a candidate to judge is one error."""
+def junit_of(*sheets: GateSheet) -> str:
+    """The document, a suite a sheet. A build without a candidate to judge is one error."""
+    return _document(*(_suite_of(sheet) for sheet in sheets))
+
+
+def _suite_of(sheet: GateSheet) -> ElementTree.Element:
     suite = _suite(sheet.title, sheet.seconds, sheet.made_at)
     properties = ElementTree.SubElement(suite, "properties")
     named = {"verdict": sheet.verdict.value, "candidate": sheet.candidate, "edgecnn": sheet.version}
@@ -101,7 +124,7 @@ def junit_of(sheet: GateSheet) -> str:
         _add_case(suite, sheet, result)
     if not sheet.gates:
         _add_problem(_case(suite, (sheet.title,), "a candidate is judged"), "error", "MISSING", sheet.why)
-    return _document(suite)
+    return suite
 
 
 def junit_of_error(error: EdgecnnError) -> str:
@@ -139,13 +162,14 @@ def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str) -
     problem.text = _text(reason)
 
 
-def _document(suite: ElementTree.Element) -> str:
-    cases = suite.findall("testcase")
-    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
-    suite.set("tests", str(len(cases)))
+def _document(*suites: ElementTree.Element) -> str:
     whole = ElementTree.Element("testsuites")
-    whole.append(suite)
+    for suite in suites:
+        cases = suite.findall("testcase")
+        for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            suite.set(attribute, str(sum(case.find(kind) is not None for case in cases)))
+        suite.set("tests", str(len(cases)))
+        whole.append(suite)
     ElementTree.indent(whole, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(whole, encoding="unicode") + "\n"
 

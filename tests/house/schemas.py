@@ -22,6 +22,9 @@ from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
+from edgecnn.sweeps.file import SweepFile
+from edgecnn.sweeps.fleet import FleetReport
+from edgecnn.sweeps.plan import SweepPlan
 from edgecnn.values.arch import Catalogue
 from edgecnn.values.artifact import Record
 from edgecnn.values.augmentation import AugmentationPreview
@@ -76,6 +79,9 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "predictions": (Predictions, "What a bundle says of photographs: `edgecnn predict BUNDLE PHOTOS --json`."),
     "evidence": (EvidenceRecord, "What a machine did with reference networks, to be sent: a file of `edgecnn evidence`."),
     "evidence-verification": (EvidenceVerification, "What checking such a file found: `edgecnn evidence verify FILE --json`."),
+    "sweep": (SweepFile, "A sweep file (TOML): which networks, devices and recipe values."),
+    "sweep-plan": (SweepPlan, "What a sweep would do: `edgecnn sweep plan SWEEP.toml --json`."),
+    "fleet": (FleetReport, "fleet.json: all builds of a sweep; `edgecnn sweep run` and `status`."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }
 

@@ -1,0 +1,65 @@
+"""Failures of sweeps: the file that says which builds, and the folder that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import counted
+
+
+class SweepInvalid(EdgecnnError):
+    """Raised when a sweep is TOML but asks for what no sweep can; names every problem at once."""
+
+    def __init__(self, *, path: Path, problems: Sequence[str]) -> None:
+        super().__init__(
+            what=f"sweep {path} has {counted(len(problems), 'problem')}",
+            because="; ".join(problems),
+            hint="docs/howto/sweep.md shows every table, docs/schemas/recipe.json every key of [set], [grid] and [[build]]",
+        )
+
+
+class BuildsNamedAlike(EdgecnnError):
+    """Raised when two builds of a sweep would be written to one folder."""
+
+    def __init__(self, *, path: Path, name: str, same: bool) -> None:
+        super().__init__(
+            what=f"sweep {path} has two builds that would both be {name}",
+            because="they ask for the same" if same else "what they differ by is not in the name",
+            hint="take one of them out" if same else 'give one a name of its own: name = "…" in its [[build]]',
+        )
+
+
+class SweepTooLarge(EdgecnnError):
+    """Raised when a grid has more combinations than anybody means."""
+
+    def __init__(self, *, path: Path, builds: int, most: int) -> None:
+        super().__init__(
+            what=f"sweep {path} asks for {builds:,} builds",
+            because=f"at most {most:,} are taken",
+            hint="leave values out of [grid], or divide it into several sweeps",
+        )
+
+
+class NotASweepFolder(EdgecnnError):
+    """Raised when the folder of a sweep's results holds something else, or another version's."""
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(what=f"{path} cannot be read", because=because, hint="choose another folder with --out")
+
+
+class NothingSwept(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a sweep's results are asked for and no build of it has ended."""
+
+    def __init__(self, *, out: Path, command: str) -> None:
+        super().__init__(what=f"{out} holds no finished build of this sweep", hint=command)
+
+
+class SweepIsRunning(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when another process works on the same folder of results."""
+
+    def __init__(self, *, out: Path) -> None:
+        super().__init__(
+            what=f"another sweep is writing to {out}", hint="wait for it to end, or choose another folder with --out"
+        )

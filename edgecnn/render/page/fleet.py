@@ -1,0 +1,82 @@
+"""A sweep as one page: networks × devices, accuracy against latency a device, and what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from edgecnn.render import figures
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn
+from edgecnn.render.page.document import document
+from edgecnn.render.screens.sweep import COLUMNS, fleet_lines, row_of, standing_of
+from edgecnn.sweeps.fleet import FleetCell, FleetReport
+
+TEMPLATE = "fleet.html.j2"
+HEIGHT_PX = 300
+_TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
+
+
+def fleet_page(found: FleetReport) -> str:
+    """The whole file as text, to be written in UTF-8."""
+    shown = drawn(_front(number, each.device, found.cells) for number, each in enumerate(found.devices))
+    rows = [(cell, row_of(cell)) for cell in found.cells]
+    return document(TEMPLATE, shown, found=found, figures=shown, columns=COLUMNS, rows=rows, lines=list(fleet_lines(found)))
+
+
+def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | None:
+    """Both figures of each build with their intervals; what no other beats is filled."""
+    own = [cell for cell in cells if cell.device == device and cell.accuracy is not None and cell.p50_ms is not None]
+    if not own:
+        return None
+    rows = [_point(cell) for cell in own]
+    x = alt.X("x:Q", title="p50 in ms", scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("y:Q", title="accuracy on the test split, %", scale=alt.Scale(zero=False))
+    base = alt.Chart(vega.chart_data(rows)).encode(x=x, y=y)
+    across = base.mark_rule(color="var(--soft)", aria=False).encode(x=alt.X("low:Q"), x2=vega.HIGH)
+    up = base.mark_rule(color="var(--soft)", aria=False).encode(
+        y=alt.Y("lower:Q", scale=alt.Scale(zero=False)), y2=alt.Y2("upper:Q")
+    )
+    points = base.mark_point(strokeWidth=1.8, stroke="var(--build-1)", opacity=1).encode(
+        fill=alt.Fill("fill:N", scale=None, legend=None),
+        size=vega.AREA,
+        tooltip=vega.tips("build", "accuracy", "p50", "standing"),
+    )
+    on_front = sorted((row for row in rows if row["front"]), key=lambda row: row["x"])
+    return Figure(
+        id=f"front-{number}",
+        title=f"Accuracy against latency: {device}",
+        says="Further left is faster, further up more accurate. Filled: no other build of this device is both. Times are of "
+        "different races: where intervals overlap, nothing is shown between two builds.",
+        sources=_sources(own),
+        spec=vega.specification(vega.front_line(on_front), across, up, points, height=HEIGHT_PX),
+        table=Table(
+            caption=f"Builds for {device}",
+            columns=_TABLE_COLUMNS,
+            rows=tuple((row["build"], row["accuracy"], row["p50"], row["standing"]) for row in rows),
+        ),
+    )
+
+
+def _point(cell: FleetCell) -> dict[str, Any]:
+    accuracy, p50 = cell.accuracy, cell.p50_ms
+    if accuracy is None or p50 is None:
+        raise ValueError(f"{cell.name} has no point")
+    return {
+        "x": p50.estimate, "low": p50.low, "high": p50.high,
+        "y": 100 * accuracy.estimate, "lower": 100 * accuracy.low, "upper": 100 * accuracy.high,
+        "fill": "var(--build-1)" if cell.beaten_by is None else "transparent", "area": 140, "front": cell.beaten_by is None,
+        "build": cell.variant, "accuracy": figures.percent_interval(accuracy), "p50": figures.milliseconds(p50),
+        "standing": "on the front" if cell.beaten_by is None else standing_of(cell),
+    }  # fmt: skip
+
+
+def _sources(own: Sequence[FleetCell]) -> tuple[Source, ...]:
+    seen = dict.fromkeys(
+        (OF_FIDELITY[cell.facts.latency.fidelity], cell.facts.latency.machine)
+        for cell in own
+        if cell.facts is not None and cell.facts.latency is not None
+    )
+    return tuple(Source(mark, f"latency on {machine}") for mark, machine in seen)

@@ -1,0 +1,99 @@
+"""A sweep, for people: what it would do, how far it is, and the report of all its builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgecnn.errors.wording import counted
+from edgecnn.render import figures
+from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.render.wording import took
+from edgecnn.sweeps.fleet import FleetCell, FleetReport
+from edgecnn.sweeps.plan import PlannedCell, SweepPlan
+
+COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
+
+
+def show_sweep_plan(found: SweepPlan) -> None:
+    """Print every build with what of it is stored, and how long the rest may take."""
+    columns = ("build", "stages", "stored", "shared", "to make", "state")
+    show_rows(columns, [_planned_row(each) for each in found.cells])
+    show_lines(plan_lines(found))
+
+
+def _planned_row(each: PlannedCell) -> tuple[str, ...]:
+    if each.error is not None:
+        return (each.name, "–", "–", "–", "–", f"cannot be planned: {each.error}")
+    missing = each.stages - each.cached - each.shared
+    spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else _between(*each.seconds)
+    return (each.name, str(each.stages), str(each.cached), str(each.shared), spent, "finished" if each.finished else "open")
+
+
+def _between(low: float, high: float) -> str:
+    return took(low) if took(low) == took(high) else f"{took(low)} to {took(high)}"
+
+
+def plan_lines(found: SweepPlan) -> Iterator[str]:
+    """What holds of all builds together."""
+    open_builds = sum(not each.finished for each in found.cells)
+    yield f"{counted(len(found.cells), 'build')}, {open_builds} open; results in {found.out}"
+    yield f"  making what is missing: {_between(*found.make_seconds)}, one after another, by how long its like took here" + (
+        f"; and {counted(found.unknown, 'stage')} of which none was made here" if found.unknown else ""
+    )
+    measuring = (
+        "unknown, since no build of this sweep is finished" if found.measure_seconds is None else took(found.measure_seconds)
+    )
+    yield f"  evaluating and racing: {measuring}"
+    yield from (f"  changed: {line}" for line in found.changed)
+
+
+def show_fleet(found: FleetReport) -> None:
+    """Print the table of networks × devices, and what follows from it."""
+    show_rows(COLUMNS, [row_of(cell) for cell in found.cells], styles=VERDICT_STYLE)
+    show_lines(fleet_lines(found))
+
+
+def row_of(cell: FleetCell) -> tuple[str, ...]:
+    """One build in the order of ``COLUMNS``."""
+    facts = cell.facts
+    if facts is None:
+        word = cell.verdict.value if cell.choice is not None else cell.state
+        return (cell.variant, target_of(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
+    accuracy = next(
+        (figures.cell(name, facts) for name in ("top1", "map") if figures.cell(name, facts) != figures.NONE), figures.NONE
+    )
+    ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
+    verdict = cell.verdict.value if cell.state == "finished" else f"{cell.verdict.value}, {cell.state}"
+    rest = (figures.cell(name, facts) for name in ("p50_ms", "size_mib", "energy_mj"))
+    return (cell.variant, target_of(cell), verdict, ships, accuracy, *rest, standing_of(cell))
+
+
+def target_of(cell: FleetCell) -> str:
+    """As ``--target`` takes it."""
+    return cell.device if cell.runtime is None else f"{cell.device}:{cell.runtime}"
+
+
+def standing_of(cell: FleetCell) -> str:
+    """Whether it is on its device's front."""
+    if cell.accuracy is None or cell.p50_ms is None:
+        return ""
+    if cell.beaten_by is None:
+        return "◆"
+    return f"behind {cell.beaten_by}" + ("" if cell.beaten_for_sure else ", unsure")
+
+
+def fleet_lines(found: FleetReport) -> Iterator[str]:
+    """What follows from the table."""
+    yield f"for all devices: {found.for_all or 'none'}: {found.why}"
+    for each in found.devices:
+        yield f"  {each.device}: " + (
+            f"front, fastest first: {', '.join(each.front)}" if each.front else "no build was timed and tested"
+        )
+    yield from (f"  failed: {cell.name}: {cell.error}" for cell in found.cells if cell.state == "failed")
+    waiting = [cell.name for cell in found.cells if cell.state == "waiting"]
+    if waiting:
+        yield f"  open: {counted(len(waiting), 'build')}: {found.command}"
+    yield from (f"  provisional: {name}: {command}" for name, command in found.provisional.items())
+    yield from (f"  changed: {line}" for line in found.changed)
+    rows = [cell.facts for cell in found.cells if cell.facts is not None]
+    yield from (f"  {line}" for line in figures.legend(rows))

@@ -1,0 +1,141 @@
+"""What a sweep would do: its builds, what of each is stored, and how long the rest may take. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from pydantic import Field
+
+from edgecnn.building.build import PlannedBuild, plan_build
+from edgecnn.devices.files import file_of, target_of
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.planning.request import BuildRequest
+from edgecnn.store.store import Store
+from edgecnn.sweeps.durations import Durations, Seconds, total
+from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.state import SweepState, build_folder
+from edgecnn.values.base import Value
+from edgecnn.values.stage import Key, Progress, Stage
+
+SCHEMA = "edgecnn.sweep-plan/1"
+
+
+class PlannedCell(Value):
+    """One build of a sweep before it is run."""
+
+    name: str
+    network: str
+    device: str
+    words: tuple[str, ...]
+    finished: bool
+    """Whether it is done as it is asked now, so that a run leaves it alone."""
+    error: str | None = None
+    """Why it cannot be planned; a run would end it with the same line."""
+    stages: int = 0
+    cached: int = 0
+    """Of them, those that the store has."""
+    shared: int = 0
+    """Of them, those that an earlier build of this sweep makes."""
+    seconds: tuple[float, float] | None = None
+    """Of making the others: what nine of ten of their like stayed above and below. None where none of their like was made."""
+
+
+class SweepPlan(Value):
+    """``edgecnn sweep plan --json``."""
+
+    schema_: str = Field(default=SCHEMA, alias="schema")
+    sweep: str
+    out: str
+    cells: tuple[PlannedCell, ...]
+    changed: tuple[str, ...] = ()
+    make_seconds: tuple[float, float]
+    """Of all stages that are missing and of whose kind one was made, one after another."""
+    unknown: int
+    """Missing stages of whose kind none was made."""
+    measure_seconds: float | None
+    """Of evaluating and racing all that are not finished, by the median of this sweep's finished builds; None where none is."""
+
+
+class _Stages:
+    """Stages over all builds, each counted once."""
+
+    def __init__(self, store: Store) -> None:
+        self.durations = Durations(store)
+        self.missing = dict[Key, Seconds | None]()
+
+    def of(self, planned: PlannedBuild) -> dict[str, object]:
+        """Those of one build; the ladder's later rungs, which it may never climb, are left out."""
+        first = {None, *(candidate.id for candidate in planned.plan.resolved.candidates)}
+        stages = {step.key: step.stage for step in planned.plan.steps if step.candidate in first}
+        looked = [step for step in planned.steps if step.key in stages]
+        lacking = [step.key for step in looked if step.missing is not None]
+        own = [key for key in lacking if key not in self.missing]
+        of_own = [self._expected(stages[key]) for key in own]
+        self.missing |= dict(zip(own, of_own, strict=True))
+        known, unknown = total(of_own)
+        return {
+            "stages": len(looked),
+            "cached": len(looked) - len(lacking),
+            "shared": len(lacking) - len(own),
+            "seconds": None if unknown and unknown == len(own) else tuple(known),
+        }
+
+    def _expected(self, stage: Stage) -> Seconds | None:
+        return self.durations.of(stage)
+
+
+def request_of(cell: Cell, out: Path) -> BuildRequest:
+    """What ``edgecnn build`` with the cell's words asks, but for its board. Raises EdgecnnError: an unknown device or runtime."""
+    target = target_of(cell.recipe.target, None)
+    chosen = cell.recipe.target.model_copy(update={"device": target.device.name, "runtime": target.runtime})
+    return BuildRequest(
+        recipe=cell.recipe.model_copy(update={"target": chosen}),
+        device=target.device,
+        device_file=file_of(cell.recipe.target.device, target.device),
+        out=build_folder(out, cell.name),
+    )
+
+
+class Planned(Value):
+    """What a plan is made of."""
+
+    sweep: Path
+    out: Path
+    cells: tuple[Cell, ...]
+    asked: Mapping[str, str]
+    state: SweepState
+
+
+def plan_sweep(given: Planned, store: Store, changed: Sequence[str], tell: Progress) -> SweepPlan:
+    """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others."""
+    stages, found = _Stages(store), list[PlannedCell]()
+    for done, cell in enumerate(given.cells):
+        tell.step("sweep: plan", done, len(given.cells), "builds")
+        finished = given.state.finished(cell.name, given.asked[cell.name], given.out) is not None
+        facts = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words, "finished": finished}
+        try:
+            facts |= stages.of(plan_build(request_of(cell, given.out), store, tell))
+        except EdgecnnError as error:
+            facts["error"] = error.line()
+        found.append(PlannedCell.model_validate(facts))
+    tell.step("sweep: plan", len(given.cells), len(given.cells), "builds")
+    known, unknown = total(stages.missing.values())
+    return SweepPlan(
+        sweep=str(given.sweep),
+        out=str(given.out),
+        cells=tuple(found),
+        changed=tuple(changed),
+        make_seconds=tuple(known),
+        unknown=unknown,
+        measure_seconds=_measuring(given, sum(not each.finished and each.error is None for each in found)),
+    )
+
+
+def _measuring(given: Planned, builds: int) -> float | None:
+    from edgecnn.results.folder import report_or_none
+
+    reports = [report_or_none(build_folder(given.out, name)) for name in given.state.outcomes]
+    spent = [each.seconds - sum(each.timings_s.values()) for each in reports if each is not None]
+    return round(builds * max(0.0, median(spent)), 1) if spent else (0.0 if builds == 0 else None)

@@ -1,0 +1,207 @@
+"""Works a sweep off: each build is a process of its own, so that one that fails, or is killed, takes no other with it.
+
+What is made is shared through the store, by its key. With several jobs, networks are trained and kits made at the same time;
+then builds are measured one after another, with the machine to themselves, since two that are timed at once measure each other.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from edgecnn.errors.base import ExitCode
+from edgecnn.results.folder import REPORT
+from edgecnn.runner.machine.environment import available_cores
+from edgecnn.sweeps.file import Cell, by_training
+from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
+from edgecnn.values.stage import Progress
+
+MAKE: Final = "package"
+"""The verb that makes kits and measures nothing."""
+_TO_END_S: Final = 60.0
+"""That an interrupted build has to put its things down."""
+_LAST_LINE_BYTES: Final = 1 << 16
+
+
+@dataclass
+class _Children:
+    """Builds that run now, each a process."""
+
+    out: Path
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+
+    def run(self, verb: str, cell: Cell, more: Sequence[str] = (), threads: int | None = None) -> int:
+        """Run a verb of one build to its end, and give its exit code; what it says goes to the build's log."""
+        given = cell.words if verb == "build" else tuple(without_host(cell.words))
+        words = [sys.executable, "-m", "edgecnn", verb, *given, "--out", str(build_folder(self.out, cell.name)), *more]
+        own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        with log_of(self.out, cell.name).open("ab") as log:
+            log.write(f"$ edgecnn {verb} {' '.join(words[4:])}\n".encode())
+            log.flush()
+            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **own})  # noqa: S603
+            self.running.add(child)
+            try:
+                return child.wait()
+            finally:
+                if child.poll() is not None:
+                    self.running.discard(child)
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """Whatever ends the block ends every build, which keeps what it finished."""
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Interrupt what runs, as Ctrl-C does, and wait until it has put its things down."""
+        for child in list(self.running):
+            with suppress(ProcessLookupError):
+                child.send_signal(signal.SIGINT)
+        for child in list(self.running):
+            try:
+                child.wait(_TO_END_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def without_host(words: Sequence[str]) -> Iterator[str]:
+    """The words of a build without its board, which a verb that runs no kit there does not take."""
+    skip = False
+    for word in words:
+        if not skip and word != "--host":
+            yield word
+        skip = word == "--host"
+
+
+def log_of(out: Path, name: str) -> Path:
+    """Where a build of a sweep says what it says."""
+    return out / LOGS / f"{name}.log"
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """What one call works off."""
+
+    out: Path
+    todo: Sequence[Cell]
+    asked: Mapping[str, str]
+    """Build to ``fingerprints`` of it."""
+    jobs: int = 1
+    total: int = 0
+    """Builds of the sweep, those that are finished included."""
+    verb: str = "build"
+    """``judge``: what was built is judged again."""
+    words: tuple[str, ...] = ()
+    """Further options of that verb, the same for every build."""
+
+
+def work_off(run: SweepRun, state: SweepState, tell: Progress) -> SweepState:
+    """Make and measure every build, one's failure leaving the others; the state is written after each.
+
+    Raises KeyboardInterrupt: after every running build has put its things down.
+    """
+    children = _Children(run.out)
+    (run.out / LOGS).mkdir(parents=True, exist_ok=True)
+    for cell in run.todo:
+        log_of(run.out, cell.name).unlink(missing_ok=True)
+    done = run.total - len(run.todo)
+    with children.ended():
+        made = _made_at_once(run, children, tell) if run.jobs > 1 and run.verb == "build" else {}
+        for group in by_training(run.todo):
+            for cell in group:
+                tell.step(f"sweep: {cell.name}", done, run.total, "builds")
+                spent, failed = made.get(cell.name, (0.0, None))
+                outcome = failed or _ended(run, cell, partial(children.run, run.verb, cell, run.words), spent)
+                state = state.with_outcome(outcome)
+                write_state(run.out, state)
+                done += 1
+                tell.note(_said(outcome))
+    tell.step("sweep", done, run.total, "builds")
+    return state
+
+
+def _said(outcome: CellOutcome) -> str:
+    if not outcome.reported:
+        return f"{outcome.name}: failed: {outcome.error}"
+    word = {0: "PASS", 1: "FAIL", 3: "MISSING", 4: "UNSURE"}.get(outcome.exit_code, f"exit {outcome.exit_code}")
+    return f"{outcome.name}: {word}, {outcome.seconds:,.0f} s"
+
+
+def _ended(run: SweepRun, cell: Cell, work: Callable[[], int], spent: float = 0.0) -> CellOutcome:
+    """Do the work, and say how it ended. A report counts where this work wrote it."""
+    report = build_folder(run.out, cell.name) / REPORT
+    before, started = _written_at(report), time.monotonic()
+    code = work()
+    if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
+        raise KeyboardInterrupt
+    reported = _written_at(report) not in (None, before)
+    return CellOutcome(
+        name=cell.name,
+        asked=run.asked[cell.name],
+        exit_code=code,
+        reported=reported,
+        error=None if reported else _last_line(log_of(run.out, cell.name), code),
+        seconds=round(spent + time.monotonic() - started, 1),
+        ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _written_at(report: Path) -> int | None:
+    try:
+        return report.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _last_line(log: Path, code: int) -> str:
+    """What a build said last; of one that was killed, by which signal."""
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}, as where memory ran out or somebody killed it"
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _LAST_LINE_BYTES))
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    said = next((line for line in reversed(lines) if line.strip()), f"exit {code}")
+    return said.removeprefix("edgecnn: error: ")
+
+
+def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[str, tuple[float, CellOutcome | None]]:
+    """Seconds of making each build's kits, and how it ended where it could not. The first build of a training goes before the
+    others of it, which then find what it made."""
+    threads = max(1, available_cores() // run.jobs)
+    found = dict[str, tuple[float, CellOutcome | None]]()
+    with ThreadPoolExecutor(run.jobs) as pool:
+        running = dict[Future[CellOutcome], tuple[Cell, list[Cell]]]()
+
+        def begin(cell: Cell, after: list[Cell]) -> None:
+            running[pool.submit(_ended, run, cell, partial(children.run, MAKE, cell, threads=threads))] = cell, after
+
+        try:
+            for leader, *others in by_training(run.todo):
+                begin(leader, others)
+            while running:
+                tell.step("sweep: make kits", len(found), len(run.todo), "builds")
+                for each in wait(running, return_when=FIRST_COMPLETED).done:
+                    cell, after = running.pop(each)
+                    outcome = each.result()
+                    found[cell.name] = (outcome.seconds, None if outcome.exit_code == ExitCode.OK else outcome)
+                    for other in after:
+                        begin(other, [])
+        except BaseException:  # the pool waits for its threads, and those for the builds
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.stop()
+            raise
+    return found

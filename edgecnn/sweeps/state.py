@@ -1,0 +1,178 @@
+"""What is known of a sweep's builds between two calls: how each ended, and whether that is still the build that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import Field, ValidationError
+
+import edgecnn
+from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.published import is_published
+from edgecnn.data.index import digest_of_stamps
+from edgecnn.data.manifest import list_files
+from edgecnn.devices.files import target_of
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
+from edgecnn.errors.wording import first_of, first_problem
+from edgecnn.results.folder import REPORT
+from edgecnn.store.disk import write_text_atomically
+from edgecnn.store.store import Store
+from edgecnn.sweeps.file import Cell
+from edgecnn.values.base import Value, another_schema
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Progress, digest_of
+
+STATE: Final = "sweep.json"
+SCHEMA: Final = "edgecnn.sweep-state/1"
+BUILDS, LOGS = "builds", "logs"
+"""Folders of a sweep's results: one of each build, and what each said."""
+
+
+class CellOutcome(Value):
+    """How one build ended."""
+
+    name: str
+    asked: str
+    """Digest of all that was asked of it: ``fingerprints`` makes it."""
+    exit_code: int
+    reported: bool
+    """Whether it left a report; where not, it failed before its verdict."""
+    error: str | None = None
+    """The last line that it said, where it left none."""
+    seconds: float
+    ended_at: str
+
+
+class SweepState(Value):
+    """``sweep.json``."""
+
+    schema_: Literal["edgecnn.sweep-state/1"] = Field(default="edgecnn.sweep-state/1", alias="schema")
+    version: str = edgecnn.__version__
+    sweep: str
+    """The sweep's file."""
+    cells: Mapping[str, str] = {}
+    """Build to what was asked of it when the sweep was last run."""
+    outcomes: Mapping[str, CellOutcome] = {}
+
+    def with_outcome(self, outcome: CellOutcome) -> SweepState:
+        """The same with one more build, or the same build once more."""
+        return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}})
+
+    def finished(self, name: str, asked: str, out: Path) -> CellOutcome | None:
+        """How a build ended that asked the same and left a report that is still there."""
+        outcome = self.outcomes.get(name)
+        fits = outcome is not None and outcome.reported and outcome.asked == asked
+        return outcome if fits and (build_folder(out, name) / REPORT).is_file() else None
+
+
+def build_folder(out: Path, name: str) -> Path:
+    """Where a build of a sweep leaves its results."""
+    return out / BUILDS / name
+
+
+@contextmanager
+def sweep_lock(out: Path) -> Iterator[None]:
+    """One sweep at a time in one folder of results, which is made. Raises SweepIsRunning: another process has it."""
+    lock = FileLock(out / ".edgecnn-sweep.lock")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SweepIsRunning(out=out) from None
+    except OSError as error:
+        raise NotASweepFolder(path=out, because=system_reason(error)) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def read_state(out: Path, sweep: Path) -> SweepState:
+    """What is known; of a folder without a state, nothing. Raises NotASweepFolder: the file is damaged or of another version."""
+    path = out / STATE
+    try:
+        content = path.read_bytes()
+        return SweepState.model_validate_json(content)
+    except FileNotFoundError:
+        return SweepState(sweep=str(sweep))
+    except OSError as error:
+        raise NotASweepFolder(path=path, because=system_reason(error)) from error
+    except ValidationError as error:
+        raise NotASweepFolder(path=path, because=another_schema(content, SCHEMA) or first_problem(error)) from error
+
+
+def write_state(out: Path, state: SweepState) -> None:
+    """Raises NotASweepFolder: it cannot be written."""
+    try:
+        write_text_atomically(out / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
+    except OSError as error:
+        raise NotASweepFolder(path=out / STATE, because=system_reason(error)) from error
+
+
+def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
+    """Build to a digest of all that is asked of it: recipe, device, board, version, and the state of the files that are named.
+
+    Files are looked at and not read; images that changed are found as any build finds them, by size and time.
+    Raises EdgecnnError: a device is unknown.
+    """
+    seen = dict[str, Any]()
+
+    def images(choice: DataChoice) -> Any:
+        key = digest_of(choice.model_dump(mode="json"))
+        if key not in seen:
+            seen[key] = _images(choice, store, tell)
+        return seen[key]
+
+    return {cell.name: digest_of(_asked(cell, images(cell.recipe.data))) for cell in cells}
+
+
+def _asked(cell: Cell, images: Any) -> dict[str, Any]:
+    recipe = cell.recipe
+    named = [recipe.model.onnx, recipe.model.weights, recipe.data.classes, recipe.train.teacher]
+    return {
+        "version": edgecnn.__version__,
+        "recipe": recipe.model_dump(mode="json", by_alias=True),
+        "device": target_of(recipe.target, None).device.model_dump(mode="json"),
+        "words": list(cell.words),
+        "files": [_stamp(Path(path).expanduser()) for path in named if path is not None],
+        "images": images,
+    }
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Size and time of a file or folder, links followed; None where none is there."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
+    if choice.path == DEMO or is_published(choice.path):
+        return choice.path
+    try:
+        found = list_files(choice.path, store.root, tell, labelled=choice.labels is not False, group_by=choice.group_by)
+    except EdgecnnError as error:  # its builds fail with this line, each by itself
+        return error.line()
+    return digest_of_stamps([found.layout.classes, *found.stamps])
+
+
+def changed_since(state: SweepState, asked: Mapping[str, str]) -> list[str]:
+    """What differs from the last run of this sweep, a sentence each."""
+    if not state.cells:
+        return []
+    added = [name for name in asked if name not in state.cells]
+    gone = [name for name in state.cells if name not in asked]
+    other = [name for name, now in asked.items() if state.cells.get(name, now) != now]
+    sentences = (
+        (added, "new since the last run"),
+        (gone, "no longer in the sweep; their results stay where they are"),
+        (other, "asked for otherwise than in the last run, and built again"),
+    )
+    return [f"{first_of(names, 5)}: {said}" for names, said in sentences if names]
