@@ -11,6 +11,7 @@ import pytest
 from edgecnn.devices.files import load_device_file
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.runner.__main__ import _parser
+from edgecnn.sweeps.file import cells_of, read_sweep
 from tests.house.documents import documents, runner_commands_in, shell_lines, words_of
 from tests.house.source_tree import ROOT
 
@@ -21,12 +22,14 @@ RUNNER = [(page, command) for page in PAGES for command in runner_commands_in(RO
 
 
 @pytest.mark.parametrize("page, block", BLOCKS)
-def test_a_file_that_a_page_shows_is_a_device_or_a_recipe(page: str, block: str, tmp_path: Path) -> None:
+def test_a_file_that_a_page_shows_is_a_device_a_sweep_or_a_recipe(page: str, block: str, tmp_path: Path) -> None:
     path = tmp_path / "shown.toml"
     path.write_text(block, encoding="utf-8")
     table = tomllib.loads(block)
     if "processor" in table:
         assert load_device_file(path).name == table["name"]
+    elif "grid" in table:
+        assert len(cells_of(read_sweep(path))) == 10
     elif "fit" in table:
         assert load_recipe(path).fit.family == table["fit"]["family"]
     else:

@@ -45,6 +45,9 @@ MISCOMPUTED = {
 """What OpenVINO 2026.4 itself makes wrong. With the layers' answers asked for as outputs, which keeps them apart, the same file
 of ShViT answers as in float (0.998 of correlation); of EfficientViM a reshape of values quantized by channel gives zeros. In a
 build their accuracy tells it, and another candidate ships."""
+NOT_IN_INT8 = {
+    "timm:halonet_h1": "calibrating it takes more than 24 GiB at its 256 pixels, and OpenVINO's LPT breaks off on its Gather",
+}
 ORDINARY = ("lenet-5",)
 """The others take half a minute to some minutes each."""
 
@@ -81,6 +84,8 @@ def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
     "name", [*each_with_the_others_slow(ORDINARY), *(pytest.param(f"timm:{each}", marks=pytest.mark.slow) for each in OF_TIMM)]
 )
 def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tmp_path: Path) -> None:
+    if name in NOT_IN_INT8:
+        pytest.skip(NOT_IN_INT8[name])
     spec = arch_named(name)
     size_px = size_of(spec)
     weights, pixels = learned(spec, size_px, tmp_path)

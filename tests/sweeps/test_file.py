@@ -1,0 +1,127 @@
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.recipes import RecipeInvalid
+from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
+from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.sweeps.file import by_training
+from edgecnn.values.recipe import Recipe
+from tests.sweeps.written import cells, written
+
+REMEDY = (
+    "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every key of [set], [grid] and [[build]] [sweep-invalid]"
+)
+
+
+def test_a_grid_is_every_combination_in_the_file_s_order(tmp_path: Path) -> None:
+    found = cells(tmp_path)
+    assert [cell.name for cell in found] == [
+        "lenet-5-cpu-onnxruntime", "lenet-5-raspberry-pi-5", "mobilenet-v2-cpu-onnxruntime", "mobilenet-v2-raspberry-pi-5",
+    ]  # fmt: skip
+    assert found[0].words == ("--set", "model.arch=lenet-5", "--set", "target.device=cpu:onnxruntime")
+
+
+def test_the_words_of_a_build_make_its_recipe_again(tmp_path: Path) -> None:
+    text = """
+    set = { train = { learning_rate = 0.01 }, data = { group_by = 'clip(\\d+)' }, gates = { max = { p99_ms = 20.0 } } }
+    [grid]
+    model.arch = ["lenet-5"]
+    model.resolution_px = ["48x192", 32]
+    preprocessing.mean = [[0.5, 0.5, 0.5]]
+    preprocessing.std = [[0.2, 0.2, 0.2]]
+    """
+    for cell in cells(tmp_path, text):
+        words = list(cell.words)
+        assert words[::2] == ["--set"] * (len(words) // 2)
+        assert apply_overrides(Recipe(), words[1::2]) == cell.recipe
+
+
+def test_builds_of_one_network_share_a_training_whatever_measures_them(tmp_path: Path) -> None:
+    groups = by_training(cells(tmp_path))
+    assert [[cell.name for cell in group] for group in groups] == [
+        ["lenet-5-cpu-onnxruntime", "lenet-5-raspberry-pi-5"],
+        ["mobilenet-v2-cpu-onnxruntime", "mobilenet-v2-raspberry-pi-5"],
+    ]
+    other = cells(tmp_path, '[grid]\nmodel.arch = ["lenet-5"]\ntrain.epochs = [1, 2]\nrace.rounds = [8, 9]')
+    assert [len(group) for group in by_training(other)] == [2, 2]
+
+
+def test_single_builds_stand_beside_the_grid_with_names_of_their_own(tmp_path: Path) -> None:
+    text = '[grid]\nmodel.arch = ["lenet-5"]\n[[build]]\nname = "long one"\nmodel.arch = "lenet-5"\ntrain.epochs = 30'
+    found = cells(tmp_path, text)
+    assert [(cell.name, cell.variant) for cell in found] == [("lenet-5-cpu", "lenet-5"), ("long_one", "lenet-5, epochs=30")]
+
+
+def test_what_differs_besides_network_and_device_is_in_name_and_row(tmp_path: Path) -> None:
+    found = cells(tmp_path, '[grid]\nmodel.arch = ["lenet-5"]\ntrain.epochs = [1, 2]')
+    assert [(cell.name, cell.variant) for cell in found] == [
+        ("lenet-5-cpu-epochs=1", "lenet-5, epochs=1"), ("lenet-5-cpu-epochs=2", "lenet-5, epochs=2"),
+    ]  # fmt: skip
+
+
+def test_paths_count_from_the_sweep_s_folder(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text('[data]\npath = "photos"\n', encoding="utf-8")
+    written(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]\ndata.classes = ["names.txt"]')
+    (cell,) = cells(tmp_path, (tmp_path / "sweep.toml").read_text())
+    assert cell.recipe.data.path == str(tmp_path / "photos")
+    assert cell.words == (
+        str(tmp_path / "base.toml"), "--set", "model.arch=lenet-5", "--set", f"data.classes={tmp_path / 'names.txt'}",
+    )  # fmt: skip
+
+
+def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
+    text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "raspberry-pi-5"]\n[hosts]\nraspberry-pi-5 = "pi@10.0.0.7"'
+    here, board = cells(tmp_path, text)
+    assert "--host" not in here.words and board.words[-2:] == ("--host", "pi@10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has 1 problem: it has neither a [grid] nor a [[build]] — "),
+        ("grids = 1", "has 1 problem: grids is no key, the nearest is grid — "),
+        ("[grid]\nmodel.arch = 'lenet-5'\ntrain.epochs = []", "2 problems: grid.model.arch must be a list of values; grid.tr"),
+        ("[grid]\ntrain.epoch = [1, 2]", "has 1 problem: train.epoch is no key, the nearest is train.epochs — "),
+        ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
+        ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; state it in"),
+    ],
+)  # fmt: skip
+def test_what_no_sweep_can_ask_is_named_at_once(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SweepInvalid) as caught:
+        cells(tmp_path, text)
+    assert said in caught.value.line() and caught.value.line().endswith(REMEDY)
+
+
+def test_two_builds_of_one_folder_are_refused(tmp_path: Path) -> None:
+    same = '[[build]]\nmodel.arch = "lenet-5"\n[[build]]\nmodel.arch = "lenet-5"'
+    with pytest.raises(BuildsNamedAlike, match=r"they ask for the same — take one of them out"):
+        cells(tmp_path, same)
+    other = '[[build]]\nname = "a/b"\nmodel.arch = "lenet-5"\n[[build]]\nname = "a b"\nmodel.arch = "resnet-18"'
+    with pytest.raises(BuildsNamedAlike) as caught:
+        cells(tmp_path, other)
+    assert caught.value.line() == (
+        f"sweep {tmp_path / 'sweep.toml'} has two builds that would both be a_b: what they differ by is not in the name — "
+        'give one a name of its own: name = "…" in its [[build]] [builds-named-alike]'
+    )
+
+
+def test_a_name_leads_out_of_no_folder(tmp_path: Path) -> None:
+    (cell,) = cells(tmp_path, '[[build]]\nname = "../../etc/passwd"\nmodel.arch = "lenet-5"')
+    assert "/" not in cell.name and not cell.name.startswith(".")
+
+
+def test_more_builds_than_anybody_means_are_refused_before_any_is_looked_at(tmp_path: Path) -> None:
+    numbers, path = list(range(1, 102)), tmp_path / "sweep.toml"
+    with pytest.raises(SweepTooLarge) as caught:
+        cells(tmp_path, f"[grid]\ntrain.epochs = {numbers}\ntrain.seed = {numbers}")
+    assert caught.value.line() == (
+        f"sweep {path} asks for 10,201 builds: at most 10,000 are taken — leave values out of [grid], or divide "
+        "it into several sweeps [sweep-too-large]"
+    )
+
+
+def test_a_recipe_that_is_none_is_refused_as_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("[train]\nepoch = 1\n", encoding="utf-8")
+    with pytest.raises(RecipeInvalid, match="the nearest is train.epochs"):
+        cells(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]')

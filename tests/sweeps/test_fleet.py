@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from edgecnn.render.ci import junit_of, sheets_of_fleet
+from edgecnn.render.page.fleet import fleet_page
+from edgecnn.render.screens.sweep import fleet_lines, show_fleet
+from edgecnn.results.folder import REPORT, report_text
+from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.fleet import FleetReport, fleet_of
+from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
+from edgecnn.values.report import Choice
+from edgecnn.values.verdict import Interval, Verdict
+from tests.judging.made import a_latency, an_accuracy, an_interval
+from tests.render.reports import a_report, a_row
+from tests.sweeps.written import cells
+
+THREE = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2", "resnet-18"]\ntarget.device = ["cpu"]'
+
+
+def share(estimate: float, half: float = 0.01) -> Interval:
+    return an_interval(estimate, estimate - half, estimate + half, 0.95)
+
+
+def fleet(out: Path, found: tuple[Cell, ...], *figures: tuple[Interval, Interval] | None, **changes: object) -> FleetReport:
+    """Of builds whose reports say so much accuracy and so many milliseconds; None failed."""
+    state = SweepState(sweep="s.toml")
+    for cell, each in zip(found, figures, strict=False):
+        folder = build_folder(out, cell.name)
+        folder.mkdir(parents=True)
+        if each is not None:
+            latency = a_latency(each[1], disturbed="other work" if changes.get("disturbed") == cell.name else None)
+            row = a_row(test=an_accuracy(top1=each[0]), latency=latency, chosen=True)
+            verdict = Verdict.FAIL if changes.get("fails") == cell.name else Verdict.PASS
+            (folder / REPORT).write_text(report_text(a_report(row, verdict=verdict)), encoding="utf-8")
+        outcome = CellOutcome(
+            name=cell.name, asked="1", exit_code=0 if each else 2, reported=each is not None, seconds=1.0,
+            ended_at="2026-11-26T10:00:00+00:00", error=None if each else "there is no folder photos [no-data]",
+        )  # fmt: skip
+        state = state.with_outcome(outcome)
+    return fleet_of(found, {cell.name: "1" for cell in found}, state, out)
+
+
+def test_the_front_is_what_no_other_build_of_the_device_beats_in_both(tmp_path: Path) -> None:
+    slow, fast = an_interval(5.0, 4.9, 5.1), an_interval(1.0, 0.9, 1.1)
+    found = fleet(tmp_path, cells(tmp_path, THREE), (share(0.6), slow), (share(0.7), fast), (share(0.8), slow))
+    assert found.devices[0].front == ("mobilenet-v2-cpu", "resnet-18-cpu")
+    behind = found.cells[0]
+    assert (behind.beaten_by, behind.beaten_for_sure) == ("mobilenet-v2-cpu", True)
+
+
+def test_where_intervals_overlap_or_a_race_was_disturbed_nothing_is_sure(tmp_path: Path) -> None:
+    near = (share(0.6), an_interval(1.05, 0.9, 1.2)), (share(0.7), an_interval(1.0, 0.9, 1.1))
+    assert not fleet(tmp_path / "a", cells(tmp_path, THREE), *near).cells[0].beaten_for_sure
+    far = (share(0.6), an_interval(5.0, 4.9, 5.1)), (share(0.7), an_interval(1.0, 0.9, 1.1))
+    disturbed = fleet(tmp_path / "b", cells(tmp_path, THREE), *far, disturbed="lenet-5-cpu")
+    assert (disturbed.cells[0].beaten_by, disturbed.cells[0].beaten_for_sure) == ("mobilenet-v2-cpu", False)
+
+
+def test_the_network_for_all_devices_passes_in_every_build(tmp_path: Path) -> None:
+    two = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2"]\ntarget.device = ["cpu", "raspberry-pi-5"]'
+    ms = an_interval(1.0, 0.9, 1.1)
+    figures = (share(0.6), ms), (share(0.5), ms), (share(0.7), ms), (share(0.58), ms)
+    both = fleet(tmp_path / "a", cells(tmp_path, two), *figures)
+    assert both.for_all == "mobilenet-v2"
+    one = fleet(tmp_path / "b", cells(tmp_path, two), *figures, fails="mobilenet-v2-raspberry-pi-5")
+    assert (one.for_all, one.why) == ("lenet-5", "1 of 2 networks pass in every build; of these it is the most accurate")
+    none = fleet(tmp_path / "c", cells(tmp_path, two), figures[0], None, None, None)
+    assert none.for_all is None
+    assert none.why == "no network passes on every device; lenet-5 passes in 1 of 2 builds"
+
+
+def test_accuracies_that_overlap_are_not_called_different(tmp_path: Path) -> None:
+    ms = an_interval(1.0, 0.9, 1.1)
+    found = fleet(tmp_path, cells(tmp_path, THREE), (share(0.60), ms), (share(0.61), ms), (share(0.5), ms))
+    assert found.why.endswith("not shown more accurate than lenet-5: their intervals overlap")
+
+
+def test_what_failed_is_open_or_asks_otherwise_now_stands_in_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = fleet(tmp_path, cells(tmp_path, THREE), (share(0.6), an_interval(1.0, 0.9, 1.1)), None)
+    assert [cell.state for cell in found.cells] == ["finished", "failed", "waiting"]
+    show_fleet(found)
+    said = capsys.readouterr().out
+    assert "failed: mobilenet-v2-cpu: there is no folder photos [no-data]" in said
+    assert f"open: 1 build: edgecnn sweep run s.toml --out {tmp_path}" in said
+
+
+def test_a_provisional_choice_has_the_command_that_settles_it(tmp_path: Path) -> None:
+    found = cells(tmp_path, THREE)
+    made = fleet(tmp_path, found, (share(0.6), an_interval(1.0, 0.9, 1.1)))
+    choice = Choice(state="provisional", candidate="onnxruntime-int8", why="…", settle_command="edgecnn bench x --host USER@pi")
+    first = made.cells[0].model_copy(update={"choice": choice})
+    lines = list(fleet_lines(made.model_copy(update={"cells": (first,), "provisional": {first.name: "edgecnn bench x"}})))
+    assert "  provisional: lenet-5-cpu: edgecnn bench x" in lines
+
+
+def test_a_job_hears_of_every_build_and_a_failed_one_is_an_error(tmp_path: Path) -> None:
+    found = fleet(tmp_path, cells(tmp_path, THREE), (share(0.6), an_interval(1.0, 0.9, 1.1)), None)
+    document = junit_of(*sheets_of_fleet(found))
+    assert document.count("<testsuite ") == 3
+    assert document.count("<error ") == 2 and "there is no folder photos" in document
+
+
+def test_a_page_of_a_hundred_builds_is_below_three_megabytes(tmp_path: Path) -> None:
+    values = list(range(1, 101))
+    many = cells(tmp_path, f"[grid]\ntrain.epochs = {values}\nmodel.arch = ['lenet-5']")
+    found = fleet(tmp_path, many, *[(share(0.5 + each / 300), an_interval(each, 0.9 * each, 1.1 * each)) for each in values])
+    page = fleet_page(found)
+    assert len(page.encode()) < 3_000_000
+    hostile = found.model_copy(update={"why": "<script>alert(1)", "command": "<script>alert"})
+    assert "<script>alert" not in fleet_page(hostile)
+    assert FleetReport.model_validate(json.loads(found.model_dump_json(by_alias=True))) == found

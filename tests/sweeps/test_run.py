@@ -1,0 +1,98 @@
+"""Real sweeps: processes, a store, real networks that learn little."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.sweeps import NothingSwept
+from edgecnn.sweeps.run import without_host
+from tests.building.builds import Place, place_with_photos
+from tests.house.child import child
+
+SWEEP = """
+[set]
+data.path = "photos"
+model.weights = "none"
+model.resolution_px = 32
+train.epochs = 2
+train.batch_size = 16
+race.samples = 100
+choice.objective = "size"
+[grid]
+model.arch = ["lenet-5"]
+target.device = ["cpu:onnxruntime", "raspberry-pi-5:onnxruntime"]
+"""
+ABSENT = '[set]\ndata.path = "absent"\n[grid]\nmodel.arch = ["lenet-5"]\ntrain.epochs = [1, 2]\n'
+
+
+def state(place: Place) -> dict[str, object]:
+    found: dict[str, object] = json.loads((place.folder / "builds/sweep/sweep.json").read_text())["outcomes"]
+    return found
+
+
+def test_one_build_s_failure_leaves_the_others_and_is_tried_again(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    (tmp_path / "sweep.toml").write_text(ABSENT)
+    for _ in range(2):
+        done = place.plain("sweep", "run", "sweep.toml", "--junit", "junit.xml")
+        assert done.returncode == 2, done.stderr
+        assert done.stdout.count("failed: lenet-5-cpu-epochs=") == 2 and "Traceback" not in done.stderr
+        assert done.stderr.count("absent") >= 2
+        assert (tmp_path / "junit.xml").read_text().count("<error ") == 2
+    log = (tmp_path / "builds/sweep/logs/lenet-5-cpu-epochs=1.log").read_text()
+    assert log.startswith("$ edgecnn build --set data.path=") and log.count("$ edgecnn") == 1
+
+
+def test_status_and_judge_of_what_was_never_run(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    (tmp_path / "sweep.toml").write_text(ABSENT)
+    assert (
+        "open: 2 builds: edgecnn sweep run sweep.toml --out builds/sweep" in place.plain("sweep", "status", "sweep.toml").stdout
+    )
+    done = place.plain("sweep", "judge", "sweep.toml")
+    assert done.returncode == 3
+    error = NothingSwept(out=Path("builds/sweep"), command="edgecnn sweep run sweep.toml --out builds/sweep")
+    assert done.stderr == f"edgecnn: error: {error.line()}\n"
+    assert error.line() == (
+        "builds/sweep holds no finished build of this sweep — edgecnn sweep run sweep.toml --out builds/sweep [nothing-swept]"
+    )
+
+
+def test_a_board_is_left_out_of_what_runs_no_kit() -> None:
+    assert list(without_host(("demo", "--host", "pi@10.0.0.7", "--set", "train.epochs=1"))) == ["demo", "--set", "train.epochs=1"]
+
+
+@pytest.mark.slow  # trains, quantizes and races a network, twice interrupted
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_killed_sweep_goes_on_where_it_was_and_trains_once(jobs: str, tmp_path: Path) -> None:
+    place = place_with_photos(tmp_path)
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--jobs", jobs, "--quiet"]
+    planned = place.plain("sweep", "plan", "sweep.toml", "--json")
+    cells = json.loads(planned.stdout)["cells"]
+    assert cells[0]["cached"] == 0 and cells[1]["shared"] == cells[1]["stages"] > 0
+    for sent in (signal.SIGKILL, signal.SIGINT):
+        with child(words, env=place.environment, cwd=tmp_path, start_new_session=True) as running:
+            time.sleep(6)
+            if sent == signal.SIGKILL:
+                os.killpg(running.pid, sent)
+            else:
+                running.send_signal(sent)
+            assert running.wait(90) in (-sent, 130)
+    done = place.plain(*words[3:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((place.store / "artifacts/train").iterdir())) == 1
+    assert {name: (each["exit_code"], each["reported"]) for name, each in state(place).items()} == {  # type: ignore[index]
+        "lenet-5-cpu-onnxruntime": (0, True), "lenet-5-raspberry-pi-5-onnxruntime": (0, True),
+    }  # fmt: skip
+    started = time.monotonic()
+    again = place.plain(*words[3:])
+    assert again.returncode == 0 and time.monotonic() - started < 30
+    assert "raspberry-pi-5" in again.stdout and (tmp_path / "builds/sweep/fleet.html").is_file()
+    strict = place.plain("sweep", "judge", "sweep.toml", "--min", "top1=0.999", "--junit", "junit.xml")
+    assert strict.returncode == 1, strict.stdout + strict.stderr
+    assert (tmp_path / "junit.xml").read_text().count("<failure ") == 2

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
+from edgecnn.render.progress import Quiet
+from edgecnn.results.folder import REPORT
+from edgecnn.store.store import Store
+from edgecnn.sweeps.file import cells_of, read_sweep
+from edgecnn.sweeps.state import (
+    STATE,
+    CellOutcome,
+    SweepState,
+    build_folder,
+    changed_since,
+    fingerprints,
+    read_state,
+    sweep_lock,
+    write_state,
+)
+from tests.sweeps.written import TWO_BY_TWO, cells, written
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    return Store.open()
+
+
+def an_outcome(name: str, asked: str, **changes: object) -> CellOutcome:
+    known = {"exit_code": 0, "reported": True, "seconds": 3.0, "ended_at": "2026-11-26T10:00:00+00:00"}
+    return CellOutcome.model_validate({"name": name, "asked": asked, **known, **changes})
+
+
+def test_a_build_is_finished_while_it_asks_the_same_and_its_report_is_there(tmp_path: Path) -> None:
+    state = SweepState(sweep="s.toml").with_outcome(an_outcome("a", "1")).with_outcome(an_outcome("b", "1", reported=False))
+    assert state.finished("a", "1", tmp_path) is None
+    for name in ("a", "b"):
+        build_folder(tmp_path, name).mkdir(parents=True)
+        (build_folder(tmp_path, name) / REPORT).write_text("{}")
+    assert state.finished("a", "1", tmp_path) is not None
+    assert state.finished("a", "2", tmp_path) is None
+    assert state.finished("b", "1", tmp_path) is None
+
+
+def test_what_is_asked_changes_with_recipe_images_weights_and_device_file(tmp_path: Path, store: Store) -> None:
+    photos = tmp_path / "photos"
+    for label in ("cat", "dog"):
+        (photos / label).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(photos / label / "1.png")
+    (tmp_path / "own.safetensors").write_bytes(b"1")
+    text = """
+    [set]
+    data.path = "photos"
+    [grid]
+    model.arch = ["lenet-5"]
+    model.weights = ["none", "own.safetensors"]
+    """
+
+    def asked(of: str) -> list[str]:
+        return list(fingerprints(cells(tmp_path, of), store, Quiet()).values())
+
+    none, own = asked(text)
+    assert asked(text) == [none, own]
+    assert asked(text + "train.epochs = [3]")[0] != none
+    (tmp_path / "own.safetensors").write_bytes(b"22")
+    assert asked(text)[0] == none and asked(text)[1] != own
+    Image.new("RGB", (8, 8), "red").save(photos / "cat" / "2.png")
+    assert asked(text)[0] != none
+
+
+def test_images_that_cannot_be_listed_are_their_builds_failure_and_not_the_sweep_s(tmp_path: Path, store: Store) -> None:
+    found = fingerprints(cells(tmp_path, '[set]\ndata.path = "nowhere"\n' + TWO_BY_TWO), store, Quiet())
+    assert len(found) == 4
+
+
+def test_what_differs_from_the_last_run_is_said() -> None:
+    state = SweepState(sweep="s.toml", cells={"a": "1", "b": "1", "gone": "1"})
+    assert changed_since(state, {"a": "1", "b": "2", "new": "1"}) == [
+        "new: new since the last run",
+        "gone: no longer in the sweep; their results stay where they are",
+        "b: asked for otherwise than in the last run, and built again",
+    ]
+    assert changed_since(SweepState(sweep="s.toml"), {"a": "1"}) == []
+
+
+def test_a_state_comes_back_and_a_damaged_or_later_one_is_refused(tmp_path: Path) -> None:
+    state = SweepState(sweep="s.toml", cells={"a": "1"}).with_outcome(an_outcome("a", "1"))
+    write_state(tmp_path, state)
+    assert read_state(tmp_path, Path("s.toml")) == state
+    (tmp_path / STATE).write_text('{"schema": "edgecnn.sweep-state/2"}')
+    with pytest.raises(NotASweepFolder, match=r"its schema is edgecnn.sweep-state/2, and .* — choose another"):
+        read_state(tmp_path, Path("s.toml"))
+    (tmp_path / STATE).write_bytes(b"\xff{")
+    with pytest.raises(NotASweepFolder):
+        read_state(tmp_path, Path("s.toml"))
+    error = NotASweepFolder(path=Path("out/sweep.json"), because="permission denied")
+    assert (
+        error.line() == "out/sweep.json cannot be read: permission denied — choose another folder with --out [not-a-sweep-folder]"
+    )
+
+
+def test_one_folder_is_one_sweep_s_at_a_time(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with sweep_lock(out), pytest.raises(SweepIsRunning) as caught, sweep_lock(out):
+        pass
+    assert caught.value.line() == (
+        f"another sweep is writing to {out} — wait for it to end, or choose another folder with --out [sweep-is-running]"
+    )
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with pytest.raises(NotASweepFolder, match="choose another folder with --out"), sweep_lock(path):
+        pass
+    assert cells_of(read_sweep(path))
