@@ -123,21 +123,21 @@ def bench_and_write(request: BenchRequest, tell: Progress) -> Benched:
     return found
 
 
-def write_fleet(report: FleetReport, out: Path) -> tuple[str, ...]:
-    """Write ``fleet.json`` and ``fleet.html`` of a sweep into its folder; their paths.
+def write_fleet(report: FleetReport, out: Path) -> str:
+    """Write ``fleet.json`` into a sweep's folder; its path. Raises PageUnwritable: it cannot be written."""
+    file = out / "fleet.json"
+    _written(lambda: report.model_dump_json(indent=1, by_alias=True) + "\n", file)
+    return str(file)
 
-    Raises:
-        MissingPackage: the extra ``report`` is not installed, and ``fleet.json`` alone is there.
-        PageUnwritable: a file cannot be written.
-        PageFailed: a library below failed in drawing it.
-    """
-    facts, page = out / "fleet.json", out / "fleet.html"
-    _written(lambda: report.model_dump_json(indent=1, by_alias=True) + "\n", facts)
+
+def write_fleet_page(report: FleetReport, out: Path) -> str:
+    """Write ``fleet.html`` beside it; its path. Raises MissingPackage, PageUnwritable and PageFailed, as ``write_page``."""
     require_packages(PAGE_PACKAGES, extra="report", needed_for="fleet.html")
     from edgecnn.render.page.fleet import fleet_page
 
-    _written(lambda: fleet_page(report), page)
-    return str(facts), str(page)
+    file = out / "fleet.html"
+    _written(lambda: fleet_page(report), file)
+    return str(file)
 
 
 def write_page(report: BuildReport, store: Store, file: Path) -> PageWritten:

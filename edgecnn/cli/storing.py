@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgecnn.cli.verbs import STORE, Call, family, verb
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.store import NoRemote
+
+if TYPE_CHECKING:
+    from edgecnn.store.remote import Remote
 
 DAY_S = 86400.0
 MIB = 1024 * 1024
 RepairOpt = Annotated[bool, typer.Option("--repair", help="Take damaged entries out; the next build makes them again.")]
 DaysOpt = Annotated[float, typer.Option("--days", min=0, help="Artifacts and unpacked zips not used for this many days go.")]
 MaxMibOpt = Annotated[int | None, typer.Option("--max-mib", min=0, help="The least recently used go until the rest fits.")]
+UrlArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[URL]", help="A folder, s3://BUCKET/FOLDER, gs://…, sftp://…; default what EDGECNN_STORE_REMOTE says."
+    ),
+]
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would go.")]
 
 
@@ -22,6 +33,9 @@ def register(app: typer.Typer) -> None:
     of_the_store = family(app, "store", short="Look at the store of finished work, check it, make room.", panel=STORE)
     verb(of_the_store, "list", short="List what is stored.")(list_)
     verb(of_the_store, "verify", short="Read every stored byte again and compare.")(verify)
+    verb(of_the_store, "push", short="Send what a remote store lacks.")(push)
+    verb(of_the_store, "pull", short="Fetch what a remote store has.")(pull)
+    verb(of_the_store, "sync", short="Both.")(sync)
     verb(of_the_store, "gc", short="Make room.")(gc)
 
 
@@ -53,3 +67,48 @@ def gc(call: Call, days: DaysOpt = 30.0, max_mib: MaxMibOpt = None, dry_run: Dry
     policy = GcPolicy(unused_for_s=days * DAY_S, max_bytes=None if max_mib is None else max_mib * MIB)
     report = collect(call.store, policy, dry_run=dry_run)
     call.show(report, lambda: show_collected(report))
+
+
+def push(call: Call, url: UrlArg = None) -> ExitCode:
+    """Send every finished entry that the remote store lacks. Nothing there is changed or deleted."""
+    return _transferred(call, "push", url)
+
+
+def pull(call: Call, url: UrlArg = None) -> ExitCode:
+    """Fetch every entry that this store lacks; each byte is compared with what was stored. Exit 3 where one is damaged there."""
+    return _transferred(call, "pull", url)
+
+
+def sync(call: Call, url: UrlArg = None) -> ExitCode:
+    """Send what the remote store lacks, and fetch what this one lacks."""
+    return _transferred(call, "sync", url)
+
+
+def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
+    remote = _remote(name, url)
+    from edgecnn.render.screens.stored import transfer_lines
+    from edgecnn.store.transfer import Transferred
+    from edgecnn.store.transfer import pull as fetched
+    from edgecnn.store.transfer import push as sent
+
+    found = dict[str, Transferred]()
+    if name != "pull":
+        found["push"] = sent(call.store, remote, call.tell)
+    if name != "push":
+        found["pull"] = fetched(call.store, remote, call.tell)
+    call.show({way: each.model_dump(mode="json") for way, each in found.items()}, transfer_lines(found, remote.url))
+    return ExitCode.MISSING if any(each.left for each in found.values()) else ExitCode.OK
+
+
+def _remote(name: str, url: str | None) -> Remote:
+    """Raises NoRemote, MissingPackage, RemoteNeedsPackage, RemoteUnusable."""
+    from edgecnn.backends.installed import require_packages
+    from edgecnn.store.store import REMOTE
+
+    stated = url or os.environ.get(REMOTE)
+    if not stated:
+        raise NoRemote(verb=name)
+    require_packages(("fsspec",), extra="remote", needed_for=f"store {name}")
+    from edgecnn.store.remote import Remote
+
+    return Remote(stated)

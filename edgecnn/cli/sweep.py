@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgecnn.cli.option_table import JOB
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
-
-if TYPE_CHECKING:
-    from edgecnn.sweeps.sweep import OpenSweep
 
 SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="Which networks, devices and recipe values.")]
 OutOpt = Annotated[
@@ -36,9 +33,10 @@ def register(app: typer.Typer) -> None:
 def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     """Show the builds of a sweep, what of each is stored or made by another, and how long the rest may take. Runs nothing."""
     from edgecnn.render.screens.sweep import show_sweep_plan
-    from edgecnn.sweeps.sweep import open_sweep, planned
+    from edgecnn.sweeps.plan import plan_sweep
+    from edgecnn.sweeps.sweep import open_sweep
 
-    found = planned(open_sweep(sweep, out, call.store, call.tell), call.store, call.tell)
+    found = plan_sweep(open_sweep(sweep, out, call.store, call.tell), call.store, call.tell)
     call.show(found, lambda: show_sweep_plan(found))
 
 
@@ -47,12 +45,25 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1) -> E
 
     An interrupted call loses nothing, and the same command goes on from there.
     """
-    from edgecnn.sweeps.sweep import open_sweep, run_sweep
+    from edgecnn.api import write_fleet, write_fleet_page
+    from edgecnn.render.ci import sheets_of_fleet
+    from edgecnn.render.screens.sweep import show_fleet
+    from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
     given = open_sweep(sweep, out, call.store, call.tell)
-    for line in given.changed:
+    for line in given.report().changed:
         call.tell.note(line)
-    return _judged(call, run_sweep(given, jobs, call.tell))
+    report = run_sweep(given, jobs, call.tell).report()
+    written = [write_fleet(report, given.out)]
+    try:
+        written.append(write_fleet_page(report, given.out))
+    except EdgecnnError as error:
+        call.warn([f"edgecnn: no fleet.html: {error.line()}"])
+    call.close()
+    call.job.tell(*sheets_of_fleet(report))
+    call.show(report, lambda: show_fleet(report))
+    call.add(f"  {file}" for file in written)
+    return worst(cell.exit_code for cell in report.cells)
 
 
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
@@ -65,31 +76,23 @@ def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
 
 
 def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
-    """Judge every finished build again, as `edgecnn judge` with these options: accuracy from stored answers, time anew."""
-    import shlex
+    """Judge every finished build again, as `edgecnn judge` with these options: accuracy from stored answers, time anew.
 
-    from edgecnn.cli.asking import command_line
-    from edgecnn.sweeps.sweep import judge_sweep, open_sweep
+    What the builds found stays as it is. Time of a build for another device is MISSING here: `edgecnn bench` measures it there.
+    """
+    from edgecnn.bench.judge import JudgeRequest
+    from edgecnn.cli.asking import measured_as, refuse_unusable_texts
+    from edgecnn.devices.machine import local_lab
+    from edgecnn.render.ci import sheets_of_judgement
+    from edgecnn.render.screens.sweep import judgement_lines
+    from edgecnn.sweeps.judge import judge_sweep
+    from edgecnn.sweeps.sweep import open_sweep, worst
 
+    refuse_unusable_texts(call.asked)
     given = open_sweep(sweep, out, call.store, call.tell)
-    return _judged(call, judge_sweep(given, shlex.split(command_line(call.asked))[2:], call.tell))
-
-
-def _judged(call: Call, given: OpenSweep) -> ExitCode:
-    """Write and show the report of all builds, tell the job of each, and end as the worst of them."""
-    from edgecnn.api import write_fleet
-    from edgecnn.render.ci import sheets_of_fleet
-    from edgecnn.render.screens.sweep import show_fleet
-    from edgecnn.sweeps.sweep import exit_code_of_builds
-
-    report = given.report()
-    try:
-        written = write_fleet(report, given.out)
-    except EdgecnnError as error:
-        call.warn([f"edgecnn: no page: {error.line()}"])
-        written = ()
+    how = JudgeRequest(folder=given.out, allow_stored=call.asked.allow_stored, **measured_as(call.asked))
+    found = judge_sweep(given, how, local_lab(call.store, call.tell), call.tell)
     call.close()
-    call.job.tell(*sheets_of_fleet(report))
-    call.show(report, lambda: show_fleet(report))
-    call.add(f"  {file}" for file in written)
-    return exit_code_of_builds(given)
+    call.job.tell(*sheets_of_judgement(found))
+    call.show(found, judgement_lines(found))
+    return worst(each.exit_code for each in found.builds)

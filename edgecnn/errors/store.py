@@ -55,3 +55,32 @@ class StageUnfinished(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
 
     def __init__(self, *, kind: str, because: str) -> None:
         super().__init__(what=f"{kind} returned without a result", because=because, hint="nothing was stored; please report this")
+
+
+class RemoteUnusable(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a store afar cannot be reached, listed, read or written; whatever is here is as it was."""
+
+    def __init__(self, *, url: str, because: str) -> None:
+        super().__init__(
+            what=f"the remote store {url} cannot be used",
+            because=because,
+            hint="see that it is there and that its client finds your credentials; the same command then goes on",
+        )
+
+
+class RemoteNeedsPackage(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when no installed package reaches places of a URL's kind."""
+
+    def __init__(self, *, url: str, package: str, extra: str | None) -> None:
+        line = f'pip install "edgecnn[{extra}]"' if extra else f"pip install {package}"
+        super().__init__(what=f"the remote store {url} needs the package {package}, which is not installed", hint=line)
+
+
+class NoRemote(EdgecnnError):
+    """Raised when a transfer is asked for and no remote store is named."""
+
+    def __init__(self, *, verb: str) -> None:
+        super().__init__(
+            what=f"edgecnn store {verb} has no remote store to go to",
+            hint=f"edgecnn store {verb} s3://BUCKET/FOLDER, or set EDGECNN_STORE_REMOTE",
+        )

@@ -43,10 +43,10 @@ class SweepTooLarge(EdgecnnError):
 
 
 class NotASweepFolder(EdgecnnError):
-    """Raised when the folder of a sweep's results holds something else, or another version's."""
+    """Raised when the folder of a sweep's results cannot be read or written, or holds another version's."""
 
     def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path} cannot be read", because=because, hint="choose another folder with --out")
+        super().__init__(what=f"{path} cannot be used", because=because, hint="choose another folder with --out")
 
 
 class NothingSwept(EdgecnnError, exit_code=ExitCode.MISSING):

@@ -12,13 +12,16 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
+import edgecnn
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gates import bound_of, decided, error_rates
 from edgecnn.sweeps.fleet import FleetReport
+from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import GateResult, Verdict
@@ -71,21 +74,34 @@ def sheet_of_comparison(found: Comparison) -> GateSheet:
 
 
 def sheets_of_fleet(found: FleetReport) -> list[GateSheet]:
-    """A sheet a build of a sweep; of one that failed or has not ended, without gates, which is an error."""
+    """A sheet a build of a sweep; of one that is not finished, without gates, which is an error."""
     return [
         GateSheet(
-            title=f"{cell.variant} on {cell.device}",
+            title=cell.name,
             candidate=cell.facts.candidate.id if cell.facts is not None else "no candidate",
             verdict=cell.verdict,
             why=cell.error or (cell.choice.why if cell.choice is not None else f"the build has not ended: {found.command}"),
-            gates=cell.gates,
-            seconds=0.0,
+            gates=cell.gates if cell.state == "finished" else (),
+            seconds=cell.seconds,
             made_at=cell.made_at or found.made_at,
             version=found.version,
+            require_measured=cell.require_measured,
             notes=cell.notices,
         )
         for cell in found.cells
     ]
+
+
+def sheets_of_judgement(found: SweepJudgement) -> list[GateSheet]:
+    """The same of a sweep that was judged again."""
+
+    def sheet(each: JudgedBuild) -> GateSheet:
+        if each.report is not None:
+            return replace(sheet_of_report(each.report, require_measured=each.require_measured), title=each.name)
+        moment, why = datetime.now(UTC).isoformat(timespec="seconds"), each.error or ""
+        return GateSheet(each.name, "no candidate", each.verdict, why, (), 0.0, moment, edgecnn.__version__)
+
+    return [sheet(each) for each in found.builds]
 
 
 def _sheet(found: BuildReport | BundleBench | Comparison, title: str, candidate: str | None, why: str) -> GateSheet:

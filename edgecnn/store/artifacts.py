@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable, StoreFull, StoreUnusable
 from edgecnn.store.disk import discard, named_failures
 from edgecnn.store.entry import Damage, read_entry, trusted_entry
 from edgecnn.store.layout import RECORD, Layout
@@ -19,9 +19,11 @@ from edgecnn.values.stage import Progress, Role, Stage
 class Artifacts:
     """The finished artifacts of one store."""
 
-    def __init__(self, layout: Layout, locks: Locks) -> None:
+    def __init__(self, layout: Layout, locks: Locks, remote: str | None = None) -> None:
+        """``remote``: URL of a store afar, which is asked for what is missing here before it is made."""
         self._layout = layout
         self._locks = locks
+        self._remote = remote
 
     def find(self, stage: Stage, versions: Mapping[str, str], given: Mapping[Role, FoundInput]) -> Artifact | Miss:
         """Look without changing anything: for planning, and before making.
@@ -61,6 +63,11 @@ class Artifacts:
             if isinstance(found, Artifact):
                 self._used(found)
                 return found, Cached()
+            if self._fetched(wanted, tell):
+                here = self._looked_up(wanted, discard_damaged=True)
+                if isinstance(here, Artifact):
+                    return here, Cached()
+                found = here
             making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
             artifact = making.made(maker or stage.make, {role: found.path for role, found in under.given.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
@@ -95,6 +102,21 @@ class Artifacts:
                 return Miss(why=explain_miss(stored_payloads(self._layout.artifacts / wanted.kind), wanted.payload))
         changed = wanted.changed_inputs(found)
         return Miss(why=changed) if changed else found
+
+    def _fetched(self, wanted: Wanted, tell: Progress) -> bool:
+        """Whether the store afar had an entry of this key, which is here now. A place that fails is no reason not to make it."""
+        if self._remote is None:
+            return False
+        from edgecnn.store.remote import Remote, fetch
+
+        try:
+            found = fetch(Remote(self._remote), self._layout, f"artifacts/{wanted.kind}/{wanted.key}")
+        except (RemoteUnusable, RemoteNeedsPackage) as error:
+            tell.note(f"{wanted.name} is made here: {error.line()}")
+            return False
+        if isinstance(found, Damage):
+            tell.note(f"{wanted.name} is made here: in {self._remote} {found.why}")
+        return found is True
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:
         """Date it as used under its lock, which gc holds from its look at that date until the entry is away.

@@ -15,15 +15,18 @@ from edgecnn.store.locks import InUse, Locks
 from edgecnn.store.profiles import Profiles
 from edgecnn.values.stage import Progress
 
+REMOTE = "EDGECNN_STORE_REMOTE"
+"""In the environment: the URL of a store afar, which is asked for what is missing here before it is made."""
+
 
 class Store:
     """One folder with its artifacts, profiles and locks."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, remote: str | None = None) -> None:
         self.layout = layout
         self.locks = Locks(layout)
         self.in_use = InUse(layout, self.locks)
-        self.artifacts = Artifacts(layout, self.locks)
+        self.artifacts = Artifacts(layout, self.locks, remote)
         self.profiles = Profiles(layout, self.locks)
 
     @classmethod
@@ -42,7 +45,7 @@ class Store:
             needed = os.R_OK | os.X_OK if existing == place else os.W_OK | os.X_OK
             if not os.access(existing, needed):
                 raise StoreUnusable(root=place, because=f"permission denied: {existing}")
-        return cls(Layout(place))
+        return cls(Layout(place), os.environ.get(REMOTE) or None)
 
     @property
     def root(self) -> Path:

@@ -13,7 +13,7 @@ from edgecnn.values.stage import Stage
 
 _TENTHS = 10
 _FEW = 3
-"""Records of a kind and network fewer than which those of the kind of all networks are asked too."""
+"""Records of a kind and network fewer than which those of the kind of all networks are asked."""
 
 
 class Seconds(NamedTuple):
@@ -42,10 +42,11 @@ class Durations:
         """None where the store has made nothing of the kind."""
         arch = getattr(stage, "arch", None)
         own = self._of.get((stage.kind, arch if isinstance(arch, str) else None), [])
-        return _spread(own if len(own) >= _FEW or arch is None else [*own, *self._of.get((stage.kind, None), [])])
+        return spread(own if len(own) >= _FEW else self._of.get((stage.kind, None), []))
 
 
-def _spread(seconds: Sequence[float]) -> Seconds | None:
+def spread(seconds: Sequence[float]) -> Seconds | None:
+    """Of few, the least and the most; of ten or more, what nine of ten stay above and below. None of none."""
     if not seconds:
         return None
     if len(seconds) < _TENTHS:

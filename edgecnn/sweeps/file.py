@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -13,12 +13,14 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from edgecnn.devices.files import parse_target
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
+from edgecnn.errors.wording import did_you_mean
 from edgecnn.planning.custom_model import network_name
 from edgecnn.recipes.recipe import apply_overrides, key_parts, load_recipe, with_paths_from
-from edgecnn.recipes.target import is_path, split_target
-from edgecnn.recipes.toml_file import checked, dotted_keys, read_table
+from edgecnn.recipes.target import is_path
+from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
 from edgecnn.values.base import Value
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import digest_of
@@ -26,8 +28,8 @@ from edgecnn.values.stage import digest_of
 MOST_BUILDS: Final = 10_000
 IN_THE_NAME: Final = ("model.arch", "model.onnx", "model.scale", "target.device", "target.runtime")
 """Keys that every build's name already shows."""
-_OF_MEASURING: Final = ("target", "race", "desktop", "choice", "gates", "fit")
-"""Tables of a recipe of which nothing that a training makes depends."""
+_OF_TRAINING: Final = ("model", "data", "preprocessing", "train", "synthesis")
+"""Tables of a recipe on which what a training makes depends."""
 
 
 class SweepFile(Value):
@@ -53,18 +55,20 @@ class Cell(Value):
     """Of its folder."""
     network: str
     device: str
-    """As the target names it; of a device file, the file's name."""
+    """The device's own name, however the target spells it."""
     runtime: str | None
     """Where the target names one."""
     variant: str
     """The network, and what else tells this build from those of other networks: a row of the report."""
-    values: Mapping[str, str]
-    """Recipe keys that this build states itself, to what it states, as ``--set`` takes it."""
     recipe: Recipe
+    host: str | None
+    """The board that measures it, as ``--host`` takes one; None: this machine, where it is the device."""
     words: tuple[str, ...]
-    """Behind ``edgecnn build``: the recipe and options by which a person builds the same by hand."""
+    """Behind ``edgecnn build``, but for the board: the recipe and options by which a person builds the same by hand."""
     trains_as: str
     """Builds with this in common are of one training: the first makes it, the others find it."""
+    tested_on: str
+    """Builds with this in common are tested on the same images, so that their accuracies can be compared."""
 
 
 @dataclass(frozen=True)
@@ -98,62 +102,71 @@ def read_sweep(path: Path) -> Sweep:
 
 
 def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
-    """The builds that a sweep stands for, the grid's first, in the file's order. Pure.
+    """The builds that a sweep stands for, the grid's first, in the file's order. Of the disk, device files alone are read.
 
     Raises:
-        SweepInvalid: a key is unknown, a value does not fit it, a grid's key has no list of values, or there is no build.
+        SweepInvalid: a key is unknown, a value does not fit it, a grid's key has no list of values, a board is of no device of
+            the sweep, or there is no build.
         SweepTooLarge: more than ``MOST_BUILDS``.
         BuildsNamedAlike: two builds would be written to one folder.
-        UnknownArch: a network of none of the names.
+        UnknownArch, UnknownDevice and what else ``parse_target`` raises: of a network or device.
     """
-    fixed, problems = _flat(sweep.file.set), list[str]()
-    asked = [*_combinations(sweep, problems), *((each.get("name"), _flat(each)) for each in sweep.file.build)]
-    if not asked and not problems:
-        problems.append("it has neither a [grid] nor a [[build]]")
-    cells = dict[str, Cell]()
-    for name, stated in asked if not problems else ():
+    problems, cells = list[str](), dict[str, Cell]()
+    for name, every, stated in _asked(sweep, problems):
         try:
-            cell = _cell(sweep, name if isinstance(name, str) else None, {**fixed, **stated}, stated)
+            cell = _cell(sweep, name, every, stated)
         except OverridesInvalid as error:
             problems += [] if error.because in problems or error.because is None else [error.because]
             continue
-        if (other := cells.get(cell.name)) is not None:
+        if (other := cells.get(cell.name.casefold())) is not None:
             raise BuildsNamedAlike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
-        cells[cell.name] = cell
+        cells[cell.name.casefold()] = cell
+    devices = {cell.device for cell in cells.values()}
+    unused = [host for host in sweep.file.hosts if host not in devices] if not problems else []
+    known = ", ".join(sorted(devices))
+    problems += [f"hosts.{each} is no device of this sweep; {did_you_mean(each, devices)}it has {known}" for each in unused]
     if problems:
         raise SweepInvalid(path=sweep.path, problems=problems)
     return tuple(cells.values())
 
 
-def _combinations(sweep: Sweep, problems: list[str]) -> Iterator[tuple[None, dict[str, Any]]]:
-    grid = _flat(sweep.file.grid)
-    wrong = [f"grid.{key} must be a list of values" for key, values in grid.items() if not isinstance(values, list) or not values]
-    problems += wrong
-    if wrong or not grid:
-        return
-    if (builds := prod(len(values) for values in grid.values())) > MOST_BUILDS:
-        raise SweepTooLarge(path=sweep.path, builds=builds, most=MOST_BUILDS)
-    for values in product(*grid.values()):
-        yield None, dict(zip(grid, values, strict=True))
+def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any], dict[str, Any]]]:
+    """Name, all values and those of its own, of each build; nothing where a key is wrong, which is a problem then."""
+    fixed, grid = _flat(sweep.file.set), _flat(sweep.file.grid)
+    single = [
+        (each.get("name"), _flat({key: value for key, value in each.items() if key != "name"})) for each in sweep.file.build
+    ]
+    problems += [f"build.name must be text in quotes, not {name!r}" for name, _ in single if not isinstance(name, str | None)]
+    keys = dict.fromkeys(key for table in (fixed, grid, *(stated for _, stated in single)) for key in table)
+    problems += [unknown_key(Recipe, key) for key in keys if key not in _KEYS and not key.startswith(_OPEN)]
+    problems += [
+        f"grid.{key} must be a list of values" for key, values in grid.items() if not isinstance(values, list) or not values
+    ]
+    if not grid and not single and not problems:
+        problems.append("it has neither a [grid] nor a [[build]]")
+    if problems:
+        return []
+    if (asked := prod(len(values) for values in grid.values()) if grid else 0) > MOST_BUILDS:
+        raise SweepTooLarge(path=sweep.path, builds=asked, most=MOST_BUILDS)
+    combined = [(None, dict(zip(grid, values, strict=True))) for values in product(*grid.values())] if grid else []
+    return [(name, {**fixed, **stated}, stated) for name, stated in [*combined, *single]]
 
 
-_KEYS: Final = frozenset(dotted_keys(Recipe))
+_KEYS: Final = frozenset(dotted_keys(Recipe)) - {"gates.max", "gates.min", "fit.within"}
+_OPEN: Final = ("gates.max.", "gates.min.")
+"""How keys of tables begin whose keys are metrics."""
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys to values; a key of a recipe ends the way down, and so does what is no table. ``name`` is the build's own."""
+    """Dotted keys to values; a key of a recipe ends the way down, and so does what is no table."""
     found = dict[str, Any]()
     for key, value in table.items():
         dotted = f"{above}{key}"
-        if isinstance(value, Mapping) and dotted not in _KEYS - _TABLES:
+        if isinstance(value, Mapping) and dotted not in _KEYS:
             found |= _flat(value, f"{dotted}.")
-        elif dotted != "name":
+        else:
             found[dotted] = value
     return found
-
-
-_TABLES: Final = frozenset({"gates.max", "gates.min", "fit.within"})
-"""Keys of a recipe that hold tables of their own."""
 
 
 def _cell(sweep: Sweep, name: str | None, every: Mapping[str, Any], stated: Mapping[str, Any]) -> Cell:
@@ -162,26 +175,20 @@ def _cell(sweep: Sweep, name: str | None, every: Mapping[str, Any], stated: Mapp
     recipe = with_paths_from(sweep.path.parent, changed)
     table = recipe.model_dump(mode="json", by_alias=True)
     words = [f"{key}={_toml(key, _held(table, key))}" for key in every]
-    device = split_target(recipe.target.device)[0]
-    shown = Path(device).stem if is_path(device) else device
-    host = sweep.file.hosts.get(shown)
-    trained = {key: value for key, value in table.items() if key not in _OF_MEASURING}
+    device, runtime = parse_target(recipe.target.device)
+    runtime = runtime or recipe.target.runtime
     network, others = network_name(recipe.model), _others(stated)
-    runtime = split_target(recipe.target.device)[1] or (None if recipe.target.runtime is None else str(recipe.target.runtime))
     return Cell(
-        name=_file_name(name or "-".join([network, shown, *([] if runtime is None else [runtime]), *others])),
+        name=_file_name(name or "-".join([network, device.name, *([] if runtime is None else [str(runtime)]), *others])),
         network=network,
         variant=", ".join([network, *others]),
-        device=shown,
-        runtime=runtime,
-        values={key: _toml(key, value) for key, value in stated.items()},
+        device=device.name,
+        runtime=None if runtime is None else str(runtime),
         recipe=recipe,
-        words=(
-            *(() if sweep.begins is None else (sweep.begins,)),
-            *(word for each in words for word in ("--set", each)),
-            *(() if host is None else ("--host", host)),
-        ),
-        trains_as=digest_of(trained),
+        host=sweep.file.hosts.get(device.name),
+        words=(*(() if sweep.begins is None else (sweep.begins,)), *(word for each in words for word in ("--set", each))),
+        trains_as=digest_of({name: table[name] for name in _OF_TRAINING}),
+        tested_on=digest_of({"data": table["data"], "folds": table["train"]["folds"]}),
     )
 
 
@@ -192,21 +199,31 @@ def _held(table: Mapping[str, Any], key: str) -> Any:
     return found
 
 
+_BARE: Final = re.compile(r"[a-z][a-z0-9_-]*[0-9][a-z0-9_-]*|[a-z0-9-]+:[a-z]+")
+"""Names that can be no TOML value, such as of networks and targets: they need no quotes in a shell."""
+
+
 def _toml(key: str, value: Any) -> str:
     """As ``--set`` reads it. Raises OverridesInvalid: it is a table, or a list of them, which no option holds."""
     if isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(each, Mapping) for each in value)):
         raise OverridesInvalid(problems=[f"{key} holds tables; state it in the recipe that the sweep begins from"])
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z/~.][A-Za-z0-9_./:~=,@+-]*", value) and value not in ("true", "false"):
+    if isinstance(value, str) and _BARE.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which JSON lets stand, and TOML does not
 
 
 def _others(stated: Mapping[str, Any]) -> list[str]:
-    return [f"{key.rpartition('.')[2]}={_toml(key, value)}" for key, value in stated.items() if key not in IN_THE_NAME]
+    """What tells a build from others besides network and device, as ``epochs=3``; of keys that end alike the whole key."""
+    shown = [key for key in stated if key not in IN_THE_NAME]
+    ends = [key.rpartition(".")[2] for key in shown]
+    named = [key if ends.count(end) > 1 else end for key, end in zip(shown, ends, strict=True)]
+    return [f"{name}={_toml(key, stated[key])}" for name, key in zip(named, shown, strict=True)]
 
 
 def _file_name(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._")[:120] or "build"
+    """What a file system takes; of a text with other signs a digest keeps it apart from its like."""
+    kept = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._")[:120] or "build"
+    return kept if kept == text else f"{kept}-{digest_of(text)[:6]}"
 
 
 def by_training(cells: Sequence[Cell]) -> list[list[Cell]]:

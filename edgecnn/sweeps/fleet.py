@@ -6,6 +6,7 @@ tell two builds apart.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +15,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 import edgecnn
+from edgecnn.errors.base import ExitCode
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.state import SweepState, build_folder
+from edgecnn.sweeps.state import SweepState, build_folder, changed_since
 from edgecnn.values.base import Value
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import GateResult, Interval, Verdict
-
-SCHEMA = "edgecnn.fleet/1"
 
 
 class FleetCell(Value):
@@ -35,13 +36,18 @@ class FleetCell(Value):
     device: str
     runtime: str | None
     """Where the sweep names one."""
+    tested_on: str
+    """Builds with this in common are tested on the same images."""
     state: Literal["finished", "changed", "failed", "waiting"]
     """changed: it is asked for otherwise now, and the figures are of what was asked before."""
     folder: str
     error: str | None = None
-    exit_code: int | None = None
+    exit_code: int
+    """What a process may say of it: of a build that is not finished, that something is missing."""
+    seconds: float = 0.0
     verdict: Verdict = Verdict.MISSING
     gates: tuple[GateResult, ...] = ()
+    require_measured: bool = False
     choice: Choice | None = None
     facts: CandidateFacts | None = None
     """Of what ships; layers are left out: the build's own report has them."""
@@ -49,7 +55,8 @@ class FleetCell(Value):
     made_at: str | None = None
     notices: tuple[str, ...] = ()
     beaten_by: str | None = None
-    """A build for the same device that is more accurate and faster by the estimates; None on the front, or without figures."""
+    """A finished build for the same device, tested on the same images, that is faster and no less accurate by the estimates; None
+    on the front, or without figures."""
     beaten_for_sure: bool = False
     """Whether the intervals of both figures keep the two apart, and nothing else slowed its race."""
 
@@ -65,6 +72,16 @@ class FleetCell(Value):
         return None if self.facts is None else SHOWN["p50_ms"].value(self.facts)
 
     @property
+    def several_labels(self) -> bool:
+        """Whether its accuracy is mAP."""
+        return self.facts is not None and self.facts.multi_label is not None
+
+    @property
+    def on_front(self) -> bool:
+        """Whether it is finished, has both figures, and nothing beats it."""
+        return self.state == "finished" and self.beaten_by is None and None not in (self.accuracy, self.p50_ms)
+
+    @property
     def disturbed(self) -> bool:
         """Whether something else slowed its race, so that it may be faster than its figures."""
         return self.facts is not None and self.facts.latency is not None and self.facts.latency.disturbed is not None
@@ -75,7 +92,7 @@ class FleetDevice(Value):
 
     device: str
     front: tuple[str, ...]
-    """Builds that no other is both more accurate and faster than, the fastest first."""
+    """Builds than which none is faster and no less accurate, the fastest first; of images that differ, one front each."""
 
 
 class FleetVariant(Value):
@@ -86,8 +103,10 @@ class FleetVariant(Value):
     """Build to its verdict."""
     lowest: Interval | None
     """The least accuracy that it has on any device."""
+    lacks: tuple[str, ...]
+    """Devices of the sweep that it has no build for."""
     passes: bool
-    """Whether every one of its builds passes its gates."""
+    """Whether it has a build for every device, and each is finished and passes its gates."""
 
 
 class FleetReport(Value):
@@ -115,49 +134,58 @@ class FleetReport(Value):
 def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
     """Read what the builds left; nothing is measured."""
     found = _with_fronts([_cell(cell, asked[cell.name], state, out) for cell in cells])
-    names = dict.fromkeys(cell.variant for cell in found)
-    variants = tuple(_variant(name, [cell for cell in found if cell.variant == name]) for name in names)
-    best, why = _for_all(variants)
+    names, devices = dict.fromkeys(cell.variant for cell in found), tuple(dict.fromkeys(cell.device for cell in found))
+    variants = tuple(_variant(name, [cell for cell in found if cell.variant == name], devices) for name in names)
+    best, why = _for_all(variants, len({(cell.tested_on, cell.several_labels) for cell in found if cell.accuracy}))
     return FleetReport(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         sweep=state.sweep,
         cells=tuple(found),
-        devices=tuple(_device(name, found) for name in dict.fromkeys(cell.device for cell in found)),
+        devices=tuple(_device(name, found) for name in devices),
         variants=variants,
         for_all=best,
         why=why,
         provisional={
-            cell.name: cell.choice.settle_command or f"edgecnn bench {cell.folder}"
+            cell.name: cell.choice.settle_command or shlex.join(["edgecnn", "bench", cell.folder])
             for cell in found
             if cell.choice is not None and cell.choice.state == "provisional"
         },
-        command=f"edgecnn sweep run {state.sweep} --out {out}",
+        changed=tuple(changed_since(state, asked)),
+        command=shlex.join(["edgecnn", "sweep", "run", state.sweep, "--out", str(out)]),
     )
 
 
 def _cell(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
-    folder = build_folder(out, cell.name)
-    outcome = state.outcomes.get(cell.name)
-    known: dict[str, Any] = {name: getattr(cell, name) for name in ("name", "variant", "network", "device", "runtime")}
-    known["folder"] = str(folder)
+    folder, outcome = build_folder(out, cell.name), state.outcomes.get(cell.name)
+    shared = ("name", "variant", "network", "device", "runtime", "tested_on")
+    known: dict[str, Any] = {name: getattr(cell, name) for name in shared} | {"folder": str(folder)}
     if outcome is None:
-        return FleetCell(**known, state="waiting")
+        return FleetCell(**known, state="waiting", exit_code=ExitCode.MISSING)
+    known["seconds"] = outcome.seconds
     report = report_or_none(folder)
     if report is None or not outcome.reported:
-        return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=outcome.exit_code)
-    facts = _chosen(report)
+        code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
+        return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
+    facts, current, strict = _chosen(report), outcome.asked == asked, cell.recipe.gates.require_measured
+    code = exit_code_of(report.gates, require_measured=strict)
     return FleetCell(
         **known,
-        state="finished" if outcome.asked == asked else "changed",
-        exit_code=outcome.exit_code,
+        state="finished" if current else "changed",
+        exit_code=code if current else ExitCode.MISSING,
         verdict=report.verdict,
         gates=report.gates,
+        require_measured=strict,
         choice=report.choice,
         facts=facts,
         machine=None if facts is None or facts.latency is None else facts.latency.machine,
         made_at=report.made_at,
         notices=report.notices,
     )
+
+
+def _code(of_process: int) -> ExitCode:
+    """A build that a signal ended, and whatever else is no code of ours, is missing."""
+    return ExitCode(of_process) if of_process in set(ExitCode) else ExitCode.MISSING
 
 
 def _chosen(report: BuildReport) -> CandidateFacts | None:
@@ -168,13 +196,17 @@ def _chosen(report: BuildReport) -> CandidateFacts | None:
 
 
 def _with_fronts(cells: Sequence[FleetCell]) -> list[FleetCell]:
-    return [_held_against(cell, [other for other in cells if other.device == cell.device]) for cell in cells]
+    def alike(one: FleetCell, other: FleetCell) -> bool:
+        return (one.device, one.tested_on, one.several_labels) == (other.device, other.tested_on, other.several_labels)
+
+    finished = [cell for cell in cells if cell.state == "finished"]
+    return [_held_against(cell, [other for other in finished if alike(cell, other)]) for cell in cells]
 
 
 def _held_against(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
     """With the build that beats it, one that does so for sure before one that does by the estimates."""
     accuracy, p50 = cell.accuracy, cell.p50_ms
-    if accuracy is None or p50 is None:
+    if accuracy is None or p50 is None or cell.state != "finished":
         return cell
     found = None
     for other in others:
@@ -188,29 +220,36 @@ def _held_against(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
 
 
 def _device(name: str, cells: Sequence[FleetCell]) -> FleetDevice:
-    own = [cell for cell in cells if cell.device == name and cell.beaten_by is None and cell.accuracy is not None]
+    own = [cell for cell in cells if cell.device == name and cell.on_front]
     timed = [(cell.p50_ms.estimate, cell.name) for cell in own if cell.p50_ms is not None]
     return FleetDevice(device=name, front=tuple(each for _, each in sorted(timed)))
 
 
-def _variant(name: str, cells: Sequence[FleetCell]) -> FleetVariant:
+def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> FleetVariant:
     known = [cell.accuracy for cell in cells if cell.accuracy is not None]
+    lacks = tuple(device for device in devices if device not in {cell.device for cell in cells})
     return FleetVariant(
         variant=name,
         verdicts={cell.name: cell.verdict for cell in cells},
         lowest=min(known, key=lambda each: each.estimate, default=None),
-        passes=all(cell.state == "finished" and cell.verdict is Verdict.PASS for cell in cells),
+        lacks=lacks,
+        passes=not lacks and all(cell.state == "finished" and cell.verdict is Verdict.PASS for cell in cells),
     )
 
 
-def _for_all(variants: Sequence[FleetVariant]) -> tuple[str | None, str]:
+def _for_all(variants: Sequence[FleetVariant], kinds: int) -> tuple[str | None, str]:
+    """``kinds``: how many sets of test images, or metrics on them, the builds have; accuracies of two are not compared."""
     passing = [each for each in variants if each.passes and each.lowest is not None]
     if not passing:
         most = max(variants, key=lambda each: sum(verdict is Verdict.PASS for verdict in each.verdicts.values()))
         passed = sum(verdict is Verdict.PASS for verdict in most.verdicts.values())
-        return None, f"no network passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds"
+        lacks = f", and has none for {', '.join(most.lacks)}" if most.lacks else ""
+        return None, f"none passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
+    if kinds > 1:
+        named = ", ".join(each.variant for each in passing)
+        return None, f"these pass on every device, and are tested on different images, so that they are not ranked: {named}"
     ranked = sorted(passing, key=lambda each: -(each.lowest.estimate if each.lowest else 0.0))
-    best, why = ranked[0], f"{len(passing)} of {len(variants)} networks pass in every build; of these it is the most accurate"
+    best, why = ranked[0], f"{len(passing)} of {len(variants)} pass on every device; of these it is the most accurate"
     rival = ranked[1].lowest if len(ranked) > 1 else None
     if rival is not None and best.lowest is not None and rival.high >= best.lowest.low:
         why += f", not shown more accurate than {ranked[1].variant}: their intervals overlap"

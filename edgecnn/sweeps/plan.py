@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -12,14 +12,14 @@ from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.devices.files import file_of, target_of
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
+from edgecnn.results.folder import report_or_none
 from edgecnn.store.store import Store
 from edgecnn.sweeps.durations import Durations, Seconds, total
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.state import SweepState, build_folder
+from edgecnn.sweeps.state import build_folder
+from edgecnn.sweeps.sweep import OpenSweep
 from edgecnn.values.base import Value
-from edgecnn.values.stage import Key, Progress, Stage
-
-SCHEMA = "edgecnn.sweep-plan/1"
+from edgecnn.values.stage import Key, Progress
 
 
 class PlannedCell(Value):
@@ -45,7 +45,7 @@ class PlannedCell(Value):
 class SweepPlan(Value):
     """``edgecnn sweep plan --json``."""
 
-    schema_: str = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["edgecnn.sweep-plan/1"] = Field(default="edgecnn.sweep-plan/1", alias="schema")
     sweep: str
     out: str
     cells: tuple[PlannedCell, ...]
@@ -72,7 +72,7 @@ class _Stages:
         looked = [step for step in planned.steps if step.key in stages]
         lacking = [step.key for step in looked if step.missing is not None]
         own = [key for key in lacking if key not in self.missing]
-        of_own = [self._expected(stages[key]) for key in own]
+        of_own = [self.durations.of(stages[key]) for key in own]
         self.missing |= dict(zip(own, of_own, strict=True))
         known, unknown = total(of_own)
         return {
@@ -81,9 +81,6 @@ class _Stages:
             "shared": len(lacking) - len(own),
             "seconds": None if unknown and unknown == len(own) else tuple(known),
         }
-
-    def _expected(self, stage: Stage) -> Seconds | None:
-        return self.durations.of(stage)
 
 
 def request_of(cell: Cell, out: Path) -> BuildRequest:
@@ -98,44 +95,33 @@ def request_of(cell: Cell, out: Path) -> BuildRequest:
     )
 
 
-class Planned(Value):
-    """What a plan is made of."""
-
-    sweep: Path
-    out: Path
-    cells: tuple[Cell, ...]
-    asked: Mapping[str, str]
-    state: SweepState
-
-
-def plan_sweep(given: Planned, store: Store, changed: Sequence[str], tell: Progress) -> SweepPlan:
+def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
     """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others."""
-    stages, found = _Stages(store), list[PlannedCell]()
+    stages, found, todo = _Stages(store), list[PlannedCell](), {cell.name for cell in given.todo()}
     for done, cell in enumerate(given.cells):
         tell.step("sweep: plan", done, len(given.cells), "builds")
-        finished = given.state.finished(cell.name, given.asked[cell.name], given.out) is not None
-        facts = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words, "finished": finished}
+        facts: dict[str, Any] = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words}
+        facts["finished"] = cell.name not in todo
         try:
-            facts |= stages.of(plan_build(request_of(cell, given.out), store, tell))
+            if cell.name in todo:
+                facts |= stages.of(plan_build(request_of(cell, given.out), store, tell))
         except EdgecnnError as error:
             facts["error"] = error.line()
         found.append(PlannedCell.model_validate(facts))
     tell.step("sweep: plan", len(given.cells), len(given.cells), "builds")
     known, unknown = total(stages.missing.values())
     return SweepPlan(
-        sweep=str(given.sweep),
+        sweep=str(given.sweep.path),
         out=str(given.out),
         cells=tuple(found),
-        changed=tuple(changed),
+        changed=given.report().changed,
         make_seconds=tuple(known),
         unknown=unknown,
         measure_seconds=_measuring(given, sum(not each.finished and each.error is None for each in found)),
     )
 
 
-def _measuring(given: Planned, builds: int) -> float | None:
-    from edgecnn.results.folder import report_or_none
-
+def _measuring(given: OpenSweep, builds: int) -> float | None:
     reports = [report_or_none(build_folder(given.out, name)) for name in given.state.outcomes]
     spent = [each.seconds - sum(each.timings_s.values()) for each in reports if each is not None]
     return round(builds * max(0.0, median(spent)), 1) if spent else (0.0 if builds == 0 else None)

@@ -6,7 +6,9 @@ then builds are measured one after another, with the machine to themselves, sinc
 
 from __future__ import annotations
 
+import ctypes
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.results.folder import REPORT
+from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.sweeps.file import Cell, by_training
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
@@ -34,22 +36,35 @@ _TO_END_S: Final = 60.0
 _LAST_LINE_BYTES: Final = 1 << 16
 
 
+_OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+"""By which a build would tell a job of itself; the sweep does so once for all."""
+_PR_SET_PDEATHSIG: Final = 1
+"""prctl(2): what a process is sent when the thread that started it ends, however it does."""
+
+
 @dataclass
 class _Children:
-    """Builds that run now, each a process."""
+    """Builds that run now, each a process in a session of its own, so that Ctrl-C reaches it once, from here."""
 
     out: Path
     running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    stopped: bool = False
 
-    def run(self, verb: str, cell: Cell, more: Sequence[str] = (), threads: int | None = None) -> int:
+    def run(self, verb: str, cell: Cell, threads: int | None = None) -> int:
         """Run a verb of one build to its end, and give its exit code; what it says goes to the build's log."""
-        given = cell.words if verb == "build" else tuple(without_host(cell.words))
-        words = [sys.executable, "-m", "edgecnn", verb, *given, "--out", str(build_folder(self.out, cell.name)), *more]
+        if self.stopped:
+            return ExitCode.INTERRUPTED
+        host = () if cell.host is None or verb == MAKE else ("--host", cell.host)
+        words = [verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))]
+        inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         with log_of(self.out, cell.name).open("ab") as log:
-            log.write(f"$ edgecnn {verb} {' '.join(words[4:])}\n".encode())
+            log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
             log.flush()
-            child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **own})  # noqa: S603
+            child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells
+                [sys.executable, "-m", "edgecnn", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**inherited, **own}, start_new_session=True, preexec_fn=_interrupted_with_parent,
+            )  # fmt: skip
             self.running.add(child)
             try:
                 return child.wait()
@@ -67,6 +82,7 @@ class _Children:
 
     def stop(self) -> None:
         """Interrupt what runs, as Ctrl-C does, and wait until it has put its things down."""
+        self.stopped = True
         for child in list(self.running):
             with suppress(ProcessLookupError):
                 child.send_signal(signal.SIGINT)
@@ -78,13 +94,14 @@ class _Children:
                 child.wait()
 
 
-def without_host(words: Sequence[str]) -> Iterator[str]:
-    """The words of a build without its board, which a verb that runs no kit there does not take."""
-    skip = False
-    for word in words:
-        if not skip and word != "--host":
-            yield word
-        skip = word == "--host"
+def _interrupted_with_parent() -> None:
+    """In a new process: a sweep that is killed takes its builds along, which keep what they finished. Of Linux alone."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+_LIBC: Final = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+"""Opened here, since a process that was just forked had better open nothing."""
 
 
 def log_of(out: Path, name: str) -> Path:
@@ -103,10 +120,6 @@ class SweepRun:
     jobs: int = 1
     total: int = 0
     """Builds of the sweep, those that are finished included."""
-    verb: str = "build"
-    """``judge``: what was built is judged again."""
-    words: tuple[str, ...] = ()
-    """Further options of that verb, the same for every build."""
 
 
 def work_off(run: SweepRun, state: SweepState, tell: Progress) -> SweepState:
@@ -120,25 +133,21 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress) -> SweepState:
         log_of(run.out, cell.name).unlink(missing_ok=True)
     done = run.total - len(run.todo)
     with children.ended():
-        made = _made_at_once(run, children, tell) if run.jobs > 1 and run.verb == "build" else {}
-        for group in by_training(run.todo):
-            for cell in group:
-                tell.step(f"sweep: {cell.name}", done, run.total, "builds")
-                spent, failed = made.get(cell.name, (0.0, None))
-                outcome = failed or _ended(run, cell, partial(children.run, run.verb, cell, run.words), spent)
-                state = state.with_outcome(outcome)
-                write_state(run.out, state)
-                done += 1
-                tell.note(_said(outcome))
+        made = _made_at_once(run, children, tell) if run.jobs > 1 else {}
+        for cell in (cell for group in by_training(run.todo) for cell in group):
+            tell.step(f"sweep: {cell.name}", done, run.total, "builds")
+            outcome = _ended(run, cell, partial(children.run, "build", cell), made.get(cell.name, 0.0))
+            state = state.with_outcome(outcome)
+            write_state(run.out, state)
+            done += 1
+            tell.note(_said(outcome, run.out))
     tell.step("sweep", done, run.total, "builds")
     return state
 
 
-def _said(outcome: CellOutcome) -> str:
-    if not outcome.reported:
-        return f"{outcome.name}: failed: {outcome.error}"
-    word = {0: "PASS", 1: "FAIL", 3: "MISSING", 4: "UNSURE"}.get(outcome.exit_code, f"exit {outcome.exit_code}")
-    return f"{outcome.name}: {word}, {outcome.seconds:,.0f} s"
+def _said(outcome: CellOutcome, out: Path) -> str:
+    report = report_or_none(build_folder(out, outcome.name)) if outcome.reported else None
+    return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
 
 
 def _ended(run: SweepRun, cell: Cell, work: Callable[[], int], spent: float = 0.0) -> CellOutcome:
@@ -178,16 +187,15 @@ def _last_line(log: Path, code: int) -> str:
     return said.removeprefix("edgecnn: error: ")
 
 
-def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[str, tuple[float, CellOutcome | None]]:
-    """Seconds of making each build's kits, and how it ended where it could not. The first build of a training goes before the
-    others of it, which then find what it made."""
+def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[str, float]:
+    """Seconds of making each build's kits. The first build of a training goes before the others of it, which then find what it
+    made. How that ends is left to the build itself, which may well ship without what could not be made."""
     threads = max(1, available_cores() // run.jobs)
-    found = dict[str, tuple[float, CellOutcome | None]]()
+    found, running = dict[str, float](), dict[Future[CellOutcome], tuple[Cell, list[Cell]]]()
     with ThreadPoolExecutor(run.jobs) as pool:
-        running = dict[Future[CellOutcome], tuple[Cell, list[Cell]]]()
 
         def begin(cell: Cell, after: list[Cell]) -> None:
-            running[pool.submit(_ended, run, cell, partial(children.run, MAKE, cell, threads=threads))] = cell, after
+            running[pool.submit(_ended, run, cell, partial(children.run, MAKE, cell, threads))] = cell, after
 
         try:
             for leader, *others in by_training(run.todo):
@@ -196,8 +204,7 @@ def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[st
                 tell.step("sweep: make kits", len(found), len(run.todo), "builds")
                 for each in wait(running, return_when=FIRST_COMPLETED).done:
                     cell, after = running.pop(each)
-                    outcome = each.result()
-                    found[cell.name] = (outcome.seconds, None if outcome.exit_code == ExitCode.OK else outcome)
+                    found[cell.name] = each.result().seconds
                     for other in after:
                         begin(other, [])
         except BaseException:  # the pool waits for its threads, and those for the builds

@@ -20,7 +20,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.results.folder import REPORT
-from edgecnn.store.disk import write_text_atomically
+from edgecnn.store.disk import files_under, write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.values.base import Value, another_schema
@@ -62,12 +62,6 @@ class SweepState(Value):
     def with_outcome(self, outcome: CellOutcome) -> SweepState:
         """The same with one more build, or the same build once more."""
         return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}})
-
-    def finished(self, name: str, asked: str, out: Path) -> CellOutcome | None:
-        """How a build ended that asked the same and left a report that is still there."""
-        outcome = self.outcomes.get(name)
-        fits = outcome is not None and outcome.reported and outcome.asked == asked
-        return outcome if fits and (build_folder(out, name) / REPORT).is_file() else None
 
 
 def build_folder(out: Path, name: str) -> Path:
@@ -133,19 +127,22 @@ def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[st
 
 def _asked(cell: Cell, images: Any) -> dict[str, Any]:
     recipe = cell.recipe
-    named = [recipe.model.onnx, recipe.model.weights, recipe.data.classes, recipe.train.teacher]
+    named = [recipe.model.onnx, recipe.model.weights, recipe.data.classes]
+    folders = recipe.synthesis.stated_folders.values()
+    teacher = () if recipe.train.teacher is None else (Path(recipe.train.teacher).expanduser() / REPORT,)
     return {
         "version": edgecnn.__version__,
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "device": target_of(recipe.target, None).device.model_dump(mode="json"),
-        "words": list(cell.words),
-        "files": [_stamp(Path(path).expanduser()) for path in named if path is not None],
+        "host": cell.host,
+        "files": [_stamp(path) for path in (*(Path(path).expanduser() for path in named if path is not None), *teacher)],
+        "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(each)))] for each in folders],
         "images": images,
     }
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Size and time of a file or folder, links followed; None where none is there."""
+    """Size and time of a file, links followed; None where none is there."""
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -24,6 +24,7 @@ from edgecnn.results.explanation import Explanation
 from edgecnn.studies.facts import Ensemble, FeaturePictures, ScaleSearch, TenCrop
 from edgecnn.sweeps.file import SweepFile
 from edgecnn.sweeps.fleet import FleetReport
+from edgecnn.sweeps.judge import SweepJudgement
 from edgecnn.sweeps.plan import SweepPlan
 from edgecnn.values.arch import Catalogue
 from edgecnn.values.artifact import Record
@@ -81,6 +82,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "evidence-verification": (EvidenceVerification, "What checking such a file found: `edgecnn evidence verify FILE --json`."),
     "sweep": (SweepFile, "A sweep file (TOML): which networks, devices and recipe values."),
     "sweep-plan": (SweepPlan, "What a sweep would do: `edgecnn sweep plan SWEEP.toml --json`."),
+    "sweep-judgement": (SweepJudgement, "Its finished builds, judged again: `edgecnn sweep judge SWEEP.toml --json`."),
     "fleet": (FleetReport, "fleet.json: all builds of a sweep; `edgecnn sweep run` and `status`."),
     "profile": (Profile, "What was observed on one machine: accuracy, latency or residency."),
 }

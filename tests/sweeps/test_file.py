@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,9 @@ def test_builds_of_one_network_share_a_training_whatever_measures_them(tmp_path:
 
 
 def test_single_builds_stand_beside_the_grid_with_names_of_their_own(tmp_path: Path) -> None:
-    text = '[grid]\nmodel.arch = ["lenet-5"]\n[[build]]\nname = "long one"\nmodel.arch = "lenet-5"\ntrain.epochs = 30'
+    text = '[grid]\nmodel.arch = ["lenet-5"]\n[[build]]\nname = "long-one"\nmodel.arch = "lenet-5"\ntrain.epochs = 30'
     found = cells(tmp_path, text)
-    assert [(cell.name, cell.variant) for cell in found] == [("lenet-5-cpu", "lenet-5"), ("long_one", "lenet-5, epochs=30")]
+    assert [(cell.name, cell.variant) for cell in found] == [("lenet-5-cpu", "lenet-5"), ("long-one", "lenet-5, epochs=30")]
 
 
 def test_what_differs_besides_network_and_device_is_in_name_and_row(tmp_path: Path) -> None:
@@ -66,14 +67,14 @@ def test_paths_count_from_the_sweep_s_folder(tmp_path: Path) -> None:
     (cell,) = cells(tmp_path, (tmp_path / "sweep.toml").read_text())
     assert cell.recipe.data.path == str(tmp_path / "photos")
     assert cell.words == (
-        str(tmp_path / "base.toml"), "--set", "model.arch=lenet-5", "--set", f"data.classes={tmp_path / 'names.txt'}",
+        str(tmp_path / "base.toml"), "--set", "model.arch=lenet-5", "--set", f'data.classes="{tmp_path}/names.txt"',
     )  # fmt: skip
 
 
 def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
     text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "raspberry-pi-5"]\n[hosts]\nraspberry-pi-5 = "pi@10.0.0.7"'
     here, board = cells(tmp_path, text)
-    assert "--host" not in here.words and board.words[-2:] == ("--host", "pi@10.0.0.7")
+    assert (here.host, board.host) == (None, "pi@10.0.0.7")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,10 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
         ("grids = 1", "has 1 problem: grids is no key, the nearest is grid — "),
         ("[grid]\nmodel.arch = 'lenet-5'\ntrain.epochs = []", "2 problems: grid.model.arch must be a list of values; grid.tr"),
         ("[grid]\ntrain.epoch = [1, 2]", "has 1 problem: train.epoch is no key, the nearest is train.epochs — "),
+        ("[set]\nname = 'x'\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: name is no key"),
+        ("[[build]]\nname = 5", "has 1 problem: build.name must be text in quotes, not 5 — "),
+        ("[grid]\n'model.arch=x' = [1]", "has 1 problem: model.arch=x is no key, the nearest is model.arch — "),
+        ("[grid]\nmodel.arch = ['lenet-5']\n[hosts]\nraspberry = 'pi@x'", "hosts.raspberry is no device of this sweep"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
         ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; state it in"),
     ],
@@ -97,13 +102,36 @@ def test_two_builds_of_one_folder_are_refused(tmp_path: Path) -> None:
     same = '[[build]]\nmodel.arch = "lenet-5"\n[[build]]\nmodel.arch = "lenet-5"'
     with pytest.raises(BuildsNamedAlike, match=r"they ask for the same — take one of them out"):
         cells(tmp_path, same)
-    other = '[[build]]\nname = "a/b"\nmodel.arch = "lenet-5"\n[[build]]\nname = "a b"\nmodel.arch = "resnet-18"'
+    other = '[[build]]\nname = "one"\nmodel.arch = "lenet-5"\n[[build]]\nname = "One"\nmodel.arch = "resnet-18"'
     with pytest.raises(BuildsNamedAlike) as caught:
         cells(tmp_path, other)
     assert caught.value.line() == (
-        f"sweep {tmp_path / 'sweep.toml'} has two builds that would both be a_b: what they differ by is not in the name — "
+        f"sweep {tmp_path / 'sweep.toml'} has two builds that would both be One: what they differ by is not in the name — "
         'give one a name of its own: name = "…" in its [[build]] [builds-named-alike]'
     )
+
+
+TEXTS = ["a\x7fb", "inf", "nan", "true", "1", "[1]", "photos of cats", "猫", "a'b\"c", "0x10", "2026-11-26"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_comes_back_as_it_was_written(text: str, tmp_path: Path) -> None:
+    quoted = json.dumps(text).replace("\x7f", "\\u007f")
+    (cell,) = cells(tmp_path, f"[grid]\nmodel.arch = ['lenet-5']\ndata.path = [{quoted}]")
+    assert cell.recipe.data.path == str(tmp_path / text)
+    assert apply_overrides(Recipe(), cell.words[1::2]).data.path == cell.recipe.data.path
+
+
+def test_grids_whose_values_no_file_name_holds_are_told_apart(tmp_path: Path) -> None:
+    found = cells(tmp_path, '[grid]\nmodel.arch = ["lenet-5"]\ndata.path = ["猫", "犬"]')
+    assert len({cell.name for cell in found}) == 2 and len({cell.tested_on for cell in found}) == 2
+    both = cells(tmp_path, '[grid]\nmodel.arch = ["lenet-5"]\ntrain.epochs = [1]\nsurgery.epochs = [2]')
+    assert both[0].variant == "lenet-5, train.epochs=1, surgery.epochs=2"
+
+
+def test_however_a_device_is_spelt_it_is_one(tmp_path: Path) -> None:
+    (cell,) = cells(tmp_path, '[grid]\ntarget.device = ["pi5"]\nmodel.arch = ["lenet-5"]\n[hosts]\nraspberry-pi-5 = "pi@x"')
+    assert (cell.device, cell.host) == ("raspberry-pi-5", "pi@x")
 
 
 def test_a_name_leads_out_of_no_folder(tmp_path: Path) -> None:

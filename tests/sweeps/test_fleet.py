@@ -10,6 +10,7 @@ from edgecnn.results.folder import REPORT, report_text
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
+from edgecnn.sweeps.sweep import worst
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Interval, Verdict
 from tests.judging.made import a_latency, an_accuracy, an_interval
@@ -65,10 +66,39 @@ def test_the_network_for_all_devices_passes_in_every_build(tmp_path: Path) -> No
     both = fleet(tmp_path / "a", cells(tmp_path, two), *figures)
     assert both.for_all == "mobilenet-v2"
     one = fleet(tmp_path / "b", cells(tmp_path, two), *figures, fails="mobilenet-v2-raspberry-pi-5")
-    assert (one.for_all, one.why) == ("lenet-5", "1 of 2 networks pass in every build; of these it is the most accurate")
+    assert (one.for_all, one.why) == ("lenet-5", "1 of 2 pass on every device; of these it is the most accurate")
     none = fleet(tmp_path / "c", cells(tmp_path, two), figures[0], None, None, None)
     assert none.for_all is None
-    assert none.why == "no network passes on every device; lenet-5 passes in 1 of 2 builds"
+    assert none.why == "none passes on every device; lenet-5 passes in 1 of 2 builds"
+
+
+def test_a_network_without_a_build_for_each_device_is_not_for_all(tmp_path: Path) -> None:
+    text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "pi5"]\n[[build]]\nmodel.arch = "resnet-18"'
+    ms = an_interval(1.0, 0.9, 1.1)
+    found = fleet(tmp_path, cells(tmp_path, text), (share(0.6), ms), (share(0.6), ms), (share(0.9), ms))
+    assert found.for_all == "lenet-5" and found.variants[1].lacks == ("raspberry-pi-5",)
+
+
+def test_accuracies_on_other_images_are_not_held_against_each_other(tmp_path: Path) -> None:
+    text = '[grid]\nmodel.arch = ["lenet-5"]\ndata.path = ["cats", "birds"]'
+    figures = (share(0.6), an_interval(5.0, 4.9, 5.1)), (share(0.9), an_interval(1.0, 0.9, 1.1))
+    found = fleet(tmp_path, cells(tmp_path, text), *figures)
+    assert [cell.beaten_by for cell in found.cells] == [None, None]
+    assert found.for_all is None and "tested on different images, so that they are not ranked" in found.why
+
+
+def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(tmp_path: Path) -> None:
+    found = cells(tmp_path, THREE)
+    figures = [(share(0.6), an_interval(1.0, 0.9, 1.1))] * 3
+    fleet(tmp_path, found, *figures)
+    (build_folder(tmp_path, found[0].name) / REPORT).write_text("{")
+    ended = {"asked": "1", "exit_code": 0, "reported": True, "seconds": 1.0, "ended_at": ""}
+    outcomes = {cell.name: CellOutcome.model_validate({"name": cell.name, **ended}) for cell in found}
+    asked = {found[0].name: "1", found[1].name: "2", found[2].name: "1"}
+    again = fleet_of(found, asked, SweepState(sweep="s.toml", outcomes=outcomes), tmp_path)
+    assert [(cell.state, cell.exit_code) for cell in again.cells] == [("failed", 3), ("changed", 3), ("finished", 0)]
+    assert again.cells[1].beaten_by is None and not again.cells[1].on_front
+    assert worst(cell.exit_code for cell in again.cells) == 3
 
 
 def test_accuracies_that_overlap_are_not_called_different(tmp_path: Path) -> None:

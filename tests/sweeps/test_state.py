@@ -5,14 +5,12 @@ from PIL import Image
 
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.render.progress import Quiet
-from edgecnn.results.folder import REPORT
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import cells_of, read_sweep
 from edgecnn.sweeps.state import (
     STATE,
     CellOutcome,
     SweepState,
-    build_folder,
     changed_since,
     fingerprints,
     read_state,
@@ -31,17 +29,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def an_outcome(name: str, asked: str, **changes: object) -> CellOutcome:
     known = {"exit_code": 0, "reported": True, "seconds": 3.0, "ended_at": "2026-11-26T10:00:00+00:00"}
     return CellOutcome.model_validate({"name": name, "asked": asked, **known, **changes})
-
-
-def test_a_build_is_finished_while_it_asks_the_same_and_its_report_is_there(tmp_path: Path) -> None:
-    state = SweepState(sweep="s.toml").with_outcome(an_outcome("a", "1")).with_outcome(an_outcome("b", "1", reported=False))
-    assert state.finished("a", "1", tmp_path) is None
-    for name in ("a", "b"):
-        build_folder(tmp_path, name).mkdir(parents=True)
-        (build_folder(tmp_path, name) / REPORT).write_text("{}")
-    assert state.finished("a", "1", tmp_path) is not None
-    assert state.finished("a", "2", tmp_path) is None
-    assert state.finished("b", "1", tmp_path) is None
 
 
 def test_what_is_asked_changes_with_recipe_images_weights_and_device_file(tmp_path: Path, store: Store) -> None:
@@ -68,6 +55,31 @@ def test_what_is_asked_changes_with_recipe_images_weights_and_device_file(tmp_pa
     assert asked(text)[0] == none and asked(text)[1] != own
     Image.new("RGB", (8, 8), "red").save(photos / "cat" / "2.png")
     assert asked(text)[0] != none
+
+
+def test_what_is_composed_and_who_teaches_count_too_and_where_a_value_stands_does_not(tmp_path: Path, store: Store) -> None:
+    for each in ("cutouts/cat", "backgrounds", "teacher"):
+        (tmp_path / each).mkdir(parents=True)
+    text = """
+    [set]
+    train.teacher = "./teacher"
+    synthesis = { cutouts = "cutouts", backgrounds = "backgrounds" }
+    [grid]
+    model.arch = ["lenet-5"]
+    """
+
+    def asked(of: str) -> str:
+        (found,) = fingerprints(cells(tmp_path, of), store, Quiet()).values()
+        return found
+
+    seen = [asked(text)]
+    for file in ("cutouts/cat/1.png", "backgrounds/1.png", "teacher/report.json"):
+        (tmp_path / file).write_bytes(b"1")
+        seen.append(asked(text))
+    assert len(set(seen)) == 4
+    assert asked("[set]\ntrain.epochs = 3\n[grid]\nmodel.arch = ['lenet-5']") == asked(
+        "[grid]\nmodel.arch = ['lenet-5']\ntrain.epochs = [3]"
+    )
 
 
 def test_images_that_cannot_be_listed_are_their_builds_failure_and_not_the_sweep_s(tmp_path: Path, store: Store) -> None:
@@ -97,7 +109,7 @@ def test_a_state_comes_back_and_a_damaged_or_later_one_is_refused(tmp_path: Path
         read_state(tmp_path, Path("s.toml"))
     error = NotASweepFolder(path=Path("out/sweep.json"), because="permission denied")
     assert (
-        error.line() == "out/sweep.json cannot be read: permission denied — choose another folder with --out [not-a-sweep-folder]"
+        error.line() == "out/sweep.json cannot be used: permission denied — choose another folder with --out [not-a-sweep-folder]"
     )
 
 

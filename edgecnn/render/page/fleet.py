@@ -28,7 +28,9 @@ def fleet_page(found: FleetReport) -> str:
 
 def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | None:
     """Both figures of each build with their intervals; what no other beats is filled."""
-    own = [cell for cell in cells if cell.device == device and cell.accuracy is not None and cell.p50_ms is not None]
+    own = [
+        cell for cell in cells if cell.device == device and cell.state == "finished" and None not in (cell.accuracy, cell.p50_ms)
+    ]
     if not own:
         return None
     rows = [_point(cell) for cell in own]
@@ -48,8 +50,8 @@ def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | Non
     return Figure(
         id=f"front-{number}",
         title=f"Accuracy against latency: {device}",
-        says="Further left is faster, further up more accurate. Filled: no other build of this device is both. Times are of "
-        "different races: where intervals overlap, nothing is shown between two builds.",
+        says="Further left is faster, further up more accurate. Filled: none for this device, tested on the same images, is "
+        "faster and no less accurate. Times are of different races: where intervals overlap, nothing is told of two builds.",
         sources=_sources(own),
         spec=vega.specification(vega.front_line(on_front), across, up, points, height=HEIGHT_PX),
         table=Table(
@@ -67,9 +69,9 @@ def _point(cell: FleetCell) -> dict[str, Any]:
     return {
         "x": p50.estimate, "low": p50.low, "high": p50.high,
         "y": 100 * accuracy.estimate, "lower": 100 * accuracy.low, "upper": 100 * accuracy.high,
-        "fill": "var(--build-1)" if cell.beaten_by is None else "transparent", "area": 140, "front": cell.beaten_by is None,
+        "fill": "var(--build-1)" if cell.on_front else "transparent", "area": 140, "front": cell.on_front,
         "build": cell.variant, "accuracy": figures.percent_interval(accuracy), "p50": figures.milliseconds(p50),
-        "standing": "on the front" if cell.beaten_by is None else standing_of(cell),
+        "standing": "on the front" if cell.on_front else standing_of(cell),
     }  # fmt: skip
 
 

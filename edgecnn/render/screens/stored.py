@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from edgecnn.errors.wording import counted
 from edgecnn.render.figures import NONE
@@ -10,6 +10,7 @@ from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import ago, stored_size, took
 from edgecnn.store.gc import GcReport
 from edgecnn.store.listing import ArchiveRow, ListingRow
+from edgecnn.store.transfer import Transferred
 from edgecnn.store.verify import VerifyReport
 from edgecnn.store.wanted import flattened, shown
 
@@ -51,6 +52,15 @@ def show_collected(report: GcReport) -> None:
     busy = [f"in use, kept: {name}" for name in report.busy]
     freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
     show_lines([*gone, *busy, f"{freed}, kept {stored_size(report.kept_bytes)}"])
+
+
+def transfer_lines(found: Mapping[str, Transferred], url: str) -> Iterator[str]:
+    """What each direction did, and what it left where it is."""
+    words = {"push": "sent to", "pull": "fetched from"}
+    for way, each in found.items():
+        moved = f"{counted(each.entries, 'entry', 'entries')}, {stored_size(each.bytes)}"
+        yield f"{words[way]} {url}: {moved}; both had {each.there:,}"
+        yield from (f"  left: {line}" for line in each.left)
 
 
 def _cells(row: ListingRow, by_key: Mapping[str, ListingRow]) -> tuple[str, ...]:

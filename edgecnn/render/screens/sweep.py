@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted
 from edgecnn.render import figures
+from edgecnn.render.gates import gate_line
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
+from edgecnn.sweeps.judge import SweepJudgement
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
+from edgecnn.values.verdict import Verdict
 
 COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
 
@@ -24,9 +27,11 @@ def show_sweep_plan(found: SweepPlan) -> None:
 def _planned_row(each: PlannedCell) -> tuple[str, ...]:
     if each.error is not None:
         return (each.name, "–", "–", "–", "–", f"cannot be planned: {each.error}")
+    if each.finished:
+        return (each.name, "–", "–", "–", "nothing", "finished")
     missing = each.stages - each.cached - each.shared
     spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else _between(*each.seconds)
-    return (each.name, str(each.stages), str(each.cached), str(each.shared), spent, "finished" if each.finished else "open")
+    return (each.name, str(each.stages), str(each.cached), str(each.shared), spent, "open")
 
 
 def _between(low: float, high: float) -> str:
@@ -58,28 +63,36 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
     facts = cell.facts
     if facts is None:
         word = cell.verdict.value if cell.choice is not None else cell.state
-        return (cell.variant, target_of(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
+        return (cell.variant, target_text(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
     accuracy = next(
         (figures.cell(name, facts) for name in ("top1", "map") if figures.cell(name, facts) != figures.NONE), figures.NONE
     )
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
     verdict = cell.verdict.value if cell.state == "finished" else f"{cell.verdict.value}, {cell.state}"
     rest = (figures.cell(name, facts) for name in ("p50_ms", "size_mib", "energy_mj"))
-    return (cell.variant, target_of(cell), verdict, ships, accuracy, *rest, standing_of(cell))
+    return (cell.variant, target_text(cell), verdict, ships, accuracy, *rest, standing_of(cell))
 
 
-def target_of(cell: FleetCell) -> str:
-    """As ``--target`` takes it."""
+def target_text(cell: FleetCell) -> str:
+    """Its device, and the runtime where the sweep names one."""
     return cell.device if cell.runtime is None else f"{cell.device}:{cell.runtime}"
 
 
 def standing_of(cell: FleetCell) -> str:
     """Whether it is on its device's front."""
-    if cell.accuracy is None or cell.p50_ms is None:
-        return ""
-    if cell.beaten_by is None:
+    if cell.on_front:
         return "◆"
+    if cell.beaten_by is None:
+        return ""
     return f"behind {cell.beaten_by}" + ("" if cell.beaten_for_sure else ", unsure")
+
+
+def judgement_lines(found: SweepJudgement) -> Iterator[str]:
+    """A line a build, and one for each gate that it does not pass."""
+    for each in found.builds:
+        yield f"{each.verdict.value}: {each.name}" + (f": {each.error}" if each.error else "")
+        if each.report is not None:
+            yield from (f"  {gate_line(gate)}" for gate in each.report.gates if gate.verdict is not Verdict.PASS)
 
 
 def fleet_lines(found: FleetReport) -> Iterator[str]:

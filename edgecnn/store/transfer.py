@@ -1,0 +1,93 @@
+"""Push and pull: what one store has and the other lacks, entry by entry, in either direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edgecnn.store.disk import bytes_of
+from edgecnn.store.entry import Damage
+from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
+from edgecnn.store.store import Store
+from edgecnn.values.base import Value
+from edgecnn.values.stage import Progress
+
+_TOGETHER_FILES: Final = 64
+_TOGETHER_BYTES: Final = 256 << 20
+"""Of entries that are sent together: clients send several files at once."""
+
+
+class Transferred(Value):
+    """What one direction did."""
+
+    entries: int
+    bytes: int
+    """Of files that were sent; what was there already is not."""
+    there: int
+    """Entries that both had."""
+    left: tuple[str, ...] = ()
+    """Entries that were left where they are, with the reason: damaged there, or gone meanwhile."""
+
+
+class _Sent(NamedTuple):
+    name: str
+    folder: Path
+    entry: RemoteEntry
+
+
+def names_here(store: Store) -> list[str]:
+    """Every entry of this store, artifacts before profiles. Raises StoreUnusable."""
+    artifacts = [f"artifacts/{kind}/{key}" for kind, key in store.artifacts.names()]
+    return artifacts + [folder.relative_to(store.root).as_posix() for folder in store.profiles.folders()]
+
+
+def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
+    """Send what the remote lacks. Raises RemoteUnusable, StoreUnusable."""
+    there, sent, size, left = remote.names(), 0, 0, list[str]()
+    lacking = [name for name in names_here(store) if name not in there]
+    for batch in _batches(store, lacking, left):
+        blobs = {fact.sha256: each.folder / path for each in batch for path, fact in each.entry.files.items()}
+        facts = {fact.sha256: fact.bytes for each in batch for fact in each.entry.files.values()}
+        known = remote.sizes(blobs)
+        new = {digest: path for digest, path in blobs.items() if known.get(digest) != facts[digest]}
+        remote.upload(new, {each.name: each.entry for each in batch})
+        sent, size = sent + len(batch), size + sum(facts[digest] for digest in new)
+        tell.step("push", sent, len(lacking), "entries")
+    return Transferred(entries=sent, bytes=size, there=len(names_here(store)) - len(lacking), left=tuple(left))
+
+
+def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[list[_Sent]]:
+    batch, files, size = list[_Sent](), 0, 0
+    for name in names:
+        found = entry_here(store.layout, name)
+        if found is None:
+            left.append(f"{name}: damaged here; `edgecnn store verify` says how")
+            continue
+        batch.append(_Sent(name, *found))
+        files, size = files + len(found[1].files), size + bytes_of(found[1].files)
+        if files >= _TOGETHER_FILES or size >= _TOGETHER_BYTES:
+            yield batch
+            batch, files, size = [], 0, 0
+    if batch:
+        yield batch
+
+
+def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
+    """Fetch what this store lacks. Raises RemoteUnusable, StoreFull, StoreUnusable."""
+    here = set(names_here(store))
+    lacking = sorted(remote.names() - here)
+    fetched, size, left = 0, 0, list[str]()
+    for done, name in enumerate(lacking, start=1):
+        kind, _, key = name.removeprefix("artifacts/").partition("/")
+        lock = (kind, key) if name.startswith("artifacts/") else ("pull", key.replace("/", "-"))
+        with store.locks.held(*lock, tell):
+            found = fetch(remote, store.layout, name)
+        if isinstance(found, Damage):
+            left.append(f"{name}: {found.why}")
+        elif found:
+            fetched += 1
+            here_now = entry_here(store.layout, name)
+            size += 0 if here_now is None else bytes_of(here_now[1].files)
+        tell.step("pull", done, len(lacking), "entries")
+    return Transferred(entries=fetched, bytes=size, there=len(here), left=tuple(left))
