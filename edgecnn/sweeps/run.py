@@ -6,7 +6,6 @@ then builds are measured one after another, with the machine to themselves, sinc
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import signal
@@ -38,8 +37,12 @@ _LAST_LINE_BYTES: Final = 1 << 16
 
 _OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 """By which a build would tell a job of itself; the sweep does so once for all."""
-_PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): what a process is sent when the thread that started it ends, however it does."""
+_ENDS_WITH_PARENT: Final = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGINT); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
+)
+"""prctl(2), PR_SET_PDEATHSIG, which outlives an exec: a sweep that is killed interrupts its builds."""
+_COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
 
 
 @dataclass
@@ -62,8 +65,8 @@ class _Children:
             log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
             log.flush()
             child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells
-                [sys.executable, "-m", "edgecnn", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**inherited, **own}, start_new_session=True, preexec_fn=_interrupted_with_parent,
+                [sys.executable, *_COMMAND, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**inherited, **own}, start_new_session=True,
             )  # fmt: skip
             self.running.add(child)
             try:
@@ -92,16 +95,6 @@ class _Children:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-
-
-def _interrupted_with_parent() -> None:
-    """In a new process: a sweep that is killed takes its builds along, which keep what they finished. Of Linux alone."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-_LIBC: Final = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-"""Opened here, since a process that was just forked had better open nothing."""
 
 
 def log_of(out: Path, name: str) -> Path:
