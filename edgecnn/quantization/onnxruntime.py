@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnxruntime import set_default_logger_severity
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from edgecnn.backends.onnxruntime import BACKEND
@@ -125,16 +126,22 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
         return None if feed is None else {self._name: feed}
 
 
+_WARNINGS, _ERRORS = 2, 3
+"""ONNX Runtime's severities; the first is its default."""
+
+
 @contextmanager
 def _quiet_about_advice_and_lone_scales() -> Iterator[None]:
     """The library advises shape inference and folding for every model, which the exporter has done; and it warns of every batch
     normalization that no convolution takes up, whose scale has no second axis."""
     root = logging.getLogger()
     root.addFilter(_is_news)
+    set_default_logger_severity(_ERRORS)  # else a line for each weight that the file holds and no layer reads
     try:
         yield
     finally:
         root.removeFilter(_is_news)
+        set_default_logger_severity(_WARNINGS)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -8,6 +8,7 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.render import figures
+from edgecnn.render.gates import bound_of
 from edgecnn.render.wording import visible
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
@@ -28,15 +29,31 @@ def bundle_readme(report: BuildReport) -> str:
     used = choice.candidate or next(iter(choice.carried), None)
     parts = [
         f"# {_inline(build.name)}",
-        f"A classifier of photographs: {build.arch}, {build.classes:,} classes, pictures of {_shape(build.resolution_px)} "
+        f"A classifier of photographs: {build.arch}, {_answers(report)}, pictures of {_shape(build.resolution_px)} "
         f"pixels. Built for {build.device} by edgecnn {report.version}.",
         *((f"Used: `{used}`, {_state(report)}", _use(used, carried)) if used is not None else ("It carries no kit.",)),
         _accuracy(report, carried),
+        _verdict(report),
         "## What else is here\n\n"
         "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
         "`bundle.json` has the SHA-256 of every file; `edgecnn verify` compares them, and its signature where there is one.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _several(report: BuildReport) -> bool:
+    return any(facts.multi_label is not None for facts in report.candidates)
+
+
+def _answers(report: BuildReport) -> str:
+    count = report.build.classes
+    return f"{count:,} labels of which a picture may have any number" if _several(report) else f"{count:,} classes"
+
+
+def _verdict(report: BuildReport) -> str:
+    """What was asked of it, and what came of that."""
+    said = "; ".join(f"{bound_of(each.gate)}: {each.verdict.value}, {_inline(each.reason)}" for each in report.gates)
+    return f"Verdict when it was built: {report.verdict.value}" + (f" ({said})." if said else ": no gate was judged.")
 
 
 def _shape(size: ImageSize) -> str:
@@ -67,10 +84,12 @@ def _state(report: BuildReport) -> str:
 
 
 def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
+    several = any(facts.multi_label is not None for facts in carried)
+    shown = "the labels over their thresholds" if several else "labels with probabilities, most probable first"
     lines = [
         f"cd kits/{kit}",
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
-        "python3 -B -m runner predict photo.jpg   # labels with probabilities, most probable first",
+        f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
     if kit.startswith(Runtime.WASM):
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
@@ -104,7 +123,7 @@ def _of_which_images(report: BuildReport) -> str:
     if any(row.test is not None and row.test.folds is not None for row in report.candidates):
         each = "each answered by a network that did not learn from it, of which this is the first fold's"
         return f"Top-1 (with a 95 % interval) is of {images}, {each}."
-    name = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "Top-1"
+    name = "mAP" if _several(report) else "Top-1"
     return f"{name} is of {images} that nothing was trained on or chosen by, with a 95 % interval."
 
 

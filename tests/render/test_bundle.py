@@ -17,6 +17,7 @@ def test_it_says_how_the_kit_is_tried_and_what_was_measured_where() -> None:
     page = bundle_readme(REPORT)
     assert page.startswith("# flowers\n\nA classifier of photographs: resnet-18, 3 classes, pictures of 224 × 224 pixels.")
     assert "Used: `onnxruntime-int8`, which is settled." in page
+    assert "Verdict when it was built: PASS (drop_pp ≤ 1: PASS, the drop is at most 0.75 pp)." in page
     assert "cd kits/onnxruntime-int8\npython3 -B -m runner selftest " in page
     assert "python3 -B -m runner predict photo.jpg" in page
     row = REPORT.candidates[0]
