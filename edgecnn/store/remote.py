@@ -18,7 +18,7 @@ from fsspec.core import url_to_fs
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
-from edgecnn.store.disk import files_under, fsync_folder, named_failures, publish, remove, sha256_of, stamp_of, synced
+from edgecnn.store.disk import files_under, fsync_folder, named_failures, publish, remove, sha256_of, stamp_of, sync_all
 from edgecnn.store.entry import Damage, read_folder, trusted_entry, write_stamps
 from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
@@ -128,11 +128,10 @@ class Remote:
         with self.reached("reading from it"):
             if lacking:
                 self._fs.get([self._blob(fact.sha256) for fact in lacking.values()], [str(into / path) for path in lacking])
-        for path, fact in lacking.items():
-            if synced(into / path) != fact:
-                remove(into / path)
-                return Damage(f"{path} has other bytes there than when it was stored")
-        return None
+        wrong = [path for path, fact in sync_all({path: into / path for path in lacking}).items() if fact != lacking[path]]
+        for path in wrong:
+            remove(into / path)
+        return Damage(f"{wrong[0]} has other bytes there than when it was stored") if wrong else None
 
     @contextmanager
     def reached(self, doing: str) -> Iterator[None]:

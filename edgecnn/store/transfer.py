@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +17,8 @@ from edgecnn.values.stage import Progress
 _TOGETHER_FILES: Final = 64
 _TOGETHER_BYTES: Final = 256 << 20
 """Of entries that are sent together: clients send several files at once."""
+_AT_ONCE: Final = 8
+"""Entries that are fetched at the same time: each waits for the disk to hold it."""
 
 
 class Transferred(Value):
@@ -74,20 +77,23 @@ def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[li
 
 
 def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
-    """Fetch what this store lacks. Raises RemoteUnusable, StoreFull, StoreUnusable."""
+    """Fetch what this store lacks, several entries at once. Raises RemoteUnusable, StoreFull, StoreUnusable."""
     here = set(names_here(store))
     lacking = sorted(remote.names() - here)
     fetched, size, left = 0, 0, list[str]()
-    for done, name in enumerate(lacking, start=1):
+
+    def one(name: str) -> tuple[Damage | bool | None, int]:
         kind, _, key = name.removeprefix("artifacts/").partition("/")
         lock = (kind, key) if name.startswith("artifacts/") else ("pull", key.replace("/", "-"))
         with store.locks.held(*lock, tell):
             found = fetch(remote, store.layout, name)
-        if isinstance(found, Damage):
-            left.append(f"{name}: {found.why}")
-        elif found:
-            fetched += 1
-            here_now = entry_here(store.layout, name)
-            size += 0 if here_now is None else bytes_of(here_now[1].files)
-        tell.step("pull", done, len(lacking), "entries")
+        now = entry_here(store.layout, name) if found is True else None
+        return found, 0 if now is None else bytes_of(now[1].files)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done, (name, (found, more)) in enumerate(zip(lacking, pool.map(one, lacking), strict=True), start=1):
+            if isinstance(found, Damage):
+                left.append(f"{name}: {found.why}")
+            fetched, size = fetched + (found is True), size + more
+            tell.step("pull", done, len(lacking), "entries")
     return Transferred(entries=fetched, bytes=size, there=len(here), left=tuple(left))
