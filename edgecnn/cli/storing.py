@@ -9,7 +9,7 @@ import typer
 
 from edgecnn.cli.verbs import STORE, Call, family, verb
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.store import NoRemote
+from edgecnn.errors.store import NoRemote, NothingAfar
 
 if TYPE_CHECKING:
     from edgecnn.store.remote import Remote
@@ -96,6 +96,8 @@ def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
         found["push"] = sent(call.store, remote, call.tell)
     if name != "push":
         found["pull"] = fetched(call.store, remote, call.tell)
+        if not any((found["pull"].entries, found["pull"].there, found["pull"].left)):
+            raise NothingAfar(url=remote.url)
     call.show({way: each.model_dump(mode="json") for way, each in found.items()}, transfer_lines(found, remote.url))
     return ExitCode.MISSING if any(each.left for each in found.values()) else ExitCode.OK
 

@@ -48,11 +48,13 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1) -> E
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
+    from edgecnn.store.transfer import names_afar
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
     given = open_sweep(sweep, out, call.store, call.tell)
     for line in given.report().changed:
         call.tell.note(line)
+    names_afar(call.store, call.tell)  # of a remote store that cannot be used nobody reads in a log
     report = run_sweep(given, jobs, call.tell).report()
     written = [write_fleet(report, given.out)]
     try:

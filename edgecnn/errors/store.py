@@ -84,3 +84,12 @@ class NoRemote(EdgecnnError):
             what=f"edgecnn store {verb} has no remote store to go to",
             hint=f"edgecnn store {verb} s3://BUCKET/FOLDER, or set EDGECNN_STORE_REMOTE",
         )
+
+
+class NothingAfar(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a remote store that is to be fetched from holds no entry, as where its URL is mistyped."""
+
+    def __init__(self, *, url: str) -> None:
+        super().__init__(
+            what=f"the remote store {url} holds nothing", hint=f"see that it is spelt so, or fill it: edgecnn store push {url}"
+        )

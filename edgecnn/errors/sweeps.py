@@ -53,7 +53,7 @@ class NothingSwept(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a sweep's results are asked for and no build of it has ended."""
 
     def __init__(self, *, out: Path, command: str) -> None:
-        super().__init__(what=f"{out} holds no finished build of this sweep", hint=command)
+        super().__init__(what=f"{out} holds no finished build of this sweep as it asks now", hint=command)
 
 
 class SweepIsRunning(EdgecnnError, exit_code=ExitCode.MISSING):

@@ -24,6 +24,7 @@ class Store:
 
     def __init__(self, layout: Layout, remote: str | None = None) -> None:
         self.layout = layout
+        self.remote = remote
         self.locks = Locks(layout)
         self.in_use = InUse(layout, self.locks)
         self.artifacts = Artifacts(layout, self.locks, remote)

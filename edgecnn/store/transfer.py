@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
 from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
@@ -45,6 +46,17 @@ def names_here(store: Store) -> list[str]:
     return artifacts + [folder.relative_to(store.root).as_posix() for folder in store.profiles.folders()]
 
 
+def names_afar(store: Store, tell: Progress) -> frozenset[str]:
+    """Entries of the remote store that builds ask, if one is named; one that cannot be used is said, and has none."""
+    if store.remote is None:
+        return frozenset()
+    try:
+        return frozenset(Remote(store.remote).names())
+    except (RemoteUnusable, RemoteNeedsPackage) as error:
+        tell.note(f"what is missing is made here: {error.line()}")
+        return frozenset()
+
+
 def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Send what the remote lacks. Raises RemoteUnusable, StoreUnusable."""
     there, sent, size, left = remote.names(), 0, 0, list[str]()
@@ -79,7 +91,8 @@ def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[li
 def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Fetch what this store lacks, several entries at once. Raises RemoteUnusable, StoreFull, StoreUnusable."""
     here = set(names_here(store))
-    lacking = sorted(remote.names() - here)
+    there = remote.names()
+    lacking = sorted(there - here)
     fetched, size, left = 0, 0, list[str]()
 
     def one(name: str) -> tuple[Damage | bool | None, int]:
@@ -96,4 +109,4 @@ def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
                 left.append(f"{name}: {found.why}")
             fetched, size = fetched + (found is True), size + more
             tell.step("pull", done, len(lacking), "entries")
-    return Transferred(entries=fetched, bytes=size, there=len(here), left=tuple(left))
+    return Transferred(entries=fetched, bytes=size, there=len(here & there), left=tuple(left))

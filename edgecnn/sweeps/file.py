@@ -17,6 +17,7 @@ from edgecnn.devices.files import parse_target
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.errors.wording import did_you_mean
+from edgecnn.hosts.ssh.link import Address
 from edgecnn.planning.custom_model import network_name
 from edgecnn.recipes.recipe import apply_overrides, key_parts, load_recipe, with_paths_from
 from edgecnn.recipes.target import is_path
@@ -109,7 +110,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
             the sweep, or there is no build.
         SweepTooLarge: more than ``MOST_BUILDS``.
         BuildsNamedAlike: two builds would be written to one folder.
-        UnknownArch, UnknownDevice and what else ``parse_target`` raises: of a network or device.
+        UnknownArch, UnknownDevice, BadAddress and what else ``parse_target`` raises: of a network or device.
     """
     problems, cells = list[str](), dict[str, Cell]()
     for name, every, stated in _asked(sweep, problems):
@@ -121,10 +122,14 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
         if (other := cells.get(cell.name.casefold())) is not None:
             raise BuildsNamedAlike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
         cells[cell.name.casefold()] = cell
+    for host in sweep.file.hosts.values():
+        Address.of(host)
     devices = {cell.device for cell in cells.values()}
     unused = [host for host in sweep.file.hosts if host not in devices] if not problems else []
     known = ", ".join(sorted(devices))
-    problems += [f"hosts.{each} is no device of this sweep; {did_you_mean(each, devices)}it has {known}" for each in unused]
+    problems += [
+        f"hosts.{each} is no device of this sweep; {did_you_mean(each, devices) or f'it has {known}'}" for each in unused
+    ]
     if problems:
         raise SweepInvalid(path=sweep.path, problems=problems)
     return tuple(cells.values())

@@ -230,7 +230,7 @@ def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> F
     lacks = tuple(device for device in devices if device not in {cell.device for cell in cells})
     return FleetVariant(
         variant=name,
-        verdicts={cell.name: cell.verdict for cell in cells},
+        verdicts={cell.name: cell.verdict if cell.state == "finished" else Verdict.MISSING for cell in cells},
         lowest=min(known, key=lambda each: each.estimate, default=None),
         lacks=lacks,
         passes=not lacks and all(cell.state == "finished" and cell.verdict is Verdict.PASS for cell in cells),

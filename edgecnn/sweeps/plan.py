@@ -14,6 +14,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import report_or_none
 from edgecnn.store.store import Store
+from edgecnn.store.transfer import names_afar
 from edgecnn.sweeps.durations import Durations, Seconds, total
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import build_folder
@@ -36,6 +37,8 @@ class PlannedCell(Value):
     stages: int = 0
     cached: int = 0
     """Of them, those that the store has."""
+    afar: int = 0
+    """Of them, those that the remote store has, from where a build fetches them."""
     shared: int = 0
     """Of them, those that an earlier build of this sweep makes."""
     seconds: tuple[float, float] | None = None
@@ -61,8 +64,9 @@ class SweepPlan(Value):
 class _Stages:
     """Stages over all builds, each counted once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tell: Progress) -> None:
         self.durations = Durations(store)
+        self.afar = names_afar(store, tell)
         self.missing = dict[Key, Seconds | None]()
 
     def of(self, planned: PlannedBuild) -> dict[str, object]:
@@ -70,14 +74,16 @@ class _Stages:
         first = {None, *(candidate.id for candidate in planned.plan.resolved.candidates)}
         stages = {step.key: step.stage for step in planned.plan.steps if step.candidate in first}
         looked = [step for step in planned.steps if step.key in stages]
-        lacking = [step.key for step in looked if step.missing is not None]
+        missing = [step.key for step in looked if step.missing is not None]
+        lacking = [key for key in missing if f"artifacts/{stages[key].kind}/{key}" not in self.afar]
         own = [key for key in lacking if key not in self.missing]
         of_own = [self.durations.of(stages[key]) for key in own]
         self.missing |= dict(zip(own, of_own, strict=True))
         known, unknown = total(of_own)
         return {
             "stages": len(looked),
-            "cached": len(looked) - len(lacking),
+            "cached": len(looked) - len(missing),
+            "afar": len(missing) - len(lacking),
             "shared": len(lacking) - len(own),
             "seconds": None if unknown and unknown == len(own) else tuple(known),
         }
@@ -97,7 +103,7 @@ def request_of(cell: Cell, out: Path) -> BuildRequest:
 
 def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
     """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others."""
-    stages, found, todo = _Stages(store), list[PlannedCell](), {cell.name for cell in given.todo()}
+    stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo()}
     for done, cell in enumerate(given.cells):
         tell.step("sweep: plan", done, len(given.cells), "builds")
         facts: dict[str, Any] = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words}

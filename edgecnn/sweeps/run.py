@@ -128,7 +128,8 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress) -> SweepState:
     with children.ended():
         made = _made_at_once(run, children, tell) if run.jobs > 1 else {}
         for cell in (cell for group in by_training(run.todo) for cell in group):
-            tell.step(f"sweep: {cell.name}", done, run.total, "builds")
+            tell.step("sweep", done, run.total, "builds")
+            tell.note(f"{cell.name}: begun; it says how far it is in {log_of(run.out, cell.name)}")
             outcome = _ended(run, cell, partial(children.run, "build", cell), made.get(cell.name, 0.0))
             state = state.with_outcome(outcome)
             write_state(run.out, state)

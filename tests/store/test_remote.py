@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.store import NoRemote, RemoteNeedsPackage, RemoteUnusable
+from edgecnn.errors.store import NoRemote, NothingAfar, RemoteNeedsPackage, RemoteUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import REMOTE, Store
@@ -171,6 +171,9 @@ def test_the_lines_of_what_is_missing() -> None:
         RemoteNeedsPackage(url="s3://b", package="s3fs", extra="s3")
         .line()
         .endswith(' — pip install "edgecnn[s3]" [remote-needs-package]')
+    )
+    assert NothingAfar(url="s3://b").line() == (
+        "the remote store s3://b holds nothing — see that it is spelt so, or fill it: edgecnn store push s3://b [nothing-afar]"
     )
     assert NoRemote(verb="push").line() == (
         "edgecnn store push has no remote store to go to — edgecnn store push s3://BUCKET/FOLDER, or set EDGECNN_STORE_REMOTE "

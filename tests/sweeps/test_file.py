@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.errors.host import BadAddress
 from edgecnn.errors.recipes import RecipeInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.recipes.recipe import apply_overrides
@@ -75,6 +76,8 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
     text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "raspberry-pi-5"]\n[hosts]\nraspberry-pi-5 = "pi@10.0.0.7"'
     here, board = cells(tmp_path, text)
     assert (here.host, board.host) == (None, "pi@10.0.0.7")
+    with pytest.raises(BadAddress):
+        cells(tmp_path, text.replace("pi@10.0.0.7", "-oProxyCommand=x"))
 
 
 @pytest.mark.parametrize(

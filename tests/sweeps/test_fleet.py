@@ -115,7 +115,7 @@ def test_what_failed_is_open_or_asks_otherwise_now_stands_in_the_report(
     show_fleet(found)
     said = capsys.readouterr().out
     assert "failed: mobilenet-v2-cpu: there is no folder photos [no-data]" in said
-    assert f"open: 1 build: edgecnn sweep run s.toml --out {tmp_path}" in said
+    assert f"open: 2 builds: edgecnn sweep run s.toml --out {tmp_path}" in said
 
 
 def test_a_provisional_choice_has_the_command_that_settles_it(tmp_path: Path) -> None:

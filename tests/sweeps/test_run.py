@@ -57,7 +57,8 @@ def test_status_and_judge_of_what_was_never_run(tmp_path: Path) -> None:
     error = NothingSwept(out=Path("builds/sweep"), command="edgecnn sweep run sweep.toml --out builds/sweep")
     assert done.stderr == f"edgecnn: error: {error.line()}\n"
     assert error.line() == (
-        "builds/sweep holds no finished build of this sweep — edgecnn sweep run sweep.toml --out builds/sweep [nothing-swept]"
+        "builds/sweep holds no finished build of this sweep as it asks now — edgecnn sweep run sweep.toml --out builds/sweep "
+        "[nothing-swept]"
     )
 
 

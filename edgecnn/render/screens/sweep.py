@@ -19,19 +19,19 @@ COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms",
 
 def show_sweep_plan(found: SweepPlan) -> None:
     """Print every build with what of it is stored, and how long the rest may take."""
-    columns = ("build", "stages", "stored", "shared", "to make", "state")
+    columns = ("build", "stages", "stored", "afar", "shared", "to make", "state")
     show_rows(columns, [_planned_row(each) for each in found.cells])
     show_lines(plan_lines(found))
 
 
 def _planned_row(each: PlannedCell) -> tuple[str, ...]:
     if each.error is not None:
-        return (each.name, "–", "–", "–", "–", f"cannot be planned: {each.error}")
+        return (each.name, "–", "–", "–", "–", "–", f"cannot be planned: {each.error}")
     if each.finished:
-        return (each.name, "–", "–", "–", "nothing", "finished")
-    missing = each.stages - each.cached - each.shared
+        return (each.name, "–", "–", "–", "–", "nothing", "finished")
+    missing = each.stages - each.cached - each.afar - each.shared
     spent = "nothing" if missing == 0 else "unknown" if each.seconds is None else _between(*each.seconds)
-    return (each.name, str(each.stages), str(each.cached), str(each.shared), spent, "open")
+    return (each.name, *map(str, (each.stages, each.cached, each.afar, each.shared)), spent, "open")
 
 
 def _between(low: float, high: float) -> str:
@@ -42,9 +42,9 @@ def plan_lines(found: SweepPlan) -> Iterator[str]:
     """What holds of all builds together."""
     open_builds = sum(not each.finished for each in found.cells)
     yield f"{counted(len(found.cells), 'build')}, {open_builds} open; results in {found.out}"
-    yield f"  making what is missing: {_between(*found.make_seconds)}, one after another, by how long its like took here" + (
-        f"; and {counted(found.unknown, 'stage')} of which none was made here" if found.unknown else ""
-    )
+    known = f"{_between(*found.make_seconds)}, one after another, by how long its like took here" if found.make_seconds[1] else ""
+    unknown = f"{counted(found.unknown, 'stage')} of whose kind none was made here, for unknown time" if found.unknown else ""
+    yield f"  making what is missing: {'; and '.join(each for each in (known, unknown) if each) or 'nothing'}"
     measuring = (
         "unknown, since no build of this sweep is finished" if found.measure_seconds is None else took(found.measure_seconds)
     )
@@ -90,7 +90,10 @@ def standing_of(cell: FleetCell) -> str:
 def judgement_lines(found: SweepJudgement) -> Iterator[str]:
     """A line a build, and one for each gate that it does not pass."""
     for each in found.builds:
-        yield f"{each.verdict.value}: {each.name}" + (f": {each.error}" if each.error else "")
+        gates = () if each.report is None else each.report.gates
+        missing = sum(gate.verdict is Verdict.MISSING for gate in gates)
+        unmeasured = f", but {missing} of {len(gates)} gates not measured" if missing and each.verdict is Verdict.PASS else ""
+        yield f"{each.verdict.value}: {each.name}{unmeasured}" + (f": {each.error}" if each.error else "")
         if each.report is not None:
             yield from (f"  {gate_line(gate)}" for gate in each.report.gates if gate.verdict is not Verdict.PASS)
 
@@ -100,10 +103,10 @@ def fleet_lines(found: FleetReport) -> Iterator[str]:
     yield f"for all devices: {found.for_all or 'none'}: {found.why}"
     for each in found.devices:
         yield f"  {each.device}: " + (
-            f"front, fastest first: {', '.join(each.front)}" if each.front else "no build was timed and tested"
+            f"front, fastest first: {', '.join(each.front)}" if each.front else "no finished build was timed and tested"
         )
     yield from (f"  failed: {cell.name}: {cell.error}" for cell in found.cells if cell.state == "failed")
-    waiting = [cell.name for cell in found.cells if cell.state == "waiting"]
+    waiting = [cell.name for cell in found.cells if cell.state != "finished"]
     if waiting:
         yield f"  open: {counted(len(waiting), 'build')}: {found.command}"
     yield from (f"  provisional: {name}: {command}" for name, command in found.provisional.items())
