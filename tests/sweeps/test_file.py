@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.host import BadAddress
+from edgecnn.errors.board import BadAddress
 from edgecnn.errors.recipes import RecipeInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.recipes.recipe import apply_overrides
