@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,10 @@ from edgecnn.cli.option_table import scale_text
 from edgecnn.cli.verbs import BUILD, DEVICE, LOOK, Call, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.measuring import UnknownScenario
+from edgecnn.errors.usage import NotUnderstood
+
+if TYPE_CHECKING:
+    from edgecnn.runner.pixel_recipe import ImageSize
 
 SCENARIOS = ("SingleStream", "MultiStream", "Offline", "Server")
 
@@ -23,6 +27,9 @@ def _named(name: str) -> str:
     return found
 
 
+ResolutionOpt = Annotated[
+    str | None, typer.Option("--resolution", metavar="SIDE|HxW", help="Of the images, such as 224 or 48x192; default its own.")
+]
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
 BuildsArg = Annotated[list[Path], typer.Argument(metavar="BUILD BUILD…", help="Folders of finished builds.")]
 EnsembleOut = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The file that is written.")]
@@ -83,17 +90,31 @@ def register(app: typer.Typer) -> None:
     verb(app, "loadgen", short="Measure a kit with MLPerf's LoadGen. No MLPerf result.", panel=DEVICE)(loadgen)
 
 
-def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None) -> None:
+def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution: ResolutionOpt = None) -> None:
     """Count parameters, multiply-adds, memory and receptive field, by layer and in total. Runs nothing."""
     from edgecnn.render.screens.studies import show_cost
     from edgecnn.studies.cost import cost_of, layer_of
 
-    found = cost_of(network, None if call.asked.scale is None else scale_text(call.asked.scale))
+    size = None if resolution is None else _size(network, resolution)
+    found = cost_of(network, None if call.asked.scale is None else scale_text(call.asked.scale), size)
     if explain is None:
         call.show(found, lambda: show_cost(found))
     else:
         layer = layer_of(found, explain)
         call.show(layer, [f"{layer.name} ({layer.op})", *layer.arithmetic])
+
+
+def _size(network: str, resolution: str) -> ImageSize:
+    """Raises NotUnderstood: no size, or that of a file, which has its own."""
+    from edgecnn.runner.pixel_recipe import ImageSize
+    from edgecnn.studies.cost import SUFFIX
+
+    if network.endswith(SUFFIX):
+        raise NotUnderstood(command="edgecnn cost", reason=f"{network} has the resolution that it has")
+    try:
+        return ImageSize.of(resolution)
+    except ValueError as error:
+        raise NotUnderstood(command="edgecnn cost", reason=f"--resolution {error}") from error
 
 
 def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None, plot: PlotOpt = None) -> None:

@@ -8,7 +8,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing
 from edgecnn.errors.studies import CostUnknown, ScaleOfAFile, UnknownLayer
-from edgecnn.models.catalogue import arch_named
+from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.models.compound import RULES, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
@@ -20,7 +20,8 @@ SUFFIX = ".onnx"
 def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | None = None) -> NetworkCost:
     """Of a network of the catalogue with its row's classes, a family, whose first member is meant, or the path of an ONNX file.
 
-    Raises UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution: of a network.
+    Raises UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution and what
+    ``require_size`` raises: of a network.
     CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
     """
     if named.endswith(SUFFIX):
@@ -29,6 +30,7 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
         return cost_of_file(Path(named).expanduser())
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
+    require_size(spec, size)
     return cost_of_network(spec, size).model_copy(update={"scale": scale})
 
 

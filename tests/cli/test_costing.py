@@ -38,6 +38,13 @@ def test_a_scaled_network_is_costed_without_building_it() -> None:
     assert said["scale"] == "width=0.5,resolution=96"
 
 
+def test_a_rectangle_costs_what_it_has_of_pixels() -> None:
+    square = checked("cost", edgecnn("cost", "mobilenet-v2", "--resolution", "96", "--json")[1])
+    wide = checked("cost", edgecnn("cost", "mobilenet-v2", "--resolution", "96x192", "--json")[1])
+    assert wide["resolution_px"] == "96x192" and wide["parameters"] == square["parameters"]
+    assert 1.9 < wide["macs"] / square["macs"] < 2.0  # type: ignore[operator]
+
+
 def test_the_totals_and_the_arithmetic_of_a_layer_are_said() -> None:
     out = edgecnn("cost", "mobilenet-v3-small")[1]
     assert "mobilenet-v3-small at 224 px: 2,542,856 parameters, 56,510,400 multiply-adds" in out
@@ -157,6 +164,9 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
         (("cost", "resnet-18", "--scale", "width=0"), "scale-invalid"),
         (("cost", "resnet-18", "--scale", "resolution=16"), "resolution-under-stride"),
         (("cost", "resnet-18", "--explain", "x"), "unknown-layer"),
+        (("cost", "resnet-18", "--resolution", "4y"), "usage"),
+        (("cost", "resnet-18", "--resolution", "9000"), "resolution-too-large"),
+        (("cost", str(tmp_path / "empty.onnx"), "--resolution", "64"), "usage"),
         (("scale", "--arch", "resnet-18", "--within", "mac=1"), "budget-invalid"),
         (("scale", "--arch", "resnet-18", "--within", "macs=1G", "--plot", "frontier.jpg"), "plot-form-unknown"),
         (("plan", "--onnx", "a.onnx", "--data", "x", "--scale", "phi=1"), "scale-of-a-file"),
