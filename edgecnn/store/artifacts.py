@@ -107,10 +107,14 @@ class Artifacts:
         """Whether the store afar had an entry of this key, which is here now. A place that fails is no reason not to make it."""
         if self._remote is None:
             return False
-        from edgecnn.store.remote import Remote, fetch
-
         try:
+            from edgecnn.store.remote import Remote, fetch
+
             found = fetch(Remote(self._remote), self._layout, f"artifacts/{wanted.kind}/{wanted.key}")
+        except ImportError:
+            lacking = RemoteNeedsPackage(url=self._remote, package="fsspec", extra="remote")
+            tell.note(f"{wanted.name} is made here: {lacking.line()}")
+            return False
         except (RemoteUnusable, RemoteNeedsPackage) as error:
             tell.note(f"{wanted.name} is made here: {error.line()}")
             return False

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
+
+if TYPE_CHECKING:  # what reaches them is an extra
+    from edgecnn.store.remote import Remote, RemoteEntry
 
 _TOGETHER_FILES: Final = 64
 _TOGETHER_BYTES: Final = 256 << 20
@@ -51,10 +53,15 @@ def names_afar(store: Store, tell: Progress) -> frozenset[str]:
     if store.remote is None:
         return frozenset()
     try:
+        from edgecnn.store.remote import Remote
+
         return frozenset(Remote(store.remote).names())
-    except (RemoteUnusable, RemoteNeedsPackage) as error:
-        tell.note(f"what is missing is made here: {error.line()}")
-        return frozenset()
+    except ImportError:
+        error: RemoteUnusable | RemoteNeedsPackage = RemoteNeedsPackage(url=store.remote, package="fsspec", extra="remote")
+    except (RemoteUnusable, RemoteNeedsPackage) as failed:
+        error = failed
+    tell.note(f"what is missing is made here: {error.line()}")
+    return frozenset()
 
 
 def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
@@ -73,6 +80,8 @@ def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
 
 
 def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[list[_Sent]]:
+    from edgecnn.store.remote import entry_here
+
     batch, files, size = list[_Sent](), 0, 0
     for name in names:
         found = entry_here(store.layout, name)
@@ -90,6 +99,8 @@ def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[li
 
 def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Fetch what this store lacks, several entries at once. Raises RemoteUnusable, StoreFull, StoreUnusable."""
+    from edgecnn.store.remote import entry_here, fetch
+
     here = set(names_here(store))
     there = remote.names()
     lacking = sorted(there - here)

@@ -59,6 +59,8 @@ PARTS = (
     PartRow("report", "extra", "altair", "a finished build as one HTML page"),
     PartRow("fit", "extra", "optuna", "the search of `edgecnn fit`, beside `train`"),
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
+    PartRow("remote", "extra", "fsspec", "a store afar: in a folder, and with a client of their own in buckets and on servers"),
+    PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
     PartRow(
@@ -87,6 +89,8 @@ SIZES: Mapping[str, Size] = {
     "report": Size(34, 102),
     "fit": Size(6.1, 38),
     "parquet": Size(53, 168),
+    "remote": Size(0.2, 1.9),
+    "s3": Size(19, 40),
     "loadgen": Size(0.4, 1.7),
     "tensorboard": Size(20, 62),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),

@@ -141,6 +141,25 @@ def parquet() -> dict[str, Any]:
     return {"found": "wrote a table and read it back"}
 
 
+def remote() -> dict[str, Any]:
+    """A file written and read back in memory."""
+    import fsspec
+
+    place = fsspec.filesystem("memory")
+    place.pipe_file("/edgecnn-trial", b"entry")
+    if place.cat_file("/edgecnn-trial") != b"entry":
+        raise ArithmeticError("a file did not come back as it was written")
+    return {"found": "wrote a file and read it back"}
+
+
+def s3() -> dict[str, Any]:
+    """A client of S3, made and asked nothing."""
+    import s3fs
+
+    s3fs.S3FileSystem(anon=True, skip_instance_cache=True)
+    return {"found": "made a client; no server was asked"}
+
+
 def loadgen() -> dict[str, Any]:
     """LoadGen's two ends, made and taken down again."""
     import mlperf_loadgen as library
@@ -198,6 +217,8 @@ TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "zoo": zoo,
     "report": report,
     "parquet": parquet,
+    "remote": remote,
+    "s3": s3,
     "loadgen": loadgen,
     "tensorboard": tensorboard,
     "fit": fit,
