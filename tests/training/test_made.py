@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgecnn.data.manifest import summarize
 from edgecnn.data.synthesis.made import training_images
@@ -74,6 +75,18 @@ def test_beside_photographs_both_are_learned_from_and_repeated_to_the_bit(scene:
     assert sum(history["balance"]["images"]) == 80 + photographs, "both count where classes are balanced"
     trained(given, tmp_path / "again", balance="sampling")
     assert files_of(tmp_path / "beside") == files_of(tmp_path / "again")
+
+
+def test_photographs_of_sixteen_bits_keep_their_window_beside_composed_images(scene: Scene, tmp_path: Path) -> None:
+    for first, label in ((2048, "square"), (2056, "disc")):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(8):
+            grey = Image.fromarray(np.full((16, 16), first + number, np.uint16))
+            grey.save(tmp_path / "photos" / label / f"{number}.png")
+    data = summarize(DataChoice(path=str(tmp_path / "photos")), tmp_path / "cache", Heard())
+    joined = training_images(Path(data.manifest_path), scene.made)
+    photograph = next(each for each in joined.entries("train") if each.path.startswith(("square/", "disc/")))
+    assert np.asarray(joined.read(photograph, (0, 4095))).min() == 128
 
 
 def test_without_composed_images_nothing_is_said_of_them(scene: Scene, weights: Path, tmp_path: Path) -> None:

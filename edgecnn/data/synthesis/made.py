@@ -45,7 +45,7 @@ class JoinedImages(ImageSource):
 
     def read(self, entry: ImageEntry, grey_window: tuple[int, int] = ALL_LEVELS) -> Image.Image:
         """See ``ImageSource.read``."""
-        return (self._made if entry in self._is_made else self._photographs).read(entry)
+        return (self._made if entry in self._is_made else self._photographs).read(entry, grey_window)
 
 
 class ComposedImages(ImageSource):
