@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.building.build import run_build
-from edgecnn.devices.files import file_of, target_of
+from edgecnn.devices.files import OnDevice, on_device
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.page import PageFailed, PageIsForeign, PageUnwritable, PlotFormUnknown
 from edgecnn.models.catalogue import archs_like
@@ -74,9 +74,8 @@ def build(
     Raises:
         EdgecnnError: a named failure; everything finished before it is kept and reused.
     """
-    settled, chosen = _device(recipe, device)
+    settled, chosen, file = _aimed(recipe, device)
     folder = Path(out) if out is not None else Path("builds") / f"{network_name(settled.model)}-{chosen.name}"
-    file = None if isinstance(device, Device) else file_of(device or recipe.target.device, chosen)
     return build_and_write(BuildRequest(recipe=settled, device=chosen, device_file=file, out=folder), tell or Quiet())
 
 
@@ -268,10 +267,8 @@ def write_page_of_build(report: BuildReport, store: Store, folder: Path, tell: P
         tell.note(f"no {PAGE}: {error.line()}")
 
 
-def _device(recipe: Recipe, device: Device | str | None) -> tuple[Recipe, Device]:
+def _aimed(recipe: Recipe, device: Device | str | None) -> OnDevice:
     if isinstance(device, Device):
-        return recipe.model_copy(update={"target": recipe.target.model_copy(update={"device": device.name})}), device
-    chosen, runtime = target_of(recipe.target, device)
-    return recipe.model_copy(
-        update={"target": recipe.target.model_copy(update={"device": chosen.name, "runtime": runtime})}
-    ), chosen
+        target = recipe.target.model_copy(update={"device": device.name})
+        return OnDevice(recipe.model_copy(update={"target": target}), device, None)
+    return on_device(recipe, device)

@@ -23,20 +23,19 @@ def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
     Raises:
         EdgecnnError: an unknown network, target, key or metric, each with the nearest right one; a text that names nothing.
     """
-    from edgecnn.devices.files import file_of, target_of
+    from edgecnn.devices.files import on_device
     from edgecnn.planning.custom_model import network_name
     from edgecnn.planning.request import BuildRequest
 
     refuse_unusable_texts(asked)
     recipe = _recipe(asked)
     name = network_name(recipe.model)
-    device, runtime = target_of(recipe.target, asked.target)
-    target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
+    aimed, device, file = on_device(recipe, asked.target)
     return BuildRequest.model_validate(
         {
-            "recipe": recipe.model_copy(update={"target": target}),
+            "recipe": aimed,
             "device": device,
-            "device_file": file_of(asked.target or recipe.target.device, device),
+            "device_file": file,
             "out": Path(f"builds/{name}-{device.name}"),
             "goal": goal,
             **measured_as(asked),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,7 +84,7 @@ def sync(call: Call, url: UrlArg = None) -> ExitCode:
 
 
 def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
-    remote = _remote(name, url)
+    remote = _remote(call, name, url)
     from edgecnn.render.screens.stored import transfer_lines
     from edgecnn.store.transfer import Transferred
     from edgecnn.store.transfer import pull as fetched
@@ -102,15 +101,11 @@ def _transferred(call: Call, name: str, url: str | None) -> ExitCode:
     return ExitCode.MISSING if any(each.left for each in found.values()) else ExitCode.OK
 
 
-def _remote(name: str, url: str | None) -> Remote:
-    """Raises NoRemote, MissingPackage, RemoteNeedsPackage, RemoteUnusable."""
-    from edgecnn.backends.installed import require_packages
-    from edgecnn.store.store import REMOTE
-
-    stated = url or os.environ.get(REMOTE)
-    if not stated:
-        raise NoRemote(verb=name)
-    require_packages(("fsspec",), extra="remote", needed_for=f"store {name}")
+def _remote(call: Call, name: str, url: str | None) -> Remote:
+    """Raises NoRemote, RemoteNeedsPackage, RemoteUnusable."""
     from edgecnn.store.remote import Remote
 
+    stated = url or call.store.remote
+    if not stated:
+        raise NoRemote(verb=name)
     return Remote(stated)

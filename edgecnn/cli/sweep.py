@@ -49,13 +49,14 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1) -> E
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
     from edgecnn.store.transfer import names_afar
+    from edgecnn.sweeps.state import changed_since
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
     given = open_sweep(sweep, out, call.store, call.tell)
-    for line in given.report().changed:
+    for line in changed_since(given.state, given.asked):
         call.tell.note(line)
     names_afar(call.store, call.tell)  # of a remote store that cannot be used nobody reads in a log
-    report = run_sweep(given, jobs, call.tell).report()
+    report = run_sweep(given, jobs, call.tell).report
     written = [write_fleet(report, given.out)]
     try:
         written.append(write_fleet_page(report, given.out))
@@ -73,7 +74,7 @@ def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     from edgecnn.render.screens.sweep import show_fleet
     from edgecnn.sweeps.sweep import open_sweep
 
-    found = open_sweep(sweep, out, call.store, call.tell).report()
+    found = open_sweep(sweep, out, call.store, call.tell).report
     call.show(found, lambda: show_fleet(found))
 
 

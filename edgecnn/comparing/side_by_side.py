@@ -53,6 +53,10 @@ class _ComparedFolder:
     def facts(self, candidate: str) -> CandidateFacts | None:
         return next((facts for facts in self.report.candidates if facts.candidate.id == candidate), None)
 
+    def shown(self, candidate: str) -> CandidateFacts | None:
+        facts = self.facts(candidate)
+        return None if facts is None else facts.without_layers
+
 
 def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     """Every build's figures by candidate, and what two builds share.
@@ -71,9 +75,7 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         builds=tuple(_build(each) for each in given),
-        candidates=tuple(
-            ComparedCandidate(candidate=name, facts=tuple(_without_layers(each.facts(name)) for each in given)) for name in names
-        ),
+        candidates=tuple(ComparedCandidate(candidate=name, facts=tuple(each.shown(name) for each in given)) for name in names),
         paired=tuple(found for head in others for name in names if (found := _paired(name, base, head, kits)) is not None),
         changed=tuple(_changed(base, head, names, kits) for head in others),
         machines=tuple(_machines(given)),
@@ -101,12 +103,6 @@ def _build(given: _ComparedFolder) -> ComparedBuild:
     same = ("version", "made_at", "build", "environment", "choice", "verdict", "notices")
     reported = {name: getattr(given.report, name) for name in same}
     return ComparedBuild(label=given.label, folder=str(given.folder), **reported)
-
-
-def _without_layers(facts: CandidateFacts | None) -> CandidateFacts | None:
-    if facts is None or facts.residency is None:
-        return facts
-    return facts.model_copy(update={"residency": facts.residency.model_copy(update={"layers": ()})})
 
 
 class _Kits:

@@ -26,7 +26,7 @@ from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.resources import resource_folder
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
 from edgecnn.values.device import Device
-from edgecnn.values.recipe import TargetChoice
+from edgecnn.values.recipe import Recipe, TargetChoice
 
 
 class Target(NamedTuple):
@@ -228,3 +228,19 @@ def own_file(name: str) -> Path | None:
 def own_names() -> tuple[str, ...]:
     """Names of the user's files, in alphabetical order; what is in one is looked at when it is asked for."""
     return tuple(sorted(path.stem for path in own_folder().glob("*.toml") if NAME.fullmatch(path.stem)))
+
+
+class OnDevice(NamedTuple):
+    """A recipe whose target is settled, with the device and where a user's own device file lies."""
+
+    recipe: Recipe
+    device: Device
+    file: Path | None
+
+
+def on_device(recipe: Recipe, asked: str | None = None) -> OnDevice:
+    """The recipe with its target, or the one that a call ``asked`` for, settled. Raises as ``target_of``."""
+    device, runtime = target_of(recipe.target, asked)
+    target = recipe.target.model_copy(update={"device": device.name, "runtime": runtime})
+    file = file_of(asked or recipe.target.device, device)
+    return OnDevice(recipe.model_copy(update={"target": target}), device, file)

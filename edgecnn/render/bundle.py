@@ -41,13 +41,13 @@ def bundle_readme(report: BuildReport) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _several(report: BuildReport) -> bool:
-    return any(facts.multi_label is not None for facts in report.candidates)
+def _several(rows: Iterable[CandidateFacts]) -> bool:
+    return any(facts.multi_label is not None for facts in rows)
 
 
 def _answers(report: BuildReport) -> str:
     count = report.build.classes
-    return f"{count:,} labels of which a picture may have any number" if _several(report) else f"{count:,} classes"
+    return f"{count:,} labels of which a picture may have any number" if _several(report.candidates) else f"{count:,} classes"
 
 
 def _verdict(report: BuildReport) -> str:
@@ -84,8 +84,7 @@ def _state(report: BuildReport) -> str:
 
 
 def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
-    several = any(facts.multi_label is not None for facts in carried)
-    shown = "the labels over their thresholds" if several else "labels with probabilities, most probable first"
+    shown = "the labels over their thresholds" if _several(carried) else "labels with probabilities, most probable first"
     lines = [
         f"cd kits/{kit}",
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
@@ -123,7 +122,7 @@ def _of_which_images(report: BuildReport) -> str:
     if any(row.test is not None and row.test.folds is not None for row in report.candidates):
         each = "each answered by a network that did not learn from it, of which this is the first fold's"
         return f"Top-1 (with a 95 % interval) is of {images}, {each}."
-    name = "mAP" if _several(report) else "Top-1"
+    name = "mAP" if _several(report.candidates) else "Top-1"
     return f"{name} is of {images} that nothing was trained on or chosen by, with a 95 % interval."
 
 

@@ -11,6 +11,7 @@ from edgecnn.store.entry import Damage, read_entry, trusted_entry
 from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making
+from edgecnn.store.remote import Remote, RemoteEntry, fetch
 from edgecnn.store.wanted import StageInputs, Wanted, explain_miss, stored_payloads
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran
 from edgecnn.values.stage import Progress, Role, Stage
@@ -108,19 +109,13 @@ class Artifacts:
         if self._remote is None:
             return False
         try:
-            from edgecnn.store.remote import Remote, fetch
-
             found = fetch(Remote(self._remote), self._layout, f"artifacts/{wanted.kind}/{wanted.key}")
-        except ImportError:
-            lacking = RemoteNeedsPackage(url=self._remote, package="fsspec", extra="remote")
-            tell.note(f"{wanted.name} is made here: {lacking.line()}")
-            return False
         except (RemoteUnusable, RemoteNeedsPackage) as error:
             tell.note(f"{wanted.name} is made here: {error.line()}")
             return False
         if isinstance(found, Damage):
             tell.note(f"{wanted.name} is made here: in {self._remote} {found.why}")
-        return found is True
+        return isinstance(found, RemoteEntry)
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:
         """Date it as used under its lock, which gc holds from its look at that date until the entry is away.

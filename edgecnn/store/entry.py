@@ -92,6 +92,13 @@ def read_stamps(path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(stamp) for name, stamp in content.items() if isinstance(stamp, list)}
 
 
+def remember_stamps(layout: Layout, artifact: Artifact) -> None:
+    """Index the files of an entry that was just published, so that no lookup reads them again."""
+    placed = layout.entry(artifact.kind, artifact.key) / FILES
+    stamps = {name: stamp for name in artifact.record.files if (stamp := stamp_of(placed / name)) is not None}
+    write_stamps(layout.stamps(artifact.kind, artifact.key), stamps)
+
+
 def write_stamps(path: Path, stamps: Mapping[str, tuple[int, ...]]) -> None:
     """Keep a stat index. A place that cannot be written still answers, only more slowly."""
     aside = path.with_suffix(f".{os.getpid()}")

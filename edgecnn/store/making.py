@@ -27,7 +27,7 @@ from edgecnn.store.disk import (
     sync_folders,
     write_synced,
 )
-from edgecnn.store.entry import file_damage, read_folder, trusted_entry, write_stamps
+from edgecnn.store.entry import file_damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.wanted import Wanted
 from edgecnn.values.artifact import Artifact, Record
@@ -163,9 +163,9 @@ class Making:
                 return theirs
             discard(entry, self.layout.trash)
             publish(self._work, entry)
-        stamps = {name: stamp for name in record.files if (stamp := stamp_of(entry / FILES / name)) is not None}
-        write_stamps(self.layout.stamps(kind, key), stamps)
-        return Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
+        artifact = Artifact(kind=kind, key=key, folder=entry / FILES, record=record)
+        remember_stamps(self.layout, artifact)
+        return artifact
 
     def _cleaned(self) -> None:
         remove(self._work / STARTED)

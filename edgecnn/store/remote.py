@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-import fsspec
-from fsspec.core import url_to_fs
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import files_under, fsync_folder, named_failures, publish, remove, sha256_of, stamp_of, sync_all
-from edgecnn.store.entry import Damage, read_folder, trusted_entry, write_stamps
+from edgecnn.store.entry import Damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
 from edgecnn.values.artifact import Artifact, FileFact
@@ -27,7 +25,6 @@ from edgecnn.values.base import Value
 from edgecnn.values.stage import digest_of
 
 ENTRIES, BLOBS = "entries", "blobs"
-SCHEMA: Final = "edgecnn.remote-entry/1"
 _LIST_BYTES_MAX: Final = 16 << 20
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
 _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
@@ -49,6 +46,11 @@ class Remote:
     def __init__(self, url: str) -> None:
         """Raises RemoteNeedsPackage: nothing that is installed reaches such a place. RemoteUnusable: it is no URL of one."""
         self.url = re.sub(r"//[^/@]*@", "//…@", url)
+        try:  # an extra: a store without a place afar is opened without it
+            import fsspec
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise RemoteNeedsPackage(url=self.url, package="fsspec", extra="remote") from error
         scheme = url.partition("://")[0] if "://" in url else "file"
         try:
             own = {"auto_mkdir": True} if scheme in ("file", "local") else {}
@@ -166,8 +168,7 @@ def entry_here(layout: Layout, name: str) -> tuple[Path, RemoteEntry] | None:
     """The folder and the files of a finished entry of this store; None where it is damaged or gone. Raises StoreUnusable."""
     folder = layout.root / name
     with named_failures(layout.root, f"reading {name[:40]}"):
-        kind, _, rest = name.partition("/")
-        if kind == "artifacts":
+        if name.startswith("artifacts/"):
             found = trusted_entry(layout, folder.parent.name, folder.name)
             if not isinstance(found, Artifact):
                 return None
@@ -182,8 +183,8 @@ def entry_here(layout: Layout, name: str) -> tuple[Path, RemoteEntry] | None:
         return folder, RemoteEntry(files={**listed, own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
 
 
-def fetch(remote: Remote, layout: Layout, name: str) -> Damage | None | Literal[True]:
-    """Bring one entry here and publish it; True where it is here now, None where it is not there.
+def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | None:
+    """Bring one entry here and publish it; its list where it is here now, None where it is not there.
 
     An artifact's lock is the caller's to hold. Raises RemoteUnusable, StoreFull, StoreUnusable.
     """
@@ -206,10 +207,8 @@ def fetch(remote: Remote, layout: Layout, name: str) -> Damage | None | Literal[
         if not publish(work, layout.root / name):
             remove(work)
     if isinstance(found, Artifact):
-        placed = layout.entry(found.kind, found.key) / FILES
-        stamps = {each: stamp for each in found.record.files if (stamp := stamp_of(placed / each)) is not None}
-        write_stamps(layout.stamps(found.kind, found.key), stamps)
-    return True
+        remember_stamps(layout, found)
+    return entry
 
 
 def _as_entry(work: Path, name: str) -> Artifact | StoredProfile | Damage:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
+from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
-
-if TYPE_CHECKING:  # what reaches them is an extra
-    from edgecnn.store.remote import Remote, RemoteEntry
 
 _TOGETHER_FILES: Final = 64
 _TOGETHER_BYTES: Final = 256 << 20
@@ -53,21 +51,16 @@ def names_afar(store: Store, tell: Progress) -> frozenset[str]:
     if store.remote is None:
         return frozenset()
     try:
-        from edgecnn.store.remote import Remote
-
         return frozenset(Remote(store.remote).names())
-    except ImportError:
-        error: RemoteUnusable | RemoteNeedsPackage = RemoteNeedsPackage(url=store.remote, package="fsspec", extra="remote")
-    except (RemoteUnusable, RemoteNeedsPackage) as failed:
-        error = failed
-    tell.note(f"what is missing is made here: {error.line()}")
-    return frozenset()
+    except (RemoteUnusable, RemoteNeedsPackage) as error:
+        tell.note(f"what is missing is made here: {error.line()}")
+        return frozenset()
 
 
 def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Send what the remote lacks. Raises RemoteUnusable, StoreUnusable."""
-    there, sent, size, left = remote.names(), 0, 0, list[str]()
-    lacking = [name for name in names_here(store) if name not in there]
+    here, there, sent, size, left = names_here(store), remote.names(), 0, 0, list[str]()
+    lacking = [name for name in here if name not in there]
     for batch in _batches(store, lacking, left):
         blobs = {fact.sha256: each.folder / path for each in batch for path, fact in each.entry.files.items()}
         facts = {fact.sha256: fact.bytes for each in batch for fact in each.entry.files.values()}
@@ -76,12 +69,10 @@ def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
         remote.upload(new, {each.name: each.entry for each in batch})
         sent, size = sent + len(batch), size + sum(facts[digest] for digest in new)
         tell.step("push", sent, len(lacking), "entries")
-    return Transferred(entries=sent, bytes=size, there=len(names_here(store)) - len(lacking), left=tuple(left))
+    return Transferred(entries=sent, bytes=size, there=len(here) - len(lacking), left=tuple(left))
 
 
 def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[list[_Sent]]:
-    from edgecnn.store.remote import entry_here
-
     batch, files, size = list[_Sent](), 0, 0
     for name in names:
         found = entry_here(store.layout, name)
@@ -99,25 +90,22 @@ def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[li
 
 def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Fetch what this store lacks, several entries at once. Raises RemoteUnusable, StoreFull, StoreUnusable."""
-    from edgecnn.store.remote import entry_here, fetch
-
     here = set(names_here(store))
     there = remote.names()
     lacking = sorted(there - here)
     fetched, size, left = 0, 0, list[str]()
 
-    def one(name: str) -> tuple[Damage | bool | None, int]:
+    def one(name: str) -> RemoteEntry | Damage | None:
         kind, _, key = name.removeprefix("artifacts/").partition("/")
         lock = (kind, key) if name.startswith("artifacts/") else ("pull", key.replace("/", "-"))
         with store.locks.held(*lock, tell):
-            found = fetch(remote, store.layout, name)
-        now = entry_here(store.layout, name) if found is True else None
-        return found, 0 if now is None else bytes_of(now[1].files)
+            return fetch(remote, store.layout, name)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for done, (name, (found, more)) in enumerate(zip(lacking, pool.map(one, lacking), strict=True), start=1):
+        for done, (name, found) in enumerate(zip(lacking, pool.map(one, lacking), strict=True), start=1):
             if isinstance(found, Damage):
                 left.append(f"{name}: {found.why}")
-            fetched, size = fetched + (found is True), size + more
+            elif found is not None:
+                fetched, size = fetched + 1, size + bytes_of(found.files)
             tell.step("pull", done, len(lacking), "entries")
     return Transferred(entries=fetched, bytes=size, there=len(here & there), left=tuple(left))

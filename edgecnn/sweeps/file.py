@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from edgecnn.devices.files import parse_target
+from edgecnn.devices.files import target_of
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.errors.wording import did_you_mean
@@ -110,7 +110,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
             the sweep, or there is no build.
         SweepTooLarge: more than ``MOST_BUILDS``.
         BuildsNamedAlike: two builds would be written to one folder.
-        UnknownArch, UnknownDevice, BadAddress and what else ``parse_target`` raises: of a network or device.
+        UnknownArch, UnknownDevice, BadAddress and what else ``target_of`` raises: of a network or device.
     """
     problems, cells = list[str](), dict[str, Cell]()
     for name, every, stated in _asked(sweep, problems):
@@ -180,8 +180,7 @@ def _cell(sweep: Sweep, name: str | None, every: Mapping[str, Any], stated: Mapp
     recipe = with_paths_from(sweep.path.parent, changed)
     table = recipe.model_dump(mode="json", by_alias=True)
     words = [f"{key}={_toml(key, _held(table, key))}" for key in every]
-    device, runtime = parse_target(recipe.target.device)
-    runtime = runtime or recipe.target.runtime
+    device, runtime = target_of(recipe.target, None)
     network, others = network_name(recipe.model), _others(stated)
     return Cell(
         name=_file_name(name or "-".join([network, device.name, *([] if runtime is None else [str(runtime)]), *others])),

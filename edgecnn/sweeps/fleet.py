@@ -189,10 +189,7 @@ def _code(of_process: int) -> ExitCode:
 
 
 def _chosen(report: BuildReport) -> CandidateFacts | None:
-    facts = next((each for each in report.candidates if each.chosen), None)
-    if facts is None or facts.residency is None:
-        return facts
-    return facts.model_copy(update={"residency": facts.residency.model_copy(update={"layers": ()})})
+    return next((each.without_layers for each in report.candidates if each.chosen), None)
 
 
 def _with_fronts(cells: Sequence[FleetCell]) -> list[FleetCell]:

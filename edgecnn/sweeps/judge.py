@@ -45,9 +45,9 @@ def judge_sweep(given: OpenSweep, how: JudgeRequest, lab: Lab, tell: Progress) -
 
     ``how``: bounds and what is measured, whatever its folder. Raises NothingSwept: none is finished.
     """
-    cells = given.report().cells
+    cells = given.report.cells
     if not any(cell.state == "finished" for cell in cells):
-        raise NothingSwept(out=given.out, command=given.report().command)
+        raise NothingSwept(out=given.out, command=given.report.command)
 
     def judged() -> Iterator[JudgedBuild]:
         for done, cell in enumerate(cells):

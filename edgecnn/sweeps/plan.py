@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edgecnn.building.build import PlannedBuild, plan_build
-from edgecnn.devices.files import file_of, target_of
+from edgecnn.devices.files import on_device
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.folder import report_or_none
@@ -91,19 +91,13 @@ class _Stages:
 
 def request_of(cell: Cell, out: Path) -> BuildRequest:
     """What ``edgecnn build`` with the cell's words asks, but for its board. Raises EdgecnnError: an unknown device or runtime."""
-    target = target_of(cell.recipe.target, None)
-    chosen = cell.recipe.target.model_copy(update={"device": target.device.name, "runtime": target.runtime})
-    return BuildRequest(
-        recipe=cell.recipe.model_copy(update={"target": chosen}),
-        device=target.device,
-        device_file=file_of(cell.recipe.target.device, target.device),
-        out=build_folder(out, cell.name),
-    )
+    recipe, device, file = on_device(cell.recipe)
+    return BuildRequest(recipe=recipe, device=device, device_file=file, out=build_folder(out, cell.name))
 
 
 def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
     """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others."""
-    stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo()}
+    stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo}
     for done, cell in enumerate(given.cells):
         tell.step("sweep: plan", done, len(given.cells), "builds")
         facts: dict[str, Any] = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words}
@@ -120,7 +114,7 @@ def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
         sweep=str(given.sweep.path),
         out=str(given.out),
         cells=tuple(found),
-        changed=given.report().changed,
+        changed=given.report.changed,
         make_seconds=tuple(known),
         unknown=unknown,
         measure_seconds=_measuring(given, sum(not each.finished and each.error is None for each in found)),

@@ -144,13 +144,20 @@ def _said(outcome: CellOutcome, out: Path) -> str:
     return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
 
 
-def _ended(run: SweepRun, cell: Cell, work: Callable[[], int], spent: float = 0.0) -> CellOutcome:
-    """Do the work, and say how it ended. A report counts where this work wrote it."""
-    report = build_folder(run.out, cell.name) / REPORT
-    before, started = _written_at(report), time.monotonic()
+def _timed(work: Callable[[], int]) -> tuple[int, float]:
+    """Exit code of a build, and the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
+    started = time.monotonic()
     code = work()
     if code in (ExitCode.INTERRUPTED, -signal.SIGINT):
         raise KeyboardInterrupt
+    return code, time.monotonic() - started
+
+
+def _ended(run: SweepRun, cell: Cell, work: Callable[[], int], spent: float) -> CellOutcome:
+    """Do the work, and say how it ended. A report counts where this work wrote it. ``spent``: seconds before it."""
+    report = build_folder(run.out, cell.name) / REPORT
+    before = _written_at(report)
+    code, took = _timed(work)
     reported = _written_at(report) not in (None, before)
     return CellOutcome(
         name=cell.name,
@@ -158,7 +165,7 @@ def _ended(run: SweepRun, cell: Cell, work: Callable[[], int], spent: float = 0.
         exit_code=code,
         reported=reported,
         error=None if reported else _last_line(log_of(run.out, cell.name), code),
-        seconds=round(spent + time.monotonic() - started, 1),
+        seconds=round(spent + took, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -185,11 +192,11 @@ def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[st
     """Seconds of making each build's kits. The first build of a training goes before the others of it, which then find what it
     made. How that ends is left to the build itself, which may well ship without what could not be made."""
     threads = max(1, available_cores() // run.jobs)
-    found, running = dict[str, float](), dict[Future[CellOutcome], tuple[Cell, list[Cell]]]()
+    found, running = dict[str, float](), dict[Future[tuple[int, float]], tuple[Cell, list[Cell]]]()
     with ThreadPoolExecutor(run.jobs) as pool:
 
         def begin(cell: Cell, after: list[Cell]) -> None:
-            running[pool.submit(_ended, run, cell, partial(children.run, MAKE, cell, threads))] = cell, after
+            running[pool.submit(_timed, partial(children.run, MAKE, cell, threads))] = cell, after
 
         try:
             for leader, *others in by_training(run.todo):
@@ -198,7 +205,7 @@ def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[st
                 tell.step("sweep: make kits", len(found), len(run.todo), "builds")
                 for each in wait(running, return_when=FIRST_COMPLETED).done:
                     cell, after = running.pop(each)
-                    found[cell.name] = each.result().seconds
+                    found[cell.name] = each.result()[1]
                     for other in after:
                         begin(other, [])
         except BaseException:  # the pool waits for its threads, and those for the builds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from edgecnn.errors.base import ExitCode
@@ -27,13 +28,15 @@ class OpenSweep:
     asked: dict[str, str]
     state: SweepState
 
+    @cached_property
     def report(self) -> FleetReport:
-        """Of what the builds left so far."""
+        """Of what the builds left so far; read once."""
         return fleet_of(self.cells, self.asked, self.state, self.out)
 
+    @property
     def todo(self) -> tuple[Cell, ...]:
         """Builds that did not end yet, or failed, or are asked for otherwise now."""
-        finished = {each.name for each in self.report().cells if each.state == "finished"}
+        finished = {each.name for each in self.report.cells if each.state == "finished"}
         return tuple(cell for cell in self.cells if cell.name not in finished)
 
 
@@ -55,7 +58,7 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress) -> OpenSweep:
         state = read_state(given.out, given.sweep.path).model_copy(update={"sweep": str(given.sweep.path), "cells": given.asked})
         fresh = replace(given, state=state)
         write_state(given.out, state)
-        run = SweepRun(out=given.out, todo=fresh.todo(), asked=given.asked, jobs=jobs, total=len(given.cells))
+        run = SweepRun(out=given.out, todo=fresh.todo, asked=given.asked, jobs=jobs, total=len(given.cells))
         return replace(fresh, state=work_off(run, state, tell)) if run.todo else fresh
 
 

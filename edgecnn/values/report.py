@@ -153,6 +153,13 @@ class CandidateFacts(Value):
     then products of activations, which is attention."""
 
     @property
+    def without_layers(self) -> CandidateFacts:
+        """For a document of many builds: the layers of each are in its own report."""
+        if self.residency is None:
+            return self
+        return self.model_copy(update={"residency": self.residency.model_copy(update={"layers": ()})})
+
+    @property
     def answered(self) -> Accuracy | MultiLabelAccuracy | None:
         """How right it was on the test split, of either kind of labels."""
         return self.test or self.multi_label

@@ -47,21 +47,13 @@ def _front(found: FitReport) -> Figure | None:
         return None
     x = alt.X("x:Q", title="p50 in ms", scale=_around([row[name] for row in rows for name in ("low", "high")], found))
     y = alt.Y("y:Q", title="top-1 on validation, %", scale=alt.Scale(zero=False))
-    base = alt.Chart(vega.chart_data(rows)).encode(x=x, y=y)
-    across = base.mark_rule(color="var(--soft)", aria=False).encode(x=alt.X("low:Q"), x2=vega.HIGH)
-    filled = [row for row in rows if row["upper"] is not None]
-    up = alt.Chart(vega.chart_data(filled)).mark_rule(color="var(--soft)", aria=False)
-    up = up.encode(x=x, y=alt.Y("lower:Q", scale=alt.Scale(zero=False)), y2=alt.Y2("upper:Q"))
-    points = base.mark_point(strokeWidth=1.8, stroke="var(--build-1)", opacity=1).encode(
-        fill=alt.Fill("fill:N", scale=None, legend=None), size=vega.AREA, tooltip=vega.tips("network", "p50", "top-1", "what")
-    )
-    on_front = sorted((row for row in rows if row["front"]), key=lambda row: row["x"])
+    drawn = vega.crosses(rows, x, y, vega.tips("network", "p50", "top-1", "what"))
     return Figure(
         id="front",
         title="Accuracy against latency",
         says=f"{found.why}. Filled: built and measured. Rings: trained for a few epochs, timed untrained or predicted.",
         sources=_sources(found),
-        spec=vega.specification(*_budget(found), vega.front_line(on_front), across, up, points, height=HEIGHT_PX),
+        spec=vega.specification(*_budget(found), *drawn, height=HEIGHT_PX),
         table=Table(caption="What was trained", columns=COLUMNS, rows=tuple(cells_of(each, found) for each in found.members)),
     )
 

@@ -36,24 +36,14 @@ def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | Non
     rows = [_point(cell) for cell in own]
     x = alt.X("x:Q", title="p50 in ms", scale=alt.Scale(zero=False, nice=True))
     y = alt.Y("y:Q", title="accuracy on the test split, %", scale=alt.Scale(zero=False))
-    base = alt.Chart(vega.chart_data(rows)).encode(x=x, y=y)
-    across = base.mark_rule(color="var(--soft)", aria=False).encode(x=alt.X("low:Q"), x2=vega.HIGH)
-    up = base.mark_rule(color="var(--soft)", aria=False).encode(
-        y=alt.Y("lower:Q", scale=alt.Scale(zero=False)), y2=alt.Y2("upper:Q")
-    )
-    points = base.mark_point(strokeWidth=1.8, stroke="var(--build-1)", opacity=1).encode(
-        fill=alt.Fill("fill:N", scale=None, legend=None),
-        size=vega.AREA,
-        tooltip=vega.tips("build", "accuracy", "p50", "standing"),
-    )
-    on_front = sorted((row for row in rows if row["front"]), key=lambda row: row["x"])
+    points = vega.crosses(rows, x, y, vega.tips("build", "accuracy", "p50", "standing"))
     return Figure(
         id=f"front-{number}",
         title=f"Accuracy against latency: {device}",
         says="Further left is faster, further up more accurate. Filled: none for this device, tested on the same images, is "
         "faster and no less accurate. Times are of different races: where intervals overlap, nothing is told of two builds.",
         sources=_sources(own),
-        spec=vega.specification(vega.front_line(on_front), across, up, points, height=HEIGHT_PX),
+        spec=vega.specification(*points, height=HEIGHT_PX),
         table=Table(
             caption=f"Builds for {device}",
             columns=_TABLE_COLUMNS,

@@ -64,13 +64,10 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
     if facts is None:
         word = cell.verdict.value if cell.choice is not None else cell.state
         return (cell.variant, target_text(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
-    accuracy = next(
-        (figures.cell(name, facts) for name in ("top1", "map") if figures.cell(name, facts) != figures.NONE), figures.NONE
-    )
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
     verdict = cell.verdict.value if cell.state == "finished" else f"{cell.verdict.value}, {cell.state}"
     rest = (figures.cell(name, facts) for name in ("p50_ms", "size_mib", "energy_mj"))
-    return (cell.variant, target_text(cell), verdict, ships, accuracy, *rest, standing_of(cell))
+    return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *rest, standing_of(cell))
 
 
 def target_text(cell: FleetCell) -> str:

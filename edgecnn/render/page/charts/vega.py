@@ -149,6 +149,20 @@ def front_line(rows: Sequence[Mapping[str, Any]], x: str = "x", y: str = "y") ->
     return drawn
 
 
+def crosses(rows: list[dict[str, Any]], x: alt.X, y: alt.Y, tooltip: list[alt.Tooltip]) -> tuple[alt.Chart, ...]:
+    """Points with what both figures may be across (``low``, ``high``) and up (``lower``, ``upper``, None where that is not
+    known), over the front line of those that are on it; ``x``, ``y``, ``fill`` and ``area`` say where and how each is drawn."""
+    base = alt.Chart(chart_data(rows)).encode(x=x, y=y)
+    across = base.mark_rule(color="var(--soft)", aria=False).encode(x=alt.X("low:Q"), x2=HIGH)
+    known = [row for row in rows if row["upper"] is not None]
+    up = alt.Chart(chart_data(known)).mark_rule(color="var(--soft)", aria=False)
+    up = up.encode(x=x, y=alt.Y("lower:Q", scale=alt.Scale(zero=False)), y2=alt.Y2("upper:Q"))
+    points = base.mark_point(strokeWidth=1.8, stroke="var(--build-1)", opacity=1).encode(
+        fill=alt.Fill("fill:N", scale=None, legend=None), size=AREA, tooltip=tooltip
+    )
+    return front_line(sorted((row for row in rows if row["front"]), key=lambda row: row["x"])), across, up, points
+
+
 def compiled(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The Vega of a Vega-Lite specification."""
     found: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=vega_lite())
