@@ -47,17 +47,19 @@ def register(app: typer.Typer) -> None:
 
 def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = 0) -> None:
     """Classes, sizes, copies and look-alikes (also across roles), files that cannot be used, and what else is odd."""
+    from edgecnn.data.findings import window_of
     from edgecnn.data.inspection import inspect as look_through
     from edgecnn.data.layout import root_of
     from edgecnn.data.sheet import check_sheet, write_sheet
     from edgecnn.render.screens.data import show_inspection
+    from edgecnn.runner.pixel_recipe import ALL_LEVELS
 
     if sheet is not None:
         check_sheet(sheet, root_of(folder))
     found = look_through(_choice(call, folder, seed), call.store.root, call.tell)
     facts = found.facts
     if sheet is not None:
-        write_sheet(found.listed, sheet)
+        write_sheet(found.listed, sheet, window_of(facts.grey_levels) if facts.grey_levels else ALL_LEVELS)
         facts = facts.model_copy(update={"contact_sheet": str(sheet)})
     call.show(facts, lambda: show_inspection(facts))
 

@@ -110,11 +110,16 @@ def _pixels(facts: DataInspection) -> Iterator[Finding]:
         yield _say("mixed-modes", f"{grey:,} of {facts.images:,} pictures are grey, the others in colour: a network sees which")
 
 
+def window_of(levels: tuple[int, int]) -> tuple[int, int]:
+    """The ``preprocessing.grey_window`` that fits these levels of 16-bit grey: from 0 to the whole range of their bits."""
+    return 0, 2 ** max(levels[1].bit_length(), 1) - 1
+
+
 def _scaled(levels: tuple[int, int]) -> str:
-    bits = levels[1].bit_length()
-    if bits in (0, 16):
+    low, high = window_of(levels)
+    if levels[1] == 0 or (low, high) == ALL_LEVELS:
         return "a build scales 0 to 65,535 to 8 bits; preprocessing.grey_window chooses other ends"
-    kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [0, {2**bits - 1}]"
+    kept = f"of which they use {levels[0]:,} to {levels[1]:,}: state preprocessing.grey_window = [{low}, {high}]"
     return f"a build scales 0 to 65,535 to 8 bits, {kept}, or they are nearly black"
 
 

@@ -13,6 +13,7 @@ from edgecnn.data.splits import Found, Listed, shows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.wording import counted
+from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
 from edgecnn.store.disk import write_bytes_atomically
 
@@ -46,10 +47,16 @@ def check_sheet(path: Path, root: Path | None) -> None:
         raise OutputUnwritable(path=path, because=system_reason(error)) from error
 
 
-def write_sheet(listed: Listed, path: Path) -> None:
+def write_sheet(listed: Listed, path: Path, grey_window: tuple[int, int] = ALL_LEVELS) -> None:
     """Draw the sheet and write it as PNG by one rename; a picture that went away meanwhile is left out.
 
-    Raises OutputUnwritable: no space, or not permitted.
+    Args:
+        listed: the pictures and their labels.
+        path: of the sheet.
+        grey_window: the levels of 16-bit grey that are drawn black and white.
+
+    Raises:
+        OutputUnwritable: no space, or not permitted.
     """
     by_label: dict[int, list[Found]] = {label: [] for label in range(len(listed.classes))}
     for image in sorted(listed.found):
@@ -66,7 +73,7 @@ def write_sheet(listed: Listed, path: Path) -> None:
         draw.text((GAP_PX, top), _fitting(draw, listed.classes[label], font), "black", font)
         draw.text((GAP_PX, top + 22), counted(len(images), "image"), "dimgrey", font)
         for column, image in enumerate(_spaced(images)):
-            if (thumbnail := _thumbnail(listed.root / image.path)) is not None:
+            if (thumbnail := _thumbnail(listed.root / image.path, grey_window)) is not None:
                 left = _NAMES_PX + column * row_px
                 sheet.paste(thumbnail, (left + (CELL_PX - thumbnail.width) // 2, top + (CELL_PX - thumbnail.height) // 2))
     if more:
@@ -99,9 +106,9 @@ def _spaced(images: Sequence[Found]) -> list[Found]:
     return [images[number * len(images) // count] for number in range(count)]
 
 
-def _thumbnail(path: Path) -> Image.Image | None:
+def _thumbnail(path: Path, grey_window: tuple[int, int]) -> Image.Image | None:
     try:
-        image = decode(path)
+        image = decode(path, grey_window)
     except (OSError, UnreadableImage):
         return None
     image.thumbnail((CELL_PX, CELL_PX))

@@ -76,6 +76,17 @@ def test_a_contact_sheet_is_drawn_where_asked_upright_and_again_over_itself(phot
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1, len(rows)) == (112, 56, 112 * 56), "stored lying, shown standing"
 
 
+def test_a_contact_sheet_shows_grey_of_twelve_bits_by_the_window_that_is_advised(tmp_path: Path) -> None:
+    for number in range(4):
+        levels = np.full((40, 40), 4000, np.uint16)
+        levels[:, : 8 * number] = 16
+        write(tmp_path / f"photos/{'ab'[number % 2]}/{number}.png", encoded(Image.fromarray(levels), "PNG"))
+    run(tmp_path / "photos", "inspect", "photos", "--sheet", "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        cell = np.asarray(sheet.convert("L").crop((220, 6, 220 + 112, 6 + 112)))
+    assert (cell == round(255 * 4000 / 4095)).sum() == 40 * 40
+
+
 @pytest.mark.parametrize("content", [b"my own", None])
 def test_a_file_that_is_not_ours_is_never_overwritten(photos: Path, content: bytes | None) -> None:
     place = photos.parent / "sheet.png"
