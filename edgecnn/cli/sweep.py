@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +12,7 @@ import typer
 from edgecnn.cli.option_table import JOB
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.usage import BadValue, NotUnderstood
 
 SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="Which networks, devices and recipe values.")]
 OutOpt = Annotated[
@@ -17,6 +20,12 @@ OutOpt = Annotated[
 ]
 JobsOpt = Annotated[
     int, typer.Option("--jobs", min=1, max=256, help="Builds that are made at once; each is measured with the machine to itself.")
+]
+OnOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--on", metavar="ray|ray://HOST:PORT", help="A Ray cluster whose machines make the stages; measured is as without."
+    ),
 ]
 JUDGED = ("at_most", "at_least", "require_measured", "allow_stored")
 
@@ -40,7 +49,7 @@ def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     call.show(found, lambda: show_sweep_plan(found))
 
 
-def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1) -> ExitCode:
+def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: OnOpt = None) -> ExitCode:
     """Build what is open, one's failure leaving the others, and write fleet.json and fleet.html.
 
     An interrupted call loses nothing, and the same command goes on from there.
@@ -52,11 +61,17 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1) -> E
     from edgecnn.sweeps.state import changed_since
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
+    _refuse_unusable(on, jobs)
     given = open_sweep(sweep, out, call.store, call.tell)
     for line in changed_since(given.state, given.asked):
         call.tell.note(line)
     names_afar(call.store, call.tell)  # of a remote store that cannot be used nobody reads in a log
-    report = run_sweep(given, jobs, call.tell).report
+    make = None
+    if on is not None:
+        from edgecnn.sweeps.apart import make_apart
+
+        make = partial(make_apart, on, out=given.out, store=call.store, tell=call.tell)
+    report = run_sweep(given, jobs, call.tell, make).report
     written = [write_fleet(report, given.out)]
     try:
         written.append(write_fleet_page(report, given.out))
@@ -67,6 +82,15 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1) -> E
     call.show(report, lambda: show_fleet(report))
     call.add(f"  {file}" for file in written)
     return worst(cell.exit_code for cell in report.cells)
+
+
+def _refuse_unusable(on: str | None, jobs: int) -> None:
+    """Raises BadValue: no such kind of cluster. NotUnderstood: two ways to make the same."""
+    if on is not None and not re.fullmatch(r"ray(://[^/@\s]+:\d+)?", on):
+        raise BadValue(command="edgecnn sweep run", name="--on", value=on, reason="a cluster is `ray` or ray://HOST:PORT")
+    if on is not None and jobs > 1:
+        reason = "--jobs makes stages in processes here, --on on machines of a cluster; give one of them"
+        raise NotUnderstood(command="edgecnn sweep run", reason=reason)
 
 
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:

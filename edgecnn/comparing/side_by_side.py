@@ -84,6 +84,17 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
     )
 
 
+def shipped_since(base: Path, head: Path, store: Store) -> tuple[PairedAccuracy | None, BuildChanges]:
+    """What a build ships against what an earlier one ships, whichever candidates these are; None where one of them ships none.
+
+    Raises NoReport, ReportUnreadable: a folder holds no finished build of this version's schema.
+    """
+    earlier, now = _read([base, head])
+    kits, theirs, ours = _Kits(store), earlier.report.choice.candidate, now.report.choice.candidate
+    paired = None if theirs is None or ours is None else _paired(ours, earlier, now, kits, theirs)
+    return paired, _changed(earlier, now, [], kits)
+
+
 def _read(folders: Sequence[Path]) -> list[_ComparedFolder]:
     if not 2 <= len(folders) <= len(LABELS):
         raise NotSoManyBuilds(given=len(folders), most=len(LABELS))
@@ -136,14 +147,19 @@ def _opened(folder: Path, digest: str) -> KitRef | None:
     return kit if kit.digest == digest else None
 
 
-def _paired(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> PairedAccuracy | None:
-    """None where one of the two has no such candidate: there is no pair that could be missed."""
-    theirs, ours = base.facts(name), head.facts(name)
-    if theirs is None or ours is None:
+def _paired(
+    name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits, base_name: str | None = None
+) -> PairedAccuracy | None:
+    """None where one of the two has no such candidate: there is no pair that could be missed.
+
+    ``base_name``: of BASE's candidate, where it is another.
+    """
+    names = name, base_name or name
+    if head.facts(names[0]) is None or base.facts(names[1]) is None:
         return None
     nothing = PairedAccuracy(candidate=name, base=base.label, head=head.label, drop_pp=None)
     try:
-        found = _difference(name, base, head, kits)
+        found = _difference(names, base, head, kits)
     except Unavailable as why:
         return nothing.model_copy(update={"absent": str(why)})
     except EdgecnnError as error:
@@ -151,11 +167,12 @@ def _paired(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits
     return nothing.model_copy(update=found)
 
 
-def _difference(name: str, base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
-    sides = _side(head, name, kits), _side(base, name, kits)
+def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:
+    """``names``: of HEAD's candidate and of BASE's."""
+    sides = _side(head, names[0], kits), _side(base, names[1], kits)
     found = paired_answers(*sides, kits.store, names=(head.label, base.label))
-    for each, answers, side in ((head, found.head, sides[0]), (base, found.base, sides[1])):
-        facts = each.facts(name)
+    for each, own, answers, side in zip((head, base), names, (found.head, found.base), sides, strict=True):
+        facts = each.facts(own)
         told = None if facts is None else facts.multi_label or facts.test
         if told is None or abs(_share(told) - _share(judged(answers, found, side))) > 0.5 / len(found.labels):
             raise Unavailable(f"the stored answers of {each.label} are not those that its report is about")

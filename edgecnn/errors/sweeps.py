@@ -63,3 +63,21 @@ class SweepIsRunning(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"another sweep is writing to {out}", hint="wait for it to end, or choose another folder with --out"
         )
+
+
+class ClusterUnusable(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when the machines that should make a sweep's stages cannot be reached, or went away."""
+
+    def __init__(self, *, address: str, because: str, hint: str) -> None:
+        super().__init__(what=f"the cluster {address} cannot be used", because=because, hint=hint)
+
+
+class WorkersDiffer(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a machine of a cluster would make other bytes than this one, or lacks what it needs."""
+
+    def __init__(self, *, problems: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{counted(len(problems), 'thing')} on machines of the cluster would have to be otherwise",
+            because="; ".join(problems),
+            hint="install the same versions there as here, or take the machine out of the cluster",
+        )

@@ -14,7 +14,7 @@ from edgecnn.store.making import Maker, Making
 from edgecnn.store.remote import Remote, RemoteEntry, fetch
 from edgecnn.store.wanted import StageInputs, Wanted, explain_miss, stored_payloads
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran
-from edgecnn.values.stage import Progress, Role, Stage
+from edgecnn.values.stage import Key, Progress, Role, Stage
 
 
 class Artifacts:
@@ -64,7 +64,7 @@ class Artifacts:
             if isinstance(found, Artifact):
                 self._used(found)
                 return found, Cached()
-            if self._fetched(wanted, tell):
+            if self._fetched(wanted.kind, wanted.key, tell):
                 here = self._looked_up(wanted, discard_damaged=True)
                 if isinstance(here, Artifact):
                     return here, Cached()
@@ -72,6 +72,18 @@ class Artifacts:
             making = Making(self._layout, wanted, resumable=stage.resumable, environment=under.environment)
             artifact = making.made(maker or stage.make, {role: found.path for role, found in under.given.items()}, tell)
         return artifact, Ran(seconds=artifact.record.seconds, why=found.why)
+
+    def of_key(self, kind: str, key: Key, tell: Progress) -> Artifact | None:
+        """The artifact of a key, fetched where only the store afar has it; None where neither has it whole.
+
+        Raises StoreFull, StoreUnusable: it cannot be read, or not be put here.
+        """
+        found = trusted_entry(self._layout, kind, key)
+        if not isinstance(found, Artifact):
+            with self._locks.held(kind, key, tell):
+                self._fetched(kind, key, tell)
+                found = trusted_entry(self._layout, kind, key)
+        return found if isinstance(found, Artifact) and self._used_undisturbed(found) else None
 
     def use(self, artifact: Artifact) -> bool:
         """Date an entry that was found by its record, so that ``gc`` leaves it to the running build; False where gc has it."""
@@ -104,17 +116,18 @@ class Artifacts:
         changed = wanted.changed_inputs(found)
         return Miss(why=changed) if changed else found
 
-    def _fetched(self, wanted: Wanted, tell: Progress) -> bool:
+    def _fetched(self, kind: str, key: Key, tell: Progress) -> bool:
         """Whether the store afar had an entry of this key, which is here now. A place that fails is no reason not to make it."""
         if self._remote is None:
             return False
+        name = f"{kind} {key[:12]}"
         try:
-            found = fetch(Remote(self._remote), self._layout, f"artifacts/{wanted.kind}/{wanted.key}")
+            found = fetch(Remote(self._remote), self._layout, f"artifacts/{kind}/{key}")
         except (RemoteUnusable, RemoteNeedsPackage) as error:
-            tell.note(f"{wanted.name} is made here: {error.line()}")
+            tell.note(f"{name} is made here: {error.line()}")
             return False
         if isinstance(found, Damage):
-            tell.note(f"{wanted.name} is made here: in {self._remote} {found.why}")
+            tell.note(f"{name} is made here: in {self._remote} {found.why}")
         return isinstance(found, RemoteEntry)
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:

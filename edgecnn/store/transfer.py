@@ -57,9 +57,11 @@ def names_afar(store: Store, tell: Progress) -> frozenset[str]:
         return frozenset()
 
 
-def push(store: Store, remote: Remote, tell: Progress) -> Transferred:
-    """Send what the remote lacks. Raises RemoteUnusable, StoreUnusable."""
-    here, there, sent, size, left = names_here(store), remote.names(), 0, 0, list[str]()
+def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | None = None) -> Transferred:
+    """Send what the remote lacks. ``only``: names of these entries; None: all. Raises RemoteUnusable, StoreUnusable."""
+    here = names_here(store) if only is None else only
+    there = remote.names() if only is None else {name for name in only if isinstance(remote.entry(name), RemoteEntry)}
+    sent, size, left = 0, 0, list[str]()
     lacking = [name for name in here if name not in there]
     for batch in _batches(store, lacking, left):
         blobs = {fact.sha256: each.folder / path for each in batch for path, fact in each.entry.files.items()}

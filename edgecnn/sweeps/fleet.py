@@ -20,7 +20,7 @@ from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.state import SweepState, build_folder, changed_since
+from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Value
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import GateResult, Interval, Verdict
@@ -54,6 +54,8 @@ class FleetCell(Value):
     machine: str | None = None
     made_at: str | None = None
     notices: tuple[str, ...] = ()
+    since: Since | None = None
+    """Against what it was before it was asked for otherwise; None where it never was."""
     beaten_by: str | None = None
     """A finished build for the same device, tested on the same images, that is faster and no less accurate by the estimates; None
     on the front, or without figures."""
@@ -180,6 +182,7 @@ def _cell(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
         machine=None if facts is None or facts.latency is None else facts.latency.machine,
         made_at=report.made_at,
         notices=report.notices,
+        since=outcome.since if current else None,
     )
 
 

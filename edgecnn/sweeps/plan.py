@@ -19,6 +19,7 @@ from edgecnn.sweeps.durations import Durations, Seconds, total
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import build_folder
 from edgecnn.sweeps.sweep import OpenSweep
+from edgecnn.sweeps.tasks import steps_of
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key, Progress
 
@@ -70,9 +71,8 @@ class _Stages:
         self.missing = dict[Key, Seconds | None]()
 
     def of(self, planned: PlannedBuild) -> dict[str, object]:
-        """Those of one build; the ladder's later rungs, which it may never climb, are left out."""
-        first = {None, *(candidate.id for candidate in planned.plan.resolved.candidates)}
-        stages = {step.key: step.stage for step in planned.plan.steps if step.candidate in first}
+        """Those of one build."""
+        stages = {step.key: step.stage for step in steps_of(planned.plan)}
         looked = [step for step in planned.steps if step.key in stages]
         missing = [step.key for step in looked if step.missing is not None]
         lacking = [key for key in missing if f"artifacts/{stages[key].kind}/{key}" not in self.afar]

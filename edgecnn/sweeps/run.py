@@ -24,7 +24,9 @@ from typing import Final
 from edgecnn.errors.base import ExitCode
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.runner.machine.environment import available_cores
+from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell, by_training
+from edgecnn.sweeps.since import keep, since
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
 from edgecnn.values.stage import Progress
 
@@ -110,6 +112,7 @@ class SweepRun:
     todo: Sequence[Cell]
     asked: Mapping[str, str]
     """Build to ``fingerprints`` of it."""
+    store: Store
     jobs: int = 1
     total: int = 0
     """Builds of the sweep, those that are finished included."""
@@ -123,6 +126,7 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress) -> SweepState:
     children = _Children(run.out)
     (run.out / LOGS).mkdir(parents=True, exist_ok=True)
     for cell in run.todo:
+        keep(run.out, state.outcomes.get(cell.name), run.asked[cell.name])
         log_of(run.out, cell.name).unlink(missing_ok=True)
     done = run.total - len(run.todo)
     with children.ended():
@@ -167,6 +171,7 @@ def _ended(run: SweepRun, cell: Cell, work: Callable[[], int], spent: float) -> 
         error=None if reported else _last_line(log_of(run.out, cell.name), code),
         seconds=round(spent + took, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        since=since(run.out, cell.name, run.store) if reported else None,
     )
 
 

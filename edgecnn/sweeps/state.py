@@ -26,11 +26,28 @@ from edgecnn.sweeps.file import Cell
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
+from edgecnn.values.verdict import Interval, Verdict
 
 STATE: Final = "sweep.json"
 SCHEMA: Final = "edgecnn.sweep-state/1"
-BUILDS, LOGS = "builds", "logs"
-"""Folders of a sweep's results: one of each build, and what each said."""
+BUILDS, LOGS, EARLIER = "builds", "logs", "earlier"
+"""Folders of a sweep's results: one of each build, what each said, and what each was before it was asked for otherwise."""
+
+
+class Since(Value):
+    """What a build is against what it was before it was asked for otherwise."""
+
+    made_at: str
+    """Of the earlier one."""
+    shipped: str | None
+    ships: str | None
+    was: Verdict
+    drop_pp: Interval | None
+    """Top-1, or mAP, that what ships loses against what shipped, on the same images, percentage points; two-sided 90 %."""
+    absent: str | None = None
+    """Why there is no such difference."""
+    lines: tuple[str, ...] = ()
+    """What was asked otherwise, one a line, such as ``recipe train.epochs: 3 → 10``."""
 
 
 class CellOutcome(Value):
@@ -46,6 +63,8 @@ class CellOutcome(Value):
     """The last line that it said, where it left none."""
     seconds: float
     ended_at: str
+    since: Since | None = None
+    """None where it was never asked for otherwise, or left no report."""
 
 
 class SweepState(Value):

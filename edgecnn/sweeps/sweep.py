@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ class OpenSweep:
     cells: tuple[Cell, ...]
     asked: dict[str, str]
     state: SweepState
+    store: Store
 
     @cached_property
     def report(self) -> FleetReport:
@@ -49,16 +50,22 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress) -> Op
     sweep = read_sweep(path)
     cells = cells_of(sweep)
     folder = out if out is not None else Path("builds") / path.stem
-    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), read_state(folder, path))
+    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), read_state(folder, path), store)
 
 
-def run_sweep(given: OpenSweep, jobs: int, tell: Progress) -> OpenSweep:
-    """Work off what is open. Raises SweepIsRunning, NotASweepFolder."""
+def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Callable[[Sequence[Cell]], None] | None = None) -> OpenSweep:
+    """Work off what is open.
+
+    ``make``: called with the open builds before any is begun, where others than this machine make their stages.
+    Raises SweepIsRunning, NotASweepFolder, and what ``make`` raises.
+    """
     with sweep_lock(given.out):
         state = read_state(given.out, given.sweep.path).model_copy(update={"sweep": str(given.sweep.path), "cells": given.asked})
         fresh = replace(given, state=state)
         write_state(given.out, state)
-        run = SweepRun(out=given.out, todo=fresh.todo, asked=given.asked, jobs=jobs, total=len(given.cells))
+        if make is not None and fresh.todo:
+            make(fresh.todo)
+        run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs=jobs, total=len(given.cells))
         return replace(fresh, state=work_off(run, state, tell)) if run.todo else fresh
 
 

@@ -69,6 +69,21 @@ def test_a_head_that_cannot_be_built_stops_the_job_and_is_not_compared(tmp_path:
     assert "no-such-network" in (tmp_path / "builds/build.xml").read_text()
 
 
+def test_a_sweep_is_worked_off_and_judged_in_place_of_a_build(tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text('[set]\ndata.path = "absent"\n[grid]\nmodel.arch = ["lenet-5", "alexnet"]\n')
+    job = Job(tmp_path, sweep="sweep.toml", gates="--max drop_pp=1", extras="", python=sys.executable)
+    environment = {"PATH": os.environ["PATH"], "EDGECNN_STORE": str(tmp_path / "store"), "HOME": str(tmp_path)}
+    assert job.run("Build HEAD and judge it by itself", environment) is None
+    swept = job.run("Work the sweep off", environment)
+    assert swept is not None and swept.returncode == 2, swept
+    assert (tmp_path / "builds/sweep.xml").read_text().count("<testsuite ") == 2
+    assert "absent" in swept.stderr and (tmp_path / "builds/sweep/fleet.html").is_file()
+    judged = job.run("Judge the sweep by these bounds", environment)
+    assert judged is not None and judged.returncode == 3 and "[nothing-swept]" in judged.stderr
+    alone = Job(tmp_path, sweep="sweep.toml", extras="", python=sys.executable)
+    assert alone.run("Judge the sweep by these bounds", environment) is None
+
+
 @pytest.mark.parametrize(("unsure", "code"), [("stop", 4), ("pass", 0)])
 def test_unsure_stops_or_passes_as_it_is_told(tmp_path: Path, unsure: str, code: int) -> None:
     fake = a_python(tmp_path, 'case "$*" in *--unsure-passes*) exit 0 ;; esac; exit 4')

@@ -160,6 +160,14 @@ def s3() -> dict[str, Any]:
     return {"found": "made a client; no server was asked"}
 
 
+def ray() -> dict[str, Any]:
+    """A task described, and run nowhere: a cluster takes seconds to start."""
+    import ray as library
+
+    task = library.remote(remote).options(num_cpus=1, max_retries=1)
+    return {"found": f"described a task, {type(task).__name__}; no cluster was asked"}
+
+
 def loadgen() -> dict[str, Any]:
     """LoadGen's two ends, made and taken down again."""
     import mlperf_loadgen as library
@@ -219,6 +227,7 @@ TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "parquet": parquet,
     "remote": remote,
     "s3": s3,
+    "ray": ray,
     "loadgen": loadgen,
     "tensorboard": tensorboard,
     "fit": fit,

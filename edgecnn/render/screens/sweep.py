@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, first_of
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_line
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
@@ -12,6 +12,7 @@ from edgecnn.render.wording import took
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
 from edgecnn.sweeps.judge import SweepJudgement
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
+from edgecnn.sweeps.state import Since
 from edgecnn.values.verdict import Verdict
 
 COLUMNS = ("network", "device", "verdict", "ships", "accuracy (95 %)", "p50 ms", "MiB", "mJ", "front")
@@ -84,6 +85,14 @@ def standing_of(cell: FleetCell) -> str:
     return f"behind {cell.beaten_by}" + ("" if cell.beaten_for_sure else ", unsure")
 
 
+def _since(cell: FleetCell, was: Since) -> str:
+    """What of a build is otherwise than before it was asked for otherwise, and what was asked."""
+    drop = f"no difference known, {was.absent}" if was.drop_pp is None else f"drop {figures.points(was.drop_pp)}"
+    ships = was.ships if was.ships == was.shipped else f"{was.shipped or 'nothing'} → {was.ships or 'nothing'}"
+    verdict = "" if was.was is cell.verdict else f", {was.was.value} → {cell.verdict.value}"
+    return f"{drop} ({ships or 'nothing'}{verdict}); {first_of(was.lines, 3) if was.lines else 'nothing else is known to differ'}"
+
+
 def judgement_lines(found: SweepJudgement) -> Iterator[str]:
     """A line a build, and one for each gate that it does not pass."""
     for each in found.builds:
@@ -102,6 +111,9 @@ def fleet_lines(found: FleetReport) -> Iterator[str]:
         yield f"  {each.device}: " + (
             f"front, fastest first: {', '.join(each.front)}" if each.front else "no finished build was timed and tested"
         )
+    yield from (
+        f"  since {cell.since.made_at[:10]}: {cell.name}: {_since(cell, cell.since)}" for cell in found.cells if cell.since
+    )
     yield from (f"  failed: {cell.name}: {cell.error}" for cell in found.cells if cell.state == "failed")
     waiting = [cell.name for cell in found.cells if cell.state != "finished"]
     if waiting:

@@ -1,0 +1,244 @@
+"""Makes the stages of a sweep on the machines of a Ray cluster: each is a task, and what it made goes through the store.
+
+Ray decides where a task runs, and repeats one whose machine was lost. Nothing is measured there: a machine that does other work
+shows no latency.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.building.build import PlannedBuild, plan_build
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
+from edgecnn.store.disk import named_failures
+from edgecnn.store.store import REMOTE, Store
+from edgecnn.sweeps.apart import GO_ON
+from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.plan import request_of
+from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
+from edgecnn.sweeps.worker import Made, Seen, Shared, look, make
+from edgecnn.values.stage import Key, Progress
+
+HERE, AFAR = "ray", "ray://"
+"""How a cluster is named: the one that this machine is part of, or one that is reached by Ray's client."""
+_START: Final = "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it"
+_RETRIES: Final = 3
+"""Of a task whose machine or process was lost."""
+_HEAVY: Final = ("train", "transfer", "surgery", "rank", "quantize")
+"""Kinds that ask for several cores and for memory; the others ask for one core."""
+_CORES: Final = 4
+_MEMORY_BYTES: Final = 4 << 30
+"""What those ask for; where machines are smaller, all cores and half of the memory of the smallest."""
+_ANSWERS_S: Final = 10.0
+_LOOK_S: Final = 120.0
+
+
+def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Progress) -> None:
+    """Make what these builds lack on the machines of a cluster; a build that cannot be planned is left to say so itself.
+
+    ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
+
+    Raises EdgecnnError: as ``joined`` and ``Cluster.check``; ClusterUnusable: it went away. What was finished is in the store.
+    """
+    with joined(address, store) as cluster:
+        planned, paths = list[PlannedBuild](), set[Path]()
+        for cell in cells:
+            tell.step("sweep: plan", len(planned), len(cells), "builds")
+            with suppress(EdgecnnError):
+                planned.append(plan_build(request_of(cell, out), store, tell))
+                paths |= _folders(cell)
+        tasks = tasks_of(planned)
+        if not tasks:
+            return
+        outside = {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
+        cluster.check({name for task in tasks.values() for name in task.versions}, paths | outside)
+        try:
+            cluster.make(tasks, tell)
+        except BaseException:
+            cluster.cancel()
+            raise
+
+
+def _folders(cell: Cell) -> set[Path]:
+    """Of photographs, as far as they are the user's own."""
+    stated = [cell.recipe.data.path, *(str(each) for each in cell.recipe.synthesis.stated_folders.values())]
+    return {path.absolute() for each in stated if (path := Path(each).expanduser()).exists()}
+
+
+@contextmanager
+def joined(address: str, store: Store) -> Iterator[Cluster]:
+    """A cluster, connected to while the block runs; what of ours still runs there in the end is cancelled.
+
+    ``address``: ``ray``, or ``ray://HOST:PORT``.
+
+    Raises:
+        ClusterUnusable: there is none, or it does not answer.
+        StoreFull, StoreUnusable: the store cannot be written.
+    """
+    import ray
+
+    shared = Shared(root=store.root, remote=store.remote, token=f"work/cluster/{secrets.token_hex(8)}")
+    token = store.root / shared.token
+    with _reached(address, _START):
+        _answering(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
+        ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        with named_failures(store.root, "joining a cluster"):
+            token.parent.mkdir(parents=True, exist_ok=True)
+            token.touch()
+        yield Cluster(address, shared)
+    finally:
+        with suppress(OSError):
+            token.unlink()
+        ray.shutdown()
+
+
+class Cluster:
+    """A Ray cluster to which this process is connected."""
+
+    def __init__(self, address: str, shared: Shared) -> None:
+        """Raises ClusterUnusable: it has no machine with a core."""
+        import ray
+
+        self._ray, self._address, self._shared = ray, address, shared
+        with _reached(address, GO_ON):
+            self.nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+        offered = [(int(each.get("CPU", 0)), int(each.get("memory", 0))) for each in self.nodes.values()]
+        working = [each for each in offered if each[0]]
+        if not working:
+            raise ClusterUnusable(address=address, because="none of its machines offers a core", hint=_START)
+        self._heavy = min(_CORES, *(cores for cores, _ in working)), min(_MEMORY_BYTES, *(most // 2 for _, most in working))
+        self._sent = dict[Path, Any]()
+        self._running = set[Any]()
+
+    def check(self, distributions: Iterable[str], paths: Iterable[Path]) -> None:
+        """Ask every machine what it is, before the first task.
+
+        Raises:
+            WorkersDiffer: versions are others than here, files cannot be read there, or there is no store that all share.
+            ClusterUnusable: a machine does not answer.
+        """
+        names, files = tuple(sorted(set(distributions))), tuple(sorted(set(paths)))
+        here = look(names, (), self._shared)
+        with _reached(self._address, GO_ON):
+            asked = [
+                self._ray.remote(look)
+                .options(num_cpus=0, scheduling_strategy=_at(node, soft=False))
+                .remote(names, files, self._shared)
+                for node in self.nodes
+            ]
+            found: list[Seen] = self._ray.get(asked, timeout=_LOOK_S)
+        if problems := [said for seen in found for said in _otherwise(seen, here, self._shared)]:
+            raise WorkersDiffer(problems=list(dict.fromkeys(problems)))
+
+    def make(self, tasks: Mapping[Key, StageTask], tell: Progress) -> dict[Key, Made]:
+        """Make all, each when its inputs are there, and where one of them was made if that machine is free.
+
+        What failed is told and left, with what needs it, to the builds. Raises ClusterUnusable: it went away.
+        """
+        waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
+        where, found = dict[Key, str](), dict[Key, Made]()
+        doing = f"sweep: make on {len(self.nodes)} machines"
+        tell.step(doing, 0, len(tasks), "stages")
+        for key, made in run_in_order(waits_for, lambda key: self._begun(tasks[key], where), self._ended):
+            found[key], where[key] = made, made.node
+            tell.step(doing, len(found), len(tasks), "stages")
+            if made.error is not None:
+                tell.note(f"{tasks[key].name} is left to the builds that need it: {made.error}")
+        return found
+
+    def cancel(self) -> None:
+        """Interrupt what runs; what can be resumed keeps what it has."""
+        for ref in self._running:
+            with suppress(self._ray.exceptions.RayError, ConnectionError):
+                self._ray.cancel(ref)
+
+    def _begun(self, task: StageTask, where: Mapping[Key, str]) -> Any:
+        cores, memory = self._heavy if task.stage.kind in _HEAVY else (1, 0)
+        near = next((where[key] for key in task.stage.inputs.values() if key in where), None)
+        inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._shared.root)}
+        remote = self._ray.remote(_made_there).options(
+            num_cpus=cores, memory=memory or None, max_retries=_RETRIES, name=task.name, scheduling_strategy=_at(near, soft=True)
+        )
+        with _reached(self._address, GO_ON):
+            ref = remote.remote(task, self._shared, tuple(inside), *(self._content(path) for path in inside.values()))
+        self._running.add(ref)
+        return ref
+
+    def _content(self, path: Path) -> Any:
+        """A file of this machine's store, put once where every machine can take it from."""
+        if path not in self._sent:
+            self._sent[path] = self._ray.put(path.read_bytes())
+        return self._sent[path]
+
+    def _ended(self, running: list[Any]) -> Iterator[tuple[Any, Made]]:
+        with _reached(self._address, GO_ON):
+            done = self._ray.wait(running, num_returns=1, timeout=1.0)[0]
+        for ref in done:
+            self._running.discard(ref)
+            yield ref, self._result(ref)
+
+    def _result(self, ref: Any) -> Made:
+        lost = self._ray.exceptions
+        with _reached(self._address, GO_ON):
+            try:
+                made: Made = self._ray.get(ref)
+            except (lost.WorkerCrashedError, lost.NodeDiedError, lost.OutOfMemoryError, lost.ObjectLostError) as error:
+                return Made(error=f"{type(error).__name__} in each of {_RETRIES + 1} attempts")
+        return made
+
+
+def _made_there(*given: Any) -> Made:
+    """``make`` in a task of Ray's."""
+    import ray
+
+    return make(*given, node=ray.get_runtime_context().get_node_id())
+
+
+def _at(node: str | None, *, soft: bool) -> Any:
+    """On that machine; ``soft``: or on another where it is busy or gone."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft)
+
+
+def _answering(address: str) -> None:
+    """Whether anybody listens there, for which Ray itself waits many minutes. Raises OSError."""
+    host, _, port = address.removeprefix(AFAR).rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
+
+
+@contextmanager
+def _reached(address: str, hint: str) -> Iterator[None]:
+    """Around what Ray is asked. Raises ClusterUnusable: it cannot be reached."""
+    import ray
+
+    try:
+        yield
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        said = (str(error) if not isinstance(error, OSError) else system_reason(error)).strip().partition("\n")[0]
+        raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error
+
+
+def _otherwise(seen: Seen, here: Seen, shared: Shared) -> Iterator[str]:
+    """What of a machine would make other bytes than here, or none."""
+    if (seen.edgecnn, seen.runner_sha256) != (here.edgecnn, here.runner_sha256):
+        yield f"{seen.host} has edgecnn {seen.edgecnn} of other source, here is {here.edgecnn}"
+    for name, version in here.versions.items():
+        if seen.versions[name] != version:
+            yield f"{seen.host} has {name} {seen.versions[name] or 'not'}, here is {version or 'none'}"
+    if seen.unread:
+        yield f"{seen.host} cannot read {seen.unread[0]}, which has to be there under the same path"
+    if not seen.shares_store and shared.remote is None:
+        yield f"{seen.host} does not see the store {shared.root}: put it on a network folder, or name a store afar in {REMOTE}"
+    if not seen.shares_store and shared.remote is not None and "@" in shared.remote.partition("://")[2].partition("/")[0]:
+        yield f"{REMOTE} holds credentials, which are not sent to {seen.host}: leave them to its client's own configuration"

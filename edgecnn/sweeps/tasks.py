@@ -1,0 +1,138 @@
+"""The stages that a sweep's builds lack, each once, with what each waits for; and where one reads files that no stage made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from edgecnn.building.build import PlannedBuild
+from edgecnn.building.execute import TRUNK
+from edgecnn.planning.plan import Plan, plans_of_folds
+from edgecnn.planning.trunk import Step
+from edgecnn.values.stage import Key, Role, Stage
+
+KINDS = (*TRUNK, "surgery", "rank", "quantize", "package")
+"""What may be made anywhere; engines are made on their device."""
+
+
+@dataclass(frozen=True)
+class StageTask:
+    """One stage to be made, by whoever has its inputs."""
+
+    key: Key
+    stage: Stage
+    versions: Mapping[str, str]
+    """Of the distributions that bind its bytes."""
+    made: Mapping[Role, str] = field(default_factory=dict)
+    """Inputs that are entries of the store, by kind: the stage names their keys."""
+    sources: Mapping[Role, Path] = field(default_factory=dict)
+    """Inputs that no stage makes, such as the list of photographs."""
+
+    @property
+    def name(self) -> str:
+        """For people: ``quantize 1a2b3c4d5e6f``."""
+        return f"{self.stage.kind} {self.key[:12]}"
+
+    @property
+    def entry(self) -> str:
+        """Its name in a store."""
+        return f"artifacts/{self.stage.kind}/{self.key}"
+
+
+def steps_of(plan: Plan) -> tuple[Step, ...]:
+    """What every build of this plan makes: the ladder's later rungs, which it may never climb, are left out."""
+    first = {None, *(candidate.id for candidate in plan.resolved.candidates)}
+    return tuple(step for step in plan.steps if step.candidate in first)
+
+
+def tasks_of(builds: Iterable[PlannedBuild]) -> dict[Key, StageTask]:
+    """What the store lacks of all these, each stage once, inputs before what reads them.
+
+    What reads a folder of this machine's store by itself, such as a teacher's, is left to the build.
+    """
+    tasks, left = dict[Key, StageTask](), set[Key]()
+    for build in builds:
+        lacking = {step.key for step in build.steps if step.missing is not None}
+        for task in _lacking(build.plan, lacking):
+            folders = [path for path in task.sources.values() if path.is_dir()]
+            if folders or left & set(task.stage.inputs.values()):
+                left.add(task.key)
+            else:
+                tasks.setdefault(task.key, task)
+    return tasks
+
+
+def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
+    for each in (plan, *(fold.trunk for fold in plans_of_folds(plan.resolved))):
+        versions, sources = each.resolved.versions, each.resolved.sources
+        kinds = {step.key: step.stage.kind for step in each.steps}
+        for step in steps_of(each):
+            if step.key in lacking and step.stage.kind in KINDS:
+                read = step.stage.inputs.items()
+                yield StageTask(
+                    key=step.key,
+                    stage=step.stage,
+                    versions={name: versions[name] for name in step.stage.tools},
+                    made={role: kinds[key] for role, key in read if key in kinds},
+                    sources={role: Path(sources[key]) for role, key in read if key not in kinds},
+                )
+
+
+class Ended(Protocol):
+    """What a task left, as far as what waits for it is concerned."""
+
+    @property
+    def error(self) -> str | None:
+        """Why there is nothing; None where it is made."""
+
+
+Running = TypeVar("Running")
+Result = TypeVar("Result", bound=Ended)
+
+
+def run_in_order(
+    waits_for: Mapping[Key, Sequence[Key]],
+    begin: Callable[[Key], Running],
+    some_ended: Callable[[list[Running]], Iterable[tuple[Running, Result]]],
+) -> Iterator[tuple[Key, Result]]:
+    """Begin every task when what it waits for is made, those before which most waits first, and give each as it ends.
+
+    What waits for a task that failed is never begun, nor given. ``waits_for``: task to those before it; of others than these
+    nothing is waited for. ``some_ended``: of those that run, which ended meanwhile; may be none.
+    """
+    before = {key: {each for each in needs if each in waits_for} for key, needs in waits_for.items()}
+    after = dict[Key, list[Key]]()
+    for key, needs in before.items():
+        for each in needs:
+            after.setdefault(each, []).append(key)
+    ahead = _chains(before, after)
+    ready = [key for key, needs in before.items() if not needs]
+    running = dict[Running, Key]()
+    while ready or running:
+        for key in sorted(ready, key=lambda each: -ahead[each]):
+            running[begin(key)] = key
+        ready = []
+        for one, result in some_ended(list(running)):
+            key = running.pop(one)
+            yield key, result
+            if result.error is not None:
+                continue
+            for each in after.get(key, ()):
+                before[each].discard(key)
+                ready += [] if before[each] else [each]
+
+
+def _chains(before: Mapping[Key, set[Key]], after: Mapping[Key, Sequence[Key]]) -> dict[Key, int]:
+    """Task to the most tasks that stand in a row behind it."""
+    open_, found = Counter({key: len(after.get(key, ())) for key in before}), dict[Key, int]()
+    ends = [key for key in before if not open_[key]]
+    while ends:
+        key = ends.pop()
+        found[key] = max((found[each] + 1 for each in after.get(key, ())), default=0)
+        for each in before[key]:
+            open_[each] -= 1
+            ends += [] if open_[each] else [each]
+    return found

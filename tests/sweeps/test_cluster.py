@@ -1,0 +1,147 @@
+"""Sweeps whose stages are made on a real Ray cluster: three machines with ports of their own, of which one is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
+from tests.building.builds import Place, place_with_photos
+from tests.house.child import child
+from tests.store.toys import wait_until
+from tests.sweeps.machines import cluster, free_port, tasks_running
+
+pytest.importorskip("ray", reason='pip install "edgecnn[ray]"')
+
+SWEEP = """
+[set]
+data.path = "photos"
+model.weights = "none"
+model.resolution_px = 32
+train.epochs = 2
+train.batch_size = 16
+race.samples = 100
+choice.objective = "size"
+[grid]
+model.arch = ["lenet-5"]
+target.device = ["cpu:onnxruntime", "raspberry-pi-5:onnxruntime"]
+train.seed = [0, 1]
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = place_with_photos(tmp_path)
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    return made
+
+
+def all_passed(place: Place) -> bool:
+    outcomes = json.loads((place.folder / "builds/sweep/sweep.json").read_text())["outcomes"]
+    return [(each["exit_code"], each["reported"]) for each in outcomes.values()] == [(0, True)] * 4
+
+
+def test_without_a_cluster_it_says_how_one_is_started(tmp_path: Path) -> None:
+    place = place_with_photos(tmp_path, each=12)
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    done = place.plain("sweep", "run", "sweep.toml", "--on", "ray", RAY_ADDRESS=f"127.0.0.1:{free_port()}")
+    assert done.returncode == 3 and done.stdout == "" and "Traceback" not in done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert said.startswith("edgecnn: error: the cluster ray cannot be used: ")
+    assert said.endswith(
+        "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it [cluster-unusable]"
+    )
+    assert not (place.store / "artifacts").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--on", "dask"), "--on cannot be 'dask': a cluster is `ray` or ray://HOST:PORT"),
+        (("--on", "ray://me:secret@host:1"), "a cluster is `ray` or ray://HOST:PORT"),
+        (
+            ("--on", "ray", "--jobs", "2"),
+            "--jobs makes stages in processes here, --on on machines of a cluster; give one of them",
+        ),
+    ],
+)
+def test_what_names_no_cluster_is_refused(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    done = place.plain("sweep", "run", "sweep.toml", *words)
+    assert done.returncode == 2 and said in done.stderr
+
+
+@pytest.mark.slow  # three machines, one of which is killed while it trains
+def test_a_lost_machine_s_work_is_done_by_the_others_and_all_is_made_once(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text(SWEEP.replace("epochs = 2", "epochs = 60"))
+    with cluster(3) as machines:
+        words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
+        known = {**place.environment, "RAY_ADDRESS": machines.address}
+        with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
+            wait_until(lambda: sum(title.startswith("ray::train") for title in tasks_running()) == 2, 180)
+            time.sleep(3)
+            machines.kill(1)
+            out, said = running.communicate(timeout=600)
+        assert running.returncode == 0, said
+    assert "sweep: make on 3 machines: " in said and "Traceback" not in said + out and "ray" not in out
+    assert all_passed(place)
+    assert len(list((place.store / "artifacts/train").iterdir())) == 2
+    for log in (tmp_path / "builds/sweep/logs").glob("lenet*.log"):
+        assert "train: epoch" not in log.read_text(), "the builds found what the cluster made"
+
+
+@pytest.mark.slow  # a cluster, and its client
+def test_machines_with_stores_of_their_own_hand_on_through_the_store_afar(place: Place, tmp_path: Path) -> None:
+    with cluster(2, {"EDGECNN_STORE": str(tmp_path / "theirs")}) as machines:
+        words = ("sweep", "run", "sweep.toml", "--on", f"ray://127.0.0.1:{machines.client_port}")
+        refused = place.plain(*words)
+        host = os.uname().nodename
+        error = WorkersDiffer(
+            problems=[
+                f"{host} does not see the store {place.store}: put it on a network folder, or name a store afar in "
+                "EDGECNN_STORE_REMOTE"
+            ]
+        )
+        assert (refused.returncode, refused.stderr.splitlines()[-1]) == (3, f"edgecnn: error: {error.line()}")
+        done = place.plain(*words, EDGECNN_STORE_REMOTE=(tmp_path / "afar").as_uri())
+        assert done.returncode == 0, done.stderr
+    assert all_passed(place)
+    names = {path.name for path in (tmp_path / "theirs/artifacts/train").iterdir()}
+    assert names == {path.name for path in (place.store / "artifacts/train").iterdir()} and len(names) == 2
+
+
+@pytest.mark.slow  # a minute until Ray gives a lost head up
+def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: Path) -> None:
+    with cluster(1) as machines:
+        words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
+        known = {**place.environment, "RAY_ADDRESS": machines.address}
+        with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
+            wait_until(lambda: any(title.startswith("ray::") for title in tasks_running()), 180)
+            machines.kill(0)
+            _, said = running.communicate(timeout=200)
+    error = ClusterUnusable(
+        address="ray",
+        because="it went away, as builds/sweep/logs/cluster.log says",
+        hint="the same command goes on from what is finished",
+    )
+    assert running.returncode == 3 and error.line() in said
+    assert place.plain("sweep", "run", "sweep.toml").returncode == 0 and all_passed(place)
+
+
+@pytest.mark.slow  # a cluster
+def test_ctrl_c_ends_what_runs_there(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text(SWEEP.replace("epochs = 2", "epochs = 900"))
+    with cluster(1) as machines:
+        words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
+        known = {**place.environment, "RAY_ADDRESS": machines.address}
+        with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
+            wait_until(lambda: any(title.startswith("ray::train") for title in tasks_running()), 180)
+            running.send_signal(signal.SIGINT)
+            assert running.wait(90) == 130
+        wait_until(lambda: not any(title.startswith("ray::train") for title in tasks_running()), 60)
