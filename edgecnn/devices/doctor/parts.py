@@ -61,6 +61,7 @@ PARTS = (
     PartRow("parquet", "extra", "pyarrow", "lists of images in Parquet files"),
     PartRow("remote", "extra", "fsspec", "a store afar: in a folder, and with a client of their own in buckets and on servers"),
     PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
+    PartRow("labgrid", "extra", "labgrid", "boards of a lab, leased from its labgrid coordinator by `edgecnn sweep`"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
     PartRow(
@@ -91,6 +92,7 @@ SIZES: Mapping[str, Size] = {
     "parquet": Size(53, 168),
     "remote": Size(0.2, 1.9),
     "s3": Size(19, 40),
+    "labgrid": Size(10, 36),
     "loadgen": Size(0.4, 1.7),
     "tensorboard": Size(20, 62),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),
