@@ -1,1 +1,1 @@
-"""Device files, this machine, a machine held for a call, `devices check` and `add`, and the doctor."""
+"""Device files, this machine, a machine held for a call, boards by lease, `devices check` and `add`, and the doctor."""

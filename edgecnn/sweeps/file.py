@@ -47,6 +47,10 @@ class SweepFile(Value):
     """Builds one by one, beside the grid or in place of it: recipe values, and optionally a ``name``."""
     hosts: Mapping[str, str] = {}
     """Device to the board that measures it, as ``--host`` takes one; of others, this machine where it is the device."""
+    boards: str | None = None
+    """From where boards are leased: a file of them, whose path counts from this file's folder, or ``labgrid://HOST:PORT``."""
+    tags: Mapping[str, tuple[str, ...]] = {}
+    """Device to words that a leased board of it must have, every one."""
 
 
 class Cell(Value):
@@ -63,7 +67,9 @@ class Cell(Value):
     """The network, and what else tells this build from those of other networks: a row of the report."""
     recipe: Recipe
     host: str | None
-    """The board that measures it, as ``--host`` takes one; None: this machine, where it is the device."""
+    """The board that measures it, as ``--host`` takes one; None: a leased one, else this machine, where it is the device."""
+    leased: tuple[str, ...] | None = None
+    """From where a board may be leased that measures it, and the tags that it must have; None: none is."""
     words: tuple[str, ...]
     """Behind ``edgecnn build``, but for the board: the recipe and options by which a person builds the same by hand."""
     trains_as: str
@@ -183,7 +189,7 @@ def _cell(sweep: Sweep, name: str | None, every: Mapping[str, Any], stated: Mapp
     device, runtime = target_of(recipe.target, None)
     network, others = network_name(recipe.model), _others(stated)
     return Cell(
-        name=_file_name(name or "-".join([network, device.name, *([] if runtime is None else [str(runtime)]), *others])),
+        name=file_name(name or "-".join([network, device.name, *([] if runtime is None else [str(runtime)]), *others])),
         network=network,
         variant=", ".join([network, *others]),
         device=device.name,
@@ -224,7 +230,7 @@ def _others(stated: Mapping[str, Any]) -> list[str]:
     return [f"{name}={_toml(key, stated[key])}" for name, key in zip(named, shown, strict=True)]
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
     """What a file system takes; of a text with other signs a digest keeps it apart from its like."""
     kept = re.sub(r"[^A-Za-z0-9._=+-]+", "_", text).strip("._")[:120] or "build"
     return kept if kept == text else f"{kept}-{digest_of(text)[:6]}"

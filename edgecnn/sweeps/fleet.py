@@ -20,6 +20,7 @@ from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
 from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.kin import KinRace, kin_of
 from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Value
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice
@@ -52,6 +53,8 @@ class FleetCell(Value):
     facts: CandidateFacts | None = None
     """Of what ships; layers are left out: the build's own report has them."""
     machine: str | None = None
+    board: str | None = None
+    """The leased board that measured it."""
     made_at: str | None = None
     notices: tuple[str, ...] = ()
     since: Since | None = None
@@ -127,6 +130,10 @@ class FleetReport(Value):
     """Of that, a sentence."""
     provisional: Mapping[str, str]
     """Build whose choice is provisional to the command that settles it."""
+    set_aside: Mapping[str, str] = {}
+    """Leased board to why the last call measured no more on it."""
+    kin: tuple[KinRace, ...] = ()
+    """Leased boards of a kind among themselves, where several measured builds."""
     changed: tuple[str, ...] = ()
     """What is asked for otherwise than when the sweep was last run."""
     command: str
@@ -152,6 +159,8 @@ def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState,
             for cell in found
             if cell.choice is not None and cell.choice.state == "provisional"
         },
+        set_aside=state.set_aside,
+        kin=kin_of(cells, state.outcomes, out),
         changed=tuple(changed_since(state, asked)),
         command=shlex.join(["edgecnn", "sweep", "run", state.sweep, "--out", str(out)]),
     )
@@ -180,6 +189,7 @@ def _cell(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
         choice=report.choice,
         facts=facts,
         machine=None if facts is None or facts.latency is None else facts.latency.machine,
+        board=outcome.board,
         made_at=report.made_at,
         notices=report.notices,
         since=outcome.since if current else None,

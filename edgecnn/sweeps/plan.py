@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from edgecnn.store.transfer import names_afar
 from edgecnn.sweeps.durations import Durations, Seconds, total
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import build_folder
-from edgecnn.sweeps.sweep import OpenSweep
+from edgecnn.sweeps.sweep import OpenSweep, pool_of
 from edgecnn.sweeps.tasks import steps_of
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key, Progress
@@ -54,6 +55,10 @@ class SweepPlan(Value):
     out: str
     cells: tuple[PlannedCell, ...]
     changed: tuple[str, ...] = ()
+    boards_from: str | None = None
+    """From where boards are leased."""
+    boards: Mapping[str, tuple[str, ...]] = {}
+    """Device with open builds to the boards there that may measure them; where there is none, it is measured without a lease."""
     make_seconds: tuple[float, float]
     """Of all stages that are missing and of whose kind one was made, one after another."""
     unknown: int
@@ -96,7 +101,11 @@ def request_of(cell: Cell, out: Path) -> BuildRequest:
 
 
 def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
-    """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others."""
+    """Resolve and plan every build, and look what is stored; one that cannot be planned is named, and leaves the others.
+
+    Raises EdgecnnError: what ``open_pool`` does.
+    """
+    pool = pool_of(given)
     stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo}
     for done, cell in enumerate(given.cells):
         tell.step("sweep: plan", done, len(given.cells), "builds")
@@ -115,6 +124,8 @@ def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
         out=str(given.out),
         cells=tuple(found),
         changed=given.report.changed,
+        boards_from=None if pool is None else pool.boards.where,
+        boards={} if pool is None else {kind.device: tuple(each.name for each in found) for kind, found in pool.found.items()},
         make_seconds=tuple(known),
         unknown=unknown,
         measure_seconds=_measuring(given, sum(not each.finished and each.error is None for each in found)),

@@ -65,6 +65,8 @@ class CellOutcome(Value):
     ended_at: str
     since: Since | None = None
     """None where it was never asked for otherwise, or left no report."""
+    board: str | None = None
+    """The leased board that measured it; None: it was measured elsewhere."""
 
 
 class SweepState(Value):
@@ -77,10 +79,13 @@ class SweepState(Value):
     cells: Mapping[str, str] = {}
     """Build to what was asked of it when the sweep was last run."""
     outcomes: Mapping[str, CellOutcome] = {}
+    set_aside: Mapping[str, str] = {}
+    """Board to why the last call measured no more on it."""
 
-    def with_outcome(self, outcome: CellOutcome) -> SweepState:
-        """The same with one more build, or the same build once more."""
-        return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}})
+    def with_outcome(self, outcome: CellOutcome, set_aside: Mapping[str, str] | None = None) -> SweepState:
+        """The same with one more build, or the same build once more, and the boards that were set aside by then."""
+        update = {"outcomes": {**self.outcomes, outcome.name: outcome}, "set_aside": dict(set_aside or {})}
+        return self.model_copy(update=update)
 
 
 def build_folder(out: Path, name: str) -> Path:
@@ -154,6 +159,7 @@ def _asked(cell: Cell, images: Any) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "device": target_of(recipe.target, None).device.model_dump(mode="json"),
         "host": cell.host,
+        **({} if cell.leased is None else {"leased": cell.leased}),
         "files": [_stamp(path) for path in (*(Path(path).expanduser() for path in named if path is not None), *teacher)],
         "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(each)))] for each in folders],
         "images": images,

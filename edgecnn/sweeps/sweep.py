@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import ExitCode
 from edgecnn.store.store import Store
+from edgecnn.sweeps.boards import Pool, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.run import SweepRun, work_off
@@ -28,6 +30,8 @@ class OpenSweep:
     asked: dict[str, str]
     state: SweepState
     store: Store
+    boards: Boards | None = None
+    """From where boards are leased; nobody was asked yet."""
 
     @cached_property
     def report(self) -> FleetReport:
@@ -45,27 +49,38 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress) -> Op
     """Read a sweep's file and its state.
 
     ``out``: folder of its results; None: ``builds/`` and the file's name. Raises EdgecnnError: as ``read_sweep``, ``cells_of``,
-    ``fingerprints`` and ``read_state``.
+    ``boards_of``, ``fingerprints`` and ``read_state``.
     """
     sweep = read_sweep(path)
     cells = cells_of(sweep)
+    boards = boards_of(sweep, cells)
+    cells = leased(sweep, boards, cells)
     folder = out if out is not None else Path("builds") / path.stem
-    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), read_state(folder, path), store)
+    asked, state = fingerprints(cells, store, tell), read_state(folder, path)
+    return OpenSweep(sweep, folder, cells, asked, state, store, boards)
+
+
+def pool_of(given: OpenSweep) -> Pool | None:
+    """The boards that open builds would be measured on; None where none are leased. Raises EdgecnnError: see ``open_pool``."""
+    return None if given.boards is None else open_pool(given.sweep, given.boards, given.todo)
 
 
 def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Callable[[Sequence[Cell]], None] | None = None) -> OpenSweep:
     """Work off what is open.
 
     ``make``: called with the open builds before any is begun, where others than this machine make their stages.
-    Raises SweepIsRunning, NotASweepFolder, and what ``make`` raises.
+    Raises SweepIsRunning, NotASweepFolder; before anything is made, what ``open_pool`` does; and what ``make`` does.
     """
+    pool = pool_of(given)
     with sweep_lock(given.out):
-        state = read_state(given.out, given.sweep.path).model_copy(update={"sweep": str(given.sweep.path), "cells": given.asked})
+        state = read_state(given.out, given.sweep.path).model_copy(
+            update={"sweep": str(given.sweep.path), "cells": given.asked, "set_aside": {}}
+        )
         fresh = replace(given, state=state)
         write_state(given.out, state)
         if make is not None and fresh.todo:
             make(fresh.todo)
-        run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs=jobs, total=len(given.cells))
+        run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)
         return replace(fresh, state=work_off(run, state, tell)) if run.todo else fresh
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.files import load_device_file
+from edgecnn.devices.leases.listed import ListedBoards
+from edgecnn.devices.leases.protocol import Kind
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.runner.__main__ import _parser
 from edgecnn.sweeps.file import cells_of, read_sweep
@@ -22,14 +24,16 @@ RUNNER = [(page, command) for page in PAGES for command in runner_commands_in(RO
 
 
 @pytest.mark.parametrize("page, block", BLOCKS)
-def test_a_file_that_a_page_shows_is_a_device_a_sweep_or_a_recipe(page: str, block: str, tmp_path: Path) -> None:
+def test_a_file_that_a_page_shows_is_what_its_tables_say(page: str, block: str, tmp_path: Path) -> None:
     path = tmp_path / "shown.toml"
     path.write_text(block, encoding="utf-8")
     table = tomllib.loads(block)
     if "processor" in table:
         assert load_device_file(path).name == table["name"]
     elif "grid" in table:
-        assert len(cells_of(read_sweep(path))) == 10
+        assert len(cells_of(read_sweep(path))) == (4 if "boards" in table else 10)
+    elif "board" in table:
+        assert len(ListedBoards.read(path).of(Kind("raspberry-pi-5", ("fan",)))) == 2
     elif "fit" in table:
         assert load_recipe(path).fit.family == table["fit"]["family"]
     else:

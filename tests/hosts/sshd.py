@@ -49,18 +49,18 @@ class Loopback:
 
 
 @contextmanager
-def loopback(folder: Path) -> Iterator[Loopback]:
-    """Start the server and write a client's configuration."""
+def loopback(folder: Path, *settings: str) -> Iterator[Loopback]:
+    """Start the server, with further lines of its configuration, and write a client's, under which it is ``loopback`` too."""
     assert PROGRAM is not None
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
-    port = _free_port()
+    port = free_port()
     (folder / "keys").write_bytes((folder / "user.pub").read_bytes())
     (folder / "server").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'keys'}\nPidFile none\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxSessions 50\n"
-        "MaxStartups 100\nPrintMotd no\n"
+        "MaxStartups 100\nPrintMotd no\n" + "".join(f"{line}\n" for line in settings)
     )
     known = (folder / "host.pub").read_text().split()[:2]
     (folder / "known").write_text(f"[127.0.0.1]:{port} {' '.join(known)}\n")
@@ -80,7 +80,8 @@ def loopback(folder: Path) -> Iterator[Loopback]:
         process.wait(10)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Which nobody has at present."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -18,6 +18,7 @@ from edgecnn.bundle.predictions import Predictions
 from edgecnn.comparing.history_facts import MeasuredHistory
 from edgecnn.comparing.side_by_side_facts import SideBySide
 from edgecnn.devices.doctor.facts import DoctorReport
+from edgecnn.devices.leases.listed import BoardsFile
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.results.explanation import Explanation
@@ -81,6 +82,7 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "evidence": (EvidenceRecord, "What a machine did with reference networks, to be sent: a file of `edgecnn evidence`."),
     "evidence-verification": (EvidenceVerification, "What checking such a file found: `edgecnn evidence verify FILE --json`."),
     "sweep": (SweepFile, "A sweep file (TOML): which networks, devices and recipe values."),
+    "boards": (BoardsFile, "A file of boards that sweeps lease (TOML)."),
     "sweep-plan": (SweepPlan, "What a sweep would do: `edgecnn sweep plan SWEEP.toml --json`."),
     "sweep-judgement": (SweepJudgement, "Its finished builds, judged again: `edgecnn sweep judge SWEEP.toml --json`."),
     "fleet": (FleetReport, "fleet.json: all builds of a sweep; `edgecnn sweep run` and `status`."),

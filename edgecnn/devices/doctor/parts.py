@@ -62,6 +62,7 @@ PARTS = (
     PartRow("remote", "extra", "fsspec", "a store afar: in a folder, and with a client of their own in buckets and on servers"),
     PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
     PartRow("ray", "extra", "ray", "sweeps whose stages the machines of a cluster make"),
+    PartRow("labgrid", "extra", "labgrid", "boards of a lab, leased from its labgrid coordinator by `edgecnn sweep`"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
     PartRow(
@@ -93,6 +94,7 @@ SIZES: Mapping[str, Size] = {
     "remote": Size(0.2, 1.9),
     "s3": Size(19, 40),
     "ray": Size(82, 261),
+    "labgrid": Size(10, 36),
     "loadgen": Size(0.4, 1.7),
     "tensorboard": Size(20, 62),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),

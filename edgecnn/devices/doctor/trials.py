@@ -168,6 +168,17 @@ def ray() -> dict[str, Any]:
     return {"found": f"described a task, {type(task).__name__}; no cluster was asked"}
 
 
+def labgrid() -> dict[str, Any]:
+    """A reservation, made and read back; no coordinator is asked."""
+    import labgrid.remote.client  # noqa: F401 - what edgecnn talks to a coordinator with
+    from labgrid.remote.common import Reservation
+
+    made = Reservation(owner="edgecnn", filters={"main": {"device": "cpu"}})
+    if Reservation.from_pb2(made.as_pb2()).filters != made.filters:
+        raise ArithmeticError("a reservation did not come back as it was made")
+    return {"found": "made a reservation and read it back; no coordinator was asked"}
+
+
 def loadgen() -> dict[str, Any]:
     """LoadGen's two ends, made and taken down again."""
     import mlperf_loadgen as library
@@ -228,6 +239,7 @@ TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "remote": remote,
     "s3": s3,
     "ray": ray,
+    "labgrid": labgrid,
     "loadgen": loadgen,
     "tensorboard": tensorboard,
     "fit": fit,

@@ -11,6 +11,7 @@ from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
 from edgecnn.sweeps.fleet import FleetCell, FleetReport
 from edgecnn.sweeps.judge import SweepJudgement
+from edgecnn.sweeps.kin import KinRace
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.state import Since
 from edgecnn.values.verdict import Verdict
@@ -50,6 +51,9 @@ def plan_lines(found: SweepPlan) -> Iterator[str]:
         "unknown, since no build of this sweep is finished" if found.measure_seconds is None else took(found.measure_seconds)
     )
     yield f"  evaluating and racing: {measuring}"
+    for device, boards in found.boards.items():
+        there = f"{counted(len(boards), 'board')}: {', '.join(boards)}" if boards else "no board, so that none is leased"
+        yield f"  {device}: {found.boards_from} has {there}"
     yield from (f"  changed: {line}" for line in found.changed)
 
 
@@ -72,8 +76,9 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
 
 
 def target_text(cell: FleetCell) -> str:
-    """Its device, and the runtime where the sweep names one."""
-    return cell.device if cell.runtime is None else f"{cell.device}:{cell.runtime}"
+    """Its device, the runtime where the sweep names one, and the leased board that measured it."""
+    target = cell.device if cell.runtime is None else f"{cell.device}:{cell.runtime}"
+    return target if cell.board is None else f"{target} on {cell.board}"
 
 
 def standing_of(cell: FleetCell) -> str:
@@ -104,6 +109,20 @@ def judgement_lines(found: SweepJudgement) -> Iterator[str]:
             yield from (f"  {gate_line(gate)}" for gate in each.report.gates if gate.verdict is not Verdict.PASS)
 
 
+def _kin_lines(race: KinRace) -> Iterator[str]:
+    """Each board that is slower than another of its kind; where none is, so much."""
+    taken = {each.board: f"{figures.milliseconds(each.p50_ms)} ms" for each in race.boards}
+    slower = [each for each in race.boards if each.slower_than is not None]
+    for each in slower:
+        yield (
+            f"{each.board} is slower than {each.slower_than}, which is a {race.device} too: p50 {taken[each.board]} against "
+            f"{taken[each.slower_than or '']}, {race.candidate} of {race.build}"
+        )
+    if not slower:
+        said = ", ".join(f"{board} {p50}" for board, p50 in taken.items())
+        yield f"no {race.device} is shown to be slower than another: {said}, {race.candidate} of {race.build}"
+
+
 def fleet_lines(found: FleetReport) -> Iterator[str]:
     """What follows from the table."""
     yield f"for all devices: {found.for_all or 'none'}: {found.why}"
@@ -118,6 +137,8 @@ def fleet_lines(found: FleetReport) -> Iterator[str]:
     waiting = [cell.name for cell in found.cells if cell.state != "finished"]
     if waiting:
         yield f"  open: {counted(len(waiting), 'build')}: {found.command}"
+    yield from (f"  {line}" for race in found.kin for line in _kin_lines(race))
+    yield from (f"  set aside: {board}: {reason}" for board, reason in found.set_aside.items())
     yield from (f"  provisional: {name}: {command}" for name, command in found.provisional.items())
     yield from (f"  changed: {line}" for line in found.changed)
     rows = [cell.facts for cell in found.cells if cell.facts is not None]

@@ -23,6 +23,7 @@ LARGE = (
     "pyarrow",
     "tensorboard",
     "optuna",
+    "labgrid",
 )
 """By how names in site-packages begin: what most tests can do without, and takes time to try."""
 

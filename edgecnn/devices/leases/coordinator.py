@@ -1,0 +1,233 @@
+"""One connection to a labgrid coordinator. Its client is asynchronous: that part runs in a thread of its own, and ends here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import Any, Final, NamedTuple
+
+import grpc
+from labgrid.remote.client import ClientSession, Error
+from labgrid.remote.common import Place, Reservation, ReservationState
+from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
+from labgrid.util.proxy import proxymanager
+
+from edgecnn.devices.leases.protocol import Board
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.leases import CoordinatorRefused, CoordinatorUnreachable
+
+PORT: Final = 20408
+"""Where a coordinator listens unless told otherwise."""
+_ANSWER_S: Final = 15.0
+_REFRESH_S: Final = 10.0
+"""A reservation that was not asked about for sixty seconds is dropped."""
+_OURS: Final = (ReservationState.allocated, ReservationState.acquired)
+_SSH_PORT: Final = 22
+
+
+class _Session(ClientSession):  # type: ignore[misc]
+    """Under a name of our own, so that nobody who works under the same account acquires what we reserved."""
+
+    def getuser(self) -> str:
+        return f"{super().getuser()}-edgecnn"
+
+
+class Queue(NamedTuple):
+    """Where a reservation that waits stands."""
+
+    before: int
+    """Others that wait for the same places, and came earlier."""
+    held: tuple[str, ...]
+    """Of these places, those that somebody has, and who."""
+
+
+class Coordinator:
+    """A connection, to be used as a context; one at a time in a process, since a coordinator knows its clients by their sockets.
+
+    Raises CoordinatorUnreachable: nobody answers there.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="labgrid", daemon=True)
+        self._session: Any = None
+        self._dropped = dict[str, str]()
+        """Reservation to why it is none any more."""
+
+    def __enter__(self) -> Coordinator:
+        logging.getLogger().addFilter(_not_of_labgrid)
+        self._thread.start()
+        try:
+            self._wait(self._connect())
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    def boards(self) -> tuple[Board, ...]:
+        """Every place that says which device it is."""
+        places = [place for place in tuple(self._session.places.values()) if "device" in place.tags]
+        return tuple(self._board(place) for place in sorted(places, key=lambda each: str(each.name)))
+
+    @contextmanager
+    def reserved(self, filters: Sequence[Mapping[str, str]]) -> Iterator[list[str]]:
+        """Reservations by tags, kept alive while the block runs. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        tokens = list[str]()
+        try:
+            for each in filters:
+                request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=each)}, prio=0.0)
+                tokens.append(self._asked(self._session.stub.CreateReservation, request).reservation.token)
+            keeping = asyncio.run_coroutine_threadsafe(self._kept_alive(tokens), self._loop)
+            try:
+                yield tokens
+            finally:
+                keeping.cancel()
+        finally:
+            self.cancel(tokens)
+
+    def allocated(self, tokens: Sequence[str]) -> tuple[str, str] | None:
+        """The first reservation that has a place, and the place's name. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        for token in tokens:
+            found = self._asked(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
+            if ReservationState(found.state) in _OURS:
+                self._wait(self._session.sync_with_coordinator())  # so that ``taken`` knows of it
+                return token, found.allocations["main"]
+        return None
+
+    def queue(self, tokens: Collection[str]) -> Queue:
+        """Where these reservations stand. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        answer = self._asked(self._session.stub.GetReservations, messages.GetReservationsRequest())
+        every = sorted(map(Reservation.from_pb2, answer.reservations), key=lambda each: (-each.prio, each.created))
+        waiting = [each for each in every if each.state is ReservationState.waiting or each.token in tokens]
+        first = next((number for number, each in enumerate(waiting) if each.token in tokens), 0)
+        places = [place for each in waiting if each.token in tokens for place in self._places_of(each)]
+        names = {place.name for place in places}
+        before = sum(any(place.name in names for place in self._places_of(each)) for each in waiting[:first])
+        owners = {token.token: token.owner for token in every}
+        held = {place.name: place.acquired or owners.get(place.reservation) for place in places}
+        return Queue(before, tuple(f"{name} is in use by {owner}" for name, owner in sorted(held.items()) if owner))
+
+    def taken(self, token: str, name: str) -> str | None:
+        """Why a place is no longer reserved for us; None while it is."""
+        place = self._session.places.get(name)
+        if place is None:
+            return "the place was deleted"
+        if place.acquired:
+            return f"{place.acquired} acquired it"
+        if token in self._dropped or place.reservation != token:
+            return f"its reservation {token} is gone: {self._dropped.get(token, 'it was cancelled')}"
+        others = (found.acquired for _, found in self._services(place) if found.acquired not in (None, name))
+        return next((f"its NetworkService is in use by the place {other}" for other in others), None)
+
+    def gone(self) -> EdgecnnError | None:
+        """Why nothing is known any more; None while the connection stands."""
+        return self._lost("the connection ended") if self._session.stopping.is_set() else None
+
+    def cancel(self, tokens: Sequence[str]) -> None:
+        """Give reservations up, those too that are none any more."""
+        for token in tokens:
+            with suppress(EdgecnnError):
+                self._asked(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        address = self._where.removeprefix("labgrid://").rstrip("/")
+        self._session = _Session(proxymanager.get_grpc_address(address, default_port=PORT), self._loop)
+        await self._session.start()
+
+    def _board(self, place: Place) -> Board:
+        tags = tuple(sorted(f"{name}={value}" for name, value in place.tags.items() if name != "device"))
+        host = next((_address(service.params) for _, service in self._services(place) if service.avail), None)
+        return Board(name=place.name, device=place.tags["device"], host=host, tags=tags)
+
+    def _services(self, place: Place) -> Iterator[tuple[str, Any]]:
+        for exporter, groups in sorted(self._session.resources.items()):
+            for group, resources in sorted(groups.items()):
+                for name, found in sorted(resources.items()):
+                    if found.cls == "NetworkService" and place.hasmatch((exporter, group, found.cls, name)):
+                        yield name, found
+
+    def _places_of(self, reservation: Reservation) -> list[Place]:
+        wanted = set(reservation.filters.get("main", {}).items())
+        every = tuple(self._session.places.values())
+        return [place for place in every if wanted <= {*place.tags.items(), ("name", place.name)}]
+
+    async def _kept_alive(self, tokens: Sequence[str]) -> None:
+        while not self._session.stopping.is_set():
+            await asyncio.sleep(_REFRESH_S)
+            for token in tuple(tokens):
+                try:
+                    answer = await self._session.stub.PollReservation(messages.PollReservationRequest(token=token))
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                        self._dropped[token] = "it was cancelled"
+                    continue
+                state = ReservationState(answer.reservation.state)
+                if state in (ReservationState.expired, ReservationState.invalid):
+                    self._dropped[token] = f"it is {state.name}"
+
+    def _asked(self, call: Callable[[Any], Awaitable[Any]], request: Any) -> Any:
+        async def asked() -> Any:
+            return await call(request)
+
+        try:
+            return self._wait(asked())
+        except grpc.aio.AioRpcError as error:
+            said = error.details() or error.code().name.lower()
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
+                raise self._lost(said) from error
+            raise CoordinatorRefused(where=self._where, said=said) from error
+
+    def _wait(self, work: Any) -> Any:
+        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return running.result(_ANSWER_S)
+        except TookTooLong as error:
+            running.cancel()
+            raise self._lost(f"no answer in {_ANSWER_S:g} s") from error
+        except (Error, OSError, ValueError) as error:
+            raise self._lost(str(error).removeprefix("Error: ").lower()) from error
+
+    def _lost(self, said: str) -> CoordinatorUnreachable:
+        return CoordinatorUnreachable(where=self._where, said=said)
+
+    def _end(self) -> None:
+        try:
+            if self._session is not None:
+                with suppress(EdgecnnError):
+                    self._wait(self._closed())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_ANSWER_S)
+            if not self._thread.is_alive():
+                self._loop.close()
+            logging.getLogger().removeFilter(_not_of_labgrid)
+
+    async def _closed(self) -> None:
+        session = self._session
+        session.stopping.set()
+        await session.stop()
+        await session.close()
+
+
+def _not_of_labgrid(record: logging.LogRecord) -> bool:
+    """Its client says on the root logger what an error of ours says better."""
+    return "labgrid" not in record.pathname
+
+
+def _address(params: Mapping[str, Any]) -> str:
+    """As ``--host`` takes it."""
+    user, address, port = params["username"], params["address"], int(params.get("port", _SSH_PORT))
+    if port == _SSH_PORT:
+        return f"{user}@{address}"
+    return f"ssh://{user}@{f'[{address}]' if ':' in address else address}:{port}"

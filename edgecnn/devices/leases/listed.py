@@ -1,0 +1,133 @@
+"""Boards of a file, boards.toml. Each is leased by the lock that lies on the board itself, whoever reaches it from wherever.
+
+The lock belongs to the process that measures. A reservation waits until it is free; who is quicker then, has the board, and the
+process of the other ends with BoardBusy and is begun again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from edgecnn.devices.files import device_named
+from edgecnn.devices.leases.protocol import Board, Kind
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import BadAddress, BoardBusy
+from edgecnn.errors.devices import UnknownDevice
+from edgecnn.errors.leases import BoardsInvalid
+from edgecnn.hosts.ssh.board import FOLDER, PYTHON
+from edgecnn.hosts.ssh.host import LOCK, SshHost
+from edgecnn.hosts.ssh.link import Address, Link
+from edgecnn.recipes.toml_file import checked, read_table
+from edgecnn.values.base import Value
+from edgecnn.values.board import EMULATED
+from edgecnn.values.stage import Progress
+
+_LOOK_S: Final = 5.0
+_SAY_S: Final = 60.0
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class ListedBoard(Value):
+    """One ``[[board]]``."""
+
+    name: _Text
+    device: _Text
+    """Name of a device."""
+    host: _Text
+    """As ``--host`` takes it."""
+    tags: tuple[_Text, ...] = ()
+    python: str | None = None
+    """As ``--python`` takes it."""
+
+
+class BoardsFile(Value):
+    """The tables of a boards.toml."""
+
+    schema_: Literal["edgecnn.boards/1"] = Field(default="edgecnn.boards/1", alias="schema")
+    board: tuple[ListedBoard, ...]
+
+
+@dataclass(frozen=True)
+class ListedLease:
+    """A board of a file. Whether it stays ours its own lock says to the process that measures."""
+
+    board: Board
+
+    def lost(self) -> EdgecnnError | None:
+        """See ``Lease.lost``."""
+        return None
+
+
+@dataclass(frozen=True)
+class ListedBoards:
+    """The boards of a file."""
+
+    where: str
+    boards: tuple[Board, ...]
+
+    @classmethod
+    def read(cls, path: Path, known: Sequence[str] = ()) -> ListedBoards:
+        """``known``: names of devices besides those that edgecnn finds by name.
+
+        Raises FileUnreadable, NotToml: of the file. BoardsInvalid: unknown keys, two boards of one name, an unknown device, an
+        address that is none; all at once.
+        """
+        file = checked(BoardsFile, read_table(path), lambda problems: BoardsInvalid(path=path, problems=problems))
+        names, problems, boards = [each.name for each in file.board], list[str](), list[Board]()
+        for number, each in enumerate(file.board):
+            try:
+                _check_address(each.host)
+                device = each.device if each.device in known else device_named(each.device).name
+            except (BadAddress, UnknownDevice) as error:
+                problems.append(f"board.{number}: {error.what}")
+                continue
+            boards.append(Board(**each.model_dump(exclude={"device"}), device=device))
+        problems += [f"{names.count(name)} boards are called {name}" for name in dict.fromkeys(names) if names.count(name) > 1]
+        if problems or not boards:
+            raise BoardsInvalid(path=path, problems=problems or ["it lists no board"])
+        return cls(str(path), tuple(boards))
+
+    def of(self, kind: Kind) -> tuple[Board, ...]:
+        """See ``Boards.of``."""
+        return tuple(each for each in self.boards if each.device == kind.device and set(kind.tags) <= set(each.tags))
+
+    @contextmanager
+    def reserve(self, kind: Kind, without: Collection[str], tell: Progress) -> Iterator[ListedLease]:
+        """See ``Boards.reserve``: the first in the file's order whose lock is free."""
+        wanted, say_at = [each for each in self.of(kind) if each.name not in without], 0.0
+        while True:
+            busy = list[str]()
+            for board in wanted:
+                if (error := _busy(board)) is None:
+                    yield ListedLease(board)
+                    return
+                busy.append(f"{board.name}: {error.what}")
+            if time.monotonic() >= say_at:
+                tell.note(f"waiting for a {kind}: {'; '.join(busy)}")
+                say_at = time.monotonic() + _SAY_S
+            time.sleep(_LOOK_S)
+
+
+def _check_address(host: str) -> None:
+    if host == EMULATED:
+        raise BadAddress(text=host)
+    Address.of(host)
+
+
+def _busy(board: Board) -> BoardBusy | None:
+    """Who has it; None where its lock is free. Whatever else is amiss with it is left to who looks at it next."""
+    try:
+        link, python = Link.open(Address.of(board.host or "")), board.python or PYTHON
+        with SshHost.over(link, what="edgecnn sweep", python=python, folder=FOLDER, lock=LOCK):
+            return None
+    except BoardBusy as error:
+        return error
+    except EdgecnnError:
+        return None

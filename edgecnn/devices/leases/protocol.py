@@ -1,0 +1,68 @@
+"""A board for a while: one of a kind, reserved, and nobody else's until the block ends, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.values.base import Value
+from edgecnn.values.stage import Progress
+
+
+class Board(Value):
+    """A board that can be leased."""
+
+    name: str
+    device: str
+    """The name of the device that it is."""
+    host: str | None
+    """As ``--host`` takes it; None: nobody knows it at present."""
+    tags: tuple[str, ...] = ()
+    """Words that a sweep can ask for."""
+    python: str | None = None
+    """As ``--python`` takes it."""
+
+
+class Kind(NamedTuple):
+    """What a build may be measured on: boards of a device, of those only the ones with every tag."""
+
+    device: str
+    tags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.device} with {' and '.join(self.tags)}" if self.tags else self.device
+
+
+class Lease(Protocol):
+    """A board that is ours."""
+
+    @property
+    def board(self) -> Board:
+        """Which one."""
+
+    def lost(self) -> EdgecnnError | None:
+        """Why it is ours no longer; None while it is. Cheap: it may be asked every second."""
+
+
+class Boards(Protocol):
+    """Where boards come from."""
+
+    @property
+    def where(self) -> str:
+        """As the user named it."""
+
+    def of(self, kind: Kind) -> tuple[Board, ...]:
+        """Every board of the kind, whoever has it now. Nothing is reserved.
+
+        Raises LabgridAbsent, CoordinatorUnreachable: of a coordinator.
+        """
+
+    def reserve(self, kind: Kind, without: Collection[str], tell: Progress) -> AbstractContextManager[Lease]:
+        """Wait for a board of the kind, and hold it while the block runs.
+
+        ``without``: names of boards that are not wanted; at least one other is there. ``tell``: hears what is waited for.
+
+        Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator.
+        """

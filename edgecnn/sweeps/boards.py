@@ -1,0 +1,196 @@
+"""Boards that a sweep leases: which builds are measured on one, and what becomes of a board that fails.
+
+A board on which kits cannot run, whose link is lost or that is taken away is set aside for the rest of the call, with the reason,
+and the build goes to the next one of its kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from edgecnn.devices.check.ready import Wanted, fit_board, runtimes_for
+from edgecnn.devices.files import target_of
+from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
+from edgecnn.devices.leases.listed import ListedBoards
+from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.board import (
+    BoardBusy,
+    BoardError,
+    BoardIsAnotherDevice,
+    BoardLacksBuilder,
+    BoardNotReady,
+    BuilderUnfit,
+)
+from edgecnn.errors.host import RecordingUnusable
+from edgecnn.errors.leases import BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
+from edgecnn.errors.sweeps import SweepInvalid
+from edgecnn.errors.wording import did_you_mean
+from edgecnn.hosts.ssh.link import Address, Link
+from edgecnn.sweeps.file import Cell, Sweep
+from edgecnn.values.board import HostRequest
+from edgecnn.values.stage import Progress
+
+_OF_A_BOARD: Final = frozenset(each.ref for each in BoardError.__subclasses__()) | {
+    each.ref for each in (BoardIsAnotherDevice, BoardLacksBuilder, BuilderUnfit, BoardNotReady, RecordingUnusable)
+}
+"""Failures of a build's process that say something of its board, and nothing of the build."""
+
+
+_REF: Final = re.compile(r" \[([a-z0-9-]+)\]$")
+"""How an error's line ends."""
+
+
+class Ended(NamedTuple):
+    """How a build's process ended."""
+
+    code: int
+    error: str | None = None
+    """Where it left no report, what it said last, if that is known."""
+    board: str | None = None
+    """The leased board that it ran on."""
+
+
+def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
+    """From where a sweep's boards are leased; a coordinator is not asked. None where the file says nothing of it.
+
+    Raises SweepInvalid: tags of no device of the sweep, or what labgrid does not take. FileUnreadable, NotToml, BoardsInvalid: of
+    a file of boards.
+    """
+    where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
+    problems = [f"tags.{each} is no device of this sweep; {_nearest(each, devices)}" for each in tags if each not in devices]
+    if where is None:
+        problems += ["[tags] are of boards, and boards says not where these are"] if tags else []
+    elif where.startswith(SCHEME):
+        problems += labgrid_problems(where, [tag for each in tags.values() for tag in each])
+    if problems:
+        raise SweepInvalid(path=sweep.path, problems=problems)
+    if where is None:
+        return None
+    return LabgridBoards(where) if where.startswith(SCHEME) else ListedBoards.read(sweep.path.parent / where, sorted(devices))
+
+
+def _nearest(name: str, devices: set[str]) -> str:
+    return did_you_mean(name, devices) or f"it has {', '.join(sorted(devices))}"
+
+
+def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The same builds; those that a board may be leased for say from where. Of a coordinator nobody knows yet what it has."""
+
+    def one(cell: Cell) -> Cell:
+        listed = isinstance(boards, ListedBoards) and not boards.of(Kind(cell.device))
+        if boards is None or cell.host is not None or listed:
+            return cell
+        return cell.model_copy(update={"leased": (sweep.file.boards, *sweep.file.tags.get(cell.device, ()))})
+
+    return tuple(map(one, cells))
+
+
+def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
+    """The boards that these builds would be measured on. Nothing is reserved.
+
+    Raises NoSuchBoards: none has the tags that are asked for. SweepInvalid: a device has a host and boards. LabgridAbsent,
+    CoordinatorUnreachable: of a coordinator.
+    """
+    found = dict[Kind, tuple[Board, ...]]()
+    for device in dict.fromkeys(cell.device for cell in cells):
+        kind = Kind(device, sweep.file.tags.get(device, ()))
+        every = boards.of(Kind(device))
+        if every and device in sweep.file.hosts:
+            raise SweepInvalid(path=sweep.path, problems=[f"hosts.{device} names a board, and {boards.where} has others of it"])
+        found[kind] = boards.of(kind) if kind.tags else every
+        if kind.tags and not found[kind]:
+            others = [f"{each.name} ({', '.join(each.tags) or 'no tags'})" for each in every]
+            raise NoSuchBoards(where=boards.where, kind=str(kind), others=others)
+    return Pool(boards, found)
+
+
+def words_of(board: Board) -> tuple[str, ...]:
+    """The board as a command names it."""
+    return ("--host", board.host or "", *(() if board.python is None else ("--python", board.python)))
+
+
+@dataclass
+class Pool:
+    """The boards of one call, and those that it set aside."""
+
+    boards: Boards
+    found: Mapping[Kind, tuple[Board, ...]]
+    """Those of each kind when the call began."""
+    set_aside: dict[str, str] = field(default_factory=dict)
+    """Board to the reason."""
+
+    def has(self, cell: Cell) -> bool:
+        """Whether the build is measured on one of these."""
+        return any(kind.device == cell.device and boards for kind, boards in self.found.items())
+
+    def measured(self, cell: Cell, build: Callable[[Lease], Ended], tell: Progress) -> Ended:
+        """Measure a build on one board after another, until one does not fail it.
+
+        ``build``: ends without an error where it left a report, and raises BoardTaken or CoordinatorUnreachable where its lease
+        was lost.
+        """
+        waited = set[str]()
+        while True:
+            try:
+                with self.leased(cell, tell) as lease:
+                    tell.note(f"{cell.name}: measured on {lease.board.name}")
+                    try:
+                        ended = build(lease)
+                    except BoardTaken as error:
+                        self._put_aside(lease.board.name, error.line(), tell)
+                        continue
+            except EdgecnnError as error:
+                return Ended(int(error.exit_code), error.line())
+            ref = _ref(ended.error)
+            if ref not in _OF_A_BOARD or ended.board is None:
+                return ended
+            if ref == BoardBusy.ref and ended.board not in waited:  # somebody was quicker: it is waited for once more
+                waited.add(ended.board)
+                continue
+            self._put_aside(ended.board, ended.error or "", tell)
+
+    @contextmanager
+    def leased(self, cell: Cell, tell: Progress, only: str | None = None) -> Iterator[Lease]:
+        """A board of the build's kind on which its kits can run; ``only``: this one.
+
+        Raises NoBoardLeft: each was set aside. LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator.
+        """
+        kind = next(kind for kind in self.found if kind.device == cell.device)
+        while True:
+            names = {board.name for board in self.boards.of(kind)}
+            without = {name for name in names if name in self.set_aside or only not in (None, name)}
+            if without == names:
+                reasons = {name: why for name, why in self.set_aside.items() if name in names and only in (None, name)}
+                raise NoBoardLeft(kind=str(kind), reasons=reasons)
+            with self.boards.reserve(kind, without, tell) as lease:
+                try:
+                    look_at(lease.board, cell)
+                except EdgecnnError as error:
+                    self._put_aside(lease.board.name, error.line(), tell)
+                    continue
+                yield lease
+                return
+
+    def _put_aside(self, board: str, reason: str, tell: Progress) -> None:
+        self.set_aside[board] = reason = _REF.sub("", reason)
+        tell.note(f"{board} is set aside: {reason}")
+
+
+def look_at(board: Board, cell: Cell) -> None:
+    """See that the build's kits can run there. Raises EdgecnnError: of ``errors.board``, ``errors.leases`` or ``errors.host``."""
+    if board.host is None:
+        raise BoardWithoutAddress(board=board.name)
+    target = target_of(cell.recipe.target, None)
+    wanted = Wanted(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
+    with Link.open(Address.of(board.host)) as link:
+        fit_board(link, HostRequest(address=board.host, python=board.python), wanted)
+
+
+def _ref(said: str | None) -> str | None:
+    found = _REF.search(said or "")
+    return None if found is None else found[1]

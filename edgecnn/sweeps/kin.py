@@ -1,0 +1,123 @@
+"""Boards of a kind among themselves: one build is raced on every board that measured builds of its device, to tell a slow board.
+
+Each race is of another day and another machine: a board is called slower only where its whole interval lies above another's, and
+nothing else slowed its race.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from edgecnn.bench.bundle_folder import REPORTED
+from edgecnn.bench.facts import BundleBench
+from edgecnn.devices.leases.protocol import Board
+from edgecnn.results.folder import report_or_none
+from edgecnn.sweeps.boards import words_of
+from edgecnn.sweeps.file import Cell, file_name
+from edgecnn.sweeps.state import CellOutcome, build_folder
+from edgecnn.values.base import Value
+from edgecnn.values.report import CandidateFacts, Latency
+from edgecnn.values.verdict import Interval
+
+BOARDS: Final = "boards"
+"""Folder of a sweep's results: of each board, the build that was raced there to compare it with its kin."""
+
+
+class KinBoard(Value):
+    """One board of a kind, and what the common kit took there."""
+
+    board: str
+    p50_ms: Interval | None
+    disturbed: str | None
+    """What slowed its race, so that the board may be faster than this."""
+    slower_than: str | None = None
+    """The fastest board of the kind whose interval lies wholly below its own."""
+
+
+class KinRace(Value):
+    """One build on every board that measured builds of its device."""
+
+    device: str
+    build: str
+    candidate: str
+    """What it ships, which ran on each."""
+    boards: tuple[KinBoard, ...]
+
+
+def kin_of(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> tuple[KinRace, ...]:
+    """What is known of each device with builds of several boards; of a board that has not raced the common kit, nothing."""
+    return tuple(race for cell in _common(cells, outcomes) if len((race := _race(cell, cells, outcomes, out)).boards) > 1)
+
+
+def unraced(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> Iterator[tuple[Cell, str]]:
+    """The common build of each device, and a board that has not raced its kit yet."""
+    for cell in _common(cells, outcomes):
+        raced = {each.board for each in _race(cell, cells, outcomes, out).boards}
+        yield from ((cell, board) for board in _used(cell.device, cells, outcomes) if board not in raced)
+
+
+def bench_words(cell: Cell, board: Board, out: Path) -> tuple[str, ...]:
+    """The command that races a build's kits on a board, and leaves the build as it is."""
+    folder = str(_folder(out, board.name, cell))
+    return ("bench", str(build_folder(out, cell.name)), "--anew", *words_of(board), "--out", folder)
+
+
+def _folder(out: Path, board: str, cell: Cell) -> Path:
+    return out / BOARDS / file_name(board) / cell.name
+
+
+def _used(device: str, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> tuple[str, ...]:
+    """Boards that measured builds of a device, in the builds' order."""
+    ended = (outcomes.get(cell.name) for cell in cells if cell.device == device)
+    return tuple(dict.fromkeys(each.board for each in ended if each is not None and each.board is not None))
+
+
+def _common(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]) -> Iterator[Cell]:
+    """Of each device whose builds several boards measured, the first build that a board did."""
+    for device in dict.fromkeys(cell.device for cell in cells):
+        if len(used := _used(device, cells, outcomes)) > 1:
+            yield next(cell for cell in cells if cell.device == device and _board(cell, outcomes) == used[0])
+
+
+def _board(cell: Cell, outcomes: Mapping[str, CellOutcome]) -> str | None:
+    outcome = outcomes.get(cell.name)
+    return None if outcome is None else outcome.board
+
+
+def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> KinRace:
+    report = report_or_none(build_folder(out, cell.name))
+    ships = None if report is None else next((row for row in report.candidates if row.chosen), None)
+    first = _board(cell, outcomes)
+    boards = list[KinBoard]()
+    for board in _used(cell.device, cells, outcomes) if ships is not None else ():
+        latency = ships.latency if ships is not None and board == first else _benched(_folder(out, board, cell), ships)
+        if latency is not None and not latency.selecting:
+            boards.append(KinBoard(board=board, p50_ms=latency.p50_ms, disturbed=latency.disturbed))
+    candidate = "" if ships is None else ships.candidate.id
+    return KinRace(device=cell.device, build=cell.name, candidate=candidate, boards=compared(boards))
+
+
+def _benched(folder: Path, ships: CandidateFacts | None) -> Latency | None:
+    """What the very kit that ships took in a race that lies there."""
+    try:
+        found = BundleBench.model_validate_json((folder / REPORTED).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return next((row.latency for row in found.candidates if ships is not None and row.kit == ships.kit), None)
+
+
+def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
+    """The same boards; those that are shown to be slower than one of them name the fastest such."""
+
+    def slower_than(one: KinBoard) -> str | None:
+        if one.p50_ms is None or one.disturbed is not None:
+            return None
+        low = one.p50_ms.low
+        faster = [(other.p50_ms.estimate, other.board) for other in boards if other.p50_ms and other.p50_ms.high < low]
+        return min(faster)[1] if faster else None
+
+    return tuple(each.model_copy(update={"slower_than": slower_than(each)}) for each in boards)

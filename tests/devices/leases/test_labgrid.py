@@ -1,0 +1,153 @@
+"""Leases of a real labgrid coordinator. Its places have addresses at which nobody listens: nothing is measured here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgecnn.devices.leases.labgrid import LabgridBoards, labgrid_problems
+from edgecnn.devices.leases.protocol import Kind
+from edgecnn.errors.leases import BoardTaken, CoordinatorUnreachable, LabgridAbsent
+from edgecnn.render.progress import Quiet
+from tests.devices.leases.lab import Lab, lab, needs_labgrid
+from tests.house.child import child
+from tests.store.toys import Ear, wait_until
+
+PI = Kind("raspberry-pi-5")
+HOLDS = """
+import sys, time
+from edgecnn.devices.leases.labgrid import LabgridBoards
+from edgecnn.devices.leases.protocol import Kind
+from edgecnn.render.progress import Quiet
+with LabgridBoards(sys.argv[1]).reserve(Kind("raspberry-pi-5", tuple(sys.argv[2:])), (), Quiet()) as lease:
+    print(lease.board.name, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Lab]:
+    with lab(tmp_path / "lab", {"lab-1": 2201, "lab-2": 2202}) as found:
+        for number in ("1", "2"):
+            found.place(f"lab-{number}", device="raspberry-pi-5", lab=number)
+        yield found
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_a_place_is_found_by_device_and_tags_with_the_address_of_its_service(two: Lab) -> None:
+    boards = LabgridBoards(two.where)
+    assert [(each.name, each.host, each.tags) for each in boards.of(PI)] == [
+        ("lab-1", "ssh://pi@127.0.0.1:2201", ("lab=1",)), ("lab-2", "ssh://pi@127.0.0.1:2202", ("lab=2",)),
+    ]  # fmt: skip
+    assert [each.name for each in boards.of(Kind("raspberry-pi-5", ("lab=2",)))] == ["lab-2"]
+    assert boards.of(Kind("jetson-orin-nano")) == () and boards.of(Kind("raspberry-pi-5", ("lab=9",))) == ()
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_a_reserved_place_is_nobody_else_s_and_is_free_again_after_any_ending(two: Lab) -> None:
+    boards = LabgridBoards(two.where)
+    with pytest.raises(KeyboardInterrupt), boards.reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Quiet()) as lease:
+        assert lease.board.name == "lab-1" and lease.lost() is None
+        assert "Place lab-1 was not reserved for desk/bob" in two.client("-p", "lab-1", "acquire")
+        raise KeyboardInterrupt
+    assert two.client("reservations") == ""
+    assert "acquired place lab-1" in two.client("-p", "lab-1", "acquire")
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_who_waits_hears_how_many_are_before_and_who_has_the_boards(two: Lab) -> None:
+    two.client("-p", "lab-1", "acquire")
+    two.client("reserve", "device=raspberry-pi-5", "lab=1")
+    ear, got = Ear(), threading.Event()
+
+    def wait() -> None:
+        with LabgridBoards(two.where).reserve(Kind("raspberry-pi-5", ("lab=1",)), (), ear):
+            got.set()
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    wait_until(lambda: bool(ear.notes), 20)
+    assert ear.notes[0] == "waiting for a raspberry-pi-5 with lab=1: 1 before; lab-1 is in use by desk/bob"
+    token = two.client("reservations").split("'")[1]
+    two.client("cancel-reservation", token)
+    wait_until(lambda: ear.notes[-1].endswith("0 before; lab-1 is in use by desk/bob"), 20)
+    two.client("-p", "lab-1", "release")
+    waiting.join(20)
+    assert got.is_set()
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_boards_that_are_not_wanted_are_passed_by(two: Lab) -> None:
+    with LabgridBoards(two.where).reserve(PI, {"lab-1"}, Quiet()) as lease:
+        assert lease.board.name == "lab-2"
+        assert two.client("reservations").count("Reservation '") == 1
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_a_board_that_is_taken_away_is_said_with_who_has_it(two: Lab) -> None:
+    with LabgridBoards(two.where).reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Quiet()) as lease:
+        two.client("cancel-reservation", lease.token)  # type: ignore[attr-defined]
+        wait_until(lambda: lease.lost() is not None, 10)
+        assert isinstance(lease.lost(), BoardTaken)
+        two.client("-p", "lab-1", "acquire")
+        wait_until(lambda: "desk/bob acquired it" in str(lease.lost()), 10)
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_a_coordinator_that_dies_is_said_at_once_and_one_that_is_not_there_before_anything(two: Lab) -> None:
+    boards = LabgridBoards(two.where)
+    with boards.reserve(PI, (), Quiet()) as lease:
+        two.kill("coordinator")
+        wait_until(lambda: lease.lost() is not None, 10)
+        assert isinstance(lease.lost(), CoordinatorUnreachable)
+    began = time.monotonic()
+    with pytest.raises(
+        CoordinatorUnreachable, match=r"no coordinator answers: could not connect to coordinator — labgrid-client"
+    ):
+        boards.of(PI)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.full  # needs the extra labgrid
+@pytest.mark.slow  # the coordinator drops a reservation a minute after nobody asked about it any more
+@needs_labgrid
+def test_a_process_that_is_killed_gives_its_board_back(two: Lab) -> None:
+    with child([sys.executable, "-c", HOLDS, two.where, "lab=1"]) as running:
+        assert running.stdout is not None and running.stdout.readline() == "lab-1\n"
+        time.sleep(75)
+        assert "was not reserved for" in two.client("-p", "lab-1", "acquire"), "a lease is kept for as long as it is used"
+        running.kill()
+    wait_until(lambda: "acquired place lab-1" in two.client("-p", "lab-1", "acquire"), 100)
+
+
+def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
+    program = (
+        "import sys; sys.modules['labgrid'] = None\n"
+        "from edgecnn.devices.leases.labgrid import LabgridBoards; from edgecnn.devices.leases.protocol import Kind\n"
+        "from edgecnn.errors.leases import LabgridAbsent\n"
+        "try: LabgridBoards('labgrid://lab').of(Kind('cpu'))\n"
+        "except LabgridAbsent as error: print(error.line())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == LabgridAbsent(where="labgrid://lab").line() + "\n"
+
+
+@pytest.mark.parametrize("where", ["labgrid://", "labgrid://lab:port", "labgrid://-x:1", "labgrid://a b"])
+def test_what_is_no_coordinator_is_said_before_it_is_asked(where: str) -> None:
+    assert labgrid_problems(where, ["lab=1", "fast"]) == [
+        f"boards {where!r} is no coordinator: labgrid://HOST or labgrid://HOST:PORT",
+        "labgrid's tags have values, as lab=2; 'fast' has none",
+    ]
+    assert labgrid_problems("labgrid://lab.example:20408", []) == []

@@ -1,0 +1,185 @@
+"""Boards of sweeps: what a file may say of them, and what becomes of one that fails. Boards are SSH servers of this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgecnn.devices.leases import listed
+from edgecnn.devices.leases.protocol import Lease
+from edgecnn.errors.board import BoardBusy, LinkLost
+from edgecnn.errors.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoSuchBoards
+from edgecnn.errors.sweeps import SweepInvalid
+from edgecnn.hosts.ssh.link import COMMAND
+from edgecnn.render.progress import Quiet
+from edgecnn.render.screens.sweep import plan_lines
+from edgecnn.store.store import Store
+from edgecnn.sweeps.boards import Ended, Pool, boards_of, leased, open_pool
+from edgecnn.sweeps.file import Cell, cells_of, read_sweep
+from edgecnn.sweeps.plan import SweepPlan
+from edgecnn.sweeps.state import fingerprints
+from tests.hosts.sshd import loopback, needs_sshd
+from tests.store.toys import Ear
+from tests.sweeps.written import written
+
+GRID = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu:onnxruntime", "raspberry-pi-5"]\n'
+NOBODY = "ssh -F none -o ConnectTimeout=1 -p 1"
+"""A client for which no board is there."""
+
+
+def board(name: str, device: str = "cpu", host: str = "loopback", **others: str) -> str:
+    lines = "".join(f"{key} = {value}\n" for key, value in others.items())
+    return f'[[board]]\nname = "{name}"\ndevice = "{device}"\nhost = "{host}"\npython = "{sys.executable}"\n{lines}'
+
+
+def opened(folder: Path, boards: str, text: str = GRID) -> tuple[Pool, tuple[Cell, ...]]:
+    (folder / "boards.toml").write_text(boards, encoding="utf-8")
+    sweep = read_sweep(written(folder, f'boards = "boards.toml"\n{text}'))
+    cells = cells_of(sweep)
+    found = boards_of(sweep, cells)
+    assert found is not None
+    return open_pool(sweep, found, cells), leased(sweep, found, cells)
+
+
+def test_a_build_is_measured_on_a_board_where_one_of_its_device_is_listed(tmp_path: Path) -> None:
+    pool, (here, pi) = opened(tmp_path, board("lab-1", "pi5", tags='["fan"]'), f'{GRID}[tags]\nraspberry-pi-5 = ["fan"]')
+    assert (pool.has(here), pool.has(pi)) == (False, True)
+    assert (here.leased, pi.leased) == (None, ("boards.toml", "fan"))
+
+
+def test_where_boards_come_from_is_part_of_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    store, (here, pi) = Store.open(), opened(tmp_path, board("lab-1", "pi5"))[1]
+    before = fingerprints(cells_of(read_sweep(written(tmp_path, GRID))), store, Quiet())
+    after = fingerprints((here, pi), store, Quiet())
+    assert after[here.name] == before[here.name] and after[pi.name] != before[pi.name]
+
+
+def test_a_tag_without_a_board_is_an_error_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(NoSuchBoards) as caught:
+        opened(tmp_path, board("lab-1", "pi5") + board("lab-2"), f'{GRID}[tags]\nraspberry-pi-5 = ["fan"]')
+    assert "boards.toml has no board for raspberry-pi-5 with fan: of the device it has lab-1 (no tags) — " in caught.value.line()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f'{GRID}[tags]\nraspberry = ["fan"]', "tags.raspberry is no device of this sweep; did you mean raspberry-pi-5? "),
+        (f'{GRID}[tags]\ncpu = "fan"', "tags.cpu must be an array"),
+        (f'{GRID}[hosts]\nraspberry-pi-5 = "pi@x"', "hosts.raspberry-pi-5 names a board, and "),
+    ],
+)
+def test_what_a_sweep_cannot_say_of_boards_is_named(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SweepInvalid) as caught:
+        opened(tmp_path, board("lab-1", "pi5"), text)
+    assert said in caught.value.line()
+
+
+def test_what_labgrid_does_not_take_is_named_without_asking_it(tmp_path: Path) -> None:
+    sweep = read_sweep(written(tmp_path, f'boards = "labgrid://lab:x"\n{GRID}[tags]\ncpu = ["fan"]'))
+    with pytest.raises(SweepInvalid, match=r"has 2 problems: boards 'labgrid://lab:x' is no coordinator: .*; 'fan' has none"):
+        boards_of(sweep, cells_of(sweep))
+    sweep = read_sweep(written(tmp_path, f'{GRID}[tags]\ncpu = ["fan"]'))
+    with pytest.raises(SweepInvalid, match=r"\[tags\] are of boards, and boards says not where these are"):
+        boards_of(sweep, cells_of(sweep))
+
+
+def test_a_plan_says_from_where_boards_would_come() -> None:
+    plan = SweepPlan(
+        sweep="s.toml", out="out", cells=(), make_seconds=(0.0, 0.0), unknown=0, measure_seconds=None,
+        boards_from="labgrid://lab", boards={"raspberry-pi-5": ("lab-1", "lab-2"), "cpu": ()},
+    )  # fmt: skip
+    assert list(plan_lines(plan))[-2:] == [
+        "  raspberry-pi-5: labgrid://lab has 2 boards: lab-1, lab-2",
+        "  cpu: labgrid://lab has no board, so that none is leased",
+    ]
+
+
+def test_a_damaged_file_of_boards_is_said_by_every_verb(tmp_path: Path) -> None:
+    with pytest.raises(BoardsInvalid):
+        opened(tmp_path, board("lab-1", "pi55"))
+
+
+def test_where_no_board_is_left_each_is_named_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(COMMAND, NOBODY)
+    pool, (here, _) = opened(tmp_path, board("lab-1", host="a@127.0.0.1") + board("lab-2", host="b@127.0.0.1"))
+    ear = Ear()
+    ended = pool.measured(here, never, ear)
+    assert ended.code == 3 and ended.error is not None
+    assert ended.error.startswith("no board is left for cpu: lab-1: a@127.0.0.1: no link: ")
+    assert "; lab-2: b@127.0.0.1: no link: " in ended.error and ended.error.endswith("goes on [no-board-left]")
+    assert [note.partition(":")[0] for note in ear.notes] == ["lab-1 is set aside", "lab-2 is set aside"]
+
+
+def never(lease: Lease) -> Ended:
+    raise AssertionError(f"nothing runs on {lease.board.name}")
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pool, Cell]]:
+    """Two boards on which kits can run."""
+    monkeypatch.setattr(listed, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(listed, "LOCK", str(tmp_path / "lock"))
+    with loopback(tmp_path / "server") as server:
+        monkeypatch.setenv(COMMAND, server.client)
+        found, (here, _) = opened(tmp_path, board("lab-1") + board("lab-2"))
+        yield found, here
+
+
+def failing(*lines: str | None) -> Callable[[Lease], Ended]:
+    """A build's process that ends with these lines one after another; None is a report."""
+    left = list(lines)
+
+    def build(lease: Lease) -> Ended:
+        said = left.pop(0)
+        return Ended(0 if said is None else 3, said, lease.board.name)
+
+    return build
+
+
+LOST = LinkLost(board="loopback", doing="bench").line()
+BUSY = BoardBusy(board="loopback", owner="bob", since_s=3.0, what="their race").line()
+
+
+@pytest.mark.full  # needs an SSH server
+@needs_sshd
+def test_a_build_whose_link_was_lost_goes_to_the_next_board(pool: tuple[Pool, Cell]) -> None:
+    boards, cell = pool
+    assert boards.measured(cell, failing(LOST, None), Quiet()) == Ended(0, None, "lab-2")
+    assert boards.set_aside == {"lab-1": LOST.removesuffix(" [link-lost]")}
+    assert boards.measured(cell, failing(None), Quiet()).board == "lab-2", "for the rest of the call"
+
+
+@pytest.mark.full  # needs an SSH server
+@needs_sshd
+def test_a_build_that_fails_by_itself_costs_no_board(pool: tuple[Pool, Cell]) -> None:
+    boards, cell = pool
+    said = "there is no folder photos [no-data]"
+    assert boards.measured(cell, failing(said), Quiet()) == Ended(3, said, "lab-1")
+    assert boards.set_aside == {}
+
+
+@pytest.mark.full  # needs an SSH server
+@needs_sshd
+def test_a_board_that_somebody_was_quicker_to_hold_is_tried_once_more(pool: tuple[Pool, Cell]) -> None:
+    boards, cell = pool
+    assert boards.measured(cell, failing(BUSY, None), Quiet()).board == "lab-1"
+    assert boards.measured(cell, failing(BUSY, BUSY, None), Quiet()).board == "lab-2"
+
+
+@pytest.mark.full  # needs an SSH server
+@needs_sshd
+def test_a_board_that_was_taken_away_is_set_aside_and_a_coordinator_that_went_away_fails_the_build(
+    pool: tuple[Pool, Cell],
+) -> None:
+    boards, cell = pool
+    lost = CoordinatorUnreachable(where="labgrid://lab", said="the connection ended")
+
+    def build(lease: Lease) -> Ended:
+        raise BoardTaken(board="lab-1", because="bob acquired it") if lease.board.name == "lab-1" else lost
+
+    assert boards.measured(cell, build, Quiet()) == Ended(3, lost.line())
+    assert boards.set_aside == {"lab-1": "lab-1 was taken from under its lease: bob acquired it"}
