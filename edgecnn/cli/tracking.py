@@ -60,7 +60,7 @@ def _send(call: Call, tracker: Tracker, experiment: str, runs: Iterable[tuple[Tr
     elif sent:
         there = sum(not each.anew for each in sent)
         known = f"; {there} of them were there already" if there else ""
-        call.warn([f"edgecnn: {counted(len(sent), 'build')} in {tracker.shown} now, experiment {experiment}{known}"])
+        call.warn([f"edgecnn: {counted(len(sent), 'build')} in {tracker.shown} now, experiment {sent[0].experiment}{known}"])
 
 
 def _of_build(folder: Path, identity: str | None = None) -> tuple[TrackedRun, list[Path]]:
@@ -72,11 +72,13 @@ def _of_build(folder: Path, identity: str | None = None) -> tuple[TrackedRun, li
 
 
 def _of_sweep(found: OpenSweep) -> Iterator[tuple[TrackedRun, list[Path]]]:
+    from edgecnn.devices.this_machine import local_facts
     from edgecnn.render.tracking import run_of_failure
     from edgecnn.values.stage import digest_of
 
+    machine = local_facts().describe()
     for cell in found.report.cells:
-        identity = digest_of([cell.name, found.asked[cell.name]])
+        identity = digest_of([cell.name, found.asked[cell.name], machine])
         if cell.state == "finished":
             yield _of_build(Path(cell.folder), identity)
         elif cell.state == "failed":

@@ -29,6 +29,9 @@ SCHEME: Final = "mlflow"
 EXPERIMENT: Final = "edgecnn"
 """Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
 BUILD_TAG, REPORT_TAG, ERROR_TAG = "edgecnn.build", "edgecnn.report", "error"
+_SOURCE: Final = {"mlflow.source.name": "edgecnn", "mlflow.source.type": "LOCAL"}
+_OF_FIGURES: Final = (".fidelity", "/fidelity", ".disturbed")
+"""How tags end that are of a figure, and go with it."""
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH: Final = 100
 """Parameters or tags that MLflow takes at once; of metrics it takes more."""
@@ -90,6 +93,7 @@ class Sent(NamedTuple):
     """What became of a run."""
 
     where: str
+    experiment: str
     anew: bool
     """False: it was there already, with the same figures."""
 
@@ -132,20 +136,21 @@ class Tracker:
         completes it.
         """
         with self._reached(_SENDING) as client:
-            experiment_id = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT)
+            named = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
+            experiment_id = _experiment(client, named)
             there = _found(client, experiment_id, run.build)
             status = "FAILED" if run.failed else "FINISHED"
             if there is not None and (there.info.status, there.data.tags.get(REPORT_TAG)) == (status, run.report):
-                return Sent(self._page(there), anew=False)
+                return Sent(self._page(there), named, anew=False)
             if there is None:
                 began = run.ended_ms - int(1000 * run.seconds)
-                there = client.create_run(experiment_id, began, {BUILD_TAG: run.build}, run.name)
+                there = client.create_run(experiment_id, began, {BUILD_TAG: run.build, **_SOURCE}, run.name)
             _fill(client, there, run)
             for file in files:
                 client.log_artifact(there.info.run_id, str(file))
             client.set_tag(there.info.run_id, REPORT_TAG, run.report)
             client.set_terminated(there.info.run_id, status, run.ended_ms)
-            return Sent(self._page(there), anew=True)
+            return Sent(self._page(there), named, anew=True)
 
     def _page(self, run: Run) -> str:
         if not self._at.uri.startswith("http"):
@@ -212,8 +217,9 @@ def _fill(client: MlflowClient, there: Run, run: TrackedRun) -> None:
 
     run_id, tags = there.info.run_id, there.data.tags
     client.update_run(run_id, "RUNNING")
-    for key in {REPORT_TAG, ERROR_TAG} & (tags.keys() - run.tags.keys()):
-        client.delete_tag(run_id, key)
+    for key in tags.keys() - run.tags.keys():
+        if key in (REPORT_TAG, ERROR_TAG) or key.endswith(_OF_FIGURES):  # a team's own tags stay
+            client.delete_tag(run_id, key)
     parameters = [Param(key, value) for key, value in run.parameters.items()]
     metrics = [Metric(key, value, run.ended_ms, 0) for key, value in run.metrics.items()]
     named = [RunTag(key, value) for key, value in run.tags.items()]

@@ -7,7 +7,7 @@ Which build it is stands in two tags. ``edgecnn.build`` is the same whenever the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -25,6 +25,11 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
 """Of a build's folder, where they are there."""
+_OF_CANDIDATES: Final = frozenset((
+    "top1", "drop_pp", "map", "map_drop_pp", "agreement", "p50_ms", "p99_ms", "ratio_to_fp32", "size_mib", "peak_memory_mib",
+    "energy_mj",
+))  # fmt: skip
+"""By which somebody would have chosen another one. A tracker's table has a column a figure, and the report has the others."""
 _OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMULATED, "planned": Fidelity.PREDICTED}
 
 
@@ -107,8 +112,8 @@ class _Figure(NamedTuple):
     fidelity: Fidelity
 
 
-def _figures(facts: CandidateFacts) -> list[_Figure]:
-    found = [(row, _figure(row, facts), _fidelity(row, facts)) for row in SHOWN.values()]
+def _figures(facts: CandidateFacts, names: Collection[str] = SHOWN) -> list[_Figure]:
+    found = [(row, _figure(row, facts), _fidelity(row, facts)) for row in SHOWN.values() if row.name in names]
     return [_Figure(row, value, fidelity) for row, value, fidelity in found if value is not None]
 
 
@@ -134,23 +139,25 @@ def _fidelity(row: Metric, facts: CandidateFacts) -> Fidelity:
 
 
 def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, float]:
-    """What ships has its figures under their own names, with the ends of their intervals, so that builds can be compared; every
-    candidate has its estimates under its name."""
+    """What ships has all its figures under their own names, with the ends of their intervals, so that builds can be compared;
+    every candidate has the estimates that a choice goes by under its name."""
     found = dict[str, float]()
     for each in [] if ships is None else _figures(ships):
         found[each.metric.name] = each.value.estimate
         if each.value.low != each.value.high:
             found |= {f"{each.metric.name}.low": each.value.low, f"{each.metric.name}.high": each.value.high}
     for row in report.candidates:
-        found |= {f"{row.candidate.id}/{each.metric.name}": each.value.estimate for each in _figures(row)}
+        found |= {f"{row.candidate.id}/{each.metric.name}": each.value.estimate for each in _figures(row, _OF_CANDIDATES)}
     return found
 
 
 def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, str]:
     """A tag a figure of what ships; of each candidate one for all, since figures of one kind come from one place."""
     tags = {f"{each.metric.name}.fidelity": each.fidelity.value for each in ([] if ships is None else _figures(ships))}
+    if ships is not None and ships.latency is not None and ships.latency.disturbed is not None:
+        tags["p50_ms.disturbed"] = ships.latency.disturbed
     for row in report.candidates:
-        kinds = {each.metric.source: each.fidelity.value for each in _figures(row)}
+        kinds = {each.metric.source: each.fidelity.value for each in _figures(row, _OF_CANDIDATES)}
         if "latency" in kinds and row.latency is not None and row.latency.selecting:
             kinds["latency"] += " by the race for the choice"
         if kinds:

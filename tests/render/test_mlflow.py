@@ -81,6 +81,16 @@ def test_the_same_build_sent_again_is_the_same_run(at: str) -> None:
     assert tracker.send(RUN.model_copy(update={"build": "c" * 64})).anew and len(runs(at)) == 2
 
 
+def test_a_figure_that_is_gone_takes_its_tags_along_and_a_team_s_tags_stay(at: str) -> None:
+    tracker, client = Tracker(f"mlflow:{at}"), MlflowClient(tracking_uri=at)
+    tracker.send(RUN)
+    client.set_tag(runs(at)[0].info.run_id, "reviewed", "by us")
+    tracker.send(RUN.model_copy(update={"report": "r2", "tags": {"verdict": "MISSING"}}))
+    (found,) = runs(at)
+    assert "p50_ms.fidelity" not in found.data.tags
+    assert (found.data.tags["reviewed"], found.data.tags["verdict"]) == ("by us", "MISSING")
+
+
 def test_what_did_not_arrive_whole_is_sent_again(at: str, tmp_path: Path) -> None:
     tracker = Tracker(f"mlflow:{at}")
     with pytest.raises(TrackerUnreachable):
@@ -103,7 +113,7 @@ def test_a_failed_build_of_a_sweep_becomes_the_finished_one(at: str) -> None:
 
 def test_the_team_s_own_variable_names_the_experiment(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "flowers of 2026")
-    Tracker(f"mlflow:{at}").send(RUN, experiment="nightly")
+    assert Tracker(f"mlflow:{at}").send(RUN, experiment="nightly").experiment == "flowers of 2026"
     assert len(runs(at, "flowers of 2026")) == 1
 
 
@@ -135,6 +145,12 @@ def test_what_is_no_address_is_refused(text: str, because: str) -> None:
         address_of(text)
     assert caught.value.because == because
     assert "se/cret" not in caught.value.line() and "me:" not in caught.value.line()
+
+
+def test_an_address_is_handed_on_without_its_password() -> None:
+    found = address_of("mlflow:https://me:p%40ss@[::1]:5000/base")
+    assert found == ("https://[::1]:5000/base", "mlflow:https://…@[::1]:5000/base", "me", "p@ss")
+    assert address_of("mlflow:me:secret@host").shown == "mlflow:…@host"
 
 
 def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:

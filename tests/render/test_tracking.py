@@ -37,7 +37,7 @@ def test_what_ships_has_its_figures_with_their_intervals_and_every_candidate_its
     assert (metrics["p50_ms.low"], metrics["p50_ms"], metrics["p50_ms.high"]) == (2.4, 2.5, 2.6)
     assert metrics["onnxruntime-int8/p50_ms"] == 2.5 and metrics["onnxruntime-fp32/p50_ms"] == 5.0
     assert metrics["size_mib"] == 5.44 and "size_mib.low" not in metrics
-    assert metrics["int8_mac_share"] == 0.97 and "onnxruntime-fp32/int8_mac_share" not in metrics
+    assert metrics["int8_mac_share"] == 0.97 and "onnxruntime-int8/int8_mac_share" not in metrics
 
 
 def test_each_figure_says_where_it_comes_from() -> None:
@@ -46,6 +46,13 @@ def test_each_figure_says_where_it_comes_from() -> None:
     assert (tags["machine"], tags["machine.accuracy"]) == ("pi-5", "x86 stand-in")
     assert tags["onnxruntime-int8/fidelity"].startswith("accuracy: emulated, latency: measured, ")
     assert "latency: measured by the race for the choice" in tags["onnxruntime-fp32/fidelity"]
+
+
+def test_a_race_that_was_slowed_is_no_undisturbed_one() -> None:
+    slowed = a_latency(an_interval(2.5), disturbed="another process took 40 % of the cores")
+    found = run(a_report(a_row(chosen=True, latency=slowed)))
+    assert found.tags["p50_ms.disturbed"] == "another process took 40 % of the cores"
+    assert "p50_ms.disturbed" not in run(report()).tags
 
 
 def test_figures_that_have_no_tag_are_none() -> None:
