@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 import typer
 
 from edgecnn.cli.asking import request_from
-from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, WHAT
+from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, OUT, THIS_BUILD, TRACKED, WHAT
+from edgecnn.cli.tracking import send_build, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, Takes, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.bundle import NothingToSign
@@ -31,7 +32,7 @@ UP_TO: dict[str, tuple[str, str]] = {
 """Verbs that stop before the verdict: the last kind of step that each runs, and what it says of itself."""
 ON_HOST = ("build", "profile")
 """Verbs that run kits."""
-ALL: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, JOB)
+ALL: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, JOB, TRACKED)
 WITHOUT_VERDICT: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, "junit", "unsure_passes")
 
 
@@ -47,7 +48,10 @@ def build(call: Call) -> ExitCode:
     """Train, export, quantize, package, measure and judge: from images to a bundle with its report."""
     _refuse_what_only_builds_do(call)
     request = request_from(call.asked, "judge")
-    return built(call, request) if call.asked.sign is None else _signed_build(request, Path(call.asked.sign), call)
+    tracker = tracker_of(call)
+    status = built(call, request) if call.asked.sign is None else _signed_build(request, Path(call.asked.sign), call)
+    send_build(call, tracker, request.out, request.command)
+    return status
 
 
 def plan(call: Call) -> None:

@@ -36,6 +36,7 @@ BOARD = Group("Board")
 AGAINST = Group("Another build")
 TRUST = Group()
 JOB = Group("Results")
+TRACKED = Group("Results")
 SHOWN = Group("Results")
 
 
@@ -240,6 +241,10 @@ class BuildOptions:
     junit: str | None = row(
         JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate."
     )
+    track: str | None = row(
+        TRACKED, "--track", enters=OF_THE_CALL, metavar="mlflow:URI",
+        help="Send the finished build to MLflow: parameters, figures, report and bundle, such as mlflow:http://HOST:5000.",
+    )  # fmt: skip
     unsure_passes: bool = row(
         JOB, "--unsure-passes", enters=OF_THE_CALL, default=False,
         help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.",

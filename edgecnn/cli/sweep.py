@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.option_table import JOB
+from edgecnn.cli.option_table import JOB, TRACKED
+from edgecnn.cli.tracking import send_sweep, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.usage import BadValue, NotUnderstood
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
     """Add the verbs."""
     group = family(app, "sweep", short="Many networks on many devices from one file; one report.", panel=BUILD)
     verb(group, "plan", short="Show the builds, what is stored, and how long the rest may take.")(plan)
-    verb(group, "run", short="Work off what is open, and report all.", takes=(JOB,))(run)
+    verb(group, "run", short="Work off what is open, and report all.", takes=(JOB, TRACKED))(run)
     verb(group, "status", short="Report what is finished so far.")(status)
     verb(group, "judge", short="Judge the finished builds again.", takes=(JOB, *JUDGED))(judge)
 
@@ -71,7 +72,9 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
         from edgecnn.sweeps.apart import make_apart
 
         make = partial(make_apart, on, out=given.out, store=call.store, tell=call.tell)
-    report = run_sweep(given, jobs, call.tell, make).report
+    tracker = tracker_of(call)
+    done = run_sweep(given, jobs, call.tell, make)
+    report = done.report
     written = [write_fleet(report, given.out)]
     try:
         written.append(write_fleet_page(report, given.out))
@@ -81,6 +84,7 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     call.job.tell(*sheets_of_fleet(report))
     call.show(report, lambda: show_fleet(report))
     call.add(f"  {file}" for file in written)
+    send_sweep(call, tracker, done)
     return worst(cell.exit_code for cell in report.cells)
 
 

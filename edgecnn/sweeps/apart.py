@@ -1,20 +1,23 @@
-"""What talks to a cluster has a process of its own: Ray ends a process whose cluster went away, and prints where it likes."""
+"""What talks to a cluster has a process of its own: Ray ends a process whose cluster went away, and prints where it likes.
+
+The process is told what to do on its standard input, whose end ends it, and answers in lines of JSON.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from threading import Thread
+from typing import Any, BinaryIO, Final
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
@@ -22,10 +25,10 @@ from edgecnn.sweeps.state import LOGS
 from edgecnn.values.stage import Progress
 
 LOG: Final = "cluster.log"
+GO_ON: Final = "the same command goes on from what is finished"
 _TO_END_S: Final = 60.0
 """That it has to let go of the cluster."""
-_GONE: Final = EOFError()
-GO_ON: Final = "the same command goes on from what is finished"
+_INTERRUPTED: Final = "interrupted"
 
 
 def make_apart(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Progress) -> None:
@@ -39,66 +42,95 @@ def make_apart(address: str, cells: Sequence[Cell], out: Path, store: Store, tel
         EdgecnnError: as ``sweeps.cluster.make_on`` raises.
     """
     require_packages(("ray",), extra="ray", needed_for=f"--on {address}")
-    (out / LOGS).mkdir(parents=True, exist_ok=True)
     log = out / LOGS / LOG
-    context = get_context("spawn")
-    ours, its = context.Pipe(duplex=False)
-    process = context.Process(target=_there, args=(its, log, (address, tuple(cells), out, store.root)))
-    process.start()
-    its.close()
-    try:
-        ended = _heard(ours, tell)
-    finally:
-        if process.is_alive() and process.pid is not None and sys.exc_info()[0] is not None:
-            os.kill(process.pid, signal.SIGINT)
-        process.join(_TO_END_S)
-        process.kill()
-    if ended is _GONE:
-        raise ClusterUnusable(address=address, because=f"it went away, as {log} says", hint=GO_ON)
-    if ended is not None:
-        raise ended
-
-
-def _heard(ours: Connection, tell: Progress) -> BaseException | None:
-    """Show what the other process tells, to its end: what it raised, None, or ``_GONE`` where it ended without a word."""
-    with suppress(EOFError):
-        while True:
-            how, *said = ours.recv()
-            if how == "ended":
-                found: BaseException | None = said[0]
-                return found
-            getattr(tell, how)(*said)
-    return _GONE
-
-
-def _there(to: Connection, log: Path, asked: tuple[str, Sequence[Cell], Path, Path]) -> None:
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG: a sweep that is killed takes it along
+    log.parent.mkdir(parents=True, exist_ok=True)
+    builds = [cell.model_dump_json(by_alias=True) for cell in cells]
+    asked = {"address": address, "out": str(out), "store": str(store.root), "cells": builds}
     with log.open("wb") as said:
-        for stream in (1, 2):
-            os.dup2(said.fileno(), stream)
-    from edgecnn.sweeps.cluster import make_on
-
-    address, cells, out, root = asked
-    ended: BaseException | None = None
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgecnn.sweeps.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            start_new_session=True,  # Ctrl-C is for this process, which ends the other in order
+        )  # fmt: skip
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("a process without pipes")
     try:
-        make_on(address, cells, out, Store.open(root), _Told(to))
-    except (EdgecnnError, KeyboardInterrupt) as error:
-        ended = error
-    with suppress(BrokenPipeError):
-        to.send(("ended", ended))
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(asked).encode() + b"\n")
+            process.stdin.flush()
+        ended = _heard(process.stdout, tell)
+    finally:
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        try:
+            process.wait(_TO_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+    if ended == _INTERRUPTED:
+        raise KeyboardInterrupt
+    if ended is None:
+        raise ClusterUnusable(address=address, because=f"it went away, as {log} says", hint=GO_ON)
+    if ended:
+        raise error_again(ended)
+
+
+def _heard(answers: BinaryIO | Any, tell: Progress) -> Any:
+    """Show what the other process tells, to its end: what stopped it, if anything did; None where it ended without a word."""
+    for line in answers:
+        how, *said = json.loads(line)
+        if how == "ended":
+            return said[0]
+        getattr(tell, how)(*said)
+    return None
 
 
 class _Told:
     """Progress that the other process shows."""
 
-    def __init__(self, to: Connection) -> None:
+    def __init__(self, to: BinaryIO) -> None:
         self._to = to
 
+    def say(self, *words: Any) -> None:
+        """One line. Nobody may be there to hear it any more."""
+        with suppress(BrokenPipeError):
+            self._to.write(json.dumps(words).encode() + b"\n")
+            self._to.flush()
+
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
-        """Send it on. Raises BrokenPipeError: nobody is there any more."""
-        self._to.send(("step", what, done, total, unit))
+        """Hand on."""
+        self.say("step", what, done, total, unit)
 
     def note(self, text: str) -> None:
-        """Send it on. Raises BrokenPipeError: nobody is there any more."""
-        self._to.send(("note", text))
+        """Hand on."""
+        self.say("note", text)
+
+
+def _ended_with(stream: BinaryIO) -> None:
+    """Interrupt this process when whoever began it closes the stream, or is gone."""
+    stream.read()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def main() -> None:
+    """Do as standard input says."""
+    to = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else prints goes to the log
+    asked = json.loads(sys.stdin.buffer.readline())
+    Thread(target=_ended_with, args=(sys.stdin.buffer,), daemon=True).start()
+    from edgecnn.sweeps.cluster import make_on
+
+    ended: Any = {}
+    told = _Told(to)
+    try:
+        cells = [Cell.model_validate_json(each) for each in asked["cells"]]
+        make_on(asked["address"], cells, Path(asked["out"]), Store.open(Path(asked["store"])), told)
+    except EdgecnnError as error:
+        ended = error.kept()
+    except KeyboardInterrupt:
+        ended = _INTERRUPTED
+    told.say("ended", ended)
+
+
+if __name__ == "__main__":
+    main()

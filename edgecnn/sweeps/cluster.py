@@ -24,7 +24,7 @@ from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
 from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
-from edgecnn.sweeps.worker import Made, Seen, Shared, look, make
+from edgecnn.sweeps.worker import Made, Shared, WorkerFacts, look, make
 from edgecnn.values.stage import Key, Progress
 
 HERE, AFAR = "ray", "ray://"
@@ -111,8 +111,8 @@ class Cluster:
         self._ray, self._address, self._shared = ray, address, shared
         with _reached(address, GO_ON):
             self.nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
-        offered = [(int(each.get("CPU", 0)), int(each.get("memory", 0))) for each in self.nodes.values()]
-        working = [each for each in offered if each[0]]
+        sizes = [(int(each.get("CPU", 0)), int(each.get("memory", 0))) for each in self.nodes.values()]
+        working = [each for each in sizes if each[0]]
         if not working:
             raise ClusterUnusable(address=address, because="none of its machines offers a core", hint=_START)
         self._heavy = min(_CORES, *(cores for cores, _ in working)), min(_MEMORY_BYTES, *(most // 2 for _, most in working))
@@ -135,7 +135,7 @@ class Cluster:
                 .remote(names, files, self._shared)
                 for node in self.nodes
             ]
-            found: list[Seen] = self._ray.get(asked, timeout=_LOOK_S)
+            found: list[WorkerFacts] = self._ray.get(asked, timeout=_LOOK_S)
         if problems := [said for seen in found for said in _otherwise(seen, here, self._shared)]:
             raise WorkersDiffer(problems=list(dict.fromkeys(problems)))
 
@@ -229,7 +229,7 @@ def _reached(address: str, hint: str) -> Iterator[None]:
         raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error
 
 
-def _otherwise(seen: Seen, here: Seen, shared: Shared) -> Iterator[str]:
+def _otherwise(seen: WorkerFacts, here: WorkerFacts, shared: Shared) -> Iterator[str]:
     """What of a machine would make other bytes than here, or none."""
     if (seen.edgecnn, seen.runner_sha256) != (here.edgecnn, here.runner_sha256):
         yield f"{seen.host} has edgecnn {seen.edgecnn} of other source, here is {here.edgecnn}"

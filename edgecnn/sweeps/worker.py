@@ -47,7 +47,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Seen:
+class WorkerFacts:
     """One machine of a cluster, by itself."""
 
     host: str
@@ -70,9 +70,9 @@ class Made:
     error: str | None = None
 
 
-def look(distributions: tuple[str, ...], paths: tuple[Path, ...], shared: Shared) -> Seen:
+def look(distributions: tuple[str, ...], paths: tuple[Path, ...], shared: Shared) -> WorkerFacts:
     """Say what this machine is and sees."""
-    return Seen(
+    return WorkerFacts(
         host=socket.gethostname(),
         edgecnn=edgecnn.__version__,
         python=platform.python_version(),

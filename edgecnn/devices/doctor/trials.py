@@ -209,6 +209,17 @@ def tensorboard() -> dict[str, Any]:
     return {"found": "wrote a point of a curve and read it back"}
 
 
+def mlflow() -> dict[str, Any]:
+    """A client of an MLflow server, made and asked nothing."""
+    import os
+
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri="http://127.0.0.1:9")
+    return {"found": "made a client; no server was asked"}
+
+
 def fit() -> dict[str, Any]:
     """A search of two aims over three points, in a file that is opened again."""
     import tempfile
@@ -242,6 +253,7 @@ TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "labgrid": labgrid,
     "loadgen": loadgen,
     "tensorboard": tensorboard,
+    "mlflow": mlflow,
     "fit": fit,
 }
 

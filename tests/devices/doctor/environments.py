@@ -22,6 +22,7 @@ LARGE = (
     "timm",
     "pyarrow",
     "tensorboard",
+    "mlflow",
     "optuna",
     "labgrid",
 )

@@ -1,0 +1,240 @@
+"""MLflow as a place where builds are sent: written and never asked for a result.
+
+Its client is loaded with the first address, and told by its own variables, for as long as it works: no telemetry, no lines of its
+own, and seconds of waiting where it would take minutes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
+from edgecnn.render.tracking import TrackedRun
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+SCHEME: Final = "mlflow"
+EXPERIMENT: Final = "edgecnn"
+"""Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
+BUILD_TAG, REPORT_TAG, ERROR_TAG = "edgecnn.build", "edgecnn.report", "error"
+_SOURCE: Final = {"mlflow.source.name": "edgecnn", "mlflow.source.type": "LOCAL"}
+_OF_FIGURES: Final = (".fidelity", "/fidelity", ".disturbed")
+"""How tags end that are of a figure, and go with it."""
+_DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
+_BATCH: Final = 100
+"""Parameters or tags that MLflow takes at once; of metrics it takes more."""
+_QUIET: Final = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_ASKED: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+_SENDING: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "60", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+
+
+class Address(NamedTuple):
+    """Where an MLflow server or store is."""
+
+    uri: str
+    """As its client takes it; of a server without the user's name and password."""
+    shown: str
+    """As ``--track`` takes it, and without a password: what is printed."""
+    user: str | None = None
+    password: str | None = None
+
+    def variables(self) -> dict[str, str]:
+        """What tells the client of them, so that no error of its own repeats them."""
+        found = {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def address_of(text: str) -> Address:
+    """What ``--track`` names. Raises TrackerMisread: it is no address, or of no tracker that is known."""
+    shown = _shown(text)
+    kind, _, uri = text.partition(":")
+    if kind != SCHEME:
+        raise TrackerMisread(text=shown, because=f"{SCHEME} is the one tracker that is known")
+    try:
+        parts = urlsplit(uri)
+        server, port = parts.scheme in ("http", "https"), parts.port
+    except ValueError:  # whose words may be a part of a password
+        raise TrackerMisread(text=shown, because="it is no URI that can be read") from None
+    if not uri.strip() or (server and not parts.hostname):
+        raise TrackerMisread(text=shown, because="it names no server" if server else "nothing stands behind mlflow:")
+    if not server or parts.username is None:
+        return Address(uri, shown)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    bare = parts._replace(netloc=f"{host}" if port is None else f"{host}:{port}").geturl()
+    return Address(bare, shown, unquote(parts.username), unquote(parts.password or ""))
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//\S*@", "//…@", text)
+
+
+def _shown(text: str) -> str:
+    """An address, however it is mistyped, without what stands before its last @."""
+    return re.sub(r"^(\w*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)
+
+
+class Sent(NamedTuple):
+    """What became of a run."""
+
+    where: str
+    experiment: str
+    anew: bool
+    """False: it was there already, with the same figures."""
+
+
+class Tracker:
+    """One MLflow server or store, as ``--track`` names it.
+
+    Raises:
+        TrackerMisread: it is no address.
+        MissingPackage: the extra ``mlflow`` is not installed.
+        TrackerRefused: MLflow takes no such address here.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._at = address_of(text)
+        self.shown = self._at.shown
+        require_packages(("mlflow-skinny",), extra=SCHEME, needed_for="--track")
+        self._refuse_what_lacks_something()
+        with self._told(_ASKED):
+            from mlflow import MlflowClient
+            from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
+
+            try:
+                MlflowClient(tracking_uri=self._at.uri)
+            except UnsupportedModelRegistryStoreURIException:
+                hint = "an address begins with http://, https://, sqlite:///, postgresql:// or databricks"
+                raise TrackerRefused(address=self.shown, because="it knows no such kind of store", hint=hint) from None
+            except Exception:  # noqa: BLE001 - a database that does not answer is a matter of ``ask``
+                return
+
+    def ask(self) -> None:
+        """See that it answers, within seconds. Raises TrackerUnreachable."""
+        with self._reached(_ASKED) as client:
+            client.get_experiment_by_name(EXPERIMENT)
+
+    def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
+        """Write a run, or bring the one that is there up to date. ``experiment``: a sweep's name.
+
+        It counts as there only once everything arrived. Raises TrackerUnreachable: what arrived stays, and the next call
+        completes it.
+        """
+        with self._reached(_SENDING) as client:
+            named = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
+            experiment_id = _experiment(client, named)
+            there = _found(client, experiment_id, run.build)
+            status = "FAILED" if run.failed else "FINISHED"
+            if there is not None and (there.info.status, there.data.tags.get(REPORT_TAG)) == (status, run.report):
+                return Sent(self._page(there), named, anew=False)
+            if there is None:
+                began = run.ended_ms - int(1000 * run.seconds)
+                there = client.create_run(experiment_id, began, {BUILD_TAG: run.build, **_SOURCE}, run.name)
+            _fill(client, there, run)
+            for file in files:
+                client.log_artifact(there.info.run_id, str(file))
+            client.set_tag(there.info.run_id, REPORT_TAG, run.report)
+            client.set_terminated(there.info.run_id, status, run.ended_ms)
+            return Sent(self._page(there), named, anew=True)
+
+    def _page(self, run: Run) -> str:
+        if not self._at.uri.startswith("http"):
+            return self.shown
+        return f"{self._at.uri.rstrip('/')}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+    def _refuse_what_lacks_something(self) -> None:
+        scheme = urlsplit(self._at.uri).scheme.partition("+")[0]
+        local = scheme == "file" or (len(scheme) < 2 and self._at.uri != "databricks")  # one letter is a drive of Windows
+        if local and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
+            hint = "mlflow:sqlite:///mlflow.db, or a server; MLFLOW_ALLOW_FILE_STORE=true takes a folder all the same"
+            raise TrackerRefused(address=self.shown, because="it no longer writes to a folder of files", hint=hint)
+        if scheme in _DATABASES and importlib.util.find_spec("sqlalchemy") is None:
+            because = "its client alone reaches servers, and no database"
+            raise TrackerRefused(address=self.shown, because=because, hint="pip install mlflow")
+
+    @contextmanager
+    def _reached(self, patience: dict[str, str]) -> Iterator[MlflowClient]:
+        with self._told(patience):
+            from mlflow import MlflowClient
+
+            try:
+                yield MlflowClient(tracking_uri=self._at.uri)
+            except Exception as error:  # its stores raise what their libraries do; no build is lost over it
+                raise TrackerUnreachable(address=self.shown, because=_reason(error, self._at)) from error
+
+    @contextmanager
+    def _told(self, patience: dict[str, str]) -> Iterator[None]:
+        """With the client's variables; of patience the user's own word counts where something is sent."""
+        stated = os.environ if patience is _SENDING else {}
+        given = {**{name: stated.get(name, value) for name, value in patience.items()}, **_QUIET, **self._at.variables()}
+        before, silenced = {name: os.environ.get(name) for name in given}, logging.root.manager.disable
+        os.environ.update(given)
+        logging.disable(logging.CRITICAL)
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                yield
+        finally:
+            logging.disable(silenced)
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException:  # another build made it in the same moment
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def _found(client: MlflowClient, experiment_id: str, build: str) -> Run | None:
+    return next(iter(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{build}'", max_results=1)), None)
+
+
+def _fill(client: MlflowClient, there: Run, run: TrackedRun) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    run_id, tags = there.info.run_id, there.data.tags
+    client.update_run(run_id, "RUNNING")
+    for key in tags.keys() - run.tags.keys():
+        if key in (REPORT_TAG, ERROR_TAG) or key.endswith(_OF_FIGURES):  # a team's own tags stay
+            client.delete_tag(run_id, key)
+    parameters = [Param(key, value) for key, value in run.parameters.items()]
+    metrics = [Metric(key, value, run.ended_ms, 0) for key, value in run.metrics.items()]
+    named = [RunTag(key, value) for key, value in run.tags.items()]
+    for start in range(0, max(map(len, (parameters, metrics, named))), _BATCH):
+        part = slice(start, start + _BATCH)
+        client.log_batch(run_id, metrics=metrics[part], params=parameters[part], tags=named[part])
+
+
+def _reason(error: Exception, at: Address) -> str:
+    """The one thing in a client's long text that says why, without what is secret."""
+    text = " ".join(str(error).split())
+    if refused := re.search(r"\[Errno -?\d+\] ([\w ,]+)", text):
+        return refused.group(1).lower()
+    if "timed out" in text:
+        return "no answer came in time"
+    for secret in filter(None, (at.password, at.uri if "@" in at.uri else None)):
+        text = text.replace(secret, "…")
+    return _without_password(text)[:300] or type(error).__name__

@@ -1,0 +1,175 @@
+"""What an experiment tracker is told of a build: parameters, figures, and tags that say of each where it comes from.
+
+Which build it is stands in two tags. ``edgecnn.build`` is the same whenever the same build is sent, and its run is found by it;
+``edgecnn.report`` changes with its figures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import edgecnn
+from edgecnn.judging.metrics import SHOWN, Metric
+from edgecnn.planning.recipe_settings import RecipeSettings
+from edgecnn.results.folder import BUNDLE, PAGE, REPORT
+from edgecnn.results.page_facts import shown_digest
+from edgecnn.sweeps.fleet import FleetCell
+from edgecnn.values.base import Value
+from edgecnn.values.report import BuildReport, CandidateFacts
+from edgecnn.values.stage import digest_of
+from edgecnn.values.verdict import Fidelity, Interval
+
+SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
+"""Of a build's folder, where they are there."""
+_OF_CANDIDATES: Final = frozenset((
+    "top1", "drop_pp", "map", "map_drop_pp", "agreement", "p50_ms", "p99_ms", "ratio_to_fp32", "size_mib", "peak_memory_mib",
+    "energy_mj",
+))  # fmt: skip
+"""By which somebody would have chosen another one. A tracker's table has a column a figure, and the report has the others."""
+_OF_RESIDENCY: Final = {"executed": Fidelity.MEASURED, "elsewhere": Fidelity.EMULATED, "planned": Fidelity.PREDICTED}
+
+
+class TrackedRun(Value):
+    """One run of a tracker."""
+
+    name: str
+    build: str
+    """Digest of which build it is: the same sent twice has one run."""
+    report: str
+    """Digest of what it came to."""
+    failed: bool = False
+    ended_ms: int
+    """Unix time, milliseconds."""
+    seconds: float
+    parameters: Mapping[str, str] = {}
+    metrics: Mapping[str, float] = {}
+    tags: Mapping[str, str]
+
+
+def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None = None) -> TrackedRun:
+    """A finished build. ``settings``: all that it took. ``cell``: of a sweep's, what identifies it there."""
+    ships = next((row for row in report.candidates if row.chosen), None)
+    values = {each.key: each.value for each in settings.settings if each.value is not None}
+    made = [report.build.name, values, dict(report.keys), _machines(ships), report.choice.candidate, list(report.choice.carried)]
+    return TrackedRun(
+        name=report.build.name or f"{report.build.arch}-{report.build.device}",  # --out . has no name
+        build=cell or digest_of(made),
+        report=shown_digest(report),
+        ended_ms=_milliseconds(report.made_at),
+        seconds=report.seconds,
+        parameters={key: _text(value) for key, value in values.items()},
+        metrics=_metrics(report, ships),
+        tags={
+            "edgecnn.version": report.version,
+            "verdict": report.verdict.value,
+            "choice": report.choice.candidate or "none",
+            "choice.state": report.choice.state,
+            "choice.why": report.choice.why,
+            "network": report.build.arch,
+            "device": report.build.device,
+            "command": report.build.command,
+            **_machines(ships),
+            **_fidelities(report, ships),
+        },
+    )
+
+
+def run_of_failure(cell: FleetCell, asked: str) -> TrackedRun:
+    """A build of a sweep that left no report. ``asked``: what identifies it. Its parameters come once it is built."""
+    error = cell.error or "it left no report"
+    return TrackedRun(
+        name=cell.name,
+        build=asked,
+        report=digest_of(error),
+        failed=True,
+        ended_ms=_milliseconds(cell.made_at),
+        seconds=cell.seconds,
+        tags={"edgecnn.version": edgecnn.__version__, "error": error, "network": cell.network, "device": cell.device},
+    )
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What goes along of a build's folder."""
+    return [folder / name for name in SENT if (folder / name).exists()]
+
+
+def _milliseconds(moment: str | None) -> int:
+    when = datetime.now().astimezone() if moment is None else datetime.fromisoformat(moment)
+    return int(when.timestamp() * 1000)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+class _Figure(NamedTuple):
+    metric: Metric
+    value: Interval
+    fidelity: Fidelity
+
+
+def _figures(facts: CandidateFacts, names: Collection[str] = SHOWN) -> list[_Figure]:
+    found = [(row, _figure(row, facts), _fidelity(row, facts)) for row in SHOWN.values() if row.name in names]
+    return [_Figure(row, value, fidelity) for row, value, fidelity in found if value is not None]
+
+
+def _figure(row: Metric, facts: CandidateFacts) -> Interval | None:
+    if row.name == "agreement" and facts.agreement is not None:  # of images without labels
+        return facts.agreement.same
+    return row.value(facts)
+
+
+def _fidelity(row: Metric, facts: CandidateFacts) -> Fidelity:
+    """Of a row's figure in these facts; a file's size is counted."""
+    seen = {
+        "accuracy": facts.answered or facts.agreement,
+        "latency": facts.latency,
+        "memory": facts.memory,
+        "energy": facts.energy,
+    }.get(row.source)
+    if seen is not None:
+        return seen.fidelity
+    if row.source == "residency" and facts.residency is not None:
+        return _OF_RESIDENCY[facts.residency.basis]
+    return Fidelity.MEASURED if row.source == "size" else Fidelity.MISSING
+
+
+def _metrics(report: BuildReport, ships: CandidateFacts | None) -> dict[str, float]:
+    """What ships has all its figures under their own names, with the ends of their intervals, so that builds can be compared;
+    every candidate has the estimates that a choice goes by under its name."""
+    found = dict[str, float]()
+    for each in [] if ships is None else _figures(ships):
+        found[each.metric.name] = each.value.estimate
+        if each.value.low != each.value.high:
+            found |= {f"{each.metric.name}.low": each.value.low, f"{each.metric.name}.high": each.value.high}
+    for row in report.candidates:
+        found |= {f"{row.candidate.id}/{each.metric.name}": each.value.estimate for each in _figures(row, _OF_CANDIDATES)}
+    return found
+
+
+def _fidelities(report: BuildReport, ships: CandidateFacts | None) -> dict[str, str]:
+    """A tag a figure of what ships; of each candidate one for all, since figures of one kind come from one place."""
+    tags = {f"{each.metric.name}.fidelity": each.fidelity.value for each in ([] if ships is None else _figures(ships))}
+    if ships is not None and ships.latency is not None and ships.latency.disturbed is not None:
+        tags["p50_ms.disturbed"] = ships.latency.disturbed
+    for row in report.candidates:
+        kinds = {each.metric.source: each.fidelity.value for each in _figures(row, _OF_CANDIDATES)}
+        if "latency" in kinds and row.latency is not None and row.latency.selecting:
+            kinds["latency"] += " by the race for the choice"
+        if kinds:
+            tags[f"{row.candidate.id}/fidelity"] = ", ".join(f"{source}: {word}" for source, word in kinds.items())
+    return tags
+
+
+def _machines(ships: CandidateFacts | None) -> dict[str, str]:
+    """Where what ships was timed and where it answered."""
+    if ships is None:
+        return {}
+    answered = ships.answered or ships.agreement
+    timed = ships.latency.machine if ships.latency is not None and ships.latency.p50_ms is not None else None
+    found = {"machine": timed, "machine.accuracy": answered.machine if answered is not None else None}
+    return {name: machine for name, machine in found.items() if machine is not None}
