@@ -110,12 +110,13 @@ class Cluster:
 
         self._ray, self._address, self._shared = ray, address, shared
         with _reached(address, GO_ON):
-            self.nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
-        sizes = [(int(each.get("CPU", 0)), int(each.get("memory", 0))) for each in self.nodes.values()]
-        working = [each for each in sizes if each[0]]
-        if not working:
-            raise ClusterUnusable(address=address, because="none of its machines offers a core", hint=_START)
-        self._heavy = min(_CORES, *(cores for cores, _ in working)), min(_MEMORY_BYTES, *(most // 2 for _, most in working))
+            alive = [node for node in ray.nodes() if node["Alive"]]
+        self.nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
+        if not self.nodes:
+            raise ClusterUnusable(address=address, because="none of its machines has a core to give", hint=_START)
+        cores = min(int(each["CPU"]) for each in self.nodes.values())
+        memory = min(int(each.get("memory", 0)) for each in self.nodes.values())
+        self._heavy = min(_CORES, cores), min(_MEMORY_BYTES, memory // 2)
         self._sent = dict[Path, Any]()
         self._running = set[Any]()
 

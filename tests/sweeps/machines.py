@@ -27,6 +27,8 @@ class Machines:
     folder: Path
     port: int
     client_port: int
+    several: bool
+    """Of several machines the head, which is not to be lost, gives no core."""
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -42,7 +44,8 @@ class Machines:
         words = (
             *(role if first else (f"--address={self.address}",)),
             *(("--temp-dir", str(self.folder / "ray")) if first else ()),
-            "--num-cpus=2", "--memory=4000000000", "--object-store-memory=80000000", "--min-worker-port=0", "--max-worker-port=0",
+            f"--num-cpus={0 if first and self.several else 2}",
+            "--memory=4000000000", "--object-store-memory=80000000", "--min-worker-port=0", "--max-worker-port=0",
             f"--dashboard-agent-listen-port={free_port()}", "--disable-usage-stats", "--block",
         )  # fmt: skip
         known = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_process_group_cleanup_enabled": "1", **environment}
@@ -72,7 +75,7 @@ class Machines:
 def cluster(machines: int, environment: Mapping[str, str] | None = None) -> Iterator[Machines]:
     """So many machines of two cores. ``environment``: of all of them."""
     folder = Path(tempfile.mkdtemp(prefix="edgecnn-ray-"))  # a test's own is too long for the sockets in it
-    made = Machines(folder, free_port(), free_port())
+    made = Machines(folder, free_port(), free_port(), machines > 1)
     try:
         for _ in range(machines):
             made.start(environment or {})

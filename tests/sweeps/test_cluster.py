@@ -86,12 +86,10 @@ def test_a_lost_machine_s_work_is_done_by_the_others_and_all_is_made_once(place:
         with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
             wait_until(lambda: bool(making("train")), 240)
             time.sleep(3)
-            lost = machines.where(making("train")[0])
-            assert lost > 0 or len(making("train")) > 1, "the head is not lost here"
-            machines.kill(lost or machines.where(making("train")[1]))
+            machines.kill(machines.where(making("train")[0]))
             out, said = running.communicate(timeout=600)
         assert running.returncode == 0, said
-    assert "sweep: make on 3 machines: " in said and "Traceback" not in said + out and "ray" not in out
+    assert "sweep: make on 2 machines: " in said and "Traceback" not in said + out and "ray" not in out
     assert all_passed(place)
     assert len(list((place.store / "artifacts/train").iterdir())) == 2
     for log in (tmp_path / "builds/sweep/logs").glob("lenet*.log"):
