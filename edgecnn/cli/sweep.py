@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -69,9 +68,9 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     names_afar(call.store, call.tell)  # of a remote store that cannot be used nobody reads in a log
     make = None
     if on is not None:
-        from edgecnn.sweeps.apart import make_apart
+        from edgecnn.sweeps.apart import Elsewhere
 
-        make = partial(make_apart, on, out=given.out, store=call.store, tell=call.tell)
+        make = Elsewhere(on, given.out, call.store, call.tell).make
     tracker = tracker_of(call)
     done = run_sweep(given, jobs, call.tell, make)
     report = done.report

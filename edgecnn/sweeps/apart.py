@@ -10,11 +10,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import EdgecnnError, error_again
@@ -31,21 +32,48 @@ _TO_END_S: Final = 60.0
 _INTERRUPTED: Final = "interrupted"
 
 
-def make_apart(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Progress) -> None:
-    """Make what these builds lack on the machines of a cluster; what Ray says goes to ``logs/cluster.log``.
+@dataclass(frozen=True)
+class Elsewhere:
+    """A cluster that makes the stages of a sweep, and what it needs to know of it."""
 
-    ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
+    address: str
+    """``ray``, or ``ray://HOST:PORT``."""
+    out: Path
+    """Folder of the sweep's results."""
+    store: Store
+    tell: Progress
 
-    Raises:
-        MissingPackage: Ray is not installed.
-        ClusterUnusable: it cannot be reached, or went away. What was finished is in the store.
-        EdgecnnError: as ``sweeps.cluster.make_on`` raises.
-    """
-    require_packages(("ray",), extra="ray", needed_for=f"--on {address}")
-    log = out / LOGS / LOG
-    log.parent.mkdir(parents=True, exist_ok=True)
-    builds = [cell.model_dump_json(by_alias=True) for cell in cells]
-    asked = {"address": address, "out": str(out), "store": str(store.root), "cells": builds}
+    def make(self, cells: Sequence[Cell], ready: Callable[[str], None]) -> None:
+        """Make what these builds lack on the cluster's machines; what Ray says goes to ``logs/cluster.log``.
+
+        ``ready``: called with the name of each build when all of it is made.
+
+        Raises:
+            MissingPackage: Ray is not installed.
+            ClusterUnusable: it cannot be reached, or went away. What was finished is in the store.
+            EdgecnnError: as ``sweeps.cluster.make_on`` raises.
+        """
+        require_packages(("ray",), extra="ray", needed_for=f"--on {self.address}")
+        log = self.out / LOGS / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        builds = [cell.model_dump_json(by_alias=True) for cell in cells]
+        asked = {"address": self.address, "out": str(self.out), "store": str(self.store.root), "cells": builds}
+        with _process(log) as (given, answers):
+            with suppress(BrokenPipeError):
+                given.write(json.dumps(asked).encode() + b"\n")
+                given.flush()
+            ended = _heard(answers, self.tell, ready)
+        if ended == _INTERRUPTED:
+            raise KeyboardInterrupt
+        if ended is None:
+            raise ClusterUnusable(address=self.address, because=f"it went away, as {log} says", hint=GO_ON)
+        if ended:
+            raise error_again(ended)
+
+
+@contextmanager
+def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """This module as a process of its own, and the pipes to and from it; it ends with the block."""
     with log.open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "edgecnn.sweeps.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
@@ -54,10 +82,7 @@ def make_apart(address: str, cells: Sequence[Cell], out: Path, store: Store, tel
     if process.stdin is None or process.stdout is None:
         raise ValueError("a process without pipes")
     try:
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(asked).encode() + b"\n")
-            process.stdin.flush()
-        ended = _heard(process.stdout, tell)
+        yield process.stdin, process.stdout
     finally:
         with suppress(BrokenPipeError):
             process.stdin.close()
@@ -67,21 +92,16 @@ def make_apart(address: str, cells: Sequence[Cell], out: Path, store: Store, tel
             process.kill()
             process.wait()
         process.stdout.close()
-    if ended == _INTERRUPTED:
-        raise KeyboardInterrupt
-    if ended is None:
-        raise ClusterUnusable(address=address, because=f"it went away, as {log} says", hint=GO_ON)
-    if ended:
-        raise error_again(ended)
 
 
-def _heard(answers: BinaryIO | Any, tell: Progress) -> Any:
-    """Show what the other process tells, to its end: what stopped it, if anything did; None where it ended without a word."""
+def _heard(answers: IO[bytes], tell: Progress, ready: Callable[[str], None]) -> Any:
+    """Hand on what the other process tells, to its end: what stopped it, if anything did; None where it ended without a word."""
+    hearers: Mapping[str, Callable[..., None]] = {"step": tell.step, "note": tell.note, "ready": ready}
     for line in answers:
         how, *said = json.loads(line)
         if how == "ended":
             return said[0]
-        getattr(tell, how)(*said)
+        hearers[how](*said)
     return None
 
 
@@ -96,6 +116,10 @@ class _Told:
         with suppress(BrokenPipeError):
             self._to.write(json.dumps(words).encode() + b"\n")
             self._to.flush()
+
+    def ready(self, name: str) -> None:
+        """Of this build nothing more will be made."""
+        self.say("ready", name)
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Hand on."""
@@ -124,7 +148,7 @@ def main() -> None:
     told = _Told(to)
     try:
         cells = [Cell.model_validate_json(each) for each in asked["cells"]]
-        make_on(asked["address"], cells, Path(asked["out"]), Store.open(Path(asked["store"])), told)
+        make_on(asked["address"], cells, Path(asked["out"]), Store.open(Path(asked["store"])), told, told.ready)
     except EdgecnnError as error:
         ended = error.kept()
     except KeyboardInterrupt:

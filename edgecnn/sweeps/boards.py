@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Final, NamedTuple
 
 from edgecnn.devices.check.ready import Wanted, fit_board, runtimes_for
 from edgecnn.devices.files import target_of
 from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_problems
 from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease
+from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import (
     BoardBusy,
@@ -123,6 +124,12 @@ class Pool:
     """Those of each kind when the call began."""
     set_aside: dict[str, str] = field(default_factory=dict)
     """Board to the reason."""
+    over: Event = field(default_factory=Event)
+    """Set when nobody waits for a board any more."""
+
+    def boards_of(self, cell: Cell) -> int:
+        """How many the build may be measured on."""
+        return sum(len(boards) for kind, boards in self.found.items() if kind.device == cell.device)
 
     def has(self, cell: Cell) -> bool:
         """Whether the build is measured on one of these."""
@@ -167,7 +174,7 @@ class Pool:
             if without == names:
                 reasons = {name: why for name, why in self.set_aside.items() if name in names and only in (None, name)}
                 raise NoBoardLeft(kind=str(kind), reasons=reasons)
-            with self.boards.reserve(kind, without, tell) as lease:
+            with self.boards.reserve(kind, without, Wait(tell, self.over)) as lease:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:

@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -41,30 +41,43 @@ _ANSWERS_S: Final = 10.0
 _LOOK_S: Final = 120.0
 
 
-def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Progress) -> None:
+def make_on(
+    address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Progress, ready: Callable[[str], None]
+) -> None:  # fmt: skip
     """Make what these builds lack on the machines of a cluster; a build that cannot be planned is left to say so itself.
 
-    ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
+    ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results. ``ready``: called with the name of each
+    build when all of it is made.
 
     Raises EdgecnnError: as ``joined`` and ``Cluster.check``; ClusterUnusable: it went away. What was finished is in the store.
     """
     with joined(address, store) as cluster:
-        planned, paths = list[PlannedBuild](), set[Path]()
+        planned, paths = dict[str, PlannedBuild](), set[Path]()
         for cell in cells:
             tell.step("sweep: plan", len(planned), len(cells), "builds")
             with suppress(EdgecnnError):
-                planned.append(plan_build(request_of(cell, out), store, tell))
+                planned[cell.name] = plan_build(request_of(cell, out), store, tell)
                 paths |= _folders(cell)
-        tasks = tasks_of(planned)
-        if not tasks:
-            return
+        tasks, of_build = tasks_of(planned)
         outside = {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
-        cluster.check({name for task in tasks.values() for name in task.versions}, paths | outside)
+        if tasks:
+            cluster.check({name for task in tasks.values() for name in task.versions}, paths | outside)
         try:
-            cluster.make(tasks, tell)
+            _tell_ready(of_build, ready)
+            for key in cluster.made(tasks, tell):
+                for needs in of_build.values():
+                    needs.discard(key)
+                _tell_ready(of_build, ready)
         except BaseException:
             cluster.cancel()
             raise
+
+
+def _tell_ready(of_build: dict[str, set[Key]], ready: Callable[[str], None]) -> None:
+    """Of builds that need nothing more; they are forgotten."""
+    for name in [name for name, needs in of_build.items() if not needs]:
+        del of_build[name]
+        ready(name)
 
 
 def _folders(cell: Cell) -> set[Path]:
@@ -140,21 +153,21 @@ class Cluster:
         if problems := [said for seen in found for said in _otherwise(seen, here, self._shared)]:
             raise WorkersDiffer(problems=list(dict.fromkeys(problems)))
 
-    def make(self, tasks: Mapping[Key, StageTask], tell: Progress) -> dict[Key, Made]:
-        """Make all, each when its inputs are there, and where one of them was made if that machine is free.
+    def made(self, tasks: Mapping[Key, StageTask], tell: Progress) -> Iterator[Key]:
+        """Make all, each when its inputs are there, and where one of them was made if that machine is free; give what is made.
 
         What failed is told and left, with what needs it, to the builds. Raises ClusterUnusable: it went away.
         """
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
-        where, found = dict[Key, str](), dict[Key, Made]()
-        doing = f"sweep: make on {len(self.nodes)} machines"
+        where, doing, done = dict[Key, str](), f"sweep: make on {len(self.nodes)} machines", 0
         tell.step(doing, 0, len(tasks), "stages")
-        for key, made in run_in_order(waits_for, lambda key: self._begun(tasks[key], where), self._ended):
-            found[key], where[key] = made, made.node
-            tell.step(doing, len(found), len(tasks), "stages")
-            if made.error is not None:
-                tell.note(f"{tasks[key].name} is left to the builds that need it: {made.error}")
-        return found
+        for key, ended in run_in_order(waits_for, lambda key: self._begun(tasks[key], where), self._ended):
+            where[key], done = ended.node, done + 1
+            tell.step(doing, done, len(tasks), "stages")
+            if ended.error is None:
+                yield key
+            else:
+                tell.note(f"{tasks[key].name} is left to the builds that need it: {ended.error}")
 
     def cancel(self) -> None:
         """Interrupt what runs; what can be resumed keeps what it has."""

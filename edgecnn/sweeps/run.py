@@ -1,135 +1,35 @@
 """Works a sweep off: each build is a process of its own, so that one that fails, or is killed, takes no other with it.
 
-What is made is shared through the store, by its key. With several jobs, networks are trained and kits made at the same time;
-then builds are measured one after another, with the machine to themselves, since two that are timed at once measure each other.
+What is made is shared through the store, by its key. With several jobs, networks are trained and kits made at the same time. Then
+builds are measured: of different boards at the same time, and those of this machine one after another and alone, since two that
+are timed at once measure each other.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from threading import Event
 
 from edgecnn.devices.leases.protocol import Lease
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.results.folder import REPORT, report_or_none
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.store import Store
-from edgecnn.sweeps.boards import Ended, Pool, words_of
+from edgecnn.sweeps.boards import Ended, Pool
 from edgecnn.sweeps.file import Cell, by_training
 from edgecnn.sweeps.kin import bench_words, unraced
+from edgecnn.sweeps.lanes import Lanes
+from edgecnn.sweeps.processes import INTERRUPTED, MAKE, Children, last_line, log_of
 from edgecnn.sweeps.since import keep, since
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
+from edgecnn.values.board import EMULATED
 from edgecnn.values.stage import Progress
-
-MAKE: Final = "package"
-"""The verb that makes kits and measures nothing."""
-_TO_END_S: Final = 60.0
-"""That an interrupted build has to put its things down."""
-_LOOK_S: Final = 1.0
-_LAST_LINE_BYTES: Final = 1 << 16
-
-
-_INTERRUPTED: Final = (ExitCode.INTERRUPTED, -signal.SIGINT)
-_OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
-"""By which a build would tell a job of itself; the sweep does so once for all."""
-_ENDS_WITH_PARENT: Final = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGINT); "
-    "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
-)
-"""prctl(2), PR_SET_PDEATHSIG, which outlives an exec: a sweep that is killed interrupts its builds."""
-_COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
-
-
-@dataclass
-class _Children:
-    """Builds that run now, each a process in a session of its own, so that Ctrl-C reaches it once, from here."""
-
-    out: Path
-    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    stopped: bool = False
-
-    def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
-        """Run a verb of one build to its end, and give its exit code; what it says goes to the build's log.
-
-        ``lease``: of the board that measures it. Raises BoardTaken, CoordinatorUnreachable: it was lost, and the build ended.
-        """
-        if self.stopped:
-            return ExitCode.INTERRUPTED
-        host = words_of(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
-        return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
-
-    def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
-        """The same of any command about the build."""
-        inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
-        own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        with log_of(self.out, cell.name).open("ab") as log:
-            log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
-            log.flush()
-            child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells
-                [sys.executable, *_COMMAND, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**inherited, **own}, start_new_session=True,
-            )  # fmt: skip
-            self.running.add(child)
-            try:
-                return child.wait() if lease is None else _under(lease, child)
-            finally:
-                if child.poll() is not None:
-                    self.running.discard(child)
-
-    @contextmanager
-    def ended(self) -> Iterator[None]:
-        """Whatever ends the block ends every build, which keeps what it finished."""
-        try:
-            yield
-        finally:
-            self.stop()
-
-    def stop(self) -> None:
-        """Interrupt what runs, as Ctrl-C does, and wait until it has put its things down."""
-        self.stopped = True
-        _interrupt(list(self.running))
-
-
-def _interrupt(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    for child in children:
-        with suppress(ProcessLookupError):
-            child.send_signal(signal.SIGINT)
-    for child in children:
-        try:
-            child.wait(_TO_END_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:
-    """Wait for its end; whatever else ends the wait ends the build first, and only then is the board given back."""
-    try:
-        while True:
-            with suppress(subprocess.TimeoutExpired):
-                return child.wait(_LOOK_S)
-            if (error := lease.lost()) is not None:
-                raise error
-    except BaseException:
-        _interrupt([child])
-        raise
-
-
-def log_of(out: Path, name: str) -> Path:
-    """Where a build of a sweep says what it says."""
-    return out / LOGS / f"{name}.log"
 
 
 @dataclass(frozen=True)
@@ -150,37 +50,71 @@ class SweepRun:
     """Every build of the sweep, where boards are leased."""
 
 
-def work_off(run: SweepRun, state: SweepState, tell: Progress) -> SweepState:
+Make = Callable[[Sequence[Cell], Callable[[str], None]], None]
+"""Makes what builds lack, and says of each by its name when all of it is there, or cannot be made there."""
+
+
+def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None = None) -> SweepState:
     """Make and measure every build, one's failure leaving the others; the state is written after each.
 
-    Raises KeyboardInterrupt: after every running build has put its things down.
+    ``make``: who makes their stages; None: each build its own, or several processes here.
+
+    Raises KeyboardInterrupt: after every running build has put its things down. What ``make`` raises.
     """
-    children = _Children(run.out)
+    children = Children(run.out, stopped=run.pool.over if run.pool else Event())
     (run.out / LOGS).mkdir(parents=True, exist_ok=True)
     for cell in run.todo:
         keep(run.out, state.outcomes.get(cell.name), run.asked[cell.name])
         log_of(run.out, cell.name).unlink(missing_ok=True)
     done = run.total - len(run.todo)
     with children.ended():
-        made = _made_at_once(run, children, tell) if run.jobs > 1 else {}
-        for cell in (cell for group in by_training(run.todo) for cell in group):
-            tell.step("sweep", done, run.total, "builds")
-            tell.note(f"{cell.name}: begun; it says how far it is in {log_of(run.out, cell.name)}")
-            work = partial(_measured, run, children, cell, tell)
-            outcome = _ended(run, cell, work, made.get(cell.name, 0.0))
+        tell.step("sweep", done, run.total, "builds")
+        for outcome in _outcomes(run, children, tell, make):
             state = state.with_outcome(outcome, run.pool.set_aside if run.pool else {})
             write_state(run.out, state)
             done += 1
             tell.note(_said(outcome, run.out))
+            tell.step("sweep", done, run.total, "builds")
         if run.pool is not None:
             _race_kin(run.pool, run, children, state, tell)
             state = state.model_copy(update={"set_aside": dict(run.pool.set_aside)})
             write_state(run.out, state)
-    tell.step("sweep", done, run.total, "builds")
     return state
 
 
-def _race_kin(pool: Pool, run: SweepRun, children: _Children, state: SweepState, tell: Progress) -> None:
+def _outcomes(run: SweepRun, children: Children, tell: Progress, make: Make | None) -> Iterator[CellOutcome]:
+    """How each build ended, as it ends. Those of boards are measured when they are made, different boards at the same time; those
+    of this machine when all is made, one after another."""
+    ordered = [cell for group in by_training(run.todo) for cell in group]
+    spent, waiting = dict[str, float](), {cell.name: cell for cell in ordered if _of_a_board(cell, run.pool)}
+
+    def one(cell: Cell) -> CellOutcome:
+        tell.note(f"{cell.name}: begun; it says how far it is in {log_of(run.out, cell.name)}")
+        return _ended(run, cell, partial(_measured, run, children, cell, tell), spent.get(cell.name, 0.0))
+
+    with Lanes[CellOutcome](children.stop) as lanes:
+
+        def begin(name: str) -> None:
+            if (cell := waiting.pop(name, None)) is not None:
+                lane = (cell.host, 1) if cell.host or run.pool is None else (cell.device, run.pool.boards_of(cell))
+                lanes.begin(str(lane[0]), lane[1], partial(one, cell))
+
+        if make is not None:
+            make(ordered, begin)
+        elif run.jobs > 1 or len(waiting) > 1:
+            _make_at_once(run, children, tell, spent, begin)
+        for name in list(waiting):
+            begin(name)
+        local = [cell for cell in ordered if not _of_a_board(cell, run.pool)]
+        yield from lanes.ended(wait=True)
+        yield from map(one, local)
+
+
+def _of_a_board(cell: Cell, pool: Pool | None) -> bool:
+    return cell.host not in (None, EMULATED) or (cell.host is None and pool is not None and pool.has(cell))
+
+
+def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, tell: Progress) -> None:
     """Race a build of each device on the further boards that measured others of it; a board that fails there is said."""
     leased = [cell for cell in run.cells if pool.has(cell)]
     for cell, board in tuple(unraced(leased, state.outcomes, run.out)):
@@ -191,26 +125,26 @@ def _race_kin(pool: Pool, run: SweepRun, children: _Children, state: SweepState,
         except EdgecnnError as error:
             tell.note(f"{board} is not compared with others of its kind: {error.line()}")
             continue
-        if code in _INTERRUPTED:
+        if code in INTERRUPTED:
             raise KeyboardInterrupt
         if (cell, board) in tuple(unraced(leased, state.outcomes, run.out)):
-            tell.note(f"{board} is not compared with others of its kind: {_last_line(log_of(run.out, cell.name), code)}")
+            tell.note(f"{board} is not compared with others of its kind: {last_line(log_of(run.out, cell.name), code)}")
 
 
-def _measured(run: SweepRun, children: _Children, cell: Cell, tell: Progress) -> Ended:
+def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress) -> Ended:
     """Build it where it is measured: here, at its host, or on a board that is leased once its kits are made."""
     if run.pool is None or not run.pool.has(cell):
         return Ended(children.run("build", cell))
     log = log_of(run.out, cell.name)
     code = children.run(MAKE, cell)
-    if code in (ExitCode.BAD_INPUT, *_INTERRUPTED):
+    if code in (ExitCode.BAD_INPUT, *INTERRUPTED):
         return Ended(code)
 
     def build(lease: Lease) -> Ended:
         before = _written_at(build_folder(run.out, cell.name) / REPORT)
         code = children.run("build", cell, lease=lease)
         reported = _written_at(build_folder(run.out, cell.name) / REPORT) != before
-        return Ended(code, None if reported or code in _INTERRUPTED else _last_line(log, code), lease.board.name)
+        return Ended(code, None if reported or code in INTERRUPTED else last_line(log, code), lease.board.name)
 
     return run.pool.measured(cell, build, tell)
 
@@ -224,7 +158,7 @@ def _timed(work: Callable[[], Ended]) -> tuple[Ended, float]:
     """How a build ended, and the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
     started = time.monotonic()
     ended = work()
-    if ended.code in _INTERRUPTED:
+    if ended.code in INTERRUPTED:
         raise KeyboardInterrupt
     return ended, time.monotonic() - started
 
@@ -240,7 +174,7 @@ def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -
         asked=run.asked[cell.name],
         exit_code=ended.code,
         reported=reported,
-        error=None if reported else ended.error or _last_line(log_of(run.out, cell.name), ended.code),
+        error=None if reported else ended.error or last_line(log_of(run.out, cell.name), ended.code),
         board=ended.board if reported else None,
         seconds=round(spent + took, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -255,22 +189,13 @@ def _written_at(report: Path) -> int | None:
         return None
 
 
-def _last_line(log: Path, code: int) -> str:
-    """What a build said last; of one that was killed, by which signal."""
-    if code < 0:
-        return f"ended by {signal.Signals(-code).name}, as where memory ran out or somebody killed it"
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - _LAST_LINE_BYTES))
-        lines = stream.read().decode("utf-8", "replace").splitlines()
-    said = next((line for line in reversed(lines) if line.strip()), f"exit {code}")
-    return said.removeprefix("edgecnn: error: ")
-
-
-def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[str, float]:
-    """Seconds of making each build's kits. The first build of a training goes before the others of it, which then find what it
-    made. How that ends is left to the build itself, which may well ship without what could not be made."""
+def _make_at_once(
+    run: SweepRun, children: Children, tell: Progress, spent: dict[str, float], ready: Callable[[str], None]
+) -> None:
+    """Make each build's kits, and note its seconds. The first build of a training goes before the others of it, which then find
+    what it made. How that ends is left to the build itself, which may well ship without what could not be made."""
     threads = max(1, available_cores() // run.jobs)
-    found, running = dict[str, float](), dict[Future[tuple[Ended, float]], tuple[Cell, list[Cell]]]()
+    running = dict[Future[tuple[Ended, float]], tuple[Cell, list[Cell]]]()
     with ThreadPoolExecutor(run.jobs) as pool:
 
         def begin(cell: Cell, after: list[Cell]) -> None:
@@ -280,14 +205,14 @@ def _made_at_once(run: SweepRun, children: _Children, tell: Progress) -> dict[st
             for leader, *others in by_training(run.todo):
                 begin(leader, others)
             while running:
-                tell.step("sweep: make kits", len(found), len(run.todo), "builds")
+                tell.step("sweep: make kits", len(spent), len(run.todo), "builds")
                 for each in wait(running, return_when=FIRST_COMPLETED).done:
                     cell, after = running.pop(each)
-                    found[cell.name] = each.result()[1]
+                    spent[cell.name] = each.result()[1]
+                    ready(cell.name)
                     for other in after:
                         begin(other, [])
         except BaseException:  # the pool waits for its threads, and those for the builds
             pool.shutdown(wait=False, cancel_futures=True)
             children.stop()
             raise
-    return found

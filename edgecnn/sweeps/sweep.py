@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
-from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.run import Make, SweepRun, work_off
 from edgecnn.sweeps.state import SweepState, fingerprints, read_state, sweep_lock, write_state
 from edgecnn.values.stage import Progress
 
@@ -65,10 +65,10 @@ def pool_of(given: OpenSweep) -> Pool | None:
     return None if given.boards is None else open_pool(given.sweep, given.boards, given.todo)
 
 
-def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Callable[[Sequence[Cell]], None] | None = None) -> OpenSweep:
+def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = None) -> OpenSweep:
     """Work off what is open.
 
-    ``make``: called with the open builds before any is begun, where others than this machine make their stages.
+    ``make``: who makes their stages; None: this machine.
     Raises SweepIsRunning, NotASweepFolder; before anything is made, what ``open_pool`` does; and what ``make`` does.
     """
     pool = pool_of(given)
@@ -78,10 +78,8 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Callable[[Seque
         )
         fresh = replace(given, state=state)
         write_state(given.out, state)
-        if make is not None and fresh.todo:
-            make(fresh.todo)
         run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)
-        return replace(fresh, state=work_off(run, state, tell)) if run.todo else fresh
+        return replace(fresh, state=work_off(run, state, tell, make)) if run.todo else fresh
 
 
 def worst(codes: Iterable[int]) -> ExitCode:

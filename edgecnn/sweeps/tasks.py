@@ -48,21 +48,22 @@ def steps_of(plan: Plan) -> tuple[Step, ...]:
     return tuple(step for step in plan.steps if step.candidate in first)
 
 
-def tasks_of(builds: Iterable[PlannedBuild]) -> dict[Key, StageTask]:
-    """What the store lacks of all these, each stage once, inputs before what reads them.
+def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], dict[str, set[Key]]]:
+    """What the store lacks of all these, each stage once, inputs before what reads them; and of each build which of these.
 
     What reads a folder of this machine's store by itself, such as a teacher's, is left to the build.
     """
-    tasks, left = dict[Key, StageTask](), set[Key]()
-    for build in builds:
-        lacking = {step.key for step in build.steps if step.missing is not None}
+    tasks, left, of_build = dict[Key, StageTask](), set[Key](), dict[str, set[Key]]()
+    for name, build in builds.items():
+        lacking, own = {step.key for step in build.steps if step.missing is not None}, of_build.setdefault(name, set())
         for task in _lacking(build.plan, lacking):
             folders = [path for path in task.sources.values() if path.is_dir()]
             if folders or left & set(task.stage.inputs.values()):
                 left.add(task.key)
             else:
                 tasks.setdefault(task.key, task)
-    return tasks
+                own.add(task.key)
+    return tasks, of_build
 
 
 def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:

@@ -7,16 +7,15 @@ force; a reservation that nobody asks about any more it drops after a minute, an
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from edgecnn.devices.leases.protocol import Board, Kind
+from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.leases import BoardTaken, LabgridAbsent
-from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
     from edgecnn.devices.leases.coordinator import Coordinator
@@ -51,11 +50,43 @@ class LabgridLease:
         return None if why is None else BoardTaken(board=self.board.name, because=why)
 
 
+@dataclass
+class SharedConnection:
+    """One connection for all threads that want one: a coordinator knows its clients by their sockets, which a process shares."""
+
+    lock: Lock = field(default_factory=Lock)
+    users: int = 0
+    open: Coordinator | None = None
+
+    @contextmanager
+    def of(self, make: Callable[[str], Coordinator], where: str) -> Iterator[Coordinator]:
+        """The connection, opened by the first and closed by the last; a new one where it ended meanwhile."""
+        with self.lock:
+            if self.open is None or self.open.gone() is not None:
+                self.open = make(where).__enter__()
+                self.users = 0
+            mine = self.open
+            self.users += 1
+        try:
+            yield mine
+        finally:
+            with self.lock:
+                last = mine is not self.open
+                if not last:
+                    self.users -= 1
+                    last = self.users == 0
+                    self.open = None if last else mine
+            if last:
+                with suppress(RuntimeError):  # of one that ended by itself, and that another closed
+                    mine.__exit__(None, None, None)
+
+
 @dataclass(frozen=True)
 class LabgridBoards:
     """The places of a coordinator, ``labgrid://HOST:PORT``."""
 
     where: str
+    shared: SharedConnection = field(default_factory=lambda: SharedConnection(), compare=False)
 
     def of(self, kind: Kind) -> tuple[Board, ...]:
         """See ``Boards.of``."""
@@ -63,12 +94,12 @@ class LabgridBoards:
             return tuple(each for each in coordinator.boards() if _is(each, kind))
 
     @contextmanager
-    def reserve(self, kind: Kind, without: Collection[str], tell: Progress) -> Iterator[LabgridLease]:
+    def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[LabgridLease]:
         """See ``Boards.reserve``: in the order in which labgrid gives places out."""
         with self._connected() as coordinator:
             wanted = [each.name for each in coordinator.boards() if _is(each, kind) and each.name not in without]
             with coordinator.reserved(_filters(kind, wanted, without)) as tokens:
-                token, name = _allocated(coordinator, kind, tokens, tell)
+                token, name = _allocated(coordinator, kind, tokens, wait)
                 coordinator.cancel([each for each in tokens if each != token])
                 board = next(each for each in coordinator.boards() if each.name == name)
                 yield LabgridLease(board, token, coordinator)
@@ -79,7 +110,7 @@ class LabgridBoards:
             from edgecnn.devices.leases.coordinator import Coordinator
         except ModuleNotFoundError as error:
             raise LabgridAbsent(where=self.where) from error
-        with Coordinator(self.where) as coordinator:
+        with self.shared.of(Coordinator, self.where) as coordinator:
             yield coordinator
 
 
@@ -94,7 +125,7 @@ def _filters(kind: Kind, wanted: Sequence[str], without: Collection[str]) -> lis
     return [{DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}]
 
 
-def _allocated(coordinator: Coordinator, kind: Kind, tokens: Sequence[str], tell: Progress) -> tuple[str, str]:
+def _allocated(coordinator: Coordinator, kind: Kind, tokens: Sequence[str], wait: Wait) -> tuple[str, str]:
     """The first reservation that has a place, and that place."""
     said = ""
     while True:
@@ -103,6 +134,6 @@ def _allocated(coordinator: Coordinator, kind: Kind, tokens: Sequence[str], tell
         queue = coordinator.queue(tokens)
         held = f"; {', '.join(queue.held)}" if queue.held else ""
         if (now := f"waiting for a {kind}: {queue.before} before{held}") != said:
-            tell.note(now)
+            wait.tell.note(now)
             said = now
-        time.sleep(_LOOK_S)
+        wait.a_while(_LOOK_S)

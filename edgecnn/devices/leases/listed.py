@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from edgecnn.devices.files import device_named
-from edgecnn.devices.leases.protocol import Board, Kind
+from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BadAddress, BoardBusy
 from edgecnn.errors.devices import UnknownDevice
@@ -27,7 +28,6 @@ from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.values.base import Value
 from edgecnn.values.board import EMULATED
-from edgecnn.values.stage import Progress
 
 _LOOK_S: Final = 5.0
 _SAY_S: Final = 60.0
@@ -71,6 +71,8 @@ class ListedBoards:
 
     where: str
     boards: tuple[Board, ...]
+    held: dict[str, Lock] = field(default_factory=dict, compare=False)
+    """Board to what one thread of this process has while it is ours: its lock on the board comes and goes with processes."""
 
     @classmethod
     def read(cls, path: Path, known: Sequence[str] = ()) -> ListedBoards:
@@ -99,20 +101,27 @@ class ListedBoards:
         return tuple(each for each in self.boards if each.device == kind.device and set(kind.tags) <= set(each.tags))
 
     @contextmanager
-    def reserve(self, kind: Kind, without: Collection[str], tell: Progress) -> Iterator[ListedLease]:
+    def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[ListedLease]:
         """See ``Boards.reserve``: the first in the file's order whose lock is free."""
         wanted, say_at = [each for each in self.of(kind) if each.name not in without], 0.0
         while True:
             busy = list[str]()
             for board in wanted:
-                if (error := _busy(board)) is None:
-                    yield ListedLease(board)
-                    return
+                own = self.held.setdefault(board.name, Lock())
+                if not own.acquire(blocking=False):
+                    busy.append(f"{board.name} measures another build of this sweep")
+                    continue
+                try:
+                    if (error := _busy(board)) is None:
+                        yield ListedLease(board)
+                        return
+                finally:
+                    own.release()
                 busy.append(f"{board.name}: {error.what}")
             if time.monotonic() >= say_at:
-                tell.note(f"waiting for a {kind}: {'; '.join(busy)}")
+                wait.tell.note(f"waiting for a {kind}: {'; '.join(busy)}")
                 say_at = time.monotonic() + _SAY_S
-            time.sleep(_LOOK_S)
+            wait.a_while(_LOOK_S)
 
 
 def _check_address(host: str) -> None:

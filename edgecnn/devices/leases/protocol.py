@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from threading import Event
 from typing import NamedTuple, Protocol
 
 from edgecnn.errors.base import EdgecnnError
@@ -35,6 +37,21 @@ class Kind(NamedTuple):
         return f"{self.device} with {' and '.join(self.tags)}" if self.tags else self.device
 
 
+@dataclass(frozen=True)
+class Wait:
+    """How somebody waits for a board."""
+
+    tell: Progress
+    """Hears what is waited for."""
+    over: Event = field(default_factory=Event)
+    """Set when nobody waits any more."""
+
+    def a_while(self, seconds: float) -> None:
+        """Raises KeyboardInterrupt: it is over."""
+        if self.over.wait(seconds):
+            raise KeyboardInterrupt
+
+
 class Lease(Protocol):
     """A board that is ours."""
 
@@ -59,10 +76,10 @@ class Boards(Protocol):
         Raises LabgridAbsent, CoordinatorUnreachable: of a coordinator.
         """
 
-    def reserve(self, kind: Kind, without: Collection[str], tell: Progress) -> AbstractContextManager[Lease]:
-        """Wait for a board of the kind, and hold it while the block runs.
+    def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> AbstractContextManager[Lease]:
+        """Wait for a board of the kind, and hold it while the block runs. Several threads may do so at the same time.
 
-        ``without``: names of boards that are not wanted; at least one other is there. ``tell``: hears what is waited for.
+        ``without``: names of boards that are not wanted; at least one other is there.
 
-        Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator.
+        Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator. KeyboardInterrupt: no more waiting.
         """

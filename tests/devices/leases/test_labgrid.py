@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.leases.labgrid import LabgridBoards, labgrid_problems
-from edgecnn.devices.leases.protocol import Kind
+from edgecnn.devices.leases.protocol import Kind, Wait
 from edgecnn.errors.leases import BoardTaken, CoordinatorUnreachable, LabgridAbsent
 from edgecnn.render.progress import Quiet
 from tests.devices.leases.lab import Lab, lab, needs_labgrid
@@ -23,9 +23,9 @@ PI = Kind("raspberry-pi-5")
 HOLDS = """
 import sys, time
 from edgecnn.devices.leases.labgrid import LabgridBoards
-from edgecnn.devices.leases.protocol import Kind
+from edgecnn.devices.leases.protocol import Kind, Wait
 from edgecnn.render.progress import Quiet
-with LabgridBoards(sys.argv[1]).reserve(Kind("raspberry-pi-5", tuple(sys.argv[2:])), (), Quiet()) as lease:
+with LabgridBoards(sys.argv[1]).reserve(Kind("raspberry-pi-5", tuple(sys.argv[2:])), (), Wait(Quiet())) as lease:
     print(lease.board.name, flush=True)
     time.sleep(600)
 """
@@ -54,7 +54,7 @@ def test_a_place_is_found_by_device_and_tags_with_the_address_of_its_service(two
 @needs_labgrid
 def test_a_reserved_place_is_nobody_else_s_and_is_free_again_after_any_ending(two: Lab) -> None:
     boards = LabgridBoards(two.where)
-    with pytest.raises(KeyboardInterrupt), boards.reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Quiet()) as lease:
+    with pytest.raises(KeyboardInterrupt), boards.reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Wait(Quiet())) as lease:
         assert lease.board.name == "lab-1" and lease.lost() is None
         assert "Place lab-1 was not reserved for desk/bob" in two.client("-p", "lab-1", "acquire")
         raise KeyboardInterrupt
@@ -70,7 +70,7 @@ def test_who_waits_hears_how_many_are_before_and_who_has_the_boards(two: Lab) ->
     ear, got = Ear(), threading.Event()
 
     def wait() -> None:
-        with LabgridBoards(two.where).reserve(Kind("raspberry-pi-5", ("lab=1",)), (), ear):
+        with LabgridBoards(two.where).reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Wait(ear)):
             got.set()
 
     waiting = threading.Thread(target=wait)
@@ -88,7 +88,7 @@ def test_who_waits_hears_how_many_are_before_and_who_has_the_boards(two: Lab) ->
 @pytest.mark.full  # needs the extra labgrid
 @needs_labgrid
 def test_boards_that_are_not_wanted_are_passed_by(two: Lab) -> None:
-    with LabgridBoards(two.where).reserve(PI, {"lab-1"}, Quiet()) as lease:
+    with LabgridBoards(two.where).reserve(PI, {"lab-1"}, Wait(Quiet())) as lease:
         assert lease.board.name == "lab-2"
         assert two.client("reservations").count("Reservation '") == 1
 
@@ -96,7 +96,7 @@ def test_boards_that_are_not_wanted_are_passed_by(two: Lab) -> None:
 @pytest.mark.full  # needs the extra labgrid
 @needs_labgrid
 def test_a_board_that_is_taken_away_is_said_with_who_has_it(two: Lab) -> None:
-    with LabgridBoards(two.where).reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Quiet()) as lease:
+    with LabgridBoards(two.where).reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Wait(Quiet())) as lease:
         two.client("cancel-reservation", lease.token)  # type: ignore[attr-defined]
         wait_until(lambda: lease.lost() is not None, 10)
         assert isinstance(lease.lost(), BoardTaken)
@@ -108,7 +108,7 @@ def test_a_board_that_is_taken_away_is_said_with_who_has_it(two: Lab) -> None:
 @needs_labgrid
 def test_a_coordinator_that_dies_is_said_at_once_and_one_that_is_not_there_before_anything(two: Lab) -> None:
     boards = LabgridBoards(two.where)
-    with boards.reserve(PI, (), Quiet()) as lease:
+    with boards.reserve(PI, (), Wait(Quiet())) as lease:
         two.kill("coordinator")
         wait_until(lambda: lease.lost() is not None, 10)
         assert isinstance(lease.lost(), CoordinatorUnreachable)
@@ -135,7 +135,7 @@ def test_a_process_that_is_killed_gives_its_board_back(two: Lab) -> None:
 def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
     program = (
         "import sys; sys.modules['labgrid'] = None\n"
-        "from edgecnn.devices.leases.labgrid import LabgridBoards; from edgecnn.devices.leases.protocol import Kind\n"
+        "from edgecnn.devices.leases.labgrid import LabgridBoards; from edgecnn.devices.leases.protocol import Kind, Wait\n"
         "from edgecnn.errors.leases import LabgridAbsent\n"
         "try: LabgridBoards('labgrid://lab').of(Kind('cpu'))\n"
         "except LabgridAbsent as error: print(error.line())"

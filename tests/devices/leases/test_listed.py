@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.devices.leases import listed
 from edgecnn.devices.leases.listed import ListedBoards
-from edgecnn.devices.leases.protocol import Board, Kind
+from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.leases import BoardsInvalid
 from edgecnn.errors.recipes import NotToml
 from edgecnn.hosts.ssh.host import SshHost
@@ -82,7 +82,7 @@ def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeyp
         monkeypatch.setenv(COMMAND, server.client)
 
         def wait() -> None:
-            with boards.reserve(Kind("cpu"), (), ear) as lease:
+            with boards.reserve(Kind("cpu"), (), Wait(ear)) as lease:
                 assert lease.board.name == "lab-1" and lease.lost() is None
                 got.set()
 
@@ -99,5 +99,30 @@ def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeyp
 def test_a_board_that_does_not_answer_is_left_to_who_looks_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(COMMAND, "ssh -F none -p 1")
     boards = ListedBoards.read(written(tmp_path, TWO.replace("10.0.0.1", "127.0.0.1")))
-    with boards.reserve(Kind("raspberry-pi-5"), {"lab-2"}, Quiet()) as lease:
+    with boards.reserve(Kind("raspberry-pi-5"), {"lab-2"}, Wait(Quiet())) as lease:
         assert lease.board.name == "lab-1"
+
+
+def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_called_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed, "_busy", lambda board: None)
+    boards, kind, ear = ListedBoards.read(written(tmp_path, TWO)), Kind("raspberry-pi-5"), Ear()
+    wait, ended = Wait(ear), threading.Event()
+
+    def third() -> None:
+        with pytest.raises(KeyboardInterrupt), boards.reserve(kind, (), wait):
+            pass
+        ended.set()
+
+    with boards.reserve(kind, (), wait) as one, boards.reserve(kind, (), wait) as other:
+        assert {one.board.name, other.board.name} == {"lab-1", "lab-2"}
+        waiting = threading.Thread(target=third)
+        waiting.start()
+        wait_until(lambda: bool(ear.notes), 20)
+        assert ear.notes[0] == (
+            "waiting for a raspberry-pi-5: lab-1 measures another build of this sweep; lab-2 measures another build of this sweep"
+        )
+        wait.over.set()
+        waiting.join(20)
+    assert ended.is_set()

@@ -1,0 +1,207 @@
+"""How close a sweep of a thousand builds on a Ray cluster and a hundred boards comes to the least time for it.
+
+The order is the product's own (``run_in_order`` for stages, ``Lanes`` for boards), and so is Ray; a stage and a measurement
+sleep as long as their like took, scaled down. Two of a hundred tasks fail half way and are repeated by Ray (of a lost process the
+start of another would count by as much as times are scaled), five of a hundred boards fail at their first build and are set
+aside. The bound is the longest way through one build, or all work shared evenly by all machines, or by all boards, whichever is
+the longest.
+
+    python -m benchmarks.fleet.simulate --out benchmarks/fleet/simulated.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+
+from edgecnn.sweeps.lanes import Lanes
+from edgecnn.sweeps.tasks import run_in_order
+from edgecnn.values.stage import Key
+
+STAGES = {"prepare": (0.7, ()), "train": (89.0, ("prepare",)), "export": (6.1, ("train", "prepare"))}
+"""Kind to the median of its recorded seconds, and what it waits for."""
+BRANCH = {"quantize": (7.9, ("export",)), "package": (0.4, ("quantize",))}
+CANDIDATES, DEVICES = 4, 5
+"""Of a build, and builds that share one training."""
+MEASURING_S = 95.0
+"""Of one build on its board."""
+LOST_TASKS, LOST_BOARDS = 0.02, 0.05
+SPREAD = 0.4
+"""Standard deviation of the logarithm of seconds."""
+
+
+class Done(NamedTuple):
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Size:
+    builds: int
+    boards: int
+    slots: int
+    """Tasks that run at once."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of one simulated sweep, seconds unscaled."""
+
+    size: Size
+    tasks: int
+    makespan_s: float
+    bound_s: float
+    lost_tasks: int
+    """Attempts that were lost."""
+    boards_set_aside: int
+    measured_once: bool
+    all_measured: bool
+
+    @property
+    def ratio(self) -> float:
+        return self.makespan_s / self.bound_s
+
+
+class World:
+    """Tasks with their seconds; a training for each ``DEVICES`` builds."""
+
+    def __init__(self, size: Size, seed: int) -> None:
+        self.draw, self.size = random.Random(seed), size
+        self.seconds, self.waits_for = dict[str, float](), dict[str, tuple[str, ...]]()
+        self.needs = dict[int, set[str]]()
+        self.measuring = {build: self._drawn(MEASURING_S) for build in range(size.builds)}
+        for build in range(size.builds):
+            network = build // DEVICES
+            names = {kind: f"{kind}-{network}" for kind in STAGES}
+            for kind, (seconds, before) in STAGES.items():
+                self._task(names[kind], seconds, tuple(names[each] for each in before))
+            self.needs[build] = set(names.values())
+            for candidate in range(CANDIDATES):
+                own = {**names, **{kind: f"{kind}-{build}-{candidate}" for kind in BRANCH}}
+                for kind, (seconds, before) in BRANCH.items():
+                    self._task(own[kind], seconds, tuple(own[each] for each in before))
+                    self.needs[build].add(own[kind])
+        self.lost = {name for name in self.seconds if self.draw.random() < LOST_TASKS}
+        self.broken = set(self.draw.sample(range(size.boards), round(LOST_BOARDS * size.boards)))
+
+    def _drawn(self, seconds: float) -> float:
+        return seconds * self.draw.lognormvariate(0.0, SPREAD)
+
+    def _task(self, name: str, seconds: float, before: tuple[str, ...]) -> None:
+        if name not in self.seconds:
+            self.seconds[name], self.waits_for[name] = self._drawn(seconds), before
+
+    def bound_s(self) -> float:
+        """Nobody can be faster: the longest way, or all that is to do shared evenly."""
+        way = dict[str, float]()
+        for name in self.seconds:  # in an order in which inputs come first
+            way[name] = self.seconds[name] + max((way[each] for each in self.waits_for[name]), default=0.0)
+        longest = max(max(way[each] for each in self.needs[build]) + self.measuring[build] for build in self.needs)
+        usable = self.size.boards - len(self.broken)
+        return max(longest, sum(self.seconds.values()) / self.size.slots, sum(self.measuring.values()) / usable)
+
+
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=True)
+def work(seconds: float, marker: str | None) -> None:
+    """Sleep, and fail half way where a marker says that it did not fail yet."""
+    if marker is not None and not Path(marker).exists():
+        time.sleep(seconds / 2)
+        Path(marker).touch()
+        raise ConnectionError
+    time.sleep(seconds)
+
+
+class Boards:
+    """Boards that are leased one build at a time; a broken one is set aside when a build meets it."""
+
+    def __init__(self, world: World, scale: float) -> None:
+        self.free, self.world, self.scale = list(range(world.size.boards)), world, scale
+        self.aside, self.measured, self.change = set[int](), Counter[int](), threading.Condition()
+
+    def measure(self, build: int) -> int:
+        while True:
+            with self.change:
+                self.change.wait_for(lambda: bool(self.free))
+                board = self.free.pop(0)
+            if board in self.world.broken:
+                time.sleep(self.world.measuring[build] * self.scale / 10)
+                self.aside.add(board)
+                continue
+            time.sleep(self.world.measuring[build] * self.scale)
+            with self.change:
+                self.measured[build] += 1
+                self.free.append(board)
+                self.change.notify()
+            return build
+
+
+def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
+    world = World(size, seed)
+    boards, open_builds = Boards(world, scale), {build: set(needs) for build, needs in world.needs.items()}
+    users = dict[str, list[int]]()
+    for build, needs in world.needs.items():
+        for name in needs:
+            users.setdefault(name, []).append(build)
+
+    def begin(key: Key) -> Any:
+        return work.remote(
+            world.seconds[key] * scale, str(folder / f"{size.builds}-{size.boards}-{key}") if key in world.lost else None
+        )
+
+    def some(running: list[Any]) -> Iterator[tuple[Any, Done]]:
+        done, _ = ray.wait(running, num_returns=1, timeout=1.0)
+        for ref in done:
+            ray.get(ref)
+            yield ref, Done()
+
+    waits_for = {Key(name): tuple(map(Key, before)) for name, before in world.waits_for.items()}
+    started = time.monotonic()
+    with Lanes[int](lambda: None) as lanes:
+        for key, _ in run_in_order(waits_for, begin, some):
+            for build in users[key]:
+                open_builds[build].discard(key)
+                if not open_builds[build]:
+                    lanes.begin("boards", size.boards, lambda build=build: boards.measure(build))
+        ended = list(lanes.ended(wait=True))
+    return Outcome(
+        size=size, tasks=len(world.seconds), makespan_s=(time.monotonic() - started) / scale, bound_s=world.bound_s(),
+        lost_tasks=len(world.lost), boards_set_aside=len(boards.aside), all_measured=sorted(ended) == list(range(size.builds)),
+        measured_once=set(boards.measured.values()) == {1},
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--scale", type=float, default=0.05, help="seconds that a second is slept")
+    parser.add_argument("--slots", type=int, default=40, help="tasks that the cluster runs at once")
+    parser.add_argument("--builds", type=int, nargs="*", default=[125, 250, 500, 1000])
+    parser.add_argument("--boards", type=int, nargs="*", default=[25, 50, 100])
+    asked = parser.parse_args()
+    ray.init(num_cpus=asked.slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.get([work.remote(0.0, None) for _ in range(4 * asked.slots)])  # the processes are there
+    sizes = [*(Size(builds, max(asked.boards), asked.slots) for builds in asked.builds),
+             *(Size(max(asked.builds), boards, asked.slots) for boards in asked.boards[:-1])]  # fmt: skip
+    found = list[Outcome]()
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            found.append(simulated(size, asked.scale, Path(folder)))
+        print(f"{size.builds:5} builds, {size.boards:3} boards: {found[-1].tasks:6} tasks, {found[-1].makespan_s:8.0f} s, "
+              f"bound {found[-1].bound_s:8.0f} s, {found[-1].ratio:.3f}", flush=True)  # fmt: skip
+    if asked.out is not None:
+        rows = [{**asdict(each), "ratio": round(each.ratio, 3)} for each in found]
+        asked.out.write_text(json.dumps({"ray": ray.__version__, "scale": asked.scale, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

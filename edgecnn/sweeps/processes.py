@@ -1,0 +1,129 @@
+"""The processes of a sweep: each build is one of its own, whose words a person could type, and which speaks to a log."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Final
+
+from edgecnn.devices.leases.protocol import Lease
+from edgecnn.errors.base import ExitCode
+from edgecnn.sweeps.boards import words_of
+from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.state import LOGS, build_folder
+
+MAKE: Final = "package"
+"""The verb that makes kits and measures nothing."""
+INTERRUPTED: Final = (ExitCode.INTERRUPTED, -signal.SIGINT)
+"""How an interrupted build ends."""
+_TO_END_S: Final = 60.0
+"""That an interrupted build has to put its things down."""
+_LOOK_S: Final = 1.0
+_LAST_LINE_BYTES: Final = 1 << 16
+_OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
+"""By which a build would tell a job of itself; the sweep does so once for all."""
+_ENDS_WITH_PARENT: Final = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGINT); "
+    "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
+)
+"""prctl(2), PR_SET_PDEATHSIG, which outlives an exec: a sweep that is killed interrupts its builds."""
+_COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
+
+
+@dataclass
+class Children:
+    """Builds that run now, each a process in a session of its own, so that Ctrl-C reaches it once, from here."""
+
+    out: Path
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    stopped: Event = field(default_factory=Event)
+
+    def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
+        """Run a verb of one build to its end, and give its exit code; what it says goes to the build's log.
+
+        ``lease``: of the board that measures it. Raises BoardTaken, CoordinatorUnreachable: it was lost, and the build ended.
+        """
+        if self.stopped.is_set():
+            return ExitCode.INTERRUPTED
+        host = words_of(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
+        return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
+
+    def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
+        """The same of any command about the build."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
+        own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        with log_of(self.out, cell.name).open("ab") as log:
+            log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
+            log.flush()
+            child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells
+                [sys.executable, *_COMMAND, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**inherited, **own}, start_new_session=True,
+            )  # fmt: skip
+            self.running.add(child)
+            try:
+                return child.wait() if lease is None else _under(lease, child)
+            finally:
+                if child.poll() is not None:
+                    self.running.discard(child)
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """Whatever ends the block ends every build, which keeps what it finished."""
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Interrupt what runs, as Ctrl-C does, and wait until it has put its things down."""
+        self.stopped.set()
+        _interrupt(list(self.running))
+
+
+def _interrupt(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGINT)
+    for child in children:
+        try:
+            child.wait(_TO_END_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:
+    """Wait for its end; whatever else ends the wait ends the build first, and only then is the board given back."""
+    try:
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return child.wait(_LOOK_S)
+            if (error := lease.lost()) is not None:
+                raise error
+    except BaseException:
+        _interrupt([child])
+        raise
+
+
+def log_of(out: Path, name: str) -> Path:
+    """Where a build of a sweep says what it says."""
+    return out / LOGS / f"{name}.log"
+
+
+def last_line(log: Path, code: int) -> str:
+    """What a build said last; of one that was killed, by which signal."""
+    if code < 0:
+        return f"ended by {signal.Signals(-code).name}, as where memory ran out or somebody killed it"
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _LAST_LINE_BYTES))
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    said = next((line for line in reversed(lines) if line.strip()), f"exit {code}")
+    return said.removeprefix("edgecnn: error: ")
