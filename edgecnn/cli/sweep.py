@@ -99,10 +99,14 @@ def _refuse_unusable(on: str | None, jobs: int) -> None:
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
     """Report what is finished so far, and what is open, failed or asked for otherwise. Runs nothing."""
     from edgecnn.render.screens.sweep import show_fleet
+    from edgecnn.sweeps.state import is_at_work
     from edgecnn.sweeps.sweep import open_sweep
 
-    found = open_sweep(sweep, out, call.store, call.tell).report
+    given = open_sweep(sweep, out, call.store, call.tell)
+    found = given.report
     call.show(found, lambda: show_fleet(found))
+    if is_at_work(given.out):
+        call.add(["  a run is at work here now: what it is at stands in the newest of logs/"])
 
 
 def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:

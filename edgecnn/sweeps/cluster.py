@@ -239,7 +239,8 @@ def _reached(address: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        said = (str(error) if not isinstance(error, OSError) else system_reason(error)).strip().partition("\n")[0]
+        said = system_reason(error) if isinstance(error, OSError) else str(error)
+        said = next((line.strip().rstrip(":") for line in said.splitlines() if line.strip()), "")
         raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error
 
 

@@ -30,6 +30,7 @@ from edgecnn.values.verdict import Interval, Verdict
 
 STATE: Final = "sweep.json"
 SCHEMA: Final = "edgecnn.sweep-state/1"
+LOCK: Final = ".edgecnn-sweep.lock"
 BUILDS, LOGS, EARLIER = "builds", "logs", "earlier"
 """Folders of a sweep's results: one of each build, what each said, and what each was before it was asked for otherwise."""
 
@@ -96,7 +97,7 @@ def build_folder(out: Path, name: str) -> Path:
 @contextmanager
 def sweep_lock(out: Path) -> Iterator[None]:
     """One sweep at a time in one folder of results, which is made. Raises SweepIsRunning: another process has it."""
-    lock = FileLock(out / ".edgecnn-sweep.lock")
+    lock = FileLock(out / LOCK)
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -108,6 +109,19 @@ def sweep_lock(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_at_work(out: Path) -> bool:
+    """Whether a sweep is being run in this folder of results."""
+    if not (out / LOCK).exists():
+        return False
+    try:
+        with FileLock(out / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # such as in a folder that can only be read
+        return False
 
 
 def read_state(out: Path, sweep: Path) -> SweepState:

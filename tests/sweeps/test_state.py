@@ -13,6 +13,7 @@ from edgecnn.sweeps.state import (
     SweepState,
     changed_since,
     fingerprints,
+    is_at_work,
     read_state,
     sweep_lock,
     write_state,
@@ -115,8 +116,12 @@ def test_a_state_comes_back_and_a_damaged_or_later_one_is_refused(tmp_path: Path
 
 def test_one_folder_is_one_sweep_s_at_a_time(tmp_path: Path) -> None:
     out = tmp_path / "out"
+    assert not is_at_work(out)
     with sweep_lock(out), pytest.raises(SweepIsRunning) as caught, sweep_lock(out):
         pass
+    with sweep_lock(out):
+        assert is_at_work(out)
+    assert not is_at_work(out)
     assert caught.value.line() == (
         f"another sweep is writing to {out} — wait for it to end, or choose another folder with --out [sweep-is-running]"
     )
