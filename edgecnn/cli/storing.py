@@ -9,6 +9,7 @@ import typer
 from edgecnn.cli.verbs import STORE, Call, family, verb
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.store import NoRemote, NothingAfar
+from edgecnn.errors.usage import BadValue
 
 if TYPE_CHECKING:
     from edgecnn.store.remote import Remote
@@ -16,12 +17,27 @@ if TYPE_CHECKING:
 DAY_S = 86400.0
 MIB = 1024 * 1024
 RepairOpt = Annotated[bool, typer.Option("--repair", help="Take damaged entries out; the next build makes them again.")]
-DaysOpt = Annotated[float, typer.Option("--days", min=0, help="Artifacts and unpacked zips not used for this many days go.")]
+DAYS = 30.0
+DaysOpt = Annotated[
+    float | None,
+    typer.Option(
+        "--days",
+        min=0,
+        help=f"Artifacts and unpacked zips not used for this many days go, {DAYS:g} by default; "
+        "with --remote: entries sent so long ago, none by default.",
+    ),
+]
 MaxMibOpt = Annotated[int | None, typer.Option("--max-mib", min=0, help="The least recently used go until the rest fits.")]
 UrlArg = Annotated[
     str | None,
     typer.Argument(
         metavar="[URL]", help="A folder, s3://BUCKET/FOLDER, gs://…, sftp://…; default what EDGECNN_STORE_REMOTE says."
+    ),
+]
+RemoteOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--remote", metavar="URL", help="Make room in this remote store instead; nothing younger than a day goes there."
     ),
 ]
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would go.")]
@@ -58,13 +74,22 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
     return ExitCode.OK if report.ok or repair else ExitCode.MISSING
 
 
-def gc(call: Call, days: DaysOpt = 30.0, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False) -> None:
-    """Make room: what was not used lately goes, what is in use stays."""
+def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False, remote: RemoteOpt = None) -> None:
+    """Make room: what was not used lately goes, what is in use stays. In a remote store: files that no entry names."""
     from edgecnn.render.screens.stored import show_collected
     from edgecnn.store.gc import GcPolicy, collect
+    from edgecnn.store.remote import Remote
+    from edgecnn.store.remote_gc import collect_afar
 
-    policy = GcPolicy(unused_for_s=days * DAY_S, max_bytes=None if max_mib is None else max_mib * MIB)
-    report = collect(call.store, policy, dry_run=dry_run)
+    if remote is not None and max_mib is not None:
+        reason = "with --remote what goes is said by --days alone"
+        raise BadValue(command="edgecnn store gc", name="--max-mib", value=f"{max_mib}", reason=reason)
+    if remote is not None:
+        report = collect_afar(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
+    else:
+        unused_for_s = (DAYS if days is None else days) * DAY_S
+        policy = GcPolicy(unused_for_s=unused_for_s, max_bytes=None if max_mib is None else max_mib * MIB)
+        report = collect(call.store, policy, dry_run=dry_run)
     call.show(report, lambda: show_collected(report))
 
 

@@ -93,3 +93,10 @@ class NothingAfar(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"the remote store {url} holds nothing", hint=f"see that it is spelt so, or fill it: edgecnn store push {url}"
         )
+
+
+class NothingCollected(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when it cannot be told what may go from a remote store; all of it stays."""
+
+    def __init__(self, *, url: str, because: str, hint: str) -> None:
+        super().__init__(what=f"nothing is removed from the remote store {url}", because=because, hint=hint)

@@ -22,7 +22,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.stage import Key
 
 MIB = 1024 * 1024
-_What = Literal["artifact", "profile", "work", "trash", "archive"]
+_What = Literal["artifact", "profile", "work", "trash", "archive", "entry", "blob"]
 
 
 class GcPolicy(Value):
@@ -49,7 +49,7 @@ class Removal(Value):
 
     what: _What
     name: str
-    """Below the store's root."""
+    """Below the store's root, or below the place afar."""
     bytes: int
     why: str
 
@@ -63,7 +63,7 @@ class GcReport(Value):
     """Would have gone, but a running build or another process has it in hand."""
     freed_bytes: int
     kept_bytes: int
-    """Of the artifacts that stay."""
+    """Of the artifacts that stay, or of the files that stay afar."""
 
 
 def collect(store: Store, policy: GcPolicy, *, dry_run: bool = False) -> GcReport:

@@ -1,24 +1,25 @@
 """The store afar: finished entries in a folder, a bucket or on a server, as fsspec reaches it.
 
 Files lie there under the SHA-256 of their bytes and are written before the list that names them, so that writers at the same time
-write the same, a half upload is no entry, and nothing has to be renamed. Nothing depends on clocks, and nothing is ever deleted.
+write the same, a half upload is no entry, and nothing has to be renamed. Nothing here depends on clocks or deletes an entry;
+``remote_gc`` alone does.
 What comes back is an entry only after every byte was compared with that list and the list with the entry's own record.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
+from edgecnn.errors.store import RemoteUnusable
 from edgecnn.store.disk import files_under, fsync_folder, named_failures, publish, remove, sha256_of, stamp_of, sync_all
 from edgecnn.store.entry import Damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.layout import FILES, RECORD, Layout
+from edgecnn.store.place import Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value
@@ -27,9 +28,6 @@ from edgecnn.values.stage import digest_of
 ENTRIES, BLOBS = "entries", "blobs"
 _LIST_BYTES_MAX: Final = 16 << 20
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
-_PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
-                    "sftp": ("paramiko", None), "ssh": ("paramiko", None)}  # fmt: skip
-"""Scheme to the package that reaches it, and the extra of edgecnn that brings it."""
 
 
 class RemoteEntry(Value):
@@ -40,28 +38,8 @@ class RemoteEntry(Value):
     """Path inside the entry's folder to its bytes' size and digest."""
 
 
-class Remote:
-    """One place afar. Credentials are those that its client finds by itself; none is ever written down."""
-
-    def __init__(self, url: str) -> None:
-        """Raises RemoteNeedsPackage: nothing that is installed reaches such a place. RemoteUnusable: it is no URL of one."""
-        self.url = re.sub(r"//[^/@]*@", "//…@", url)
-        try:  # an extra: a store without a place afar is opened without it
-            import fsspec
-            from fsspec.core import url_to_fs
-        except ImportError as error:
-            raise RemoteNeedsPackage(url=self.url, package="fsspec", extra="remote") from error
-        scheme = url.partition("://")[0] if "://" in url else "file"
-        try:
-            own = {"auto_mkdir": True} if scheme in ("file", "local") else {}
-            self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True, **own)
-        except (ImportError, ValueError) as error:
-            package, extra = _PACKAGES.get(scheme, (None, None))
-            if package is None:
-                known = ", ".join(sorted({"file", *_PACKAGES} & set(fsspec.available_protocols())))
-                because = f"{scheme} is no kind of place that is known, as {known} are"
-                raise RemoteUnusable(url=self.url, because=because) from error
-            raise RemoteNeedsPackage(url=self.url, package=package, extra=extra) from error
+class Remote(Place):
+    """The entries of one place."""
 
     def names(self) -> set[str]:
         """Of every entry there, such as ``artifacts/train/<key>``. Raises RemoteUnusable: it cannot be listed."""
@@ -71,7 +49,7 @@ class Remote:
             except FileNotFoundError:
                 return set()
         below = [path.partition(f"{self._at(ENTRIES)}/")[2].removesuffix(".json") for path in found]
-        return {name for name in below if _NAME.fullmatch(name)}
+        return {name for name in below if is_name(name)}
 
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
         """Bytes of those files that are there, by digest. Raises RemoteUnusable."""
@@ -86,20 +64,17 @@ class Remote:
                 found |= {PurePosixPath(each["name"]).name: int(each["size"]) for each in listed}
         return {digest: size for digest, size in found.items() if digest in wanted}
 
-    def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry]) -> None:
-        """Put files there by digest, look whether all of each arrived, then the lists. Raises RemoteUnusable."""
+    def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry]) -> set[str]:
+        """Put those files there, by digest, that it lacks, then the lists of entries; digests of what was sent.
+
+        After the lists it looks once more: a file that was there may have been taken away by a collection that had read the
+        lists before (see ``remote_gc``). Raises RemoteUnusable.
+        """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
-        with self.reached("writing to it"):
-            if files:
-                self._fs.put([str(path) for path in files.values()], [self._blob(digest) for digest in files])
-        arrived = self.sizes(facts)
-        if short := next((digest for digest, size in facts.items() if arrived.get(digest) != size), None):
-            because = f"of a file of {facts[short]:,} bytes {arrived.get(short, 0):,} arrived"
-            raise RemoteUnusable(url=self.url, because=because)
-        with self.reached("writing to it"):
-            for name, entry in entries.items():
-                self._fs.makedirs(self._at(f"{ENTRIES}/{name}").rpartition("/")[0], exist_ok=True)
-                self._fs.pipe_file(self._list(name), entry.model_dump_json(by_alias=True).encode())
+        sent = self._sent(files, facts)
+        for name, entry in entries.items():
+            self.write(f"{ENTRIES}/{name}.json", entry.model_dump_json(by_alias=True).encode())
+        return sent | self._sent(files, facts)
 
     def entry(self, name: str) -> RemoteEntry | Damage | None:
         """The list of an entry; None where there is none. Raises RemoteUnusable."""
@@ -135,23 +110,35 @@ class Remote:
             remove(into / path)
         return Damage(f"{wrong[0]} has other bytes there than when it was stored") if wrong else None
 
-    @contextmanager
-    def reached(self, doing: str) -> Iterator[None]:
-        """Around whatever a client does: its failures, which share no class, in its own words. Raises RemoteUnusable."""
-        try:
-            yield
-        except Exception as error:
-            said = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise RemoteUnusable(url=self.url, because=f"{doing}: {said}") from error
-
-    def _at(self, below: str) -> str:
-        return f"{self._root.rstrip('/')}/{below}"
+    def _sent(self, files: Mapping[str, Path], facts: Mapping[str, int]) -> set[str]:
+        sent = set[str]()
+        while True:
+            there = self.sizes(facts)
+            lacking = [digest for digest, size in facts.items() if there.get(digest) != size]
+            if not lacking:
+                return sent
+            if short := next((digest for digest in lacking if digest in sent), None):
+                because = f"of a file of {facts[short]:,} bytes {there.get(short, 0):,} arrived"
+                raise RemoteUnusable(url=self.url, because=because)
+            with self.reached("writing to it"):
+                self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
+            sent.update(lacking)
 
     def _blob(self, digest: str) -> str:
-        return self._at(f"{BLOBS}/{digest[:2]}/{digest}")
+        return self._at(blob_at(digest))
 
     def _list(self, name: str) -> str:
         return self._at(f"{ENTRIES}/{name}.json")
+
+
+def blob_at(digest: str) -> str:
+    """Where a file lies below the place."""
+    return f"{BLOBS}/{digest[:2]}/{digest}"
+
+
+def is_name(text: str) -> bool:
+    """Whether it is the name of an entry, such as ``artifacts/train/<key>``."""
+    return _NAME.fullmatch(text) is not None
 
 
 def _is_inside(path: str) -> bool:

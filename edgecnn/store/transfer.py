@@ -66,9 +66,7 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     for batch in _batches(store, lacking, left):
         blobs = {fact.sha256: each.folder / path for each in batch for path, fact in each.entry.files.items()}
         facts = {fact.sha256: fact.bytes for each in batch for fact in each.entry.files.values()}
-        known = remote.sizes(blobs)
-        new = {digest: path for digest, path in blobs.items() if known.get(digest) != facts[digest]}
-        remote.upload(new, {each.name: each.entry for each in batch})
+        new = remote.upload(blobs, {each.name: each.entry for each in batch})
         sent, size = sent + len(batch), size + sum(facts[digest] for digest in new)
         tell.step("push", sent, len(lacking), "entries")
     return Transferred(entries=sent, bytes=size, there=len(here) - len(lacking), left=tuple(left))

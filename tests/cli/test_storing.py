@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -66,3 +67,26 @@ def test_a_damaged_store_is_exit_3_until_it_is_repaired(place: Path) -> None:
     assert found.stdout.startswith("2 artifacts and 0 profiles, ")
     assert run(place, "verify", "--quiet", "--repair").returncode == 0
     assert run(place, "verify", "--quiet").returncode == 0
+
+
+def test_room_is_made_afar_only_where_that_is_asked_for(place: Path, tmp_path: Path) -> None:
+    url = str(tmp_path / "afar")
+    assert run(place, "push", url).returncode == 0
+    old = time.time() - 40 * 86400
+    for path in Path(url).rglob("*"):
+        os.utime(path, (old, old))
+    assert run(place, "gc", EDGECNN_STORE_REMOTE=url).stdout.splitlines()[-1] == "freed 4.1 KiB, kept 70 B"
+    there = sum(path.stat().st_size for path in Path(url, "blobs").rglob("*/*"))
+    assert json.loads(run(place, "gc", "--remote", url, "--json").stdout)["kept_bytes"] == there
+    said = run(place, "gc", "--remote", url, "--days", "30", "--dry-run").stdout.splitlines()
+    assert [line.split()[:2] for line in said] == [["would", "remove"]] * 3 + [["would", "free"]]
+    assert said[0].endswith(".json: sent 40.0 days ago") and said[2].startswith("would remove 14 files that no entry names, ")
+    assert len(list(Path(url, "entries").rglob("*.json"))) == 2
+    assert run(place, "gc", "--remote", url, "--days", "30").stdout.splitlines()[-1].endswith(" KiB, kept 0 B")
+    assert not [path for path in Path(url).rglob("*") if path.is_file()]
+    both = run(place, "gc", "--remote", url, "--max-mib", "1")
+    assert (both.returncode, both.stderr) == (
+        2,
+        "edgecnn: error: edgecnn store gc: --max-mib cannot be '1': with --remote what goes is said by --days alone"
+        " — what it takes: edgecnn store gc --help [bad-value]\n",
+    )

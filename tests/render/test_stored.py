@@ -92,6 +92,12 @@ def test_collecting_says_what_went_what_is_in_use_and_how_much_room_that_made(ca
     assert (lines[0].split()[:2], lines[-1]) == (["would", "remove"], "would free 1.0 GiB, kept 5.0 MiB")
 
 
+def test_of_files_afar_that_no_entry_names_only_number_and_size_are_said(capsys: Captured) -> None:
+    gone = [Removal(what="blob", name=f"blobs/ab/{each}", bytes=2**20, why="no entry names it") for each in range(3)]
+    show_collected(GcReport(dry_run=False, removed=tuple(gone), busy=(), freed_bytes=3 * 2**20, kept_bytes=0))
+    assert lines_of(capsys) == ["removed 3 files that no entry names, 3.0 MiB", "freed 3.0 MiB, kept 0 B"]
+
+
 def test_verifying_names_what_is_damaged_and_the_command_that_takes_it_out(capsys: Captured) -> None:
     damaged = DamagedEntry(name="artifacts/train/1", why="model.onnx is missing", moved_to_trash=False)
     report = VerifyReport(artifacts=1, profiles=2, bytes=2**20, damaged=(damaged,), strays=())

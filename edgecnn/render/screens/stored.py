@@ -48,7 +48,10 @@ def show_verified(report: VerifyReport, *, repaired: bool) -> None:
 
 def show_collected(report: GcReport) -> None:
     """What went, what is in use, and how much room that made."""
-    gone = [f"{'would remove' if report.dry_run else 'removed'} {each.name}: {each.why}" for each in report.removed]
+    removed = "would remove" if report.dry_run else "removed"
+    gone = [f"{removed} {each.name}: {each.why}" for each in report.removed if each.what != "blob"]
+    if blobs := [each.bytes for each in report.removed if each.what == "blob"]:
+        gone.append(f"{removed} {counted(len(blobs), 'file')} that no entry names, {stored_size(sum(blobs))}")
     busy = [f"in use, kept: {name}" for name in report.busy]
     freed = f"{'would free' if report.dry_run else 'freed'} {stored_size(report.freed_bytes)}"
     show_lines([*gone, *busy, f"{freed}, kept {stored_size(report.kept_bytes)}"])

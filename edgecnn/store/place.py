@@ -1,0 +1,127 @@
+"""A folder, a bucket or a server's folder, as fsspec reaches it: its files by their paths there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from edgecnn.errors.store import NothingCollected, RemoteNeedsPackage, RemoteUnusable
+
+_AT_ONCE: Final = 8
+_PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
+                    "sftp": ("paramiko", None), "ssh": ("paramiko", None)}  # fmt: skip
+"""Scheme to the package that reaches it, and the extra of edgecnn that brings it."""
+
+
+class FileAfar(NamedTuple):
+    """One file there."""
+
+    bytes: int
+    changed: float
+    """When, by the place's own clock: seconds since 1970."""
+
+
+class Place:
+    """One place afar. Credentials are those that its client finds by itself; none is ever written down."""
+
+    def __init__(self, url: str) -> None:
+        """Raises RemoteNeedsPackage: nothing that is installed reaches such a place. RemoteUnusable: it is no URL of one."""
+        self.url = re.sub(r"//[^/@]*@", "//…@", url)
+        try:  # an extra: a store without a place afar is opened without it
+            import fsspec
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise RemoteNeedsPackage(url=self.url, package="fsspec", extra="remote") from error
+        scheme = url.partition("://")[0] if "://" in url else "file"
+        try:
+            own = {"auto_mkdir": True} if scheme in ("file", "local") else {}
+            self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True, **own)
+        except (ImportError, ValueError) as error:
+            package, extra = _PACKAGES.get(scheme, (None, None))
+            if package is None:
+                known = ", ".join(sorted({"file", *_PACKAGES} & set(fsspec.available_protocols())))
+                because = f"{scheme} is no kind of place that is known, as {known} are"
+                raise RemoteUnusable(url=self.url, because=because) from error
+            raise RemoteNeedsPackage(url=self.url, package=package, extra=extra) from error
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all, or no such place. Raises RemoteUnusable."""
+        with self.reached("listing it"):
+            try:
+                return not self._fs.ls(self._root, detail=False)
+            except FileNotFoundError:
+                return True
+
+    def found(self, folders: Iterable[str]) -> dict[str, FileAfar]:
+        """Every file below folders of the place, by its path there; one folder that cannot be read fails the whole.
+
+        A client's own search passes such folders over in silence. Raises RemoteUnusable, NothingCollected: no times are told.
+        """
+        infos = dict[str, Mapping[str, Any]]()
+        with self.reached("listing it"), ThreadPoolExecutor(_AT_ONCE) as pool:
+            tops = {self._at(folder) for folder in folders}
+            level = [path for each in self._fs.ls(self._root, detail=False) if (path := each.rstrip("/")) in tops]
+            while level:
+                listed = list(pool.map(self._inside, level))
+                by_folder = zip(level, listed, strict=True)
+                inside = [(folder, info["name"].rstrip("/"), info) for folder, those in by_folder for info in those]
+                infos |= {path: info for folder, path, info in inside if info["type"] == "file" or path == folder}
+                level = [path for _, path, _ in inside if path not in infos]  # links too: only listing one tells what it is
+        there = {path: info for path, info in infos.items() if info["type"] != "directory"}
+        return {path.removeprefix(self._at("")): FileAfar(int(each["size"]), self._changed(each)) for path, each in there.items()}
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a small file there. Raises RemoteUnusable."""
+        with self.reached("writing to it"):
+            if not self._fs.async_impl:  # buckets have no folders
+                self._fs.makedirs(self._at(path).rpartition("/")[0], exist_ok=True)
+            self._fs.pipe_file(self._at(path), content)
+
+    def remove(self, path: str) -> None:
+        """Delete one file, if it is there. Raises RemoteUnusable: for want of permission, as a rule."""
+        with self.reached(f"deleting {path}"), suppress(FileNotFoundError):
+            self._fs.rm_file(self._at(path))
+
+    def move(self, path: str, to: str) -> None:
+        """Move one file, if it is there: by renaming, or in buckets by a copy that the server makes. Raises RemoteUnusable."""
+        with self.reached(f"moving {path}"), suppress(FileNotFoundError):
+            if self._fs.async_impl:  # buckets; their own move says nothing where it may not delete
+                self._fs.cp_file(self._at(path), self._at(to))
+                self._fs.rm_file(self._at(path))
+            else:
+                self._fs.makedirs(self._at(to).rpartition("/")[0], exist_ok=True)
+                self._fs.mv(self._at(path), self._at(to))
+
+    @contextmanager
+    def reached(self, doing: str) -> Iterator[None]:
+        """Around whatever a client does: its failures, which share no class, in its own words. Raises RemoteUnusable."""
+        try:
+            yield
+        except Exception as error:
+            said = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise RemoteUnusable(url=self.url, because=f"{doing}: {said}") from error
+
+    def _inside(self, folder: str) -> list[Mapping[str, Any]]:
+        try:
+            return list(self._fs.ls(folder, detail=True))
+        except FileNotFoundError:
+            if self._fs.async_impl:  # in a bucket a folder goes with its last file
+                return []
+            raise
+
+    def _at(self, below: str) -> str:
+        return f"{self._root.rstrip('/')}/{below}"
+
+    def _changed(self, info: Mapping[str, Any]) -> float:
+        when = info.get("mtime") or info.get("LastModified")
+        try:
+            with self.reached("dating its files"):
+                when = when or self._fs.modified(info["name"])
+                return when.timestamp() if isinstance(when, datetime) else float(when)
+        except RemoteUnusable as error:
+            hint = "use a place whose client tells them, as those of folders, s3://, gs:// and sftp:// do"
+            raise NothingCollected(url=self.url, because="it tells no times of change of its files", hint=hint) from error

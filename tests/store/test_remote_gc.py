@@ -1,0 +1,316 @@
+"""`store gc --remote` on a folder: what goes, what stays, and that no push which runs meanwhile loses a file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from edgecnn.errors.store import NothingAfar, NothingCollected, RemoteUnusable
+from edgecnn.render.progress import Quiet
+from edgecnn.store import remote_gc
+from edgecnn.store.place import Place
+from edgecnn.store.remote import Remote
+from edgecnn.store.remote_gc import collect_afar
+from edgecnn.store.store import Store
+from edgecnn.store.transfer import pull, push
+from edgecnn.store.verify import verify
+from edgecnn.values.artifact import Artifact
+from tests.store.test_remote import blob_of
+from tests.store.toys import Quantize, Train, files_in, obtain
+
+DAY_S = 86400.0
+
+
+@pytest.fixture
+def afar(tmp_path: Path) -> Remote:
+    return Remote(str(tmp_path / "afar"))
+
+
+def aged(afar: Remote, days: float) -> None:
+    moment = time.time() - days * DAY_S
+    for path in Path(afar.url).rglob("*"):
+        os.utime(path, (moment, moment))
+
+
+def list_of(afar: Remote, artifact: Artifact) -> Path:
+    return Path(afar.url, f"entries/artifacts/{artifact.kind}/{artifact.key}.json")
+
+
+def orphaned(store: Store, afar: Remote, days: float = 3) -> Artifact:
+    """An entry that is here, of which only the files are still afar, as where its push was killed."""
+    artifact, _ = obtain(store, Quantize())
+    push(store, afar, Quiet())
+    list_of(afar, artifact).unlink()
+    aged(afar, days)
+    return artifact
+
+
+def is_whole(afar: Remote, folder: Path, entries: int) -> bool:
+    other = Store.open(folder)
+    return pull(other, afar, Quiet()).model_dump(include={"entries", "left"}) == {"entries": entries, "left": ()} and (
+        verify(other, Quiet()).ok
+    )
+
+
+def test_files_that_no_entry_names_go_after_a_day_and_entries_only_by_an_age_that_is_stated(
+    store: Store, afar: Remote, tmp_path: Path
+) -> None:
+    half = Path(afar.url, "blobs/ab", "ab" * 32)
+    obtain(store, Train(epochs=3))
+    push(store, afar, Quiet())
+    half.parent.mkdir(exist_ok=True)
+    half.write_bytes(b"half of it")
+    assert collect_afar(afar).removed == (), "it may be on its way"
+    aged(afar, 40)
+    before = files_in(Path(afar.url))
+    dry = collect_afar(afar, dry_run=True)
+    assert files_in(Path(afar.url)) == before
+    wet = collect_afar(afar)
+    assert dry == wet.model_copy(update={"dry_run": True})
+    assert [(each.what, each.name, each.bytes, each.why) for each in wet.removed] == [
+        ("blob", f"blobs/ab/{'ab' * 32}", 10, "no entry names it")
+    ]
+    assert set(before) - set(files_in(Path(afar.url))) == {f"blobs/ab/{'ab' * 32}"}
+    assert wet.freed_bytes == 10 and wet.kept_bytes == sum(len(each) for name, each in before.items() if "blobs/" in name) - 10
+    assert is_whole(afar, tmp_path / "other", 1)
+
+
+def test_entries_go_by_their_age_with_what_no_younger_one_names(store: Store, afar: Remote, tmp_path: Path) -> None:
+    old, _ = obtain(store, Train(epochs=3))
+    push(store, afar, Quiet())
+    aged(afar, 40)
+    obtain(store, Train(epochs=2))  # its files are the first two of the old one's three
+    push(store, afar, Quiet())
+    dry = collect_afar(afar, older_than_s=30 * DAY_S, dry_run=True)
+    report = collect_afar(afar, older_than_s=30 * DAY_S)
+    assert dry == report.model_copy(update={"dry_run": True})
+    assert [(each.what, each.name, each.why) for each in report.removed][0] == (
+        "entry", f"entries/artifacts/train/{old.key}.json", "sent 40.0 days ago"
+    )  # fmt: skip
+    assert [each.what for each in report.removed[1:]] == ["blob", "blob"]  # the third file, and its record
+    assert is_whole(afar, tmp_path / "other", 1)
+    assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "third", 2), "sent again by who has it"
+
+
+def test_the_clock_of_this_machine_plays_no_part(store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphaned(store, afar, days=0.5)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 400 * DAY_S)
+    assert collect_afar(afar, older_than_s=0).removed == ()
+
+
+@pytest.mark.parametrize("before_s", [0, 3 * DAY_S])
+def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
+    before_s: float, store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push found the file there, left it unsent, and writes its list at each moment of the collection in turn."""
+    for moment, calls in itertools.product(("_dated", "_lists", "_each"), (1, 2)):
+        orphaned(store, afar)
+        seen = {"calls": 0}
+        real: Callable[..., Any] = getattr(remote_gc, moment)
+
+        def late(*given: Any, real: Any = real, seen: Any = seen, calls: int = calls) -> Any:
+            found = real(*given)
+            seen["calls"] += 1
+            if seen["calls"] == calls:
+                push(store, Remote(afar.url), Quiet())
+                aged(afar, before_s / DAY_S)
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(remote_gc, moment, late)
+            collect_afar(afar)
+        if seen["calls"] < calls:
+            push(store, afar, Quiet())
+        assert is_whole(afar, tmp_path / f"other-{moment}-{calls}", 1), (moment, calls)
+
+
+def test_a_file_that_goes_while_it_is_left_unsent_is_sent_after_all(
+    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for before in (True, False):
+        orphaned(store, afar)
+        real = Place.write
+
+        def late(self: Place, path: str, content: bytes, before: bool = before, real: Any = real) -> None:
+            if not path.startswith("entries/"):
+                return real(self, path, content)
+            with monkeypatch.context() as plain:
+                plain.setattr(Place, "write", real)
+                if before:
+                    assert len(collect_afar(Remote(afar.url)).removed) == 3
+                real(self, path, content)
+                if not before:
+                    assert collect_afar(Remote(afar.url)).removed == ()
+            return None
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Place, "write", late)
+            push(store, afar, Quiet())
+        assert is_whole(afar, tmp_path / f"other-{before}", 1)
+
+
+def test_half_an_upload_that_is_taken_away_does_not_come_back_over_the_whole(
+    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = orphaned(store, afar)
+    blob = blob_of(afar, artifact, "model.onnx")
+    blob.write_bytes(blob.read_bytes()[:10])
+    aged(afar, 3)
+    real = remote_gc._emptied
+
+    def late(remote: Remote) -> dict[str, int]:
+        push(store, Remote(afar.url), Quiet())
+        return real(remote)
+
+    monkeypatch.setattr(remote_gc, "_emptied", late)
+    collect_afar(afar)
+    assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
+
+
+@pytest.mark.parametrize("days", [0, 3])
+def test_a_collection_that_was_killed_is_sorted_out_by_the_next(
+    days: float, store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = orphaned(store, afar)
+    gone = Path(afar.url, "blobs/ab", "ab" * 32)
+    gone.parent.mkdir(exist_ok=True)
+    gone.write_bytes(b"x")
+    aged(afar, 3)
+
+    def killed(_: Remote) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(remote_gc, "_emptied", killed)
+        collect_afar(afar)
+    assert not blob_of(afar, artifact, "model.onnx").exists()
+    assert Path(afar.url, "trash").is_dir()
+    list_of(afar, artifact).write_text(next(_lists_of(store, tmp_path)))  # of a push that was killed before its second look
+    aged(afar, days)
+    report = collect_afar(afar)
+    assert [each.name for each in report.removed] == [f"blobs/ab/{'ab' * 32}"]
+    assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
+
+
+def _lists_of(store: Store, folder: Path) -> Any:
+    push(store, Remote(str(folder / "elsewhere")), Quiet())
+    return (path.read_text() for path in Path(folder, "elsewhere").rglob("*.json"))
+
+
+def test_an_entry_whose_files_are_not_all_there_goes_and_is_sent_again(store: Store, afar: Remote, tmp_path: Path) -> None:
+    artifact, _ = obtain(store, Quantize())
+    push(store, afar, Quiet())
+    blob = blob_of(afar, artifact, "model.onnx")
+    blob.write_bytes(blob.read_bytes()[:10])
+    assert collect_afar(afar).removed == () and push(store, afar, Quiet()).entries == 0
+    aged(afar, 2)
+    assert collect_afar(afar).removed[0].why == "its files/model.onnx is not there, or only in part"
+    assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)
+
+
+def test_while_a_list_cannot_be_understood_nothing_goes(store: Store, afar: Remote) -> None:
+    orphaned(store, afar)
+    later = Path(afar.url, "entries/artifacts/quantize", f"{'0' * 64}.json")
+    later.write_text('{"schema": "edgecnn.remote-entry/2"}')
+    before = files_in(Path(afar.url))
+    with pytest.raises(NothingCollected) as caught:
+        collect_afar(afar)
+    name = f"entries/artifacts/quantize/{'0' * 64}.json"
+    assert caught.value.line() == (
+        f"nothing is removed from the remote store {afar.url}: "
+        f"which files {name} names is not known: its list of files is damaged — "
+        f"update edgecnn; where that does not help, delete {name} there: the next push sends its entry again [nothing-collected]"
+    )
+    assert files_in(Path(afar.url)) == before
+
+
+def test_a_list_that_cannot_be_understood_and_comes_meanwhile_puts_everything_back(
+    store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orphaned(store, afar)
+    before = files_in(Path(afar.url))
+    real = remote_gc._emptied
+
+    def late(remote: Remote) -> dict[str, int]:
+        Path(afar.url, "entries/new.json").write_text("{}")
+        return real(remote)
+
+    monkeypatch.setattr(remote_gc, "_emptied", late)
+    with pytest.raises(NothingCollected):
+        collect_afar(afar)
+    assert files_in(Path(afar.url)) == {**before, "entries/new.json": b"{}"}
+
+
+def test_a_folder_of_lists_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = orphaned(store, afar)
+    real = LocalFileSystem.ls
+
+    def refused(self: LocalFileSystem, path: str, detail: bool = False, **options: Any) -> Any:
+        if path.endswith("entries/artifacts/quantize"):  # chmod keeps no root out
+            raise PermissionError(13, "Permission denied", path)
+        return real(self, path, detail=detail, **options)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", refused)
+    with pytest.raises(RemoteUnusable, match="listing it: .*Permission denied"):
+        collect_afar(afar)
+    assert blob_of(afar, artifact, "model.onnx").exists()
+
+
+def test_folders_that_are_links_are_followed(store: Store, afar: Remote, tmp_path: Path) -> None:
+    obtain(store, Quantize())
+    push(store, afar, Quiet())
+    aged(afar, 3)
+    for name in ("entries", "blobs"):
+        Path(afar.url, name).rename(tmp_path / name)
+        Path(afar.url, name).symlink_to(tmp_path / name)
+    assert collect_afar(afar).removed == () and collect_afar(afar).kept_bytes > 0
+
+
+def test_where_deleting_is_not_allowed_nothing_is_touched(store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    orphaned(store, afar)
+    before = files_in(Path(afar.url))
+
+    def refused(self: LocalFileSystem, path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched, pytest.raises(RemoteUnusable, match="deleting trash/.*: .*Permission denied"):
+        patched.setattr(LocalFileSystem, "rm_file", refused)
+        collect_afar(afar, older_than_s=0)
+    left = set(files_in(Path(afar.url))) - set(before)
+    assert len(left) == 1 and set(before) <= set(files_in(Path(afar.url)))
+    aged(afar, 2)
+    collect_afar(afar)
+    assert not list(Path(afar.url, "trash").iterdir()), "its clock file goes with the next call"
+
+
+def test_a_place_that_tells_no_times_keeps_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    afar = Remote("memory://timeless")
+    obtain(store, Quantize())
+    push(store, afar, Quiet())
+    assert collect_afar(afar).removed == ()  # this client tells them only when asked file by file
+
+    def unknown(self: MemoryFileSystem, path: str) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(MemoryFileSystem, "modified", unknown)
+    with pytest.raises(NothingCollected, match="it tells no times of change of its files — use a place"):
+        collect_afar(afar, older_than_s=0, grace_s=0)
+    fsspec.filesystem("memory").rm("/timeless", recursive=True)
+
+
+def test_a_place_that_is_empty_or_is_none_gets_no_file(afar: Remote) -> None:
+    with pytest.raises(NothingAfar):
+        collect_afar(afar)
+    assert not Path(afar.url).exists()
