@@ -148,7 +148,7 @@ def main() -> None:
     told = _Told(to)
     try:
         cells = [Cell.model_validate_json(each) for each in asked["cells"]]
-        make_on(asked["address"], cells, Path(asked["out"]), Store.open(Path(asked["store"])), told, told.ready)
+        make_on(asked["address"], cells, Path(asked["out"]), Store.open(Path(asked["store"])), told)
     except EdgecnnError as error:
         ended = error.kept()
     except KeyboardInterrupt:

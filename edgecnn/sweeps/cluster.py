@@ -10,10 +10,10 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError, system_reason
@@ -41,13 +41,17 @@ _ANSWERS_S: Final = 10.0
 _LOOK_S: Final = 120.0
 
 
-def make_on(
-    address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Progress, ready: Callable[[str], None]
-) -> None:  # fmt: skip
+class Hearer(Progress, Protocol):
+    """Who hears how far a cluster is."""
+
+    def ready(self, name: str) -> None:
+        """Of this build everything is made."""
+
+
+def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: Hearer) -> None:
     """Make what these builds lack on the machines of a cluster; a build that cannot be planned is left to say so itself.
 
-    ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results. ``ready``: called with the name of each
-    build when all of it is made.
+    ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
     Raises EdgecnnError: as ``joined`` and ``Cluster.check``; ClusterUnusable: it went away. What was finished is in the store.
     """
@@ -63,21 +67,21 @@ def make_on(
         if tasks:
             cluster.check({name for task in tasks.values() for name in task.versions}, paths | outside)
         try:
-            _tell_ready(of_build, ready)
+            _tell_ready(of_build, tell)
             for key in cluster.made(tasks, tell):
                 for needs in of_build.values():
                     needs.discard(key)
-                _tell_ready(of_build, ready)
+                _tell_ready(of_build, tell)
         except BaseException:
             cluster.cancel()
             raise
 
 
-def _tell_ready(of_build: dict[str, set[Key]], ready: Callable[[str], None]) -> None:
+def _tell_ready(of_build: dict[str, set[Key]], tell: Hearer) -> None:
     """Of builds that need nothing more; they are forgotten."""
     for name in [name for name, needs in of_build.items() if not needs]:
         del of_build[name]
-        ready(name)
+        tell.ready(name)
 
 
 def _folders(cell: Cell) -> set[Path]:
