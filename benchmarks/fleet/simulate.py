@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import tempfile
 import threading
@@ -188,6 +189,7 @@ def main() -> None:
     parser.add_argument("--builds", type=int, nargs="*", default=[125, 250, 500, 1000])
     parser.add_argument("--boards", type=int, nargs="*", default=[25, 50, 100])
     asked = parser.parse_args()
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # it is gone in minutes, and would leave a token in the home folder
     ray.init(num_cpus=asked.slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.get([work.remote(0.0, None) for _ in range(4 * asked.slots)])  # the processes are there
     sizes = [*(Size(builds, max(asked.boards), asked.slots) for builds in asked.builds),
