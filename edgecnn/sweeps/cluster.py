@@ -30,8 +30,8 @@ from edgecnn.values.stage import Key, Progress
 HERE, AFAR = "ray", "ray://"
 """How a cluster is named: the one that this machine is part of, or one that is reached by Ray's client."""
 _START: Final = (
-    "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a token is "
-    "reached with RAY_AUTH_MODE=token"
+    "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a "
+    "token is reached with RAY_AUTH_MODE=token"
 )
 _RETRIES: Final = 3
 """Of a task whose machine or process was lost."""
