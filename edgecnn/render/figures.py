@@ -142,7 +142,9 @@ def speed(value: Latency | None) -> str:
 
 def race_marks(value: Latency | None) -> str:
     """Of the race that a latency is from."""
-    return "" if value is None else (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
+    if value is None:
+        return ""
+    return MARKS[value.fidelity] + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
 
 
 def times(ratio: Interval) -> str:

@@ -48,13 +48,14 @@ class Place:
                 raise RemoteUnusable(url=self.url, because=because) from error
             raise RemoteNeedsPackage(url=self.url, package=package, extra=extra) from error
 
-    def is_empty(self) -> bool:
-        """Whether there is nothing at all, or no such place. Raises RemoteUnusable."""
+    def has_any(self, folders: Iterable[str]) -> bool:
+        """Whether one of these folders is there. Raises RemoteUnusable."""
+        wanted = {self._at(folder) for folder in folders}
         with self.reached("listing it"):
             try:
-                return not self._fs.ls(self._root, detail=False)
+                return any(each.rstrip("/") in wanted for each in self._fs.ls(self._root, detail=False))
             except FileNotFoundError:
-                return True
+                return False
 
     def found(self, folders: Iterable[str]) -> dict[str, FileAfar]:
         """Every file below folders of the place, by its path there; one folder that cannot be read fails the whole.

@@ -29,6 +29,7 @@ from edgecnn.store.remote import BLOBS, ENTRIES, Remote, RemoteEntry, blob_at, i
 TRASH: Final = "trash"
 GRACE_S: Final = 24 * 3600.0
 _AT_ONCE: Final = 8
+_CLOCK: Final = re.compile(rf"{TRASH}/[0-9a-f]{{16}}-clock")
 _BLOB: Final = re.compile(rf"(?:{BLOBS}/[0-9a-f]{{2}}/|{TRASH}/[0-9a-f]+-)([0-9a-f]{{64}})")
 
 
@@ -40,7 +41,7 @@ def collect_afar(
     ``older_than_s``: None: no entry goes for its age. ``grace_s``: whatever is younger stays.
     Raises NothingAfar, NothingCollected, RemoteUnusable; what went until then is no part of any entry that stays.
     """
-    if remote.is_empty():
+    if not remote.has_any((ENTRIES, BLOBS)):  # no store, whatever else it is
         raise NothingAfar(url=remote.url)
     call = secrets.token_hex(8)
     files, age_s = _dated(remote, f"{TRASH}/{call}-clock")
@@ -53,7 +54,7 @@ def collect_afar(
     unnamed = {path: files[path].bytes for path in old if (digest := _digest(path)) and digest not in named}
     whys = {path: f"sent {age_s[path] / 86400:.1f} days ago" for path in aged} | broken
     if not dry_run:
-        _each(remote.remove, [*whys, *(path for path in old if path.startswith(f"{TRASH}/") and not _digest(path))])
+        _each(remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path))])
         moved = [path for path in unnamed if path.startswith(f"{BLOBS}/")]
         _each(lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
         unnamed = _emptied(remote)
@@ -72,8 +73,13 @@ def collect_afar(
 def _dated(remote: Remote, clock: str) -> tuple[dict[str, FileAfar], dict[str, float]]:
     """Every file there, and its age in seconds by the place's own clock."""
     remote.write(clock, b"")
-    files = remote.found((ENTRIES, BLOBS, TRASH))
-    remote.remove(clock)
+    try:
+        files = remote.found((ENTRIES, BLOBS, TRASH))
+    finally:
+        remote.remove(clock)
+    if clock not in files:
+        hint = "try again; a place that does not show at once what is written to it cannot be cleared"
+        raise NothingCollected(url=remote.url, because="a file that was just written is not listed", hint=hint)
     now = files.pop(clock).changed
     return files, {path: now - file.changed for path, file in files.items()}
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class Elsewhere:
             raise KeyboardInterrupt
         if ended is None:
             raise ClusterUnusable(address=self.address, because=f"it went away, as {log} says", hint=GO_ON)
+        if isinstance(ended, list):
+            raise RuntimeError(f"{ended[0]}, as {log} says")
         if ended:
             raise error_again(ended)
 
@@ -138,6 +141,7 @@ def _ended_with(stream: BinaryIO) -> None:
 
 def main() -> None:
     """Do as standard input says."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job of a script does not hear
     to = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else prints goes to the log
     asked = json.loads(sys.stdin.buffer.readline())
@@ -153,7 +157,11 @@ def main() -> None:
         ended = error.kept()
     except KeyboardInterrupt:
         ended = _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - raised again where somebody sees it
+        traceback.print_exc()
+        ended = [f"{type(error).__name__}: {error}"]
     told.say("ended", ended)
+    os._exit(0)  # a thread waits for standard input, which the interpreter's own end does not bear
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ _OF_A_BOARD: Final = frozenset(each.ref for each in BoardError.__subclasses__())
 """Failures of a build's process that say something of its board, and nothing of the build."""
 
 
+_AGAIN_S: Final = 5.0
 _REF: Final = re.compile(r" \[([a-z0-9-]+)\]$")
 """How an error's line ends."""
 
@@ -86,7 +87,7 @@ def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[
         listed = isinstance(boards, ListedBoards) and not boards.of(Kind(cell.device))
         if boards is None or cell.host is not None or listed:
             return cell
-        return cell.model_copy(update={"leased": (sweep.file.boards, *sweep.file.tags.get(cell.device, ()))})
+        return cell.model_copy(update={"leased": ("board", *sweep.file.tags.get(cell.device, ()))})
 
     return tuple(map(one, cells))
 
@@ -141,10 +142,9 @@ class Pool:
         ``build``: ends without an error where it left a report, and raises BoardTaken or CoordinatorUnreachable where its lease
         was lost.
         """
-        waited = set[str]()
         while True:
             try:
-                with self.leased(cell, tell) as lease:
+                with self.leased(cell, Wait(tell, self.over)) as lease:
                     tell.note(f"{cell.name}: measured on {lease.board.name}")
                     try:
                         ended = build(lease)
@@ -156,13 +156,13 @@ class Pool:
             ref = _ref(ended.error)
             if ref not in _OF_A_BOARD or ended.board is None:
                 return ended
-            if ref == BoardBusy.ref and ended.board not in waited:  # somebody was quicker: it is waited for once more
-                waited.add(ended.board)
+            if ref == BoardBusy.ref:  # somebody was quicker: it is waited for again
+                Wait(tell, self.over).a_while(_AGAIN_S)
                 continue
             self._put_aside(ended.board, ended.error or "", tell)
 
     @contextmanager
-    def leased(self, cell: Cell, tell: Progress, only: str | None = None) -> Iterator[Lease]:
+    def leased(self, cell: Cell, wait: Wait, only: str | None = None) -> Iterator[Lease]:
         """A board of the build's kind on which its kits can run; ``only``: this one.
 
         Raises NoBoardLeft: each was set aside. LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator.
@@ -172,13 +172,13 @@ class Pool:
             names = {board.name for board in self.boards.of(kind)}
             without = {name for name in names if name in self.set_aside or only not in (None, name)}
             if without == names:
-                reasons = {name: why for name, why in self.set_aside.items() if name in names and only in (None, name)}
+                reasons = {name: why for name, why in dict(self.set_aside).items() if name in names and only in (None, name)}
                 raise NoBoardLeft(kind=str(kind), reasons=reasons)
-            with self.boards.reserve(kind, without, Wait(tell, self.over)) as lease:
+            with self.boards.reserve(kind, without, wait) as lease:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:
-                    self._put_aside(lease.board.name, error.line(), tell)
+                    self._put_aside(lease.board.name, error.line(), wait.tell)
                     continue
                 yield lease
                 return

@@ -42,6 +42,7 @@ _MEMORY_BYTES: Final = 4 << 30
 """What those ask for; where machines are smaller, all cores and half of the memory of the smallest."""
 _ANSWERS_S: Final = 10.0
 _LOOK_S: Final = 120.0
+_WAIT_S: Final = 10.0
 
 
 class Hearer(Progress, Protocol):
@@ -202,7 +203,9 @@ class Cluster:
 
     def _ended(self, running: list[Any]) -> Iterator[tuple[Any, Made]]:
         with _reached(self._address, GO_ON):
-            done = self._ray.wait(running, num_returns=1, timeout=1.0)[0]
+            done = self._ray.wait(running, num_returns=1, timeout=_WAIT_S)[0]
+            if not done and not any(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in self._ray.nodes()):
+                raise ClusterUnusable(address=self._address, because="no machine with a core to give is left", hint=GO_ON)
         for ref in done:
             self._running.discard(ref)
             yield ref, self._result(ref)

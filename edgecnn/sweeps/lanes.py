@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
-from typing import Generic, TypeVar
-
-Result = TypeVar("Result")
 
 
-class Lanes(Generic[Result]):
+class Lanes:
     """To be used as a context, whose end waits for what runs; where it is left by an exception, what waits is never begun.
 
     ``stop``: called then, to end what runs.
@@ -20,10 +17,10 @@ class Lanes(Generic[Result]):
     def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
         self._pools = dict[str, ThreadPoolExecutor]()
-        self._ended = SimpleQueue[Result | BaseException]()
+        self._ended = SimpleQueue[BaseException | None]()
         self._open = 0
 
-    def __enter__(self) -> Lanes[Result]:
+    def __enter__(self) -> Lanes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -34,27 +31,24 @@ class Lanes(Generic[Result]):
         for pool in self._pools.values():
             pool.shutdown()
 
-    def begin(self, lane: str, wide: int, call: Callable[[], Result]) -> None:
+    def begin(self, lane: str, wide: int, call: Callable[[], None]) -> None:
         """Run a call when its lane has room. ``wide``: how many of the lane run at once, as its first call says."""
         if lane not in self._pools:
             self._pools[lane] = ThreadPoolExecutor(max(1, wide))
         self._open += 1
         self._pools[lane].submit(self._run, call)
 
-    def ended(self, *, wait: bool) -> Iterator[Result]:
-        """What calls gave, in the order in which they ended; ``wait``: until the last has. Raises what a call raised."""
+    def wait(self) -> None:
+        """Until the last call ended. Raises what one raised."""
         while self._open:
-            try:
-                result = self._ended.get(block=wait)
-            except Empty:
-                return
             self._open -= 1
-            if isinstance(result, BaseException):
-                raise result
-            yield result
+            if (error := self._ended.get()) is not None:
+                raise error
 
-    def _run(self, call: Callable[[], Result]) -> None:
+    def _run(self, call: Callable[[], None]) -> None:
         try:
-            self._ended.put(call())
-        except BaseException as error:  # noqa: BLE001 - raised again by whoever takes the results
+            call()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
             self._ended.put(error)
+        else:
+            self._ended.put(None)

@@ -7,15 +7,18 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Semaphore
 from typing import Final
 
 from edgecnn.devices.leases.protocol import Lease
 from edgecnn.errors.base import ExitCode
+from edgecnn.runner.machine.environment import available_cores
+from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.sweeps.boards import words_of
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import LOGS, build_folder
@@ -31,10 +34,11 @@ _LAST_LINE_BYTES: Final = 1 << 16
 _OF_THE_JOB: Final = ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY")
 """By which a build would tell a job of itself; the sweep does so once for all."""
 _ENDS_WITH_PARENT: Final = (
-    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGINT); "
+    "import ctypes, os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); ctypes.CDLL(None).prctl(1, signal.SIGINT); "
     "os.execv(sys.executable, [sys.executable, '-m', 'edgecnn', *sys.argv[1:]])"
 )
-"""prctl(2), PR_SET_PDEATHSIG, which outlives an exec: a sweep that is killed interrupts its builds."""
+"""prctl(2), PR_SET_PDEATHSIG, which outlives an exec: a sweep that is killed interrupts its builds, which hear it even where the
+sweep was begun in the background of a script and does not."""
 _COMMAND: Final = ("-c", _ENDS_WITH_PARENT) if sys.platform.startswith("linux") else ("-m", "edgecnn")
 
 
@@ -43,8 +47,13 @@ class Children:
     """Builds that run now, each a process in a session of its own, so that Ctrl-C reaches it once, from here."""
 
     out: Path
+    jobs: int = 1
+    """That make kits at once."""
     running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     stopped: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self._making = Semaphore(self.jobs)
 
     def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
         """Run a verb of one build to its end, and give its exit code; what it says goes to the build's log.
@@ -55,6 +64,11 @@ class Children:
             return ExitCode.INTERRUPTED
         host = words_of(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
         return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
+
+    def make(self, cell: Cell) -> int:
+        """Make a build's kits, with its share of the cores; as many at once as there are jobs."""
+        with self._making:
+            return self.run(MAKE, cell, max(1, available_cores() // self.jobs))
 
     def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
         """The same of any command about the build."""
@@ -68,6 +82,8 @@ class Children:
                 env={**inherited, **own}, start_new_session=True,
             )  # fmt: skip
             self.running.add(child)
+            if self.stopped.is_set():  # meanwhile
+                child.send_signal(signal.SIGINT)
             try:
                 return child.wait() if lease is None else _under(lease, child)
             finally:
@@ -92,12 +108,12 @@ def _interrupt(children: Sequence[subprocess.Popen[bytes]]) -> None:
     for child in children:
         with suppress(ProcessLookupError):
             child.send_signal(signal.SIGINT)
+    end = time.monotonic() + _TO_END_S
     for child in children:
         try:
-            child.wait(_TO_END_S)
+            child.wait(max(0.0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+            kill_group(child)  # with what it began: it leads a session of its own
 
 
 def _under(lease: Lease, child: subprocess.Popen[bytes]) -> int:

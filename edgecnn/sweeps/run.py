@@ -8,28 +8,31 @@ are timed at once measure each other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
+from typing import Final
 
-from edgecnn.devices.leases.protocol import Lease
+from edgecnn.devices.leases.protocol import Lease, Wait
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.results.folder import REPORT, report_or_none
-from edgecnn.runner.machine.environment import available_cores
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Ended, Pool
 from edgecnn.sweeps.file import Cell, by_training
 from edgecnn.sweeps.kin import bench_words, unraced
 from edgecnn.sweeps.lanes import Lanes
-from edgecnn.sweeps.processes import INTERRUPTED, MAKE, Children, last_line, log_of
+from edgecnn.sweeps.processes import INTERRUPTED, Children, last_line, log_of
 from edgecnn.sweeps.since import keep, since
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
 from edgecnn.values.board import EMULATED
 from edgecnn.values.stage import Progress
+
+KIN_WAIT_S: Final = 60.0
+"""For a board that somebody has, to compare it with others: a sweep does not end later for it."""
 
 
 @dataclass(frozen=True)
@@ -61,53 +64,71 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
 
     Raises KeyboardInterrupt: after every running build has put its things down. What ``make`` raises.
     """
-    children = Children(run.out, stopped=run.pool.over if run.pool else Event())
+    children = Children(run.out, run.jobs, stopped=run.pool.over if run.pool else Event())
     (run.out / LOGS).mkdir(parents=True, exist_ok=True)
     for cell in run.todo:
         keep(run.out, state.outcomes.get(cell.name), run.asked[cell.name])
         log_of(run.out, cell.name).unlink(missing_ok=True)
-    done = run.total - len(run.todo)
+    ledger = _Ledger(run, state, tell)
     with children.ended():
-        tell.step("sweep", done, run.total, "builds")
-        for outcome in _outcomes(run, children, tell, make):
-            state = state.with_outcome(outcome, run.pool.set_aside if run.pool else {})
-            write_state(run.out, state)
-            done += 1
-            tell.note(_said(outcome, run.out))
-            tell.step("sweep", done, run.total, "builds")
+        _measure_all(run, children, ledger, make)
         if run.pool is not None:
-            _race_kin(run.pool, run, children, state, tell)
-            state = state.model_copy(update={"set_aside": dict(run.pool.set_aside)})
-            write_state(run.out, state)
-    return state
+            _race_kin(run.pool, run, children, ledger.state, tell)
+            ledger.write()
+    return ledger.state
 
 
-def _outcomes(run: SweepRun, children: Children, tell: Progress, make: Make | None) -> Iterator[CellOutcome]:
-    """How each build ended, as it ends. Those of boards are measured when they are made, different boards at the same time; those
-    of this machine when all is made, one after another."""
-    ordered = [cell for group in by_training(run.todo) for cell in group]
+class _Ledger:
+    """The state of a sweep, written whenever a build ended, in whichever thread."""
+
+    def __init__(self, run: SweepRun, state: SweepState, tell: Progress) -> None:
+        self.state, self.tell = state, tell
+        self._run, self._done, self._lock = run, run.total - len(run.todo), Lock()
+        tell.step("sweep", self._done, run.total, "builds")
+
+    def take(self, outcome: CellOutcome) -> None:
+        """Of one build."""
+        with self._lock:
+            self.state = self.state.with_outcome(outcome, {})
+            self.write()
+            self._done += 1
+            self.tell.note(_said(outcome, self._run.out))
+            self.tell.step("sweep", self._done, self._run.total, "builds")
+
+    def write(self) -> None:
+        """With the boards that are set aside by now."""
+        aside = dict(self._run.pool.set_aside) if self._run.pool else {}
+        self.state = self.state.model_copy(update={"set_aside": aside})
+        write_state(self._run.out, self.state)
+
+
+def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make | None) -> None:
+    """Those of boards when they are made, different boards at the same time; then those of this machine, one after another."""
+    ordered, tell = [cell for group in by_training(run.todo) for cell in group], ledger.tell
     spent, waiting = dict[str, float](), {cell.name: cell for cell in ordered if _of_a_board(cell, run.pool)}
 
-    def one(cell: Cell) -> CellOutcome:
+    def one(cell: Cell, *, made: bool) -> None:
         tell.note(f"{cell.name}: begun; it says how far it is in {log_of(run.out, cell.name)}")
-        return _ended(run, cell, partial(_measured, run, children, cell, tell), spent.get(cell.name, 0.0))
+        work = partial(_measured, run, children, cell, tell, made=made)
+        ledger.take(_ended(run, cell, work, spent.get(cell.name, 0.0)))
 
-    with Lanes[CellOutcome](children.stop) as lanes:
+    with Lanes(children.stop) as lanes:
 
-        def begin(name: str) -> None:
+        def begin(name: str, *, made: bool = True) -> None:
             if (cell := waiting.pop(name, None)) is not None:
                 lane = (cell.host, 1) if cell.host or run.pool is None else (cell.device, run.pool.boards_of(cell))
-                lanes.begin(str(lane[0]), lane[1], partial(one, cell))
+                lanes.begin(str(lane[0]), lane[1], partial(one, cell, made=made))
 
         if make is not None:
             make(ordered, begin)
         elif run.jobs > 1 or len(waiting) > 1:
             _make_at_once(run, children, tell, spent, begin)
         for name in list(waiting):
-            begin(name)
-        local = [cell for cell in ordered if not _of_a_board(cell, run.pool)]
-        yield from lanes.ended(wait=True)
-        yield from map(one, local)
+            begin(name, made=False)
+        lanes.wait()
+        for cell in ordered:
+            if not _of_a_board(cell, run.pool):
+                one(cell, made=False)
 
 
 def _of_a_board(cell: Cell, pool: Pool | None) -> bool:
@@ -119,11 +140,11 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
     leased = [cell for cell in run.cells if pool.has(cell)]
     for cell, board in tuple(unraced(leased, state.outcomes, run.out)):
         try:
-            with pool.leased(cell, tell, board) as lease:
+            with pool.leased(cell, Wait(tell, pool.over, at_most_s=KIN_WAIT_S), board) as lease:
                 tell.note(f"{cell.name}: raced on {board}, to compare it with others of its kind")
                 code = children.start(bench_words(cell, lease.board, run.out), cell, lease=lease)
-        except EdgecnnError as error:
-            tell.note(f"{board} is not compared with others of its kind: {error.line()}")
+        except (EdgecnnError, TimeoutError) as error:
+            tell.note(f"{board} is not compared with others of its kind: {error}")
             continue
         if code in INTERRUPTED:
             raise KeyboardInterrupt
@@ -131,13 +152,15 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
             tell.note(f"{board} is not compared with others of its kind: {last_line(log_of(run.out, cell.name), code)}")
 
 
-def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress) -> Ended:
-    """Build it where it is measured: here, at its host, or on a board that is leased once its kits are made."""
+def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, made: bool) -> Ended:
+    """Build it where it is measured: here, at its host, or on a board that is leased once its kits are made.
+
+    ``made``: whether somebody made these already, as far as they can be.
+    """
     if run.pool is None or not run.pool.has(cell):
         return Ended(children.run("build", cell))
     log = log_of(run.out, cell.name)
-    code = children.run(MAKE, cell)
-    if code in (ExitCode.BAD_INPUT, *INTERRUPTED):
+    if not made and (code := children.make(cell)) in (ExitCode.BAD_INPUT, *INTERRUPTED):
         return Ended(code)
 
     def build(lease: Lease) -> Ended:
@@ -194,12 +217,11 @@ def _make_at_once(
 ) -> None:
     """Make each build's kits, and note its seconds. The first build of a training goes before the others of it, which then find
     what it made. How that ends is left to the build itself, which may well ship without what could not be made."""
-    threads = max(1, available_cores() // run.jobs)
     running = dict[Future[tuple[Ended, float]], tuple[Cell, list[Cell]]]()
     with ThreadPoolExecutor(run.jobs) as pool:
 
         def begin(cell: Cell, after: list[Cell]) -> None:
-            running[pool.submit(_timed, lambda: Ended(children.run(MAKE, cell, threads)))] = cell, after
+            running[pool.submit(_timed, lambda: Ended(children.make(cell)))] = cell, after
 
         try:
             for leader, *others in by_training(run.todo):

@@ -209,6 +209,6 @@ def changed_since(state: SweepState, asked: Mapping[str, str]) -> list[str]:
     sentences = (
         (added, "new since the last run"),
         (gone, "no longer in the sweep; their results stay where they are"),
-        (other, "asked for otherwise than in the last run, and built again by the next"),
+        (other, "asked for otherwise than in the last run, so that a run builds them again"),
     )
     return [f"{first_of(names, 5)}: {said}" for names, said in sentences if names]

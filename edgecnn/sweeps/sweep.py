@@ -73,9 +73,7 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = N
     """
     pool = pool_of(given)
     with sweep_lock(given.out):
-        state = read_state(given.out, given.sweep.path).model_copy(
-            update={"sweep": str(given.sweep.path), "cells": given.asked, "set_aside": {}}
-        )
+        state = read_state(given.out, given.sweep.path).model_copy(update={"sweep": str(given.sweep.path), "cells": given.asked})
         fresh = replace(given, state=state)
         write_state(given.out, state)
         run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)

@@ -69,6 +69,13 @@ def test_a_head_that_cannot_be_built_stops_the_job_and_is_not_compared(tmp_path:
     assert "no-such-network" in (tmp_path / "builds/build.xml").read_text()
 
 
+def judged_by_nothing(folder: Path, environment: dict[str, str], **inputs: str) -> int:
+    """How the first step of a job with these inputs ends: a gate without anything to judge must not pass."""
+    seen = Job(folder, extras="", python=sys.executable, **inputs).run("See what is to be built", environment)
+    assert seen is not None
+    return seen.returncode
+
+
 def test_a_sweep_is_worked_off_and_judged_in_place_of_a_build(tmp_path: Path) -> None:
     (tmp_path / "sweep.toml").write_text('[set]\ndata.path = "absent"\n[grid]\nmodel.arch = ["lenet-5", "alexnet"]\n')
     job = Job(tmp_path, sweep="sweep.toml", gates="--max drop_pp=1", extras="", python=sys.executable)
@@ -80,6 +87,9 @@ def test_a_sweep_is_worked_off_and_judged_in_place_of_a_build(tmp_path: Path) ->
     assert "absent" in swept.stderr and (tmp_path / "builds/sweep/fleet.html").is_file()
     judged = job.run("Judge the sweep by these bounds", environment)
     assert judged is not None and judged.returncode == 3 and "[nothing-swept]" in judged.stderr
+    assert judged_by_nothing(tmp_path, environment, sweep="sweep.toml") == 0
+    for inputs in ({}, {"sweep": "sweep.toml", "head": "ci-gate"}, {"sweep": "sweep.toml", "base": "ci-gate"}):
+        assert judged_by_nothing(tmp_path, environment, **inputs) == 2, inputs
     alone = Job(tmp_path, sweep="sweep.toml", extras="", python=sys.executable)
     assert alone.run("Judge the sweep by these bounds", environment) is None
 

@@ -314,3 +314,21 @@ def test_a_place_that_is_empty_or_is_none_gets_no_file(afar: Remote) -> None:
     with pytest.raises(NothingAfar):
         collect_afar(afar)
     assert not Path(afar.url).exists()
+
+
+def test_a_folder_that_is_no_store_and_files_that_are_none_of_a_store_s_are_left_alone(
+    store: Store, afar: Remote, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine/trash/thesis.docx"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"years")
+    with pytest.raises(NothingAfar):
+        collect_afar(Remote(str(tmp_path / "mine")), grace_s=0)
+    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["trash", "thesis.docx"]
+    obtain(store, Train())
+    push(store, afar, Quiet())
+    beside = Path(afar.url) / "trash/notes.txt"
+    beside.parent.mkdir(exist_ok=True)
+    beside.write_bytes(b"mine too")
+    collect_afar(afar, grace_s=0)
+    assert beside.read_bytes() == b"mine too"

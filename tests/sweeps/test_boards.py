@@ -47,7 +47,7 @@ def opened(folder: Path, boards: str, text: str = GRID) -> tuple[Pool, tuple[Cel
 def test_a_build_is_measured_on_a_board_where_one_of_its_device_is_listed(tmp_path: Path) -> None:
     pool, (here, pi) = opened(tmp_path, board("lab-1", "pi5", tags='["fan"]'), f'{GRID}[tags]\nraspberry-pi-5 = ["fan"]')
     assert (pool.has(here), pool.has(pi)) == (False, True)
-    assert (here.leased, pi.leased) == (None, ("boards.toml", "fan"))
+    assert (here.leased, pi.leased) == (None, ("board", "fan"))
 
 
 def test_where_boards_come_from_is_part_of_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,8 @@ def test_a_plan_says_from_where_boards_would_come() -> None:
     )  # fmt: skip
     assert list(plan_lines(plan))[-2:] == [
         "  raspberry-pi-5: labgrid://lab has 2 boards: lab-1, lab-2",
-        "  cpu: labgrid://lab has no board, so that none is leased",
+        "  cpu: labgrid://lab has no board, so that none is leased: its builds go to their host, or are measured here if this is "
+        "the device",
     ]
 
 
@@ -164,10 +165,14 @@ def test_a_build_that_fails_by_itself_costs_no_board(pool: tuple[Pool, Cell]) ->
 
 @pytest.mark.full  # needs an SSH server
 @needs_sshd
-def test_a_board_that_somebody_was_quicker_to_hold_is_tried_once_more(pool: tuple[Pool, Cell]) -> None:
+def test_a_board_that_somebody_was_quicker_to_hold_is_waited_for_again(
+    pool: tuple[Pool, Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
     boards, cell = pool
+    monkeypatch.setattr("edgecnn.sweeps.boards._AGAIN_S", 0.01)
     assert boards.measured(cell, failing(BUSY, None), Quiet()).board == "lab-1"
-    assert boards.measured(cell, failing(BUSY, BUSY, None), Quiet()).board == "lab-2"
+    assert boards.measured(cell, failing(BUSY, BUSY, BUSY, None), Quiet()).board == "lab-1", "waited for, and never set aside"
+    assert boards.set_aside == {}
 
 
 @pytest.mark.full  # needs an SSH server

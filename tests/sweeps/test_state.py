@@ -93,7 +93,7 @@ def test_what_differs_from_the_last_run_is_said() -> None:
     assert changed_since(state, {"a": "1", "b": "2", "new": "1"}) == [
         "new: new since the last run",
         "gone: no longer in the sweep; their results stay where they are",
-        "b: asked for otherwise than in the last run, and built again by the next",
+        "b: asked for otherwise than in the last run, so that a run builds them again",
     ]
     assert changed_since(SweepState(sweep="s.toml"), {"a": "1"}) == []
 

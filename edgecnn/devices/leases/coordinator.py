@@ -55,6 +55,7 @@ class Coordinator:
     def __init__(self, where: str) -> None:
         self._where = where
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(lambda loop, context: None)  # gRPC's own callback, which comes after the loop's end
         self._thread = threading.Thread(target=self._loop.run_forever, name="labgrid", daemon=True)
         self._session: Any = None
         self._dropped = dict[str, str]()
@@ -135,7 +136,7 @@ class Coordinator:
     def cancel(self, tokens: Sequence[str]) -> None:
         """Give reservations up, those too that are none any more."""
         for token in tokens:
-            with suppress(EdgecnnError):
+            with suppress(EdgecnnError, RuntimeError):  # of a loop that ended with its connection
                 self._asked(self._session.stub.CancelReservation, messages.CancelReservationRequest(token=token))
 
     # -----------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -55,30 +55,23 @@ class SharedConnection:
     """One connection for all threads that want one: a coordinator knows its clients by their sockets, which a process shares."""
 
     lock: Lock = field(default_factory=Lock)
-    users: int = 0
-    open: Coordinator | None = None
+    users: list[Coordinator] = field(default_factory=list)
+    """The connection of each; of one that ended meanwhile, another than the last."""
 
     @contextmanager
     def of(self, make: Callable[[str], Coordinator], where: str) -> Iterator[Coordinator]:
         """The connection, opened by the first and closed by the last; a new one where it ended meanwhile."""
         with self.lock:
-            if self.open is None or self.open.gone() is not None:
-                self.open = make(where).__enter__()
-                self.users = 0
-            mine = self.open
-            self.users += 1
+            mine = next((each for each in self.users if each.gone() is None), None) or make(where).__enter__()
+            self.users.append(mine)
         try:
             yield mine
         finally:
             with self.lock:
-                last = mine is not self.open
-                if not last:
-                    self.users -= 1
-                    last = self.users == 0
-                    self.open = None if last else mine
+                self.users.remove(mine)
+                last = mine not in self.users
             if last:
-                with suppress(RuntimeError):  # of one that ended by itself, and that another closed
-                    mine.__exit__(None, None, None)
+                mine.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)

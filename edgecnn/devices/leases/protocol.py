@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -45,9 +46,13 @@ class Wait:
     """Hears what is waited for."""
     over: Event = field(default_factory=Event)
     """Set when nobody waits any more."""
+    at_most_s: float | None = None
+    begun: float = field(default_factory=time.monotonic)
 
     def a_while(self, seconds: float) -> None:
-        """Raises KeyboardInterrupt: it is over."""
+        """Raises KeyboardInterrupt: it is over. TimeoutError: it took longer than ``at_most_s``."""
+        if self.at_most_s is not None and time.monotonic() - self.begun >= self.at_most_s:
+            raise TimeoutError(f"somebody has it for more than {self.at_most_s:g} s")
         if self.over.wait(seconds):
             raise KeyboardInterrupt
 

@@ -52,7 +52,11 @@ def plan_lines(found: SweepPlan) -> Iterator[str]:
     )
     yield f"  evaluating and racing: {measuring}"
     for device, boards in found.boards.items():
-        there = f"{counted(len(boards), 'board')}: {', '.join(boards)}" if boards else "no board, so that none is leased"
+        there = (
+            f"{counted(len(boards), 'board')}: {', '.join(boards)}"
+            if boards
+            else "no board, so that none is leased: its builds go to their host, or are measured here if this is the device"
+        )
         yield f"  {device}: {found.boards_from} has {there}"
     yield from (f"  changed: {line}" for line in found.changed)
 
@@ -133,6 +137,9 @@ def fleet_lines(found: FleetReport) -> Iterator[str]:
     yield from (
         f"  since {cell.since.made_at[:10]}: {cell.name}: {_since(cell, cell.since)}" for cell in found.cells if cell.since
     )
+    dull = [cell.name for cell in found.cells if any(each.startswith("NOT SHOWN TO HAVE LEARNED") for each in cell.notices)]
+    if dull:
+        yield f"  NOT SHOWN TO HAVE LEARNED: {', '.join(dull)}"
     yield from (f"  failed: {cell.name}: {cell.error}" for cell in found.cells if cell.state == "failed")
     waiting = [cell.name for cell in found.cells if cell.state != "finished"]
     if waiting:
