@@ -13,9 +13,9 @@ from edgecnn.errors.wording import counted
 
 if TYPE_CHECKING:
     from edgecnn.cli.verbs import Call
-    from edgecnn.render.mlflow import Sent, Tracker
-    from edgecnn.render.tracking import TrackedRun
     from edgecnn.sweeps.sweep import OpenSweep
+    from edgecnn.tracking.mlflow import Sent, Tracker
+    from edgecnn.tracking.run import TrackedRun
 
 
 def tracker_of(call: Call) -> Tracker | None:
@@ -25,7 +25,7 @@ def tracker_of(call: Call) -> Tracker | None:
     """
     if call.asked.track is None:
         return None
-    from edgecnn.render.mlflow import Tracker
+    from edgecnn.tracking.mlflow import Tracker
 
     tracker = Tracker(call.asked.track)
     try:
@@ -65,15 +65,15 @@ def _send(call: Call, tracker: Tracker, experiment: str, runs: Iterable[tuple[Tr
 
 def _of_build(folder: Path, identity: str | None = None) -> tuple[TrackedRun, list[Path]]:
     from edgecnn.planning.recipe_settings import settings_of_build
-    from edgecnn.render.tracking import files_of, run_of_build
     from edgecnn.results.folder import read_report
+    from edgecnn.tracking.run import files_of, run_of_build
 
     return run_of_build(read_report(folder), settings_of_build(folder), identity), files_of(folder)
 
 
 def _of_sweep(found: OpenSweep) -> Iterator[tuple[TrackedRun, list[Path]]]:
     from edgecnn.devices.this_machine import local_facts
-    from edgecnn.render.tracking import run_of_failure
+    from edgecnn.tracking.run import run_of_failure
     from edgecnn.values.stage import digest_of
 
     machine = local_facts().describe()

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
-from edgecnn.render.tracking import TrackedRun
+from edgecnn.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -19,8 +19,8 @@ from mlflow import MlflowClient
 from edgecnn.backends import installed
 from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage
-from edgecnn.render.mlflow import Tracker, address_of
-from edgecnn.render.tracking import TrackedRun
+from edgecnn.tracking.mlflow import Tracker, address_of
+from edgecnn.tracking.run import TrackedRun
 
 RUN = TrackedRun(
     name="flowers",
@@ -221,7 +221,7 @@ def test_nobody_at_the_port_is_said_in_two_words() -> None:
 
 def test_mlflow_s_telemetry_is_off() -> None:
     program = (
-        "from edgecnn.render.mlflow import Tracker; Tracker('mlflow:http://127.0.0.1:9')\n"
+        "from edgecnn.tracking.mlflow import Tracker; Tracker('mlflow:http://127.0.0.1:9')\n"
         "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
     )
     in_ci = ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK")  # there it is off anyway
