@@ -1,10 +1,10 @@
 """How close a sweep of a thousand builds on a Ray cluster and a hundred boards comes to the least time for it.
 
-The order is the product's own (``run_in_order`` for stages, ``Lanes`` for boards), and so is Ray; a stage and a measurement
-sleep as long as their like took, scaled down. Two of a hundred tasks fail half way and are repeated by Ray (of a lost process the
-start of another would count by as much as times are scaled), five of a hundred boards fail at their first build and are set
-aside. The bound is the longest way through one build, or all work shared evenly by all machines, or by all boards, whichever is
-the longest.
+The order is the product's own (``run_in_order`` for stages, ``Lanes`` for boards), and so is Ray; boards that are leased, and
+which build is ready, are told by the simulation itself. A stage and a measurement sleep as long as their like took, scaled down.
+Two of a hundred tasks fail half way and are repeated by Ray (of a lost process the start of another would count by as much as
+times are scaled), five of a hundred boards fail at their first build and are set aside. The bound is the longest way through one
+build, or all work shared evenly by all machines, or by all boards, whichever is the longest.
 
     python -m benchmarks.fleet.simulate --out benchmarks/fleet/simulated.json
 """
@@ -167,13 +167,14 @@ def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
 
     waits_for = {Key(name): tuple(map(Key, before)) for name, before in world.waits_for.items()}
     started = time.monotonic()
-    with Lanes[int](lambda: None) as lanes:
+    ended = list[int]()
+    with Lanes(lambda: None) as lanes:
         for key, _ in run_in_order(waits_for, begin, some):
             for build in users[key]:
                 open_builds[build].discard(key)
                 if not open_builds[build]:
-                    lanes.begin("boards", size.boards, lambda build=build: boards.measure(build))
-        ended = list(lanes.ended(wait=True))
+                    lanes.begin("boards", size.boards, lambda build=build: ended.append(boards.measure(build)))
+        lanes.wait()
     return Outcome(
         size=size, tasks=len(world.seconds), makespan_s=(time.monotonic() - started) / scale, bound_s=world.bound_s(),
         lost_tasks=len(world.lost), boards_set_aside=len(boards.aside), all_measured=sorted(ended) == list(range(size.builds)),
