@@ -15,6 +15,8 @@ from tests.house.child import child
 from tests.house.environments import Environment, built_wheel, environment_of
 from tests.serving.asking import announced, predicted
 
+pytestmark = pytest.mark.slow  # a folder of packages without most of them, and processes in it
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

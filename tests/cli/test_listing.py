@@ -70,6 +70,7 @@ def test_a_pattern_shows_the_names_that_fit() -> None:
     )
 
 
+@pytest.mark.slow  # a thousand networks are looked at
 def test_what_the_installed_timm_has_is_listed_with_its_weights_and_their_licence() -> None:
     rows = json.loads(edgecnn("list", "archs", "timm:fastvit_t8.*", "--json").stdout)
     assert rows[-1] == {

@@ -42,6 +42,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Member, ...]:
     return search_space(space(), 40, tmp_path_factory.mktemp("study") / "study.db", Quiet())
 
 
+@pytest.mark.slow  # a search, twice
 def test_an_interrupted_search_keeps_what_it_has_and_draws_others(tmp_path: Path) -> None:
     first = search_space(space(), 20, tmp_path / "study.db", Quiet())
     assert search_space(space(), 20, tmp_path / "study.db", Quiet()) == first
@@ -68,6 +69,7 @@ def test_a_candidate_whose_weights_alone_are_over_the_size_is_none(tmp_path: Pat
         assert each.parameters <= 2**20
 
 
+@pytest.mark.slow  # builds and times many networks
 def test_near_a_budget_more_networks_are_looked_at(tmp_path: Path) -> None:
     """A budget that few networks of all are inside leaves a search little to train, unless it draws there."""
 

@@ -254,6 +254,7 @@ def fetched_from(address: str, cache: Path, out: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow  # a hub of its own, asked by several processes
 def test_weights_come_from_the_hub_once_and_then_from_its_cache(tmp_path: Path) -> None:
     content = save(timm.create_model("test_efficientnet").state_dict())
     said = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}

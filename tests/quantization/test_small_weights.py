@@ -26,6 +26,8 @@ from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, pictures, scratch
 from tests.quantization.made import CANDIDATES
 
+pytestmark = pytest.mark.slow  # networks of many layers are quantized
+
 CHANNELS, SQUEEZED = 128, 64
 SQUEEZE, EXCITE, LAST = 1, 2, 3
 """Places among the convolutions."""

@@ -45,6 +45,8 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from edgecnn.stages.aware import AwareStage
+
+pytestmark = pytest.mark.slow  # a network is trained with its quantization
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
     def note(self, text): pass

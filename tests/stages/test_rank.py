@@ -16,6 +16,8 @@ from tests.made_once import made_once
 from tests.quantization.made import IMAGES, Quiet, exported, made
 from tests.quantization.planted import PLANTED, planted_trunk
 
+pytestmark = pytest.mark.slow  # every layer is quantized by itself
+
 
 def stage(images: int = IMAGES) -> RankStage:
     return RankStage(inputs={"model": Key("a"), "pixels": Key("b")}, images=images, normalization=NORMALIZATION)

@@ -34,6 +34,8 @@ PROGRAM = """
 import json, sys
 from pathlib import Path
 from edgecnn.stages.surgery import SurgeryStage
+
+pytestmark = pytest.mark.slow  # a network is trained, changed and trained again
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
     def note(self, text): pass

@@ -136,6 +136,7 @@ def test_a_fine_tuning_killed_and_continued_leaves_the_same_bytes(
     assert files_of(tmp_path) == files_of(fine_tuned)
 
 
+@pytest.mark.slow  # two trainings
 def test_two_processes_agree_on_every_byte(given: Given, from_scratch: Path, tmp_path: Path) -> None:
     subprocess.run(command(stage(), given.roles(), tmp_path), check=True)
     assert files_of(tmp_path) == files_of(from_scratch)

@@ -24,6 +24,8 @@ from edgecnn.store.verify import verify
 from tests.store.test_profiles import a_profile
 from tests.store.toys import Quantize, Train, files_in, obtain
 
+pytestmark = pytest.mark.slow  # a real S3 server
+
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:

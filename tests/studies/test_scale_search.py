@@ -17,6 +17,7 @@ def found() -> ScaleSearch:
     return search_scale(SMALL, Budgets(budgets_of("macs=40M,params=2.2M"), None), lambda _: None)
 
 
+@pytest.mark.slow  # a whole search
 def test_the_best_is_inside_every_budget_and_near_the_most_that_was_found(found: ScaleSearch) -> None:
     assert found.best.macs <= BUDGETS["macs"]
     assert found.best.parameters <= BUDGETS["params"]

@@ -46,6 +46,7 @@ def test_one_build_s_failure_leaves_the_others_and_is_tried_again(tmp_path: Path
     assert log.startswith("$ edgecnn build --set 'data.path=") and log.count("$ edgecnn") == 1
 
 
+@pytest.mark.slow  # loads MLflow in several processes
 def test_failed_builds_are_failed_runs_of_a_tracker(tmp_path: Path) -> None:
     place, at = Place(tmp_path), (tmp_path / "mlruns").as_uri()
     (tmp_path / "sweep.toml").write_text(ABSENT)

@@ -67,6 +67,7 @@ def test_a_network_that_loses_much_in_one_fold_widens_the_interval_and_the_gate_
     assert "at 90 % (over 5 folds) leaves drop_pp ≤ 1 open" in result.reason
 
 
+@pytest.mark.slow  # thousands of simulated builds
 @pytest.mark.parametrize("folds", [5, 10])
 @pytest.mark.parametrize("spread", [0.0, 0.01, 0.02])
 def test_a_bound_errs_as_seldom_as_a_gate_says_however_networks_differ(folds: int, spread: float) -> None:

@@ -18,6 +18,8 @@ from tests.data.folders import Heard
 from tests.house.child import child
 from tests.training.made import LITE, Given, fetched, files_of, losses, make_given, stage
 
+pytestmark = pytest.mark.slow  # several processes train
+
 MIXED = [
     {"kind": "crop", "area": [0.8, 1.0], "aspect": 1.2},
     {"kind": "mixup", "alpha": 0.2, "p": 1.0},
