@@ -82,8 +82,8 @@ def test_a_runtime_that_computes_wrongly_is_broken(tmp_path: Path) -> None:
     done = doctor(python, EDGECNN_STORE=str(tmp_path / "store"))
     assert done.returncode == 0, done.stderr
     # Whatever devices this machine is are broken with it.
-    assert re.match("[0-3] of [1-4] installed parts work; broken: onnxruntime, cpu", done.stdout), (
-        "a browser and a client of remote stores may be here too"
+    assert re.match("[0-9]+ of [0-9]+ installed parts work; broken: onnxruntime, cpu", done.stdout), (
+        "other extras may be here too"
     )
     assert "; absent: openvino, tensorrt, " in done.stdout
     assert "[golden-logits-differ]" in done.stdout
