@@ -29,7 +29,7 @@ from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan, plans_of_folds
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.resolve import python_version, resolve
+from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, Miss
@@ -142,9 +142,8 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     if resolved.weights.fell_back:
         tell.note(f"NOT PRETRAINED: {resolved.weights.why}")
     here = this_machine()
-    environment = {"python": python_version(), **here.environment.conditions}
     _check_objective(planned, machine.environment, request)
-    stages = StageContext(store=store, host=here.host, environment=environment, tell=tell, device=machine.host)
+    stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
     lab = machine.lab(store, tell, resolved.device.name if resolved.attachment.attached else THIS_MACHINE)
     seen = ObservedBuild(execution=Execution(plan=planned), lab=lab)
     observer = Observer(seen)

@@ -59,7 +59,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
     found = look_through(_choice(call, folder, seed), call.store.root, call.tell)
     facts = found.facts
     if sheet is not None:
-        write_sheet(found.listed, sheet, window_of(facts.grey_levels) if facts.grey_levels else ALL_LEVELS)
+        write_sheet(found.listed, sheet, window_of(facts.grey_levels or ALL_LEVELS))
         facts = facts.model_copy(update={"contact_sheet": str(sheet)})
     call.show(facts, lambda: show_inspection(facts))
 

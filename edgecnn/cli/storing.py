@@ -85,7 +85,7 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
         reason = "with --remote what goes is said by --days alone"
         raise BadValue(command="edgecnn store gc", name="--max-mib", value=f"{max_mib}", reason=reason)
     if remote == "":  # such as of a variable that is not set
-        raise NoRemote(verb="gc --remote")
+        raise BadValue(command="edgecnn store gc", name="--remote", value=remote, reason="it names no place")
     if remote is not None:
         report = collect_afar(Remote(remote), older_than_s=None if days is None else days * DAY_S, dry_run=dry_run)
     else:

@@ -83,7 +83,7 @@ class MemberBuilder:
         """Build and judge it by the budgets."""
         request = self._request(member, course, "judge")
         report = run_build(request, self.store, self.tell)
-        row = next((each for each in report.candidates if each.chosen), None)
+        row = report.shipped
         found: dict[str, object] = {"build": str(request.out.relative_to(self.asked.out))}
         if row is not None:
             found |= {

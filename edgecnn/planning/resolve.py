@@ -5,7 +5,6 @@ A request is never edited: what the user left unset is filled in here, visibly, 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from edgecnn.devices.desktop_gpu import gpu_here
@@ -126,8 +125,3 @@ def _preprocessing(recipe: Recipe, arch: ArchSpec, custom: CustomModel | None) -
         return Preprocessing(pixels=custom.feeding.pixels, normalization=custom.feeding.normalization)
     pixels = pixel_recipe(arch, recipe.model.resolution_px, recipe.preprocessing)
     return Preprocessing(pixels=pixels, normalization=arch.normalization)
-
-
-def python_version() -> str:
-    """Of this process, for records."""
-    return ".".join(str(part) for part in sys.version_info[:3])

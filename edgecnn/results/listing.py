@@ -47,7 +47,7 @@ def own_builds(named: Sequence[Path] | None) -> tuple[OwnBuild, ...]:
 
 def _own(folder: Path) -> OwnBuild | None:
     report = read_report(folder)
-    chosen = next((each for each in report.candidates if each.chosen), None)
+    chosen = report.shipped
     if chosen is None or chosen.test is None or not report.build.macs:
         return None
     return OwnBuild(

@@ -70,22 +70,21 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
         outside = {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
         if tasks:
             cluster.check({name for task in tasks.values() for name in task.versions}, paths | outside)
+        waiting = dict[Key, list[str]]()
+        for name, needs in of_build.items():
+            for key in needs:
+                waiting.setdefault(key, []).append(name)
+            if not needs:
+                tell.ready(name)
         try:
-            _tell_ready(of_build, tell)
             for key in cluster.made(tasks, tell):
-                for needs in of_build.values():
-                    needs.discard(key)
-                _tell_ready(of_build, tell)
+                for name in waiting[key]:
+                    of_build[name].discard(key)
+                    if not of_build[name]:
+                        tell.ready(name)
         except BaseException:
             cluster.cancel()
             raise
-
-
-def _tell_ready(of_build: dict[str, set[Key]], tell: Hearer) -> None:
-    """Of builds that need nothing more; they are forgotten."""
-    for name in [name for name, needs in of_build.items() if not needs]:
-        del of_build[name]
-        tell.ready(name)
 
 
 def _folders(cell: Cell) -> set[Path]:

@@ -69,7 +69,7 @@ class Cell(Value):
     host: str | None
     """The board that measures it, as ``--host`` takes one; None: a leased one, else this machine, where it is the device."""
     leased: tuple[str, ...] | None = None
-    """From where a board may be leased that measures it, and the tags that it must have; None: none is."""
+    """That a board may be leased which measures it, and the tags that it must have; None: none is."""
     words: tuple[str, ...]
     """Behind ``edgecnn build``, but for the board: the recipe and options by which a person builds the same by hand."""
     trains_as: str

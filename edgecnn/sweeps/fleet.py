@@ -23,7 +23,7 @@ from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.kin import KinRace, kin_of
 from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
 from edgecnn.values.base import Value
-from edgecnn.values.report import BuildReport, CandidateFacts, Choice
+from edgecnn.values.report import CandidateFacts, Choice
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
 
@@ -177,7 +177,8 @@ def _cell(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
     if report is None or not outcome.reported:
         code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
         return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
-    facts, current, strict = _chosen(report), outcome.asked == asked, cell.recipe.gates.require_measured
+    ships, current, strict = report.shipped, outcome.asked == asked, cell.recipe.gates.require_measured
+    facts = None if ships is None else ships.without_layers
     code = exit_code_of(report.gates, require_measured=strict)
     return FleetCell(
         **known,
@@ -199,10 +200,6 @@ def _cell(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
 def _code(of_process: int) -> ExitCode:
     """A build that a signal ended, and whatever else is no code of ours, is missing."""
     return ExitCode(of_process) if of_process in set(ExitCode) else ExitCode.MISSING
-
-
-def _chosen(report: BuildReport) -> CandidateFacts | None:
-    return next((each.without_layers for each in report.candidates if each.chosen), None)
 
 
 def _with_fronts(cells: Sequence[FleetCell]) -> list[FleetCell]:

@@ -90,24 +90,24 @@ def _board(cell: Cell, outcomes: Mapping[str, CellOutcome]) -> str | None:
 
 def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> KinRace:
     report = report_or_none(build_folder(out, cell.name))
-    ships = None if report is None else next((row for row in report.candidates if row.chosen), None)
-    first = _board(cell, outcomes)
-    boards = list[KinBoard]()
-    for board in _used(cell.device, cells, outcomes) if ships is not None else ():
-        latency = ships.latency if ships is not None and board == first else _benched(_folder(out, board, cell), ships)
+    ships = None if report is None else report.shipped
+    if ships is None:
+        return KinRace(device=cell.device, build=cell.name, candidate="", boards=())
+    first, boards = _board(cell, outcomes), list[KinBoard]()
+    for board in _used(cell.device, cells, outcomes):
+        latency = ships.latency if board == first else _benched(_folder(out, board, cell), ships)
         if latency is not None and not latency.selecting:
             boards.append(KinBoard(board=board, p50_ms=latency.p50_ms, disturbed=latency.disturbed))
-    candidate = "" if ships is None else ships.candidate.id
-    return KinRace(device=cell.device, build=cell.name, candidate=candidate, boards=compared(boards))
+    return KinRace(device=cell.device, build=cell.name, candidate=ships.candidate.id, boards=compared(boards))
 
 
-def _benched(folder: Path, ships: CandidateFacts | None) -> Latency | None:
+def _benched(folder: Path, ships: CandidateFacts) -> Latency | None:
     """What the very kit that ships took in a race that lies there."""
     try:
         found = BundleBench.model_validate_json((folder / REPORTED).read_bytes())
     except (OSError, ValidationError):
         return None
-    return next((row.latency for row in found.candidates if ships is not None and row.kit == ships.kit), None)
+    return next((row.latency for row in found.candidates if row.kit == ships.kit), None)
 
 
 def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:

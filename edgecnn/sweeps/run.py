@@ -89,7 +89,7 @@ class _Ledger:
     def take(self, outcome: CellOutcome) -> None:
         """Of one build."""
         with self._lock:
-            self.state = self.state.with_outcome(outcome, {})
+            self.state = self.state.with_outcome(outcome)
             self.write()
             self._done += 1
             self.tell.note(_said(outcome, self._run.out))

@@ -83,10 +83,9 @@ class SweepState(Value):
     set_aside: Mapping[str, str] = {}
     """Board to why the last call measured no more on it."""
 
-    def with_outcome(self, outcome: CellOutcome, set_aside: Mapping[str, str] | None = None) -> SweepState:
-        """The same with one more build, or the same build once more, and the boards that were set aside by then."""
-        update = {"outcomes": {**self.outcomes, outcome.name: outcome}, "set_aside": dict(set_aside or {})}
-        return self.model_copy(update=update)
+    def with_outcome(self, outcome: CellOutcome) -> SweepState:
+        """The same with one more build, or the same build once more."""
+        return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}})
 
 
 def build_folder(out: Path, name: str) -> Path:

@@ -92,8 +92,7 @@ def make(task: StageTask, shared: Shared, roles: tuple[Role, ...] = (), *content
         store, tell = shared.opened(), _Silent()
         with store.in_use.held():
             given = _found(task, dict(zip(roles, contents, strict=True)), store, shared)
-            environment = {"python": platform.python_version(), **read_conditions()}
-            store.artifacts.obtain(task.stage, StageInputs(task.versions, given, environment), tell)
+            store.artifacts.obtain(task.stage, StageInputs(task.versions, given, read_conditions()), tell)
         if store.remote is not None:
             push(store, Remote(store.remote), tell, only=[task.entry])
     except EdgecnnError as error:

@@ -52,7 +52,7 @@ class TrackedRun(Value):
 
 def run_of_build(report: BuildReport, settings: RecipeSettings, cell: str | None = None) -> TrackedRun:
     """A finished build. ``settings``: all that it took. ``cell``: of a sweep's, what identifies it there."""
-    ships = next((row for row in report.candidates if row.chosen), None)
+    ships = report.shipped
     values = {each.key: each.value for each in settings.settings if each.value is not None}
     made = [report.build.name, values, dict(report.keys), _machines(ships), report.choice.candidate, list(report.choice.carried)]
     return TrackedRun(

@@ -276,3 +276,8 @@ class BuildReport(Value):
     output: str | None = None
     keys: Mapping[str, str] = {}
     """Step to its key in the store. A later call renews ``plan.json``, so this says whose report it is."""
+
+    @property
+    def shipped(self) -> CandidateFacts | None:
+        """The candidate that ships; None where none does."""
+        return next((facts for facts in self.candidates if facts.chosen), None)

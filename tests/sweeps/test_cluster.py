@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,22 +16,12 @@ from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.toys import wait_until
-from tests.sweeps.machines import cluster, free_port, making
+from tests.sweeps.machines import Machines, cluster, free_port, making
+from tests.sweeps.written import LENET
 
 pytest.importorskip("ray", reason='pip install "edgecnn[ray]"')
 
-SWEEP = """
-[set]
-data.path = "photos"
-model.weights = "none"
-model.resolution_px = 32
-train.epochs = 2
-train.batch_size = 16
-race.samples = 100
-choice.objective = "size"
-[grid]
-model.arch = ["lenet-5"]
-target.device = ["cpu:onnxruntime", "raspberry-pi-5:onnxruntime"]
+SWEEP = f"""{LENET}target.device = ["cpu:onnxruntime", "raspberry-pi-5:onnxruntime"]
 train.seed = [0, 1]
 """
 
@@ -45,6 +37,13 @@ def place(tmp_path: Path) -> Place:
     made = place_with_photos(tmp_path)
     (tmp_path / "sweep.toml").write_text(SWEEP)
     return made
+
+
+def begun(place: Place, machines: Machines) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A sweep in the background, whose stages these make."""
+    words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
+    known = {**place.environment, "RAY_ADDRESS": machines.address}
+    return child(words, env=known, cwd=place.folder, start_new_session=True)
 
 
 def all_passed(place: Place) -> bool:
@@ -87,9 +86,7 @@ def test_what_names_no_cluster_is_refused(words: tuple[str, ...], said: str, tmp
 def test_a_lost_machine_s_work_is_done_by_the_others_and_all_is_made_once(place: Place, tmp_path: Path) -> None:
     (tmp_path / "sweep.toml").write_text(SWEEP.replace("epochs = 2", "epochs = 60"))
     with cluster(3) as machines:
-        words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
-        known = {**place.environment, "RAY_ADDRESS": machines.address}
-        with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
+        with begun(place, machines) as running:
             wait_until(lambda: bool(making("train")), 240)
             time.sleep(3)
             machines.kill(machines.where(making("train")[0]))
@@ -124,13 +121,10 @@ def test_machines_with_stores_of_their_own_hand_on_through_the_store_afar(place:
 
 @pytest.mark.slow  # a minute until Ray gives a lost head up
 def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: Path) -> None:
-    with cluster(1) as machines:
-        words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
-        known = {**place.environment, "RAY_ADDRESS": machines.address}
-        with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
-            wait_until(lambda: bool(making("prepare") or making("train")), 240)
-            machines.kill(0)
-            _, said = running.communicate(timeout=200)
+    with cluster(1) as machines, begun(place, machines) as running:
+        wait_until(lambda: bool(making("prepare") or making("train")), 240)
+        machines.kill(0)
+        _, said = running.communicate(timeout=200)
     error = ClusterUnusable(
         address="ray",
         because="it went away, as builds/sweep/logs/cluster.log says",
@@ -144,9 +138,7 @@ def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: 
 def test_ctrl_c_ends_what_runs_there(place: Place, tmp_path: Path) -> None:
     (tmp_path / "sweep.toml").write_text(SWEEP.replace("epochs = 2", "epochs = 900"))
     with cluster(1) as machines:
-        words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--on", "ray"]
-        known = {**place.environment, "RAY_ADDRESS": machines.address}
-        with child(words, env=known, cwd=tmp_path, start_new_session=True) as running:
+        with begun(place, machines) as running:
             wait_until(lambda: bool(making("train")), 240)
             running.send_signal(signal.SIGINT)
             assert running.wait(90) == 130

@@ -20,20 +20,9 @@ from tests.hosts.sshd import Loopback, free_port, loopback, needs_sshd
 from tests.house.child import child
 from tests.store.toys import wait_until
 from tests.sweeps.test_run import builds_running
+from tests.sweeps.written import LENET
 
-SWEEP = """
-boards = "{boards}"
-[set]
-data.path = "photos"
-model.weights = "none"
-model.resolution_px = 32
-train.epochs = 2
-train.batch_size = 16
-race.samples = 100
-choice.objective = "size"
-[grid]
-model.arch = ["lenet-5"]
-target.device = ["cpu:onnxruntime"]
+SWEEP = f"""boards = "{{boards}}"{LENET}target.device = ["cpu:onnxruntime"]
 train.seed = [1, 2]
 """
 FIRST, SECOND = "lenet-5-cpu-onnxruntime-seed=1", "lenet-5-cpu-onnxruntime-seed=2"

@@ -11,19 +11,9 @@ from edgecnn.errors.sweeps import NothingSwept
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.toys import wait_until
+from tests.sweeps.written import LENET
 
-SWEEP = """
-[set]
-data.path = "photos"
-model.weights = "none"
-model.resolution_px = 32
-train.epochs = 2
-train.batch_size = 16
-race.samples = 100
-choice.objective = "size"
-[grid]
-model.arch = ["lenet-5"]
-target.device = ["cpu:onnxruntime", "raspberry-pi-5:onnxruntime"]
+SWEEP = f"""{LENET}target.device = ["cpu:onnxruntime", "raspberry-pi-5:onnxruntime"]
 """
 ABSENT = '[set]\ndata.path = "absent"\n[grid]\nmodel.arch = ["lenet-5"]\ntrain.epochs = [1, 2]\n'
 

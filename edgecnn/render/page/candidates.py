@@ -91,7 +91,7 @@ def columns_of(report: BuildReport) -> tuple[tuple[str, str], ...]:
 
 def key_figures(report: BuildReport) -> tuple[tuple[str, Cell], ...]:
     """What ships, in a handful of numbers; nothing where nothing was chosen."""
-    chosen = next((facts for facts in report.candidates if facts.chosen), None)
+    chosen = report.shipped
     if chosen is None:
         return ()
     drop, speed = ((), ()) if chosen.is_baseline else ((("drop", _drop(chosen)),), (("speed-up", _speed(chosen)),))
