@@ -31,7 +31,6 @@ from edgecnn.measure.evaluate import evaluate, logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import Plan
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.resolve import python_version
 from edgecnn.render.progress import PlainLines
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import BASELINE_ID
@@ -128,7 +127,7 @@ def fp32_alone(planned: Plan) -> Plan:
 
 def made(planned: Plan, machine: Machine, store: Store, tell: Progress) -> Execution:
     """Every step of it, from the store where it is there."""
-    environment = {"python": python_version(), **machine.environment.conditions}
+    environment = dict(machine.environment.conditions)
     return execute(
         Execution(plan=planned), StageContext(store=store, host=machine.host, environment=environment, tell=tell), "package"
     )

@@ -24,7 +24,6 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency
 from edgecnn.models.catalogue import pixel_recipe
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.resolve import python_version
 from edgecnn.planning.trunk import Step
 from edgecnn.planning.variants import graph_of
 from edgecnn.results.folder import PLAN, REPORT
@@ -181,7 +180,7 @@ def _regrown(step: Step, keys: dict[Key, Key], resolved: Resolved) -> Step:
 def make_at_side(built: Built, side_px: int, tell: Progress) -> AtSide:
     """Run that plan against the store, as far as kits."""
     store, host = Store.open(), LocalHost()
-    environment = {"python": python_version(), **host.identify().conditions}
+    environment = dict(host.identify().conditions)
     wanted = at_side(built.plan, side_px, built.rungs)
     execution = execute(
         Execution(plan=wanted), StageContext(store=store, host=host, environment=environment, tell=tell), "package"
