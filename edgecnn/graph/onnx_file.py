@@ -116,6 +116,8 @@ def _without_weights(path: Path) -> onnx.ModelProto:
         raise NotAnOnnxModel(path=path, why=str(error) or "it does not parse") from error
     if not model.graph.output:
         raise NotAnOnnxModel(path=path, why="it holds no graph with an output")
+    if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
+        raise NotAnOnnxModel(path=path, why="it names no opset of ONNX's own operators")
     for tensor in _external(model.graph):
         _require_inside(path, tensor)
     return model
@@ -136,10 +138,17 @@ def _stored_bytes(tensor: onnx.TensorProto) -> int:
 
 
 def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
-    location = _location(tensor)
-    folder = path.parent.resolve()
+    location, folder = _location(tensor), path.parent.resolve()
+    said = f"the weights {tensor.name!r} are said to lie in"
+    if "\0" in location:
+        raise NotAnOnnxModel(path=path, why=f"{said} {location!r}, which is no name of a file")
     if not location or not (folder / location).resolve().is_relative_to(folder):
         raise ExternalDataOutside(path=path, tensor=tensor.name, location=location)
+    place = folder / location
+    if place.exists() and not place.is_file():
+        raise NotAnOnnxModel(
+            path=path, why=f"the weights {tensor.name!r} are said to lie in {location!r}, which is no regular file"
+        )
 
 
 def _location(tensor: onnx.TensorProto) -> str:

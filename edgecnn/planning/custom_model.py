@@ -137,6 +137,8 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     path = Path(recipe.model.onnx or "").expanduser()
     try:
         path = path.resolve(strict=True)
+        if not (path.is_file() or path.is_dir()):
+            raise CustomFileMissing(path=path, because="it is a pipe or a device")
         form = form_of(path)
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
@@ -189,13 +191,16 @@ def _found(
     with sleeping_threads():
         from edgecnn.graph.custom.file import files_beside, read_file
         from edgecnn.graph.custom.onnx_entry import content_of
+        from edgecnn.graph.custom.trial import try_file
 
-    tell.step("reading the model", 0, 1)
+    tell.step("reading the model", 0, 2)
+    try_file(path, form, recipe.model.resolution_px)
+    tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
     stamps = _stamps(path, beside)
     content = content_of(path, beside)
     says = read_file(path, form, recipe.model.resolution_px)
-    tell.step("reading the model", 1, 1)
+    tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
     entry = _of_its_images(says.entry, data, path)

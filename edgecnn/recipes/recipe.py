@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +20,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, RecipeTooOld, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS
 from edgecnn.recipes.target import is_path, split_target
+from edgecnn.recipes.toml_depth import parsed
 from edgecnn.recipes.toml_file import dotted_keys, read_table, unknown_key, validated
 from edgecnn.resources import resource_folder
 from edgecnn.values.base import Value
@@ -217,10 +217,10 @@ def _value(text: str) -> Any:
     if _SIZE.fullmatch(text):
         return text
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+        table = parsed(f"value = {text}")
+    except ValueError:
         return text
-    return parsed["value"] if list(parsed) == ["value"] else text
+    return table["value"] if list(table) == ["value"] else text
 
 
 def _summary(path: Path) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -21,6 +20,7 @@ from pydantic_core import ErrorDetails
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.recipes import FileUnreadable, NotToml
 from edgecnn.errors.wording import nearest
+from edgecnn.recipes.toml_depth import parsed
 
 if TYPE_CHECKING:
     from tomlkit.items import Item
@@ -71,10 +71,8 @@ def read_table(path: Path) -> dict[str, Any]:
     except ValueError as error:  # a NUL inside the path
         raise FileUnreadable(path=path, reason=str(error)) from error
     try:
-        return tomllib.loads(_text(path, data))
-    except RecursionError as error:
-        raise NotToml(path=path, line=None, reason="it is nested too deeply") from error
-    except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python converts
+        return parsed(_text(path, data))
+    except ValueError as error:
         raise NotToml(path=path, line=_line_of(str(error)), reason=_without_place(str(error))) from error
 
 

@@ -1,0 +1,118 @@
+"""A custom file is gone through in a process of its own first: what crashes, hangs or takes all memory does so there.
+
+Reading it, one answer to a grey image, and of an ONNX file its trunk and multiply-adds: whatever its bytes make of these is an
+error of the file, and this process never begins with a file that did not come through.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.errors.base import EdgecnnError, error_again
+from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.custom_model import Feeding, TorchForm
+from edgecnn.values.preprocessing import Normalization, PixelRecipe
+
+TIME_S: Final = 300.0
+MEMORY_BYTES: Final = 4 << 30
+"""And ten times the file beside it: its weights are held as the file has them, as the runtime does, and as the trunk."""
+_GREY: Final = 128
+
+
+def try_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float = TIME_S) -> None:
+    """Return if a process of its own came through this file within its limits of time and memory.
+
+    Raises:
+        EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
+        CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
+    """
+    asked = {"path": str(path), "form": form, "resolution_px": resolution_px and resolution_px.stated}
+    command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    try:
+        ended = subprocess.run(command, input=json.dumps(asked), timeout=limit_s, check=False, **pipes)
+    except subprocess.TimeoutExpired as error:
+        raise CustomModelUnusable(path=path, because=f"reading it and one answer took more than {limit_s:g} s") from error
+    if ended.returncode:
+        raise CustomModelUnusable(path=path, because=f"reading it ended the process that tried, by {_ending(ended.returncode)}")
+    if (kept := json.loads(ended.stdout)) is not None:
+        raise error_again(kept)
+
+
+def _ending(returncode: int) -> str:
+    known = {-each.value: each.name for each in signal.Signals}
+    return known.get(returncode, f"exit code {returncode}")
+
+
+def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> None:
+    import numpy as np
+    import onnx
+
+    from edgecnn.graph.custom.adopt import adopt
+    from edgecnn.graph.custom.file import as_onnx, content_of_file, opened, read_file
+    from edgecnn.graph.macs import mac_table
+    from edgecnn.graph.onnx_file import save_model
+
+    content_of_file(path, form)
+    entry = read_file(path, form, resolution_px).entry
+    size = entry.resolution_px
+    plain = Feeding(
+        name="plain",
+        pixels=PixelRecipe(resize_px=size, crop_px=size, interpolation="bilinear"),
+        normalization=Normalization(mean=(0, 0, 0), std=(1, 1, 1)),
+        channels="grey" if entry.colours == 1 else "rgb",
+    )
+    opened(path, entry).answers(np.full((1, *size, 3), _GREY, np.uint8), plain)
+    if form is not None:
+        return  # what exports it may not come through either, and says so itself
+    theirs, entry = as_onnx(path, entry)
+    model = adopt(theirs, entry, plain.channels, path)
+    with tempfile.TemporaryDirectory() as folder:
+        save_model(model, Path(folder) / "model.onnx")
+        if entry.quantized is None:
+            mac_table(onnx.load(Path(folder) / "model.onnx"), {})
+
+
+def _fault_of(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> EdgecnnError | None:
+    try:
+        _gone_through(path, form, resolution_px)
+    except EdgecnnError as error:
+        return error
+    except MemoryError:
+        return CustomModelUnusable(path=path, because=f"reading it takes more than {_memory(path) >> 30} GiB of memory")
+    except Exception as error:  # noqa: BLE001 - which one, the bytes decide
+        said = " ".join(str(error).split())[:300]
+        return CustomModelUnusable(path=path, because=f"reading it fails with {type(error).__name__}: {said}")
+    return None
+
+
+def _memory(path: Path) -> int:
+    return MEMORY_BYTES + 10 * path.stat().st_size
+
+
+def main() -> None:
+    """Try the file that standard input names, and write what it is refused with, or null."""
+    import resource
+
+    to = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else prints is not heard
+    asked = json.loads(sys.stdin.read())
+    path, size = Path(asked["path"]), asked["resolution_px"]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_DATA, (_memory(path), _memory(path)))
+    fault = _fault_of(path, asked["form"], None if size is None else ImageSize.of(size))
+    json.dump(None if fault is None else fault.kept(), to)
+    to.flush()
+    os._exit(0)  # nothing that the file left behind may run now
+
+
+if __name__ == "__main__":
+    main()

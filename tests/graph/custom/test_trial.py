@@ -1,0 +1,104 @@
+"""What a file may do to whoever opens it happens in a process with limits, and ends as one line about the file."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+from pathlib import Path
+from typing import Any, cast
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
+from edgecnn.graph.custom.trial import _fault_of, try_file
+from edgecnn.planning.custom_model import custom_model
+from edgecnn.render.progress import Quiet
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.recipe import Recipe
+from tests.graph.custom_files import SIDE, classifier
+from tests.graph.hostile_files import REFUSED, that_never_ends
+from tests.graph.torch_files import scripted
+
+
+class Endless(nn.Module):
+    """Looks as long as its answer is finite."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer = x.mean((2, 3))
+        while bool(torch.isfinite(answer).all()):
+            answer = answer * 0.5
+        return answer
+
+
+def rewritten(path: Path, to: Path, value: bytes) -> Path:
+    """The same program with another value in its one method."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(to, "w") as new:
+        for name in old.namelist():
+            held = old.read(name)
+            new.writestr(name, held.replace(b"torch.mean(x, [2, 3])", value) if name.endswith(".py") else held)
+    return to
+
+
+IN_A_PROCESS_OF_THEIR_OWN = ("1,500 operators that change nothing", "2^40 images a call", "a constant of 256 GiB")
+"""They take time or memory."""
+
+
+@pytest.mark.parametrize("name", [name for name in REFUSED if name not in IN_A_PROCESS_OF_THEIR_OWN])
+def test_a_file_that_is_none_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    make, said = REFUSED[name]
+    fault = _fault_of(make(tmp_path), None, None)
+    assert isinstance(fault, EdgecnnError)
+    assert said in fault.line() and fault.line().isprintable()
+
+
+@pytest.mark.parametrize("name", IN_A_PROCESS_OF_THEIR_OWN)
+def test_what_takes_the_memory_takes_that_of_another_process(name: str, tmp_path: Path) -> None:
+    make, said = REFUSED[name]
+    with pytest.raises(CustomModelUnusable, match=said):
+        try_file(make(tmp_path), None, None)
+
+
+def test_what_never_ends_is_ended(tmp_path: Path) -> None:
+    path, begun = that_never_ends(tmp_path), time.monotonic()
+    with pytest.raises(CustomModelUnusable, match=r"reading it and one answer took more than 4 s"):
+        try_file(path, None, None, limit_s=4)
+    assert time.monotonic() - begun < 20
+
+
+def test_what_ends_the_process_by_a_signal_ends_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    onnx.save(classifier(), tmp_path / "mine.onnx")
+    with pytest.raises(CustomModelUnusable, match="ended the process that tried, by SIGSEGV"):
+        try_file(tmp_path / "mine.onnx", None, None)
+
+
+@pytest.mark.slow  # torch is started twice, and given time
+def test_a_program_that_never_ends_and_one_too_deep_for_its_reader_are_refused(tmp_path: Path) -> None:
+    endless = scripted(Endless(), tmp_path / "endless.pt")
+    with pytest.raises(CustomModelUnusable, match="took more than 12 s"):
+        try_file(endless, "TorchScript", ImageSize.square(SIDE), limit_s=12)
+    deep = rewritten(endless, tmp_path / "deep.pt", b"(" * 100_000 + b"x" + b")" * 100_000)
+    with pytest.raises(EdgecnnError):
+        try_file(deep, "TorchScript", ImageSize.square(SIDE))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.onnx")
+    recipe = Recipe.model_validate({"model": {"onnx": str(tmp_path / "mine.onnx")}})
+    with pytest.raises(CustomFileMissing, match="it is a pipe or a device"):
+        custom_model(recipe, cast(Any, None), tmp_path, Quiet())
+
+
+def test_a_right_file_comes_through_whatever_lies_in_the_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('this is not the library')\n")
+    monkeypatch.chdir(tmp_path)
+    onnx.save(classifier(softmax=True), tmp_path / "mine.onnx")
+    try_file(tmp_path / "mine.onnx", None, None)
