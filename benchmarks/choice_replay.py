@@ -50,7 +50,7 @@ class Outcome(NamedTuple):
 
 def recordings() -> list[Noise]:
     """Of every machine and hour that is recorded."""
-    found = []
+    found: list[Noise] = []
     for each in (one for path in RECORDED for one in json.loads(path.read_text(encoding="utf-8"))["recordings"]):
         by_kit: dict[str, list[float]] = {}
         for _, _, kit, ns, *_ in each["runs"]:

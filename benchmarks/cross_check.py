@@ -79,7 +79,7 @@ def harness_ms(kit: Path, work: Path, samples: int = SAMPLES) -> float:
     shutil.rmtree(out, ignore_errors=True)
     item = {"kit": str(kit.resolve()), "round": 0, "position": 0, "samples": samples}
     LocalHost().run(Task(kit, "bench", out=out, schedule=Schedule((item,), 120.0)), lease_s=120, tell=Quiet())
-    return statistics.median(json.loads((out / "run-00000.json").read_text())["samples_ns"]) / 1e6
+    return float(statistics.median(json.loads((out / "run-00000.json").read_text())["samples_ns"])) / 1e6
 
 
 @dataclass(frozen=True)

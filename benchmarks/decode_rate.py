@@ -21,9 +21,9 @@ from PIL import Image
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.data.parallel import cores
 from edgecnn.data.pixels import PREPARED_ROLES, write_pixels
-from edgecnn.runner.pixels import PixelRecipe
+from edgecnn.runner.machine.environment import available_cores
+from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
 from edgecnn.values.recipe import DataChoice
 
 
@@ -75,26 +75,26 @@ def measure(folder: Path, scratch: Path, asked: argparse.Namespace) -> None:
     summary = summarize(DataChoice(path=str(folder)), scratch / "store", Quiet())
     source: ImageSource = open_source(Path(summary.manifest_path))
     paths = [Path(summary.root, entry.path) for role in PREPARED_ROLES for entry in source.entries(role)]
-    recipe = PixelRecipe(asked.resize, asked.crop, "bicubic")
+    recipe = PixelRecipe(ImageSize.square(asked.resize), ImageSize.square(asked.crop), "bicubic")
 
     def one_core() -> None:
         np.stack([plain(path, asked.resize, asked.crop) for path in paths])
 
     def all_cores() -> None:
-        with ThreadPoolExecutor(cores()) as pool:
+        with ThreadPoolExecutor(available_cores()) as pool:
             np.stack(list(pool.map(lambda path: plain(path, asked.resize, asked.crop), paths)))
 
     def ours() -> None:
         with tempfile.TemporaryDirectory(dir=scratch) as out:
             write_pixels(source, recipe, Path(out), Quiet())
 
-    ways = {"plain loop, one core": one_core, f"plain loop, {cores()} threads": all_cores, "prepare": ours}
+    ways = {"plain loop, one core": one_core, f"plain loop, {available_cores()} threads": all_cores, "prepare": ours}
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(asked.rounds):
         for name, way in ways.items():
             taken[name].append(seconds(way))
     base = statistics.median(taken["plain loop, one core"])
-    print(f"{len(paths):,} images to {asked.crop} px, median of {asked.rounds} rounds, {cores()} cores")
+    print(f"{len(paths):,} images to {asked.crop} px, median of {asked.rounds} rounds, {available_cores()} cores")
     for name, rounds in taken.items():
         middle = statistics.median(rounds)
         print(f"{name:24} {len(paths) / middle:8.0f} images/s   {base / middle:5.2f}x   (best {len(paths) / min(rounds):.0f})")

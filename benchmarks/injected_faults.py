@@ -24,7 +24,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgecnn.bench.subject import found_kits
+from edgecnn.bench.subject import subject_of
 from edgecnn.devices.machine import local_lab
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.bounds import gates_for, parse_bounds
@@ -58,7 +58,7 @@ class Bench:
     def __init__(self, folder: Path, lab: Lab, work: Path) -> None:
         self.lab, self.work, self.made = lab, work, 0
         finished = finished_build(folder)
-        seen = found_kits(finished, lab, local_facts())
+        seen = subject_of(finished, lab, local_facts(), builder=None)
         artifacts = seen.execution.artifacts
         self.fp32 = seen.kits["onnxruntime-fp32"]
         row = next(row for row in finished.report.candidates if row.candidate.id == "onnxruntime-int8")

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def compare(kit: str, photos: Sequence[Path], rounds: int) -> None:
     print(f"{len(photos)} photographs, ms each: {of_each}")
     print(f"ratio {ratio.estimate:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] (98 %)" if ratio else "too few rounds for a ratio")
     ways: dict[str, Callable[[Path], Any]] = {"edgecnn": ours.pixels, "Pillow by hand": script.pixels}
-    ways.update({name: (lambda photo, way=way: way(script, photo)) for name, way in FASTER.items()})
+    ways.update({name: partial(way, script) for name, way in FASTER.items()})
     for name, each in race(ways, photos, rounds).items():
         far = [np.abs(ways[name](photo).astype(int) - ours.pixels(photo)) for photo in photos]
         worst, mean = max(int(one.max()) for one in far), statistics.fmean(float(one.mean()) for one in far)

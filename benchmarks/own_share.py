@@ -11,14 +11,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edgecnn.building.build import run_build
 from edgecnn.devices.files import target_of
 from edgecnn.hosts.local import LocalHost
-from edgecnn.hosts.protocol import Task
 from edgecnn.planning.request import BuildRequest
 from edgecnn.render.progress import Quiet
 from edgecnn.store import making
@@ -45,21 +43,12 @@ def timed(kind: str, call: Any) -> Any:
     return wrapper
 
 
-class TimedHost(LocalHost):
-    """Adds up what runs in the runner's processes."""
-
-    def run(self, task: Task, *, lease_s: float, tell: Any) -> Mapping[str, Any]:
-        return timed("runner", super().run)(task, lease_s=lease_s, tell=tell)
-
-
 def main(arch: str = "efficientnet-b0", device: str = "jetson") -> None:
     recipe = Recipe.model_validate({"model": {"arch": arch}})
     target, _ = target_of(recipe.target, device)
     original = making.Making.made
     making.Making.made = lambda self, maker, given, tell: original(self, timed("make", maker), given, tell)  # type: ignore[method-assign]
-    from edgecnn.devices import machine
-
-    machine.LocalHost = TimedHost  # type: ignore[misc]
+    LocalHost.run = timed("runner", LocalHost.run)  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         run_build(BuildRequest(recipe=recipe, device=target, out=Path(folder, "out")), Store.open(Path(folder, "store")), Quiet())

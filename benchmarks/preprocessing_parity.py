@@ -90,7 +90,7 @@ def preset_of(spec: ArchSpec) -> Preset:
 def network_of(spec: ArchSpec, classes: int, weights: Path | None) -> torch.nn.Module:
     torch.manual_seed(0)
     if spec.origin == "timm":
-        network = timm.create_model(spec.builder, pretrained=False, num_classes=classes)
+        network: torch.nn.Module = timm.create_model(spec.builder, pretrained=False, num_classes=classes)
     else:
         network = torchvision.models.get_model(spec.builder, weights=None, num_classes=classes)
     if weights is not None:
@@ -118,7 +118,7 @@ def prepared(spec: ArchSpec, photographs: Photographs) -> Prepared:
 def difference(fed: Floats, pixels: NDArray[np.uint8], mean: Sequence[float], std: Sequence[float]) -> NDArray[np.float64]:
     """The largest of each photograph, in levels; what is fed is normalized, float32 (N, 3, H, W)."""
     levels = 255 * (fed.astype(np.float64) * np.reshape(std, (1, 3, 1, 1)) + np.reshape(mean, (1, 3, 1, 1)))
-    return np.abs(levels - pixels.transpose(0, 3, 1, 2)).max(axis=(1, 2, 3))
+    return np.asarray(np.abs(levels - pixels.transpose(0, 3, 1, 2)).max(axis=(1, 2, 3)))
 
 
 def compared(spec: ArchSpec, photographs: Photographs, classes: int, weights: Path | None) -> Parity:
@@ -157,11 +157,12 @@ def of_rapidocr(lines: Photographs) -> list[Parity]:
     package = importlib.import_module("rapidocr_onnxruntime")
     own = importlib.import_module("rapidocr_onnxruntime.ch_ppocr_cls.text_cls")
     path = Path(package.__file__ or "").parent / "models" / OF_RAPIDOCR
-    settings = {"cls_image_shape": [3, 48, 192], "cls_batch_num": 6, "cls_thresh": 0.9, "label_list": ["0", "180"]}
+    names = ["0", "180"]
+    settings = {"cls_image_shape": [3, 48, 192], "cls_batch_num": 6, "cls_thresh": 0.9, "label_list": names}
     theirs = own.TextClassifier({**settings, "model_path": str(path), "use_cuda": False, "use_dml": False})
     pictures = [np.ascontiguousarray(np.asarray(decode(line))[..., ::-1]) for line, _ in lines]  # blue first, as OpenCV reads
     fed = np.stack([theirs.resize_norm_img(each) for each in pictures])
-    said = np.array([settings["label_list"].index(label) for label, _ in theirs(pictures)[1]])
+    said = np.array([names.index(label) for label, _ in theirs(pictures)[1]])
     entry, half = read_entry(read_model(path), path, ImageSize(48, 192)), usual_named("half").normalization
     made = []
     for mode in RESIZE_MODES:

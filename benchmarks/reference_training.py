@@ -44,7 +44,7 @@ class Photographs(Dataset[tuple[Tensor, int]]):
             return self.changed(picture.convert("RGB")), self.labels[position]
 
 
-def batches_of(photographs: Photographs, batch: int, workers: int) -> DataLoader[tuple[Tensor, Tensor]]:
+def batches_of(photographs: Photographs, batch: int, workers: int) -> Iterable[tuple[Tensor, Tensor]]:
     """Shuffled; the workers stay alive between epochs."""
     return DataLoader(photographs, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0, drop_last=True)
 

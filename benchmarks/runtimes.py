@@ -58,7 +58,7 @@ def main() -> None:
 
 def candidates(machine: Machine) -> list[Candidate]:
     """Of every runtime that this machine has."""
-    found = []
+    found: list[Candidate] = []
     for runtime in Runtime:
         if (
             runtime in device_named(DEVICE).runtimes

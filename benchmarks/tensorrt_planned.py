@@ -39,6 +39,7 @@ from edgecnn.quantization.job import Job
 from edgecnn.runner.engines.engine import Wish, build_engines
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.machine.environment import available_cores, read_conditions
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.layers import Residency
 from edgecnn.values.preprocessing import Normalization
@@ -103,7 +104,7 @@ def trunk(arch: str, folder: Path) -> Path:
     shown = Job(path, folder, FP16, CENTRED, pictures(PICTURES))
     with torch.no_grad():
         network(torch.from_numpy(np.concatenate(list(shown.feeds(PICTURES)))))
-    export_onnx(network.eval(), SIDE_PX, path)
+    export_onnx(network.eval(), ImageSize.square(SIDE_PX), path)
     return path
 
 

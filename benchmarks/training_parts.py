@@ -18,10 +18,12 @@ from benchmarks.training_scene import AUGMENT, NORMALIZATION, SQUARE_PX, Scene
 from edgecnn.data.images import open_source
 from edgecnn.models.catalogue import arch_named, pixel_recipe
 from edgecnn.models.networks import build_network
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_pixels
-from edgecnn.training import loop, run
+from edgecnn.training import run
+from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
-from edgecnn.training.images.augmented_batch import augmented, draw_epoch, normalized
+from edgecnn.training.images.augmented_batch import Frame, augmented, draw_epoch, normalized
 from edgecnn.training.settings import TrainSettings
 from edgecnn.values.augmentation import Crop, Flip
 from edgecnn.values.preprocessing import Preprocessing
@@ -46,7 +48,8 @@ def decode(asked: argparse.Namespace) -> None:
         planes = decode_jpeg(read_file(str(path)), mode=ImageReadMode.RGB)
         to_pixels(Image.fromarray(planes.permute(1, 2, 0).numpy()), recipe)
 
-    draw, frame = draw_epoch(len(squares), seed=0, augment=AUGMENT), loop.Frame(asked.side, asked.side)
+    size = ImageSize.square(asked.side)
+    draw, frame = draw_epoch(len(squares), seed=0, augment=AUGMENT), Frame(size, size)
     places = dict(zip(scene.files, range(len(squares)), strict=True))
 
     def shown(path: Path) -> None:
@@ -83,14 +86,14 @@ def phase1(asked: argparse.Namespace) -> None:
     (folder / "weights" / "weights.json").write_text('{"sha256": null, "source": "drawn at random, which decides no time"}')
     recipe = pixel_recipe(spec, spec.resolution_px)
     chosen = source.entries("validation")[:128]
-    np.save(folder / "validation.pixels.npy", np.stack([to_pixels(source.read(entry), recipe) for entry in chosen]))
+    np.save(folder / "validation.pixels.npy", np.stack([to_pixels(source.read(entry), recipe.of_runner()) for entry in chosen]))
     np.save(folder / "validation.labels.npy", np.array([entry.label for entry in chosen], np.int64))
     preprocessing = Preprocessing(pixels=recipe, normalization=spec.normalization)
     settings = TrainSettings(
         arch=PHASE1_ARCH, classes=len(source.classes), preprocessing=preprocessing, mode="finetune", transfer="head", epochs=0,
         learning_rate=1e-3, augment=(Crop(), Flip()),
     )  # fmt: skip
-    inputs = run.TrainingInputs(images=Path(asked.manifest), pixels=folder, weights=folder / "weights")
+    inputs = TrainingInputs(images=Path(asked.manifest), pixels=folder, weights=folder / "weights")
     began = time.perf_counter()
     run.train(settings, inputs, folder / "out", Quiet())
     seconds, images = time.perf_counter() - began, len(source.entries("train"))

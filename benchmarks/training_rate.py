@@ -118,15 +118,13 @@ def race(asked: argparse.Namespace) -> None:
         command = [sys.executable, "-m", "benchmarks.training_rate", "--serve", name, "--given", given]
         opened[name] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     for name, process in opened.items():
-        assert process.stdout.readline() == "ready\n", name
+        assert process.stdout is not None and process.stdout.readline() == "ready\n", name
         print(f"{name} is ready", file=sys.stderr)
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
     for number in range(asked.rounds):
         print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
         for name in random.sample(list(WAYS), len(WAYS)):
-            opened[name].stdin.write("\n")
-            opened[name].stdin.flush()
-            rates[name].append(float(opened[name].stdout.readline()))
+            rates[name].append(rate_of(opened[name]))
     for process in opened.values():
         process.communicate()
     for name, each in rates.items():
@@ -137,12 +135,21 @@ def race(asked: argparse.Namespace) -> None:
         print(f"{first} / {second}: {said}, to stay at {least} or more")
 
 
+def rate_of(process: subprocess.Popen[str]) -> float:
+    """Images a second of one more epoch."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
 def steps(asked: argparse.Namespace) -> None:
     """The step alone, in the process settings that training has."""
     scene = Scene(asked)
     one, count = scene.one_batch(), max(1, asked.images // asked.batch)
     kinds = [(order, bf16) for order in (torch.contiguous_format, torch.channels_last) for bf16 in (False, True)]
-    network, rates = scene.network(), {kind: [] for kind in kinds}
+    network = scene.network()
+    rates: dict[tuple[torch.memory_format, bool], list[float]] = {kind: [] for kind in kinds}
     with repeatable():
         for number in range(asked.rounds + 1):
             for order, bf16 in random.sample(kinds, len(kinds)):

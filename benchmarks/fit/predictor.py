@@ -52,7 +52,7 @@ def family_of(probe: Probe) -> str:
 
 def one_out(rows: Sequence[TimedProbe]) -> list[dict[str, float | str]]:
     """Every network, predicted by what knows nothing of its family."""
-    found = []
+    found: list[dict[str, float | str]] = []
     for family in sorted({family_of(each.probe) for each in rows} - {BLOCKS}):
         mine = [each for each in rows if family_of(each.probe) == family]
         known = [each for each in rows if each not in mine]

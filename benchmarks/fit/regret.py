@@ -41,12 +41,13 @@ from edgecnn.fit.timing import times_of, untrained_kits
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.render.progress import PlainLines
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
 from edgecnn.values.fit import FitReport, Member
 from edgecnn.values.recipe import FitChoice, Recipe, TrainChoice
 from edgecnn.values.stage import Progress
 
-DEVICE, CLASSES, BASE_PX = "cpu", 10, 64
+DEVICE, CLASSES, BASE_PX = "cpu", 10, ImageSize.square(64)
 DEPTHS, WIDTHS, SIDES_PX = (0.3, 0.5, 0.7, 1.0), (0.35, 0.5, 0.65, 0.8, 1.0), (32, 48, 64)
 """Of MobileNetV2's repeats each of these depths leaves others, so that no two of the grid are one network."""
 EQUAL = 0.005

@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,7 +113,7 @@ class World:
         return max(longest, sum(self.seconds.values()) / self.size.slots, sum(self.measuring.values()) / usable)
 
 
-@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=True)
+@ray.remote(num_cpus=1, max_retries=3, retry_exceptions=True)  # type: ignore[untyped-decorator]
 def work(seconds: float, marker: str | None) -> None:
     """Sleep, and fail half way where a marker says that it did not fail yet."""
     if marker is not None and not Path(marker).exists():
@@ -165,6 +166,9 @@ def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
             ray.get(ref)
             yield ref, Done()
 
+    def measured(build: int) -> None:
+        ended.append(boards.measure(build))
+
     waits_for = {Key(name): tuple(map(Key, before)) for name, before in world.waits_for.items()}
     started = time.monotonic()
     ended = list[int]()
@@ -173,7 +177,7 @@ def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
             for build in users[key]:
                 open_builds[build].discard(key)
                 if not open_builds[build]:
-                    lanes.begin("boards", size.boards, lambda build=build: ended.append(boards.measure(build)))
+                    lanes.begin("boards", size.boards, partial(measured, build))
         lanes.wait()
     return Outcome(
         size=size, tasks=len(world.seconds), makespan_s=(time.monotonic() - started) / scale, bound_s=world.bound_s(),
