@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Dict, List, Mapping, Tuple
 
 from .failure import RunnerError
@@ -77,7 +78,7 @@ class Fields:
     def number(self, name: str) -> float:
         """A finite number of at least 0."""
         value = self._typed(name, (int, float), "a number")
-        if isinstance(value, bool) or not 0 <= value < float("inf"):
+        if not _is_finite(value) or value < 0:
             raise bad_manifest(self._where + name, "must be a number of at least 0")
         return float(value)
 
@@ -89,9 +90,9 @@ class Fields:
         return int(value)
 
     def three(self, name: str) -> Tuple[float, ...]:
-        """Three numbers: red, green, blue."""
+        """Three finite numbers: red, green, blue."""
         values = self.list(name)
-        if len(values) != 3 or not all(isinstance(value, (int, float)) for value in values):
+        if len(values) != 3 or not all(_is_finite(value) for value in values):
             raise bad_manifest(self._where + name, "must hold three numbers, red, green and blue")
         return tuple(float(value) for value in values)
 
@@ -102,3 +103,8 @@ class Fields:
         if not isinstance(value, kind):
             raise bad_manifest(self._where + name, "is not {}".format(called))
         return value
+
+
+def _is_finite(value: Any) -> bool:
+    """JSON of Python's holds NaN and whole numbers beyond a float's."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -111,6 +111,7 @@ def test_two_builds_at_once_agree_and_make_each_thing_once(tmp_path: Path) -> No
     assert len(list((place.store / "artifacts" / "train").iterdir())) == 1
 
 
+@pytest.mark.slow  # two builds
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path: Path) -> None:
     place = place_with_photos(tmp_path)
     with place.start("train") as process:

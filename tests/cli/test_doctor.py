@@ -37,6 +37,7 @@ def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow  # every runtime is started
 def test_its_json_is_what_its_schema_publishes(report: dict[str, Any]) -> None:
     Draft202012Validator(json.loads((FOLDER / "doctor.json").read_text(encoding="utf-8"))).validate(report)
     assert report["schema"] == "edgecnn.doctor/1"

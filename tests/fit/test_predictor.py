@@ -41,6 +41,7 @@ def timed(probes: tuple[Probe, ...], noise: float) -> list[TimedProbe]:
     ]
 
 
+@pytest.mark.slow  # networks by the hundred
 def test_what_counts_decides_is_predicted_within_a_few_percent_and_the_interval_holds_it(probes: tuple[Probe, ...]) -> None:
     known, others = probes[:30], probes[30:]
     found = Predictor(timed(known, 0.02)).predict(others)

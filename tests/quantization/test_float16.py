@@ -18,6 +18,7 @@ from tests.runner.kits import network
 NETWORK = "mobilenet_v3_small"
 
 
+@pytest.mark.slow  # a large network is exported
 def test_the_file_is_typed_fp16_between_float32_ends() -> None:
     model = onnx.load(made(NETWORK, FP16) / "model.onnx")
     ends = [*model.graph.input, *model.graph.output]

@@ -98,6 +98,11 @@ def set_field(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         (set_field("session", "options", value={"threads": 1}), "session.options must hold texts only"),
         (set_field("preprocessing", "normalization", "std", value=[0, 1, 1]), "preprocessing.normalization.std must be above 0"),
         (
+            set_field("preprocessing", "normalization", "mean", value=[0, float("nan"), 1]),
+            "preprocessing.normalization.mean must hold three numbers, red, green and blue",
+        ),
+        (set_field("golden", "logits_tolerance", value=10**400), "golden.logits_tolerance must be a number of at least 0"),
+        (
             set_field("preprocessing", "pixels", "crop_px", value="999999x999999"),
             "preprocessing.pixels.crop_px is more than 178,956,970 pixels",
         ),

@@ -80,6 +80,7 @@ def traced(candidate: str, arch: str, folder: Path) -> np.ndarray:  # type: igno
     return np.concatenate(answers)
 
 
+@pytest.mark.slow  # a network is trained
 @BOTH
 def test_only_the_files_of_the_contract_are_left(arch: str) -> None:
     assert set(files_of(aware(arch))) == {"aware.json", "golden_logits.npy", "macs.json", "model.onnx"}
@@ -199,6 +200,7 @@ def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: 
     assert not list(tmp_path.rglob("*.best.safetensors"))
 
 
+@pytest.mark.slow  # a network is trained
 def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CalibrationSetTooSmall):
         stage(images=49).make(roles(), tmp_path, Heard())

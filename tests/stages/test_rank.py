@@ -36,6 +36,7 @@ def convolutions(trunk: Path) -> list[str]:
     return [node.name for node in onnx.load(trunk / "model.onnx").graph.node if node.op_type == "Conv"]
 
 
+@pytest.mark.slow  # layers are quantized one by one
 def test_the_two_layers_around_the_wide_tensor_come_first_and_by_far() -> None:
     found = ranking(planted_trunk()).layers
     assert {layer.name for layer in found[:2]} == {convolutions(planted_trunk())[place] for place in PLANTED}

@@ -64,6 +64,7 @@ def facts() -> dict[str, Any]:
     return dict(json.loads((made() / "surgery.json").read_text()))
 
 
+@pytest.mark.slow  # a network is trained
 def test_only_the_files_of_the_contract_are_left() -> None:
     assert set(files_of(made())) == {"check.json", "golden_logits.npy", "macs.json", "model.onnx", "surgery.json"}
 
@@ -78,6 +79,7 @@ def test_training_brings_it_nearer_to_the_network_that_it_came_from(tmp_path: Pa
     assert len(facts()["epochs"]) == 2
 
 
+@pytest.mark.slow  # a network is trained
 def test_the_file_has_no_squeeze_excite_and_fewer_parameters_and_multiply_adds(tmp_path: Path) -> None:
     kinds = [node.op_type for node in onnx.load(made() / "model.onnx").graph.node]
     assert "HardSigmoid" not in kinds  # the gates of this network

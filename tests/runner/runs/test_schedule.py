@@ -90,6 +90,7 @@ def test_one_that_hangs_before_its_turn_costs_its_own_item(copy_kit: CopyKit, on
     assert runs(tmp_path / "out")[0]["error"]["ref"] == "worker-timed-out"
 
 
+@pytest.mark.slow  # waits
 def test_waiting_longer_than_the_time_out_ends_nobody_whose_turn_comes(onnx_kit: Path, tmp_path: Path) -> None:
     """Six turns of a second each, where a process may live for four seconds without a word."""
     kits, out = [onnx_kit] * 6, tmp_path / "out"
@@ -107,6 +108,7 @@ def test_no_more_than_six_are_open_at_once(onnx_kit: Path, tmp_path: Path) -> No
     assert [len(wave) for wave in _waves(alone)] == [1, 1]
 
 
+@pytest.mark.slow  # waits
 def test_nothing_of_one_that_did_not_open_lives_while_the_others_are_timed(
     copy_kit: CopyKit, onnx_kit: Path, tmp_path: Path
 ) -> None:

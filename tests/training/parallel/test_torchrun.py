@@ -60,6 +60,7 @@ def test_two_processes_learn_what_one_does(given: Given, shared: Path, tmp_path:
     assert set(files_of(shared)) == {"history.json", "weights.safetensors"}
 
 
+@pytest.mark.slow  # two processes train
 def test_a_folder_may_be_named_as_no_url_is(given: Given, tmp_path: Path) -> None:
     out = tmp_path / "a#b?c"
     out.mkdir()

@@ -1,0 +1,70 @@
+"""The table of docs/reliability.md, from the last record of the hard tests.
+
+    .ci/run --hard --junitxml=hard.xml && python -m docs.reliability hard.xml
+
+writes ``docs/reliability.json`` from what the tests recorded, and the table from that; without a file the table alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+RECORD, PAGE = (Path(__file__).parent / f"reliability.{kind}" for kind in ("json", "md"))
+FIGURE = "figure"
+"""The property in which a test says what it tried and how it ended; tests without one are not listed."""
+_TABLE = re.compile(r"(?<=<!-- the table -->\n).*?(?=<!-- its end -->)", re.DOTALL)
+
+
+def record_of(junit: Path) -> dict[str, Any]:
+    """What a JUnit file of pytest says: where and when it ran, and each test that gives a figure."""
+    root = ElementTree.parse(junit).getroot()
+    suite = next(root.iter("testsuite"))
+    return {
+        "schema": "edgecnn.reliability/1",
+        "date": suite.get("timestamp", "")[:10],
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "minutes": round(float(suite.get("time", 0)) / 60, 1),
+        "rows": list(_rows(suite)),
+    }
+
+
+def _rows(suite: ElementTree.Element) -> Iterator[dict[str, Any]]:
+    for case in suite.iter("testcase"):
+        for said in case.iter("property"):
+            if said.get("name") == FIGURE:
+                faults = [kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None]
+                seconds = round(float(case.get("time", 0)))
+                yield {"tried": said.get("value"), "ended": faults[0] if faults else "passed", "seconds": seconds}
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """Markdown, a row a test."""
+    where = f"{record['date']}, {record['cores']} cores, Python {record['python']}, {record['minutes']:g} minutes in all."
+    lines = [where, "", "| tried | ended | seconds |", "| --- | --- | --- |"]
+    lines += [f"| {row['tried']} | {row['ended']} | {row['seconds']:,} |" for row in record["rows"]]
+    return "\n".join(lines) + "\n"
+
+
+def page(record: Mapping[str, Any]) -> str:
+    """The whole page as it should be."""
+    return _TABLE.sub(lambda _: table(record), PAGE.read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Write the page, and the record where a file is named."""
+    if len(sys.argv) > 1:
+        RECORD.write_text(json.dumps(record_of(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(json.loads(RECORD.read_text(encoding="utf-8"))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

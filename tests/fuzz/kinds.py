@@ -1,0 +1,234 @@
+"""The kinds of files that come from elsewhere: right ones to begin with, how they are changed, and what reads them here."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import pyarrow
+import pyarrow.parquet
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
+from edgecnn.data.manifest import summarize
+from edgecnn.devices.files import load_device_file, load_devices
+from edgecnn.devices.leases.listed import ListedBoards
+from edgecnn.graph.custom.form import form_of
+from edgecnn.graph.custom.trial import _fault_of
+from edgecnn.models.weights_file import format_of
+from edgecnn.recipes.recipe import load_pipelines, load_recipe
+from edgecnn.resources import resource_folder
+from edgecnn.results.explain import explain
+from edgecnn.results.folder import REPORT, read_report
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.runner.pixels import decode
+from edgecnn.sweeps.file import cells_of, read_sweep
+from edgecnn.values.recipe import DataChoice
+from tests.building.explained import raced_report
+from tests.bundle.evidence_records import written
+from tests.bundle.sealed import published, verified, zipped
+from tests.data.folders import fill
+from tests.data.formats.test_idx import header
+from tests.fuzz.mutations import Mutation, of_bytes, of_json, of_message, of_zip
+from tests.graph.custom_files import SIDE, classifier, of_grey
+from tests.graph.torch_files import Classifier, exported, scripted
+from tests.runner.kits import make_kit
+
+
+class Kind(NamedTuple):
+    """One kind of file."""
+
+    file: str
+    """Its name, below a folder of its own."""
+    seeds: Callable[[Path], Sequence[bytes]]
+    """Right files, made in an empty folder."""
+    mutated: Mutation
+    read: Callable[[Path], object]
+    """Returns, or raises what may be raised of a bad file. Raises ``Accepted`` where a changed file was taken for right."""
+
+
+class Accepted(AssertionError):
+    """A changed file was taken for one that is as it was packed."""
+
+
+class _Quiet:
+    def step(self, *_: Any) -> None:
+        """Nothing."""
+
+    def note(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _onnx_seeds(_: Path) -> Sequence[bytes]:
+    made = (
+        classifier(softmax=True),
+        classifier("half", layout="NHWC", opset=11, batch=4),
+        classifier(batch_norm=True),
+        of_grey(),
+    )
+    return [model.SerializeToString() for model in made]
+
+
+def _tried(path: Path) -> object:
+    fault = _fault_of(path, form_of(path), ImageSize.square(SIDE))
+    if fault is not None:
+        raise fault
+    return None
+
+
+def _torch_seeds(make: Callable[..., Path], folder: Path) -> Sequence[bytes]:
+    return [make(Classifier(), folder / "seed.pt").read_bytes()]
+
+
+def _weights_seeds(folder: Path) -> Sequence[bytes]:
+    tensors = {"a.weight": torch.zeros(4, 3), "a.bias": torch.ones(4)}
+    save_file(tensors, folder / "w.safetensors")
+    torch.save(tensors, folder / "w.pth")
+    torch.save(tensors, folder / "old.pth", _use_new_zipfile_serialization=False)
+    return [(folder / name).read_bytes() for name in ("w.safetensors", "w.pth", "old.pth")]
+
+
+def _bundle_seeds(folder: Path) -> Sequence[bytes]:
+    return [zipped(published(folder), folder / "b.zip").read_bytes()]
+
+
+def _verified(path: Path) -> object:
+    manifest = verified(path).manifest
+    if manifest != (packed := verified(Path.cwd() / "seeds" / "b.zip").manifest):
+        raise Accepted(f"{len(manifest.files)} of {len(packed.files)} files")
+    return manifest
+
+
+def _kit_seeds(folder: Path) -> Sequence[bytes]:
+    return [(make_kit(folder) / "kit.json").read_bytes()]
+
+
+def _opened_kit(path: Path) -> object:
+    kit = Kit.open(path.parent)
+    return [kit.path(name) for name in kit.manifest.files]
+
+
+def _report_seeds(_: Path) -> Sequence[bytes]:
+    return [raced_report().model_dump_json(by_alias=True).encode()]
+
+
+def _shipped(folder: str, loaded: Callable[[], Any]) -> Callable[[Path], Sequence[bytes]]:
+    return lambda _: [(resource_folder(folder) / f"{name}.toml").read_bytes() for name in loaded()]
+
+
+_SWEEP = b"""[set]
+train.epochs = 3
+[grid]
+model.arch = ["lenet-5", "resnet-18"]
+target.device = ["cpu", "raspberry-pi-5:litert"]
+[[build]]
+name = "longer"
+model.arch = "resnet-18"
+train.epochs = 10
+[hosts]
+raspberry-pi-5 = "pi@board"
+"""
+_BOARDS = b"""[[board]]
+name = "one"
+host = "pi@board-1"
+device = "raspberry-pi-5"
+tags = ["a", "b"]
+"""
+
+
+def _table_seeds(kind: str, folder: Path) -> Sequence[bytes]:
+    rows = [(f"{label}/{number:03}.png", label) for label in ("cat", "dog") for number in range(4)]
+    if kind == "csv":
+        return ["\n".join(("path,label", *map(",".join, rows))).encode()]
+    stream = io.BytesIO()
+    paths, labels = zip(*rows, strict=True)
+    pyarrow.parquet.write_table(pyarrow.table({"path": paths, "label": labels}), stream)
+    return [stream.getvalue()]
+
+
+def _listed(path: Path) -> object:
+    if not (path.parent / "cat").exists():
+        fill(path.parent, {"cat": 4, "dog": 4})
+    return _summarized(path)
+
+
+def _summarized(path: Path) -> object:
+    cache = Path.cwd() / "store"
+    shutil.rmtree(cache, ignore_errors=True)
+    return summarize(DataChoice(path=str(path)), cache, _Quiet())
+
+
+def _zip_seeds(folder: Path) -> Sequence[bytes]:
+    fill(folder / "photos", {"cat": 4, "dog": 4})
+    return [Path(shutil.make_archive(str(folder / "photos"), "zip", folder / "photos")).read_bytes()]
+
+
+def _idx_seeds(_: Path) -> Sequence[bytes]:
+    return [header(80, 28, 28) + np.random.default_rng(0).bytes(80 * 784)]
+
+
+def _idx(path: Path) -> object:
+    (path.parent / "train-labels-idx1-ubyte").write_bytes(header(80) + bytes(range(10)) * 8)
+    return _summarized(path.parent)
+
+
+def _image_seeds(_: Path) -> Sequence[bytes]:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 17, 3), dtype=np.uint8))
+    kinds = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+    made = []
+    for kind in kinds:
+        stream = io.BytesIO()
+        picture.save(stream, kind)
+        made.append(stream.getvalue())
+    return made
+
+
+def _evidence_seeds(folder: Path) -> Sequence[bytes]:
+    return [written(folder / "e.json").read_bytes()]
+
+
+def _report(path: Path) -> object:
+    return explain(read_report(path.parent))
+
+
+def _of_entry(content: bytes, draw: Random) -> bytes:
+    return of_json(content, draw) if content[:1] in (b"{", b"[") else of_bytes(content, draw)
+
+
+KINDS: dict[str, Kind] = {
+    "onnx": Kind("mine.onnx", _onnx_seeds, of_message(onnx.ModelProto), _tried),
+    "torch.export": Kind("mine.pt2", partial(_torch_seeds, exported), of_zip(_of_entry), _tried),
+    "torchscript": Kind("mine.pt", partial(_torch_seeds, scripted), of_zip(_of_entry), _tried),
+    "weights": Kind("mine.pth", _weights_seeds, of_bytes, format_of),
+    "bundle": Kind("bundle.zip", _bundle_seeds, of_zip(_of_entry), _verified),
+    "kit.json": Kind("kit.json", _kit_seeds, of_json, _opened_kit),
+    "report.json": Kind(REPORT, _report_seeds, of_json, _report),
+    "evidence": Kind("evidence.json", _evidence_seeds, of_json, lambda path: verify_evidence(path, EvidenceTrust(None))),
+    "recipe": Kind("mine.toml", _shipped("pipelines", load_pipelines), of_bytes, load_recipe),
+    "device": Kind("board.toml", _shipped("devices", load_devices), of_bytes, load_device_file),
+    "sweep": Kind("sweep.toml", lambda _: [_SWEEP], of_bytes, lambda path: cells_of(read_sweep(path))),
+    "boards": Kind("boards.toml", lambda _: [_BOARDS], of_bytes, ListedBoards.read),
+    "csv": Kind("list.csv", partial(_table_seeds, "csv"), of_bytes, _listed),
+    "parquet": Kind("list.parquet", partial(_table_seeds, "parquet"), of_bytes, _listed),
+    "zip of photographs": Kind("photos.zip", _zip_seeds, of_zip(of_bytes), _summarized),
+    "idx": Kind("train-images-idx3-ubyte", _idx_seeds, of_bytes, _idx),
+    "image": Kind("mine.png", _image_seeds, of_bytes, decode),
+}
+
+
+def digest_of_tree(folder: Path) -> str:
+    """Names, sizes and bytes of everything below it."""
+    facts = [(str(path), path.read_bytes() if path.is_file() else b"") for path in sorted(folder.rglob("*"))]
+    return hashlib.sha256(json.dumps([(name, hashlib.sha256(held).hexdigest()) for name, held in facts]).encode()).hexdigest()

@@ -1,0 +1,64 @@
+"""Thousands of changed files of each kind: read or refused in one line, within 2 GiB and 20 s each, nothing written elsewhere.
+
+``EDGECNN_FUZZ_FILES`` says how many of each kind; ``.ci/run --hard`` reads 10,000.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.kinds import KINDS, digest_of_tree
+from tests.fuzz.reading import TIME_S
+
+FILES = int(os.environ.get("EDGECNN_FUZZ_FILES", "300"))
+ROOT = Path(__file__).parents[2]
+IN_A_TRIAL = ("onnx", "torch.export", "torchscript")
+"""What a crash, a hang or too much memory ends there is a process of its own: see ``graph.custom.trial``."""
+
+
+@pytest.mark.slow  # thousands of files
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_changed_file_is_read_or_refused_in_one_line(
+    kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    inside, beside = tmp_path / "inside", tmp_path / "beside"
+    for folder in (inside, beside, beside / "home"):
+        folder.mkdir()
+    before = digest_of_tree(beside)
+    outcomes, found = _read_all(kind, inside, beside / "home")
+    ways = ", ".join(f"{count:,} {way}" for way, count in outcomes.most_common())
+    record_property("figure", f"{FILES:,} changed files of the kind {kind}: {ways}")
+    assert not found, "\n".join(found[:10])
+    assert outcomes.total() == FILES
+    assert outcomes["refused"] > FILES // 10, "else nothing was changed"
+    assert digest_of_tree(beside) == before
+    assert {each.name for each in tmp_path.iterdir()} == {"inside", "beside"}
+
+
+def _read_all(kind: str, folder: Path, home: Path) -> tuple[Counter[str], list[str]]:
+    """How many files ended in which way, and those that ended as none may."""
+    outcomes, found, number = Counter[str](), list[str](), 0
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(home), "EDGECNN_STORE": str(folder / "store")}
+    while number < FILES:
+        words = [sys.executable, "-m", "tests.fuzz.reading", kind, str(number), str(FILES)]
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        for line in done.stdout.splitlines():
+            number, *ended = json.loads(line)
+            if ended:
+                outcomes[ended[0]] += 1
+                if ended[0] not in ("read", "refused") and not (ended[0] == "memory" and kind in IN_A_TRIAL):
+                    found.append(f"{kind} {number}: {' '.join(ended)}")
+        if done.returncode:
+            outcomes["ended"] += 1
+            if kind not in IN_A_TRIAL:
+                found.append(f"{kind} {number}: ended with {done.returncode} ({TIME_S} s at most)\n{done.stderr[-2000:]}")
+        number += 1
+    return outcomes, found
