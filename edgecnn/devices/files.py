@@ -222,7 +222,7 @@ def own_folder() -> Path:
 def own_file(name: str) -> Path | None:
     """The user's file of this name; None where there is none."""
     path = own_folder() / f"{name}.toml"
-    return path if NAME.fullmatch(name) and path.is_file() else None
+    return path if name in own_names() and path.is_file() else None
 
 
 def own_names() -> tuple[str, ...]:

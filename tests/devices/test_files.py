@@ -144,6 +144,11 @@ def test_an_unknown_device_names_the_nearest() -> None:
     )
 
 
+def test_a_name_too_long_for_a_file_is_unknown_like_any_other() -> None:
+    with pytest.raises(UnknownDevice):
+        device_named("a" * 5000)
+
+
 def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(UnknownRuntime) as caught:
         parse_target("jetson:tensorr")

@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.render.wording import visible
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.pixels import UnreadableImage
 
@@ -51,8 +52,8 @@ def _outcome(read: object, path: Path) -> tuple[str, str]:
     try:
         read(path)  # type: ignore[operator]
     except (EdgecnnError, RunnerError, UnreadableImage) as error:
-        line = error.line() if isinstance(error, EdgecnnError) else str(error)
-        return ("refused", line) if line.strip() and "\n" not in line else ("unsaid", repr(line))
+        line = visible(error.line() if isinstance(error, EdgecnnError) else str(error))
+        return ("refused", line) if line.strip() else ("unsaid", "")
     except MemoryError:
         return "memory", ""
     except Exception:  # noqa: BLE001 - what is looked for
