@@ -124,7 +124,13 @@ def natural_order(names: Sequence[str]) -> tuple[str, ...]:
 
 def _natural(name: str) -> tuple[object, ...]:
     pieces = re.split(r"([0-9]+)", name.casefold())
-    return (tuple(int(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
+    return (tuple(_number(piece) if index % 2 else piece for index, piece in enumerate(pieces)), name)
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Ordered as the numbers are, of which Python converts only the shorter ones."""
+    held = digits.lstrip("0")
+    return len(held), held
 
 
 def folders_in(folder: Path, seen: ListingProgress) -> tuple[str, ...]:

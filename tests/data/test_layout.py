@@ -39,6 +39,11 @@ def test_sub_folders_are_classes_in_natural_order(tmp_path: Path) -> None:
     assert [(folder.label, folder.path) for folder in layout.folders] == [(0, "apple"), (1, "Step2"), (2, "step10")]
 
 
+def test_numbers_are_in_order_however_long_they_are() -> None:
+    names = ["9" * 5000, "10", "9", "a010", "a9", "1" + "0" * 5000]
+    assert natural_order(names) == ("9", "10", "9" * 5000, "1" + "0" * 5000, "a9", "a010")
+
+
 def test_natural_order_does_not_depend_on_the_order_of_the_question() -> None:
     names = ["a1", "A1", "a01", "a10", "a2", "1", "b"]
     assert natural_order(names) == natural_order(names[::-1]) == ("1", "A1", "a01", "a1", "a2", "a10", "b")
