@@ -1,0 +1,26 @@
+"""The page of hard tests shows the last record, and a record is what the tests said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from docs.reliability import PAGE, RECORD, page, record_of, table
+
+
+def test_the_table_is_that_of_the_record() -> None:
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    assert PAGE.read_text(encoding="utf-8") == page(record), "python -m docs.reliability writes it anew"
+    assert all(row["ended"] == "passed" for row in record["rows"]), "a record of faults is to be mended, not kept"
+
+
+def test_a_record_holds_each_test_that_gives_a_figure_and_how_it_ended(tmp_path: Path) -> None:
+    case = '<testcase name="{0}" time="{1}"><properties><property name="{2}" value="{0} tried"/></properties>{3}</testcase>'
+    cases = case.format("a", "12.4", "figure", "") + case.format("b", "1", "figure", "<failure/>") + case.format("c", "1", "x", "")
+    (tmp_path / "hard.xml").write_text(
+        f'<testsuites><testsuite timestamp="2026-11-26T10:00:00" time="90">{cases}</testsuite></testsuites>'
+    )
+    record = record_of(tmp_path / "hard.xml")
+    assert record["date"] == "2026-11-26" and record["minutes"] == 1.5
+    assert [(row["tried"], row["ended"]) for row in record["rows"]] == [("a tried", "passed"), ("b tried", "failure")]
+    assert "| a tried | passed | 12 |" in table(record)
