@@ -164,9 +164,18 @@ def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> Candidate
         residency=_residency(name, seen),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
+        runtime_version=_answered_in(name, seen),
         outcomes=seen.outcomes(candidate),
         kept_float=seen.kept_float(candidate),
     )
+
+
+def _answered_in(name: str, seen: Observed) -> str | None:
+    """The version of the runtime that a kit answered in, where that was the device's."""
+    kit, stored = seen.kits.get(name), seen.evaluations.get((name, "test"))
+    if kit is None or stored is None or not seen.attached or stored.profile.subject != kit.digest:
+        return None
+    return stored.profile.environment.conditions.get("runtime_version")
 
 
 def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:

@@ -18,6 +18,7 @@ from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.store.disk import json_object
+from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
 from edgecnn.values.label_figures import MultiLabelAccuracy
@@ -152,11 +153,32 @@ class Recorded(NamedTuple):
 
 
 def recorded_facts(report: BuildReport, candidate: str) -> dict[str, Any]:
-    """For ``choice.json``: a candidate's accuracy on the test images; nothing where that is not known."""
+    """For ``choice.json``: a candidate's accuracy on the test images, and the version of its runtime; of each what is known."""
     row = next((each for each in report.candidates if each.candidate.id == candidate), None)
-    if row is None or row.answered is None:
-        return {}
-    return {"recorded": row.answered.model_dump(mode="json", exclude={"quality", "labels"}, exclude_none=True)}
+    facts: dict[str, Any] = {}
+    if row is not None and row.answered is not None:
+        facts["recorded"] = row.answered.model_dump(mode="json", exclude={"quality", "labels"}, exclude_none=True)
+    if row is not None and row.runtime_version is not None:
+        facts["runtime_version"] = row.runtime_version
+    return facts
+
+
+class Made(Value):
+    """``made`` of ``choice.json``: by what a bundle was made and out of whose weights. Bundles of earlier versions have none."""
+
+    edgecnn: str
+    """Its version, which is the runner's too."""
+    weights: PretrainedWeights | None = None
+    """That somebody published and training began with; None of a user's own, and from random ones."""
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """Of the file of weights, or of the custom model; None from random ones."""
+
+
+def made_facts(report: BuildReport) -> dict[str, Any]:
+    """``made`` of a build's bundle."""
+    build = report.build
+    made = Made(edgecnn=report.version, weights=build.weights_published, weights_sha256=build.weights_sha256)
+    return made.model_dump(mode="json", exclude_none=True)
 
 
 def recorded_in(bundle: Path) -> Recorded:

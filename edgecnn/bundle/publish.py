@@ -17,6 +17,7 @@ from edgecnn.bundle.manifest import (
     MANIFEST,
     SIGNATURE,
     BundleManifest,
+    made_facts,
     manifest_of,
     manifest_text,
     published_manifest,
@@ -121,6 +122,7 @@ def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
     facts = {
         "schema": "edgecnn.choice/1",
         "device": report.build.device,
+        "made": made_facts(report),
         "choice": report.choice.model_dump(mode="json"),
         "kits": {name: {**_entry(name, kit), **recorded_facts(report, name)} for name, kit in carried.items()},
     }

@@ -1,7 +1,8 @@
-"""`edgecnn verify`, `sign`, `bundle zip`, `predict` and `serve`: a bundle on its way to a device, and what it says there."""
+"""`edgecnn verify`, `sign`, `sbom`, `bundle zip`, `predict`, `serve`: a bundle on its way to a device, and what it says there."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +25,7 @@ BundleArg = Annotated[
 FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or that of the build that made it.")]
 ZipOpt = Annotated[Path, typer.Option("--out", metavar="FILE.zip", help="The zip.")]
 KeyOpt = Annotated[Path, typer.Option("--key", metavar="KEY", help="A private key of OpenSSH, or the .pub of one in the agent.")]
+SbomOpt = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The file, such as NAME.cdx.json; default stdout.")]
 VersionOpt = Annotated[
     int | None, typer.Option("--version", metavar="N", min=1, max=2**53, help="The bundle's version; default the one it has.")
 ]
@@ -54,6 +56,7 @@ def register(app: typer.Typer) -> None:
     takes = (TRUST, TrustOptions)
     verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP, takes=takes)(verify_bundle)
     verb(app, "sign", short="Sign a bundle with a key of OpenSSH.", panel=SHIP)(sign)
+    verb(app, "sbom", short="List what a bundle is made of, as CycloneDX.", panel=SHIP, takes=takes)(sbom)
     bundle_app = family(app, "bundle", short="A build's bundle as one file.", panel=SHIP)
     verb(bundle_app, "zip", short="Verify a bundle and write it as one zip.")(zip_)
     verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP, takes=takes)(predict)
@@ -88,6 +91,26 @@ def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None)
     signed = sign_bundle(bundle, key, version, call.tell)
     facts = {"path": str(bundle), "name": signed.name, "version": signed.version}
     call.show(facts, [f"{bundle}: {signed.name} version {signed.version}, signed"])
+
+
+def sbom(call: Call, bundle: BundleArg, out: SbomOpt = None) -> None:
+    """Verify a bundle and list what it is made of, as CycloneDX 1.6: models, whose weights, the packages that they need."""
+    from edgecnn.backends.installed import require_packages
+    from edgecnn.bundle.verify import verify
+    from edgecnn.render.screens.bundle import warning_lines
+
+    require_packages(("cyclonedx-python-lib",), extra="sbom", needed_for="edgecnn sbom")
+    from edgecnn.bundle.sbom import sbom_of, write_sbom
+
+    found = verify(bundle, trust_of(call.asked), call.tell)
+    call.warn(warning_lines(found.facts.warnings))
+    if out is None:
+        text = sbom_of(found)
+        call.show(json.loads(text), text.rstrip("\n").split("\n"))
+        return
+    components = len(json.loads(write_sbom(found, out))["components"])
+    facts = {"file": str(out), "bundle": found.facts.sha256, "components": components}
+    call.show(facts, [f"{out}: {components} components of {found.manifest.name} version {found.manifest.version}"])
 
 
 def predict(

@@ -142,6 +142,8 @@ class CandidateFacts(Value):
     """sha256 of the kit's manifest."""
     evaluated_kit: str | None = None
     """sha256 of the kit whose accuracy is shown, where an emulated twin stands in."""
+    runtime_version: str | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Of the runtime in which the kit itself answered on the device; None where another machine or a twin answered for it."""
     outcomes: Mapping[str, Outcome] = {}
     """Stage kind to what became of it."""
     reason: str = ""

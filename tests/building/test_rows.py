@@ -147,6 +147,23 @@ def test_a_candidate_whose_measuring_failed_has_no_latency_whatever_was_seen_bef
     assert facts.outcomes["measure"] == staged.seen.failures[INT8.id]
 
 
+@pytest.mark.parametrize("where, version", [("staged", "1.31.1"), ("detached", None)])
+def test_a_row_names_the_version_of_the_runtime_in_which_the_device_answered(
+    where: str, version: str | None, request: pytest.FixtureRequest
+) -> None:
+    there: Staging = request.getfixturevalue(where)
+    stored = there.seen.evaluations[INT8.id, "test"]
+    environment = stored.profile.environment
+    conditions = {**environment.conditions, "runtime_version": "1.31.1"}
+    changed = environment.model_copy(update={"conditions": conditions})
+    profile = stored.profile.model_copy(update={"environment": changed, "subject": there.seen.kits[INT8.id].digest})
+    there.seen.evaluations[INT8.id, "test"] = stored.model_copy(update={"profile": profile})
+    assert row(there, INT8.id).runtime_version == version
+    twins = profile.model_copy(update={"subject": "another"})
+    there.seen.evaluations[INT8.id, "test"] = stored.model_copy(update={"profile": twins})
+    assert row(there, INT8.id).runtime_version is None
+
+
 def test_a_candidate_without_a_kit_is_a_row_without_figures(tmp_path: Path) -> None:
     staged = Staging(tmp_path)
     staged.answered(BASELINE.id, 900)

@@ -59,6 +59,24 @@ def test_a_changed_one_is_bad_input_with_nothing_on_stdout(whole: Path, tmp_path
     assert not (tmp_path / "x.zip").exists()
 
 
+def test_an_sbom_is_a_file_or_the_same_on_stdout(whole: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.cdx.json"
+    shown = CliRunner().invoke(app, ["sbom", str(whole.parent)])
+    written = CliRunner().invoke(app, ["sbom", str(whole), "--out", str(out)])
+    assert (shown.exit_code, written.exit_code) == (0, 0), shown.output + written.output
+    assert shown.stdout == out.read_text(encoding="utf-8")
+    assert written.stdout == f"{out}: 5 components of out version 1\n"
+    assert json.loads(shown.stdout)["specVersion"] == "1.6"
+    assert shown.stderr == "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
+
+
+def test_a_changed_bundle_has_no_sbom(whole: Path, tmp_path: Path) -> None:
+    bundle = copied(whole, tmp_path / "bundle")
+    (bundle / "README.md").write_text("another")
+    done = CliRunner().invoke(app, ["sbom", str(bundle), "--out", str(tmp_path / "out.cdx.json")])
+    assert (done.exit_code, done.stdout, (tmp_path / "out.cdx.json").exists()) == (2, "", False)
+
+
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="apt-get install openssh-client")
 def test_signing_and_verifying_from_the_command_line(whole: Path, tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)

@@ -12,8 +12,8 @@ FENCE = re.compile(r"^```(?:bash|sh|console|shell)\n(.*?)^```", flags=re.MULTILI
 
 
 def documents() -> list[Path]:
-    """README, CONTRIBUTING and every page under docs."""
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """README, CONTRIBUTING, SECURITY and every page under docs."""
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def shell_lines(path: Path) -> list[str]:

@@ -152,6 +152,20 @@ def remote() -> dict[str, Any]:
     return {"found": "wrote a file and read it back"}
 
 
+def sbom() -> dict[str, Any]:
+    """A document of CycloneDX with one component, written and read back."""
+    import json
+
+    from cyclonedx.model.bom import Bom
+    from cyclonedx.model.component import Component
+    from cyclonedx.output.json import JsonV1Dot6
+
+    written = json.loads(JsonV1Dot6(Bom(components=[Component(name="model")])).output_as_string())
+    if [each["name"] for each in written["components"]] != ["model"]:
+        raise ArithmeticError("a component did not come back as it was written")
+    return {"found": "wrote a document of one component"}
+
+
 def s3() -> dict[str, Any]:
     """A client of S3, made and asked nothing."""
     import s3fs
@@ -248,6 +262,7 @@ TRIALS: Mapping[str, Callable[[], dict[str, Any]]] = {
     "report": report,
     "parquet": parquet,
     "remote": remote,
+    "sbom": sbom,
     "s3": s3,
     "ray": ray,
     "labgrid": labgrid,

@@ -116,5 +116,5 @@ def test_every_installed_part_of_a_whole_installation_has_a_trial_that_it_passes
     tell = Ear()
     parts = Trials(tell, gpu_models=()).parts()
     installed = {each.name: (each.state, each.found) for each in parts if each.state is not State.ABSENT}
-    assert {"train", "aware", "report", "parquet", "tensorboard", "mlflow"} <= set(installed)
+    assert {"train", "aware", "report", "parquet", "tensorboard", "mlflow", "sbom"} <= set(installed)
     assert {name: found for name, (state, found) in installed.items() if state is State.BROKEN} == {}

@@ -1,0 +1,228 @@
+"""The SBOM of a bundle, as CycloneDX: the models that lie in it, whose weights they began with, and the packages that they need.
+
+It is a function of the bundle and of edgecnn's version, so that the same bundle is the same document wherever it is asked for: no
+time stands in it, and its serial number follows from the SHA-256 of ``bundle.json``. What the bundle does not say is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from pathlib import Path
+from typing import Any, Final
+
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType, Pedigree
+from cyclonedx.model.license import DisjunctiveLicense, LicenseAcknowledgement
+from cyclonedx.model.lifecycle import LifecyclePhase, PredefinedLifecycle
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.spdx import is_supported_id
+from packageurl import PackageURL
+from pydantic import ValidationError
+
+from edgecnn import __version__
+from edgecnn.bundle.manifest import Made
+from edgecnn.bundle.opening import copy_compared
+from edgecnn.bundle.verify import Verified
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.errors.bundle import BundleInconsistent
+from edgecnn.results.folder import CHOICE
+from edgecnn.runner.manifest import Manifest, parse_manifest
+from edgecnn.runner.runtimes import BROWSER, distribution_of, runtime_of
+from edgecnn.store.disk import write_text_atomically
+
+_SERIAL: Final = uuid.UUID("0d0a5f0e-7c0b-4b39-9a51-6d7f7d1a4c2e")
+"""The namespace of serial numbers (RFC 9562, 5.5); drawn once."""
+_LICENCES: Final = {"onnxruntime": "MIT", "openvino": "Apache-2.0", "ncnn": "BSD-3-Clause", "ai-edge-litert": "Apache-2.0"}
+"""Of runtimes that had one licence in all their versions: the LICENSE files of microsoft/onnxruntime, openvinotoolkit/openvino,
+Tencent/ncnn and google-ai-edge/LiteRT on GitHub. Those of TensorRT, NumPy and Pillow differ by version, and are not stated."""
+_OF_THE_RUNNER: Final = ("numpy", "pillow")
+_WEB: Final = "ort.wasm.min.mjs"
+"""The file of ONNX Runtime Web whose first lines name its version."""
+
+
+def sbom_of(found: Verified) -> str:
+    """The CycloneDX 1.6 document of a verified bundle, as JSON.
+
+    Raises BundleInconsistent: ``choice.json`` has a ``made`` that is none. BundleFileChanged, BundleFileMissing,
+    BundleEntryRefused: a file is no longer what was verified.
+    """
+    choice = json.loads(_content(found, CHOICE))
+    made = _made(found, choice)
+    whole, runner = _whole(found, choice), _runner(made)
+    needed_by_runner = [_package(name) for name in _OF_THE_RUNNER]
+    weights = _weights(made)
+    bom = Bom(serial_number=uuid.uuid5(_SERIAL, f"{found.facts.sha256} {__version__}"), components=[runner, *needed_by_runner])
+    bom.register_dependency(runner, needed_by_runner)
+    models = []
+    for name in found.contents.kits:
+        kit = parse_manifest(json.loads(_content(found, f"kits/{name}/kit.json")))
+        models.append(_model(name, kit, weights))
+        needed = [*_needed(kit, choice["kits"][name]), *_vendored(found, name, kit)]
+        bom.components.update([models[-1], *needed])
+        bom.register_dependency(models[-1], [runner, *needed])
+    bom.metadata.timestamp = None  # type: ignore[assignment] # the schema asks for none, and one would make each document another
+    bom.metadata.component = whole
+    bom.metadata.tools.components.add(Component(name="edgecnn", version=__version__, type=ComponentType.APPLICATION))
+    bom.metadata.lifecycles.add(PredefinedLifecycle(LifecyclePhase.POST_BUILD))
+    bom.register_dependency(whole, models)
+    return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
+
+
+def write_sbom(found: Verified, out: Path) -> str:
+    """Write it into a file, where an earlier SBOM is replaced; its text.
+
+    Raises NotOverwritten: something else stands there. OutputUnwritable: it cannot be written, or it would lie in the bundle,
+    which is whole only without it. What ``sbom_of`` raises.
+    """
+    text = sbom_of(found)
+    if found.opened.path.resolve() in out.resolve().parents:
+        raise OutputUnwritable(path=out, because="it lies in the bundle, whose manifest does not list it")
+    try:
+        if out.is_file() and b'"CycloneDX"' not in out.read_bytes():
+            raise NotOverwritten(path=out, because="it is no SBOM of CycloneDX")
+        write_text_atomically(out, text)
+    except OSError as error:
+        raise OutputUnwritable(path=out, because=system_reason(error)) from error
+    return text
+
+
+def _content(found: Verified, name: str) -> bytes:
+    parts: list[bytes] = []
+    copy_compared(found.opened, name, found.manifest.files[name].sha256, parts.append)
+    return b"".join(parts)
+
+
+def _made(found: Verified, choice: dict[str, Any]) -> Made | None:
+    try:
+        return None if choice.get("made") is None else Made.model_validate(choice["made"])
+    except ValidationError as error:
+        raise BundleInconsistent(path=found.opened.path, file=CHOICE, because="its `made` is none that edgecnn writes") from error
+
+
+def _whole(found: Verified, choice: dict[str, Any]) -> Component:
+    """The bundle, by the digest by which it is known as a whole."""
+    device = choice.get("device")
+    facts = {"device": device if isinstance(device, str) else None, "chosen": found.contents.chosen}
+    return Component(
+        name=found.manifest.name,
+        version=str(found.manifest.version),
+        type=ComponentType.APPLICATION,
+        bom_ref=f"bundle:{found.facts.sha256}",
+        description="A bundle of edgecnn; the hash is that of bundle.json, which has the hash of every file",
+        hashes=[_sha256(found.facts.sha256)],
+        properties=_properties(facts),
+    )
+
+
+def _runner(made: Made | None) -> Component:
+    return Component(
+        name="edgecnn",
+        version=None if made is None else made.edgecnn,
+        type=ComponentType.LIBRARY,
+        bom_ref="runner",
+        description="The runner in each kit",
+        licenses=_licences("Apache-2.0"),
+    )
+
+
+def _weights(made: Made | None) -> Component | None:
+    """What training began with; None of random weights, and where nothing is said."""
+    if made is None or made.weights_sha256 is None:
+        return None
+    published = made.weights
+    return Component(
+        name="a file of whoever built this" if published is None else published.name,
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        bom_ref=f"weights:{made.weights_sha256}",
+        hashes=[_sha256(made.weights_sha256)],
+        licenses=None if published is None else _licences(published.licence),
+        external_references=[] if published is None else [_website(published.source)],
+        properties=_properties({} if published is None else {"licence": published.licence, "trained-on": published.trained_on}),
+    )
+
+
+def _model(name: str, kit: Manifest, weights: Component | None) -> Component:
+    """The model of a kit, under the licence of the weights that it began with, of which it is a derived work."""
+    beside = [_file(name, file, kit) for file in kit.model.files if file != kit.model.entry]
+    facts = {"file": f"kits/{name}/{kit.model.entry}", **{key: kit.candidate.get(key) for key in ("precision", "method")}}
+    return Component(
+        name=kit.name,
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        bom_ref=f"model:kits/{name}",
+        hashes=[_sha256(kit.files[kit.model.entry].sha256)],
+        licenses=None if weights is None else weights.licenses,
+        pedigree=None if weights is None else Pedigree(ancestors=[weights]),
+        components=beside,
+        properties=_properties(facts),
+    )
+
+
+def _needed(kit: Manifest, chosen: dict[str, Any]) -> list[Component]:
+    """The packages that a kit states; of its runtime the version that answered on the device when it was built, if one did."""
+    measured, runtime = chosen.get("runtime_version"), distribution_of(runtime_of(kit.session.module))
+    version = measured if isinstance(measured, str) else None
+    return [_package(name, versions, version if name == runtime else None) for name, versions in kit.packages.items()]
+
+
+def _package(name: str, versions: str | None = None, version: str | None = None) -> Component:
+    """What is installed on the device beside a bundle."""
+    browser = name == BROWSER
+    purl = None if browser or not re.fullmatch(r"[\w.-]+", name) else PackageURL("pypi", None, name, version)
+    return Component(
+        name=name,
+        version=version,
+        type=ComponentType.APPLICATION if browser else ComponentType.LIBRARY,
+        bom_ref=f"{name}@{version}{versions}" if purl is None else f"{purl.to_string()}#{versions or 'any'}",
+        purl=purl,
+        description="Installed on the device; not in the bundle",
+        licenses=_licences(_LICENCES[name]) if name in _LICENCES else None,
+        properties=_properties({"requirement": versions, "version-is": None if version is None else "measured"}),
+    )
+
+
+def _vendored(found: Verified, name: str, kit: Manifest) -> list[Component]:
+    """ONNX Runtime Web, which lies in kits for browsers."""
+    if _WEB not in kit.files:
+        return []
+    files = [_file(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
+    says = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(found, f"kits/{name}/{_WEB}")[:200])
+    version = None if says is None else says[1].decode()
+    purl = PackageURL("npm", None, "onnxruntime-web", version)
+    return [
+        Component(
+            name="onnxruntime-web",
+            version=version,
+            bom_ref=f"{purl.to_string()}#kits/{name}",
+            purl=purl,
+            licenses=_licences("MIT"),
+            components=files,
+        )
+    ]
+
+
+def _file(name: str, file: str, kit: Manifest) -> Component:
+    digest = kit.files[file].sha256
+    return Component(name=file, type=ComponentType.FILE, bom_ref=f"file:kits/{name}/{file}", hashes=[_sha256(digest)])
+
+
+def _licences(words: str) -> list[DisjunctiveLicense]:
+    """One licence: by its SPDX identifier where the words begin with one, else by the words."""
+    first = re.split(r"[\s;,(]", words, maxsplit=1)[0]
+    named = {"id": first} if is_supported_id(first) else {"name": words}
+    return [DisjunctiveLicense(**named, acknowledgement=LicenseAcknowledgement.DECLARED)]
+
+
+def _website(address: str) -> ExternalReference:
+    return ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(address))
+
+
+def _sha256(digest: str) -> HashType:
+    return HashType(alg=HashAlgorithm.SHA_256, content=digest)
+
+
+def _properties(facts: dict[str, Any]) -> list[Property]:
+    return [Property(name=f"edgecnn:{name}", value=value) for name, value in facts.items() if isinstance(value, str)]
