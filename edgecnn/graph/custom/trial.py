@@ -21,6 +21,11 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, TorchForm
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 
+try:
+    import resource
+except ImportError:  # Windows, where its time alone has a limit
+    resource = None  # type: ignore[assignment]
+
 TIME_S: Final = 300.0
 MEMORY_BYTES: Final = 4 << 30
 """And ten times the file beside it: its weights are held as the file has them, as the runtime does, and as the trunk."""
@@ -100,14 +105,13 @@ def _memory(path: Path) -> int:
 
 def main() -> None:
     """Try the file that standard input names, and write what it is refused with, or null."""
-    import resource
-
     to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints is not heard
     asked = json.loads(sys.stdin.read())
     path, size = Path(asked["path"]), asked["resolution_px"]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_DATA, (_memory(path), _memory(path)))
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_DATA, (_memory(path), _memory(path)))
     fault = _fault_of(path, asked["form"], None if size is None else ImageSize.of(size))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
