@@ -228,6 +228,7 @@ def test_a_board_that_never_says_that_it_is_held_is_let_go(tmp_path: Path, monke
         ({}, "environment: Field required"),
         ({"environment": {"conditions": {"cpu": 5}, "observed": {}}, "runtimes": {}}, "environment.conditions.cpu: Input should"),
         (
+            {"environment": {"conditions": {}, "observed": {"others_percent": "nan"}}, "runtimes": {}},
             "environment.observed: Value",
         ),
         ({"environment": {"conditions": {}, "observed": {}}, "runtimes": {"tensorrt": {}}}, "runtimes.tensorrt: Input should"),
