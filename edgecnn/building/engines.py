@@ -95,7 +95,7 @@ def with_engine(kit: KitRef, builder: EngineBuilder, lab: Lab) -> KitRef:
 
 def _asked(machine: Machine, tell: Progress) -> EngineBuilder | None:
     try:
-        return EngineBuilder.model_validate(machine.host.engine_builder(PACKAGE))
+        return machine.host.engine_builder(PACKAGE)
     except (RunnerFailed, RunnerCrashed, RunnerTimedOut) as error:  # an import may end its process, or hang
         if machine.board is not None:
             raise BoardLacksBuilder(board=machine.board, error=error) from error

@@ -121,6 +121,18 @@ class BoardFailed(BoardError):
         super().__init__(what=f"{board}: {doing} failed", because=" | ".join(said) or "it said nothing")
 
 
+class AnswerUnusable(BoardError):
+    """Raised when a board, or a runner here, says too much, or what is of another type, impossible or not asked for."""
+
+    def __init__(self, *, board: str | None, doing: str, because: str) -> None:
+        """``board``: None: it was said on this machine."""
+        super().__init__(
+            what=f"{board or 'this machine'}: its answer to {doing} cannot be used",
+            because=because[:500],
+            hint=None if board is None else "bench --clean removes what is ours there; then the same command begins anew",
+        )
+
+
 _OTHER_PYTHON = (
     "--python names the one that has it: JetPack's is the system's /usr/bin/python3, which a virtual environment made with "
     "--system-site-packages sees too; sudo apt-get install nvidia-jetpack where the system has none"

@@ -10,8 +10,9 @@ from typing import Any
 
 import edgecnn.runner
 from edgecnn.hosts.local import LocalHost, environment_for
-from edgecnn.hosts.program import Program, Unheard, run_program
+from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program
 from edgecnn.hosts.protocol import Task
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -32,17 +33,15 @@ class EmulatedHost:
 
     def identify(self) -> Environment:
         """The emulated machine: its processor, and this machine's kernel."""
-        return Environment.model_validate(self._info["environment"])
+        return self._info.environment
 
     def runtime_version(self, runtime: str) -> str | None:
         """What the emulated Python has installed."""
-        version: str | None = self._info["runtimes"].get(runtime)
-        return version
+        return self._info.runtimes.get(runtime)
 
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
+    def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``: there is no GPU."""
-        said: Mapping[str, Any] = self._asked("info", "--builder", package)["builder"]
-        return said
+        return builder_in(self._asked("info", "--builder", package), None)
 
     def recall(self, out: Path) -> None:
         """Results are written where they are wanted."""
@@ -52,8 +51,8 @@ class EmulatedHost:
         return self._runners.run(task, lease_s=lease_s, tell=tell)
 
     @cached_property
-    def _info(self) -> Mapping[str, Any]:
-        return self._asked("info")
+    def _info(self) -> MachineInfo:
+        return info_in(self._asked("info"), None)
 
     def _asked(self, *about: str) -> Mapping[str, Any]:
         """What this edgecnn's own runner answers there, beside none of this machine's packages."""

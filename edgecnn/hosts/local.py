@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.alone import alone
-from edgecnn.hosts.program import Program, Unheard, package_environment, run_program
+from edgecnn.hosts.program import Program, Unheard, builder_in, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
 from edgecnn.runner.interpreters import BEGAN_WITH, NAMES, began_with, own_python, python_of, runtime_version
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.runner.runs.schedule import clean_environment
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -53,13 +54,12 @@ class LocalHost:
         """What this Python has installed, or the runtime's own."""
         return runtime_version(runtime)
 
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
+    def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``."""
         words = (self._python or own_python(package) or began_with(), "-m", "edgecnn.runner", "--lease-s", str(_INFO_S))
         about = ("info", "--builder", package)
         program = Program((*words, *about), about, environment=package_environment())
-        said: Mapping[str, Any] = run_program(program, lease_s=_INFO_S, tell=Unheard())["builder"]
-        return said
+        return builder_in(run_program(program, lease_s=_INFO_S, tell=Unheard()), None)
 
     def recall(self, out: Path) -> None:
         """Results are written where they are wanted."""

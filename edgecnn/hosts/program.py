@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import queue
 import site
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.values.device import EngineBuilder
+from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
 _ROOT = Path(__file__).resolve().parents[2]
 """The folder that edgecnn is imported from."""
 _BEATS_PER_LEASE = 4
 _LAST_LINES = 3
-_POLL_S = 0.5
-"""A signal that arrives just before a wait begins is noticed when the wait ends."""
 
 
 class Unheard:
@@ -52,8 +50,15 @@ class Program:
     """What its standard input begins with."""
     beat_s: float | None = None
     """Between two signs of life to it; None: a quarter of the lease."""
-    failure: Callable[[Mapping[str, Any]], EdgecnnError] = lambda error: RunnerFailed(**error)
-    """What its own ``error`` is here."""
+    failure: Callable[[Mapping[str, Any]], EdgecnnError] = lambda error: runner_failed(error)
+    """What its own ``error`` is here. Raises Unusable: it is no such error."""
+    board: str | None = None
+    """Where it runs; None: on this machine."""
+
+
+def runner_failed(error: Mapping[str, Any]) -> RunnerFailed:
+    """The runner's own words. Raises Unusable: they are none of a runner's."""
+    return RunnerFailed(**checked(Failure, error).model_dump())
 
 
 def package_environment() -> dict[str, str]:
@@ -66,17 +71,15 @@ def package_environment() -> dict[str, str]:
 
 def run_program(program: Program, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
     """Run such a program to its end. Returns and raises as ``Host.run`` does."""
-    with tempfile.TemporaryFile() as said:
-        process = _start(program, said)
+    process = _start(program)
+    assert process.stderr is not None
+    said = Tail(process.stderr)
+    with usable(program.board, " ".join(program.called[:1]) or "a command"):
         try:
             result = _Listener(process, program, lease_s, tell).result()
         finally:
             kill_group(process)
         return _judged(result, program, process.returncode, lease_s, said)
-
-
-class _Silence(Exception):
-    """Nothing was heard for a whole lease."""
 
 
 class _Listener:
@@ -87,51 +90,40 @@ class _Listener:
         self._opening, self._beat_s = program.opening, program.beat_s or lease_s / _BEATS_PER_LEASE
         self._lease_s = lease_s
         self._tell = tell
-        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._done = threading.Event()
 
-    def result(self) -> Mapping[str, Any] | _Silence | None:
-        """The last JSON object that says ``ok``, None where there was none, or _Silence."""
-        threads = [threading.Thread(target=work, daemon=True) for work in (self._read, self._beat)]
-        for thread in threads:
-            thread.start()
+    def result(self) -> Mapping[str, Any] | Silence | None:
+        """The last message that says ``ok``, None where there was none, or Silence. Raises Unusable: a message is none."""
+        threading.Thread(target=self._beat, daemon=True).start()
         try:
             return self._listen()
         finally:
             self._done.set()
 
-    def _listen(self) -> Mapping[str, Any] | _Silence | None:
+    def _listen(self) -> Mapping[str, Any] | Silence | None:
+        assert self._process.stdout is not None
+        incoming = Incoming(self._process.stdout)
         last: Mapping[str, Any] | None = None
         heard_at = time.monotonic()
         while time.monotonic() - heard_at < self._lease_s:
-            try:
-                line = self._lines.get(timeout=_POLL_S)
-            except queue.Empty:
-                continue
+            line = incoming.line(POLL_S)
             if line is None:
+                continue
+            if not line:
                 return last
             last, heard_at = self._heard(line) or last, time.monotonic()
-        return _Silence()
+        return Silence()
 
     def _heard(self, line: bytes) -> Mapping[str, Any] | None:
-        try:
-            value = json.loads(line)
-        except ValueError:
-            return None  # a runtime may print too
-        if not isinstance(value, dict):
+        message = Line.of(line)
+        if message is None:
             return None
-        if isinstance(value.get("progress"), dict):
-            said = value["progress"]
-            self._tell.step(str(said.get("what")), int(said.get("done", 0)), said.get("total"), str(said.get("unit", "")))
-        elif "note" in value:
-            self._tell.note(str(value["note"]))
-        return value if "ok" in value else None
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
+        said, all_of_it = message
+        if said.progress is not None:
+            self._tell.step(said.progress.what, said.progress.done, said.progress.total, said.progress.unit)
+        elif said.note is not None:
+            self._tell.note(said.note)
+        return None if said.ok is None else all_of_it
 
     def _beat(self) -> None:
         assert self._process.stdin is not None
@@ -147,7 +139,7 @@ class _Listener:
             said = b"\n"
 
 
-def _start(program: Program, said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(program: Program) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(program.words),
@@ -155,7 +147,7 @@ def _start(program: Program, said: IO[bytes]) -> subprocess.Popen[bytes]:
             env=program.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
     except OSError as error:
@@ -163,18 +155,35 @@ def _start(program: Program, said: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _judged(
-    result: Mapping[str, Any] | _Silence | None, program: Program, returncode: int, lease_s: float, said: IO[bytes]
+    result: Mapping[str, Any] | Silence | None, program: Program, returncode: int, lease_s: float, said: Tail
 ) -> Mapping[str, Any]:
-    if isinstance(result, _Silence):
-        raise RunnerTimedOut(argv=program.called, lease_s=lease_s, last_lines=_last_lines(said))
+    if isinstance(result, Silence):
+        raise RunnerTimedOut(argv=program.called, lease_s=lease_s, last_lines=last_lines(said.text, _LAST_LINES))
     if result is not None and result.get("ok") is True:
         return {name: value for name, value in result.items() if name != "ok"}
     if result is not None and result.get("ok") is False:
-        raise program.failure(result["error"])
-    raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=_last_lines(said))
+        raise program.failure(result.get("error") or {})
+    raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=last_lines(said.text, _LAST_LINES))
 
 
-def _last_lines(said: IO[bytes]) -> list[str]:
-    said.seek(0)
-    lines = said.read().decode("utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip()][-_LAST_LINES:]
+class MachineInfo(Message):
+    """What ``info`` says without a kit."""
+
+    environment: Environment
+    runtimes: Mapping[str, str | None]
+
+
+class _Builder(Message):
+    builder: EngineBuilder
+
+
+def info_in(said: Mapping[str, Any], board: str | None) -> MachineInfo:
+    """What ``info`` said there; ``board``: None: on this machine. Raises AnswerUnusable: see ``usable``."""
+    with usable(board, "info"):
+        return checked(MachineInfo, said)
+
+
+def builder_in(said: Mapping[str, Any], board: str | None) -> EngineBuilder:
+    """The same of ``info --builder``."""
+    with usable(board, "info --builder"):
+        return checked(_Builder, said).builder

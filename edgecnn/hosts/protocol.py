@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -28,8 +29,8 @@ class Host(Protocol):
     def runtime_version(self, runtime: str) -> str | None:
         """The version of a runtime there; None where it is not installed."""
 
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
-        """What engines are bound to that a package builds there: ``package, version, capability, gpus, driver``.
+    def engine_builder(self, package: str) -> EngineBuilder:
+        """What engines are bound to that a package builds there.
 
         Raises RunnerFailed: the package or the GPU is missing there.
         """
@@ -52,6 +53,7 @@ class Host(Protocol):
             RunnerCrashed: it ended and said nothing of the kind.
             RunnerTimedOut: it said nothing for ``lease_s`` seconds.
             RunnerNotStarted: there is no such folder, or no process to be had.
+            AnswerUnusable: what it said cannot be used.
         """
 
 

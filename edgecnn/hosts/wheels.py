@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
@@ -12,8 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import Field
+
 from edgecnn.errors.host import WheelsNotFound, WheelsNotUnpacked
 from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.wire import Message, Unusable, checked, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.values.stage import Progress
 
@@ -97,6 +99,10 @@ class Parcel(NamedTuple):
     """Where downloaded wheels stay."""
 
 
+class _Unpacked(Message):
+    python: str = Field(pattern="^/", max_length=4096)
+
+
 def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str:
     """Give a board these packages in a virtual environment of its own; nothing that it holds is sent again. Its Python there.
 
@@ -110,8 +116,8 @@ def carry_wheels(link: Link, python: str, parcel: Parcel, tell: Progress) -> str
     said = f"FOLDER = {FOLDER!r}\nWHEELS = {[wheel.name for wheel in wheels]!r}\n".encode() + UNPACKER.read_bytes()
     answer = link.ask(f"exec {in_shell(python)} -", given=said, timeout_s=_UNPACK_S)
     try:
-        return str(json.loads(answer.text.splitlines()[-1])["python"])
-    except (IndexError, KeyError, TypeError, ValueError) as error:
+        return checked(_Unpacked, parsed(answer.text.splitlines()[-1])).python
+    except (IndexError, Unusable) as error:
         raise WheelsNotUnpacked(board=link.board, said=_last(answer.stderr or answer.text)) from error
 
 

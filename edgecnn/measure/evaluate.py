@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.hosts.protocol import Task
+from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
 from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
@@ -71,13 +72,15 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         if stored is not None:
             return stored
         facts = _asked(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
-        if facts["pixels_sha256"] != pixels.sha256:
+        if facts.pixels_sha256 != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)
-        environment = Environment.model_validate(facts["environment"])
+        with usable(lab.board, "evaluate"):
+            logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
+        environment = facts.environment
         asked = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
         fidelity = Fidelity.EMULATED if kit.stands_for else environment.fidelity
         profile = lab.profile(kit, environment, fidelity=fidelity, **asked)
-        return lab.store.profiles.add(profile, {LOGITS: _joined(sorted(work.rglob("logits-*.npy")), work / LOGITS)})
+        return lab.store.profiles.add(profile, {LOGITS: logits})
 
 
 def stored_evaluation(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile | None:
@@ -97,18 +100,41 @@ def logits_of(stored: StoredProfile) -> npt.NDArray[np.float32]:
     return logits
 
 
-def _asked(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> dict[str, Any]:
+def _asked(kit: KitRef, pixels: PixelSet, lab: Lab, work: Path) -> Evaluation:
     if lab.host.part_bytes is not None and pixels.file.stat().st_size > lab.host.part_bytes:
         return evaluated_in_parts(kit, pixels.file, lab, work, LEASE_S)
     lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": pixels.file}, out=work), lease_s=LEASE_S, tell=lab.tell)
-    facts: dict[str, Any] = json.loads((work / "evaluation.json").read_text())
-    return facts
+    return _evaluation(work, lab)
 
 
-def _joined(chunks: Sequence[Path], target: Path) -> Path:
+class Evaluation(Message):
+    """What a runner says of an evaluation."""
+
+    environment: Environment
+    pixels_sha256: str
+
+
+def _evaluation(folder: Path, lab: Lab) -> Evaluation:
+    with usable(lab.board, "evaluate"):
+        try:
+            return checked(Evaluation, parsed((folder / "evaluation.json").read_bytes()))
+        except OSError as error:
+            raise Unusable("it left no evaluation.json") from error
+
+
+def _joined(chunks: Sequence[Path], images: int, target: Path) -> Path:
+    """All answers as one array. Raises Unusable: they are not float32 (images, classes)."""
     import numpy as np
 
-    np.save(target, np.concatenate([np.load(chunk, allow_pickle=False) for chunk in chunks]).astype(np.float32, copy=False))
+    try:
+        arrays = [np.load(chunk, mmap_mode="r", allow_pickle=False) for chunk in chunks]
+    except Exception as error:  # noqa: BLE001 - numpy's reader of a header raises what its parts do
+        raise Unusable(f"logits that are no array: {error}") from error
+    shapes = {each.shape[1:] for each in arrays}
+    rows = sum(each.shape[0] for each in arrays if each.ndim == 2 and each.dtype == np.float32)  # noqa: PLR2004 - (images, classes)
+    if rows != images or len(shapes) != 1:
+        raise Unusable(f"float32 logits of {rows:,} images, asked are {images:,}")
+    np.save(target, np.concatenate(arrays))
     return target
 
 
@@ -116,7 +142,7 @@ _PASSES = 2
 """The machine may be set otherwise between two parts; whoever sets it again and again is not waited for."""
 
 
-def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: float) -> dict[str, Any]:
+def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: float) -> Evaluation:
     """Evaluate each part, and say of them together what ``evaluation.json`` says of one.
 
     Args:
@@ -129,19 +155,18 @@ def evaluated_in_parts(kit: KitRef, file: Path, lab: Lab, work: Path, lease_s: f
     pixels: npt.NDArray[np.uint8] = np.load(file, mmap_mode="r", allow_pickle=False)
     each = max(1, (lab.host.part_bytes or 0) // max(1, pixels[0].nbytes))
     starts = range(0, len(pixels), each)
-    said: list[dict[str, Any]] = []
+    said: list[Evaluation] = []
     for _ in range(_PASSES):
         said = []
         for number, start in enumerate(starts):
             out = work / f"part-{number:05d}"
             said.append(_part(kit, pixels[start : start + each], lab, out, lease_s))
-        environments = [Environment.model_validate(part["environment"]) for part in said]
-        if all(same_conditions(one, environments[-1]) for one in environments):
+        if all(same_conditions(part.environment, said[-1].environment) for part in said):
             break
-    return {"environment": said[-1]["environment"], "pixels_sha256": pixels_sha256(pixels)}
+    return Evaluation(environment=said[-1].environment, pixels_sha256=pixels_sha256(pixels))
 
 
-def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> dict[str, Any]:
+def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease_s: float) -> Evaluation:
     """The array lies here only while it is sent: it is a copy of what the store has."""
     import numpy as np
 
@@ -152,8 +177,7 @@ def _part(kit: KitRef, pixels: npt.NDArray[np.uint8], lab: Lab, out: Path, lease
         lab.host.run(Task(kit.folder, "evaluate", given={"--pixels": file}, out=out), lease_s=lease_s, tell=lab.tell)
     finally:
         file.unlink()
-    found: dict[str, Any] = json.loads((out / "evaluation.json").read_text())
-    return found
+    return _evaluation(out, lab)
 
 
 def nonfinite(kit: KitRef, logits: npt.NDArray[np.float32], split: str, pixels: Path) -> LogitsNotFinite | None:

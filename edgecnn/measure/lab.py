@@ -14,7 +14,7 @@ from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
-from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, MEDIANS, WORST, Environment, Profile
 from edgecnn.values.stage import Progress
 
 
@@ -49,6 +49,11 @@ class Lab:
     """What unfinished work of this host is told apart by: several boards work side by side. Empty: this machine."""
     warnings: tuple[str, ...] = ()
     """What was found on the host beforehand that spoils figures, a sentence each."""
+
+    @property
+    def board(self) -> str | None:
+        """What an error calls the machine; None: it is this one."""
+        return self.machine if self.lane else None
 
     def environment_of(self, kit: KitRef) -> Environment:
         """What a run of this kit would record on the host now: the machine's conditions, and its runtime's installed version."""
@@ -97,9 +102,6 @@ def changed_between(runs: Sequence[Mapping[str, Any]]) -> str | None:
     return next((change for change in changes if change is not None), None)
 
 
-MEDIANS = {"others_percent": 1, "steal_percent": 2}
-"""Observation to the digits that it is written with."""
-WORST = {"temperature_c": 1}
 _COUNTED = re.compile(r" \(\d+ times?\)$")
 
 

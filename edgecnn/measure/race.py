@@ -6,13 +6,13 @@ The order inside a round is drawn anew, so that no kit always runs after the sam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.protocol import SCHEDULE
+from edgecnn.hosts.wire import Unusable
 from edgecnn.judging.intervals import samples_needed
 from edgecnn.measure.energy import joined, log_of
 from edgecnn.measure.kits import KitRef, entrant_of
@@ -23,10 +23,10 @@ from edgecnn.measure.race_request import (
     RaceRequest,
     emptied,
     run_files,
-    run_of,
     run_schedule,
     whole_schedule,
 )
+from edgecnn.measure.run_file import read_run, run_of
 from edgecnn.runner.meters.log import MeterLog
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.base import Value
@@ -153,11 +153,14 @@ def _may_go_on(work: Path, request: RaceRequest, lab: Lab) -> bool:
     """Runs that an interrupted race left are continued only while they are fresh and the machine is as it was."""
     present = {kit.digest: lab.environment_of(kit) for kit in request.kits}
     for path in work.rglob("run-*.json"):
-        run = json.loads(path.read_text())
+        try:
+            run = read_run(path)
+        except Unusable:
+            return False
         if not fresh(datetime.fromtimestamp(path.stat().st_mtime, UTC), request.max_age_h):
             return False
         then = run.get("environment")
-        if then is not None and not same_conditions(Environment.model_validate(then), present[run["kit"]]):
+        if run["kit"] not in present or (then and not same_conditions(Environment.model_validate(then), present[run["kit"]])):
             return False
     return True
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.protocol import Schedule, Task
+from edgecnn.hosts.wire import usable
 from edgecnn.judging.contest import costs_of
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.judging.runs.regret import Costs, lead_of
 from edgecnn.judging.runs.stopping import half_width, well_known
 from edgecnn.measure.kits import KitRef, entrant_of
 from edgecnn.measure.lab import Lab, joined_environment
+from edgecnn.measure.run_file import require_as_scheduled, run_of
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Choosing, Purpose, Run, Until
@@ -206,7 +208,7 @@ def _as_begun(file: Path, racing: frozenset[str]) -> frozenset[str]:
 
 
 def run_files(work: Path) -> list[dict[str, Any]]:
-    """Every run that was written, in the order in which they were asked."""
+    """Every run that was written, in the order in which they were asked; each was held against its schedule."""
     return [json.loads(path.read_text()) for path in sorted(work.rglob("run-*.json"))]
 
 
@@ -216,14 +218,11 @@ def emptied(work: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def run_of(facts: Mapping[str, Any]) -> Run:
-    """A run file as a run. What the file of an older runner lacks is absent from the run too."""
-    return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
-
-
 def _bench(request: RaceRequest, schedule: Schedule, lab: Lab, folder: Path) -> None:
     task = Task(request.kits[0].folder, "bench", out=folder, schedule=schedule)
     lab.host.run(task, lease_s=2 * request.timeout_s, tell=lab.doing(request.title).tell)
+    with usable(lab.board, request.title):
+        require_as_scheduled(schedule, folder)
 
 
 def _by_entrant(request: RaceRequest, runs: Iterable[Mapping[str, Any]]) -> dict[str, list[Run]]:

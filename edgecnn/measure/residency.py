@@ -6,16 +6,22 @@ tracing costs is taken off.
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
+from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import backend_for
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.hosts.program import runner_failed
 from edgecnn.hosts.protocol import Schedule, Task
+from edgecnn.hosts.wire import usable
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.measure.race_request import emptied
+from edgecnn.measure.run_file import read_run, require_as_scheduled
+from edgecnn.runner.runs.items import trace_name
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.layers import MacTable
+from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Environment, Profile
 
 TRACED_SAMPLES = 50
@@ -55,11 +61,24 @@ def traced_residency(kit: KitRef, macs: MacTable, lab: Lab) -> Profile:
     with lab.store.workspace("trace", f"{kit.digest[:32]}{lab.lane}", lab.tell) as work:
         if (work / "run-00000.json").exists():  # left where its trace could not be read, perhaps by another runtime
             emptied(work)
-        task = Task(kit.folder, "bench", out=work, schedule=Schedule((item,), RUN_TIMEOUT_S))
+        schedule = Schedule((item,), RUN_TIMEOUT_S)
+        task = Task(kit.folder, "bench", out=work, schedule=schedule)
         lab.host.run(task, lease_s=2 * RUN_TIMEOUT_S, tell=lab.doing(f"trace {kit.candidate.id}").tell)
-        run = json.loads((work / "run-00000.json").read_text())
-        if "error" in run:
-            raise RunnerFailed(**run["error"])
-        found = backend_for(kit.candidate.runtime).read_residency(work / run["trace"], macs)
+        with usable(lab.board, "trace"):
+            require_as_scheduled(schedule, work)
+            run = read_run(work / "run-00000.json")
+            if "error" in run:
+                raise runner_failed(run["error"])
+        found = _read(backend_for(kit.candidate.runtime), work / trace_name(0), macs)
         environment = Environment.model_validate(run["environment"])
         return lab.profile(kit, environment, what="residency", knobs=kit.knobs.options, residency=found)
+
+
+def _read(backend: Backend, trace: Path, macs: MacTable) -> Residency:
+    """What a backend reads in a trace. Whoever wrote that may have written anything, and each runtime has a format of its own."""
+    try:
+        return backend.read_residency(trace, macs)
+    except EdgecnnError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a format that a runtime does not promise
+        raise TraceUnreadable(path=trace, why=f"{type(error).__name__}: {error}") from error

@@ -6,24 +6,21 @@ set of conditions, and of a round of its own.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import ValidationError
 
 from edgecnn.errors.measuring import RunsUnusable
-from edgecnn.errors.wording import first_problem
+from edgecnn.hosts.wire import Unusable, parsed
 from edgecnn.measure.energy import no_meter
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import MEDIANS, WORST, changed_between, first_difference, joined_environment
-from edgecnn.measure.race_request import run_of
+from edgecnn.measure.lab import changed_between, first_difference, joined_environment
+from edgecnn.measure.run_file import read_run, run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import sha256_of
-from edgecnn.runner.runs.items import RUN_SCHEMA
 from edgecnn.runner.runs.schedule import RESULT
 from edgecnn.values.profile import Environment, Profile, Run
 
@@ -33,35 +30,6 @@ class DeviceEnergy(NamedTuple):
 
     runs: tuple[Run, ...]
     absent: str | None
-
-
-class _Failure(BaseModel):
-    what: str
-
-
-class _File(BaseModel):
-    """What a run file is before it is known to be a run: one that failed has no times."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    error: _Failure | None = None
-    environment: Environment | None = None
-    knobs: Mapping[str, str] = {}
-
-    @field_validator("environment")
-    @classmethod
-    def _observed_in_numbers(cls, value: Environment | None) -> Environment | None:
-        """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one."""
-        for name in (*MEDIANS, *WORST):
-            said = "0" if value is None else value.observed.get(name, "0")
-            share = name in MEDIANS
-            try:
-                number = float(said)
-            except ValueError:
-                number = math.nan
-            if not math.isfinite(number) or (share and number < 0):
-                raise ValueError(f"{name} is {said!r}, no {'share' if share else 'number'}")
-        return value
 
 
 def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
@@ -80,12 +48,9 @@ def profile_of_runs(folder: Path, kit: KitRef, device: str) -> Profile:
     if (broken := next((run["error"] for run in mine if "error" in run), None)) is not None:
         raise RunsUnusable(folder=folder, because=f"a run of {kit.candidate.id} ended in an error: {broken.get('what')}")
     _refuse_other_knobs(folder, kit, mine)
-    try:
-        environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
-        changed, observed_at = changed_between(mine), _dated(runs)
-    except (ValidationError, KeyError, TypeError, ValueError) as error:
-        raise RunsUnusable(folder=folder, because=f"a run file lacks what a run has: {_first(error)}") from error
-    _refuse_impossible(folder, runs, changed)
+    environment, runs = joined_environment(mine), tuple(run_of(run) for run in mine)
+    observed_at = _dated(runs)
+    _refuse_impossible(folder, runs, changed_between(mine))
     return Profile(
         what="race",
         subject=kit.digest,
@@ -143,23 +108,16 @@ def _dated(runs: Sequence[Run]) -> str:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        run = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise RunsUnusable(folder=path.parent, because=f"{path.name} cannot be read: {error}") from error
-    if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
-        raise RunsUnusable(folder=path.parent, because=f"{path.name} is no {RUN_SCHEMA}")
-    try:
-        _File.model_validate(run)
-    except ValidationError as error:
-        raise RunsUnusable(folder=path.parent, because=f"{path.name}: {_first(error)}") from error
-    return run
+        return read_run(path)
+    except Unusable as error:
+        raise RunsUnusable(folder=path.parent, because=str(error)) from error
 
 
 def _refuse_edited(folder: Path) -> None:
     """Hold each run against what its runner noted last; a folder without that note, of an interrupted call, is taken as it is."""
     try:
-        noted = dict(json.loads((folder / RESULT).read_bytes())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+        noted = dict(parsed((folder / RESULT).read_bytes())["sha256"])
+    except (OSError, Unusable, KeyError, TypeError, ValueError):
         return
     for path in sorted(folder.glob("run-*.json")):
         if noted.get(path.name) != sha256_of(path):
@@ -185,14 +143,3 @@ def _refuse_impossible(folder: Path, runs: Sequence[Run], changed: str | None) -
         raise RunsUnusable(folder=folder, because=f"the machine changed between its runs: {changed}")
     if len({run.round for run in runs}) < len(runs):
         raise RunsUnusable(folder=folder, because="two runs of this kit are of the same round")
-    if any(time <= 0 for run in runs for time in _times_ns(run)):
-        raise RunsUnusable(folder=folder, because="a time is not above 0: the clock stepped, or the file was edited")
-
-
-def _times_ns(run: Run) -> tuple[int, ...]:
-    start = tuple(each for each in (run.load_ns, run.process_ns) if each is not None)
-    return (*start, run.first_ns, *run.warmup_ns, *run.samples_ns)
-
-
-def _first(error: Exception) -> str:
-    return first_problem(error) if isinstance(error, ValidationError) else str(error)

@@ -9,7 +9,7 @@ from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.render import figures
 from edgecnn.render.gates import bound_of
-from edgecnn.render.wording import visible
+from edgecnn.render.wording import visible, visible_lines
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
 from edgecnn.values.candidate import Runtime
@@ -38,7 +38,7 @@ def bundle_readme(report: BuildReport) -> str:
         "`choice.json` says which kit is used and why, `kits/` holds the kits, `LICENCES.md` says whose work is in them. "
         "`bundle.json` has the SHA-256 of every file; `edgecnn verify` compares them, and its signature where there is one.",
     ]
-    return "\n\n".join(parts) + "\n"
+    return visible_lines("\n\n".join(parts) + "\n")
 
 
 def _several(rows: Iterable[CandidateFacts]) -> bool:
@@ -72,7 +72,7 @@ def bundle_licences(report: BuildReport) -> str:
     ]
     if any(each.candidate.runtime is Runtime.WASM for each in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
-    return "\n\n".join(parts) + "\n"
+    return visible_lines("\n\n".join(parts) + "\n")
 
 
 def _state(report: BuildReport) -> str:

@@ -20,6 +20,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gates import bound_of, decided, error_rates
+from edgecnn.render.wording import visible
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
 from edgecnn.values.comparison import Comparison
@@ -218,7 +219,7 @@ def _listed(title: str, lines: tuple[str, ...]) -> str:
 
 def _cell(text: str) -> str:
     """Plain text inside Markdown: no HTML, no new cell, line, link, emphasis or code span."""
-    escaped = html.escape(" ".join(text.split()), quote=False)
+    escaped = html.escape(visible(" ".join(text.split())), quote=False)
     for sign in ("\\", "`", "|", "[", "]", "*", "_"):
         escaped = escaped.replace(sign, "\\" + sign)
     return escaped

@@ -16,7 +16,7 @@ from edgecnn.render.sentences import (
     residency_lines,
     size_lines,
 )
-from edgecnn.render.wording import grouped, visible
+from edgecnn.render.wording import grouped, visible, visible_lines
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
@@ -52,7 +52,7 @@ def report_markdown(report: BuildReport) -> str:
         _section("Rungs not climbed", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return visible_lines("\n\n".join(part for part in parts if part) + "\n")
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

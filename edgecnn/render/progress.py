@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from edgecnn.render.wording import visible
+
 PLAIN_EVERY_S = 5.0
 """Plain logs get a line this often: often enough to see life, seldom enough to read."""
 WORTH_SAYING_S = 2.0
@@ -64,7 +66,7 @@ class PlainLines(Quiet):
         self._print(text)
 
     def _print(self, line: str) -> None:
-        print(f"edgecnn: {line}", file=self._stream, flush=True)
+        print(f"edgecnn: {visible(line)}", file=self._stream, flush=True)
 
 
 def _per_second(rate: float) -> str:
@@ -101,14 +103,14 @@ class LiveBars:
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Move this step's bar; a finished one disappears."""
         if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total or 1, unit=unit)
+            self._tasks[what] = self._progress.add_task(visible(what), total=total or 1, unit=visible(unit))
         self._progress.update(self._tasks[what], completed=done, total=total or max(done, 1))
         if total is not None and done >= total:
             self._progress.remove_task(self._tasks.pop(what))
 
     def note(self, text: str) -> None:
         """Print a line above the bars."""
-        self._console.print(text, markup=False, highlight=False, style="dim")
+        self._console.print(visible(text), markup=False, highlight=False, style="dim")
 
     def close(self) -> None:
         """Take the bars away."""

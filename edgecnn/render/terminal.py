@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.render.grid import Grid, show_grid
-from edgecnn.render.wording import visible
+from edgecnn.render.wording import visible, visible_json
 
 VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
 WIDE = 200
@@ -49,7 +49,7 @@ def show_json(facts: Any) -> None:
 
 def _document(facts: Any, encoding: str | None, indent: int | None = None) -> str:
     """JSON in which signs that the encoding lacks are JSON's own escapes: what a stream puts in their place is no JSON."""
-    text = json.dumps(facts, indent=indent, ensure_ascii=False)
+    text = visible_json(json.dumps(facts, indent=indent, ensure_ascii=False))
     try:
         text.encode(encoding or "utf-8")
     except UnicodeEncodeError:

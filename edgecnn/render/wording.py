@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Mapping
 
 
 def visible(text: str) -> str:
     """Signs that would steer a terminal, break a line or turn the direction of writing, as their escapes; others as they are."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() or unicodedata.category(sign) == "Zs" else ascii(sign)[1:-1] for sign in text)
+    return text if text.isprintable() else "".join(ascii(sign)[1:-1] if _steers(sign) else sign for sign in text)
+
+
+def visible_lines(text: str) -> str:
+    """The same of a text of several lines, whose ends stay."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def visible_json(document: str) -> str:
+    """The same of JSON, in JSON's own escapes."""
+    return "".join(json.dumps(sign)[1:-1] if sign != "\n" and _steers(sign) else sign for sign in document)
+
+
+def _steers(sign: str) -> bool:
+    return not sign.isprintable() and unicodedata.category(sign) != "Zs"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -185,7 +185,7 @@ class RecordedPython(Value):
 class RecordedDisk(Value):
     """The file system of the home folder."""
 
-    free_mib: int
+    free_mib: int = Field(ge=0)
     noexec: bool
 
 
@@ -195,8 +195,8 @@ class Recording(Value):
     machine: str
     """``uname -m``."""
     kernel: str
-    page_bytes: int
-    cores: int
+    page_bytes: int = Field(ge=1)
+    cores: int = Field(ge=1, le=100_000)
     user: int
     python: RecordedPython
     disk: RecordedDisk

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
+
+from pydantic import field_validator
 
 from edgecnn.values.base import Value
 from edgecnn.values.layers import Residency
@@ -24,6 +27,11 @@ whether a figure can be believed, not what it is a figure of. A memory limit is 
 as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
 """
 
+MEDIANS = {"others_percent": 1, "steal_percent": 2}
+"""Observation to the digits that it is written with; of several runs their median."""
+WORST = {"temperature_c": 1}
+"""The same of those of which the highest counts."""
+
 Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
     "soak", "select-throughput", "select-energy", "table", "evidence",
@@ -41,6 +49,28 @@ class Environment(Value):
     conditions: Mapping[str, str]
     observed: Mapping[str, str]
     """What changes from minute to minute: load, temperature, throttling, free memory."""
+
+    @field_validator("conditions")
+    @classmethod
+    def _counted(cls, conditions: Mapping[str, str]) -> Mapping[str, str]:
+        cores = conditions.get("cores", "1")
+        if not (cores.isascii() and cores.isdecimal() and len(cores) <= len("99999")):
+            raise ValueError(f"cores is {cores[:20]!r}, no number")
+        return conditions
+
+    @field_validator("observed")
+    @classmethod
+    def _in_numbers(cls, observed: Mapping[str, str]) -> Mapping[str, str]:
+        """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one."""
+        for name in (*MEDIANS, *WORST):
+            said, share = observed.get(name, "0"), name in MEDIANS
+            try:
+                number = float(said)
+            except ValueError:
+                number = math.nan
+            if not math.isfinite(number) or (share and number < 0):
+                raise ValueError(f"{name} is {said!r}, no {'share' if share else 'number'}")
+        return observed
 
     @property
     def fidelity(self) -> Fidelity:

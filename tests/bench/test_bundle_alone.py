@@ -28,6 +28,7 @@ from edgecnn.errors.bundle import BundleFileExtra
 from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.store.store import Store
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Progress
 from tests.building.resolutions import TRT_FP16
@@ -98,10 +99,10 @@ class Jetson(FakeHost):
         self.versions["tensorrt"] = ORIN.version
         self.commands: list[str] = []
 
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
+    def engine_builder(self, package: str) -> EngineBuilder:
         if self.lacks is not None:
             raise self.lacks
-        return ORIN.model_dump()
+        return ORIN
 
     def run(self, task: Task, *, lease_s: float, tell: Progress) -> Mapping[str, Any]:
         self.commands.append(task.command)

@@ -6,7 +6,7 @@ The builder is TensorRT's for a GPU that is named, since there is none here: wha
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from edgecnn.hosts.ssh.link import COMMAND, Link
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Failed, Ran
 from edgecnn.values.board import BoardFacts, HostRequest, Recording
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.report import CandidateFacts
 from tests.building.builds import Place
 from tests.hosts.sshd import Loopback, loopback, needs_sshd
@@ -79,8 +80,8 @@ def unlooked_at(link: Link, asked: HostRequest, _: Wanted) -> ReachedBoard:
 
 
 def with_a_named_gpu(asked: Any) -> Any:
-    def engine_builder(host: SshHost, package: str) -> Mapping[str, Any]:
-        return {**asked(host, RTX), "capability": "8.9"}
+    def engine_builder(host: SshHost, package: str) -> EngineBuilder:
+        return asked(host, RTX).model_copy(update={"capability": "8.9"})
 
     return engine_builder
 

@@ -53,9 +53,9 @@ class Jetson(NoHost):
         self.builder, self.ends = builder, ends
         self.asked: list[Task] = []
 
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
+    def engine_builder(self, package: str) -> EngineBuilder:
         assert package == "tensorrt"
-        return self.builder.model_dump()
+        return self.builder
 
     def run(self, task: Task, *, lease_s: float, tell: object) -> Any:
         self.asked.append(task)

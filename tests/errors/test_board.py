@@ -4,6 +4,7 @@ import pytest
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import (
+    AnswerUnusable,
     BadAddress,
     BoardBusy,
     BoardDiskFull,
@@ -26,6 +27,15 @@ MIB = 1024 * 1024
 @pytest.mark.parametrize(
     ("error", "line"),
     [
+        (
+            AnswerUnusable(board="pi@b", doing="have", because="free_bytes: Input should be a valid integer"),
+            "pi@b: its answer to have cannot be used: free_bytes: Input should be a valid integer — bench --clean removes what "
+            "is ours there; then the same command begins anew [answer-unusable]",
+        ),
+        (
+            AnswerUnusable(board=None, doing="selftest", because="x" * 501),
+            f"this machine: its answer to selftest cannot be used: {'x' * 500} [answer-unusable]",
+        ),
         (
             BoardUnreachable(board="pi@b", said="ssh: connect to host b port 22: No route to host"),
             "pi@b: no link: ssh: connect to host b port 22: No route to host — ssh pi@b [board-unreachable]",

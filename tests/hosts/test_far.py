@@ -70,3 +70,12 @@ def test_what_is_used_is_dated_so_that_it_is_not_old_at_all(place: far.Place) ->
 def test_what_nobody_uses_goes_at_the_second_time(place: far.Place) -> None:
     assert after_a_jump(place) == ["objects", "kits", "results"]
     assert after_a_jump(place) == []
+
+
+def test_a_half_of_this_file_that_a_lost_link_left_goes_as_other_halves_do(place: far.Place) -> None:
+    half = place.folder / "far-0123456789abcdef.py.part.4711"
+    half.write_bytes(b"a half")
+    for left in (True, False):
+        os.utime(half, (1, 1))
+        far.hold(place, {"lock": str(place.folder.parent / "lock"), "what": "a test"}, io.BytesIO())
+        assert half.exists() is left

@@ -37,15 +37,15 @@ class ReachedBoard(NamedTuple):
         """With another of its Pythons."""
         if self.link is None:
             return self
-        return self._replace(facts=facts_of(record_board(self.link, python)), python=python)
+        return self._replace(facts=facts_of(record_board(self.link, python), self.name), python=python)
 
 
 def board_over(link: Link, python: str | None = None) -> ReachedBoard:
     """The board at the other end of a link, asked by this Python of its; None: the usual one.
 
-    Raises RecordingUnusable, LinkLost: see ``record_board``.
+    Raises RecordingUnusable, LinkLost: see ``record_board``. AnswerUnusable: see ``facts_of``.
     """
-    return ReachedBoard(link.board, facts_of(record_board(link, python or PYTHON)), link, python or PYTHON)
+    return ReachedBoard(link.board, facts_of(record_board(link, python or PYTHON), link.board), link, python or PYTHON)
 
 
 @contextmanager
@@ -54,15 +54,15 @@ def machine_at(asked: HostRequest | None, tell: Progress) -> Iterator[ReachedBoa
 
     ``tell``: of making the emulated machine, which raises what ``emulated_python`` does.
 
-    Raises RecordingUnusable: see ``recording_of``. BadAddress, SshAbsent, BoardUnreachable, BoardUnknown, BoardKeyChanged,
-    LoginRefused, LinkLost: of the link.
+    Raises RecordingUnusable: see ``recording_of``. AnswerUnusable: see ``facts_of``. BadAddress, SshAbsent, BoardUnreachable,
+    BoardUnknown, BoardKeyChanged, LoginRefused, LinkLost: of the link.
     """
     if asked is None:
         yield ReachedBoard(HERE, facts_of(record_here()), None, PYTHON)
         return
     if asked.emulated:
         own = str(emulated_python(tell))
-        yield ReachedBoard(asked.address, facts_of(record_here(own, asked.address)), None, own)
+        yield ReachedBoard(asked.address, facts_of(record_here(own, asked.address), asked.address), None, own)
         return
     with Link.open(Address.of(asked.address)) as link:
         yield board_over(link, asked.python)

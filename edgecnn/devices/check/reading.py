@@ -12,11 +12,15 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.devices.this_machine import local_facts
+from edgecnn.errors.board import AnswerUnusable
 from edgecnn.errors.host import RecordingUnusable
+from edgecnn.errors.wording import first_problem
 from edgecnn.hosts.ssh.link import Link, in_shell
+from edgecnn.hosts.wire import Silence, Unusable, checked, exchange, last_lines, parsed
 from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.machine.sensors import observe
 from edgecnn.runner.machine.throttling import PI_FLAGS, SINCE_BOOT, read_throttles
+from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.values.board import BoardFacts, BoardGpu, BoardPython, RecordedPython, Recording
 
 RECORDER = Path(__file__).with_name("recorder.py")
@@ -34,21 +38,26 @@ def recording_of(board: str, stdout: str, stderr: str) -> Recording:
     Raises RecordingUnusable: its Python is absent or older than 3.6, or something else answered.
     """
     try:
-        return Recording.model_validate(json.loads(stdout.strip().splitlines()[-1]))
-    except (ValueError, IndexError, ValidationError) as error:
-        lines = [line.strip() for line in (stderr or stdout).splitlines() if line.strip()]
-        said = " | ".join(lines[-_LAST_LINES:])[:500]
+        return checked(Recording, parsed(stdout.strip().splitlines()[-1]))
+    except (IndexError, Unusable) as error:
+        said = " | ".join(last_lines(stderr or stdout, _LAST_LINES))[:500]
         raise RecordingUnusable(board=board, said=said or "it said nothing") from error
 
 
 def record_here(python: str = sys.executable, name: str = HERE) -> Recording:
     """This machine, or one that is emulated on it, by this Python. Raises RecordingUnusable: see ``recording_of``."""
-    asked = RECORDER.read_bytes()
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run([python, "-"], input=asked, capture_output=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        process = subprocess.Popen([python, "-"], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+    except OSError as error:
         raise RecordingUnusable(board=name, said=" ".join(str(error).split())) from error
-    return recording_of(name, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+    try:
+        said = exchange(process, RECORDER.read_bytes(), _TIMEOUT_S)
+    except (Silence, Unusable) as error:
+        raise RecordingUnusable(board=name, said=str(error) or f"no answer in {_TIMEOUT_S} s") from error
+    finally:
+        kill_group(process)
+    return recording_of(name, said.stdout.decode("utf-8", "replace"), said.stderr)
 
 
 def record_board(link: Link, python: str) -> Recording:
@@ -78,10 +87,14 @@ def unfold(recording: Recording, root: Path) -> Path:
     return root
 
 
-def facts_of(recording: Recording) -> BoardFacts:
-    """Facts of the recorded machine; nothing of this one enters."""
+def facts_of(recording: Recording, board: str = HERE) -> BoardFacts:
+    """Facts of the recorded machine; nothing of this one enters. Raises AnswerUnusable: what it recorded is no machine's."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-recording-") as place:
-        return _read(recording, unfold(recording, Path(place)))
+        try:
+            return _read(recording, unfold(recording, Path(place)))
+        except Exception as error:  # noqa: BLE001 - readers of a kernel's files raise what they do on those of no kernel
+            why = first_problem(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
+            raise AnswerUnusable(board=board, doing="what it is", because=why) from error
 
 
 def _read(recording: Recording, root: Path) -> BoardFacts:

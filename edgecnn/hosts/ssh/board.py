@@ -12,16 +12,17 @@ from typing import IO, Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
+from edgecnn.hosts.ssh.answers import ANSWERS, Refusal
 from edgecnn.hosts.ssh.link import Link, in_shell
-from edgecnn.runner.runs.schedule import kill_group
+from edgecnn.hosts.wire import Line, checked, last_lines, usable
 
 FOLDER = "~/.cache/edgecnn"
 """The private folder on the board, mode 0700."""
 PYTHON = "python3"
 _FAR = Path(__file__).with_name("far.py")
 _LINES = 3
-_OLDEST = [3, 8]
-_SILENCE_S = 600.0
+_OLDEST = (3, 8)
+SILENCE_S = 600.0
 """For one request: hashing on a slow card takes its time."""
 
 
@@ -61,24 +62,15 @@ class Board:
     def ask(self, command: str, given: IO[bytes] | None = None, **request: Any) -> Mapping[str, Any]:
         """One request, to its end.
 
-        ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BoardFailed, LinkLost.
+        ``given``: what follows the request, to its end. Raises BoardBusy, BoardDiskFull, BoardFailed, LinkLost, AnswerUnusable.
         """
         process = self.start(command, **request)
-        try:
-            if given is not None:
-                _copied(given, process)
-            stdout, stderr = process.communicate(timeout=_SILENCE_S)
-        except subprocess.TimeoutExpired as error:
-            raise LinkLost(board=self.name, doing=command, said=f"no answer in {_SILENCE_S:g} s") from error
-        finally:
-            kill_group(process)
-        return self.answer(command, stdout, stderr)
+        said = self.link.exchange(process, b"" if given is None else given, timeout_s=SILENCE_S, doing=command)
+        return self.answer(command, *said)
 
     def start(self, command: str, **request: Any) -> subprocess.Popen[bytes]:
         """A process whose standard streams are those of the request's, which was written."""
-        process = subprocess.Popen(
-            self.words(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+        process = self.link.start(self._line)
         assert process.stdin is not None
         try:
             process.stdin.write(opening(command, **request))
@@ -89,45 +81,53 @@ class Board:
 
     def words(self) -> list[str]:
         """The command whose standard input takes a request: see ``opening``."""
-        line = f"exec {in_shell(self.python)} {in_shell(self._far)} {in_shell(self.folder)}"
-        return self.link.command(f"exec sh -c {shlex.quote(line)}")
+        return self.link.command(self._line)
 
-    def answer(self, doing: str, stdout: bytes, stderr: bytes) -> Mapping[str, Any]:
+    @property
+    def _line(self) -> str:
+        line = f"exec {in_shell(self.python)} {in_shell(self._far)} {in_shell(self.folder)}"
+        return f"exec sh -c {shlex.quote(line)}"
+
+    def answer(self, doing: str, stdout: bytes, stderr: str) -> Mapping[str, Any]:
         """The last line that says ``ok``, or the failure that it names, or that there is none."""
-        for line in reversed(stdout.splitlines()):
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(value, dict) and "ok" in value:
-                if value["ok"]:
-                    return value
-                raise self.failure(doing, value["error"])
-        lines = [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+        with usable(self.name, doing):
+            for line in reversed(stdout.splitlines()):
+                message = Line.of(line)
+                if message is not None and message[0].ok is not None:
+                    said, value = message
+                    if said.ok:
+                        return checked(ANSWERS[doing], value).model_dump()
+                    raise self.failure(doing, said.error or {})
         if self.link.ended():
             raise LinkLost(board=self.name, doing=doing)
-        raise BoardFailed(board=self.name, doing=doing, said=lines[-_LINES:])
+        raise BoardFailed(board=self.name, doing=doing, said=last_lines(stderr, _LINES))
 
     def failure(self, doing: str, error: Mapping[str, Any]) -> EdgecnnError:
-        """What our side there refused, as an error here."""
-        if error["ref"] == "board-busy":
-            return BoardBusy(board=self.name, owner=error["owner"], since_s=error["since_s"], what=error["what"])
-        if error["ref"] == "board-disk-full":
-            return BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=error["free_bytes"])
-        return BoardFailed(board=self.name, doing=doing, said=[str(error.get("said", error["ref"]))])
+        """What our side there refused, as an error here. Raises Unusable: it is no refusal of ours."""
+        refused = checked(Refusal, error)
+        if refused.ref == "board-busy":
+            return BoardBusy(board=self.name, owner=refused.owner, since_s=refused.since_s, what=refused.what)
+        if refused.ref == "board-disk-full":
+            return BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=refused.free_bytes)
+        return BoardFailed(board=self.name, doing=doing, said=[refused.said or refused.ref])
 
     def _install(self) -> None:
-        """Send our side unless it is there; its length is compared, since ``cat`` sees a lost link as the end of a whole file."""
+        """Send our side unless it is there; its length is compared, since ``cat`` sees a lost link as the end of a whole file.
+
+        The shell outlives a lost link, to which it may not say a word any more, by the moment that it takes to remove a half.
+        """
         if self._installed:
             return
         folder, far, half = in_shell(self.folder), in_shell(self._far), f"{in_shell(f'{self._far}.part')}.$$"
         whole = f"{{ [ $(wc -c < {half}) -eq {self._far_bytes} ] || {{ echo 'what was sent broke off' >&2; false; }}; }}"
         sent = f"cat > {half} && {whole} && mv {half} {far} || {{ rm -f {half}; exit 1; }}"
         there = f"[ -f {far} ] && [ $(wc -c < {far}) -eq {self._far_bytes} ]"
-        script = f"umask 077; mkdir -p {folder} && {{ {there} || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
+        script = (
+            f"trap '' PIPE HUP; umask 077; mkdir -p {folder} && {{ {there} || {{ {sent}; }}; }} && {in_shell(self.python)} -V"
+        )
         said = self.link.ask(f"exec sh -c {shlex.quote(script)}", given=_FAR.read_bytes(), doing="the beginning")
         if said.status != 0:
-            last = said.stderr.strip().splitlines()[-1:]
+            last = last_lines(said.stderr, 1)
             if any("No space left" in line or "quota" in line for line in last):
                 raise BoardDiskFull(board=self.name, folder=self.folder, needed_bytes=None, free_bytes=0)
             if said.status == 127 or "python" in "".join(last).lower():  # noqa: PLR2004 - the shell's word for no such program
@@ -140,12 +140,3 @@ def opening(command: str, **request: Any) -> bytes:
     """A request as our side there reads it: its length, then its JSON."""
     text = json.dumps({**request, "command": command}).encode("utf-8")
     return b"%08x" % len(text) + text
-
-
-def _copied(given: IO[bytes], process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    try:
-        while block := given.read(1 << 20):
-            process.stdin.write(block)
-    except BrokenPipeError:
-        pass  # it ended before it had read all, and said why

@@ -17,13 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from edgecnn.errors.board import BoardDiskFull, BoardFailed, LinkLost
-from edgecnn.hosts.ssh.board import Board
+from edgecnn.hosts.ssh.board import SILENCE_S, Board
+from edgecnn.hosts.wire import Incoming, Silence, Tail, Unusable, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.store.disk import sha256_of
 
 _ROOM = 32 * 1024 * 1024
 """Bytes that stay free beside what is sent: logits, traces and a library's own files."""
 _IGNORED = "__pycache__"
+_FETCHING = "fetching results"
 
 
 class Contents:
@@ -53,6 +55,9 @@ class Contents:
         digests = {path: self.digest(path) for path in paths}
         here = {sha256: path for path, sha256 in digests.items()}
         said = self._board.ask("have", sha256=sorted(here))
+        with usable(self._board.name, "have"):
+            if not here.keys() >= set(said["missing"]):
+                raise Unusable("missing: it names a SHA-256 that it was not asked for")
         missing = {sha256: here[sha256] for sha256 in said["missing"]}
         size = sum(path.stat().st_size for path in missing.values())
         if missing and size + _ROOM > said["free_bytes"]:
@@ -172,39 +177,41 @@ class Results:
         return path.is_file() and path.stat().st_size == facts["bytes"] and sha256_of(path) == facts["sha256"]
 
     def _fetch(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-        process = self._board.start("get", folder=self.folder, names=sorted(wanted))
-        assert process.stdout is not None
+        names, size = sorted(wanted), sum(facts["bytes"] for facts in wanted.values())
+        process = self._board.start("get", folder=self.folder, names=names)
+        assert process.stdout is not None and process.stderr is not None
+        incoming, said = Incoming(process.stdout, size), Tail(process.stderr)
         try:
-            while line := process.stdout.readline():
-                if line.startswith(b'{"sends"'):
-                    break
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                for member in archive:
-                    self._keep(archive, member, wanted)
-        except (tarfile.TarError, OSError, EOFError) as error:
+            with usable(self._board.name, _FETCHING):
+                while (line := incoming.line(SILENCE_S)) and not line.startswith(b'{"sends"'):
+                    continue
+                for name in names:
+                    self._keep(name, wanted[name], incoming)
+        except Silence as error:
+            raise LinkLost(board=self._board.name, doing=_FETCHING, said=f"nothing in {SILENCE_S:g} s") from error
+        except (OSError, EOFError) as error:
             if self._board.link.ended():
-                raise LinkLost(board=self._board.name, doing="fetching results") from error
-            raise BoardFailed(board=self._board.name, doing="fetching results", said=[str(error)]) from error
+                raise LinkLost(board=self._board.name, doing=_FETCHING) from error
+            raise BoardFailed(board=self._board.name, doing=_FETCHING, said=[*last_lines(said.text, 1), str(error)]) from error
         finally:
             kill_group(process)
 
-    def _keep(self, archive: tarfile.TarFile, member: tarfile.TarInfo, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-        """Only what was asked for, whole, and what it was said to be."""
-        facts, content = wanted.get(member.name), archive.extractfile(member)
-        if facts is None or content is None:
-            raise BoardFailed(board=self._board.name, doing="fetching results", said=[f"{member.name!r} was not asked for"])
-        path = self._out / member.name
+    def _keep(self, name: str, facts: Mapping[str, Any], incoming: Incoming) -> None:
+        """A file, whole, and what it was said to be."""
+        path = self._out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         half = path.with_name(f"{path.name}.partial")
-        with half.open("wb") as target:
-            while block := content.read(1 << 20):
-                target.write(block)
-        if sha256_of(half) != facts["sha256"]:
-            half.unlink()
-            raise BoardFailed(board=self._board.name, doing="fetching results", said=[f"{member.name} came as another content"])
-        written = time.time() - facts["age_s"]
-        os.utime(half, (written, written))
-        half.replace(path)
+        try:
+            with half.open("wb") as target:
+                for block in incoming.exactly(facts["bytes"], SILENCE_S):
+                    target.write(block)
+            if sha256_of(half) != facts["sha256"]:
+                raise BoardFailed(board=self._board.name, doing=_FETCHING, said=[f"{name} came as another content"])
+            written = time.time() - facts["age_s"]
+            os.utime(half, (written, written))
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)
 
 
 def _is_result(name: str) -> bool:

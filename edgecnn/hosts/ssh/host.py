@@ -11,12 +11,14 @@ from typing import Any
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardDiskFull, LinkLost
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
-from edgecnn.hosts.program import Program, Unheard, run_program
+from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
-from edgecnn.hosts.ssh.board import FOLDER, PYTHON, Board, opening
+from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, opening
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
+from edgecnn.hosts.wire import Incoming, Tail, usable
 from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
+from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
 
@@ -39,7 +41,7 @@ class SshHost:
         self.contents = Contents(board)
         self._lock, self._what = lock, what
         self._holder: subprocess.Popen[bytes] | None = None
-        self._about: Mapping[str, Any] | None = None
+        self._about: MachineInfo | None = None
 
     @classmethod
     def open(cls, address: Address, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
@@ -74,17 +76,15 @@ class SshHost:
 
     def identify(self) -> Environment:
         """The board now, as this edgecnn's own runner sees it there."""
-        return Environment.model_validate(self._info()["environment"])
+        return self._info().environment
 
     def runtime_version(self, runtime: str) -> str | None:
         """What the board's Python has installed."""
-        found = self._info()["runtimes"].get(runtime)
-        return None if found is None else str(found)
+        return self._info().runtimes.get(runtime)
 
-    def engine_builder(self, package: str) -> Mapping[str, Any]:
+    def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``."""
-        said: Mapping[str, Any] = self._asked("info", "--builder", package)["builder"]
-        return said
+        return builder_in(self._asked("info", "--builder", package), self.board.name)
 
     def recall(self, out: Path) -> None:
         """See ``Host.recall``."""
@@ -125,7 +125,8 @@ class SshHost:
         kit = "/".join(place.split("/")[-2:])
         request = opening("run", kit=kit, argv=argv, lock=f"{self._lock}.run", variables=KEPT_VARIABLES)
         words, failure = self.board.words(), self._failure(doing)
-        program = Program(words, (doing,), opening=request, beat_s=LEASE_S / 6, failure=failure)
+        beat_s = LEASE_S / 6
+        program = Program(words, (doing,), opening=request, beat_s=beat_s, failure=failure, board=self.board.name)
         try:
             return run_program(program, lease_s=lease_s, tell=tell)
         except RunnerFailed as error:
@@ -139,7 +140,7 @@ class SshHost:
         """The runner's own words, or those of our side there."""
 
         def failure(error: Mapping[str, Any]) -> EdgecnnError:
-            return self.board.failure(doing, error) if error.get("far") else RunnerFailed(**error)
+            return self.board.failure(doing, error) if error.get("far") else runner_failed(error)
 
         return failure
 
@@ -169,9 +170,9 @@ class SshHost:
         """The private folder's path there."""
         return str(self.board.about["folder"])
 
-    def _info(self) -> Mapping[str, Any]:
+    def _info(self) -> MachineInfo:
         if self._about is None:
-            self._about = self._asked("info")
+            self._about = info_in(self._asked("info"), self.board.name)
         return self._about
 
     def _asked(self, *words: str) -> Mapping[str, Any]:
@@ -200,14 +201,12 @@ class SshHost:
             self._holder = None
 
     def _hold(self) -> None:
-        holder = self.board.start("hold", lock=self._lock, what=self._what)
-        assert holder.stdout is not None
-        while line := holder.stdout.readline():
-            if line.startswith(b'{"held"'):
-                self._holder = holder
-                return
-            if b'"ok"' in line:
-                break
-        rest, said = holder.communicate()
-        kill_group(holder)
-        self.board.answer("hold", line + rest, said)
+        holder = self._holder = self.board.start("hold", lock=self._lock, what=self._what)
+        assert holder.stdout is not None and holder.stderr is not None
+        incoming, said = Incoming(holder.stdout), Tail(holder.stderr)
+        with usable(self.board.name, "hold"):
+            while (line := incoming.line(SILENCE_S)) and b'"ok"' not in line:
+                continue
+        if line is None:
+            raise LinkLost(board=self.board.name, doing="hold", said=f"no answer in {SILENCE_S:g} s")
+        self.board.answer("hold", line, "" if line else said.text)

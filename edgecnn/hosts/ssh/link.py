@@ -19,6 +19,7 @@ from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BadAddress, BoardKeyChanged, BoardUnknown, BoardUnreachable, LinkLost, LoginRefused, SshAbsent
+from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines, usable
 from edgecnn.runner.runs.schedule import kill_group
 
 _OPEN_S = 60.0
@@ -47,9 +48,10 @@ class Link:
     """A connection to a board, to be used as a context; ``open`` makes one."""
 
     def __init__(self, address: Address, folder: Path, master: subprocess.Popen[bytes]) -> None:
+        assert master.stderr is not None
         self.address = address
         self._folder = folder
-        self._master = master
+        self._master, self._said = master, Tail(master.stderr)
 
     @classmethod
     def open(cls, address: Address) -> Link:
@@ -97,18 +99,28 @@ class Link:
         """Run one line in the login shell there, and wait for its end.
 
         ``remote``: the line; quote what is not constant. ``timeout_s``: after which the link is taken to be lost. Raises
-        LinkLost: the connection ended meanwhile.
+        LinkLost: the connection ended meanwhile. AnswerUnusable: what it says has no end.
         """
-        try:
-            done = subprocess.run(
-                self.command(remote), input=given, capture_output=True, timeout=timeout_s, check=False, start_new_session=True
-            )
-        except subprocess.TimeoutExpired as error:
-            raise LinkLost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
-        said = done.stderr.decode("utf-8", "replace")
+        process = self.start(remote)
+        said = self.exchange(process, given, timeout_s=timeout_s, doing=doing)
         if not self.alive:
-            raise LinkLost(board=self.board, doing=doing, said=last_line(said))
-        return Answer(done.stdout, said, done.returncode)
+            raise LinkLost(board=self.board, doing=doing, said=last_line(said.stderr))
+        return Answer(said.stdout, said.stderr, process.returncode)
+
+    def start(self, remote: str) -> subprocess.Popen[bytes]:
+        """A process whose standard streams are those of a command there."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.command(remote), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+
+    def exchange(self, process: subprocess.Popen[bytes], given: IO[bytes] | bytes, *, timeout_s: float, doing: str) -> Exchange:
+        """What it says to what it is given, to its end. Raises LinkLost: none came in time. AnswerUnusable: it says too much."""
+        try:
+            with usable(self.board, doing):
+                return exchange(process, given, timeout_s)
+        except Silence as error:
+            raise LinkLost(board=self.board, doing=doing, said=f"no answer in {timeout_s:g} s") from error
+        finally:
+            kill_group(process)
 
     def close(self) -> None:
         """End the connection, and with it whatever still runs there on its behalf."""
@@ -128,7 +140,8 @@ class Link:
         give_up_at = time.monotonic() + _OPEN_S
         while not (self._folder / "c").exists():
             if self._master.poll() is not None or time.monotonic() > give_up_at:
-                raise refused(self.board, (self._folder / "said").read_text(encoding="utf-8", errors="replace"))
+                kill_group(self._master)
+                raise refused(self.board, self._said.text)
             time.sleep(_POLL_S)
 
 
@@ -142,19 +155,17 @@ def _private_folder() -> Path:
 
 
 def _removed(folder: Path) -> None:
-    for name in ("c", "said"):
-        (folder / name).unlink(missing_ok=True)
+    (folder / "c").unlink(missing_ok=True)
     folder.rmdir()
 
 
 def _master(address: Address, folder: Path) -> subprocess.Popen[bytes]:
     words = address.command(str(folder / "c"), options=("-M", "-o", "ControlPersist=no"), remote="exec cat")
-    said: IO[bytes]
-    with (folder / "said").open("wb") as said:
-        try:
-            return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
-        except OSError as error:
-            raise SshAbsent(program=words[0]) from error
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(words, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, start_new_session=True)
+    except OSError as error:
+        raise SshAbsent(program=words[0]) from error
 
 
 def in_shell(path: str) -> str:
@@ -180,8 +191,7 @@ def refused(board: str, said: str) -> EdgecnnError:
 
 def last_line(said: str) -> str:
     """The last line that is not empty."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    return "".join(last_lines(said, 1))
 
 
 COMMAND = "EDGECNN_SSH"

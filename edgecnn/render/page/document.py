@@ -28,7 +28,7 @@ from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
 from edgecnn.render.sentences import REFERENCES, knob_lines, reference_lines, size_lines
-from edgecnn.render.wording import visible
+from edgecnn.render.wording import visible, visible_lines
 from edgecnn.results.page_facts import PageFacts, shown_digest
 from edgecnn.values.report import BuildReport
 
@@ -108,6 +108,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -115,6 +116,11 @@ def _environment() -> jinja2.Environment:
     environment.filters["percent"] = lambda share: f"{share * 100:.1f} %"
     environment.filters["tied"] = tied
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """What a template is given, before it is escaped; markup is our own."""
+    return visible_lines(value) if type(value) is str else value
 
 
 def tied(text: str) -> str:

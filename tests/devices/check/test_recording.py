@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgecnn.devices.check import recorder
-from edgecnn.devices.check.reading import record_here, recording_of, unfold
+from edgecnn.devices.check.reading import facts_of, record_here, recording_of, unfold
+from edgecnn.errors.board import AnswerUnusable
 from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import in_shell
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
@@ -59,3 +62,45 @@ def test_words_before_the_answer_do_not_matter() -> None:
 def test_a_path_in_the_home_folder_there() -> None:
     assert in_shell("~/my env/bin/python") == "\"$HOME\"/'my env/bin/python'"
     assert in_shell("/opt/a b/python3") == "'/opt/a b/python3'"
+
+
+HOSTILE = [
+    {"files": {"a": "x", "a/b": "x"}},
+    {"files": {"n" * 300: "x"}},
+    {"files": {"\ud800": "x"}},
+    {"python": {"glibc": "²"}},
+    {"commands": {"nvidia-smi": "GPU, 8.7, ²"}},
+    {"commands": {"nvidia-smi": "GPU, 8.7, " + "9" * 5000}},
+    {"files": {"usr/local/cuda/version.json": "[" * 100_000}},
+]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_recording_of_no_machine_is_one_line(change: dict[str, Any]) -> None:
+    with pytest.raises(AnswerUnusable) as caught:
+        facts_of(recorded(RASPBERRY_PI_5, change), "pi@board")
+    assert caught.value.line().startswith("pi@board: its answer to what it is cannot be used: ")
+    assert "\n" not in caught.value.line() and len(caught.value.line()) < 700
+
+
+_OF_A_KERNEL = [name for name in RASPBERRY_PI_5["files"] if name != "etc/os-release"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "nan", "1e400", "9" * 5000, "²", "\x1b[2J", "[" * 1000, "MemTotal: x kB\n", ":::\n::"]
+)
+def test_whatever_its_files_say_a_board_is_read_or_refused(text: str) -> None:
+    for name in _OF_A_KERNEL:
+        try:
+            facts_of(recorded(RASPBERRY_PI_5, {"files": {name: text}, "commands": {"get_throttled": text}}), "pi@board")
+        except AnswerUnusable:
+            continue
+
+
+@pytest.mark.parametrize("change", [{"cores": -4}, {"page_bytes": 0}, {"cores": 10**30}, {"machine": 5}])
+def test_a_recording_with_numbers_of_no_machine_is_refused(change: dict[str, Any]) -> None:
+    text = json.dumps({**json.loads(recorded().model_dump_json()), **change})
+    with pytest.raises(RecordingUnusable):
+        recording_of("pi@board", text, "")
+    with pytest.raises(RecordingUnusable):
+        recording_of("pi@board", "[" * 100_000, "")

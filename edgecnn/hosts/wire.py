@@ -1,0 +1,261 @@
+"""What another process or machine says: read within bounds of length and time, parsed, and checked before any of it is believed.
+
+Whoever speaks may be broken, replaced or hostile. A line, all of it together, silence and every number have a bound; what is
+kept of standard error is its end.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import select
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from os import read
+from typing import IO, Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
+
+from edgecnn.errors.board import AnswerUnusable
+from edgecnn.errors.wording import first_problem
+
+LINE_BYTES = 16 * 1024 * 1024
+"""A listing of many results is the longest line that anybody has to say."""
+SAID_BYTES = 64 * 1024 * 1024
+"""Of standard output altogether: days of progress."""
+_KEPT_BYTES = 64 * 1024
+_KEPT_SIGNS = 10_000
+_LARGEST = 10**19
+"""No number that is measured is beyond it: nanoseconds since 1970 are a tenth of that."""
+_BLOCK = 1 << 16
+POLL_S = 0.5
+"""A signal that arrives just before a wait begins is noticed when the wait ends."""
+_MOMENT_S = 1.0
+
+
+class Unusable(Exception):
+    """Why something that was said cannot be used, without who said it."""
+
+
+class Silence(Exception):
+    """Nothing more came within the time that there was."""
+
+
+@contextmanager
+def usable(board: str | None, doing: str) -> Iterator[None]:
+    """What is read in the block came from there; ``board``: None of this machine. Raises AnswerUnusable: it cannot be used."""
+    try:
+        yield
+    except Unusable as error:
+        raise AnswerUnusable(board=board, doing=doing, because=str(error)) from error
+
+
+class Message(BaseModel):
+    """What another side says: it may say more, as a newer one does."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+
+Words = Annotated[str, AfterValidator(lambda text: text[:_KEPT_SIGNS])]
+"""A text of any length, of which the beginning is kept."""
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
+Said = TypeVar("Said", bound=BaseModel)
+
+
+def parsed(text: bytes | str) -> Any:
+    """JSON from elsewhere. Raises Unusable: it is none, is nested too deeply, or has a number in it that nothing measures."""
+    try:
+        return json.loads(text, parse_int=_whole, parse_float=_number, parse_constant=_number)
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"no JSON: {error}") from error
+
+
+def checked(kind: type[Said], value: Any) -> Said:
+    """The value as one of this kind. Raises Unusable: it is none, with the first field that is wrong."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise Unusable(first_problem(error)) from error
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{text[:20]}… is no number that is measured")
+    return number
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number) or abs(number) > _LARGEST:
+        raise ValueError(f"{text[:20]} is no number that is measured")
+    return number
+
+
+class Tail:
+    """The end of a stream, which is read as fast as it comes, so that whoever fills it never waits."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._kept = bytearray()
+        self._thread = threading.Thread(target=self._drain, args=(stream,), daemon=True)
+        self._thread.start()
+
+    @property
+    def text(self) -> str:
+        """What came last, once the stream has ended, or a moment later where it goes on."""
+        self._thread.join(_MOMENT_S)
+        return bytes(self._kept).decode("utf-8", "replace")
+
+    def _drain(self, stream: IO[bytes]) -> None:
+        with suppress(OSError, ValueError), stream:  # closed meanwhile
+            while block := read(stream.fileno(), _BLOCK):
+                self._kept += block
+                del self._kept[:-_KEPT_BYTES]
+
+
+class Incoming:
+    """A stream that is read by lines, then by bytes. Raises Unusable: a line, or all of it, is longer than anybody's."""
+
+    def __init__(self, stream: IO[bytes], content_bytes: int = 0) -> None:
+        """``content_bytes``: of what is expected beside lines."""
+        self._stream, self._left = stream, SAID_BYTES + content_bytes
+        self._most = self._left
+        self._held = bytearray()
+        self._ready = select.poll()
+        self._ready.register(stream, select.POLLIN)
+
+    def line(self, timeout_s: float) -> bytes | None:
+        """The next line, or the rest where the stream ends without one, then nothing. None: it did not come in time."""
+        until, searched = time.monotonic() + timeout_s, 0
+        while (end := self._held.find(b"\n", searched)) < 0:
+            searched = len(self._held)
+            if searched > LINE_BYTES:
+                raise Unusable(f"a line is longer than {LINE_BYTES >> 20} MiB")
+            more = self._more(until - time.monotonic())
+            if more is None:
+                return None
+            if not more:
+                return self._taken(len(self._held))
+            self._held += more
+        return self._taken(end + 1)
+
+    def some(self, timeout_s: float) -> bytes | None:
+        """What has come, nothing at the end. None: nothing did in time."""
+        return self._taken(len(self._held)) if self._held else self._more(timeout_s)
+
+    def exactly(self, count: int, timeout_s: float) -> Iterator[bytes]:
+        """So many bytes, in blocks. Raises EOFError: it ended before. Silence: for so long nothing came."""
+        while count > 0:
+            if not self._held:
+                more = self._more(timeout_s)
+                if more is None:
+                    raise Silence
+                if not more:
+                    raise EOFError(f"it broke off, {count:,} bytes before its end")
+                self._held += more
+            block = self._taken(min(count, len(self._held)))
+            count -= len(block)
+            yield block
+
+    def _more(self, timeout_s: float) -> bytes | None:
+        if not self._ready.poll(max(0.0, 1000 * timeout_s)):
+            return None
+        block = read(self._stream.fileno(), _BLOCK)
+        self._left -= len(block)
+        if self._left < 0:
+            raise Unusable(f"it is longer than {self._most >> 20:,} MiB")
+        return block
+
+    def _taken(self, count: int) -> bytes:
+        block = bytes(self._held[:count])
+        del self._held[:count]
+        return block
+
+
+class Exchange(NamedTuple):
+    """What a process said, and the end of what it said on standard error."""
+
+    stdout: bytes
+    stderr: str
+
+
+def exchange(process: subprocess.Popen[bytes], given: IO[bytes] | bytes, timeout_s: float) -> Exchange:
+    """Write to a process what it is given, and take what it says until it has ended.
+
+    ``timeout_s``: since the last of ``given`` was taken. Raises Silence: it has not ended then. Unusable: it says too much.
+    """
+    assert process.stdout is not None and process.stderr is not None
+    writing = _Writing(process, BytesIO(given) if isinstance(given, bytes) else given)
+    incoming, tail, said = Incoming(process.stdout), Tail(process.stderr), bytearray()
+    while (block := incoming.some(POLL_S)) != b"":
+        said += block or b""
+        if time.monotonic() - writing.taken_at > timeout_s:
+            raise Silence
+    try:
+        process.wait(timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise Silence from error
+    return Exchange(bytes(said), tail.text)
+
+
+class _Writing:
+    """Fills a process's standard input beside whoever reads what it says: it may say much before it reads."""
+
+    def __init__(self, process: subprocess.Popen[bytes], given: IO[bytes]) -> None:
+        self.taken_at = time.monotonic()
+        threading.Thread(target=self._write, args=(process.stdin, given), daemon=True).start()
+
+    def _write(self, target: IO[bytes], given: IO[bytes]) -> None:
+        with suppress(OSError, ValueError), target:  # it ended before it had read all, and said why
+            while block := given.read(1 << 20):
+                target.write(block)
+                target.flush()
+                self.taken_at = time.monotonic()
+
+
+def last_lines(said: str, count: int) -> list[str]:
+    """The last lines that are not empty."""
+    return [line.strip() for line in said.splitlines() if line.strip()][-count:]
+
+
+class Failure(Message):
+    """What a runner says of its failure."""
+
+    ref: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)
+    what: Words
+    because: Words | None = None
+    hint: Words | None = None
+    missing: bool = False
+
+
+class _Step(Message):
+    what: Words
+    done: Count
+    total: Count | None = None
+    unit: Words = ""
+
+
+class Line(Message):
+    """A line of a runner that is a message."""
+
+    progress: _Step | None = None
+    note: Words | None = None
+    ok: StrictBool | None = None
+    error: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, line: bytes) -> tuple[Line, Mapping[str, Any]] | None:
+        """The message with all that it says, or None: a runtime may print too. Raises Unusable: see ``checked``."""
+        if not line.lstrip().startswith(b"{"):
+            return None
+        try:
+            value = parsed(line)
+        except Unusable:
+            return None
+        if not isinstance(value, dict) or not (isinstance(value.get("progress"), dict) or "note" in value or "ok" in value):
+            return None
+        return checked(cls, value if isinstance(value.get("progress"), dict) else {**value, "progress": None}), value

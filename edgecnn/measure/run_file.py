@@ -1,0 +1,122 @@
+"""A run file as its runner left it, near or far: it is a run's, says nothing that no run can say, and is of what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edgecnn.hosts.protocol import Schedule
+from edgecnn.hosts.wire import LINE_BYTES, Count, Message, Unusable, Words, checked, parsed
+from edgecnn.runner.files import sha256_of
+from edgecnn.runner.manifest import MANIFEST
+from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
+from edgecnn.values.profile import Environment, Run, RunEnergy
+
+_LATEST_NS = 10**9
+_NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
+
+
+class Failure(Message):
+    """Why a run has no times."""
+
+    what: Words
+
+
+class RunFile(Message):
+    """What a run file says of itself; one that failed has no environment."""
+
+    kit: str | None = None
+    round: Count
+    position: Count
+    knobs: Mapping[str, str] = {}
+    error: Failure | None = None
+    environment: Environment | None = None
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    """The JSON of a run file. Raises Unusable: it cannot be read, or is of another schema."""
+    try:
+        if path.stat().st_size > LINE_BYTES:
+            raise Unusable(f"{path.name} is larger than {LINE_BYTES >> 20} MiB")
+        run = parsed(path.read_bytes())
+    except (OSError, Unusable) as error:
+        raise Unusable(f"{path.name} cannot be read: {error}") from error
+    if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
+        raise Unusable(f"{path.name} is no {RUN_SCHEMA}")
+    return run
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """A run file whose every field is of its type, and possible. Raises Unusable: it is none, and why."""
+    run = document_of(path)
+    try:
+        found = checked(RunFile, run)
+        if found.error is None:
+            if found.environment is None:
+                raise Unusable("environment: Field required")
+            measured = checked(Run, {name: run[name] for name in Run.model_fields if name in run})
+            datetime.fromisoformat(measured.started_at)
+            if (why := impossible(measured)) is not None:
+                raise Unusable(why)
+    except (Unusable, ValueError) as error:
+        raise Unusable(f"{path.name}: {error}") from error
+    return run
+
+
+def run_of(facts: Mapping[str, Any]) -> Run:
+    """A run file as a run. What the file of an older runner lacks is absent from the run too."""
+    return Run(**{name: facts[name] for name in Run.model_fields if name in facts})
+
+
+def impossible(run: Run) -> str | None:
+    """Why no run can have been so; None: it may have been."""
+    start = tuple(each for each in (run.load_ns, run.process_ns) if each is not None)
+    events = () if run.events is None else run.events.samples_ns
+    if any(time <= 0 for time in (*start, run.first_ns, *run.warmup_ns, *run.samples_ns, *events)):
+        return _NOT_ABOVE_0
+    memory = run.memory
+    if memory is not None and any(mib is not None and mib < 0 for mib in (memory.baseline_mib, memory.peak_mib, memory.gpu_mib)):
+        return "memory is below 0"
+    if run.windows and sum(window.samples for window in run.windows) != len(run.samples_ns):
+        return "its windows have other samples than it"
+    return None if run.energy is None else _impossible_energy(run.energy)
+
+
+def _impossible_energy(energy: RunEnergy) -> str | None:
+    seconds = (energy.idle.seconds, energy.work.seconds, *(s for each in energy.readings for s in (each.idle_s, each.work_s)))
+    if energy.images < 1 or min(seconds) <= 0:
+        return "energy of no image, or of no time"
+    return "energy is below 0" if any(min(each.idle_j, each.work_j) < 0 for each in energy.readings) else None
+
+
+def require_as_scheduled(schedule: Schedule, folder: Path) -> None:
+    """Hold every run that lies in a folder of results against the item that it is of; an item may have none.
+
+    Raises Unusable: one is of no item, of another kit, round or setting, or has samples for which there was no time.
+    """
+    items = {run_file(folder, index): item for index, item in enumerate(schedule.items)}
+    digests = {kit: sha256_of(kit / MANIFEST) for kit in schedule.kits}
+    for path in sorted(folder.rglob("run-*.json")):
+        if path not in items:
+            raise Unusable(f"{path.relative_to(folder)} was not asked for")
+        run = read_run(path)
+        why = _not_as_asked(run, items[path], digests[Path(items[path]["kit"])], schedule.timeout_s)
+        if why is not None:
+            raise Unusable(f"{path.name}: {why}")
+
+
+def _not_as_asked(run: Mapping[str, Any], item: Mapping[str, Any], kit: str, timeout_s: float) -> str | None:
+    for name, asked in (("kit", kit), *((name, item.get(name, {})) for name in ("round", "position", "knobs"))):
+        if run.get(name, {}) != asked:
+            return f"its {name} is {run.get(name)}, asked is {asked}"
+    if "error" in run:
+        return None
+    count, batch = len(run["samples_ns"]), item.get("batch", 1)
+    most = 0 if item.get("energy") else count if item.get("window_s") else item["samples"]
+    if count > most or (most and not count) or run.get("batch", 1) != batch:
+        return f"{count:,} samples of {run.get('batch', 1)} images, asked are {most:,} of {batch}"
+    if sum((*run["warmup_ns"], *run["samples_ns"])) > 2 * timeout_s * _LATEST_NS:
+        return f"its samples take longer than the {timeout_s:g} s after which it would have been killed"
+    return None
