@@ -21,8 +21,8 @@ from PIL import Image
 
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.data.parallel import cores
 from edgecnn.data.pixels import PREPARED_ROLES, write_pixels
+from edgecnn.runner.machine.environment import available_cores as cores
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 
