@@ -173,7 +173,8 @@ def _served(asked: ToServe, call: Call) -> ExitCode:
 def _announce(server: PhotoServer, served: Served, call: Call) -> None:
     from edgecnn.render.screens.bundle import exposed_lines, served_lines, warning_lines
 
-    call.show({"url": server.url, **served.model_dump(mode="json")}, served_lines(server.url, served))
+    where = {"url": server.url, "listens_on": server.listens_on, "only_this_machine": server.is_local}
+    call.show({**where, **served.model_dump(mode="json")}, served_lines(server.url, served, only_this_machine=server.is_local))
     sys.stdout.flush()  # whoever reads a pipe waits for the address
     exposed = [] if server.is_local else exposed_lines(server.listens_on, server.port)
     call.warn([*warning_lines(served.warnings), *exposed])

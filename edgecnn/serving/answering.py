@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgecnn.bundle.predictions import Answer, LabelShare
 from edgecnn.runner.failure import RunnerError
+from edgecnn.serving.photographs import too_much
 
 if TYPE_CHECKING:
     from edgecnn.runner.classifier import Classifier
@@ -34,7 +35,7 @@ class Answering:
     """Answers from any number of threads. ``classifier``: opened; it is the caller's to close, after ``finish``."""
 
     def __init__(self, classifier: Classifier, limits: Limits) -> None:
-        self._classifier = classifier
+        self._classifier, self._limits = classifier, limits
         self._places = threading.BoundedSemaphore(limits.queue_length + 1)
         self._turn = threading.Lock()
         self._most = TOP if classifier.thresholds is None else None
@@ -58,7 +59,7 @@ class Answering:
 
         Raises:
             Busy: it was not looked at.
-            NotAPhotograph: it cannot be read.
+            NotAPhotograph: it cannot be read, or would take too much to be.
             RunnerError: the runtime failed.
         """
         if not self._places.acquire(blocking=False):
@@ -74,6 +75,8 @@ class Answering:
         self._turn.acquire(timeout=_LAST_ANSWER_S)
 
     def _answered(self, content: bytes) -> Answer:
+        if reason := too_much(content, self._limits):
+            raise NotAPhotograph(reason)
         began = time.perf_counter()
         try:
             pixels = self._classifier.pixels(io.BytesIO(content))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _METHODS: Final = {"/": "GET", "/predict": "POST"}
 _CHUNK: Final = 1 << 16
 _LINGER_S: Final = 2.0
+_UNCLEAR: Final = "this is not a request that can be read"
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _GUARDS: Final = {
     "Cache-Control": "no-store",
@@ -74,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         if code == HTTPStatus.NOT_IMPLEMENTED:
             self._answer()
             return
-        self.request_version = self.protocol_version
-        self._refuse(_Refused(HTTPStatus(code), "bad-request", "this is not a request that can be read"))
+        self._unread = True
+        self._refuse(_Refused(HTTPStatus(code), "bad-request", _UNCLEAR))
 
     def handle_expect_100(self) -> bool:
         """Whoever asks before sending is told to only once the rest was found in order."""
@@ -106,6 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         self._unread = self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers
         try:
             path = self.path.partition("?")[0]
+            self._check_form()
             self._check_origin()
             if path not in _METHODS:
                 raise _Refused(HTTPStatus.NOT_FOUND, "no-such-page", "there is only / and /predict here")
@@ -120,6 +122,15 @@ class Handler(BaseHTTPRequestHandler):
         except _Refused as refused:
             self._refuse(refused)
 
+    def _check_form(self) -> None:
+        """What ``http.server`` passes over is refused: behind a line that is no header it sees none of those that follow."""
+        if self.headers.get_content_maintype() == "multipart":
+            what = f"a photograph is the body itself, and no form: curl --data-binary @photo.jpg {self.server.url}predict"
+            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "form", what)
+        broken = self.headers.defects or self.headers.get_payload() or any("\0" in value for value in self.headers.values())
+        if broken or self.request_version == "HTTP/0.9":
+            raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", _UNCLEAR)
+
     def _check_origin(self) -> None:
         """Another site's page must not use this one through the browser that has both open."""
         hosts = self.headers.get_all("Host") or []
@@ -129,8 +140,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.is_local and host not in self.server.own_names():
             what = f"this page is at {self.server.url} and answers under no other name"
             raise _Refused(HTTPStatus.FORBIDDEN, "foreign-host", what)
-        origin = self.headers.get("Origin")
-        if origin is not None and origin.strip().lower().partition("://")[2] != host:
+        origins = self.headers.get_all("Origin") or []
+        if any(origin.strip().lower() not in (f"http://{host}", f"https://{host}") for origin in origins):
             raise _Refused(HTTPStatus.FORBIDDEN, "foreign-origin", "another site's page may not ask here")
 
     def _predicted(self) -> dict[str, object]:
@@ -173,6 +184,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             while len(content) < length and (chunk := self.rfile.read1(min(_CHUNK, length - len(content)))):
                 content += chunk
+                self.server.came(self.request, len(chunk))
         except TimeoutError:
             raise _Refused(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "This photograph did not arrive in time.") from None
         if len(content) < length:
@@ -190,6 +202,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: HTTPStatus, kind: str, content: bytes, headers: dict[str, str]) -> None:
         policy = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
         described = {"Content-Type": f"{kind}; charset=utf-8", "Content-Length": str(len(content))}
+        self.request_version = self.protocol_version  # an answer has headers even if the request had none
         self.send_response(status)
         for name, value in {**_GUARDS, **policy, **described, **headers}.items():
             self.send_header(name, value)

@@ -14,6 +14,12 @@ class Limits:
 
     body_bytes: int = 20 << 20
     """Of one photograph's file."""
+    pixels: int = 1 << 26
+    """Of one photograph: decoding holds up to 20 bytes of each."""
+    scanned_pixels: int = 1 << 30
+    """Of one progressive JPEG, counted again in every scan: the largest may have 16, one of 12 megapixels 89."""
+    text_bytes: int = 1 << 20
+    """Of a picture whose pixels are written out as text, which is read a number at a time: 10 MB of it took 5 s."""
     per_minute: int = 300
     """Photographs a client, over a longer time; a fifth of it at once."""
     queue_length: int = 8
@@ -24,6 +30,10 @@ class Limits:
     """That a connection may be silent, in either direction."""
     request_s: float = 60.0
     """For a whole request to arrive: who sends a byte now and then holds no place for ever."""
+    settling_s: float = 0.25
+    """That a connection has before others are served in its place."""
+    slowest_bytes_per_s: int = 16 << 10
+    """Of a photograph, from then on: who sends less makes room when places are short."""
     clients: int = 4096
     """Whose rates are remembered; beyond that, whoever was silent longest is forgotten."""
 

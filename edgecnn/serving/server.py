@@ -1,7 +1,7 @@
 """A socket that answers: bound before anything is promised, and never held for ever by whoever is slow.
 
 Each connection carries one request. Places are counted for all and for each client, and one whose request has not arrived in time
-is cut off, however diligently it sends a byte now and then.
+is cut off, however diligently it sends a byte now and then. Where places are short, who is silent or slow goes at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import ThreadingHTTPServer
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.usage import AddressUnusable, PortInUse
@@ -41,9 +41,22 @@ class Place:
     port: int = 0
 
 
-class _Guest(NamedTuple):
+@dataclass
+class _Guest:
     client: str
-    deadline_s: float
+    since_s: float
+    came: int = 0
+    """Bytes of its photograph that have arrived."""
+    whole: bool = False
+    """Whether its request is here: what it waits for now is our own slowness."""
+
+    def is_late(self, limits: Limits, now_s: float) -> bool:
+        """Whether it has had all the time that there is for sending."""
+        return not self.whole and now_s > self.since_s + limits.request_s
+
+    def is_slow(self, limits: Limits, now_s: float) -> bool:
+        """Whether another may have its place."""
+        return not self.whole and self.came < (now_s - self.since_s - limits.settling_s) * limits.slowest_bytes_per_s
 
 
 class PhotoServer(ThreadingHTTPServer):
@@ -122,20 +135,24 @@ class PhotoServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def arrived(self, request: Any) -> None:
-        """A whole request is here: what it waits for now is our own slowness."""
+        """A whole request is here."""
         with self._lock:
             if request in self._guests:
-                self._guests[request] = self._guests[request]._replace(deadline_s=float("inf"))
+                self._guests[request].whole = True
+
+    def came(self, request: Any, count: int) -> None:
+        """So many bytes more of its photograph are here."""
+        with self._lock:
+            if request in self._guests:
+                self._guests[request].came += count
 
     def service_actions(self) -> None:
         """Several times a second: see whether this is to end, and cut off whoever has been sending for too long."""
         self._check()
-        now = time.monotonic()
+        now_s = time.monotonic()
         with self._lock:
-            late = [request for request, guest in self._guests.items() if guest.deadline_s < now]
-        for request in late:
-            with suppress(OSError):  # it has just ended by itself
-                request.shutdown(socket.SHUT_RDWR)
+            for request in [request for request, guest in self._guests.items() if guest.is_late(self.limits, now_s)]:
+                self._cut_off(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away is no failure; anything else is one of ours, and the next is served."""
@@ -144,12 +161,25 @@ class PhotoServer(ThreadingHTTPServer):
             self.tell(f"edgecnn: a request was not answered: {type(error).__name__}: {error}")
 
     def _entered(self, request: Any, client: str) -> bool:
+        """Whether it has a place: a free one, or that of the slow one which has been here the longest."""
+        now_s, limits = time.monotonic(), self.limits
         with self._lock:
-            here = sum(guest.client == client for guest in self._guests.values())
-            if len(self._guests) >= self.limits.connections or here >= self.limits.connections_per_client:
-                return False
-            self._guests[request] = _Guest(client, time.monotonic() + self.limits.request_s)
+            own = {each: guest for each, guest in self._guests.items() if guest.client == client}
+            alone = len(own) >= limits.connections_per_client
+            if alone or len(self._guests) >= limits.connections:
+                rivals = own if alone else self._guests
+                slow = [each for each, guest in rivals.items() if guest.is_slow(limits, now_s)]
+                if not slow:
+                    return False
+                self._cut_off(slow[0])
+            self._guests[request] = _Guest(client, now_s)
             return True
+
+    def _cut_off(self, request: Any) -> None:
+        """Let its thread find that nothing more comes; the lock is held, so that the socket is still its own."""
+        del self._guests[request]
+        with suppress(OSError):  # it has gone by itself
+            request.shutdown(socket.SHUT_RDWR)
 
     def _authority(self, host: str) -> str:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"

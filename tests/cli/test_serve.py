@@ -46,6 +46,7 @@ def test_it_answers_until_it_is_ended_and_leaves_nothing_of_a_zip_behind(
     with started(unpacked, archive, "--json") as process:
         facts = announced(process)
         assert facts["url"].startswith("http://127.0.0.1:")
+        assert (facts["listens_on"], facts["only_this_machine"]) == ("127.0.0.1", True)
         assert (facts["candidate"], facts["classes"]) == (KIT, 4)
         photo = (whole / KIT_FOLDER / "golden/card.png").read_bytes()
         assert len(predicted(facts["url"], photo)["labels"]) == 4
@@ -73,10 +74,10 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
 
 def test_what_it_says_when_it_begins() -> None:
     served = Served(bundle="b", name="flowers", version=3, candidate=KIT, classes=1000)
-    assert list(served_lines("http://127.0.0.1:8000/", served)) == [
-        "http://127.0.0.1:8000/",
-        "  flowers version 3: onnxruntime-fp32 answers with 1,000 classes; Ctrl-C ends it",
-    ]
+    address, model = "http://127.0.0.1:8000/", "  flowers version 3: onnxruntime-fp32 answers with 1,000 classes; Ctrl-C ends it"
+    local = "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
+    assert list(served_lines(address, served, only_this_machine=True)) == [address, local, model]
+    assert list(served_lines(address, served, only_this_machine=False)) == [address, model]
     assert list(exposed_lines("0.0.0.0", 8000)) == [
         "edgecnn: warning: it listens on 0.0.0.0: whoever reaches port 8000 of this machine can use it, there is no password, "
         "and photographs travel unencrypted"

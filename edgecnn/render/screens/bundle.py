@@ -80,9 +80,11 @@ def unreadable_lines(found: Predictions) -> Iterator[str]:
         yield f"edgecnn: {len(found.unreadable):,} of {len(found.unreadable) + len(found.predictions):,} files were not read"
 
 
-def served_lines(url: str, served: Served) -> Iterator[str]:
-    """The address first, which is what is looked for."""
+def served_lines(url: str, served: Served, *, only_this_machine: bool) -> Iterator[str]:
+    """The address first, which is what is looked for; ``exposed_lines`` say who gets in where that is not this machine alone."""
     yield url
+    if only_this_machine:
+        yield "  only programs on this machine can connect; --host 0.0.0.0 lets others in"
     yield f"  {served.name} version {served.version}: {served.candidate} answers with {served.classes:,} classes; Ctrl-C ends it"
 
 
