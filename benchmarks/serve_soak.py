@@ -133,10 +133,10 @@ def send(place: str, number: int, photograph: Photograph, soak: Soak) -> None:
     whole = photograph.content
     if number % RESET == RESET - 1:
         host, _, port = place.partition(":")
-        with socket.create_connection((host, int(port)), timeout=60) as connection:
-            connection.sendall(f"POST /predict HTTP/1.1\r\nHost: {place}\r\nContent-Length: {len(whole)}\r\n\r\n".encode())
-            connection.sendall(whole[: len(whole) // 2])
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with socket.create_connection((host, int(port)), timeout=60) as line:
+            line.sendall(f"POST /predict HTTP/1.1\r\nHost: {place}\r\nContent-Length: {len(whole)}\r\n\r\n".encode())
+            line.sendall(whole[: len(whole) // 2])
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         soak.reset += 1
         return
     is_cut, began = number % CUT == CUT - 1, time.perf_counter()
