@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tests.hosts.test_local import Heard
 from tests.runner.processes import processes_about, wait_until
 
 pytestmark = [pytest.mark.full, pytest.mark.slow, needs_sshd]  # a hundred calls that are cut, and as many that go on
-CUTS = 10
+CUTS = int(os.environ.get("EDGECNN_CUTS", "10"))
 """Of each request."""
 PHASES = ("the login", "hello", "hold", "have", "put", "lay", "run", "list", "get")
 RUNNER = """
@@ -136,9 +137,15 @@ def spans(client: Path, cutter: Cutter, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_link_that_is_cut_anywhere_is_one_line_and_the_next_call_goes_on(
-    phase: str, spans: dict[str, tuple[int, int]], client: Path, cutter: Cutter, tmp_path: Path
+    phase: str,
+    spans: dict[str, tuple[int, int]],
+    client: Path,
+    cutter: Cutter,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     assert set(spans) == set(PHASES)
+    record_property("figure", f"link to a board cut at {CUTS} random bytes while it does {phase}")
     for at in random.Random(phase).sample(range(*spans[phase]), CUTS):
         place = tmp_path / str(at)
         cutter.set(at)
