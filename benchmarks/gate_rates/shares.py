@@ -1,49 +1,35 @@
-"""How often a gate errs, by simulated regressions through the function that judges builds.
-
-    python -m benchmarks.gate_rates
-
-A regression is drawn exactly at the bound, where a PASS is wrong about the least that a gate forbids and hardest to see, and
-beyond it; an improvement beyond it, where FAIL would be wrong. Images are drawn one by one: right or wrong in both networks, lost
-or gained (a drop), right or wrong (top-1), answered alike or not (agreement). Processes have medians of their own, each off the
-true one by a normal deviate of its logarithm, which is what two quiet processes of one kit differ by here; machines that others
-keep busy are resampled from recordings by ``latency_gate_rates``.
-"""
+"""Of images with one class each: right or wrong in both networks, lost or gained, among the first five, answered alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
+from numpy.typing import NDArray
 
-from edgecnn.judging.gates import judge
-from edgecnn.judging.intervals import median_interval
+from benchmarks.gate_rates.regression import FEW, MANY, Drawn, Regression, at_least, at_most, judging
+from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
+from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds
+from edgecnn.judging.predictions.quality import quality
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Gate, Verdict
-from tests.judging.made import a_latency, an_accuracy, facts
+from tests.judging.made import an_accuracy, facts
 
-DRAWS = 10_000
-ONE_IN_TWENTY, ONE_IN_A_HUNDRED = 0.05, 0.01
-"""The rates that are printed below the gates of accuracy, and of latency."""
-Drawn = Callable[[np.random.Generator, float], CandidateFacts]
+CLASSES = 10
+NAMES = tuple(f"class {number}" for number in range(CLASSES))
 
 
-@dataclass(frozen=True)
-class Regression:
-    """A gate, and how a build is drawn whose true figure is so and so."""
+def answers_of(said: NDArray[np.intp], classes: int = CLASSES, name: str = "int8") -> Answers:
+    """Logits whose largest is that of the class ``said`` (images,)."""
+    return Answers(name, np.eye(classes, dtype=np.float32)[said], pixels="p", machine="here")
 
-    gate: Gate
-    printed: float
-    what: str
-    drawn: Drawn
-    beyond: float
-    """A true figure past the bound."""
-    inside: float
-    """One that keeps it."""
+
+def judged_facts(mine: Answers, labels: NDArray[np.intp], theirs: Answers | None = None) -> CandidateFacts:
+    """As a build makes them of what two networks answered."""
+    names = NAMES[: mine.logits.shape[1]]
+    found = accuracy(mine, labels, "test", theirs)
+    return facts(test=found.model_copy(update={"quality": quality(mine, labels, names, theirs)}))
 
 
 def of_drop(images: int, discordant: float) -> Drawn:
-    """``discordant``: share of images that exactly one of two networks gets right, at a drop of 1 pp."""
+    """``discordant``: share of images that exactly one of two networks gets right."""
 
     def drawn(random: np.random.Generator, drop_pp: float) -> CandidateFacts:
         lost = (discordant + drop_pp / 100) / 2
@@ -53,60 +39,71 @@ def of_drop(images: int, discordant: float) -> Drawn:
     return drawn
 
 
+def of_drop_over_folds(folds: int, images: int, spread_pp: float) -> Drawn:
+    """``images`` of each fold, 6 % of which differ; ``spread_pp``: standard deviation of the networks' own drops."""
+
+    def drawn(random: np.random.Generator, drop_pp: float) -> CandidateFacts:
+        mine, theirs, labels = [], [], [random.integers(0, CLASSES, images) for _ in range(folds)]
+        for known in labels:
+            drop = np.clip(random.normal(drop_pp, spread_pp) / 100, -0.06, 0.06)
+            luck = random.random(images)
+            wrong, lost = (known + 1) % CLASSES, luck < (0.06 + drop) / 2
+            mine.append(answers_of(np.where(lost, wrong, known)))
+            theirs.append(answers_of(np.where(~lost & (luck < 0.06), wrong, known), name="fp32"))
+        return facts(test=accuracy_over_folds(FoldAnswers(mine, labels), FoldAnswers(theirs, labels)))
+
+    return drawn
+
+
 def of_top1(images: int) -> Drawn:
     """Right or wrong."""
     return lambda random, share: facts(test=an_accuracy(0, 0, images, right=int(random.binomial(images, share))))
 
 
-def of_p50(processes: int, spread: float) -> Drawn:
-    """``spread``: standard deviation of the logarithm of a process's median."""
+def of_top5(images: int) -> Drawn:
+    """Of ten classes the true one is among the first five, or not."""
 
-    def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
-        medians = ms * np.exp(random.normal(0.0, spread, processes))
-        return facts(latency=a_latency(median_interval(list(medians)), runs=processes))
+    def drawn(random: np.random.Generator, share: float) -> CandidateFacts:
+        logits = random.permuted(np.tile(np.arange(CLASSES, dtype=np.float32), (images, 1)), axis=1)
+        place = random.integers(0, 5, images) + np.where(random.random(images) < share, 0, 5)
+        labels = np.argsort(-logits, axis=1)[np.arange(images), place]
+        return judged_facts(Answers("int8", logits, "p", "here"), labels)
+
+    return drawn
+
+
+def of_agreement(images: int, *, labelled: bool = True) -> Drawn:
+    """Answered as by the other network or not; right or wrong in a tenth of the images, where anything says so."""
+
+    def drawn(random: np.random.Generator, share: float) -> CandidateFacts:
+        said = random.integers(0, CLASSES, images)
+        mine = answers_of(np.where(random.random(images) < share, said, (said + 1) % CLASSES))
+        theirs = answers_of(said, name="fp32")
+        if not labelled:
+            return facts(agreement=agreement(mine, "test", theirs))
+        return judged_facts(mine, np.where(random.random(images) < 0.9, said, (said + 2) % CLASSES), theirs)
 
     return drawn
 
 
 def cases() -> list[Regression]:
-    """Small and large test sets; few and many processes."""
-    drop = Gate(metric="drop_pp", side="max", bound=1.0, required="always")
-    top1 = Gate(metric="top1", side="min", bound=0.75, required="always")
-    p50 = Gate(metric="p50_ms", side="max", bound=10.0, required="always")
+    """Small and large test sets."""
+    drop, top1, top5, alike = at_most("drop_pp", 1.0), at_least("top1", 0.75), at_least("top5", 0.95), at_least("agreement", 0.99)
     found = [
-        Regression(drop, ONE_IN_TWENTY, f"{images:,} images, {share:.0%} differ", of_drop(images, share), 2.0, 0.0)
+        Regression(drop, f"{images:,} images, {100 * share:g} % differ", judging(drop, of_drop(images, share)), 2.0, 0.0, MANY)
         for images, share in ((300, 0.04), (2_000, 0.03), (10_000, 0.03), (50_000, 0.02))
     ]
-    found += [Regression(top1, ONE_IN_TWENTY, f"{images:,} images", of_top1(images), 0.73, 0.77) for images in (300, 10_000)]
+    over_folds = judging(drop, of_drop_over_folds(5, 100, 2.0))
+    found += [Regression(drop, "5 folds of 100 images, whose networks differ by 2 pp", over_folds, 5.0, -3.0, FEW)]
     found += [
-        Regression(p50, ONE_IN_A_HUNDRED, f"{each} processes, spread {spread:.0%}", of_p50(each, spread), 10.5, 9.5)
-        for each, spread in ((8, 0.03), (16, 0.03), (16, 0.10))
+        Regression(top1, f"{images:,} images", judging(top1, of_top1(images)), 0.73, 0.77, MANY) for images in (300, 10_000)
+    ]
+    found += [Regression(top5, f"{images:,} images", judging(top5, of_top5(images)), 0.9, 0.99) for images in (300, 2_000)]
+    found += [Regression(alike, "300 images", judging(alike, of_agreement(300)), 0.97, 0.998, FEW)]
+    found += [
+        Regression(
+            alike, f"{each:,} images without labels", judging(alike, of_agreement(each, labelled=False)), 0.97, 0.998, MANY
+        )
+        for each in (268, 2_000)
     ]
     return found
-
-
-def rates(case: Regression, draws: int = DRAWS, seed: int = 7) -> tuple[float, float, float, float]:
-    """Shares: PASS at the bound, PASS beyond it, FAIL at the bound, FAIL inside."""
-    random = np.random.default_rng(seed)
-
-    def share(true: float, verdict: Verdict) -> float:
-        return sum(judge(case.gate, case.drawn(random, true)).verdict is verdict for _ in range(draws)) / draws
-
-    at, passed, failed = case.gate.bound, Verdict.PASS, Verdict.FAIL
-    return share(at, passed), share(case.beyond, passed), share(at, failed), share(case.inside, failed)
-
-
-def main() -> None:
-    print(f"{DRAWS:,} simulated builds a figure.\n")
-    columns = ("gate", "drawn of", "printed rate", "at the bound: PASS", "beyond: PASS", "at the bound: FAIL", "inside: FAIL")
-    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
-    for case in cases():
-        gate = f"{case.gate.metric} {'≤' if case.gate.side == 'max' else '≥'} {case.gate.bound:g}"
-        at, beyond, fails, inside = rates(case)
-        ends = f"{100 * beyond:.1f} % (at {case.beyond:g})", f"{100 * inside:.1f} % (at {case.inside:g})"
-        shown = f"{100 * at:.1f} % | {ends[0]} | {100 * fails:.1f} % | {ends[1]}"
-        print(f"| `{gate}` | {case.what} | {100 * case.printed:g} % | {shown} |")
-
-
-if __name__ == "__main__":
-    main()
