@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
 from edgecnn.values.base import Value
@@ -177,10 +177,14 @@ def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]
 
 
 def _of_a_tail(found: Finding, figure: Interval, seen: Latency, name: str) -> Finding:
-    """That of the middle process, up to what three of four keep within; no bound is met where that is not shown."""
+    """That of the middle process, up to what three of four keep within; no bound is met where that is not shown.
+
+    Its confidence is that of its upper end, which the middle process's interval may exceed: its ranks go in other steps.
+    """
     if (within := seen.tails_within_ms.get(name)) is None:
         return found.model_copy(update={"never_met": seen.absent.get(WITHIN, NOT_SHOWN)})
-    return found.model_copy(update={"figure": figure.model_copy(update={"high": max(figure.high, within)})})
+    either = {"high": max(figure.high, within), "confidence": min(figure.confidence, LATENCY_CONFIDENCE)}
+    return found.model_copy(update={"figure": figure.model_copy(update=either)})
 
 
 def size(facts: CandidateFacts) -> Finding:

@@ -1,0 +1,114 @@
+"""Of processes: each has figures of its own, off the true ones by a normal deviate of their logarithm.
+
+That is what two quiet processes of one kit differ by here; machines that others keep busy are resampled from recordings by
+``latency_gate_rates``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtri
+
+from benchmarks.gate_rates.regression import FEW, MANY, Drawn, Judged, Regression, at_most, judging
+from edgecnn.judging.intervals import median_interval, share_below
+from edgecnn.judging.runs.energy import energy
+from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look, unpaired_finding
+from edgecnn.judging.runs.stopping import INTERIM_ROUNDS
+from edgecnn.judging.runs.tails import SHARE
+from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Gate, GateResult
+from tests.judging.made import a_latency, a_race, facts
+
+SAMPLES = 20
+"""The fewest of which a run has a median."""
+
+
+def figures_of(random: np.random.Generator, true: float, spread: float, processes: int) -> list[float]:
+    """One a process; ``spread``: standard deviation of its logarithm."""
+    return [float(each) for each in true * np.exp(random.normal(0.0, spread, processes))]
+
+
+def of_p50(processes: int, spread: float) -> Drawn:
+    """The middle process's median."""
+
+    def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
+        return facts(latency=a_latency(median_interval(figures_of(random, ms, spread, processes)), runs=processes))
+
+    return drawn
+
+
+def of_tail(metric: str, processes: int, spread: float, *, middle: bool) -> Drawn:
+    """Of ``p90_ms`` or ``p99_ms`` the true figure is that of the ``middle`` process, or what three of four keep theirs within."""
+    above = 0.0 if middle else spread * float(ndtri(SHARE))
+
+    def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
+        tails = figures_of(random, ms * np.exp(-above), spread, processes)
+        figures = {metric: median_interval(tails), "tails_within_ms": {metric: share_below(tails, SHARE)}}
+        return facts(latency=a_latency(None, runs=processes, **figures))
+
+    return drawn
+
+
+def of_energy(processes: int, spread: float) -> Drawn:
+    """What an image takes in the middle process, in mJ: 100 images a second."""
+    second = Stretch(began_unix_ns=0, seconds=1.0, clock_s=1.0)
+
+    def drawn(random: np.random.Generator, mj: float) -> CandidateFacts:
+        race = a_race([1.0] * processes, samples=SAMPLES)
+        runs = []
+        for run, each in zip(race.runs, figures_of(random, mj, spread, processes), strict=True):
+            reading = EnergyReading(meter="external", covers="the board", idle_j=1.0, idle_s=1.0, work_j=each / 10, work_s=1.0)
+            read = RunEnergy(images=100, idle=second, work=second, readings=(reading,), absent={})
+            runs.append(run.model_copy(update={"energy": read, "samples_ns": ()}))
+        return facts(energy=energy(race.model_copy(update={"runs": tuple(runs)})))
+
+    return drawn
+
+
+def of_ratio(gate: Gate, spread: float) -> Judged:
+    """Two builds raced with the looks of ``judge --against``, of which the first that decides does."""
+
+    def judged(random: np.random.Generator, ratio: float) -> GateResult:
+        head, base = (figures_of(random, ms, spread, INTERIM_ROUNDS[-1]) for ms in (10 * ratio, 10.0))
+        races, done = list[PairedRace](), 0
+        for rounds in INTERIM_ROUNDS:
+            sides = (a_race(ms[done:rounds], samples=SAMPLES, race=f"race-{done}") for ms in (base, head))
+            races.append(PairedRace(base=next(sides), head=next(sides)))
+            done = rounds
+            seen = look(races, gate, INTERIM_ROUNDS, "here")
+            if seen.decided:
+                break
+        return judge_ratio(gate, seen.finding, "x")
+
+    return judged
+
+
+def of_days(gate: Gate, days: int, between: float) -> Judged:
+    """A present run against recorded ones, ``baseline compare``; ``between``: what one day and the next differ by."""
+
+    def judged(random: np.random.Generator, ratio: float) -> GateResult:
+        middles = figures_of(random, 10.0, between, days + 1)
+        middles[0] *= ratio
+        today, *before = (a_race(figures_of(random, ms, 0.01, 8), samples=SAMPLES) for ms in middles)
+        return judge_ratio(gate, unpaired_finding(today, before), "x")
+
+    return judged
+
+
+def cases() -> list[Regression]:
+    """Few and many processes."""
+    p50, mj, ratio = at_most("p50_ms", 10.0), at_most("energy_mj", 10.0), at_most("latency_ratio", 1.03)
+    days = "recorded days that differ by 1 %"
+    found = [
+        Regression(p50, f"{each} processes, spread {100 * spread:g} %", judging(p50, of_p50(each, spread)), 10.5, 9.5, MANY)
+        for each, spread in ((8, 0.03), (16, 0.03), (16, 0.10))
+    ]
+    for metric, each in (("p90_ms", 17), ("p99_ms", 17), ("p99_ms", 24)):
+        gate, what = at_most(metric, 10.0), f"{each} processes, spread 10 %"
+        three, middle = (judging(gate, of_tail(metric, each, 0.1, middle=which)) for which in (False, True))
+        found += [Regression(gate, f"{what}: of three of four", three, 11.0, 8.0, 2_000)]
+        found += [Regression(gate, f"{what}: of the middle one", middle, 11.0, 9.0, 2_000)]
+    found += [Regression(mj, f"{each} runs, spread 3 %", judging(mj, of_energy(each, 0.03)), 10.5, 9.5) for each in (8, 16)]
+    found += [Regression(ratio, "10 to 48 rounds, spread 3 %", of_ratio(ratio, 0.03), 1.08, 0.98, FEW)]
+    return [*found, *(Regression(ratio, f"{each} {days}", of_days(ratio, each, 0.01), 1.2, 0.9) for each in (3, 5))]
