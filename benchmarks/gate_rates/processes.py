@@ -44,7 +44,7 @@ def of_tail(metric: str, processes: int, spread: float, *, middle: bool) -> Draw
 
     def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
         tails = figures_of(random, ms * np.exp(-above), spread, processes)
-        figures = {metric: median_interval(tails), "tails_within_ms": {metric: share_below(tails, SHARE)}}
+        figures: dict[str, Any] = {metric: median_interval(tails), "tails_within_ms": {metric: share_below(tails, SHARE)}}
         return facts(latency=a_latency(None, runs=processes, **figures))
 
     return drawn
