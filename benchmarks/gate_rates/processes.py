@@ -6,6 +6,8 @@ That is what two quiet processes of one kit differ by here; machines that others
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import ndtri
 
