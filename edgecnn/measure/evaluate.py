@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from edgecnn.errors.board import AnswerUnusable
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.hosts.protocol import Task
@@ -19,6 +20,7 @@ from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
 from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
+from edgecnn.measure.race_request import emptied
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import pixels_sha256
@@ -74,8 +76,12 @@ def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
         facts = _asked(kit, pixels, lab.doing(f"evaluate {kit.candidate.id} on {pixels.split}"), work)
         if facts.pixels_sha256 != pixels.sha256:
             raise PixelsChanged(file=pixels.file, split=pixels.split)
-        with usable(lab.board, "evaluate"):
-            logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
+        try:
+            with usable(lab.board, "evaluate"):
+                logits = _joined(sorted(work.rglob("logits-*.npy")), pixels.images, work / LOGITS)
+        except AnswerUnusable:
+            emptied(work)  # whoever goes on from it would answer the same
+            raise
         environment = facts.environment
         asked = {"what": "evaluation", "pixels": pixels.sha256, "images": pixels.images, "logits_file": LOGITS}
         fidelity = Fidelity.EMULATED if kit.stands_for else environment.fidelity

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.hosts.protocol import Schedule
-from edgecnn.hosts.wire import LINE_BYTES, Count, Message, Unusable, Words, checked, parsed
+from edgecnn.hosts.wire import Count, Message, Unusable, Words, checked, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
 from edgecnn.values.profile import Environment, Run, RunEnergy
 
 _LATEST_NS = 10**9
+_RUN_BYTES = 2 << 30
+"""Half an hour of samples of 10 µs each, written out."""
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
 
 
@@ -35,11 +37,11 @@ class RunFile(Message):
     environment: Environment | None = None
 
 
-def document_of(path: Path) -> dict[str, Any]:
+def _document_of(path: Path) -> dict[str, Any]:
     """The JSON of a run file. Raises Unusable: it cannot be read, or is of another schema."""
     try:
-        if path.stat().st_size > LINE_BYTES:
-            raise Unusable(f"{path.name} is larger than {LINE_BYTES >> 20} MiB")
+        if path.stat().st_size > _RUN_BYTES:
+            raise Unusable(f"{path.name} is larger than {_RUN_BYTES >> 20} MiB")
         run = parsed(path.read_bytes())
     except (OSError, Unusable) as error:
         raise Unusable(f"{path.name} cannot be read: {error}") from error
@@ -50,7 +52,9 @@ def document_of(path: Path) -> dict[str, Any]:
 
 def read_run(path: Path) -> dict[str, Any]:
     """A run file whose every field is of its type, and possible. Raises Unusable: it is none, and why."""
-    run = document_of(path)
+    run = {"kit": None, "knobs": {}, **_document_of(path)}
+    if run.get("error") is None:
+        run.pop("error", None)
     try:
         found = checked(RunFile, run)
         if found.error is None:

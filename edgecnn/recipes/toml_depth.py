@@ -11,7 +11,8 @@ from typing import Any, Final
 DEPTH_MAX: Final = 32
 """The deepest table of a recipe, a device or a sweep is the fifth."""
 _PART: Final = r"""(?:[\w-]{1,200}+|"(?:[^"\\\n]|\\.){0,200}+"|'[^'\n]{0,200}+')"""
-_DEEP_KEY: Final = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]{{0,9}}\.[ \t]{{0,9}}{_PART}){{{DEPTH_MAX}}}")
+_SPACE: Final = r"[ \t]{0,99}"
+_DEEP_KEY: Final = re.compile(rf"(?:^|[\[{{,]){_SPACE}{_PART}(?:{_SPACE}\.{_SPACE}{_PART}){{{DEPTH_MAX}}}", re.MULTILINE)
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -20,8 +21,8 @@ def parsed(text: str) -> dict[str, Any]:
     Raises ValueError: it breaks TOML's grammar (``tomllib.TOMLDecodeError``), holds an integer of more digits than Python
     converts, or is nested more than 32 deep.
     """
-    if _DEEP_KEY.search(text):
-        raise ValueError("it is nested too deeply")
+    if (deep := _DEEP_KEY.search(text)) is not None:
+        raise ValueError(f"it is nested too deeply (at line {text.count(chr(10), 0, deep.end()) + 1}, column 1)")
     try:
         table = tomllib.loads(text)
     except RecursionError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 
@@ -19,7 +20,12 @@ def visible_lines(text: str) -> str:
 
 def visible_json(document: str) -> str:
     """The same of JSON, in JSON's own escapes."""
+    if document.isascii() and not _ASCII_STEERS.search(document):
+        return document
     return "".join(json.dumps(sign)[1:-1] if sign != "\n" and _steers(sign) else sign for sign in document)
+
+
+_ASCII_STEERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 def _steers(sign: str) -> bool:

@@ -61,14 +61,19 @@ class Environment(Value):
     @field_validator("observed")
     @classmethod
     def _in_numbers(cls, observed: Mapping[str, str]) -> Mapping[str, str]:
-        """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one."""
+        """Shares and heat decide whether a figure is believed, so that a NaN, which is above no bound, must not pass for one.
+
+        A kernel's counter of stolen time may run backwards, and runners of old kits say so: such a share is none.
+        """
         for name in (*MEDIANS, *WORST):
             said, share = observed.get(name, "0"), name in MEDIANS
             try:
                 number = float(said)
             except ValueError:
                 number = math.nan
-            if not math.isfinite(number) or (share and number < 0):
+            if name == "steal_percent" and number < 0:
+                observed = {key: value for key, value in observed.items() if key != name}
+            elif not math.isfinite(number) or (share and number < 0):
                 raise ValueError(f"{name} is {said!r}, no {'share' if share else 'number'}")
         return observed
 

@@ -70,7 +70,7 @@ def _built(place: Place, seed: int, size: int, copy: int) -> list[tuple[str, str
     assert process.returncode == 0, "".join(said)
     steps = json.loads((out / "plan.json").read_text())["steps"]
     outcomes = json.loads((out / "progress.json").read_text())["outcomes"]
-    return [(step["key"], outcomes[step["id"]]["outcome"]) for step in steps]
+    return [(step["key"], outcomes[step["id"]]["outcome"]) for step in steps if step["id"] in outcomes]
 
 
 def _again_and_again(place: Place, words: tuple[str, ...], done: threading.Event, calls: Counter[str]) -> None:

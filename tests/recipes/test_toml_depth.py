@@ -23,7 +23,7 @@ DEEP = {
 def test_what_is_nested_too_deeply_is_refused_before_it_takes_time_or_memory(name: str) -> None:
     tracemalloc.start()
     begun = time.process_time()
-    with pytest.raises(ValueError, match="^it is nested too deeply$"):
+    with pytest.raises(ValueError, match="^it is nested too deeply"):
         parsed(DEEP[name])
     assert time.process_time() - begun < 10
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
@@ -32,5 +32,5 @@ def test_what_is_nested_too_deeply_is_refused_before_it_takes_time_or_memory(nam
 
 def test_what_only_looks_deep_is_read() -> None:
     floats = ", ".join(["0.5"] * 5000)
-    text = f'weights = [{floats}]\n"a.b.c" = "{"x." * 20}"\n{".".join(["t"] * DEPTH_MAX)} = 1.5\n'
+    text = f'weights = [{floats}]\n"a.b.c" = "{"x." * 200}"\n{".".join(["t"] * DEPTH_MAX)} = 1.5\n'
     assert parsed(text)["weights"] == [0.5] * 5000

@@ -23,7 +23,9 @@ _SKIPPED: Final = {1: 8, 5: 4}
 
 
 def is_onnx(file: Path) -> bool:
-    """Whether it begins as one. Raises OSError: it cannot be read."""
+    """Whether it begins as one; a pipe does not, and is not waited for. Raises OSError: it cannot be read."""
+    if not file.is_file():
+        return False
     with file.open("rb") as opened:
         return opened.read(1) == FIRST_BYTE
 

@@ -87,14 +87,14 @@ def unfold(recording: Recording, root: Path) -> Path:
     return root
 
 
-def facts_of(recording: Recording, board: str = HERE) -> BoardFacts:
+def facts_of(recording: Recording, board: str | None = None) -> BoardFacts:
     """Facts of the recorded machine; nothing of this one enters. Raises AnswerUnusable: what it recorded is no machine's."""
     with tempfile.TemporaryDirectory(prefix="edgecnn-recording-") as place:
         try:
             return _read(recording, unfold(recording, Path(place)))
         except Exception as error:  # noqa: BLE001 - readers of a kernel's files raise what they do on those of no kernel
             why = first_problem(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
-            raise AnswerUnusable(board=board, doing="what it is", because=why) from error
+            raise AnswerUnusable(board=board, doing="its recording", because=why) from error
 
 
 def _read(recording: Recording, root: Path) -> BoardFacts:

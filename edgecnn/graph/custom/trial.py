@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import site
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +30,12 @@ except ImportError:  # Windows, where its time alone has a limit
 
 TIME_S: Final = 300.0
 MEMORY_BYTES: Final = 4 << 30
-"""And ten times the file beside it: its weights are held as the file has them, as the runtime does, and as the trunk."""
+"""And ten times the file with the weights beside it, which are held as the file has them, as the runtime does, and as the trunk;
+or half of the machine's memory, where that is more."""
+_CORES: Final = 4
+"""Each thread takes memory of its own."""
+_ROOT: Final = Path(__file__).resolve().parents[3]
+"""The folder that edgecnn is imported from."""
 _GREY: Final = 128
 
 
@@ -39,22 +46,30 @@ def try_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None
         EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
         CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
     """
-    asked = {"path": str(path), "form": form, "resolution_px": resolution_px and resolution_px.stated}
+    size = resolution_px and resolution_px.stated
+    asked = {"path": str(path), "form": form, "resolution_px": size, "limit_s": limit_s}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    try:
-        ended = subprocess.run(command, input=json.dumps(asked), timeout=limit_s, check=False, **pipes)
-    except subprocess.TimeoutExpired as error:
-        raise CustomModelUnusable(path=path, because=f"reading it and one answer took more than {limit_s:g} s") from error
+    with tempfile.TemporaryFile() as said:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": said, "env": _environment()}
+        try:
+            ended = subprocess.run(command, input=json.dumps(asked).encode(), timeout=limit_s, check=False, **pipes)
+        except subprocess.TimeoutExpired as error:
+            raise CustomModelUnusable(path=path, because=f"reading it and one answer took more than {limit_s:g} s") from error
+        if ended.returncode > 0:
+            said.seek(max(0, said.tell() - 1000))
+            raise RuntimeError(f"the process that tries {path} failed: {said.read().decode('utf-8', 'replace').strip()}")
     if ended.returncode:
-        raise CustomModelUnusable(path=path, because=f"reading it ended the process that tried, by {_ending(ended.returncode)}")
+        by = signal.Signals(-ended.returncode).name
+        raise CustomModelUnusable(path=path, because=f"reading it ended the process that tried, by {by}")
     if (kept := json.loads(ended.stdout)) is not None:
         raise error_again(kept)
 
 
-def _ending(returncode: int) -> str:
-    known = {-each.value: each.name for each in signal.Signals}
-    return known.get(returncode, f"exit code {returncode}")
+def _environment() -> dict[str, str]:
+    """In which edgecnn is found as it was here; where it is installed it is found anyway."""
+    if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> None:
@@ -86,33 +101,51 @@ def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize |
             mac_table(onnx.load(Path(folder) / "model.onnx"), {})
 
 
-def _fault_of(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> EdgecnnError | None:
+def _fault_of(
+    path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float | None = None
+) -> EdgecnnError | None:
+    from edgecnn.graph.custom.file import files_beside
+
     try:
+        if limit_s is not None:
+            _limit((path,), limit_s)
+            _limit((path, *(path.parent / name for name in files_beside(path, form))), limit_s)
         _gone_through(path, form, resolution_px)
     except EdgecnnError as error:
         return error
     except MemoryError:
-        return CustomModelUnusable(path=path, because=f"reading it takes more than {_memory(path) >> 30} GiB of memory")
+        return CustomModelUnusable(path=path, because="reading it takes more memory than it may have")
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
         said = " ".join(str(error).split())[:300]
         return CustomModelUnusable(path=path, because=f"reading it fails with {type(error).__name__}: {said}")
     return None
 
 
-def _memory(path: Path) -> int:
-    return MEMORY_BYTES + 10 * path.stat().st_size
+def _limit(files: Sequence[Path], limit_s: float) -> None:
+    """Of this process's memory and time, so that it ends even where nobody waits for it any more."""
+    if resource is None:
+        return
+    held = sum(each.stat().st_size for each in files if each.is_file())
+    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    wanted = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_DATA: max(MEMORY_BYTES + 10 * held, half),
+        resource.RLIMIT_CPU: int(limit_s * _CORES) + 1,
+    }
+    for kind, most in wanted.items():
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 def main() -> None:
     """Try the file that standard input names, and write what it is refused with, or null."""
     to = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints is not heard
+    if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     asked = json.loads(sys.stdin.read())
-    path, size = Path(asked["path"]), asked["resolution_px"]
-    if resource is not None:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_DATA, (_memory(path), _memory(path)))
-    fault = _fault_of(path, asked["form"], None if size is None else ImageSize.of(size))
+    size = None if asked["resolution_px"] is None else ImageSize.of(asked["resolution_px"])
+    fault = _fault_of(Path(asked["path"]), asked["form"], size, asked["limit_s"])
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
     os._exit(0)  # nothing that the file left behind may run now

@@ -181,6 +181,8 @@ class Results:
             with usable(self._board.name, _FETCHING):
                 while (line := incoming.line(SILENCE_S)) and not line.startswith(b'{"sends"'):
                     continue
+                if line is None:
+                    raise Silence
                 for name in names:
                     self._keep(name, wanted[name], incoming)
         except Silence as error:

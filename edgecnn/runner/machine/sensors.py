@@ -101,7 +101,7 @@ def _steal(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
     before = since or CpuTicks(0, 0, 0, 0)
     if now is None or now.total <= before.total:
         return None
-    return "{:.2f}".format(100.0 * (now.stolen - before.stolen) / (now.total - before.total))
+    return "{:.2f}".format(max(0.0, 100.0 * (now.stolen - before.stolen) / (now.total - before.total)))
 
 
 def _others(now: Optional[CpuTicks], since: Optional[CpuTicks]) -> Optional[str]:
