@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from benchmarks.gate_rates.regression import FEW, MANY, Drawn, Judged, Regression, at_most, judging
+from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, at_most, judging
 from edgecnn.judging.intervals import median_interval, share_below
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look, unpaired_finding
@@ -112,5 +112,5 @@ def cases() -> list[Regression]:
         found += [Regression(gate, f"{what}: of three of four", three, 11.0, 8.0, 2_000)]
         found += [Regression(gate, f"{what}: of the middle one", middle, 11.0, 9.0, 2_000)]
     found += [Regression(mj, f"{each} runs, spread 3 %", judging(mj, of_energy(each, 0.03)), 10.5, 9.5) for each in (8, 16)]
-    found += [Regression(ratio, "10 to 48 rounds, spread 3 %", of_ratio(ratio, 0.03), 1.08, 0.98, FEW)]
+    found += [Regression(ratio, "10 to 48 rounds, spread 3 %", of_ratio(ratio, 0.03), 1.08, 0.98)]
     return [*found, *(Regression(ratio, f"{each} {days}", of_days(ratio, each, 0.01), 1.2, 0.9) for each in (3, 5))]

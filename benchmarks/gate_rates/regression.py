@@ -23,8 +23,6 @@ Drawn = Callable[[np.random.Generator, float], CandidateFacts]
 Judged = Callable[[np.random.Generator, float], GateResult]
 MANY = 10_000
 """Draws of what is drawn fast."""
-FEW = 400
-"""Of what takes 10 ms and more, where another row of the gate has its thousand."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from benchmarks.gate_rates.regression import FEW, Drawn, Regression, at_least, at_most, judging
+from benchmarks.gate_rates.regression import Drawn, Regression, at_least, at_most, judging
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.values.report import CandidateFacts
@@ -118,13 +118,14 @@ def cases() -> list[Regression]:
     """Three labels of few images and of more, and eight of which some are rare."""
     drop, mean, micro = at_most("map_drop_pp", 1.0), at_least("map", 0.75), at_least("micro_f1", 0.75)
     macro, alike = at_least("macro_f1", 0.7), at_least("agreement", 0.95)
-    few, rare = "300 images, 3 labels", "300 images, 8 labels"
+    few, more, rare = "300 images, 3 labels", "2,000 images, 3 labels", "300 images, 8 labels"
     return [
         Regression(drop, few, judging(drop, of_map_drop(300, THREE)), 6.0, -4.0),
-        Regression(drop, "2,000 images, 3 labels", judging(drop, of_map_drop(2_000, THREE)), 4.0, -2.0, FEW),
+        Regression(drop, more, judging(drop, of_map_drop(2_000, THREE)), 4.0, -2.0),
         Regression(drop, rare, judging(drop, of_map_drop(300, EIGHT)), 6.0, -4.0),
-        Regression(mean, few, judging(mean, of_figure(true_map, 300, THREE)), 0.65, 0.85),
-        Regression(mean, rare, judging(mean, of_figure(true_map, 300, EIGHT)), 0.65, 0.85),
+        Regression(mean, few, judging(mean, of_figure(true_map, 300, THREE)), 0.65, 0.85, 4_000),
+        Regression(mean, more, judging(mean, of_figure(true_map, 2_000, THREE)), 0.65, 0.85, 4_000),
+        Regression(mean, rare, judging(mean, of_figure(true_map, 300, EIGHT)), 0.65, 0.85, 4_000),
         Regression(micro, few, judging(micro, of_figure(true_micro_f1, 300, THREE)), 0.65, 0.85),
         Regression(macro, few, judging(macro, of_figure(true_macro_f1, 300, THREE)), 0.6, 0.8),
         Regression(macro, rare, judging(macro, of_figure(true_macro_f1, 300, EIGHT)), 0.6, 0.8),

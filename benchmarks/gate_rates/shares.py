@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.gate_rates.regression import FEW, MANY, Drawn, Regression, at_least, at_most, judging
+from benchmarks.gate_rates.regression import MANY, Drawn, Regression, at_least, at_most, judging
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds
 from edgecnn.judging.predictions.quality import quality
@@ -94,12 +94,12 @@ def cases() -> list[Regression]:
         for images, share in ((300, 0.04), (2_000, 0.03), (10_000, 0.03), (50_000, 0.02))
     ]
     over_folds = judging(drop, of_drop_over_folds(5, 100, 2.0))
-    found += [Regression(drop, "5 folds of 100 images, whose networks differ by 2 pp", over_folds, 5.0, -3.0, FEW)]
+    found += [Regression(drop, "5 folds of 100 images, whose networks differ by 2 pp", over_folds, 5.0, -3.0)]
     found += [
         Regression(top1, f"{images:,} images", judging(top1, of_top1(images)), 0.73, 0.77, MANY) for images in (300, 10_000)
     ]
     found += [Regression(top5, f"{images:,} images", judging(top5, of_top5(images)), 0.9, 0.99) for images in (300, 2_000)]
-    found += [Regression(alike, "300 images", judging(alike, of_agreement(300)), 0.97, 0.998, FEW)]
+    found += [Regression(alike, "300 images", judging(alike, of_agreement(300)), 0.97, 0.998)]
     found += [
         Regression(
             alike, f"{each:,} images without labels", judging(alike, of_agreement(each, labelled=False)), 0.97, 0.998, MANY
