@@ -72,7 +72,7 @@ def _kill_all(session: int) -> None:
 
 
 def somewhere(log: Path, draw: Random, calls: Sequence[str] = CHANGING) -> tuple[str, int]:
-    """One of the calls of an undisturbed run: its kind, and the how many-th of its kind it was in its process."""
+    """One of the calls of an undisturbed run, or an earlier one of its kind: that, and the how many-th in its process."""
     seen: Counter[tuple[str, str]] = Counter()
     found = []
     for line in log.read_text(errors="replace").splitlines():
@@ -80,7 +80,8 @@ def somewhere(log: Path, draw: Random, calls: Sequence[str] = CHANGING) -> tuple
         if match and match["call"] in calls:
             seen[match["process"], match["call"]] += 1
             found.append((match["call"], seen[match["process"], match["call"]]))
-    return draw.choice(found)
+    call, count = draw.choice(found)
+    return call, draw.randint(1, count)  # a build that goes on has fewer left
 
 
 def lose_power(log: Path, below: Path) -> int:
