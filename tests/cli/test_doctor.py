@@ -43,10 +43,12 @@ def test_its_json_is_what_its_schema_publishes(report: dict[str, Any]) -> None:
     assert report["schema"] == "edgecnn.doctor/1"
 
 
+@pytest.mark.slow  # every runtime is started
 def test_nothing_heavy_is_imported_into_its_own_process(done: subprocess.CompletedProcess[str]) -> None:
     assert done.stderr.rpartition("HEAVY ")[1:] == ("HEAVY ", "")
 
 
+@pytest.mark.slow  # every runtime is started
 def test_every_runtime_that_is_installed_here_really_ran(report: dict[str, Any]) -> None:
     parts = {each["name"]: each for each in report["parts"]}
     for name in ("onnxruntime", "openvino"):
@@ -61,6 +63,7 @@ def test_every_runtime_that_is_installed_here_really_ran(report: dict[str, Any])
         assert parts["tensorrt-rtx"]["found"].endswith("no engine was executed, which takes the GPU")
 
 
+@pytest.mark.slow  # every runtime is started
 def test_this_machine_is_the_device_cpu(report: dict[str, Any]) -> None:
     states = {device["name"]: device["state"] for device in report["devices"]}
     assert states["cpu"] == "works"

@@ -41,12 +41,12 @@ from tests.slow_parameters import slowly
 from tests.stages.killed import killed_when
 from tests.training.made import files_of
 
+pytestmark = pytest.mark.slow  # a network is trained with its quantization
 PROGRAM = """
 import json, sys
 from pathlib import Path
 from edgecnn.stages.aware import AwareStage
 
-pytestmark = pytest.mark.slow  # a network is trained with its quantization
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
     def note(self, text): pass
@@ -80,7 +80,6 @@ def traced(candidate: str, arch: str, folder: Path) -> np.ndarray:  # type: igno
     return np.concatenate(answers)
 
 
-@pytest.mark.slow  # a network is trained
 @BOTH
 def test_only_the_files_of_the_contract_are_left(arch: str) -> None:
     assert set(files_of(aware(arch))) == {"aware.json", "golden_logits.npy", "macs.json", "model.onnx"}
@@ -168,13 +167,11 @@ def lenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Heard]:
     return out, heard
 
 
-@pytest.mark.slow  # trains another network
 def test_progress_ends_at_its_total(lenet: tuple[Path, Heard]) -> None:
     told = [step for step in lenet[1].steps if step[0] == "train with INT8 rounding"]
     assert told[-1] == ("train with INT8 rounding", 2 * COUNTS["train"], 2 * COUNTS["train"], "images")
 
 
-@pytest.mark.slow  # trains another network, in two processes
 def test_a_training_killed_and_continued_in_another_process_leaves_the_same_bytes(
     lenet: tuple[Path, Heard], tmp_path: Path
 ) -> None:
@@ -192,7 +189,6 @@ def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> 
     assert not (tmp_path / "model.onnx").exists()
 
 
-@pytest.mark.slow  # decodes and calibrates first; the rule is tried in tests/training/test_memory.py
 def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 256)
     with pytest.raises(BatchTooLarge, match=r"a batch of 320 images does not fit .* --set train\.batch_size=\d+"):
@@ -200,7 +196,6 @@ def test_a_batch_that_cannot_fit_is_refused_before_it_is_learned_from(tmp_path: 
     assert not list(tmp_path.rglob("*.best.safetensors"))
 
 
-@pytest.mark.slow  # a network is trained
 def test_fewer_calibration_images_than_asked_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CalibrationSetTooSmall):
         stage(images=49).make(roles(), tmp_path, Heard())

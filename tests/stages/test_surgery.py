@@ -30,12 +30,12 @@ from tests.quantization.aware_made import COUNTS, PREPROCESSING, SMALL, pixels, 
 from tests.stages.killed import killed_when
 from tests.training.made import files_of
 
+pytestmark = pytest.mark.slow  # a network is trained, changed and trained again
 PROGRAM = """
 import json, sys
 from pathlib import Path
 from edgecnn.stages.surgery import SurgeryStage
 
-pytestmark = pytest.mark.slow  # a network is trained, changed and trained again
 class Silent:
     def step(self, what, done, total=None, unit=""): pass
     def note(self, text): pass
@@ -64,12 +64,10 @@ def facts() -> dict[str, Any]:
     return dict(json.loads((made() / "surgery.json").read_text()))
 
 
-@pytest.mark.slow  # a network is trained
 def test_only_the_files_of_the_contract_are_left() -> None:
     assert set(files_of(made())) == {"check.json", "golden_logits.npy", "macs.json", "model.onnx", "surgery.json"}
 
 
-@pytest.mark.slow  # trains six epochs
 def test_training_brings_it_nearer_to_the_network_that_it_came_from(tmp_path: Path) -> None:
     """After two epochs some makes of processor round it no nearer yet; after six it is, on those too."""
     stage(epochs=6).make(roles(), tmp_path, Heard())
@@ -79,7 +77,6 @@ def test_training_brings_it_nearer_to_the_network_that_it_came_from(tmp_path: Pa
     assert len(facts()["epochs"]) == 2
 
 
-@pytest.mark.slow  # a network is trained
 def test_the_file_has_no_squeeze_excite_and_fewer_parameters_and_multiply_adds(tmp_path: Path) -> None:
     kinds = [node.op_type for node in onnx.load(made() / "model.onnx").graph.node]
     assert "HardSigmoid" not in kinds  # the gates of this network
@@ -105,7 +102,6 @@ def test_the_trained_weights_stay_as_they_were() -> None:
     assert files_of(weights()) == before
 
 
-@pytest.mark.slow  # trains once more
 def test_progress_ends_at_its_total(tmp_path: Path) -> None:
     heard = Heard()
     stage(1).make(roles(), tmp_path, heard)
@@ -113,7 +109,6 @@ def test_progress_ends_at_its_total(tmp_path: Path) -> None:
     assert told[-1] == ("re-train after surgery", COUNTS["train"], COUNTS["train"], "images")
 
 
-@pytest.mark.slow  # trains once more, in two processes
 def test_one_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_path: Path) -> None:
     words = [stage().model_dump_json(), json.dumps({role: str(path) for role, path in roles().items()}), str(tmp_path)]
     killed_when("resume/surgery.checkpoint.safetensors", [sys.executable, "-c", PROGRAM, *words], tmp_path)

@@ -71,7 +71,7 @@ def test_the_strength_that_chooses_best_is_kept() -> None:
     assert fitted.said.startswith("nearest neighbours by cosine on frozen features, k = ")
 
 
-@pytest.mark.parametrize("kind", ["knn", *slowly("svm")])
+@pytest.mark.parametrize("kind", slowly("knn", "svm"))
 def test_backbone_and_head_are_exported_as_one_file(kind: str, tmp_path: Path) -> None:
     (tmp_path / "given").mkdir()
     given, weights = make_given(tmp_path / "given"), fetched(tmp_path / "weights")

@@ -38,7 +38,7 @@ def trained_like(network: nn.Module) -> nn.Module:
     return network.train()
 
 
-@pytest.mark.parametrize("arch", ["resnet-18", *slowly("efficientnet-lite0", "mobilenet-v3-small")])
+@pytest.mark.parametrize("arch", slowly("resnet-18", "efficientnet-lite0", "mobilenet-v3-small"))
 def test_onnxruntime_answers_as_torch_does(arch: str, tmp_path: Path) -> None:
     network = trained_like(build_network(arch_named(arch), 10))
     expected = in_torch(network, NORMALIZATION)(SHOWN)
