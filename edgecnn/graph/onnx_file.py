@@ -146,9 +146,7 @@ def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
         raise ExternalDataOutside(path=path, tensor=tensor.name, location=location)
     place = folder / location
     if place.exists() and not place.is_file():
-        raise NotAnOnnxModel(
-            path=path, why=f"the weights {tensor.name!r} are said to lie in {location!r}, which is no regular file"
-        )
+        raise NotAnOnnxModel(path=path, why=f"{said} {location!r}, which is no regular file")
 
 
 def _location(tensor: onnx.TensorProto) -> str:

@@ -134,8 +134,11 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
 
     Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
     """
+    path = Path(recipe.model.onnx or "").expanduser()
     try:
-        path = _file_of(recipe.model)
+        path = path.resolve(strict=True)
+        if not (path.is_file() or path.is_dir()):  # which would be waited for
+            raise CustomFileMissing(path=path, because="it is a pipe or a device")
         form = form_of(path)
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
@@ -152,19 +155,6 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     found, stamps = _found(path, form, recipe, data, tell)
     write_json(kept_in, {"stamps": stamps, "model": found.model_dump(mode="json")})
     return found
-
-
-def _file_of(choice: ModelChoice) -> Path:
-    """Raises CustomFileMissing: nothing lies there, or a pipe or a device, which is not waited for."""
-    path = Path(choice.onnx or "").expanduser()
-    try:
-        path = path.resolve(strict=True)
-        is_pipe = not (path.is_file() or path.is_dir())
-    except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
-    if is_pipe:
-        raise CustomFileMissing(path=path, because="it is a pipe or a device")
-    return path
 
 
 def custom_weights(choice: ModelChoice, data: DataChoice, *, train_kept_out: bool) -> WeightsAnswer:

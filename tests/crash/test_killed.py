@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from tests.building.builds import Place, place_with_photos
 from tests.crash.faults import Fault, lose_power, require_strace, run_traced, somewhere
+from tests.training.made import files_of
 
 CRASHES = int(os.environ.get("EDGECNN_CRASHES", "6"))
 IN_A_ROW = 5
@@ -46,8 +46,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 def made_of(place: Place) -> dict[str, str]:
     """Every file that was made, with its SHA-256; records also hold how long it took, and what was measured differs each time."""
     kits, store = place.out / "bundle" / "kits", place.store / "artifacts"
-    files = [path for folder in (kits, store) for path in folder.rglob("*") if path.is_file() and path.name != "record.json"]
-    return {str(path.relative_to(place.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    found = {f"{folder.name}/{name}": digest for folder in (kits, store) for name, digest in files_of(folder).items()}
+    return {name: digest for name, digest in found.items() if not name.endswith("/record.json")}
 
 
 def check_store(place: Place) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,6 +26,7 @@ from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trial import _fault_of
 from edgecnn.models.weights_file import format_of
 from edgecnn.recipes.recipe import load_pipelines, load_recipe
+from edgecnn.render.progress import Quiet
 from edgecnn.resources import resource_folder
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, read_report
@@ -61,14 +60,6 @@ class Kind(NamedTuple):
 
 class Accepted(AssertionError):
     """A changed file was taken for one that is as it was packed."""
-
-
-class _Quiet:
-    def step(self, *_: Any) -> None:
-        """Nothing."""
-
-    def note(self, *_: Any) -> None:
-        """Nothing."""
 
 
 def _onnx_seeds(_: Path) -> Sequence[bytes]:
@@ -167,7 +158,7 @@ def _listed(path: Path) -> object:
 def _summarized(path: Path) -> object:
     cache = Path.cwd() / "store"
     shutil.rmtree(cache, ignore_errors=True)
-    return summarize(DataChoice(path=str(path)), cache, _Quiet())
+    return summarize(DataChoice(path=str(path)), cache, Quiet())
 
 
 def _zip_seeds(folder: Path) -> Sequence[bytes]:
@@ -226,9 +217,3 @@ KINDS: dict[str, Kind] = {
     "idx": Kind("train-images-idx3-ubyte", _idx_seeds, of_bytes, _idx),
     "image": Kind("mine.png", _image_seeds, of_bytes, decode),
 }
-
-
-def digest_of_tree(folder: Path) -> str:
-    """Names, sizes and bytes of everything below it."""
-    facts = [(str(path), path.read_bytes() if path.is_file() else b"") for path in sorted(folder.rglob("*"))]
-    return hashlib.sha256(json.dumps([(name, hashlib.sha256(held).hexdigest()) for name, held in facts]).encode()).hexdigest()

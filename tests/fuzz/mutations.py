@@ -134,9 +134,9 @@ def of_json(content: bytes, draw: Random) -> bytes:
         return of_bytes(content, draw)
     document = json.loads(content)
     for _ in range(draw.randint(1, 3)):
-        places = list(_places(document))
-        if places:
-            holder, key = draw.choice(places)
+        found = list(places(document))
+        if found:
+            holder, key = draw.choice(found)
             if draw.randrange(4) == 0:
                 del holder[key]
             else:
@@ -144,10 +144,11 @@ def of_json(content: bytes, draw: Random) -> bytes:
     return json.dumps(document).encode()
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """The holder and the key of everything inside a JSON value."""
     for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
         yield value, key
-        yield from _places(inner)
+        yield from places(inner)
 
 
 def of_zip(inner: Mutation) -> Mutation:

@@ -6,7 +6,6 @@ import copy
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tests.building.explained import provisional_report, raced_report
 from tests.building.resolutions import resolved
 from tests.bundle.sealed import KIT, KIT_FOLDER, published
 from tests.data.folders import fill
+from tests.fuzz.mutations import places
 
 JSONS = st.recursive(
     st.one_of(
@@ -41,14 +41,6 @@ JSONS = st.recursive(
 RAW = st.sampled_from([b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"a": 1e999}', b"1" * 5000])
 
 
-def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to everything inside a JSON value."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inside:
-        yield (*path, key)
-        yield from spots(each, (*path, key))
-
-
 @st.composite
 def damaged(draw: st.DrawFn, whole: Any) -> bytes:
     """A right document with a slip or three, or no document at all."""
@@ -56,13 +48,10 @@ def damaged(draw: st.DrawFn, whole: Any) -> bytes:
         return draw(RAW)
     found = copy.deepcopy(whole)
     for _ in range(draw(st.integers(1, 3))):
-        ways = list(spots(found))
+        ways = list(places(found))
         if not ways:
             break
-        *above, last = draw(st.sampled_from(ways))
-        holder = found
-        for key in above:
-            holder = holder[key]
+        holder, last = draw(st.sampled_from(ways))
         kind = draw(st.sampled_from(["other", "gone", "like"]))
         if kind == "gone":
             del holder[last]

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.kinds import KINDS, digest_of_tree
+from tests.fuzz.kinds import KINDS
 from tests.fuzz.reading import TIME_S
+from tests.training.made import files_of
 
 FILES = int(os.environ.get("EDGECNN_FUZZ_FILES", "300"))
 ROOT = Path(__file__).parents[2]
@@ -32,14 +33,14 @@ def test_every_changed_file_is_read_or_refused_in_one_line(
     inside, beside = tmp_path / "inside", tmp_path / "beside"
     for folder in (inside, beside, beside / "home"):
         folder.mkdir()
-    before = digest_of_tree(beside)
+    before = files_of(beside)
     outcomes, found = _read_all(kind, inside, beside / "home")
     ways = ", ".join(f"{count:,} {way}" for way, count in outcomes.most_common())
     record_property("figure", f"{FILES:,} changed files of the kind {kind}: {ways}")
     assert not found, "\n".join(found[:10])
     assert outcomes.total() == FILES
     assert outcomes["refused"] > FILES // 10, "else nothing was changed"
-    assert digest_of_tree(beside) == before
+    assert files_of(beside) == before
     assert {each.name for each in tmp_path.iterdir()} == {"inside", "beside"}
 
 

@@ -19,7 +19,7 @@ from edgecnn.hosts.program import Program, builder_in, info_in, run_program
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.host import SshHost
-from edgecnn.hosts.ssh.link import Address, Link
+from tests.hosts.test_installing import Shell
 from tests.hosts.test_local import Heard
 
 GOOD = {"ok": True}
@@ -41,18 +41,12 @@ def run(folder: Path, content: bytes, heard: Heard | None = None, **program: Any
     return run_program(Program(called=("selftest",), board="nano", **program), lease_s=20, tell=heard or Heard())
 
 
-class Liar(Link):
+class Liar(Shell):
     """A board that answers each request with the next of these, whatever was asked."""
 
     def __init__(self, folder: Path, *answers: bytes) -> None:
-        self.address, self._folder_of_answers, self._answers = Address.of("nano"), folder, list(answers)
-
-    @property
-    def alive(self) -> bool:
-        return True
-
-    def ended(self) -> bool:
-        return False
+        super().__init__()
+        self._folder_of_answers, self._answers = folder, list(answers)
 
     def command(self, remote: str) -> list[str]:
         (self._folder_of_answers / "answer").write_bytes(self._answers.pop(0))

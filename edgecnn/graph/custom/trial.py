@@ -72,16 +72,20 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
 
 
-def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> None:
+def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float | None) -> None:
     import numpy as np
     import onnx
 
     from edgecnn.graph.custom.adopt import adopt
-    from edgecnn.graph.custom.file import as_onnx, content_of_file, opened, read_file
+    from edgecnn.graph.custom.file import as_onnx, files_beside, opened, read_file
+    from edgecnn.graph.custom.onnx_entry import content_of
     from edgecnn.graph.macs import mac_table
     from edgecnn.graph.onnx_file import save_model
 
-    content_of_file(path, form)
+    beside = files_beside(path, form)
+    if limit_s is not None:
+        _limit((path, *(path.parent / name for name in beside)), limit_s)
+    content_of(path, beside)
     entry = read_file(path, form, resolution_px).entry
     size = entry.resolution_px
     plain = Feeding(
@@ -104,13 +108,11 @@ def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize |
 def _fault_of(
     path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float | None = None
 ) -> EdgecnnError | None:
-    from edgecnn.graph.custom.file import files_beside
-
+    """``limit_s``: None: in this very process, without limits."""
     try:
         if limit_s is not None:
-            _limit((path,), limit_s)
-            _limit((path, *(path.parent / name for name in files_beside(path, form))), limit_s)
-        _gone_through(path, form, resolution_px)
+            _limit((path,), limit_s)  # until its weights beside it are known
+        _gone_through(path, form, resolution_px, limit_s)
     except EdgecnnError as error:
         return error
     except MemoryError:
