@@ -50,7 +50,10 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
         chosen, state = choice["choice"]["candidate"], choice["schema"]
         named = {f"{each['folder']}/{_KIT}": each["sha256"] for each in kits.values()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise BundleInconsistent(path=opened.path, file=CHOICE, because=f"it lacks {error}") from error
+        because = (
+            f"it lacks {error}" if isinstance(error, KeyError) else "what it says of its kits and its choice is of another kind"
+        )
+        raise BundleInconsistent(path=opened.path, file=CHOICE, because=because) from error
     if state != CHOICE_SCHEMA:
         raise BundleInconsistent(path=opened.path, file=CHOICE, because=f"its schema is not {CHOICE_SCHEMA}")
     there = {name for name in manifest.files if name.count("/") == 2 and name.endswith(f"/{_KIT}")}

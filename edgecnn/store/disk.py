@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
@@ -160,6 +160,8 @@ _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 _FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
 
+_PROBE_BYTES = 4096
+
 
 @contextmanager
 def named_failures(root: Path, doing: str) -> Iterator[None]:
@@ -183,9 +185,13 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
     if not isinstance(error, EdgecnnError) and free_bytes(root) < _FULL_BELOW_BYTES:
         return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
     for cause in causes:
-        if isinstance(cause, OSError) and cause.errno in _NO_ACCESS and _lies_under(cause.filename, root):
+        if _is_no_access(cause, root):
             return StoreUnusable(root=root, because=_in_words(cause))
-    return None
+    if isinstance(error, EdgecnnError) or (failed := _write_failure(root)) is None:
+        return None
+    if failed.errno in _NO_SPACE:
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    return StoreUnusable(root=root, because=system_reason(failed))
 
 
 def free_bytes(root: Path) -> int:
@@ -205,6 +211,24 @@ def _is_no_space(error: BaseException, root: Path) -> bool:
     if not isinstance(error, OSError) or error.errno not in _NO_SPACE:
         return False
     return error.filename is None or _lies_under(error.filename, root)  # a write() to an open file names no file
+
+
+def _write_failure(root: Path) -> OSError | None:
+    """Why nothing can be written there now: NumPy, safetensors and torch fail there without an errno."""
+    try:
+        with tempfile.TemporaryFile(dir=nearest_existing(root)) as probe:
+            probe.write(bytes(_PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
+def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:
+    if not isinstance(error, OSError) or error.errno not in _NO_ACCESS:
+        return False
+    return (error.filename is None and error.errno == errno.EIO) or _lies_under(error.filename, root)
 
 
 def _lies_under(filename: object, root: Path) -> bool:

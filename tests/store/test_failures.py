@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.errors.bundle import NoPhotos
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.store.disk import failure_of_maker
 from edgecnn.store.store import Store
@@ -217,6 +219,21 @@ def test_a_maker_that_may_not_write_into_the_store_names_the_store(store: Store,
     assert isinstance(named, StoreUnusable)
     assert named.because == f"permission denied: {store.root}/work"
     assert failure_of_maker(outside, store.root, "making") is None
+
+
+def test_a_failing_disk_that_a_library_does_not_name_is_the_stores(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    unnamed = OSError("150528 requested and 0 written")  # ndarray.tofile, whatever the reason
+    assert failure_of_maker(unnamed, store.root, "making") is None, "it was another disk's"
+    assert isinstance(failure_of_maker(OSError(errno.EIO, "x"), store.root, "making"), StoreUnusable)
+
+    def failing(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    named = failure_of_maker(unnamed, store.root, "making")
+    assert isinstance(named, StoreUnusable)
+    assert named.because == "input/output error"
+    assert failure_of_maker(NoPhotos(folder=store.root), store.root, "making") is None, "a reason that is known stays"
 
 
 def test_a_full_disk_keeps_work_that_can_be_resumed(store: Store) -> None:
