@@ -9,7 +9,6 @@ these lines are talk and go to stderr, since stdout carries results only.
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gates import bound_of, decided, error_rates
-from edgecnn.render.wording import visible
+from edgecnn.render.wording import visible, visible_lines
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
 from edgecnn.values.comparison import Comparison
@@ -119,8 +118,6 @@ def _sheet(found: BuildReport | BundleBench | Comparison, title: str, candidate:
     )
 
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, not even escaped: control characters and lone surrogates, as class names and paths may have them."""
 SUITE = "edgecnn"
 
 
@@ -136,7 +133,7 @@ def _suite_of(sheet: GateSheet) -> ElementTree.Element:
     rates = error_rates(sheet.gates)
     named |= {} if rates is None else {"error rates": rates}
     for name, value in {**named, **{f"changed.{i}": line for i, line in enumerate(sheet.changed, 1)}}.items():
-        ElementTree.SubElement(properties, "property", name=name, value=_text(value))
+        ElementTree.SubElement(properties, "property", name=name, value=visible_lines(value))
     for result in sheet.gates:
         _add_case(suite, sheet, result)
     if not sheet.gates:
@@ -153,19 +150,19 @@ def junit_of_error(error: EdgecnnError) -> str:
 
 def _suite(name: str, seconds: float, made_at: str | None) -> ElementTree.Element:
     stamp = {} if made_at is None else {"timestamp": made_at}
-    return ElementTree.Element("testsuite", {"name": _text(f"{SUITE}: {name}"), "time": f"{seconds:.3f}", **stamp})
+    return ElementTree.Element("testsuite", {"name": visible_lines(f"{SUITE}: {name}"), "time": f"{seconds:.3f}", **stamp})
 
 
 def _case(suite: ElementTree.Element, about: Sequence[str], name: str) -> ElementTree.Element:
     """``about`` becomes the classname, whose dots make a tree in many readers: no name adds a level by a dot of its own."""
-    classname = _text(".".join((SUITE, *(each.replace(".", "_") for each in about))))
-    return ElementTree.SubElement(suite, "testcase", name=_text(name), classname=classname, time="0")
+    classname = visible_lines(".".join((SUITE, *(each.replace(".", "_") for each in about))))
+    return ElementTree.SubElement(suite, "testcase", name=visible_lines(name), classname=classname, time="0")
 
 
 def _add_case(suite: ElementTree.Element, sheet: GateSheet, result: GateResult) -> None:
     case = _case(suite, (sheet.title, sheet.candidate), bound_of(result.gate))
     if result.verdict is Verdict.PASS:
-        ElementTree.SubElement(case, "system-out").text = _text(result.reason)
+        ElementTree.SubElement(case, "system-out").text = visible_lines(result.reason)
         return
     kind = "failure" if result.verdict is Verdict.FAIL else "error" if sheet.stops(result) else "skipped"
     changed = "; ".join(sheet.changed)
@@ -174,9 +171,9 @@ def _add_case(suite: ElementTree.Element, sheet: GateSheet, result: GateResult) 
 
 def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str) -> None:
     first = reason.partition("\n")[0]
-    attributes = {"message": _text(f"{what}: {first}")}
+    attributes = {"message": visible_lines(f"{what}: {first}")}
     problem = ElementTree.SubElement(case, kind, attributes if kind == "skipped" else {"type": what, **attributes})
-    problem.text = _text(reason)
+    problem.text = visible_lines(reason)
 
 
 def _document(*suites: ElementTree.Element) -> str:
@@ -189,10 +186,6 @@ def _document(*suites: ElementTree.Element) -> str:
         whole.append(suite)
     ElementTree.indent(whole, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(whole, encoding="unicode") + "\n"
-
-
-def _text(value: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}

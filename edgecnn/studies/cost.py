@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.errors.base import system_reason
-from edgecnn.errors.custom_model import CustomFileMissing
-from edgecnn.errors.studies import CostUnknown, ScaleOfAFile, UnknownLayer
+from edgecnn.errors.studies import ScaleOfAFile, UnknownLayer
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.models.compound import RULES, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -22,16 +20,25 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
 
     Raises UnknownArch, NothingToScale, ScaleLeavesNoChannel, ResolutionUnderStride, ScaleContradictsResolution and what
     ``require_size`` raises: of a network.
-    CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown, ScaleOfAFile: of a file.
+    MissingPackage: onnx is not installed. ScaleOfAFile, and what ``cost_of_file`` and ``try_counting`` raise: of a file.
     """
     if named.endswith(SUFFIX):
         if scale is not None:
             raise ScaleOfAFile(onnx=named)
-        return cost_of_file(Path(named).expanduser())
+        return _cost_of_file(Path(named).expanduser())
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
     require_size(spec, size)
     return cost_of_network(spec, size).model_copy(update={"scale": scale})
+
+
+def _cost_of_file(path: Path) -> NetworkCost:
+    require_packages(("onnx",), extra="train", needed_for="cost")
+    from edgecnn.graph.custom.file_cost import cost_of_file
+    from edgecnn.graph.custom.trial import try_counting
+
+    try_counting(path)
+    return cost_of_file(path)
 
 
 def network_or_family(named: str) -> ArchSpec:
@@ -59,42 +66,6 @@ def cost_of_network(spec: ArchSpec, size: ImageSize) -> NetworkCost:
         macs=sum(layer.macs for layer in found.layers),
         **found._asdict(),
         not_counted={},
-    )
-
-
-def cost_of_file(path: Path) -> NetworkCost:
-    """Of an ONNX file; activations are taken as float32 whatever the file computes in.
-
-    Raises MissingPackage: onnx is not installed. CustomFileMissing, NotAnOnnxModel, CostUnknown, MacsUnknown: the file cannot be
-    read, or leaves its sizes open.
-    """
-    require_packages(("onnx",), extra="train", needed_for="cost")
-    from edgecnn.graph.custom.onnx_entry import parameters_of
-    from edgecnn.graph.layer_cost import counted, tallied
-    from edgecnn.graph.macs import image_input
-    from edgecnn.graph.onnx_file import load_model
-    from edgecnn.graph.onnx_operations import MULTIPLY_TOO, image_shape, operations_of_model
-
-    try:
-        model = load_model(path)
-    except OSError as error:
-        raise CustomFileMissing(path=path, because=system_reason(error)) from error
-    try:
-        image, shape = image_input(model).name, image_shape(model)
-    except (StopIteration, KeyError) as error:
-        raise CostUnknown(path=path, because="it has no input of a fixed size besides the batch") from error
-    operations = operations_of_model(model)
-    if len(shape) != 4 or not operations:
-        raise CostUnknown(path=path, because="its input is no image, or nothing reads it")
-    found = counted(operations, image, shape)
-    return NetworkCost(
-        network=path.name,
-        scale=None,
-        resolution_px=ImageSize(*(shape[2:] if shape[1] < shape[3] else shape[1:3])),
-        parameters=parameters_of(model),
-        macs=sum(layer.macs for layer in found.layers),
-        **found._asdict(),
-        not_counted=tallied(operations, MULTIPLY_TOO),
     )
 
 

@@ -12,9 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.macs import mac_table
 from edgecnn.models.catalogue import arch_named
-from edgecnn.studies.cost import cost_of, cost_of_file
+from edgecnn.studies.cost import cost_of
 from tests.house.schemas import FOLDER
 from tests.models.smallest import each_with_the_others_slow
 
@@ -156,7 +157,11 @@ def test_a_file_in_integers_costs_what_residency_counts(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").write_bytes(b"")
+    model = onnx.load(file_of(tmp_path, "Conv"))
+    model.graph.node[0].domain = "nobody's"
+    onnx.save(model, tmp_path / "foreign.onnx")
     for words, ref in (
+        (("cost", str(tmp_path / "foreign.onnx")), "custom-model-unusable"),
         (("cost", "resnet18"), "unknown-arch"),
         (("cost", str(tmp_path / "absent.onnx")), "custom-file-missing"),
         (("cost", str(tmp_path / "empty.onnx")), "not-an-onnx-model"),

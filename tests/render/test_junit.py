@@ -65,12 +65,12 @@ def test_a_build_of_which_nothing_was_chosen_is_an_error_and_not_an_empty_succes
 
 
 def test_names_from_data_stay_text_and_the_document_stays_xml() -> None:
-    hostile = 'a <class> & "name" \x1b[31m \x00 \ud800 ]]> ünï'
+    hostile = 'a <class> & "name" \x1b[31m \x9b \u202e \x00 \ud800 ]]> ünï'
     seen = suite(junit_of(a_sheet(a_verdict(Verdict.FAIL, reason=hostile), title=hostile, candidate=hostile)))
     (case,) = seen.findall("testcase")
     problem = case.find("failure")
     assert problem is not None
-    assert problem.text == 'a <class> & "name" \ufffd[31m \ufffd \ufffd ]]> ünï'
+    assert problem.text == r'a <class> & "name" \x1b[31m \x9b \u202e \x00 \ud800 ]]> ünï'
     assert junit_of(a_sheet(a_verdict(Verdict.FAIL, reason=hostile))).encode("utf-8")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edgecnn.errors.quantization import GoldenNotTelling
+from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.export import torch_logits
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model
@@ -19,7 +20,7 @@ from edgecnn.models.catalogue import TIMM, arch_named
 from edgecnn.models.networks import load_trained
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_feed
-from edgecnn.studies.cost import cost_of_file, cost_of_network
+from edgecnn.studies.cost import cost_of_network
 from edgecnn.values.arch import ArchSpec
 from tests.models.smallest import OF_TIMM, each_with_the_others_slow
 from tests.quantization.made import Quiet

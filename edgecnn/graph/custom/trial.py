@@ -1,7 +1,7 @@
 """A custom file is gone through in a process of its own first: what crashes, hangs or takes all memory does so there.
 
-Reading it, one answer to a grey image, and of an ONNX file its trunk and multiply-adds: whatever its bytes make of these is an
-error of the file, and this process never begins with a file that did not come through.
+Reading it, one answer to a grey image, and of an ONNX file its trunk and multiply-adds, or these alone: whatever its bytes make
+of them is an error of the file, and this process never begins with a file that did not come through.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import site
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,15 +47,23 @@ def try_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None
         EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
         CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
     """
-    size = resolution_px and resolution_px.stated
-    asked = {"path": str(path), "form": form, "resolution_px": size, "limit_s": limit_s}
+    _in_a_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated}, limit_s)
+
+
+def try_counting(path: Path, limit_s: float = TIME_S) -> None:
+    """The same of an ONNX file whose multiply-adds alone are asked for. Raises as ``cost_of_file`` and ``try_file`` do."""
+    _in_a_process(path, {"counted": True}, limit_s)
+
+
+def _in_a_process(path: Path, asked: Mapping[str, Any], limit_s: float) -> None:
+    asked = {"path": str(path), "form": None, "resolution_px": None, "counted": False, "limit_s": limit_s, **asked}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
     with tempfile.TemporaryFile() as said:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": said, "env": _environment()}
         try:
             ended = subprocess.run(command, input=json.dumps(asked).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
-            raise CustomModelUnusable(path=path, because=f"reading it and one answer took more than {limit_s:g} s") from error
+            raise CustomModelUnusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
         if ended.returncode > 0:
             said.seek(max(0, said.tell() - 1000))
             raise RuntimeError(f"the process that tries {path} failed: {said.read().decode('utf-8', 'replace').strip()}")
@@ -70,6 +79,17 @@ def _environment() -> dict[str, str]:
     if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
         return dict(os.environ)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
+
+
+def _asked(path: str, form: TorchForm | None, resolution_px: str | None, counted: bool, limit_s: float) -> None:
+    file = Path(path)
+    _limit((file,), limit_s)  # until its weights beside it are known
+    if not counted:
+        _gone_through(file, form, None if resolution_px is None else ImageSize.of(resolution_px), limit_s)
+        return
+    from edgecnn.graph.custom.file_cost import cost_of_file
+
+    cost_of_file(file)
 
 
 def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float | None) -> None:
@@ -105,14 +125,9 @@ def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize |
             mac_table(onnx.load(Path(folder) / "model.onnx"), {})
 
 
-def _fault_of(
-    path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float | None = None
-) -> EdgecnnError | None:
-    """``limit_s``: None: in this very process, without limits."""
+def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | None:
     try:
-        if limit_s is not None:
-            _limit((path,), limit_s)  # until its weights beside it are known
-        _gone_through(path, form, resolution_px, limit_s)
+        go_through()
     except EdgecnnError as error:
         return error
     except MemoryError:
@@ -146,8 +161,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     asked = json.loads(sys.stdin.read())
-    size = None if asked["resolution_px"] is None else ImageSize.of(asked["resolution_px"])
-    fault = _fault_of(Path(asked["path"]), asked["form"], size, asked["limit_s"])
+    fault = _fault_of(Path(asked["path"]), partial(_asked, **asked))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()
     os._exit(0)  # nothing that the file left behind may run now
