@@ -2,7 +2,8 @@
 
     .ci/run --hard --junitxml=hard.xml && python -m docs.reliability hard.xml
 
-writes ``docs/reliability.json`` from what the tests recorded, and the table from that; without a file the table alone.
+writes ``docs/reliability.json`` from what the tests recorded, of one run or of parts that were run one after another, and the
+table from that; without a file the table alone.
 """
 
 from __future__ import annotations
@@ -23,17 +24,16 @@ FIGURE = "figure"
 _TABLE = re.compile(r"(?<=<!-- the table -->\n).*?(?=<!-- its end -->)", re.DOTALL)
 
 
-def record_of(junit: Path) -> dict[str, Any]:
-    """What a JUnit file of pytest says: where and when it ran, and each test that gives a figure."""
-    root = ElementTree.parse(junit).getroot()
-    suite = next(root.iter("testsuite"))
+def record_of(*junit: Path) -> dict[str, Any]:
+    """What JUnit files of pytest say: where and when they were run, and each test that gives a figure."""
+    suites = [next(ElementTree.parse(each).getroot().iter("testsuite")) for each in junit]
     return {
         "schema": "edgecnn.reliability/1",
-        "date": suite.get("timestamp", "")[:10],
+        "date": max(suite.get("timestamp", "")[:10] for suite in suites),
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
-        "minutes": round(float(suite.get("time", 0)) / 60, 1),
-        "rows": list(_rows(suite)),
+        "minutes": round(sum(float(suite.get("time", 0)) for suite in suites) / 60, 1),
+        "rows": [row for suite in suites for row in _rows(suite)],
     }
 
 
@@ -62,7 +62,7 @@ def page(record: Mapping[str, Any]) -> str:
 def main() -> None:
     """Write the page, and the record where a file is named."""
     if len(sys.argv) > 1:
-        RECORD.write_text(json.dumps(record_of(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
+        RECORD.write_text(json.dumps(record_of(*map(Path, sys.argv[1:])), indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(json.loads(RECORD.read_text(encoding="utf-8"))), encoding="utf-8")
 
 

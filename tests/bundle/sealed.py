@@ -60,6 +60,11 @@ def reseal(bundle: Path) -> None:
     for entry in choice["kits"].values():
         entry["sha256"] = hashlib.sha256((bundle / entry["folder"] / "kit.json").read_bytes()).hexdigest()
     (bundle / "choice.json").write_text(json.dumps(choice))
+    reseal_files(bundle)
+
+
+def reseal_files(bundle: Path) -> None:
+    """Write ``bundle.json`` alone for the files as they now are."""
     manifest = parse_manifest((bundle / MANIFEST).read_bytes(), MANIFEST)
     files = {}
     for path in sorted(bundle.rglob("*")):

@@ -7,8 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,48 +17,31 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.files import load_device_file, load_devices
 from edgecnn.devices.leases.listed import ListedBoards
+from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.custom.form import form_of
-from edgecnn.graph.custom.trial import _fault_of
+from edgecnn.graph.custom.trial import _fault_of, _gone_through
 from edgecnn.models.weights_file import format_of
 from edgecnn.recipes.recipe import load_pipelines, load_recipe
 from edgecnn.render.progress import Quiet
 from edgecnn.resources import resource_folder
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, read_report
-from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import decode
 from edgecnn.sweeps.file import cells_of, read_sweep
 from edgecnn.values.recipe import DataChoice
 from tests.building.explained import raced_report
-from tests.bundle.evidence_records import written
-from tests.bundle.sealed import published, verified, zipped
 from tests.data.folders import fill
 from tests.data.formats.test_idx import header
-from tests.fuzz.mutations import Mutation, of_bytes, of_json, of_message, of_zip
+from tests.fuzz.board_kinds import BOARDS
+from tests.fuzz.bundle_kinds import BUNDLES
+from tests.fuzz.kind import Kind
+from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_zip
 from tests.graph.custom_files import SIDE, classifier, of_grey
 from tests.graph.torch_files import Classifier, exported, scripted
-from tests.runner.kits import make_kit
-
-
-class Kind(NamedTuple):
-    """One kind of file."""
-
-    file: str
-    """Its name, below a folder of its own."""
-    seeds: Callable[[Path], Sequence[bytes]]
-    """Right files, made in an empty folder."""
-    mutated: Mutation
-    read: Callable[[Path], object]
-    """Returns, or raises what may be raised of a bad file. Raises ``Accepted`` where a changed file was taken for right."""
-
-
-class Accepted(AssertionError):
-    """A changed file was taken for one that is as it was packed."""
 
 
 def _onnx_seeds(_: Path) -> Sequence[bytes]:
@@ -73,10 +55,18 @@ def _onnx_seeds(_: Path) -> Sequence[bytes]:
 
 
 def _tried(path: Path) -> object:
-    fault = _fault_of(path, form_of(path), ImageSize.square(SIDE))
+    return _without_fault(path, partial(_gone_through, path, form_of(path), ImageSize.square(SIDE), None))
+
+
+def _without_fault(path: Path, go_through: Callable[[], object]) -> object:
+    fault = _fault_of(path, go_through)
     if fault is not None:
         raise fault
     return None
+
+
+def _counted(path: Path) -> object:
+    return _without_fault(path, partial(cost_of_file, path))
 
 
 def _torch_seeds(make: Callable[..., Path], folder: Path) -> Sequence[bytes]:
@@ -89,26 +79,6 @@ def _weights_seeds(folder: Path) -> Sequence[bytes]:
     torch.save(tensors, folder / "w.pth")
     torch.save(tensors, folder / "old.pth", _use_new_zipfile_serialization=False)
     return [(folder / name).read_bytes() for name in ("w.safetensors", "w.pth", "old.pth")]
-
-
-def _bundle_seeds(folder: Path) -> Sequence[bytes]:
-    return [zipped(published(folder), folder / "b.zip").read_bytes()]
-
-
-def _verified(path: Path) -> object:
-    manifest = verified(path).manifest
-    if manifest != (packed := verified(Path.cwd() / "seeds" / "b.zip").manifest):
-        raise Accepted(f"{len(manifest.files)} of {len(packed.files)} files")
-    return manifest
-
-
-def _kit_seeds(folder: Path) -> Sequence[bytes]:
-    return [(make_kit(folder) / "kit.json").read_bytes()]
-
-
-def _opened_kit(path: Path) -> object:
-    kit = Kit.open(path.parent)
-    return [kit.path(name) for name in kit.manifest.files]
 
 
 def _report_seeds(_: Path) -> Sequence[bytes]:
@@ -186,27 +156,19 @@ def _image_seeds(_: Path) -> Sequence[bytes]:
     return made
 
 
-def _evidence_seeds(folder: Path) -> Sequence[bytes]:
-    return [written(folder / "e.json").read_bytes()]
-
-
 def _report(path: Path) -> object:
     return explain(read_report(path.parent))
 
 
-def _of_entry(content: bytes, draw: Random) -> bytes:
-    return of_json(content, draw) if content[:1] in (b"{", b"[") else of_bytes(content, draw)
-
-
 KINDS: dict[str, Kind] = {
     "onnx": Kind("mine.onnx", _onnx_seeds, of_message(onnx.ModelProto), _tried),
-    "torch.export": Kind("mine.pt2", partial(_torch_seeds, exported), of_zip(_of_entry), _tried),
-    "torchscript": Kind("mine.pt", partial(_torch_seeds, scripted), of_zip(_of_entry), _tried),
+    "onnx, counted": Kind("mine.onnx", _onnx_seeds, of_message(onnx.ModelProto), _counted),
+    "torch.export": Kind("mine.pt2", partial(_torch_seeds, exported), of_zip(of_entry), _tried),
+    "torchscript": Kind("mine.pt", partial(_torch_seeds, scripted), of_zip(of_entry), _tried),
     "weights": Kind("mine.pth", _weights_seeds, of_bytes, format_of),
-    "bundle": Kind("bundle.zip", _bundle_seeds, of_zip(_of_entry), _verified),
-    "kit.json": Kind("kit.json", _kit_seeds, of_json, _opened_kit),
+    **BUNDLES,
+    **BOARDS,
     "report.json": Kind(REPORT, _report_seeds, of_json, _report),
-    "evidence": Kind("evidence.json", _evidence_seeds, of_json, lambda path: verify_evidence(path, EvidenceTrust(None))),
     "recipe": Kind("mine.toml", _shipped("pipelines", load_pipelines), of_bytes, load_recipe),
     "device": Kind("board.toml", _shipped("devices", load_devices), of_bytes, load_device_file),
     "sweep": Kind("sweep.toml", lambda _: [_SWEEP], of_bytes, lambda path: cells_of(read_sweep(path))),

@@ -132,16 +132,30 @@ def of_json(content: bytes, draw: Random) -> bytes:
     """Values anywhere are exchanged for others, of their own kind or not, or are gone."""
     if draw.randrange(5) == 0:
         return of_bytes(content, draw)
-    document = json.loads(content)
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return of_bytes(content, draw)
     for _ in range(draw.randint(1, 3)):
         found = list(places(document))
         if found:
-            holder, key = draw.choice(found)
+            holder, key = draw.choice(found) if draw.randrange(2) else _down(document, draw)
             if draw.randrange(4) == 0:
                 del holder[key]
             else:
                 holder[key] = draw.choice((*_NUMBERS, *_FLOATS, *_TEXTS, 10**400, None, True, [], {}, [[]], {"": {}}))
     return json.dumps(document).encode()
+
+
+def _down(document: Any, draw: Random) -> tuple[Any, Any]:
+    """A place on the way down from the top, so that a long table is no more likely to be met than the field beside it."""
+    holder, key = document, None
+    while True:
+        key = draw.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+        inner = holder[key]
+        if not isinstance(inner, (dict, list)) or not inner or draw.randrange(4) == 0:
+            return holder, key
+        holder = inner
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -157,8 +171,9 @@ def of_zip(inner: Mutation) -> Mutation:
     def mutated(content: bytes, draw: Random) -> bytes:
         if draw.randrange(3) == 0:
             return of_bytes(content, draw)
-        with zipfile.ZipFile(io.BytesIO(content)) as old:
-            entries = [(each, old.read(each)) for each in old.infolist()]
+        entries = _entries(content)
+        if not entries:
+            return of_bytes(content, draw)
         at, kind = draw.randrange(len(entries)), draw.randrange(5)
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as new:
@@ -173,3 +188,17 @@ def of_zip(inner: Mutation) -> Mutation:
         return made.getvalue()
 
     return mutated
+
+
+def _entries(content: bytes) -> list[tuple[zipfile.ZipInfo, bytes]]:
+    """Those of an archive; none where it has become unreadable."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as old:
+            return [(each, old.read(each)) for each in old.infolist()]
+    except Exception:  # noqa: BLE001 - whatever zipfile makes of wrong bytes
+        return []
+
+
+def of_entry(content: bytes, draw: Random) -> bytes:
+    """An entry of an archive: a document, or bytes."""
+    return of_json(content, draw) if content[:1] in (b"{", b"[") else of_bytes(content, draw)

@@ -1,56 +1,121 @@
 """Reads one changed file after the other, as a process that may be ended by one.
 
 ``python -m tests.fuzz.reading KIND FIRST UNTIL`` runs in an empty folder, says the number of each file before it is read, and
-what became of it after.
+what became of it after. Where atheris is installed, the branches of edgecnn that a file takes for the first time make it the
+beginning of others (coverage-guided); else every file is a change of a right one.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import importlib.util
 import json
 import os
 import resource
 import shutil
 import sys
 import traceback
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.render.wording import visible
-from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.pixels import UnreadableImage
+if TYPE_CHECKING:
+    from tests.fuzz.kind import Kind
 
 MEMORY_BYTES = 2 << 30
 TIME_S = 20
+FINE = ("read", "refused")
+GUIDED = importlib.util.find_spec("atheris") is not None
+"""By coverage, which atheris watches."""
+_LONGER = 8
+"""Times as long as the longest seed a file may grow."""
 
 
-def main(kind: str, first: int, until: int) -> None:
+class Read(Protocol):
+    """Reads a file with this content, and says what became of it."""
+
+    def __call__(self, content: bytes) -> None:
+        """Of one file."""
+
+
+def main(name: str, first: int, until: int) -> None:
     """Lines of JSON: ``[number]``, then ``[number, outcome, what was said]``."""
     to = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    from tests.fuzz.kinds import KINDS
+    with _watched():
+        from tests.fuzz.kinds import KINDS
 
-    here, wanted = Path.cwd(), KINDS[kind]
-    (here / "seeds").mkdir(exist_ok=True)
-    seeds = wanted.seeds(here / "seeds")
+    wanted = KINDS[name]
+    Path("seeds").mkdir(exist_ok=True)
+    seeds = wanted.seeds(Path.cwd() / "seeds")
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    if GUIDED:
+        _guided(wanted, seeds, range(first, until), _reader(wanted, first, to))
+    read = _reader(wanted, first, to)
     for number in range(first, until):
-        draw = Random(f"{kind} {number}")
-        content = wanted.mutated(draw.choice(seeds), draw)
-        shutil.rmtree(here / "file", ignore_errors=True)
-        (here / "file").mkdir()
-        path = here / "file" / wanted.file
+        draw = Random(f"{name} {number}")
+        read(wanted.mutated(draw.choice(seeds), draw))
+
+
+def _watched() -> AbstractContextManager[Any]:
+    if not GUIDED:
+        return nullcontext()
+    import atheris
+
+    return atheris.instrument_imports(include=["edgecnn"])  # type: ignore[no-any-return]
+
+
+def _guided(wanted: Kind, seeds: Sequence[bytes], numbers: range, read: Read) -> None:
+    """So many files, the seeds among them; what was found by a process before this one is begun with. It does not return."""
+    import atheris
+
+    corpus = Path("corpus")
+    corpus.mkdir(exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (corpus / f"seed-{number}").write_bytes(seed)
+
+    def changed(content: bytes, most: int, seed: int) -> bytes:
+        draw = Random(seed)
+        if draw.randrange(2):
+            content = draw.choice(seeds)  # what comes of a file that is refused early is refused early
+        return (atheris.Mutate(content, most) if draw.randrange(5) == 0 else wanted.mutated(content, draw))[:most]  # type: ignore[no-any-return]
+
+    longest = max(map(len, seeds)) * _LONGER
+    words = [f"-runs={len(numbers)}", f"-seed={numbers[0] + 1}", f"-max_len={longest}", "-len_control=0", "-rss_limit_mb=0"]
+    atheris.Setup([sys.argv[0], *words, "-reload=0", str(corpus)], read, custom_mutator=changed)
+    atheris.Fuzz()
+
+
+def _reader(wanted: Kind, first: int, to: TextIO) -> Read:
+    numbers = iter(range(first, sys.maxsize))
+
+    def read(content: bytes) -> None:
+        number = next(numbers)
+        shutil.rmtree("file", ignore_errors=True)
+        path = Path.cwd() / "file" / wanted.file
+        path.parent.mkdir()
         path.write_bytes(content)
         print(json.dumps([number]), file=to)
         faulthandler.dump_traceback_later(TIME_S, exit=True)
-        print(json.dumps([number, *_outcome(wanted.read, path)]), file=to)
+        outcome, said = _outcome(wanted, path)
         faulthandler.cancel_dump_traceback_later()
+        if outcome not in FINE:
+            shutil.copy(path, f"found-{number}")
+        print(json.dumps([number, outcome, said]), file=to)
+
+    return read
 
 
-def _outcome(read: object, path: Path) -> tuple[str, str]:
+def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
+    from edgecnn.errors.base import EdgecnnError
+    from edgecnn.render.wording import visible
+    from edgecnn.runner.failure import RunnerError
+    from edgecnn.runner.pixels import UnreadableImage
+
     try:
-        read(path)  # type: ignore[operator]
+        wanted.read(path)
     except (EdgecnnError, RunnerError, UnreadableImage) as error:
         line = visible(error.line() if isinstance(error, EdgecnnError) else str(error))
         return ("refused", line) if line.strip() else ("unsaid", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.kinds import KINDS
-from tests.fuzz.reading import TIME_S
+from tests.fuzz.reading import FINE, GUIDED, TIME_S
 from tests.training.made import files_of
 
 FILES = int(os.environ.get("EDGECNN_FUZZ_FILES", "300"))
@@ -36,8 +37,9 @@ def test_every_changed_file_is_read_or_refused_in_one_line(
     before = files_of(beside)
     outcomes, found = _read_all(kind, inside, beside / "home")
     ways = ", ".join(f"{count:,} {way}" for way, count in outcomes.most_common())
-    record_property("figure", f"{FILES:,} changed files of the kind {kind}: {ways}")
-    assert not found, "\n".join(found[:10])
+    guided = ", guided by coverage" if GUIDED else ""
+    record_property("figure", f"{FILES:,} changed files of the kind {kind}{guided}: {ways}")
+    assert not found, "\n".join([f"{len(found)}, kept in {inside}", *found[:10]])
     assert outcomes.total() == FILES
     assert outcomes["refused"] > FILES // 10, "else nothing was changed"
     assert files_of(beside) == before
@@ -51,15 +53,17 @@ def _read_all(kind: str, folder: Path, home: Path) -> tuple[Counter[str], list[s
     while number < FILES:
         words = [sys.executable, "-m", "tests.fuzz.reading", kind, str(number), str(FILES)]
         done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.stdout, done.stderr
         for line in done.stdout.splitlines():
             number, *ended = json.loads(line)
             if ended:
                 outcomes[ended[0]] += 1
-                if ended[0] not in ("read", "refused") and not (ended[0] == "memory" and kind in IN_A_TRIAL):
+                if ended[0] not in FINE and not (ended[0] == "memory" and kind in IN_A_TRIAL):
                     found.append(f"{kind} {number}: {' '.join(ended)}")
         if done.returncode:
             outcomes["ended"] += 1
             if kind not in IN_A_TRIAL:
+                shutil.copytree(folder / "file", folder / f"found-{number}", dirs_exist_ok=True)
                 found.append(f"{kind} {number}: ended with {done.returncode} ({TIME_S} s at most)\n{done.stderr[-2000:]}")
         number += 1
     return outcomes, found
