@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
 
 import pytest
 
 from tests.building.builds import Place
 
-CHANGING = ("write", "pwrite64", "fsync", "rename", "renameat", "mkdir", "unlink", "unlinkat", "link")
+CHANGING = ("write", "pwrite64", "fsync", "rename", "renameat", "mkdir", "unlink", "unlinkat", "rmdir", "link")
 """System calls that change files, or make a change last."""
-_LINE = re.compile(r"^(?P<process>\d+) +(?P<call>\w+)\((?P<rest>.*)$")
+_LINE = re.compile(r"^(?:(?P<process>\d+) +)?(?P<call>\w+)\((?P<rest>.*)$")
+PUBLISHED = "publish"
+_WORK = re.compile(r"/store/work/(?P<kind>[a-z]+)/|/out/\.?bundle")
+_KEPT = "profile"
+"""Of what was measured: the end of the work before it."""
 _OPENED = re.compile(r"^\d+<(?P<path>/[^>]*)>")
 
 
@@ -45,11 +47,13 @@ def require_strace() -> None:
         pytest.skip("apt-get install strace")
 
 
-def run_traced(place: Place, command: Sequence[str], fault: Fault | None = None, timeout_s: float | None = None) -> Ended:
-    """Run it with that fault, and killed with all that it started where it takes longer."""
+def run_traced(place: Place, command: Sequence[str], faults: Sequence[Fault] = (), timeout_s: float | None = None) -> Ended:
+    """Run it with these faults, and killed with all that it started where it takes longer."""
     log = place.folder / "calls.log"
-    words = ["strace", "-f", "-qq", "-y", "--seccomp-bpf", "-o", str(log), "-e", f"trace={','.join(CHANGING)}"]
-    if fault is not None:
+    words = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={','.join(CHANGING)}"]
+    if not any(fault.effect.startswith("signal=") for fault in faults):
+        words += ["-f", "--seccomp-bpf"]  # which is fast, and sends no signals (strace 6.1)
+    for fault in faults:
         words += ["-e", f"inject={fault.call}:{fault.effect}:when={fault.when}"]
     with subprocess.Popen(
         [*words, "--", *command], env=place.environment, cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -71,17 +75,42 @@ def _kill_all(session: int) -> None:
     subprocess.run(["kill", "-9", *pids], check=False, stderr=subprocess.DEVNULL)
 
 
-def somewhere(log: Path, draw: Random, calls: Sequence[str] = CHANGING) -> tuple[str, int]:
-    """One of the calls of an undisturbed run, or an earlier one of its kind: that, and the how many-th in its process."""
-    seen: Counter[tuple[str, str]] = Counter()
-    found = []
+class Call(NamedTuple):
+    """A system call of the traced process itself, in its order."""
+
+    name: str
+    at_work_on: str
+    """The kind of entry that it works on, ``publish``, or ``""``."""
+
+
+def calls_of(log: Path) -> list[Call]:
+    """Of its first thread, which is the one that makes and publishes; those that it starts have their own."""
+    found, first = [], ""
     for line in log.read_text(errors="replace").splitlines():
         match = _LINE.match(line)
-        if match and match["call"] in calls:
-            seen[match["process"], match["call"]] += 1
-            found.append((match["call"], seen[match["process"], match["call"]]))
-    call, count = draw.choice(found)
-    return call, draw.randint(1, count)  # a build that goes on has fewer left
+        if match is None:
+            continue
+        first = first or match["process"]
+        if match["process"] == first:
+            at = _WORK.search(match["rest"])
+            kind = (at["kind"] or PUBLISHED) if at else ""
+            found.append(Call(match["call"], found[-1].at_work_on if kind == _KEPT else kind))
+    return found
+
+
+def faults_at(calls: Sequence[Call], at: int, effect: str, done: Collection[str], until: int) -> Sequence[Fault]:
+    """At the call of that place in an undisturbed run, of a run that need not make again what is ``done``.
+
+    A run that goes on in the middle of its work has fewer calls of that kind, and would go on beyond: there any other kind of
+    call at place ``until`` or after it is a fault too.
+    """
+
+    def nth(name: str, before: int) -> str:
+        return str(1 + sum(call.name == name and call.at_work_on not in done for call in calls[:before]))
+
+    own = calls[at].name
+    later = sorted({call.name for call in calls[until:]} - {own})
+    return (Fault(own, nth(own, at), effect), *(Fault(name, nth(name, until), effect) for name in later))
 
 
 def lose_power(log: Path, below: Path) -> int:

@@ -17,30 +17,87 @@ from typing import NamedTuple
 import pytest
 
 from tests.building.builds import Place, place_with_photos
-from tests.crash.faults import Fault, lose_power, require_strace, run_traced, somewhere
+from tests.crash.faults import CHANGING, PUBLISHED, Call, Fault, calls_of, faults_at, lose_power, require_strace, run_traced
 from tests.training.made import files_of
 
-CRASHES = int(os.environ.get("EDGECNN_CRASHES", "6"))
-IN_A_ROW = 5
-"""Kills of one build before it may finish."""
+MOST_IN_A_ROW = 20
+GC_CALLS = ("rename", "unlink", "unlinkat", "rmdir")
+QUICK = ("--set", "train.epochs=8", "--set", "race.samples=50")
+"""A traced process takes three times as long."""
+CRASHES, ALL = int(os.environ.get("EDGECNN_CRASHES", "6")), 100
+LEAST = 5
+"""Of all, at each stage."""
 
 
 class Undisturbed(NamedTuple):
     """A finished build."""
 
     place: Place
-    log: Path
-    """Its system calls."""
+    calls: Sequence[Call]
     seconds: float
+
+    @property
+    def stages(self) -> Sequence[str]:
+        """What is worked on, in the order in which it is finished."""
+        ends = {call.at_work_on: at for at, call in enumerate(self.calls) if call.at_work_on}
+        return sorted(ends, key=ends.__getitem__)
+
+    def next_stage(self, place: Place) -> str:
+        """The first that is not finished there."""
+        return next((each for each in self.stages if finished(place, each) < finished(self.place, each)), PUBLISHED)
+
+    def place_at(self, stage: str, draw: Random, names: Sequence[str] = CHANGING) -> int:
+        """Of one of the calls with these names at that stage; at any, where it has none."""
+        named = [at for at, call in enumerate(self.calls) if call.name in names and call.at_work_on]
+        return draw.choice([at for at in named if self.calls[at].at_work_on == stage] or named)
+
+    def done(self, place: Place) -> Sequence[str]:
+        """The stages that are finished there."""
+        return [stage for stage in self.stages if finished(place, stage) == finished(self.place, stage) > 0]
+
+    def kill(self, stage: str, draw: Random, place: Place) -> Sequence[Fault]:
+        """At that stage, or soon after the next."""
+        later = self.stages[self.stages.index(stage) :][:2]
+        until = 1 + max(at for at, call in enumerate(self.calls) if call.at_work_on in later)
+        return faults_at(self.calls, self.place_at(stage, draw), "signal=SIGKILL", self.done(place), until)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     require_strace()
     place, begun = place_with_photos(tmp_path_factory.mktemp("undisturbed")), time.monotonic()
-    ended = run_traced(place, place.command("build"))
+    ended = run_traced(place, place.command("build", *QUICK))
     assert ended.status == 0, ended.said
-    return Undisturbed(place, ended.log, time.monotonic() - begun)
+    return Undisturbed(place, calls_of(ended.log), time.monotonic() - begun)
+
+
+def finished(place: Place, stage: str) -> int:
+    """How many entries of that kind there are."""
+    held = "residency" if stage == "trace" else stage
+    return sum(1 for each in (f"artifacts/{stage}/*", f"profiles/*/{held}/*") for _ in place.store.glob(each))
+
+
+def at_work(place: Place) -> set[str]:
+    """What a killed build leaves half done."""
+    left = {path.parent.name for path in (place.store / "work").glob("*/*")}
+    return left or ({PUBLISHED} if any(place.out.glob(".bundle*")) else {"between"})
+
+
+def age(place: Place) -> None:
+    """By a day."""
+    for path in place.store.rglob("*"):
+        os.utime(path, (time.time() - 90_000,) * 2, follow_symlinks=False)
+
+
+def gc_command(place: Place) -> list[str]:
+    return [*place.command("x")[:3], "store", "gc", "--days", "0"]
+
+
+def check_ended(place: Place, undisturbed: Undisturbed) -> None:
+    """The same command goes on to its end, in the same bytes."""
+    done = place.run("build", *QUICK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert made_of(place) == made_of(undisturbed.place)
 
 
 def made_of(place: Place) -> dict[str, str]:
@@ -58,8 +115,7 @@ def check_store(place: Place) -> None:
 
 def check_swept(place: Place) -> None:
     """A day later nothing that a killed build left is kept by ``gc``."""
-    for path in place.store.rglob("*"):
-        os.utime(path, (time.time() - 90_000,) * 2, follow_symlinks=False)
+    age(place)
     done = place.plain("store", "gc", "--days", "1000")
     assert done.returncode == 0, done.stderr
     left = [path for folder in ("work", "trash") for path in (place.store / folder).rglob("*") if path.is_file()]
@@ -67,30 +123,32 @@ def check_swept(place: Place) -> None:
 
 
 @pytest.mark.slow  # many builds
-def test_killed_anywhere_again_and_again_it_ends_in_the_same_bytes(
+def test_killed_at_every_stage_it_ends_in_the_same_bytes(
     undisturbed: Undisturbed, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    draw, killed, number = Random(2026), Counter[str](), 0
-    while killed.total() < CRASHES:
+    draw, where, killed, number = Random(2026), Counter[str](), 0, 0
+    while killed < CRASHES or (CRASHES >= ALL and min(where[stage] for stage in undisturbed.stages) < LEAST):
         place = place_with_photos(tmp_path / str(number))
         number += 1
-        for _ in range(min(IN_A_ROW, CRASHES - killed.total())):
-            call, when = somewhere(undisturbed.log, draw)
-            fault = Fault(call, str(when), "signal=SIGKILL") if draw.random() < 0.6 else None
-            command = place.command("build") if draw.random() < 0.9 else [*place.command("x")[:3], "store", "gc", "--days", "0"]
-            ended = run_traced(place, command, fault, timeout_s=None if fault else draw.uniform(1, undisturbed.seconds))
-            at_work = {path.parent.name for path in (place.store / "work").glob("*/*")} or {"between"}
-            if ended.status != 0:
-                killed.update([", ".join(sorted(at_work))])
+        for _ in range(MOST_IN_A_ROW):
+            faults = undisturbed.kill(undisturbed.next_stage(place), draw, place)
+            by_the_clock = draw.uniform(1, undisturbed.seconds / 5) if draw.random() < 0.2 else None
+            ended = run_traced(place, place.command("build", *QUICK), () if by_the_clock else faults, by_the_clock)
+            killed += ended.status != 0
+            where.update(at_work(place) if ended.status != 0 else ())
             assert "Traceback" not in ended.said, ended.said
             check_store(place)
-        done = place.run("build")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert made_of(place) == made_of(undisturbed.place)
+            if ended.status == 0:
+                break
+        age(place)
+        ended = run_traced(place, gc_command(place), [Fault(draw.choice(GC_CALLS), str(draw.randint(1, 7)), "signal=SIGKILL")])
+        killed += ended.status != 0
+        where["store gc"] += ended.status != 0
         check_store(place)
+        check_ended(place, undisturbed)
         check_swept(place)
-    where = ", ".join(f"{count} in {what}" for what, count in killed.most_common())
-    record_property("figure", f"builds and collections killed with SIGKILL {killed.total()} times, {IN_A_ROW} in a row: {where}")
+    said = ", ".join(f"{count} at {what}" for what, count in where.most_common())
+    record_property("figure", f"builds and collections killed with SIGKILL {killed} times, many times in a row: {said}")
 
 
 @pytest.mark.slow  # many builds
@@ -98,13 +156,13 @@ def test_killed_anywhere_again_and_again_it_ends_in_the_same_bytes(
 def test_who_ends_it_twice_or_by_terminating_it_gets_one_line(
     undisturbed: Undisturbed, tmp_path: Path, signals: Sequence[signal.Signals], record_property: Callable[[str, object], None]
 ) -> None:
-    draw, times = Random(len(signals)), max(1, CRASHES // 6)
+    draw, times = Random(len(signals)), max(1, CRASHES // 10)
     named = " and ".join(each.name for each in signals)
     record_property("figure", f"builds ended by {named} {times} times")
     place = place_with_photos(tmp_path)
     for _ in range(times):
-        with place.start("build") as process:
-            time.sleep(draw.uniform(1, undisturbed.seconds))
+        with place.start("build", *QUICK) as process:
+            time.sleep(draw.uniform(1, undisturbed.seconds / 4))
             for each in signals:
                 os.killpg(process.pid, each)
                 time.sleep(draw.uniform(0, 0.3))
@@ -112,9 +170,7 @@ def test_who_ends_it_twice_or_by_terminating_it_gets_one_line(
         assert process.returncode in (0, 130, -signal.SIGTERM, 128 + signal.SIGTERM), said
         assert "Traceback" not in said, said
         check_store(place)
-    done = place.run("build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert made_of(place) == made_of(undisturbed.place)
+    check_ended(place, undisturbed)
 
 
 @pytest.mark.slow  # many builds
@@ -122,34 +178,30 @@ def test_who_ends_it_twice_or_by_terminating_it_gets_one_line(
 def test_a_disk_that_fails_is_said_in_one_line_and_costs_nothing(
     undisturbed: Undisturbed, tmp_path: Path, reason: str, record_property: Callable[[str, object], None]
 ) -> None:
-    draw, times = Random(reason), max(1, CRASHES // 6)
+    draw, times = Random(reason), max(1, CRASHES // 10)
     calls = ("mkdir", "rename", "unlink") if reason == "EROFS" else ("write", "fsync", "rename", "mkdir")
-    place = place_with_photos(tmp_path)
+    place, stages = place_with_photos(tmp_path), undisturbed.stages
     record_property("figure", f"every {', '.join(calls)} fails with {reason} from one on, {times} times")
-    for _ in range(times):
-        call, when = somewhere(undisturbed.log, draw, calls)
-        ended = run_traced(place, place.command("build"), Fault(call, f"{when}+", f"error={reason}"))
+    for number in range(times):
+        stage = stages[number * len(stages) // times]
+        first, *_ = faults_at(undisturbed.calls, undisturbed.place_at(stage, draw, calls), "", undisturbed.done(place), 0)
+        ended = run_traced(place, place.command("build", *QUICK), [Fault(first.call, f"{first.when}+", f"error={reason}")])
         assert "Traceback" not in ended.said, ended.said
         assert ended.status in (0, 1, 2, 3), ended.said
         check_store(place)
-    done = place.run("build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert made_of(place) == made_of(undisturbed.place)
+    check_ended(place, undisturbed)
 
 
 @pytest.mark.slow  # many builds
 def test_what_was_not_synced_when_the_power_went_is_made_again(
     undisturbed: Undisturbed, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    draw, lost, times = Random(27), 0, max(1, CRASHES // 6)
+    draw, lost, times = Random(27), 0, max(1, CRASHES // 10)
     for number in range(times):
         place = place_with_photos(tmp_path / str(number))
-        call, when = somewhere(undisturbed.log, draw)
-        ended = run_traced(place, place.command("build"), Fault(call, str(when), "signal=SIGKILL"))
+        ended = run_traced(place, place.command("build", *QUICK), timeout_s=draw.uniform(1, undisturbed.seconds))
         lost += lose_power(ended.log, place.store)
-        done = place.run("build")
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert made_of(place) == made_of(undisturbed.place)
+        check_ended(place, undisturbed)
         check_store(place)
     record_property("figure", f"power cut {times} times, with {lost} files that were not synced left empty")
     assert lost, "else nothing was tried"
