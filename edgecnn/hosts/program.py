@@ -13,7 +13,8 @@ from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
-from edgecnn.hosts.wire import POLL_S, Failure, Incoming, Line, Message, Silence, Tail, checked, last_lines, usable
+from edgecnn.hosts.messages import Failure, Line, Message, checked, usable
+from edgecnn.hosts.wire import POLL_S, Incoming, Silence, Tail, last_lines
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from edgecnn.errors.board import AnswerUnusable
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.errors.measuring import PixelsChanged
+from edgecnn.hosts.messages import Message, Unusable, checked, parsed, usable
 from edgecnn.hosts.protocol import Task
-from edgecnn.hosts.wire import Message, Unusable, checked, parsed, usable
 from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions

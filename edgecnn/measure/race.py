@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from edgecnn.hosts.messages import Unusable
 from edgecnn.hosts.protocol import SCHEDULE
-from edgecnn.hosts.wire import Unusable
 from edgecnn.judging.intervals import samples_needed
 from edgecnn.measure.energy import joined, log_of
 from edgecnn.measure.kits import KitRef, entrant_of

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edgecnn.hosts.messages import Count, Failure, Message, Unusable, checked, parsed
 from edgecnn.hosts.protocol import Schedule
-from edgecnn.hosts.wire import Count, Message, Unusable, Words, checked, parsed
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
@@ -20,14 +20,8 @@ _RUN_BYTES = 2 << 30
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
 
 
-class Failure(Message):
-    """Why a run has no times."""
-
-    what: Words
-
-
 class RunFile(Message):
-    """What a run file says of itself; one that failed has no environment."""
+    """What a run file says of itself; one that failed says why, and has no environment."""
 
     kit: str | None = None
     round: Count

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from edgecnn.hosts.wire import Count, Message, Words
+from edgecnn.hosts.messages import Count, Message, Words
 
 _MOST_BYTES = 8 * 1024**3
 """Of one folder of results: a trace of the largest network is a tenth of that."""

@@ -12,9 +12,10 @@ from typing import IO, Any
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
+from edgecnn.hosts.messages import Line, checked, usable
 from edgecnn.hosts.ssh.answers import ANSWERS, Refusal
 from edgecnn.hosts.ssh.link import Link, in_shell
-from edgecnn.hosts.wire import Line, checked, last_lines, usable
+from edgecnn.hosts.wire import last_lines
 
 FOLDER = "~/.cache/edgecnn"
 """The private folder on the board, mode 0700."""

@@ -19,7 +19,8 @@ from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.board import BadAddress, BoardKeyChanged, BoardUnknown, BoardUnreachable, LinkLost, LoginRefused, SshAbsent
-from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines, usable
+from edgecnn.hosts.messages import usable
+from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines
 from edgecnn.runner.runs.schedule import kill_group
 
 _OPEN_S = 60.0
