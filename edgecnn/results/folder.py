@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from edgecnn.errors.base import system_reason
+from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
 from edgecnn.values.base import another_schema
@@ -31,13 +33,24 @@ BUNDLE = "bundle"
 CHOICE = "choice.json"
 """In the bundle: its kits, and the one that is used."""
 
+_DISK_FAILS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
 
 @contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
-    """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".edgecnn.lock"):
-        yield
+    """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder.
+
+    Raises OutputUnwritable: in the block too, where something below the folder, or a file that is open, could not be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".edgecnn.lock"):
+            yield
+    except OSError as error:
+        named = [Path(name) for name in (error.filename, error.filename2) if isinstance(name, (str, Path))]
+        if not (any(each.is_relative_to(folder) for each in named) or (not named and error.errno in _DISK_FAILS)):
+            raise
+        raise OutputUnwritable(path=folder, because=system_reason(error)) from error
 
 
 def report_text(report: BuildReport) -> str:

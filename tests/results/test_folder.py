@@ -1,0 +1,40 @@
+"""Writing into a build's folder: what the disk does not take is said of the folder, and other failures stay what they are."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.building import OutputUnwritable
+from edgecnn.results.folder import output_lock
+
+
+def failing(folder: Path, error: OSError) -> None:
+    with output_lock(folder):
+        raise error
+
+
+def test_a_disk_that_does_not_take_the_results_names_their_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    below = OSError(errno.EROFS, "Read-only file system", str(out / "bundle"))
+    copied = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "store" / "a"), None, str(out / "a"))
+    for error in (below, copied, OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "Input/output error")):
+        with pytest.raises(OutputUnwritable) as refused:
+            failing(out, error)
+        assert refused.value.line().startswith(f"{out}: cannot be written")
+
+
+def test_what_cannot_be_read_elsewhere_and_a_closed_stream_are_no_fault_of_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), output_lock(tmp_path / "out"):
+        (tmp_path / "store" / "gone").read_bytes()
+    with pytest.raises(BrokenPipeError):
+        failing(tmp_path / "out", BrokenPipeError(errno.EPIPE, "Broken pipe"))
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputUnwritable), output_lock(tmp_path / "file" / "out"):
+        shutil.rmtree(tmp_path)
