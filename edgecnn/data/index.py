@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.base import system_reason
-from edgecnn.store.disk import named_failures, write_text_atomically
+from edgecnn.store.disk import write_text_atomically
+from edgecnn.store.failures import named_failures
 from edgecnn.values.stage import Progress
 
 _SCHEMA: Final = "edgecnn.index/1"

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable, StoreFull, StoreUnusable
-from edgecnn.store.disk import discard, named_failures
+from edgecnn.store.disk import discard
 from edgecnn.store.entry import Damage, read_entry, trusted_entry
+from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making

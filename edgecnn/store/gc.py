@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from edgecnn.store.disk import bytes_of, discard, files_under, named_failures, remove, stamp_of
+from edgecnn.store.disk import bytes_of, discard, files_under, remove, stamp_of
+from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edgecnn.store.disk import bytes_of, files_under, named_failures, stamp_of
+from edgecnn.store.disk import bytes_of, files_under, stamp_of
+from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact

@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from filelock import FileLock, Timeout
 
 from edgecnn.errors.store import BuildUnprotected, StoreFull, StoreUnusable
-from edgecnn.store.disk import named_failures, remove
+from edgecnn.store.disk import remove
+from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.values.stage import Progress
 

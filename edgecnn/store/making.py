@@ -15,19 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgecnn.errors.store import StageUnfinished
-from edgecnn.store.disk import (
-    discard,
-    failure_of_maker,
-    files_under,
-    named_failures,
-    publish,
-    remove,
-    stamp_of,
-    sync_all,
-    sync_folders,
-    write_synced,
-)
+from edgecnn.store.disk import discard, files_under, publish, remove, stamp_of, sync_all, sync_folders, write_synced
 from edgecnn.store.entry import file_damage, read_folder, remember_stamps, trusted_entry
+from edgecnn.store.failures import makers_failures, named_failures
 from edgecnn.store.layout import FILES, RECORD, STARTED, Layout
 from edgecnn.store.wanted import Wanted
 from edgecnn.values.artifact import Artifact, Record
@@ -103,13 +93,8 @@ class Making:
         return self.layout.work(self.wanted.kind, self.wanted.key)
 
     def _run(self, maker: Maker, given: Mapping[Role, Path], out: Path, notes: NoteTaker) -> None:
-        try:
+        with makers_failures(self.layout.root, f"making {self.wanted.name}"):
             maker(given, out, notes)
-        except Exception as error:
-            named = failure_of_maker(error, self.layout.root, f"making {self.wanted.name}")
-            if named is None:
-                raise
-            raise named from error
 
     def _finished(self) -> Record | None:
         """The record of work that was killed between its last byte and its publication, where every file is as recorded."""

@@ -12,18 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgecnn.store.disk import (
-    discard,
-    fsync_folder,
-    named_failures,
-    publish,
-    remove,
-    sha256_of,
-    stamp_of,
-    synced,
-    write_synced,
-)
+from edgecnn.store.disk import discard, fsync_folder, publish, remove, sha256_of, stamp_of, synced, write_synced
 from edgecnn.store.entry import Damage, file_damage
+from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import Locks
 from edgecnn.values.artifact import FileFact

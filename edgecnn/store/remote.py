@@ -16,8 +16,9 @@ from typing import Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.store import RemoteUnusable
-from edgecnn.store.disk import files_under, fsync_folder, named_failures, publish, remove, sha256_of, stamp_of, sync_all
+from edgecnn.store.disk import files_under, fsync_folder, publish, remove, sha256_of, stamp_of, sync_all
 from edgecnn.store.entry import Damage, read_folder, remember_stamps, trusted_entry
+from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.store.place import Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.artifacts import Artifacts
-from edgecnn.store.disk import named_failures, nearest_existing, remove
+from edgecnn.store.disk import nearest_existing, remove
+from edgecnn.store.failures import makers_failures, named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import InUse, Locks
 from edgecnn.store.profiles import Profiles
@@ -59,14 +60,15 @@ class Store:
 
         What an interrupted process left in it is still there; it is removed when the block ends without an exception.
 
-        Raises StoreFull, StoreUnusable: the folder cannot be made.
+        Raises StoreFull, StoreUnusable: the folder cannot be made, or what is done in it fails for that reason.
         """
         folder = self.layout.work(kind, name)
         with self.locks.held(kind, name, tell):
             with named_failures(self.root, f"starting {kind} {name[:12]}"):
                 folder.mkdir(parents=True, exist_ok=True)
-            yield folder
-            remove(folder)
+            with makers_failures(self.root, f"working on {kind} {name[:12]}"):
+                yield folder
+                remove(folder)
 
 
 def default_root() -> Path:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgecnn.store.disk import bytes_of, discard, files_under, named_failures
+from edgecnn.store.disk import bytes_of, discard, files_under
 from edgecnn.store.entry import Damage, file_damage, read_entry
+from edgecnn.store.failures import named_failures
 from edgecnn.store.profiles import FACTS, PROFILE, read_profile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact, FileFact

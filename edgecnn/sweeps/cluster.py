@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
-from edgecnn.store.disk import named_failures
+from edgecnn.store.failures import named_failures
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.file import Cell

@@ -17,7 +17,8 @@ import pytest
 
 from edgecnn.errors.bundle import NoPhotos
 from edgecnn.errors.store import StoreFull, StoreUnusable
-from edgecnn.store.disk import failure_of_maker
+from edgecnn.render.progress import Quiet
+from edgecnn.store.failures import failure_of_maker
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress, Role
 from tests.store.toys import Quantize, Train, obtain
@@ -234,6 +235,13 @@ def test_a_failing_disk_that_a_library_does_not_name_is_the_stores(store: Store,
     assert isinstance(named, StoreUnusable)
     assert named.because == "input/output error"
     assert failure_of_maker(NoPhotos(folder=store.root), store.root, "making") is None, "a reason that is known stays"
+
+
+def test_work_in_the_store_that_its_disk_does_not_take_names_the_store(store: Store) -> None:
+    with pytest.raises(StoreUnusable, match="cannot be used"), store.workspace("race", "a", Quiet()) as folder:
+        raise OSError(errno.EIO, "Input/output error", str(folder / "rounds.json"))
+    with pytest.raises(ZeroDivisionError), store.workspace("race", "a", Quiet()):
+        raise ZeroDivisionError
 
 
 def test_a_full_disk_keeps_work_that_can_be_resumed(store: Store) -> None:

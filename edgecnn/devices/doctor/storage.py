@@ -12,8 +12,9 @@ from typing import Literal
 from edgecnn.devices.doctor.facts import DiskFact, State, StoreFact
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
-from edgecnn.store.disk import bytes_of, named_failures, nearest_existing
+from edgecnn.store.disk import bytes_of, nearest_existing
 from edgecnn.store.entry import Damage, trusted_entry
+from edgecnn.store.failures import named_failures
 from edgecnn.store.profiles import read_profile
 from edgecnn.store.store import Store, default_root
 from edgecnn.values.artifact import Artifact

@@ -1,0 +1,107 @@
+"""Which failures are the store's disk's: an OSError there, and what libraries make of a disk that takes no more."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeGuard
+
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.store.disk import free_bytes, nearest_existing
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
+_FULL_BELOW_BYTES = 1 << 20
+"""Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
+
+_PROBE_BYTES = 4096
+
+
+@contextmanager
+def named_failures(root: Path, doing: str) -> Iterator[None]:
+    """Around the store's own reading and writing: every OSError becomes a store error.
+
+    Raises StoreFull: no space or quota. StoreUnusable: anything else, in the operating system's words.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise StoreFull(root=root, free_bytes=free_bytes(root), doing=doing) from error
+        raise StoreUnusable(root=root, because=_in_words(error)) from error
+
+
+def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
+    """The store error behind what a maker raised, or None where the failure is the maker's own."""
+    causes = list(_chain(error))
+    if any(_is_no_space(cause, root) for cause in causes):
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    if not isinstance(error, EdgecnnError) and free_bytes(root) < _FULL_BELOW_BYTES:
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    for cause in causes:
+        if _is_no_access(cause, root):
+            return StoreUnusable(root=root, because=_in_words(cause))
+    if isinstance(error, EdgecnnError) or (failed := _write_failure(root)) is None:
+        return None
+    if failed.errno in _NO_SPACE:
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    return StoreUnusable(root=root, because=system_reason(failed))
+
+
+@contextmanager
+def makers_failures(root: Path, doing: str) -> Iterator[None]:
+    """Around what others do in the store's folders: raises what ``failure_of_maker`` names, else what they raised."""
+    try:
+        yield
+    except Exception as error:
+        named = failure_of_maker(error, root, doing)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _is_no_space(error: BaseException, root: Path) -> bool:
+    if not isinstance(error, OSError) or error.errno not in _NO_SPACE:
+        return False
+    return error.filename is None or _lies_under(error.filename, root)  # a write() to an open file names no file
+
+
+def _write_failure(root: Path) -> OSError | None:
+    """Why nothing can be written there now: NumPy, safetensors and torch fail there without an errno."""
+    try:
+        with tempfile.TemporaryFile(dir=nearest_existing(root)) as probe:
+            probe.write(bytes(_PROBE_BYTES))
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error
+    return None
+
+
+def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:
+    if not isinstance(error, OSError) or error.errno not in _NO_ACCESS:
+        return False
+    return (error.filename is None and error.errno == errno.EIO) or _lies_under(error.filename, root)
+
+
+def _lies_under(filename: object, root: Path) -> bool:
+    return isinstance(filename, (str, os.PathLike)) and Path(filename).is_relative_to(root)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _in_words(error: OSError) -> str:
+    words = system_reason(error)
+    return f"{words}: {error.filename}" if error.filename else words
