@@ -121,7 +121,7 @@ def _unpack(archive: Path, out: Path, tell: Progress) -> None:
     with ExitStack() as stack:
         with _as_of(archive):
             file = stack.enter_context(zipfile.ZipFile(archive))
-            entries = [entry for entry in file.infolist() if not entry.is_dir()]
+            entries = [entry for entry in file.infolist() if not entry.filename.endswith("/")]
             _check(archive, entries)
         for done, entry in enumerate(entries, start=1):
             place = out / entry.filename

@@ -96,6 +96,12 @@ def test_an_entry_that_would_leave_its_folder_is_refused(photos: Path, name: str
     assert not (photos.parent / "evil.png").exists() and not Path("/evil.png").exists()
 
 
+def test_an_entry_without_a_name_is_refused(photos: Path) -> None:
+    path = zipped(photos, extra={"NoName": b"x"})
+    path.write_bytes(path.read_bytes().replace(b"NoName", bytes(6)))  # zipfile reads a name up to its first NUL
+    assert refusal(path) == "its entry '' would leave its folder"
+
+
 def test_the_words_of_a_refusal(photos: Path) -> None:
     (photos.parent / "photos.zip").write_bytes(b"no zip")
     with pytest.raises(ArchiveUnusable) as caught:
