@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edgecnn.hosts.messages import Count, Failure, Message, Unusable, checked, parsed
+from edgecnn.hosts.messages import Count, Message, Unusable, Words, checked, parsed
 from edgecnn.hosts.protocol import Schedule
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.manifest import MANIFEST
@@ -18,6 +18,12 @@ _LATEST_NS = 10**9
 _RUN_BYTES = 2 << 30
 """Half an hour of samples of 10 µs each, written out."""
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
+
+
+class Failure(Message):
+    """Why a run has no times."""
+
+    what: Words
 
 
 class RunFile(Message):

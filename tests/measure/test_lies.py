@@ -93,7 +93,7 @@ RUN = [
     ),
     (said(lambda run: run["memory"].update(peak_mib=-1)), "run-00000.json: memory is below 0"),
     (said(lambda run: run.update(error="broken")), "run-00000.json: error: Input should be"),
-    (said(lambda run: run.update(error={})), "run-00000.json: error.ref: Field required"),
+    (said(lambda run: run.update(error={})), "run-00000.json: error.what: Field required"),
     (lambda out: (out / "run-00000.json").rename(out / "run-00999.json"), "run-00999.json was not asked for"),
 ]
 
