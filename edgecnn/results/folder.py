@@ -15,6 +15,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
+from edgecnn.store.failures import NO_SPACE, lies_under
 from edgecnn.values.base import another_schema
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
@@ -33,8 +34,6 @@ BUNDLE = "bundle"
 CHOICE = "choice.json"
 """In the bundle: its kits, and the one that is used."""
 
-_DISK_FAILS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-
 
 @contextmanager
 def output_lock(folder: Path) -> Iterator[None]:
@@ -47,8 +46,9 @@ def output_lock(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".edgecnn.lock"):
             yield
     except OSError as error:
-        named = [Path(name) for name in (error.filename, error.filename2) if isinstance(name, (str, Path))]
-        if not (any(each.is_relative_to(folder) for each in named) or (not named and error.errno in _DISK_FAILS)):
+        names = (error.filename, error.filename2)
+        in_an_open_file = names == (None, None) and error.errno in (*NO_SPACE, errno.EIO)
+        if not in_an_open_file and not any(lies_under(name, folder) for name in names):
             raise
         raise OutputUnwritable(path=folder, because=system_reason(error)) from error
 

@@ -14,11 +14,10 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.store.disk import free_bytes, nearest_existing
 
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 _FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
-
 _PROBE_BYTES = 4096
 
 
@@ -31,26 +30,19 @@ def named_failures(root: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise StoreFull(root=root, free_bytes=free_bytes(root), doing=doing) from error
-        raise StoreUnusable(root=root, because=_in_words(error)) from error
+        raise _store_error(error, root, doing) from error
 
 
 def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
     """The store error behind what a maker raised, or None where the failure is the maker's own."""
     causes = list(_chain(error))
-    if any(_is_no_space(cause, root) for cause in causes):
+    unnamed = not isinstance(error, EdgecnnError)
+    if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < _FULL_BELOW_BYTES):
         return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
-    if not isinstance(error, EdgecnnError) and free_bytes(root) < _FULL_BELOW_BYTES:
-        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
-    for cause in causes:
-        if _is_no_access(cause, root):
-            return StoreUnusable(root=root, because=_in_words(cause))
-    if isinstance(error, EdgecnnError) or (failed := _write_failure(root)) is None:
-        return None
-    if failed.errno in _NO_SPACE:
-        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
-    return StoreUnusable(root=root, because=system_reason(failed))
+    failed = next((cause for cause in causes if _is_no_access(cause, root)), None)
+    if failed is None and unnamed:
+        failed = _write_failure(root)
+    return None if failed is None else _store_error(failed, root, doing)
 
 
 @contextmanager
@@ -65,10 +57,17 @@ def makers_failures(root: Path, doing: str) -> Iterator[None]:
         raise named from error
 
 
+def _store_error(error: OSError, root: Path, doing: str) -> StoreFull | StoreUnusable:
+    if error.errno in NO_SPACE:
+        return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    words = system_reason(error)
+    return StoreUnusable(root=root, because=f"{words}: {error.filename}" if error.filename else words)
+
+
 def _is_no_space(error: BaseException, root: Path) -> bool:
-    if not isinstance(error, OSError) or error.errno not in _NO_SPACE:
+    if not isinstance(error, OSError) or error.errno not in NO_SPACE:
         return False
-    return error.filename is None or _lies_under(error.filename, root)  # a write() to an open file names no file
+    return error.filename is None or lies_under(error.filename, root)  # a write() to an open file names no file
 
 
 def _write_failure(root: Path) -> OSError | None:
@@ -79,17 +78,18 @@ def _write_failure(root: Path) -> OSError | None:
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as error:
-        return error
+        return OSError(*error.args)  # without the probe's name
     return None
 
 
 def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:
     if not isinstance(error, OSError) or error.errno not in _NO_ACCESS:
         return False
-    return (error.filename is None and error.errno == errno.EIO) or _lies_under(error.filename, root)
+    return (error.filename is None and error.errno == errno.EIO) or lies_under(error.filename, root)
 
 
-def _lies_under(filename: object, root: Path) -> bool:
+def lies_under(filename: object, root: Path) -> bool:
+    """Whether an OSError's file is below that folder; it may have none."""
     return isinstance(filename, (str, os.PathLike)) and Path(filename).is_relative_to(root)
 
 
@@ -100,8 +100,3 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.append(cause)
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-def _in_words(error: OSError) -> str:
-    words = system_reason(error)
-    return f"{words}: {error.filename}" if error.filename else words

@@ -98,19 +98,9 @@ def calls_of(log: Path) -> list[Call]:
     return found
 
 
-def faults_at(calls: Sequence[Call], at: int, effect: str, done: Collection[str], until: int) -> Sequence[Fault]:
-    """At the call of that place in an undisturbed run, of a run that need not make again what is ``done``.
-
-    A run that goes on in the middle of its work has fewer calls of that kind, and would go on beyond: there any other kind of
-    call at place ``until`` or after it is a fault too.
-    """
-
-    def nth(name: str, before: int) -> str:
-        return str(1 + sum(call.name == name and call.at_work_on not in done for call in calls[:before]))
-
-    own = calls[at].name
-    later = sorted({call.name for call in calls[until:]} - {own})
-    return (Fault(own, nth(own, at), effect), *(Fault(name, nth(name, until), effect) for name in later))
+def nth(name: str, calls: Sequence[Call], done: Collection[str]) -> int:
+    """The next call of that name after these of an undisturbed run, in a run that need not make again what is ``done``."""
+    return 1 + sum(call.name == name and call.at_work_on not in done for call in calls)
 
 
 def lose_power(log: Path, below: Path) -> int:

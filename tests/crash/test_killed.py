@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.building.builds import Place, place_with_photos
-from tests.crash.faults import CHANGING, PUBLISHED, Call, Fault, calls_of, faults_at, lose_power, require_strace, run_traced
+from tests.crash.faults import CHANGING, PUBLISHED, Call, Fault, calls_of, lose_power, nth, require_strace, run_traced
 from tests.training.made import files_of
 
 MOST_IN_A_ROW = 20
@@ -56,10 +56,12 @@ class Undisturbed(NamedTuple):
         return [stage for stage in self.stages if finished(place, stage) == finished(self.place, stage) > 0]
 
     def kill(self, stage: str, draw: Random, place: Place) -> Sequence[Fault]:
-        """At that stage, or soon after the next."""
+        """At that stage; a run that goes on in the middle of its work has fewer calls, and is killed soon after the next."""
         later = self.stages[self.stages.index(stage) :][:2]
         until = 1 + max(at for at, call in enumerate(self.calls) if call.at_work_on in later)
-        return faults_at(self.calls, self.place_at(stage, draw), "signal=SIGKILL", self.done(place), until)
+        at, done = self.place_at(stage, draw), self.done(place)
+        ends = {call.name: until for call in self.calls[until:]} | {self.calls[at].name: at}
+        return [Fault(name, str(nth(name, self.calls[:end], done)), "signal=SIGKILL") for name, end in ends.items()]
 
 
 @pytest.fixture(scope="module")
@@ -184,8 +186,10 @@ def test_a_disk_that_fails_is_said_in_one_line_and_costs_nothing(
     record_property("figure", f"every {', '.join(calls)} fails with {reason} from one on, {times} times")
     for number in range(times):
         stage = stages[number * len(stages) // times]
-        first, *_ = faults_at(undisturbed.calls, undisturbed.place_at(stage, draw, calls), "", undisturbed.done(place), 0)
-        ended = run_traced(place, place.command("build", *QUICK), [Fault(first.call, f"{first.when}+", f"error={reason}")])
+        at = undisturbed.place_at(stage, draw, calls)
+        name = undisturbed.calls[at].name
+        when = nth(name, undisturbed.calls[:at], undisturbed.done(place))
+        ended = run_traced(place, place.command("build", *QUICK), [Fault(name, f"{when}+", f"error={reason}")])
         assert "Traceback" not in ended.said, ended.said
         assert ended.status in (0, 1, 2, 3), ended.said
         check_store(place)

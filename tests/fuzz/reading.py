@@ -15,11 +15,11 @@ import resource
 import shutil
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tests.fuzz.kind import Kind
@@ -33,11 +33,8 @@ _LONGER = 8
 """Times as long as the longest seed a file may grow."""
 
 
-class Read(Protocol):
-    """Reads a file with this content, and says what became of it."""
-
-    def __call__(self, content: bytes) -> None:
-        """Of one file."""
+Read = Callable[[bytes], None]
+"""Reads a file with this content, and says what became of it."""
 
 
 def main(name: str, first: int, until: int) -> None:
@@ -51,9 +48,9 @@ def main(name: str, first: int, until: int) -> None:
     Path("seeds").mkdir(exist_ok=True)
     seeds = wanted.seeds(Path.cwd() / "seeds")
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    if GUIDED:
-        _guided(wanted, seeds, range(first, until), _reader(wanted, first, to))
     read = _reader(wanted, first, to)
+    if GUIDED:
+        _guided(wanted, seeds, range(first, until), read)
     for number in range(first, until):
         draw = Random(f"{name} {number}")
         read(wanted.mutated(draw.choice(seeds), draw))

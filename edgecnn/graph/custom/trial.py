@@ -88,7 +88,10 @@ def _asked(path: str, form: TorchForm | None, resolution_px: str | None, counted
         _gone_through(file, form, None if resolution_px is None else ImageSize.of(resolution_px), limit_s)
         return
     from edgecnn.graph.custom.file_cost import cost_of_file
+    from edgecnn.graph.onnx_file import external_files
 
+    beside = external_files(file) if file.is_file() else ()
+    _limit((file, *(file.parent / name for name in beside)), limit_s)
     cost_of_file(file)
 
 
