@@ -28,9 +28,9 @@ FACTS_ONLY = {
     ),
     "android-arm64": (
         "nothing can be built for android-arm64: a kit is run by Python, which Android does not have; an app loads ONNX Runtime "
-        "as an Android package — the ONNX file in a kit of --target raspberry-pi-4, or the two ncnn files in one of "
-        "raspberry-pi-4:ncnn, are for the same architecture, and an app of yours may load them; nothing here measures it there "
-        "[device-facts-only]"
+        "as an Android package — files of --target raspberry-pi-4:litert, raspberry-pi-4 or raspberry-pi-4:ncnn are for the same "
+        "architecture, and an app of yours may load them; docs/howto/use-an-android-telephone.md has three ways to try a network "
+        "there [device-facts-only]"
     ),
     "intel-npu": (
         "nothing can be built for intel-npu: edgecnn's OpenVINO kits are for its CPU plugin; none has been built for, or run on, "
