@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -13,7 +13,10 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
+from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import target_of
+from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.board import BadAddress
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.errors.wording import did_you_mean
@@ -23,6 +26,7 @@ from edgecnn.recipes.recipe import apply_overrides, key_parts, load_recipe, with
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
 from edgecnn.values.base import Value
+from edgecnn.values.board import EMULATED
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import digest_of
 
@@ -112,33 +116,47 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
     """The builds that a sweep stands for, the grid's first, in the file's order. Of the disk, device files alone are read.
 
     Raises:
-        SweepInvalid: a key is unknown, a value does not fit it, a grid's key has no list of values, a board is of no device of
-            the sweep, or there is no build.
+        SweepInvalid: a key is unknown, a value does not fit it, a grid's key has no list of values, there is no such network or
+            device, a host is none or of no device of the sweep, or there is no build.
         SweepTooLarge: more than ``MOST_BUILDS``.
         BuildsNamedAlike: two builds would be written to one folder.
-        UnknownArch, UnknownDevice, BadAddress and what else ``target_of`` raises: of a network or device.
     """
     problems, cells = list[str](), dict[str, Cell]()
     for name, every, stated in _asked(sweep, problems):
         try:
             cell = _cell(sweep, name, every, stated)
-        except OverridesInvalid as error:
-            problems += [] if error.because in problems or error.because is None else [error.because]
+        except EdgecnnError as error:
+            said = _problem(error)
+            problems += [] if said in problems else [said]
             continue
         if (other := cells.get(cell.name.casefold())) is not None:
             raise BuildsNamedAlike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
         cells[cell.name.casefold()] = cell
-    for host in sweep.file.hosts.values():
-        Address.of(host)
-    devices = {cell.device for cell in cells.values()}
-    unused = [host for host in sweep.file.hosts if host not in devices] if not problems else []
-    known = ", ".join(sorted(devices))
-    problems += [
-        f"hosts.{each} is no device of this sweep; {did_you_mean(each, devices) or f'it has {known}'}" for each in unused
-    ]
+    problems += _of_hosts(sweep.file.hosts, {cell.device for cell in cells.values()} if not problems else None)
     if problems:
         raise SweepInvalid(path=sweep.path, problems=problems)
     return tuple(cells.values())
+
+
+def _problem(error: EdgecnnError) -> str:
+    """One build's error as a problem of the sweep. Raises it again where the file cannot help it: a package is missing, say."""
+    if error.exit_code is not ExitCode.BAD_INPUT:
+        raise error
+    return error.because or error.what if isinstance(error, OverridesInvalid) else error.line().removesuffix(f" [{error.ref}]")
+
+
+def _of_hosts(hosts: Mapping[str, str], devices: Collection[str] | None) -> Iterator[str]:
+    """What is wrong with [hosts]; ``devices``: the sweep's, where they are known."""
+    for device, host in hosts.items():
+        if devices is not None and device not in devices:
+            said = did_you_mean(device, devices) or f"it has {', '.join(sorted(devices))}"
+            yield f"hosts.{device} is no device of this sweep; {said}"
+        if host == EMULATED and device != EMULATED_DEVICE:
+            yield f'hosts.{device} is "{EMULATED}", and the emulated machine is the device {EMULATED_DEVICE}'
+        try:
+            Address.of(host)
+        except BadAddress as error:
+            yield f"hosts.{device}: {_problem(error)}"
 
 
 def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any], dict[str, Any]]]:

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.board import BadAddress
 from edgecnn.errors.recipes import RecipeInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.recipes.recipe import apply_overrides
@@ -76,7 +75,7 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
     text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "raspberry-pi-5"]\n[hosts]\nraspberry-pi-5 = "pi@10.0.0.7"'
     here, board = cells(tmp_path, text)
     assert (here.host, board.host) == (None, "pi@10.0.0.7")
-    with pytest.raises(BadAddress):
+    with pytest.raises(SweepInvalid, match="hosts.raspberry-pi-5: --host '-oProxyCommand=x' is no SSH destination"):
         cells(tmp_path, text.replace("pi@10.0.0.7", "-oProxyCommand=x"))
 
 
@@ -91,6 +90,12 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
         ("[[build]]\nname = 5", "has 1 problem: build.name must be text in quotes, not 5 — "),
         ("[grid]\n'model.arch=x' = [1]", "has 1 problem: model.arch=x is no key, the nearest is model.arch — "),
         ("[grid]\nmodel.arch = ['lenet-5']\n[hosts]\nraspberry = 'pi@x'", "hosts.raspberry is no device of this sweep"),
+        (
+            "[grid]\nmodel.arch = ['lenet-5']\ntarget.device = ['cpu', 'raspberry-pi-5']\n[hosts]\nraspberry-pi-5 = 'emulated'",
+            'has 1 problem: hosts.raspberry-pi-5 is "emulated", and the emulated machine is the device arm64-emulated — ',
+        ),
+        ("[grid]\nmodel.arch = ['rsnet-18']\ntarget.device = ['cpu', 'cqu']", "; there is no device 'cqu': known are "),
+        ("[grid]\nmodel.arch = ['rsnet-18', 'resnet-18']", "has 1 problem: no architecture is called 'rsnet-18' — did you mean"),
         ("[grid]\ntrain.epochs = [1, 'two']", "has 1 problem: train.epochs must be a whole number"),
         ("[grid]\ntrain.epochs = [1]\n[set]\ntrain.augment = [{kind = 'mirror'}]", "train.augment holds tables; state it in"),
     ],
