@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.building.builds import Place, place_with_photos
-from tests.crash.faults import CHANGING, PUBLISHED, Call, Fault, calls_of, lose_power, nth, require_strace, run_traced
+from tests.crash.faults import CHANGING, PUBLISHED, Call, Ended, Fault, calls_of, lose_power, nth, require_strace, run_traced
 from tests.training.made import files_of
 
 MOST_IN_A_ROW = 20
@@ -79,10 +79,10 @@ def finished(place: Place, stage: str) -> int:
     return sum(1 for each in (f"artifacts/{stage}/*", f"profiles/*/{held}/*") for _ in place.store.glob(each))
 
 
-def at_work(place: Place) -> set[str]:
-    """What a killed build leaves half done."""
-    left = {path.parent.name for path in (place.store / "work").glob("*/*")}
-    return left or ({PUBLISHED} if any(place.out.glob(".bundle*")) else {"between"})
+def at_work(killed: Ended) -> str:
+    """What a killed build did last: what earlier ones left half done lies there too."""
+    named = [call.at_work_on for call in calls_of(killed.log) if call.at_work_on]
+    return named[-1] if named else "its beginning"
 
 
 def age(place: Place) -> None:
@@ -137,7 +137,7 @@ def test_killed_at_every_stage_it_ends_in_the_same_bytes(
             by_the_clock = draw.uniform(1, undisturbed.seconds / 5) if draw.random() < 0.2 else None
             ended = run_traced(place, place.command("build", *QUICK), () if by_the_clock else faults, by_the_clock)
             killed += ended.status != 0
-            where.update(at_work(place) if ended.status != 0 else ())
+            where.update([at_work(ended)] if ended.status != 0 else [])
             assert "Traceback" not in ended.said, ended.said
             check_store(place)
             if ended.status == 0:
