@@ -52,15 +52,17 @@ _UPRIGHT = {
 }
 """EXIF 2.32, tag 0x0112 (Orientation): what turns the stored picture upright."""
 
-_BROKEN = (
+BROKEN = (
     OSError,
     SyntaxError,
     ValueError,
     TypeError,
     LookupError,
+    MemoryError,
     EOFError,
     AttributeError,
     OverflowError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -114,7 +116,7 @@ def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.I
         raise UnreadableImage("more than {:,} pixels".format(MAX_PIXELS)) from None
     except UnidentifiedImageError:
         raise UnreadableImage(NOT_A_PICTURE) from None
-    except _BROKEN as error:
+    except BROKEN as error:
         raise UnreadableImage(_first_line(error)) from error
 
 
@@ -130,7 +132,7 @@ def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) ->
         return _upright(image, grey_window)
     except UnreadableImage:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise UnreadableImage(_first_line(error)) from error
 
 
@@ -235,7 +237,7 @@ def _orientation(image: Image.Image) -> int:
     # After load(): Pillow turns TIFF upright by itself and then clears the tag.
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except _BROKEN:
+    except BROKEN:
         return 1  # a damaged EXIF block says nothing about the picture beside it
 
 
@@ -285,5 +287,7 @@ def _too_large(width: int, height: int) -> str:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "it asks for more memory than there is"
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__

@@ -12,7 +12,7 @@ from typing import Final
 
 from PIL import Image
 
-from edgecnn.runner.pixels import _BROKEN, open_picture
+from edgecnn.runner.pixels import BROKEN, open_picture
 from edgecnn.serving.limits import Limits
 
 _MARKER: Final = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
@@ -27,7 +27,7 @@ def too_much(content: bytes, limits: Limits) -> str:
     try:
         with open_picture(io.BytesIO(content)) as picture:
             width, height = picture.size
-    except (*_BROKEN, Image.DecompressionBombError):
+    except (*BROKEN, Image.DecompressionBombError):
         return ""
     if content[:2] in _WRITTEN_OUT and len(content) > limits.text_bytes:
         return f"its pixels are written out as text, in more than {limits.text_bytes:,} bytes"

@@ -30,7 +30,7 @@ from edgecnn.resources import resource_folder
 from edgecnn.results.explain import explain
 from edgecnn.results.folder import REPORT, read_report
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.runner.pixels import decode
+from edgecnn.runner.pixels import FORMATS, decode
 from edgecnn.sweeps.file import cells_of, read_sweep
 from edgecnn.values.recipe import DataChoice
 from tests.building.explained import raced_report
@@ -146,10 +146,10 @@ def _idx(path: Path) -> object:
 
 
 def _image_seeds(_: Path) -> Sequence[bytes]:
+    Image.init()
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 17, 3), dtype=np.uint8))
-    kinds = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
     made = []
-    for kind in kinds:
+    for kind in (name for name in FORMATS if name in Image.SAVE):
         stream = io.BytesIO()
         picture.save(stream, kind)
         made.append(stream.getvalue())

@@ -281,11 +281,30 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded() -> None:
         decode(io.BytesIO(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")))
 
 
+def test_a_png_that_states_four_gigabytes_of_pixels_is_refused_where_these_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_end", read)
+    with pytest.raises(UnreadableImage, match="^it asks for more memory than there is$"):
+        decode(saved(Image.fromarray(LEVELS), "PNG"))
+
+
 def test_an_inflating_text_chunk_is_refused() -> None:
     notes = PngImagePlugin.PngInfo()
     notes.add_text("comment", "x" * (64 << 20), zip=True)
     with pytest.raises(UnreadableImage):
         decode(saved(Image.fromarray(LEVELS), "PNG", pnginfo=notes))
+
+
+def test_an_avif_whose_colours_cannot_be_decoded_is_refused_and_no_traceback() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (24, 17, 3), dtype=np.uint8)).save(stream, "AVIF")
+    data = bytearray(stream.getvalue())
+    begins = data.index(b"mdat") + 4
+    data[begins : begins + 60] = bytes(60)
+    with pytest.raises(UnreadableImage, match="Decoding of color planes failed"):
+        decode(io.BytesIO(bytes(data)))
 
 
 def test_a_missing_file_is_not_called_a_broken_picture(tmp_path: Path) -> None:
