@@ -37,19 +37,32 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         sys.stdout.flush()
     except BrokenPipeError:
         raise
+    except KeyboardInterrupt:
+        return _tell_interrupted()
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
             return _own_fault(error, as_json=as_json)
         _drop_unwritable()
         return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
-    except EdgecnnError as error:
-        return _tell(error, as_json=as_json, traced=error if debug else None)
-    except KeyboardInterrupt:
-        interrupted = "edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n"
-        return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - the last clause: our own fault keeps its traceback and its own code
+    except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
+        if _came_of_an_interruption(error):
+            return _tell_interrupted()
+        if isinstance(error, EdgecnnError):
+            return _tell(error, as_json=as_json, traced=error if debug else None)
         return _own_fault(error, as_json=as_json)
     return status
+
+
+def _came_of_an_interruption(error: BaseException | None) -> bool:
+    """A Ctrl-C while a compiled module is imported comes out as an ImportError of that module, raised from it."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _tell_interrupted() -> ExitCode:
+    interrupted = "edgecnn: interrupted; what was finished is kept, and the same command goes on from there\n"
+    return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
 
 
 def _own_fault(error: Exception, *, as_json: bool) -> ExitCode:

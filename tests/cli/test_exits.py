@@ -51,6 +51,20 @@ def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture
     assert "the same command goes on from there" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("told", [ImportError("initialization failed"), LACKING])
+def test_an_interruption_inside_of_a_compiled_module_is_one(told: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    """As pybind11's modules raise it when they are imported, and as our own error for a package that cannot be imported."""
+
+    def body() -> ExitCode:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise told from error
+
+    assert guarded(body, as_json=False, debug=False) is ExitCode.INTERRUPTED
+    assert capsys.readouterr().err.startswith("edgecnn: interrupted; ")
+
+
 @pytest.mark.parametrize("words", [("list", "archs"), ("--help",), ("--version",)], ids=lambda words: words[0])
 def test_a_full_disk_behind_stdout_is_one_line_and_no_verdict(words: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "edgecnn", *words]
