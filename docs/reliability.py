@@ -20,12 +20,12 @@ from xml.etree import ElementTree
 
 RECORD, PAGE = (Path(__file__).parent / f"reliability.{kind}" for kind in ("json", "md"))
 FIGURE = "figure"
-"""The property in which a test says what it tried and how it ended; tests without one are not listed."""
+"""The property in which a test says what it tried, the last one where it says it as it goes."""
 _TABLE = re.compile(r"(?<=<!-- the table -->\n).*?(?=<!-- its end -->)", re.DOTALL)
 
 
 def record_of(*junit: Path) -> dict[str, Any]:
-    """What JUnit files of pytest say: where and when they were run, and each test that gives a figure."""
+    """What JUnit files of pytest say: when they were run (here), each test that gives a figure, and each that did not pass."""
     suites = [next(ElementTree.parse(each).getroot().iter("testsuite")) for each in junit]
     return {
         "schema": "edgecnn.reliability/1",
@@ -39,11 +39,11 @@ def record_of(*junit: Path) -> dict[str, Any]:
 
 def _rows(suite: ElementTree.Element) -> Iterator[dict[str, Any]]:
     for case in suite.iter("testcase"):
-        for said in case.iter("property"):
-            if said.get("name") == FIGURE:
-                faults = [kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None]
-                seconds = round(float(case.get("time", 0)))
-                yield {"tried": said.get("value"), "ended": faults[0] if faults else "passed", "seconds": seconds}
+        figures = [said.get("value") for said in case.iter("property") if said.get("name") == FIGURE]
+        ended = next((kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None), "passed")
+        if figures or ended != "passed":
+            tried = figures[-1] if figures else f"{case.get('classname')}.{case.get('name')}"
+            yield {"tried": tried, "ended": ended, "seconds": round(float(case.get("time", 0)))}
 
 
 def table(record: Mapping[str, Any]) -> str:

@@ -15,12 +15,15 @@ from tests.building.builds import Place
 
 CHANGING = ("write", "pwrite64", "fsync", "rename", "renameat", "mkdir", "unlink", "unlinkat", "rmdir", "link")
 """System calls that change files, or make a change last."""
+OPENING = "openat"
 _LINE = re.compile(r"^(?:(?P<process>\d+) +)?(?P<call>\w+)\((?P<rest>.*)$")
 PUBLISHED = "publish"
 _WORK = re.compile(r"/store/work/(?P<kind>[a-z]+)/|/out/\.?bundle")
 _KEPT = "profile"
 """Of what was measured: the end of the work before it."""
 _OPENED = re.compile(r"^\d+<(?P<path>/[^>]*)>")
+_MADE = re.compile(r"O_(?:TRUNC|EXCL|WRONLY).* = \d+<(?P<path>/[^>]*)>")
+"""Whatever a file that is opened so is written by: calls, a copy in the kernel, or memory that is mapped."""
 
 
 class Fault(NamedTuple):
@@ -47,10 +50,16 @@ def require_strace() -> None:
         pytest.skip("apt-get install strace")
 
 
-def run_traced(place: Place, command: Sequence[str], faults: Sequence[Fault] = (), timeout_s: float | None = None) -> Ended:
+def run_traced(
+    place: Place,
+    command: Sequence[str],
+    faults: Sequence[Fault] = (),
+    timeout_s: float | None = None,
+    calls: Sequence[str] = CHANGING,
+) -> Ended:
     """Run it with these faults, and killed with all that it started where it takes longer."""
     log = place.folder / "calls.log"
-    words = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={','.join(CHANGING)}"]
+    words = ["strace", "-qq", "-y", "-o", str(log), "-e", f"trace={','.join(calls)}"]
     if not any(fault.effect.startswith("signal=") for fault in faults):
         words += ["-f", "--seccomp-bpf"]  # which is fast, and sends no signals (strace 6.1)
     for fault in faults:
@@ -110,8 +119,10 @@ def lose_power(log: Path, below: Path) -> int:
         match = _LINE.match(line)
         if match is None:
             continue
-        opened = _OPENED.match(match["rest"])
-        if match["call"] in ("write", "pwrite64") and opened:
+        opened, made = _OPENED.match(match["rest"]), _MADE.search(match["rest"])
+        if match["call"] == OPENING and made:
+            unsynced.add(made["path"])
+        elif match["call"] in ("write", "pwrite64") and opened:
             unsynced.add(opened["path"])
         elif match["call"] == "fsync" and opened:
             unsynced.discard(opened["path"])

@@ -48,6 +48,7 @@ def test_nothing_is_lost_or_made_twice(tmp_path: Path, record_property: Callable
             other.result()
     said = ", ".join(f"{count} {words}" for words, count in calls.items())
     record_property("figure", f"eight builds at once for {TIME_S:g} s beside {said}: {len(made)} entries made, each once")
+    assert set(made) == {Path(entry).name for entry in _entries(place.store)}, "what was made is there, and nothing else"
     assert set(made.values()) == {1}, "each key is made by one"
     check = place.plain("store", "verify")
     assert check.returncode == 0, check.stdout + check.stderr

@@ -15,14 +15,18 @@ def test_the_table_is_that_of_the_record() -> None:
 
 
 def test_a_record_holds_each_test_that_gives_a_figure_and_how_it_ended(tmp_path: Path) -> None:
-    case = '<testcase name="{0}" time="{1}"><properties><property name="{2}" value="{0} tried"/></properties>{3}</testcase>'
+    said = '<properties><property name="{2}" value="{0} tried"/></properties>'
+    case = f'<testcase classname="tests" name="{{0}}" time="{{1}}">{said}{{3}}</testcase>'
     cases = (
         case.format("a", "12.4", "figure", "") + case.format("b", "1", "figure", "<failure/>") + case.format("c", "1", "x", "")
     )
+    cases += case.format("d", "1", "x", "<skipped/>")
     (tmp_path / "hard.xml").write_text(
         f'<testsuites><testsuite timestamp="2026-11-26T10:00:00" time="90">{cases}</testsuite></testsuites>'
     )
     record = record_of(tmp_path / "hard.xml")
     assert record["date"] == "2026-11-26" and record["minutes"] == 1.5
-    assert [(row["tried"], row["ended"]) for row in record["rows"]] == [("a tried", "passed"), ("b tried", "failure")]
+    assert [(row["tried"], row["ended"]) for row in record["rows"]] == [
+        ("a tried", "passed"), ("b tried", "failure"), ("tests.d", "skipped"),
+    ]  # fmt: skip
     assert "| a tried | passed | 12 |" in table(record)

@@ -244,5 +244,5 @@ def test_a_hundred_requests(served: Served) -> None:
 
 @pytest.mark.slow  # a minute or two
 def test_ten_thousand_requests(served: Served, record_property: Callable[[str, object], None]) -> None:
-    fuzzed(served, 10_000)
     record_property("figure", "serve: 10,000 changed HTTP requests, with right answers beside them")
+    fuzzed(served, 10_000)

@@ -145,7 +145,7 @@ def test_a_link_that_is_cut_anywhere_is_one_line_and_the_next_call_goes_on(
     record_property: Callable[[str, object], None],
 ) -> None:
     assert set(spans) == set(PHASES)
-    record_property("figure", f"link to a board cut at {CUTS} random bytes while it does {phase}")
+    ended = 0
     for at in random.Random(phase).sample(range(*spans[phase]), CUTS):
         place = tmp_path / str(at)
         cutter.set(at)
@@ -153,6 +153,7 @@ def test_a_link_that_is_cut_anywhere_is_one_line_and_the_next_call_goes_on(
             call(place / "far", place / "out")
         except BoardError as error:
             assert error.line().startswith("loopback: ") and "\n" not in error.line(), f"{phase}, cut at {at}"
+            ended += 1
         assert wait_until(lambda where=place: not processes_about(str(where)), 20), (
             f"{phase}, cut at {at}: something goes on there"
         )
@@ -163,3 +164,5 @@ def test_a_link_that_is_cut_anywhere_is_one_line_and_the_next_call_goes_on(
         assert call(place / "far", place / "out") == {"bench": {"items": 3}}, f"{phase}, cut at {at}"
         assert len(list((place / "out").glob("run-*.json"))) == 3
         assert not [path for path in (place / "far").rglob("*part*") if path.is_file()], f"{phase}, cut at {at}: halves are left"
+    record_property("figure", f"link to a board cut at {CUTS} random bytes while it does {phase}: {ended} calls ended by it")
+    assert ended > CUTS / 2, f"{phase}: else little was cut"
