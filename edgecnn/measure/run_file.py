@@ -20,7 +20,7 @@ _RUN_BYTES = 2 << 30
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
 
 
-class Failure(Message):
+class FailedRun(Message):
     """Why a run has no times."""
 
     what: Words
@@ -33,7 +33,7 @@ class RunFile(Message):
     round: Count
     position: Count
     knobs: Mapping[str, str] = {}
-    error: Failure | None = None
+    error: FailedRun | None = None
     environment: Environment | None = None
 
 

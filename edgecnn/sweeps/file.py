@@ -120,6 +120,7 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
             device, a host is none or of no device of the sweep, or there is no build.
         SweepTooLarge: more than ``MOST_BUILDS``.
         BuildsNamedAlike: two builds would be written to one folder.
+        EdgecnnError: of what ``target_of`` and ``apply_overrides`` raise, those that are no bad input.
     """
     problems, cells = list[str](), dict[str, Cell]()
     for name, every, stated in _asked(sweep, problems):
@@ -156,7 +157,7 @@ def _of_hosts(hosts: Mapping[str, str], devices: Collection[str] | None) -> Iter
         try:
             Address.of(host)
         except BadAddress as error:
-            yield f"hosts.{device}: {_problem(error)}"
+            yield f"hosts.{device} = {host!r} is no SSH destination; {error.hint}"
 
 
 def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any], dict[str, Any]]]:

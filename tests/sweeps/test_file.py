@@ -75,7 +75,7 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
     text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "raspberry-pi-5"]\n[hosts]\nraspberry-pi-5 = "pi@10.0.0.7"'
     here, board = cells(tmp_path, text)
     assert (here.host, board.host) == (None, "pi@10.0.0.7")
-    with pytest.raises(SweepInvalid, match="hosts.raspberry-pi-5: --host '-oProxyCommand=x' is no SSH destination"):
+    with pytest.raises(SweepInvalid, match="hosts.raspberry-pi-5 = '-oProxyCommand=x' is no SSH destination; give user@board"):
         cells(tmp_path, text.replace("pi@10.0.0.7", "-oProxyCommand=x"))
 
 
