@@ -44,6 +44,12 @@ TopOpt = Annotated[
 ]
 CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]
 AddressOpt = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets others in.")]
+NamesOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host", metavar="NAME", help="With --host: a name under which others ask, besides addresses; may be repeated."
+    ),
+]
 PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 is a free one.")]
 SizeOpt = Annotated[float, typer.Option("--max-mib", min=0.001, max=1024, metavar="MIB", help="The largest file that is taken.")]
 RateOpt = Annotated[
@@ -136,6 +142,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     bundle: BundleArg,
     host: AddressOpt = "127.0.0.1",
     port: PortOpt = 0,
+    allow_host: NamesOpt = None,
     candidate: CandidateOpt = None,
     max_mib: SizeOpt = 20.0,
     per_minute: RateOpt = 300,
@@ -149,7 +156,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     if not host.strip():
         raise EmptyOption(option="--host")
     limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
-    return _served(ToServe(bundle, candidate, Place(host, port), limits, trust_of(call.asked)), call)
+    return _served(ToServe(bundle, candidate, Place(host, port, tuple(allow_host or ())), limits, trust_of(call.asked)), call)
 
 
 def _served(asked: ToServe, call: Call) -> ExitCode:

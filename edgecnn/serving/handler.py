@@ -137,8 +137,9 @@ class Handler(BaseHTTPRequestHandler):
         if len(hosts) != 1:
             raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", "a request names one host")
         host = hosts[0].strip().lower()
-        if self.server.is_local and host not in self.server.own_names():
-            what = f"this page is at {self.server.url} and answers under no other name"
+        if not self.server.answers_to(host):
+            more = "" if self.server.is_local else ", but for addresses and those of edgecnn serve --allow-host NAME"
+            what = f"this page is at {self.server.url} and answers under no other name{more}"
             raise _Refused(HTTPStatus.FORBIDDEN, "foreign-host", what)
         origins = self.headers.get_all("Origin") or []
         if any(origin.strip().lower() not in (f"http://{host}", f"https://{host}") for origin in origins):

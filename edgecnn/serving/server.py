@@ -39,6 +39,8 @@ class Place:
 
     host: str = "127.0.0.1"
     port: int = 0
+    names: tuple[str, ...] = ()
+    """Under which it may be asked for, where others reach it, besides addresses and this machine's own name."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class PhotoServer(ThreadingHTTPServer):
     def __init__(
         self, place: Place, page: Page, answering: Answering, limits: Limits, tell: Callable[[str], None] = lambda _: None
     ) -> None:
-        self.page, self.answering, self.limits, self.tell = page, answering, limits, tell
+        self.page, self.answering, self.limits, self.tell, self.place = page, answering, limits, tell, place
         self.rates = Rates(limits)
         self._lock = threading.Lock()
         self._guests: dict[Any, _Guest] = {}
@@ -107,6 +109,19 @@ class PhotoServer(ThreadingHTTPServer):
         """Where a browser on this machine finds it."""
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what was asked for, in words
         return f"http://{self._authority(everywhere.get(self.listens_on, self.listens_on))}/"
+
+    def answers_to(self, host: str) -> bool:
+        """Whether a request for this host, a name or an address and a port, is for this page.
+
+        A page elsewhere may have its name turned to an address of this machine (DNS rebinding), and asks under that name then: an
+        address in figures belongs to nobody else, and so do the names that are known here.
+        """
+        if self.is_local:
+            return host in self.own_names()
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+        machine = socket.gethostname().lower()
+        known = {"localhost", machine, f"{machine}.local", self.place.host.lower(), *(each.lower() for each in self.place.names)}
+        return name in known or _is_address(name.strip("[]"))
 
     def own_names(self) -> frozenset[str]:
         """What a browser on this machine may call it: a page elsewhere whose name was turned to 127.0.0.1 calls it otherwise."""
@@ -183,6 +198,14 @@ class PhotoServer(ThreadingHTTPServer):
 
     def _authority(self, host: str) -> str:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refusal(place: Place, error: OSError | UnicodeError, bundle: str) -> PortInUse | AddressUnusable:
