@@ -13,7 +13,8 @@ import site
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,9 @@ TIME_S: Final = 300.0
 MEMORY_BYTES: Final = 4 << 30
 """And ten times the file with the weights beside it, which are held as the file has them, as the runtime does, and as the trunk;
 or half of the machine's memory, where that is more."""
+WRITTEN_BYTES: Final = 16 << 20
+"""What may be said there, which lies in the temporary folder until it ends: a warning for each of 50,000 operators takes 10 MB,
+and what prints for ever has as much within a second or two."""
 _CORES: Final = 4
 """Each thread takes memory of its own."""
 _ROOT: Final = Path(__file__).resolve().parents[3]
@@ -68,10 +72,16 @@ def _in_a_process(path: Path, asked: Mapping[str, Any], limit_s: float) -> None:
             said.seek(max(0, said.tell() - 1000))
             raise RuntimeError(f"the process that tries {path} failed: {said.read().decode('utf-8', 'replace').strip()}")
     if ended.returncode:
-        by = signal.Signals(-ended.returncode).name
-        raise CustomModelUnusable(path=path, because=f"reading it ended the process that tried, by {by}")
+        raise CustomModelUnusable(path=path, because=_ended_by(-ended.returncode))
     if (kept := json.loads(ended.stdout)) is not None:
         raise error_again(kept)
+
+
+def _ended_by(number: int) -> str:
+    by = signal.Signals(number).name
+    if by == "SIGXFSZ":
+        return f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
+    return f"reading it ended the process that tried, by {by}"
 
 
 def _environment() -> dict[str, str]:
@@ -122,7 +132,7 @@ def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize |
         return  # what exports it may not come through either, and says so itself
     theirs, entry = as_onnx(path, entry)
     model = adopt(theirs, entry, plain.channels, path)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _longer_files():
         save_model(model, Path(folder) / "model.onnx")
         if entry.quantized is None:
             mac_table(onnx.load(Path(folder) / "model.onnx"), {})
@@ -142,7 +152,7 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
 
 
 def _limit(files: Sequence[Path], limit_s: float) -> None:
-    """Of this process's memory and time, so that it ends even where nobody waits for it any more."""
+    """Of this process's memory, time and what it writes, so that it ends even where nobody waits for it any more."""
     if resource is None:
         return
     held = sum(each.stat().st_size for each in files if each.is_file())
@@ -151,10 +161,26 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_DATA: max(MEMORY_BYTES + 10 * held, half),
         resource.RLIMIT_CPU: int(limit_s * _CORES) + 1,
+        resource.RLIMIT_FSIZE: WRITTEN_BYTES,
     }
     for kind, most in wanted.items():
         _, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and some libraries ignore the error that comes instead
+
+
+@contextmanager
+def _longer_files() -> Iterator[None]:
+    """For what is written of our own accord, while nothing of the file runs: the trunk, which has a bound of its own."""
+    if resource is None:
+        yield
+        return
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
 
 
 def main() -> None:

@@ -9,14 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.graph.custom.trial import _fault_of, _gone_through, try_file
+from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, try_file
 from edgecnn.planning.custom_model import custom_model
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -33,6 +35,16 @@ class Endless(nn.Module):
         answer = x.mean((2, 3))
         while bool(torch.isfinite(answer).all()):
             answer = answer * 0.5
+        return answer
+
+
+class Talkative(nn.Module):
+    """Prints as long as its answer is finite."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer = x.mean((2, 3))
+        while bool(torch.isfinite(answer).all()):
+            print(x)
         return answer
 
 
@@ -88,6 +100,26 @@ def test_a_program_that_never_ends_and_one_too_deep_for_its_reader_are_refused(t
     deep = rewritten(endless, tmp_path / "deep.pt", b"(" * 100_000 + b"x" + b")" * 100_000)
     with pytest.raises(EdgecnnError):
         try_file(deep, "TorchScript", ImageSize.square(SIDE))
+
+
+def test_a_program_that_prints_for_ever_is_ended_before_it_fills_the_disk(tmp_path: Path) -> None:
+    talkative, begun = scripted(Talkative(), tmp_path / "talkative.pt"), time.monotonic()
+    with pytest.raises(CustomModelUnusable, match="going through it writes more than the 16 MiB that it may") as refused:
+        try_file(talkative, "TorchScript", ImageSize.square(SIDE))
+    assert refused.value.line().isprintable()
+    assert time.monotonic() - begun < 100, "what it is given is 300 s"
+
+
+def test_a_trunk_longer_than_what_may_be_said_is_written(tmp_path: Path) -> None:
+    model, width = classifier(), WRITTEN_BYTES // (4 * 4)
+    draw = np.random.default_rng(0)
+    for name, shape in {"wide": (4, width), "narrow": (width, 4)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(draw.random(shape, np.float32), name))
+    model.graph.node.append(helper.make_node("MatMul", ["scores", "wide"], ["many"], name="wider"))
+    model.graph.node.append(helper.make_node("MatMul", ["many", "narrow"], ["few"], name="narrower"))
+    model.graph.output[0].name = "few"
+    onnx.save(model, tmp_path / "mine.onnx")
+    try_file(tmp_path / "mine.onnx", None, None)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
