@@ -21,6 +21,8 @@ from typing import Any, Final
 
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.runner.machine.cgroups import read_limits
+from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, TorchForm
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
@@ -31,15 +33,15 @@ except ImportError:  # Windows, where its time alone has a limit
     resource = None  # type: ignore[assignment]
 
 TIME_S: Final = 300.0
-MEMORY_BYTES: Final = 4 << 30
-"""And ten times the file with the weights beside it, which are held as the file has them, as the runtime does, and as the trunk;
-or half of the machine's memory, where that is more."""
+MEMORY_BYTES: Final = 3 << 29
+"""1.5 GiB, of which torch and the smallest file take 0.9. And ten times the file with the weights beside it, which are held as the
+file has them, as the runtime does, and as the trunk; or half of the memory, where that is more."""
 WRITTEN_BYTES: Final = 16 << 20
 """What may be said there, which lies in the temporary folder until it ends: a warning for each of 50,000 operators takes 10 MB,
 and what prints for ever has as much within a second or two."""
 _CORES: Final = 4
 """Each thread takes memory of its own."""
-_ROOT: Final = Path(__file__).resolve().parents[3]
+_CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The folder that edgecnn is imported from."""
 _GREY: Final = 128
 
@@ -86,9 +88,9 @@ def _ended_by(number: int) -> str:
 
 def _environment() -> dict[str, str]:
     """In which edgecnn is found as it was here; where it is installed it is found anyway."""
-    if str(_ROOT) in (*site.getsitepackages(), site.getusersitepackages()):
+    if str(_CHECKOUT) in (*site.getsitepackages(), site.getusersitepackages()):
         return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))}
 
 
 def _asked(path: str, form: TorchForm | None, resolution_px: str | None, counted: bool, limit_s: float) -> None:
@@ -156,10 +158,9 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
     if resource is None:
         return
     held = sum(each.stat().st_size for each in files if each.is_file())
-    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     wanted = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_DATA: max(MEMORY_BYTES + 10 * held, half),
+        resource.RLIMIT_DATA: _most_memory(held),
         resource.RLIMIT_CPU: int(limit_s * _CORES) + 1,
         resource.RLIMIT_FSIZE: WRITTEN_BYTES,
     }
@@ -167,6 +168,14 @@ def _limit(files: Sequence[Path], limit_s: float) -> None:
         _, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it, and some libraries ignore the error that comes instead
+
+
+def _most_memory(held: int, root: Path = ROOT) -> int:
+    """Of the machine's memory, or of what a container leaves of it."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit_mib = read_limits(root).memory_mib
+    whole = physical if limit_mib is None else min(physical, limit_mib << 20)
+    return max(MEMORY_BYTES, min(MEMORY_BYTES + 10 * held, whole), whole // 2)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, try_file
+from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, _most_memory, try_file
 from edgecnn.planning.custom_model import custom_model
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -44,7 +44,7 @@ class Talkative(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         answer = x.mean((2, 3))
         while bool(torch.isfinite(answer).all()):
-            print(x)
+            print(x)  # noqa: T201 - what is tried
         return answer
 
 
@@ -75,6 +75,28 @@ def test_what_takes_the_memory_takes_that_of_another_process(name: str, tmp_path
     make, said = REFUSED[name]
     with pytest.raises(CustomModelUnusable, match=said):
         try_file(make(tmp_path), None, None)
+
+
+@pytest.mark.parametrize(
+    ("machine", "container", "held", "most"),
+    [(256, None, 0.1, 128), (256, 4, 0.1, 2.5), (4, None, 0, 2), (4, 64, 0.2, 3.5), (4, None, 1, 4), (1, None, 0.1, 1.5)],
+    ids=[
+        "the machine's",
+        "the container's",
+        "a small board's",
+        "for the file",
+        "no more than there is",
+        "what torch itself takes",
+    ],
+)
+def test_the_memory_is_half_of_what_this_process_may_have(
+    machine: float, container: float | None, held: float, most: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": int(machine * 2**18), "SC_PAGE_SIZE": 2**12}.__getitem__)
+    group = tmp_path / "sys/fs/cgroup/memory.max"
+    group.parent.mkdir(parents=True)
+    group.write_text("max" if container is None else str(int(container * 2**30)))
+    assert _most_memory(int(held * 2**30), tmp_path) == pytest.approx(most * 2**30, rel=1e-6)
 
 
 def test_what_never_ends_is_ended(tmp_path: Path) -> None:
