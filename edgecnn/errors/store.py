@@ -39,6 +39,17 @@ class StoreFull(EdgecnnError):
         )
 
 
+class TemporaryFolderFull(EdgecnnError):
+    """Raised when the disk of the folder for temporary files has no space left, or the user's quota is used up."""
+
+    def __init__(self, *, folder: Path, free_bytes: int, doing: str) -> None:
+        super().__init__(
+            what=f"no space left in the temporary folder {folder}",
+            because=f"{free_bytes / 2**20:.1f} MiB free after {doing} failed",
+            hint="make room there, or set TMPDIR=FOLDER to a folder on another disk",
+        )
+
+
 class BuildUnprotected(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a build cannot enter itself among the running ones, so that ``gc`` could take what it has in hand."""
 

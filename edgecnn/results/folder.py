@@ -15,7 +15,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
-from edgecnn.store.failures import NO_SPACE, lies_under
+from edgecnn.store.failures import NO_SPACE, lies_under, temporary_folder_full
 from edgecnn.values.base import another_schema
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
@@ -40,12 +40,16 @@ def output_lock(folder: Path) -> Iterator[None]:
     """One writer at a time: two builds of one name take turns, and the later one's results stand whole. Makes the folder.
 
     Raises OutputUnwritable: in the block too, where something below the folder, or a file that is open, could not be written.
+    TemporaryFolderFull: it was a temporary file.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".edgecnn.lock"):
             yield
     except OSError as error:
+        elsewhere = temporary_folder_full(error, folder, "writing the results")
+        if elsewhere is not None:
+            raise elsewhere from error
         names = (error.filename, error.filename2)
         in_an_open_file = names == (None, None) and error.errno in (*NO_SPACE, errno.EIO)
         if not in_an_open_file and not any(lies_under(name, folder) for name in names):

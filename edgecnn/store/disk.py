@@ -163,3 +163,19 @@ def free_bytes(root: Path) -> int:
 def nearest_existing(path: Path) -> Path:
     """``path``, or its closest parent that exists."""
     return next((place for place in (path, *path.parents) if os.path.lexists(place)), Path("/"))
+
+
+def on_one_disk(one: Path, other: Path) -> bool:
+    """Whether one file system holds both, or would hold them once made; True where that cannot be told."""
+    try:
+        return nearest_existing(one).stat().st_dev == nearest_existing(other).stat().st_dev
+    except OSError:
+        return True
+
+
+def temporary_folder() -> Path:
+    """Where temporary files go. Where no place takes any, the first one that was tried, which ``tempfile`` does not name."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - named, never written to

@@ -1,4 +1,4 @@
-"""Which failures are the store's disk's: an OSError there, and what libraries make of a disk that takes no more."""
+"""Which failures are the disk's, of the store or of temporary files: an OSError there, and what libraries make of a full one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TypeGuard
 
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.store import StoreFull, StoreUnusable
-from edgecnn.store.disk import free_bytes, nearest_existing
+from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
 
-NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_SPACE = _DISK_FULL | {errno.EFBIG}
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 _FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
@@ -34,11 +35,16 @@ def named_failures(root: Path, doing: str) -> Iterator[None]:
 
 
 def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
-    """The store error behind what a maker raised, or None where the failure is the maker's own."""
+    """The error of the store, or of the temporary folder, behind what a maker raised; None where the failure is its own."""
     causes = list(_chain(error))
     unnamed = not isinstance(error, EdgecnnError)
+    elsewhere = next(filter(None, (temporary_folder_full(cause, root, doing) for cause in causes)), None)
+    if elsewhere is not None:
+        return elsewhere
     if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < _FULL_BELOW_BYTES):
         return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
+    if unnamed and _is_full_beside(root):
+        return _temporary_folder_full(doing)
     failed = next((cause for cause in causes if _is_no_access(cause, root)), None)
     if failed is None and unnamed:
         failed = _write_failure(root)
@@ -57,6 +63,55 @@ def makers_failures(root: Path, doing: str) -> Iterator[None]:
         raise named from error
 
 
+@contextmanager
+def in_temporary_folder(doing: str) -> Iterator[None]:
+    """Around what is written into temporary files alone. Raises TemporaryFolderFull: no space or quota there."""
+    try:
+        yield
+    except OSError as error:
+        nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # of those that ``tempfile`` tries
+        if error.errno not in _DISK_FULL and not (nowhere and free_bytes(temporary_folder()) < _FULL_BELOW_BYTES):
+            raise
+        raise _temporary_folder_full(doing) from error
+
+
+def temporary_folder_full(error: BaseException, root: Path, doing: str) -> TemporaryFolderFull | None:
+    """Where no space was left on the temporary folder's disk, and that is another one than that of ``root``; else None.
+
+    A write() to an open file names no file: then it is the disk of the two that takes nothing now, or that has less space left,
+    since a temporary file may be gone again.
+    """
+    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+        return None
+    folder, place = temporary_folder(), _place(error)
+    if place is not None:
+        return _temporary_folder_full(doing) if lies_under(place, folder) and not lies_under(place, root) else None
+    if on_one_disk(folder, root) or _takes_nothing(root):
+        return None
+    fuller = _takes_nothing(folder) or free_bytes(folder) < free_bytes(root)
+    return _temporary_folder_full(doing) if fuller else None
+
+
+def _place(error: OSError) -> object:
+    """The file that found no room, which of two is the copy; None where the error names none."""
+    return error.filename2 or error.filename
+
+
+def _temporary_folder_full(doing: str) -> TemporaryFolderFull:
+    folder = temporary_folder()
+    return TemporaryFolderFull(folder=folder, free_bytes=free_bytes(folder), doing=doing)
+
+
+def _takes_nothing(folder: Path) -> bool:
+    return free_bytes(folder) < _FULL_BELOW_BYTES or _write_failure(folder) is not None
+
+
+def _is_full_beside(root: Path) -> bool:
+    """Whether the temporary folder's disk is full, and another one than that of ``root``; one that is only read is not full."""
+    folder = temporary_folder()
+    return not on_one_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < _FULL_BELOW_BYTES
+
+
 def _store_error(error: OSError, root: Path, doing: str) -> StoreFull | StoreUnusable:
     if error.errno in NO_SPACE:
         return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
@@ -67,7 +122,8 @@ def _store_error(error: OSError, root: Path, doing: str) -> StoreFull | StoreUnu
 def _is_no_space(error: BaseException, root: Path) -> bool:
     if not isinstance(error, OSError) or error.errno not in NO_SPACE:
         return False
-    return error.filename is None or lies_under(error.filename, root)  # a write() to an open file names no file
+    place = _place(error)
+    return place is None or lies_under(place, root)  # a write() to an open file names no file
 
 
 def _write_failure(root: Path) -> OSError | None:

@@ -68,6 +68,7 @@ class Making:
 
         Raises:
             StoreFull, StoreUnusable: the store could not take it. Work that cannot be resumed is removed.
+            TemporaryFolderFull: its maker's temporary files found no room.
             StageUnfinished: the maker left nothing, or a link.
             Exception: whatever else the maker raised, unchanged.
         """

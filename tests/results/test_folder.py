@@ -10,6 +10,7 @@ import pytest
 
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.results.folder import output_lock
+from tests.store.small_disks import needs_mount, said_on
 
 
 def failing(folder: Path, error: OSError) -> None:
@@ -25,6 +26,31 @@ def test_a_disk_that_does_not_take_the_results_names_their_folder(tmp_path: Path
         with pytest.raises(OutputUnwritable) as refused:
             failing(out, error)
         assert refused.value.line().startswith(f"{out}: cannot be written")
+
+
+WITH_A_TEMPORARY_FILE = """
+import json, sys, tempfile
+from pathlib import Path
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.results.folder import output_lock
+from tests.store.small_disks import needs_mount, said_on
+
+try:
+    with output_lock(Path(sys.argv[1]) / "out"):
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(8 << 20))
+except EdgecnnError as error:
+    print(json.dumps(error.line()))
+"""
+
+
+@needs_mount
+def test_a_temporary_folder_that_is_full_is_named_itself(tmp_path: Path) -> None:
+    for name in ("results", "tmp"):
+        (tmp_path / name).mkdir()
+    disks = {tmp_path / "results": "8m", tmp_path / "tmp": "4m"}
+    line = said_on(disks, WITH_A_TEMPORARY_FILE, str(tmp_path / "results"), TMPDIR=str(tmp_path / "tmp"))
+    assert line.startswith(f"no space left in the temporary folder {tmp_path}/tmp: 4.0 MiB free after writing")
 
 
 def test_what_cannot_be_read_elsewhere_and_a_closed_stream_are_no_fault_of_the_folder(tmp_path: Path) -> None:

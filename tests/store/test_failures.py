@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import errno
-import json
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,25 +13,13 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.bundle import NoPhotos
-from edgecnn.errors.store import StoreFull, StoreUnusable
+from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.render.progress import Quiet
 from edgecnn.store.failures import failure_of_maker
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress, Role
+from tests.store.small_disks import needs_mount, said_on
 from tests.store.toys import Quantize, Train, obtain
-
-CHECKOUT = Path(__file__).parents[2]
-NAMESPACE = ["unshare", "--map-root-user", "--mount"]
-
-
-def can_mount() -> bool:
-    if shutil.which("unshare") is None:
-        return False
-    tried = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
-    return tried.returncode == 0
-
-
-needs_mount = pytest.mark.skipif(not can_mount(), reason="needs unshare with user namespaces")
 
 ON_A_SMALL_DISK = """
 import json, sys
@@ -77,19 +62,80 @@ print(json.dumps({
 @needs_mount
 @pytest.mark.parametrize("way", ["as OSError", "as RuntimeError"])
 def test_a_full_disk_is_one_line_and_leaves_the_store_whole(tmp_path: Path, way: str) -> None:
-    mount = f'mount -t tmpfs -o size=4m none {tmp_path} && exec "$@"'
-    script = [sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path / "store"), way]
-    ran = subprocess.run(
-        [*NAMESPACE, "sh", "-c", mount, "sh", *script], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    said = json.loads(ran.stdout)
+    said = said_on({tmp_path: "4m"}, ON_A_SMALL_DISK, str(tmp_path / "store"), way)
     key = Quantize(images=1).key({"onnxruntime": "1.30"})
     assert said["line"] == (
         f"no space left for the store {tmp_path}/store: 0.0 MiB free while making quantize {key[:12]}; what was stored before "
         "is intact — run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk [store-full]"
     )
     assert (said["whole"], said["entries"], said["work"], said["after"]) == (True, 1, [], "ran")
+
+
+WITH_TEMPORARY_FILES = """
+import json, shutil, sys, tempfile
+from pathlib import Path
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.store.store import Store
+from tests.store.toys import Quantize, obtain
+
+root, way = Path(sys.argv[1]), sys.argv[2]
+
+def fills(folder):
+    with (folder / "big.bin").open("wb") as file:
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+            file.flush()
+
+def maker(given, out, tell):
+    if way == "into the store":
+        fills(out)
+    if way == "and tidies up":
+        with tempfile.TemporaryDirectory() as folder:
+            fills(Path(folder))
+    try:
+        fills(Path(tempfile.mkdtemp()))
+    except OSError:
+        if way == "and leaves it":
+            raise
+    raise RuntimeError("a C++ library could not write")
+
+try:
+    obtain(Store.open(root), Quantize(), maker=maker)
+except EdgecnnError as error:
+    print(json.dumps(error.line()))
+"""
+_NO_ROOM = "no space left in the temporary folder {}/tmp: {} MiB free after making quantize"
+
+
+@needs_mount
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ("and leaves it", _NO_ROOM.format("{0}", "0.0")),
+        ("and tidies up", _NO_ROOM.format("{0}", "4.0")),
+        ("as a C++ library", _NO_ROOM.format("{0}", "0.0")),
+        ("into the store", "no space left for the store {0}/store: 0.0 MiB free while making quantize"),
+    ],
+)
+def test_of_two_disks_the_one_is_named_that_is_full(way: str, said: str, tmp_path: Path) -> None:
+    """A write() to an open file names no file, so that it is not told where it was."""
+    for name in ("store", "tmp"):
+        (tmp_path / name).mkdir()
+    disks = {tmp_path / "store": "8m", tmp_path / "tmp": "4m"}
+    line = said_on(disks, WITH_TEMPORARY_FILES, str(tmp_path / "store"), way, TMPDIR=str(tmp_path / "tmp"))
+    assert line.startswith(said.format(tmp_path))
+
+
+def test_a_temporary_file_that_finds_no_room_names_its_folder(
+    store: Store, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    named = failure_of_maker(OSError(errno.ENOSPC, "No space left on device", str(folder / "x")), store.root, "making")
+    assert isinstance(named, TemporaryFolderFull)
+    copied = OSError(errno.ENOSPC, "No space left on device", str(folder / "x"), None, str(store.root / "work" / "x"))
+    assert isinstance(failure_of_maker(copied, store.root, "making"), StoreFull)
+    assert isinstance(failure_of_maker(OSError(errno.EFBIG, "File too large"), store.root, "making"), StoreFull)
 
 
 READ_ONLY = """
@@ -114,13 +160,7 @@ print(json.dumps(said))
 
 @needs_mount
 def test_a_read_only_store_serves_what_it_has_and_says_why_it_cannot_take_more(tmp_path: Path) -> None:
-    mount = f'mount -t tmpfs none {tmp_path} && exec "$@"'
-    script = [sys.executable, "-c", READ_ONLY, str(tmp_path)]
-    ran = subprocess.run(
-        [*NAMESPACE, "sh", "-c", mount, "sh", *script], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    said = json.loads(ran.stdout)
+    said = said_on({tmp_path: "64m"}, READ_ONLY, str(tmp_path))
     assert said["cached"] == "cached"
     assert said["line"].startswith(f"the store {tmp_path}/store cannot be used: read-only file system: {tmp_path}/store/locks/")
     assert said["line"].endswith(" — set EDGECNN_STORE=FOLDER to a folder that you can write to [store-unusable]")

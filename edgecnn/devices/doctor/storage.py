@@ -12,7 +12,7 @@ from typing import Literal
 from edgecnn.devices.doctor.facts import DiskFact, State, StoreFact
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
-from edgecnn.store.disk import bytes_of, nearest_existing
+from edgecnn.store.disk import bytes_of, nearest_existing, temporary_folder
 from edgecnn.store.entry import Damage, trusted_entry
 from edgecnn.store.failures import named_failures
 from edgecnn.store.profiles import read_profile
@@ -34,7 +34,7 @@ _HINTS = {
 def disk_facts() -> tuple[DiskFact, ...]:
     """The store's place, the folder that results go to, and that of temporary files."""
     store = default_root()
-    return (disk_fact("store", store), disk_fact("results", Path.cwd()), disk_fact("temporary", Path(_temporary())))
+    return (disk_fact("store", store), disk_fact("results", Path.cwd()), disk_fact("temporary", temporary_folder()))
 
 
 def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> DiskFact:
@@ -102,11 +102,3 @@ def _examined(store: Store, tell: Progress) -> StoreFact:
         found=f"{len(damaged)} damaged, the first is {damaged[0]}" if damaged else said,
         hint="edgecnn store verify --repair" if damaged else None,
     )
-
-
-def _temporary() -> str:
-    """``tempfile.gettempdir`` raises where none of its places can be written; then the first is named, and found broken."""
-    try:
-        return tempfile.gettempdir()
-    except FileNotFoundError:
-        return os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - named, never written to

@@ -34,8 +34,8 @@ except ImportError:  # Windows, where its time alone has a limit
 
 TIME_S: Final = 300.0
 MEMORY_BYTES: Final = 3 << 29
-"""1.5 GiB, of which torch and the smallest file take 0.9. And ten times the file with the weights beside it, which are held as the
-file has them, as the runtime does, and as the trunk; or half of the memory, where that is more."""
+"""1.5 GiB, of which torch and the smallest file take 0.9. And ten times the file with the weights beside it, which are held as
+the file has them, as the runtime does, and as the trunk; or half of the memory, where that is more."""
 WRITTEN_BYTES: Final = 16 << 20
 """What may be said there, which lies in the temporary folder until it ends: a warning for each of 50,000 operators takes 10 MB,
 and what prints for ever has as much within a second or two."""
