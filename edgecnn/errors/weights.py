@@ -120,6 +120,17 @@ class MissingPackage(EdgecnnError, exit_code=ExitCode.MISSING):
         )
 
 
+class PackageUnimportable(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when a package is broken, or lacks one that it needs; ``extra`` is the extra of edgecnn that brings it."""
+
+    def __init__(self, *, package: str, extra: str, needed_for: str, because: str) -> None:
+        super().__init__(
+            what=f"{needed_for} needs the package {package}, which cannot be imported",
+            because=because,
+            hint=f'pip install --force-reinstall "edgecnn[{extra}]"',
+        )
+
+
 class UnknownArch(EdgecnnError):
     """Raised when no row of the catalogue has the name that was asked for."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.weights import (
     DownloadFailed,
+    PackageUnimportable,
     WeightsCorrupt,
     WeightsDoNotFit,
     WeightsFileMissing,
@@ -92,3 +93,12 @@ def test_a_broken_download_says_how_far_it_came() -> None:
         " — run the same command again to continue, or use --weights none [download-failed]"
     )
     says(DownloadFailed(url="http://x/y.pth", reason="timed out", received=12345), line, ExitCode.MISSING)
+
+
+def test_a_broken_package_is_named_with_what_the_system_said() -> None:
+    error = PackageUnimportable(package="onnx", extra="train", needed_for="mine.onnx", because="libx.so: no such file")
+    line = (
+        "mine.onnx needs the package onnx, which cannot be imported: libx.so: no such file"
+        ' — pip install --force-reinstall "edgecnn[train]" [package-unimportable]'
+    )
+    says(error, line, ExitCode.MISSING)

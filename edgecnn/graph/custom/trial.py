@@ -21,9 +21,11 @@ from typing import Any, Final
 
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.weights import PackageUnimportable
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.store.failures import in_temporary_folder
 from edgecnn.values.custom_model import Feeding, TorchForm
 from edgecnn.values.preprocessing import Normalization, PixelRecipe
 
@@ -44,6 +46,10 @@ _CORES: Final = 4
 _CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The folder that edgecnn is imported from."""
 _GREY: Final = 128
+_BEGUN: Final = b"begun\n"
+"""Said before the file is opened: what ends the process from then on is the file's doing."""
+_NO_MEMORY_TO_IMPORT: Final = ("failed to map segment", "annot allocate memory")
+"""What the dynamic linker says where the memory has its bound."""
 
 
 def try_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float = TIME_S) -> None:
@@ -51,6 +57,7 @@ def try_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None
 
     Raises:
         EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
+        TemporaryFolderFull, PackageUnimportable: it could not be tried.
         CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
     """
     _in_a_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated}, limit_s)
@@ -64,26 +71,32 @@ def try_counting(path: Path, limit_s: float = TIME_S) -> None:
 def _in_a_process(path: Path, asked: Mapping[str, Any], limit_s: float) -> None:
     asked = {"path": str(path), "form": None, "resolution_px": None, "counted": False, "limit_s": limit_s, **asked}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
-    with tempfile.TemporaryFile() as said:
+    with in_temporary_folder(f"trying {path}"), tempfile.TemporaryFile() as said:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": said, "env": _environment()}
         try:
             ended = subprocess.run(command, input=json.dumps(asked).encode(), timeout=limit_s, check=False, **pipes)
         except subprocess.TimeoutExpired as error:
             raise CustomModelUnusable(path=path, because=f"going through it took more than {limit_s:g} s") from error
-        if ended.returncode > 0:
-            said.seek(max(0, said.tell() - 1000))
-            raise RuntimeError(f"the process that tries {path} failed: {said.read().decode('utf-8', 'replace').strip()}")
-    if ended.returncode:
-        raise CustomModelUnusable(path=path, because=_ended_by(-ended.returncode))
-    if (kept := json.loads(ended.stdout)) is not None:
+        said.seek(max(0, said.tell() - 1000))
+        last = said.read().decode("utf-8", "replace").strip()
+    begun, answer = ended.stdout.startswith(_BEGUN), ended.stdout.removeprefix(_BEGUN)
+    if ended.returncode >= 0 and not begun:
+        raise RuntimeError(f"the process that tries {path} did not begin: {last}")
+    if ended.returncode or not answer:
+        raise CustomModelUnusable(path=path, because=_ending(ended.returncode, last))
+    if (kept := json.loads(answer)) is not None:
         raise error_again(kept)
 
 
-def _ended_by(number: int) -> str:
-    by = signal.Signals(number).name
-    if by == "SIGXFSZ":
-        return f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
-    return f"reading it ended the process that tried, by {by}"
+def _ending(code: int, last: str) -> str:
+    """What is said of a process that gave no answer."""
+    ended = "reading it ended the process that tried,"
+    if code < 0:
+        by = signal.Signals(-code).name
+        too_much = f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
+        return too_much if by == "SIGXFSZ" else f"{ended} by {by}"
+    said = " ".join((last.splitlines() or [""])[-1].split())[:300]
+    return f"{ended} with {code}, after saying: {said}" if said else f"{ended} with {code}"
 
 
 def _environment() -> dict[str, str]:
@@ -142,11 +155,15 @@ def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize |
 
 def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | None:
     try:
-        go_through()
+        with in_temporary_folder(f"trying {path}"):
+            go_through()
     except EdgecnnError as error:
         return error
-    except MemoryError:
-        return CustomModelUnusable(path=path, because="reading it takes more memory than it may have")
+    except (MemoryError, ImportError) as error:
+        if isinstance(error, MemoryError) or any(each in str(error) for each in _NO_MEMORY_TO_IMPORT):
+            return CustomModelUnusable(path=path, because="reading it takes more memory than it may have")
+        package = (error.name or "that it was made with").partition(".")[0]
+        return PackageUnimportable(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
         said = " ".join(str(error).split())[:300]
         return CustomModelUnusable(path=path, because=f"reading it fails with {type(error).__name__}: {said}")
@@ -199,6 +216,8 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])
     asked = json.loads(sys.stdin.read())
+    to.write(_BEGUN.decode())
+    to.flush()
     fault = _fault_of(Path(asked["path"]), partial(_asked, **asked))
     json.dump(None if fault is None else fault.kept(), to)
     to.flush()

@@ -18,6 +18,7 @@ from torch import nn
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
+from edgecnn.errors.weights import PackageUnimportable
 from edgecnn.graph.custom.trial import WRITTEN_BYTES, _fault_of, _gone_through, _most_memory, try_file
 from edgecnn.planning.custom_model import custom_model
 from edgecnn.render.progress import Quiet
@@ -26,6 +27,7 @@ from edgecnn.values.recipe import Recipe
 from tests.graph.custom_files import SIDE, classifier
 from tests.graph.hostile_files import REFUSED, that_never_ends
 from tests.graph.torch_files import scripted
+from tests.store.small_disks import needs_mount, said_on
 
 
 class Endless(nn.Module):
@@ -55,6 +57,18 @@ def rewritten(path: Path, to: Path, value: bytes) -> Path:
             held = old.read(name)
             new.writestr(name, held.replace(b"torch.mean(x, [2, 3])", value) if name.endswith(".py") else held)
     return to
+
+
+def wide() -> onnx.ModelProto:
+    """With twice the weights that a process may write while it tries a file."""
+    model, width = classifier(), WRITTEN_BYTES // (4 * 4)
+    draw = np.random.default_rng(0)
+    for name, shape in {"wide": (4, width), "narrow": (width, 4)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(draw.random(shape, np.float32), name))
+    model.graph.node.append(helper.make_node("MatMul", ["scores", "wide"], ["many"], name="wider"))
+    model.graph.node.append(helper.make_node("MatMul", ["many", "narrow"], ["few"], name="narrower"))
+    model.graph.output[0].name = "few"
+    return model
 
 
 IN_A_PROCESS_OF_THEIR_OWN = ("1,500 operators that change nothing", "2^40 images a call", "a constant of 256 GiB")
@@ -114,6 +128,85 @@ def test_what_ends_the_process_by_a_signal_ends_that_one(tmp_path: Path, monkeyp
         try_file(tmp_path / "mine.onnx", None, None)
 
 
+ENDINGS = {
+    "an abort handler": (
+        'print("Fatal:  no\\tway on", file=sys.stderr, flush=True)\nos._exit(3)',
+        "with 3, after saying: Fatal: no way on",
+    ),
+    "in silence": ("os._exit(0)", "with 0"),
+    "as programs end": ("sys.exit('enough')", "with 1, after saying: enough"),
+}
+
+
+@pytest.mark.parametrize("way", ENDINGS)
+def test_what_ends_the_process_by_itself_is_refused_with_what_it_said_last(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, said = ENDINGS[way]
+    onnx.save(classifier(), tmp_path / "mine.onnx")
+    (tmp_path / "onnx.py").write_text(f"import os, sys\n{program}\n")  # stands for what a file's bytes make of the one that reads
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(CustomModelUnusable) as refused:
+        try_file(tmp_path / "mine.onnx", None, None)
+    assert refused.value.because == f"reading it ended the process that tried, {said}"
+
+
+def test_a_process_that_never_came_to_the_file_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    onnx.save(classifier(), tmp_path / "mine.onnx")
+    (tmp_path / "sitecustomize.py").write_text("import os\nos.write(2, b'no interpreter')\nos._exit(1)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="mine.onnx did not begin: no interpreter"):
+        try_file(tmp_path / "mine.onnx", None, None)
+
+
+@pytest.mark.parametrize(
+    ("raised", "package", "because"),
+    [
+        ("ModuleNotFoundError(\"No module named 'ml_dtypes'\", name='ml_dtypes')", "ml_dtypes", "No module named 'ml_dtypes'"),
+        ("ImportError('libprotobuf.so: no such file', name='onnx.onnx_cpp2py_export')", "onnx", "libprotobuf.so: no such file"),
+    ],
+    ids=["missing", "broken"],
+)
+def test_a_package_that_cannot_be_imported_is_named_and_not_the_file(
+    raised: str, package: str, because: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx.save(classifier(), tmp_path / "mine.onnx")
+    (tmp_path / "onnx.py").write_text(f"raise {raised}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(PackageUnimportable) as refused:
+        try_file(tmp_path / "mine.onnx", None, None)
+    assert refused.value.line().startswith(
+        f"{tmp_path}/mine.onnx needs the package {package}, which cannot be imported: {because}"
+    )
+
+
+def test_a_library_that_finds_no_memory_to_be_imported_in_was_crowded_out_by_the_file() -> None:
+    def crowded() -> None:
+        raise ImportError("libtorch.so: failed to map segment from shared object")
+
+    fault = _fault_of(Path("mine.pt"), crowded)
+    assert fault is not None and fault.because == "reading it takes more memory than it may have"
+
+
+@needs_mount
+def test_a_full_temporary_folder_is_named_and_not_the_file(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    onnx.save(wide(), tmp_path / "mine.onnx")
+    program = """
+import json, sys
+from pathlib import Path
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.graph.custom.trial import try_file
+try:
+    try_file(Path(sys.argv[1]), None, None)
+except EdgecnnError as error:
+    print(json.dumps(error.line()))
+"""
+    line = said_on({tmp_path / "tmp": "4m"}, program, str(tmp_path / "mine.onnx"), TMPDIR=str(tmp_path / "tmp"))
+    assert line.startswith(f"no space left in the temporary folder {tmp_path}/tmp: ")
+    assert f"MiB free after trying {tmp_path}/mine.onnx failed" in line
+
+
 @pytest.mark.slow  # torch is started twice, and given time
 def test_a_program_that_never_ends_and_one_too_deep_for_its_reader_are_refused(tmp_path: Path) -> None:
     endless = scripted(Endless(), tmp_path / "endless.pt")
@@ -133,14 +226,7 @@ def test_a_program_that_prints_for_ever_is_ended_before_it_fills_the_disk(tmp_pa
 
 
 def test_a_trunk_longer_than_what_may_be_said_is_written(tmp_path: Path) -> None:
-    model, width = classifier(), WRITTEN_BYTES // (4 * 4)
-    draw = np.random.default_rng(0)
-    for name, shape in {"wide": (4, width), "narrow": (width, 4)}.items():
-        model.graph.initializer.append(numpy_helper.from_array(draw.random(shape, np.float32), name))
-    model.graph.node.append(helper.make_node("MatMul", ["scores", "wide"], ["many"], name="wider"))
-    model.graph.node.append(helper.make_node("MatMul", ["many", "narrow"], ["few"], name="narrower"))
-    model.graph.output[0].name = "few"
-    onnx.save(model, tmp_path / "mine.onnx")
+    onnx.save(wide(), tmp_path / "mine.onnx")
     try_file(tmp_path / "mine.onnx", None, None)
 
 
