@@ -23,7 +23,7 @@ from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.graph.custom.file_cost import cost_of_file
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trial import _fault_of, _gone_through
-from edgecnn.models.weights_file import format_of
+from edgecnn.models.networks import read_state
 from edgecnn.recipes.recipe import load_pipelines, load_recipe
 from edgecnn.render.progress import Quiet
 from edgecnn.resources import resource_folder
@@ -165,7 +165,7 @@ KINDS: dict[str, Kind] = {
     "onnx, counted": Kind("mine.onnx", _onnx_seeds, of_message(onnx.ModelProto), _counted),
     "torch.export": Kind("mine.pt2", partial(_torch_seeds, exported), of_zip(of_entry), _tried),
     "torchscript": Kind("mine.pt", partial(_torch_seeds, scripted), of_zip(of_entry), _tried),
-    "weights": Kind("mine.pth", _weights_seeds, of_bytes, format_of),
+    "weights": Kind("mine.pth", _weights_seeds, of_bytes, read_state),
     **BUNDLES,
     **BOARDS,
     "report.json": Kind(REPORT, _report_seeds, of_json, _report),

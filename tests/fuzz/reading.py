@@ -114,8 +114,10 @@ def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
     try:
         wanted.read(path)
     except (EdgecnnError, RunnerError, UnreadableImage) as error:
-        line = visible(error.line() if isinstance(error, EdgecnnError) else str(error))
-        return ("refused", line) if line.strip() else ("unsaid", "")
+        line = error.line() if isinstance(error, EdgecnnError) else str(error)
+        if "\n" in line:
+            return "several lines", line
+        return ("refused", visible(line)) if line.strip() else ("unsaid", "")
     except MemoryError:
         return "memory", ""
     except Exception:  # noqa: BLE001 - what is looked for
