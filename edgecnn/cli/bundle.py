@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,10 +45,13 @@ TopOpt = Annotated[
 ]
 CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]
 AddressOpt = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets others in.")]
-NamesOpt = Annotated[
+AllowHostOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow-host", metavar="NAME", help="With --host: a name under which others ask, besides addresses; may be repeated."
+        "--allow-host",
+        metavar="NAME",
+        help="A further name under which a browser may call it; with --host, addresses and this machine's own names are enough. "
+        "May be repeated.",
     ),
 ]
 PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 is a free one.")]
@@ -142,7 +146,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     bundle: BundleArg,
     host: AddressOpt = "127.0.0.1",
     port: PortOpt = 0,
-    allow_host: NamesOpt = None,
+    allow_host: AllowHostOpt = None,
     candidate: CandidateOpt = None,
     max_mib: SizeOpt = 20.0,
     per_minute: RateOpt = 300,
@@ -156,7 +160,24 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     if not host.strip():
         raise EmptyOption(option="--host")
     limits = Limits(body_bytes=int(max_mib * 2**20), per_minute=per_minute)
-    return _served(ToServe(bundle, candidate, Place(host, port, tuple(allow_host or ())), limits, trust_of(call.asked)), call)
+    place = Place(host, port, _host_names(allow_host or ()))
+    return _served(ToServe(bundle, candidate, place, limits, trust_of(call.asked)), call)
+
+
+def _host_names(given: Iterable[str]) -> tuple[str, ...]:
+    """What ``--allow-host`` names, each a name and no more."""
+    from edgecnn.errors.recipes import EmptyOption
+    from edgecnn.errors.usage import BadValue
+    from edgecnn.serving.names import is_host_name
+
+    names = tuple(given)
+    for name in names:
+        if not name.strip():
+            raise EmptyOption(option="--allow-host")
+        if not is_host_name(name):
+            reason = "it is a name alone, without http:// and without a port, such as photos.example"
+            raise BadValue(command="edgecnn serve", name="--allow-host", value=name, reason=reason)
+    return names
 
 
 def _served(asked: ToServe, call: Call) -> ExitCode:

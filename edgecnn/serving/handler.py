@@ -138,12 +138,18 @@ class Handler(BaseHTTPRequestHandler):
             raise _Refused(HTTPStatus.BAD_REQUEST, "bad-request", "a request names one host")
         host = hosts[0].strip().lower()
         if not self.server.answers_to(host):
-            more = "" if self.server.is_local else ", but for addresses and those of edgecnn serve --allow-host NAME"
-            what = f"this page is at {self.server.url} and answers under no other name{more}"
-            raise _Refused(HTTPStatus.FORBIDDEN, "foreign-host", what)
+            raise _Refused(HTTPStatus.FORBIDDEN, "foreign-host", self._own_names())
         origins = self.headers.get_all("Origin") or []
         if any(origin.strip().lower() not in (f"http://{host}", f"https://{host}") for origin in origins):
             raise _Refused(HTTPStatus.FORBIDDEN, "foreign-origin", "another site's page may not ask here")
+
+    def _own_names(self) -> str:
+        """For whoever called it otherwise."""
+        if self.server.is_local:
+            own = f"this page is at {self.server.url} alone, for"
+        else:
+            own = "this page answers under addresses and its machine's own names, for"
+        return f"{own} another name may be another site's: edgecnn serve --allow-host NAME adds one"
 
     def _predicted(self) -> dict[str, object]:
         wait_s = self.server.rates.wait_s(self.client_address[0])

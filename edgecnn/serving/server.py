@@ -25,6 +25,7 @@ from edgecnn.errors.usage import AddressUnusable, PortInUse
 from edgecnn.serving.answering import Answering
 from edgecnn.serving.handler import NO_PLACE, Handler
 from edgecnn.serving.limits import Limits, Rates
+from edgecnn.serving.names import HostNames
 from edgecnn.serving.page import Page
 
 _UNBOUND: Final = {
@@ -39,8 +40,8 @@ class Place:
 
     host: str = "127.0.0.1"
     port: int = 0
-    names: tuple[str, ...] = ()
-    """Under which it may be asked for, where others reach it, besides addresses and this machine's own name."""
+    allowed: tuple[str, ...] = ()
+    """Further names under which it answers."""
 
 
 @dataclass
@@ -74,7 +75,7 @@ class PhotoServer(ThreadingHTTPServer):
     def __init__(
         self, place: Place, page: Page, answering: Answering, limits: Limits, tell: Callable[[str], None] = lambda _: None
     ) -> None:
-        self.page, self.answering, self.limits, self.tell, self.place = page, answering, limits, tell, place
+        self.page, self.answering, self.limits, self.tell = page, answering, limits, tell
         self.rates = Rates(limits)
         self._lock = threading.Lock()
         self._guests: dict[Any, _Guest] = {}
@@ -84,6 +85,8 @@ class PhotoServer(ThreadingHTTPServer):
             super().__init__(address[:2], Handler)  # type: ignore[arg-type] # an address of IPv4 or IPv6
         except (OSError, UnicodeError) as error:  # a name that cannot be encoded is no name
             raise _refusal(place, error, shlex.quote(page.bundle)) from error
+        reached = not self.is_local
+        self._names = HostNames((*place.allowed, place.host) if reached else place.allowed, reached=reached)
 
     def server_bind(self) -> None:
         """Bind, without asking the network for this machine's full name."""
@@ -111,20 +114,11 @@ class PhotoServer(ThreadingHTTPServer):
         return f"http://{self._authority(everywhere.get(self.listens_on, self.listens_on))}/"
 
     def answers_to(self, host: str) -> bool:
-        """Whether a request for this host, a name or an address and a port, is for this page.
+        """Whether a request may call it so in its Host header."""
+        return (self.is_local and host.lower() in self._local_names()) or self._names.hold(host)
 
-        A page elsewhere may have its name turned to an address of this machine (DNS rebinding), and asks under that name then: an
-        address in figures belongs to nobody else, and so do the names that are known here.
-        """
-        if self.is_local:
-            return host in self.own_names()
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
-        machine = socket.gethostname().lower()
-        known = {"localhost", machine, f"{machine}.local", self.place.host.lower(), *(each.lower() for each in self.place.names)}
-        return name in known or _is_address(name.strip("[]"))
-
-    def own_names(self) -> frozenset[str]:
-        """What a browser on this machine may call it: a page elsewhere whose name was turned to 127.0.0.1 calls it otherwise."""
+    def _local_names(self) -> frozenset[str]:
+        """What a browser on this machine calls a server that nobody else reaches."""
         names = {self._authority(each) for each in ("127.0.0.1", "localhost", "::1", self.listens_on)}
         return frozenset(names | ({name.removesuffix(":80") for name in names} if self.port == 80 else set()))
 
@@ -198,14 +192,6 @@ class PhotoServer(ThreadingHTTPServer):
 
     def _authority(self, host: str) -> str:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _refusal(place: Place, error: OSError | UnicodeError, bundle: str) -> PortInUse | AddressUnusable:

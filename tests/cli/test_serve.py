@@ -10,6 +10,7 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import Popen
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -20,7 +21,7 @@ from edgecnn.render.screens.bundle import exposed_lines, served_lines
 from tests.bundle.sealed import KIT, KIT_FOLDER, copied, published, zipped
 from tests.house.child import child
 from tests.house.source_tree import ROOT
-from tests.serving.asking import announced, predicted
+from tests.serving.asking import announced, ask_at, predicted
 
 UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
 
@@ -66,10 +67,32 @@ def test_a_changed_bundle_a_taken_port_and_an_empty_address_are_one_line_each(wh
             ([changed], "bundle-file-changed"),
             ([whole, "--port", port], "port-in-use"),
             ([whole, "--host", ""], "empty-option"),
+            ([whole, "--allow-host", ""], "empty-option"),
             ([whole, "--candidate", "none"], "kit-not-carried"),
         ):
             done = CliRunner().invoke(app, ["serve", *map(str, words), "--json"])
             assert (done.stdout, json.loads(done.stderr)["error"]["ref"]) == ("", ref)
+
+
+@pytest.mark.parametrize(
+    "name", ["http://photos.example", "photos.example:8000", "*.example", "-photos", "[::1]", "bücher.example"]
+)
+def test_an_allowed_host_is_a_name_and_no_more(name: str) -> None:
+    done = CliRunner().invoke(app, ["serve", "bundle", "--allow-host", "board.local", "--allow-host", name])
+    assert (done.exit_code, done.stderr) == (
+        2,
+        f"edgecnn: error: edgecnn serve: --allow-host cannot be {name!r}: it is a name alone, without http:// and "
+        "without a port, such as photos.example — what it takes: edgecnn serve --help [bad-value]\n",
+    )
+
+
+def test_each_allowed_host_is_answered_and_no_other(whole: Path, tmp_path: Path) -> None:
+    words = ("--host", "0.0.0.0", "--allow-host", "photos.example", "--allow-host", "Camera_1", "--json")
+    with started(tmp_path, whole, *words) as process:
+        place = urlsplit(announced(process)["url"]).netloc
+        hosts = ("photos.example", "camera_1:8000", "10.0.0.5", "evil.example")
+        found = [ask_at(place, "GET", "/", None, Host=host).status for host in hosts]
+    assert found == [200, 200, 200, 403]
 
 
 def test_what_it_says_when_it_begins() -> None:
