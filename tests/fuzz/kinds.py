@@ -43,6 +43,8 @@ from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_zip
 from tests.graph.custom_files import SIDE, classifier, of_grey
 from tests.graph.torch_files import Classifier, exported, scripted
 
+SIZE = ImageSize.square(SIDE)
+
 
 def _onnx_seeds(_: Path) -> Sequence[bytes]:
     made = (
@@ -55,7 +57,7 @@ def _onnx_seeds(_: Path) -> Sequence[bytes]:
 
 
 def _tried(path: Path) -> object:
-    return _without_fault(path, partial(_gone_through, path, form_of(path), ImageSize.square(SIDE), None))
+    return _without_fault(path, partial(_gone_through, path, form_of(path), SIZE, None))
 
 
 def _without_fault(path: Path, go_through: Callable[[], object]) -> object:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.kinds import KINDS
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.graph.custom.form import form_of
+from edgecnn.graph.custom.trial import try_file
+from tests.fuzz.kinds import KINDS, SIZE
 from tests.fuzz.reading import FINE, GUIDED, TIME_S
 from tests.training.made import files_of
 
@@ -42,8 +45,18 @@ def test_every_changed_file_is_read_or_refused_in_one_line(
     assert not found, "\n".join([f"{len(found)}, kept in {inside}", *found[:10]])
     assert outcomes.total() == FILES
     assert outcomes["refused"] > FILES // 10, "else nothing was changed"
+    for ended in inside.glob(f"ended-*/{KINDS[kind].file}"):
+        _read_or_refused(ended)
     assert files_of(beside) == before
     assert {each.name for each in tmp_path.iterdir()} == {"inside", "beside"}
+
+
+def _read_or_refused(file: Path) -> None:
+    """By the process with limits in which a build goes through it first."""
+    try:
+        try_file(file, form_of(file), SIZE, 3 * TIME_S)
+    except EdgecnnError as error:
+        assert "\n" not in error.line()
 
 
 def _read_all(kind: str, folder: Path, home: Path) -> tuple[Counter[str], list[str]]:
@@ -62,8 +75,8 @@ def _read_all(kind: str, folder: Path, home: Path) -> tuple[Counter[str], list[s
                     found.append(f"{kind} {number}: {' '.join(ended)}")
         if done.returncode:
             outcomes["ended"] += 1
+            shutil.copytree(folder / "file", folder / f"ended-{number}", dirs_exist_ok=True)
             if kind not in IN_A_TRIAL:
-                shutil.copytree(folder / "file", folder / f"found-{number}", dirs_exist_ok=True)
                 found.append(f"{kind} {number}: ended with {done.returncode} ({TIME_S} s at most)\n{done.stderr[-2000:]}")
         number += 1
     return outcomes, found
