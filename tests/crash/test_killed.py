@@ -191,8 +191,8 @@ def test_who_ends_it_twice_or_by_terminating_it_gets_one_line(
         assert "Traceback" not in said, said
         disturbed += process.returncode != 0
         if process.returncode > 0:
-            (line,) = [line for line in said.splitlines() if line.startswith("edgecnn: ")]
-            assert "interrupted" in line
+            told = [line for line in said.splitlines() if line.startswith("edgecnn: interrupted")]
+            assert len(told) == 1 or (not told and len(signals) > 1), said  # the second may come before the words
         check_store(place)
     assert disturbed > times / 2, "else little was tried"
     check_ended(place, undisturbed)
