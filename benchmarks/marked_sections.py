@@ -1,4 +1,4 @@
-"""A README whose tables are made from results: between ``<!-- NAME -->`` and ``<!-- end NAME -->`` stands what was made."""
+"""A page whose tables are made from results: between ``<!-- NAME -->`` and ``<!-- end NAME -->`` stands what was made."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def renew(readme: Path, sections: Mapping[str, str]) -> None:
+def renew(page: Path, sections: Mapping[str, str]) -> None:
     """Put each section between its marks.
 
     Raises:
-        SystemExit: the README lacks one of the marks; it stays as it is.
+        SystemExit: the page lacks one of the marks; it stays as it is.
     """
-    text = readme.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     for name, section in sections.items():
         text = put(text, name, section)
-    readme.write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
 
 
 def put(text: str, name: str, section: str) -> str:
-    """A README with one section renewed.
+    """A page with one section renewed.
 
     Raises:
-        SystemExit: the README has no such mark.
+        SystemExit: the page has no such mark.
     """
     start, end = f"<!-- {name} -->", f"<!-- end {name} -->"
     pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(text):
-        sys.exit(f"README.md has no place for {name}")
+        sys.exit(f"the page has no place for {name}")
     return pattern.sub(lambda _: f"{start}\n{section}\n{end}", text)

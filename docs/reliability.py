@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from benchmarks.marked_sections import put
+
 RECORD, PAGE = (Path(__file__).parent / f"reliability.{kind}" for kind in ("json", "md"))
 FIGURE = "figure"
 """The property in which a test says what it tried, the last one where it says it as it goes."""
-_TABLE = re.compile(r"(?<=<!-- the table -->\n).*?(?=<!-- its end -->)", re.DOTALL)
 
 
 def record_of(*junit: Path) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def table(record: Mapping[str, Any]) -> str:
 
 def page(record: Mapping[str, Any]) -> str:
     """The whole page as it should be."""
-    return _TABLE.sub(lambda _: table(record), PAGE.read_text(encoding="utf-8"))
+    return put(PAGE.read_text(encoding="utf-8"), "table", table(record).rstrip("\n"))
 
 
 def main() -> None:

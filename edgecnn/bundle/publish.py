@@ -26,7 +26,7 @@ from edgecnn.bundle.manifest import (
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE
-from edgecnn.store.disk import files_under, fsync_folder, sha256_of, sync_all, sync_folders
+from edgecnn.store.disk import files_under, fsync_folder, sha256_of, sync_tree
 from edgecnn.store.entry import read_stamps, write_stamps
 from edgecnn.values.report import BuildReport
 
@@ -70,8 +70,7 @@ def publish_bundle(
         if (bundle / KEPT).is_dir():
             shutil.copytree(bundle / KEPT, fresh / KEPT)
         fresh.chmod(0o755)
-        sync_all(dict(files_under(fresh)))
-        sync_folders(fresh)
+        sync_tree(fresh)
         stamps = stamps_of_new(fresh)
         signed = (bundle / SIGNATURE).is_file()
         _swapped(fresh, bundle)

@@ -35,7 +35,7 @@ from edgecnn.errors.bundle import (
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.runner.files import sha256_of
-from edgecnn.store.disk import fsync_folder, synced, write_text_atomically
+from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
 from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
@@ -221,7 +221,7 @@ def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> i
                 raise BundleRolledBack(path=path, name=manifest.name, version=manifest.version, accepted=before[0])
             facts = {"schema": _SCHEMA, "name": manifest.name, "version": manifest.version, "sha256": digest}
             write_text_atomically(record, json.dumps(facts, indent=1) + "\n")
-            synced(record)
+            sync_file(record)
             fsync_folder(folder)  # a power cut must not bring an older record back
     except OSError as error:
         raise RecordUnusable(path=record, because=system_reason(error)) from error

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
+from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 
 _STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -45,19 +45,13 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         _drop_unwritable()
         return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
-        if _came_of_an_interruption(error):
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
+            # A Ctrl-C while a compiled module is imported comes out as an ImportError of that module, raised from it.
             return _tell_interrupted()
         if isinstance(error, EdgecnnError):
             return _tell(error, as_json=as_json, traced=error if debug else None)
         return _own_fault(error, as_json=as_json)
     return status
-
-
-def _came_of_an_interruption(error: BaseException | None) -> bool:
-    """A Ctrl-C while a compiled module is imported comes out as an ImportError of that module, raised from it."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _tell_interrupted() -> ExitCode:

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from edgecnn.cli.exits import guarded
-from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of
 from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood
 
 PROGRAM = "edgecnn"
@@ -59,11 +59,8 @@ def _unless_unread(end: SystemExit) -> object:
     Raises:
         BrokenPipeError: nobody reads any more.
     """
-    cause: BaseException | None = end
-    while cause is not None:
-        if isinstance(cause, BrokenPipeError):
-            raise BrokenPipeError from end
-        cause = cause.__context__
+    if any(isinstance(cause, BrokenPipeError) for cause in causes_of(end)):
+        raise BrokenPipeError from end
     return end.code
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture
+from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
 
 LARGEST_BYTES: Final = 1 << 31
 """No picture within ``MAX_PIXELS`` needs more, at 8 bytes a pixel; whole files are read, by every core at once."""
@@ -51,7 +51,7 @@ def _header_problem(file: io.BufferedReader) -> str:
     except Image.DecompressionBombError:
         return f"more than {MAX_PIXELS:,} pixels"
     except BROKEN as error:
-        return f"a damaged header ({str(error).partition(chr(10))[0] or type(error).__name__})"
+        return f"a damaged header ({said_of_broken(error)})"
     if width * height > MAX_PIXELS:
         return f"more than {MAX_PIXELS:,} pixels"
     return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import ClassVar
 
@@ -69,6 +69,16 @@ def system_reason(error: Exception) -> str:
     """Why the system refused, as it stands behind a colon: ``permission denied``."""
     said = getattr(error, "strerror", None)
     return said.lower() if said else str(error) or type(error).__name__
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """The error itself, what it was raised from, and so on; of one that has no such cause, what was being handled."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def error_again(kept: Mapping[str, str | None]) -> EdgecnnError:

@@ -117,7 +117,7 @@ def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.I
     except UnidentifiedImageError:
         raise UnreadableImage(NOT_A_PICTURE) from None
     except BROKEN as error:
-        raise UnreadableImage(_first_line(error)) from error
+        raise UnreadableImage(said_of_broken(error)) from error
 
 
 def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
@@ -133,7 +133,7 @@ def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) ->
     except UnreadableImage:
         raise
     except BROKEN as error:
-        raise UnreadableImage(_first_line(error)) from error
+        raise UnreadableImage(said_of_broken(error)) from error
 
 
 def to_pixels(image: Image.Image, recipe: PixelRecipe) -> Pixels:
@@ -286,7 +286,8 @@ def _too_large(width: int, height: int) -> str:
     return "{:,} x {:,} pixels, more than {:,} in all".format(width, height, MAX_PIXELS)
 
 
-def _first_line(error: BaseException) -> str:
+def said_of_broken(error: BaseException) -> str:
+    """What is told of one of ``BROKEN``: a line."""
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
     text = str(error).strip().splitlines()

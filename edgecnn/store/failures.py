@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeGuard
 
-from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.base import EdgecnnError, causes_of, system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
 
@@ -36,7 +36,7 @@ def named_failures(root: Path, doing: str) -> Iterator[None]:
 
 def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError | None:
     """The error of the store, or of the temporary folder, behind what a maker raised; None where the failure is its own."""
-    causes = list(_chain(error))
+    causes = list(causes_of(error))
     unnamed = not isinstance(error, EdgecnnError)
     elsewhere = next(filter(None, (temporary_folder_full(cause, root, doing) for cause in causes)), None)
     if elsewhere is not None:
@@ -147,12 +147,3 @@ def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:
 def lies_under(filename: object, root: Path) -> bool:
     """Whether an OSError's file is below that folder; it may have none."""
     return isinstance(filename, (str, os.PathLike)) and Path(filename).is_relative_to(root)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in seen:
-        seen.append(cause)
-        yield cause
-        cause = cause.__cause__ or cause.__context__

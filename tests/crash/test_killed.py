@@ -154,6 +154,7 @@ def test_killed_at_every_stage_it_ends_in_the_same_bytes(
             by_the_clock = draw.uniform(1, undisturbed.seconds / 5) if draw.random() < 0.2 else None
             ended = run_traced(place, place.command("build", *QUICK), () if by_the_clock else faults, by_the_clock)
             assert ended.status in (0, -signal.SIGKILL), ended.said
+            assert "Traceback" not in ended.said, ended.said
             killed += ended.status != 0
             where.update([at_work(ended)] if ended.status != 0 else [])
             check_store(place)
