@@ -39,7 +39,7 @@ QUICK = ("--set", "train.epochs=8", "--set", "race.samples=50")
 CRASHES, ALL = int(os.environ.get("EDGECNN_CRASHES", "6")), 100
 LEAST = 5
 """Of all, at each stage."""
-RARER = 0.3
+RARER = 0.5
 """Of the kills that are aimed, those aimed at the stage that was met least and not at the next one."""
 
 

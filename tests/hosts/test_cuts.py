@@ -41,6 +41,7 @@ for number in range(3):
         path.with_suffix(".partial").rename(path)
     print(json.dumps({"progress": {"what": "bench", "done": number + 1, "total": 3, "unit": "runs"}}), flush=True)
 print(json.dumps({"ok": True, "bench": {"items": 3}}), flush=True)
+os._exit(0)
 """
 
 
