@@ -115,7 +115,7 @@ def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
         wanted.read(path)
     except (EdgecnnError, RunnerError, UnreadableImage) as error:
         line = error.line() if isinstance(error, EdgecnnError) else str(error)
-        if "\n" in line:
+        if of_several_lines(line, path.read_bytes()):
             return "several lines", line
         return ("refused", visible(line)) if line.strip() else ("unsaid", "")
     except MemoryError:
@@ -123,6 +123,12 @@ def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
     except Exception:  # noqa: BLE001 - what is looked for
         return "traceback", traceback.format_exc()
     return "read", ""
+
+
+def of_several_lines(line: str, content: bytes) -> bool:
+    """Whether an error breaks where no name in that file does, which the terminal shows by its escape."""
+    breaks = [line[max(0, at - 1) : at + 2] for at, sign in enumerate(line) if sign == "\n"]
+    return any(each.encode(errors="surrogatepass") not in content for each in breaks)
 
 
 if __name__ == "__main__":
