@@ -41,6 +41,7 @@ def main(name: str, first: int, until: int) -> None:
     """Lines of JSON: ``[number]``, then ``[number, outcome, what was said]``."""
     to = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # mimalloc would reserve half of MEMORY_BYTES at once
     with _watched():
         from tests.fuzz.kinds import KINDS
 
