@@ -116,7 +116,7 @@ def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
         wanted.read(path)
     except (EdgecnnError, RunnerError, UnreadableImage) as error:
         line = error.line() if isinstance(error, EdgecnnError) else str(error)
-        if of_several_lines(line, path.read_bytes()):
+        if of_several_lines(line, path):
             return "several lines", line
         return ("refused", visible(line)) if line.strip() else ("unsaid", "")
     except MemoryError:
@@ -126,9 +126,10 @@ def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
     return "read", ""
 
 
-def of_several_lines(line: str, content: bytes) -> bool:
+def of_several_lines(line: str, path: Path) -> bool:
     """Whether an error breaks where no name in that file does, which the terminal shows by its escape."""
     breaks = [line[max(0, at - 1) : at + 2] for at, sign in enumerate(line) if sign == "\n"]
+    content = path.read_bytes() if breaks else b""
     return any(each.encode(errors="surrogatepass") not in content for each in breaks)
 
 

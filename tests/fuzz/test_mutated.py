@@ -56,7 +56,7 @@ def _read_or_refused(file: Path) -> None:
     try:
         try_file(file, form_of(file), SIZE, 3 * TIME_S)
     except EdgecnnError as error:
-        assert not of_several_lines(error.line(), file.read_bytes())
+        assert not of_several_lines(error.line(), file)
 
 
 def _read_all(kind: str, folder: Path, home: Path) -> tuple[Counter[str], list[str]]:

@@ -60,7 +60,7 @@ def loopback(folder: Path, *settings: str) -> Iterator[Loopback]:
     (folder / "server").write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nAuthorizedKeysFile {folder / 'keys'}\nPidFile none\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxSessions 50\n"
-        f"MaxStartups 100\nPrintMotd no\nSetEnv HOME={folder}\n" + "".join(f"{line}\n" for line in settings)
+        "MaxStartups 100\nPrintMotd no\n" + "".join(f"{line}\n" for line in settings)
     )
     known = (folder / "host.pub").read_text().split()[:2]
     (folder / "known").write_text(f"[127.0.0.1]:{port} {' '.join(known)}\n")

@@ -20,7 +20,7 @@ from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
-from tests.hosts.sshd import Loopback, needs_sshd
+from tests.hosts.sshd import Loopback, loopback, needs_sshd
 from tests.hosts.test_local import Heard
 from tests.runner.processes import processes_about, wait_until
 
@@ -41,7 +41,7 @@ for number in range(3):
         path.with_suffix(".partial").rename(path)
     print(json.dumps({"progress": {"what": "bench", "done": number + 1, "total": 3, "unit": "runs"}}), flush=True)
 print(json.dumps({"ok": True, "bench": {"items": 3}}), flush=True)
-os._exit(0)
+os._exit(0)  # else Python waits a second for the lock of the thread that reads
 """
 
 
@@ -80,6 +80,14 @@ class Cutter:
         for each in (one, other):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    """With a home of its own: each of thousands of requests would run the start-up files of a shell."""
+    folder = tmp_path_factory.mktemp("cut")
+    with loopback(folder / "sshd", f"SetEnv HOME={folder}") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
