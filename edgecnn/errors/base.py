@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import ClassVar
@@ -51,7 +52,7 @@ class EdgecnnError(Exception):
         """The whole error on one line, as stderr shows it."""
         cause = f": {self.because}" if self.because else ""
         remedy = f" — {self.hint}" if self.hint else ""
-        return f"{self.what}{cause}{remedy} [{self.ref}]"
+        return visible(f"{self.what}{cause}{remedy} [{self.ref}]")
 
     def facts(self) -> dict[str, str | None]:
         """The error for ``--json``."""
@@ -63,6 +64,16 @@ class EdgecnnError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_again, (type(self), self.what, self.because, self.hint))
+
+
+def visible(text: str) -> str:
+    """Signs that would steer a terminal, break a line or turn the direction of writing, as their escapes; others as they are."""
+    return text if text.isprintable() else "".join(ascii(sign)[1:-1] if steers(sign) else sign for sign in text)
+
+
+def steers(sign: str) -> bool:
+    """Whether a terminal would do something else with it than show it."""
+    return not sign.isprintable() and unicodedata.category(sign) != "Zs"
 
 
 def system_reason(error: Exception) -> str:

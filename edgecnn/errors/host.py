@@ -31,6 +31,17 @@ class RunnerCrashed(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
         )
 
 
+class RunnerUnheard(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when nothing took what the runner wrote: a full or failing disk keeps it from saying even that."""
+
+    def __init__(self, *, argv: Sequence[str]) -> None:
+        super().__init__(
+            what=f"runner {_command(argv)} could not write what it found",
+            because="the disk is full, or fails",
+            hint="make room there and in the temporary folder, then run the same command again",
+        )
+
+
 class RunnerTimedOut(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the runner said nothing for as long as its lease; it was killed."""
 

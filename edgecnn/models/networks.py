@@ -5,6 +5,7 @@ What training programs put around a network's tensors (tables inside tables, beg
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 from collections.abc import Mapping
@@ -114,7 +115,8 @@ def _refusal(path: Path, problem: Exception) -> EdgecnnError:
     names = re.findall(r"(?:GLOBAL|class) ([A-Za-z_][\w.]*\.\w+)", text)
     if isinstance(problem, pickle.UnpicklingError) and names:
         return WeightsHoldObjects(path=path, names=list(dict.fromkeys(names)))
-    if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and "weights_only" not in text:
+    of_its_bytes = getattr(problem, "errno", None) == errno.EINVAL or "weights_only" in text or "%ld" in text  # torch's own slip
+    if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and not of_its_bytes:
         return WeightsUnreadable(path=path, reason=text.splitlines()[0])
     return WeightsUnreadable(path=path, reason="it is damaged: its table of tensors cannot be read")
 

@@ -9,10 +9,10 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import exactly
 from edgecnn.render.figures import percent
 from edgecnn.render.plots import Signs, axis_line, bars_line, interval_bar, span_of
-from edgecnn.render.wording import visible
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgecnn.render.wording import visible
+from edgecnn.errors.base import visible
 
 GAP = "  "
 INDENT = "    "

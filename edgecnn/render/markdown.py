@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from edgecnn.errors.base import visible
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.gates import decided, error_rates
 from edgecnn.render.sentences import (
@@ -16,7 +17,7 @@ from edgecnn.render.sentences import (
     residency_lines,
     size_lines,
 )
-from edgecnn.render.wording import grouped, visible, visible_lines
+from edgecnn.render.wording import grouped, visible_lines
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from edgecnn.render.wording import visible
+from edgecnn.errors.base import visible
 
 PLAIN_EVERY_S = 5.0
 """Plain logs get a line this often: often enough to see life, seldom enough to read."""

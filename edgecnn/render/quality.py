@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render.figures import NONE, cell, percent_interval, points
-from edgecnn.render.wording import visible
 from edgecnn.values.figures import ClassFigures, ClassReport
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts

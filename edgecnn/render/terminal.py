@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, visible
 from edgecnn.render.grid import Grid, show_grid
-from edgecnn.render.wording import visible, visible_json
+from edgecnn.render.wording import visible_json
 
 VERDICT_STYLE = {"PASS": "green", "FAIL": "bold red", "UNSURE": "yellow", "MISSING": "yellow"}
 WIDE = 200
@@ -82,5 +82,5 @@ def show_talk(lines: Iterable[str]) -> None:
 def show_error(error: EdgecnnError, *, as_json: bool) -> None:
     """One line on stderr; with ``--json`` the error's parts, on stderr too, since stdout carries results only."""
     document = {"error": error.facts()}
-    text = _document(document, sys.stderr.encoding) if as_json else f"edgecnn: error: {visible(error.line())}"
+    text = _document(document, sys.stderr.encoding) if as_json else f"edgecnn: error: {error.line()}"
     sys.stderr.write(text + "\n")

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
 
-
-def visible(text: str) -> str:
-    """Signs that would steer a terminal, break a line or turn the direction of writing, as their escapes; others as they are."""
-    return text if text.isprintable() else "".join(ascii(sign)[1:-1] if _steers(sign) else sign for sign in text)
+from edgecnn.errors.base import steers, visible
 
 
 def visible_lines(text: str) -> str:
-    """The same of a text of several lines, whose ends stay."""
+    """``visible`` of a text of several lines, whose ends stay."""
     return "\n".join(map(visible, text.split("\n")))
 
 
@@ -22,14 +18,10 @@ def visible_json(document: str) -> str:
     """The same of JSON, in JSON's own escapes."""
     if document.isascii() and not _ASCII_STEERS.search(document):
         return document
-    return "".join(json.dumps(sign)[1:-1] if sign != "\n" and _steers(sign) else sign for sign in document)
+    return "".join(json.dumps(sign)[1:-1] if sign != "\n" and steers(sign) else sign for sign in document)
 
 
 _ASCII_STEERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-
-
-def _steers(sign: str) -> bool:
-    return not sign.isprintable() and unicodedata.category(sign) != "Zs"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -9,16 +9,25 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from .failure import RunnerError
-from .say import progress, say
+from .say import UNHEARD, drop_output, progress, say
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; 0 when its last line says ``"ok": true``, else 1."""
+    """Run one command; 0 when its last line says ``"ok": true``, ``UNHEARD`` when no line can be said any more, else 1."""
     given = _parser().parse_args(arguments)
     if given.lease_s is not None:
         from .runs.lease import hold_lease
 
         hold_lease(given.lease_s)
+    try:
+        return _told(given)
+    except OSError:
+        drop_output()
+        return UNHEARD
+
+
+def _told(given: argparse.Namespace) -> int:
+    """Raises OSError: standard output or standard error takes nothing."""
     try:
         result = given.command(given)
     except RunnerError as error:

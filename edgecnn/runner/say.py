@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from typing import Any, Dict, Optional
+
+UNHEARD = 74
+"""How a process exits that cannot say its last line: the disk behind its output is full, or fails (EX_IOERR of sysexits.h)."""
 
 
 def say(value: Dict[str, Any]) -> None:
@@ -36,3 +40,11 @@ def progress(what: str, done: int, total: int, unit: str) -> None:
 def note(text: str) -> None:
     """Say one sentence that belongs in the record."""
     say({"note": text})
+
+
+def drop_output() -> None:
+    """What is still to be written goes nowhere, so that the interpreter can end with the status that it is told to."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup(stream)  # whoever reads a pipe to its end must not take it for ours, and end us first
+        os.dup2(nowhere, stream)

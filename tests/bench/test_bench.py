@@ -112,7 +112,7 @@ def test_a_provisional_choice_is_settled_on_the_board(
 ) -> None:
     file = tmp_path / "board.toml"
     file.write_text(DEVICE)
-    done = built.run("build", "--target", f"{file}:onnxruntime")
+    done = built.run("build", "--target", f"{file}:onnxruntime", "--set", "choice.objective=latency")
     assert done.returncode == 0, done.stderr
     assert built.report()["choice"]["state"] == "provisional"
     with pytest.raises(BoardIsAnotherDevice, match=r"^loopback is .* which is not the board of tests — --target cpu"):

@@ -100,7 +100,7 @@ def test_engines_are_built_on_the_board_once_and_what_cannot_run_there_is_out_al
 ) -> None:
     file = tmp_path / "board.toml"
     file.write_text(DEVICE)
-    done = built.run("build", "--target", str(file))
+    done = built.run("build", "--target", str(file), "--set", "choice.objective=latency")
     assert done.returncode == 0, done.stderr
     choice = built.report()["choice"]
     assert (choice["state"], choice["candidate"]) == ("provisional", FP16)

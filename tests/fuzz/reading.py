@@ -107,30 +107,20 @@ def _reader(wanted: Kind, first: int, to: TextIO) -> Read:
 
 
 def _outcome(wanted: Kind, path: Path) -> tuple[str, str]:
-    from edgecnn.errors.base import EdgecnnError
-    from edgecnn.render.wording import visible
+    from edgecnn.errors.base import EdgecnnError, visible
     from edgecnn.runner.failure import RunnerError
     from edgecnn.runner.pixels import UnreadableImage
 
     try:
         wanted.read(path)
     except (EdgecnnError, RunnerError, UnreadableImage) as error:
-        line = error.line() if isinstance(error, EdgecnnError) else str(error)
-        if of_several_lines(line, path):
-            return "several lines", line
-        return ("refused", visible(line)) if line.strip() else ("unsaid", "")
+        line = error.line() if isinstance(error, EdgecnnError) else visible(str(error))
+        return ("refused", line) if line.strip() else ("unsaid", "")
     except MemoryError:
         return "memory", ""
     except Exception:  # noqa: BLE001 - what is looked for
         return "traceback", traceback.format_exc()
     return "read", ""
-
-
-def of_several_lines(line: str, path: Path) -> bool:
-    """Whether an error breaks where no name in that file does, which the terminal shows by its escape."""
-    breaks = [line[max(0, at - 1) : at + 2] for at, sign in enumerate(line) if sign == "\n"]
-    content = path.read_bytes() if breaks else b""
-    return any(each.encode(errors="surrogatepass") not in content for each in breaks)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.base import EdgecnnError, visible
 from edgecnn.graph.custom.form import form_of
 from edgecnn.graph.custom.trial import try_file
 from tests.fuzz.kinds import KINDS, SIZE
-from tests.fuzz.reading import FINE, GUIDED, TIME_S, of_several_lines
+from tests.fuzz.reading import FINE, GUIDED, TIME_S
 from tests.training.made import files_of
 
 FILES = int(os.environ.get("EDGECNN_FUZZ_FILES", "300"))
@@ -56,7 +56,7 @@ def _read_or_refused(file: Path) -> None:
     try:
         try_file(file, form_of(file), SIZE, 3 * TIME_S)
     except EdgecnnError as error:
-        assert not of_several_lines(error.line(), file)
+        assert visible(error.line()) == error.line()
 
 
 def _read_all(kind: str, folder: Path, home: Path) -> tuple[Counter[str], list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut, RunnerUnheard
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from tests.house.child import child
@@ -95,6 +95,19 @@ def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit) -> None:
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
+
+
+def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    misbehave(
+        kit, "import os\nfor stream in (1, 2):\n    os.dup(stream)\n    os.dup2(os.open('/dev/full', os.O_WRONLY), stream)\n"
+    )
+    with pytest.raises(RunnerUnheard) as caught:
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
+    assert caught.value.line() == (
+        "runner selftest could not write what it found: the disk is full, or fails — make room there and in the temporary folder,"
+        " then run the same command again [runner-unheard]"
+    )
 
 
 def test_success_without_a_result_line_is_a_crash(copy_kit: CopyKit) -> None:  # noqa: F811

@@ -18,6 +18,7 @@ from altair.utils.schemapi import debug_mode
 from markupsafe import Markup
 
 import edgecnn
+from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
 from edgecnn.render.figures import tested_on
 from edgecnn.render.gates import decided
@@ -28,7 +29,7 @@ from edgecnn.render.page.machine import machine, raced_under
 from edgecnn.render.page.sections import figures_of, not_measured
 from edgecnn.render.page.style import TEMPLATES, carried, digest_source, tokens
 from edgecnn.render.sentences import REFERENCES, knob_lines, reference_lines, size_lines
-from edgecnn.render.wording import visible, visible_lines
+from edgecnn.render.wording import visible_lines
 from edgecnn.results.page_facts import PageFacts, shown_digest
 from edgecnn.values.report import BuildReport
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
@@ -14,7 +15,7 @@ from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, reference_lines, residency_lines
 from edgecnn.render.terminal import VERDICT_STYLE, console, copied, say, show_rows
-from edgecnn.render.wording import grouped, visible
+from edgecnn.render.wording import grouped
 from edgecnn.values.artifact import Ran
 from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts

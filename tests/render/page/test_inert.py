@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from edgecnn.errors.base import visible
 from edgecnn.render.page.document import inert_json, inert_script
 from edgecnn.render.page.style import digest_source
-from edgecnn.render.wording import visible
 from tests.render.page.pages import HOSTILE
 from tests.render.page.reading import charts_of, read
 
