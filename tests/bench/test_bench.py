@@ -126,8 +126,8 @@ def test_a_provisional_choice_is_settled_on_the_board(
     assert chosen.latency is not None and chosen.latency.runs
 
 
-def as_the_board(recording: Recording) -> BoardFacts:
-    return facts_of(recording).model_copy(update={"models": (BOARD,)})
+def as_the_board(recording: Recording, board: str | None = None) -> BoardFacts:
+    return facts_of(recording, board).model_copy(update={"models": (BOARD,)})
 
 
 def runs_in(far: Path) -> dict[str, str]:

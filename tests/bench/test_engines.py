@@ -71,8 +71,8 @@ def board(server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return server
 
 
-def as_the_board(recording: Recording) -> BoardFacts:
-    return facts_of(recording).model_copy(update={"models": (BOARD,)})
+def as_the_board(recording: Recording, board: str | None = None) -> BoardFacts:
+    return facts_of(recording, board).model_copy(update={"models": (BOARD,)})
 
 
 def unlooked_at(link: Link, asked: HostRequest, _: Wanted) -> ReachedBoard:

@@ -26,6 +26,7 @@ from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity
 from tests.conformance.subjects import kit_of, subjects
 from tests.graph.trunks import pictures
+from tests.hosts.conftest import board, server  # noqa: F401 - fixtures
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
 from tests.runner.pythons import Silent
@@ -95,7 +96,7 @@ def test_litert_answers_there_as_it_does_here(machine: Path, tmp_path: Path, pre
 def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_measured(
     ordinary_kits: Kits,  # noqa: F811
     machine: Path,
-    board: Loopback,
+    board: Loopback,  # noqa: F811
     tmp_path: Path,
 ) -> None:
     kit, places = ordinary_kits["int8"], {"folder": str(tmp_path / "far"), "lock": str(tmp_path / "lock")}
@@ -118,7 +119,7 @@ def test_behind_an_ssh_server_its_kits_answer_and_race_and_no_time_of_it_is_meas
 
 
 @needs_sshd
-def test_behind_an_ssh_server_it_is_found_and_recognised(machine: Path, board: Loopback) -> None:
+def test_behind_an_ssh_server_it_is_found_and_recognised(machine: Path, board: Loopback) -> None:  # noqa: F811
     assert_recognised("--host", "loopback", "--python", str(machine / PROGRAM))
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edgecnn.devices.check.board import ReachedBoard, board_over, with_packages
+from edgecnn.devices.check.board import ReachedBoard, board_over, recognised_as, with_packages
 from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
 from edgecnn.devices.check.system import findings_on, require_none, stopping
-from edgecnn.devices.files import known_devices
+from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.board import BoardIsAnotherDevice
 from edgecnn.errors.host import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.wheels import PYTHON as CARRIED
-from edgecnn.values.board import Finding, HostRequest, Weight
+from edgecnn.values.board import BoardFacts, Finding, HostRequest, Weight
 from edgecnn.values.candidate import Candidate, Runtime, TargetRuntime
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
@@ -76,8 +76,14 @@ def require_device(seen: ReachedBoard, device: Device | None) -> None:
     """Raises BoardIsAnotherDevice: the machine is not what was wanted."""
     facts = seen.facts
     if device is not None and not matches(device, facts):
-        known = tuple(each.name for each in known_devices().devices if each.facts_only is None and matches(each, facts))
-        raise BoardIsAnotherDevice(board=seen.name, machine=facts.describe(), device=device.title, matching=known)
+        raise BoardIsAnotherDevice(board=seen.name, machine=facts.describe(), device=device.title, matching=_recognised(facts))
+
+
+def _recognised(facts: BoardFacts) -> Sequence[str]:
+    """The known devices that are built for and are such a machine, the one whose file says most about it first."""
+    fitting = (device_named(name) for name in recognised_as(facts))
+    stated = {each.name: len(each.match.model_dump(exclude_defaults=True)) for each in fitting if each.facts_only is None}
+    return sorted(stated, key=stated.__getitem__, reverse=True)
 
 
 def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:

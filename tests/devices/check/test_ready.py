@@ -91,8 +91,16 @@ def test_a_board_with_its_packages_may_be_nearly_full() -> None:
 
 
 def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
-    with pytest.raises(BoardIsAnotherDevice, match=r"^pi@board is .* which is not Raspberry Pi 5"):
+    with pytest.raises(
+        BoardIsAnotherDevice, match=r"^pi@board is .* which is not Raspberry Pi 5.* — --target jetson-orin-nano \["
+    ):
         fit_board(Board(usual=recorded(JETSON_ORIN_NANO)).link, asked(), PI)
+
+
+def test_a_machine_of_no_name_is_told_to_be_a_processor_and_no_browser() -> None:
+    nameless = Board(usual=recorded(READY))
+    with pytest.raises(BoardIsAnotherDevice, match=r"^pi@board is .* which is not Raspberry Pi 5.* — --target cpu \["):
+        fit_board(nameless.link, asked(), PI)
 
 
 def test_a_board_has_what_the_named_runtimes_need_too() -> None:
