@@ -31,14 +31,17 @@ class RunnerCrashed(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
         )
 
 
-class RunnerUnheard(EdgecnnError, exit_code=ExitCode.MISSING):
+class RunnerCannotWrite(RunnerCrashed, exit_code=ExitCode.MISSING):
     """Raised when nothing took what the runner wrote: a full or failing disk keeps it from saying even that."""
 
-    def __init__(self, *, argv: Sequence[str]) -> None:
-        super().__init__(
-            what=f"runner {_command(argv)} could not write what it found",
+    def __init__(self, *, argv: Sequence[str], board: str | None) -> None:
+        """``board``: where it ran; None: on this machine."""
+        where = "" if board is None else f"{board}: "
+        EdgecnnError.__init__(
+            self,
+            what=f"{where}runner {_command(argv)} could not write what it found",
             because="the disk is full, or fails",
-            hint="make room there and in the temporary folder, then run the same command again",
+            hint="make room there, in the temporary folder too, then run the same command again",
         )
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut, RunnerUnheard
+from edgecnn.errors.host import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.messages import Failure, Line, Message, checked, usable
 from edgecnn.hosts.wire import POLL_S, Incoming, Silence, Tail, last_lines
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
-from edgecnn.runner.say import UNHEARD
+from edgecnn.runner.say import CANNOT_WRITE
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -165,8 +165,8 @@ def _judged(
         return {name: value for name, value in result.items() if name != "ok"}
     if result is not None and result.get("ok") is False:
         raise program.failure(result.get("error") or {})
-    if returncode == UNHEARD:
-        raise RunnerUnheard(argv=program.called)
+    if returncode == CANNOT_WRITE:
+        raise RunnerCannotWrite(argv=program.called, board=program.board)
     raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=last_lines(said.text, _LAST_LINES))
 
 

@@ -50,7 +50,7 @@ class Host(Protocol):
 
         Raises:
             RunnerFailed: the runner ended with an error and said which.
-            RunnerCrashed: it ended and said nothing of the kind.
+            RunnerCrashed: it ended and said nothing of the kind. RunnerCannotWrite: since nothing took what it wrote.
             RunnerTimedOut: it said nothing for ``lease_s`` seconds.
             RunnerNotStarted: there is no such folder, or no process to be had.
             AnswerUnusable: what it said cannot be used.

@@ -115,8 +115,8 @@ def _refusal(path: Path, problem: Exception) -> EdgecnnError:
     names = re.findall(r"(?:GLOBAL|class) ([A-Za-z_][\w.]*\.\w+)", text)
     if isinstance(problem, pickle.UnpicklingError) and names:
         return WeightsHoldObjects(path=path, names=list(dict.fromkeys(names)))
-    of_its_bytes = getattr(problem, "errno", None) == errno.EINVAL or "weights_only" in text or "%ld" in text  # torch's own slip
-    if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and not of_its_bytes:
+    is_damage = getattr(problem, "errno", None) == errno.EINVAL or "weights_only" in text or "%ld" in text  # torch's own slip
+    if isinstance(problem, (SafetensorError, RuntimeError, OSError)) and text and not is_damage:
         return WeightsUnreadable(path=path, reason=text.splitlines()[0])
     return WeightsUnreadable(path=path, reason="it is damaged: its table of tensors cannot be read")
 

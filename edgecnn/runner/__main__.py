@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from .failure import RunnerError
-from .say import UNHEARD, drop_output, progress, say
+from .say import CANNOT_WRITE, drop_output, progress, say
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; 0 when its last line says ``"ok": true``, ``UNHEARD`` when no line can be said any more, else 1."""
+    """Run one command; 0 when its last line says ``"ok": true``, ``CANNOT_WRITE`` when no line can be said any more, else 1."""
     given = _parser().parse_args(arguments)
     if given.lease_s is not None:
         from .runs.lease import hold_lease
@@ -21,13 +22,16 @@ def main(arguments: Optional[List[str]] = None) -> int:
         hold_lease(given.lease_s)
     try:
         return _told(given)
+    except BrokenPipeError:  # whoever read has had enough
+        drop_output()
+        return 1
     except OSError:
         drop_output()
-        return UNHEARD
+        return CANNOT_WRITE
 
 
 def _told(given: argparse.Namespace) -> int:
-    """Raises OSError: standard output or standard error takes nothing."""
+    """Raises OSError: standard output takes nothing."""
     try:
         result = given.command(given)
     except RunnerError as error:
@@ -56,7 +60,8 @@ def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
 
 
 def _fault(where: str, error: Exception) -> RunnerError:
-    traceback.print_exc()
+    with suppress(OSError):
+        traceback.print_exc()
     return RunnerError("runner-fault", "the runner failed in {}".format(where), "{}: {}".format(type(error).__name__, error))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from typing import Any, Dict, Optional
 
-UNHEARD = 74
+CANNOT_WRITE = 74
 """How a process exits that cannot say its last line: the disk behind its output is full, or fails (EX_IOERR of sysexits.h)."""
 
 
@@ -46,5 +47,6 @@ def drop_output() -> None:
     """What is still to be written goes nowhere, so that the interpreter can end with the status that it is told to."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        os.dup(stream)  # whoever reads a pipe to its end must not take it for ours, and end us first
+        with suppress(OSError):  # it is closed
+            os.dup(stream)  # whoever reads a pipe to its end must not take it for ours, and end us first
         os.dup2(nowhere, stream)

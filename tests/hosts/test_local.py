@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut, RunnerUnheard
+from edgecnn.errors.host import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from tests.house.child import child
@@ -102,12 +102,29 @@ def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyK
     misbehave(
         kit, "import os\nfor stream in (1, 2):\n    os.dup(stream)\n    os.dup2(os.open('/dev/full', os.O_WRONLY), stream)\n"
     )
-    with pytest.raises(RunnerUnheard) as caught:
+    with pytest.raises(RunnerCannotWrite) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == (
-        "runner selftest could not write what it found: the disk is full, or fails — make room there and in the temporary folder,"
-        " then run the same command again [runner-unheard]"
+        "runner selftest could not write what it found: the disk is full, or fails"
+        " — make room there, in the temporary folder too, then run the same command again [runner-cannot-write]"
     )
+
+
+def test_a_traceback_that_nobody_takes_hides_no_error(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    misbehave(kit, "import os\nos.dup2(os.open('/dev/full', os.O_WRONLY), 2)\nraise ValueError('the reason')\n")
+    with pytest.raises(RunnerFailed, match="the runner failed in selftest: ValueError: the reason"):
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
+
+
+def test_who_reads_only_the_beginning_gets_no_traceback(copy_kit: CopyKit) -> None:  # noqa: F811
+    kit = copy_kit()
+    words = [sys.executable, "-B", "-m", "runner", "selftest"]
+    with subprocess.Popen(words, cwd=kit, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
 
 
 def test_success_without_a_result_line_is_a_crash(copy_kit: CopyKit) -> None:  # noqa: F811

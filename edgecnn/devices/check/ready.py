@@ -82,8 +82,13 @@ def require_device(seen: ReachedBoard, device: Device | None) -> None:
 def _recognised(facts: BoardFacts) -> Sequence[str]:
     """The known devices that are built for and are such a machine, the one whose file says most about it first."""
     fitting = (device_named(name) for name in recognised_as(facts))
-    stated = {each.name: len(each.match.model_dump(exclude_defaults=True)) for each in fitting if each.facts_only is None}
-    return sorted(stated, key=stated.__getitem__, reverse=True)
+    return [each.name for each in sorted(fitting, key=_says_most, reverse=True) if each.facts_only is None]
+
+
+def _says_most(device: Device) -> tuple[bool, int]:
+    """A model by name says more than any number of instructions."""
+    match = device.match
+    return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True))
 
 
 def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:
