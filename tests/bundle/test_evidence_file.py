@@ -134,7 +134,7 @@ def test_a_record_that_is_cut_off_anywhere_is_refused(file: Path) -> None:
 def test_a_folder_and_what_is_not_there_are_no_records(tmp_path: Path) -> None:
     assert refusal(tmp_path) == unreadable("it is no file")
     assert refusal(tmp_path / "gone.json") == unreadable("it is not there")
-    assert refusal(Path("\0")).startswith("cannot be read as evidence: it is not there")
+    assert refusal(Path("\0")).startswith("\\x00 cannot be read as evidence: it is not there")
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_of_a_flood_on_standard_error_the_end_is_kept(tmp_path: Path) -> None:
         ("list", {"ok": True, "files": {"a": {**FACTS, "sha256": "../x"}}}, "files.a.sha256: String should match pattern"),
         ("list", {"ok": True, "files": {"../../.ssh/authorized_keys": FACTS}}, "files.../../.ssh/authorized_keys"),
         ("list", {"ok": True, "files": {"/etc/passwd": FACTS}}, "files./etc/passwd"),
-        ("list", {"ok": True, "files": {"a\x1b[2Jb": FACTS}}, "files.a\x1b[2Jb.[key]: Value error, it is no name of a result"),
+        ("list", {"ok": True, "files": {"a\x1b[2Jb": FACTS}}, "files.a\\x1b[2Jb.[key]: Value error, it is no name of a result"),
         ("hold", {"ok": False}, "ref: Field required"),
         ("hold", {"ok": False, "error": {"ref": "board-busy", "since_s": "long"}}, "since_s: Input should be a valid number"),
         ("hold", {"ok": False, "error": {"ref": "no-such"}}, "ref: Input should be"),
