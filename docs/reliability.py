@@ -25,7 +25,10 @@ FIGURE = "figure"
 
 
 def record_of(*junit: Path) -> dict[str, Any]:
-    """What JUnit files of pytest say: when they were run (here), each test that gives a figure, and each that did not pass."""
+    """What JUnit files of pytest say: when they were run (here), each test that gives a figure, and each that did not pass.
+
+    A test that is in several files ended as the last one says.
+    """
     suites = [next(ElementTree.parse(each).getroot().iter("testsuite")) for each in junit]
     return {
         "schema": "edgecnn.reliability/1",
@@ -33,17 +36,17 @@ def record_of(*junit: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
         "minutes": round(sum(float(suite.get("time", 0)) for suite in suites) / 60, 1),
-        "rows": [row for suite in suites for row in _rows(suite)],
+        "rows": list({name: row for suite in suites for name, row in _rows(suite)}.values()),
     }
 
 
-def _rows(suite: ElementTree.Element) -> Iterator[dict[str, Any]]:
+def _rows(suite: ElementTree.Element) -> Iterator[tuple[str, dict[str, Any]]]:
     for case in suite.iter("testcase"):
         figures = [said.get("value") for said in case.iter("property") if said.get("name") == FIGURE]
         ended = next((kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None), "passed")
         if figures or ended != "passed":
-            tried = figures[-1] if figures else f"{case.get('classname')}.{case.get('name')}"
-            yield {"tried": tried, "ended": ended, "seconds": round(float(case.get("time", 0)))}
+            name = f"{case.get('classname')}.{case.get('name')}"
+            yield name, {"tried": figures[-1] if figures else name, "ended": ended, "seconds": round(float(case.get("time", 0)))}
 
 
 def table(record: Mapping[str, Any]) -> str:
