@@ -30,3 +30,9 @@ def test_a_record_holds_each_test_that_gives_a_figure_and_how_it_ended(tmp_path:
         ("a tried", "passed"), ("b tried", "failure"), ("tests.d", "skipped"),
     ]  # fmt: skip
     assert "| a tried | passed | 12 |" in table(record)
+    again = case.format("b", "2", "figure", "")
+    (tmp_path / "again.xml").write_text(
+        f'<testsuites><testsuite timestamp="2026-11-27T10:00:00" time="2">{again}</testsuite></testsuites>'
+    )
+    record = record_of(tmp_path / "hard.xml", tmp_path / "again.xml")
+    assert record["date"] == "2026-11-27" and [row["ended"] for row in record["rows"]] == ["passed", "passed", "skipped"]
