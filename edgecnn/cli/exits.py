@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
+from edgecnn.runner.say import drop_unwritable
 
 _STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -27,7 +28,7 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
     try:
         return _told(body, as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
-        _drop_unwritable()
+        drop_unwritable()
         return ExitCode.INTERRUPTED
 
 
@@ -42,7 +43,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
             return _own_fault(error, as_json=as_json)
-        _drop_unwritable()
+        drop_unwritable()
         return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes_of(error)):
@@ -83,7 +84,7 @@ def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
     except BrokenPipeError:
         raise
     except OSError:
-        _drop_unwritable()
+        drop_unwritable()
     return status
 
 
@@ -92,12 +93,3 @@ def _open_closed_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process lives
-
-
-def _drop_unwritable() -> None:
-    """Send the rest of a stream that takes no more nowhere, so that Python's own flush at the end does not fail again."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 from .failure import RunnerError
-from .say import CANNOT_WRITE, drop_output, progress, say
+from .say import CANNOT_WRITE, drop_unwritable, progress, say
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -23,10 +23,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         return _told(given)
     except BrokenPipeError:  # whoever read has had enough
-        drop_output()
+        drop_unwritable()
         return 1
     except OSError:
-        drop_output()
+        drop_unwritable()
         return CANNOT_WRITE
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from contextlib import suppress
 from typing import Any, Dict, Optional
 
 CANNOT_WRITE = 74
@@ -43,10 +43,11 @@ def note(text: str) -> None:
     say({"note": text})
 
 
-def drop_output() -> None:
-    """What is still to be written goes nowhere, so that the interpreter can end with the status that it is told to."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        with suppress(OSError):  # it is closed
-            os.dup(stream)  # whoever reads a pipe to its end must not take it for ours, and end us first
-        os.dup2(nowhere, stream)
+def drop_unwritable() -> None:
+    """The rest of a stream that takes no more goes nowhere, so that Python's own flush at the end does not fail again."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed before is None
+        try:
+            stream.flush()
+        except OSError:
+            os.dup(stream.fileno())  # whoever reads a pipe to its end must not take it for ours, and end us first
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -49,7 +49,7 @@ def main(name: str, first: int, until: int) -> None:
     Path("seeds").mkdir(exist_ok=True)
     seeds = wanted.seeds(Path.cwd() / "seeds")
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-    read = _reader(wanted, first, to)
+    read = _reader(wanted, range(first, until), to)
     if GUIDED:
         _guided(wanted, seeds, range(first, until), read)
     for number in range(first, until):
@@ -86,11 +86,14 @@ def _guided(wanted: Kind, seeds: Sequence[bytes], numbers: range, read: Read) ->
     atheris.Fuzz()
 
 
-def _reader(wanted: Kind, first: int, to: TextIO) -> Read:
-    numbers = iter(range(first, sys.maxsize))
+def _reader(wanted: Kind, numbers: Sequence[int], to: TextIO) -> Read:
+    """Of so many files: libFuzzer begins with its whole corpus, which may be more."""
+    left = iter(numbers)
 
     def read(content: bytes) -> None:
-        number = next(numbers)
+        number = next(left, None)
+        if number is None:
+            return
         shutil.rmtree("file", ignore_errors=True)
         path = Path.cwd() / "file" / wanted.file
         path.parent.mkdir()
