@@ -10,6 +10,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,11 +20,19 @@ from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.weights import DownloadFailed
 from edgecnn.store.download import download
 from edgecnn.store.store import default_root
+from edgecnn.values.candidate import Runtime
 
 DISTRIBUTION = "onnxruntime-web"
 VERSION = VENDORED[DISTRIBUTION]
-FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-"""What a page needs for WebAssembly with SIMD, threads included: https://onnxruntime.ai/docs/tutorials/web/deploy.html"""
+FILES: Mapping[Runtime, tuple[str, ...]] = {
+    Runtime.WASM: ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    Runtime.WEBGPU: (
+        "ort.webgpu.min.mjs",
+        "ort-wasm-simd-threaded.asyncify.mjs",
+        "ort-wasm-simd-threaded.asyncify.wasm",
+    ),
+}
+"""What a page needs, threads included: https://onnxruntime.ai/docs/tutorials/web/deploy.html"""
 _ARCHIVE = f"onnxruntime-web-{VERSION}.tgz"
 _URL = f"https://registry.npmjs.org/onnxruntime-web/-/{_ARCHIVE}"
 _SHA512 = (
@@ -37,33 +46,39 @@ def web_folder() -> Path:
     return default_root() / "runtimes" / f"onnxruntime-web-{VERSION}"
 
 
-def web_files(candidate: str) -> Path:
-    """A folder with ``FILES``, beside the store's artifacts.
+def is_unpacked(runtime: Runtime) -> bool:
+    """Whether its ``FILES`` are there. An edgecnn that knew fewer may have unpacked the rest."""
+    return all((web_folder() / name).is_file() for name in FILES[runtime])
+
+
+def web_files(candidate: str, runtime: Runtime) -> Path:
+    """A folder with the ``FILES`` of that runtime, beside the store's artifacts.
 
     Raises ConverterFailed: they could not be had, or are not those that were published.
     """
     folder = web_folder()
-    if folder.is_dir():
+    if is_unpacked(runtime):
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
-        if not folder.is_dir():
+        if not is_unpacked(runtime):
             _unpack(_archive(folder.parent / _ARCHIVE, candidate), folder, candidate)
     return folder
 
 
 def _unpack(archive: Path, folder: Path, candidate: str) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as place:
-        made = Path(place) / "files"
-        made.mkdir()
+        made = Path(place)
+        names = [name for each in FILES.values() for name in each]
         with tarfile.open(archive) as packed:
-            for name in FILES:
+            for name in names:
                 inside = packed.extractfile(f"package/dist/{name}")
                 if inside is None:
                     raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=f"its {name} is no file")
                 with (made / name).open("wb") as file:
                     shutil.copyfileobj(inside, file)
-        made.rename(folder)
+        for name in names:
+            (made / name).replace(folder / name)
     archive.unlink()
 
 

@@ -27,7 +27,7 @@ _REFUSED = {
 class WasmBackend:
     """``onnxruntime-web`` with its WebAssembly provider."""
 
-    runtime = Runtime.WASM
+    runtime: Runtime = Runtime.WASM
     extra = "onnxruntime"
     session_module = "wasm_browser"
     packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
@@ -65,13 +65,14 @@ class WasmBackend:
 
     def complete(self, candidate: Candidate, out: Path) -> None:
         """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""
-        runtime, described = web_files(candidate.id), out / MODEL_FILE_NAME
-        for name in FILES:
-            shutil.copyfile(runtime / name, out / name)
+        files, described = FILES[self.runtime], out / MODEL_FILE_NAME
+        unpacked = web_files(candidate.id, self.runtime)
+        for name in files:
+            shutil.copyfile(unpacked / name, out / name)
         changed = {
             "session": SessionSpec(module=self.session_module, options=candidate.session_options),
             "requirements": ModelRequirements(packages=self.runtime_packages),
-            "beside": FILES,
+            "beside": files,
         }
         made = ModelFile.model_validate_json(described.read_text(encoding="utf-8"))
         described.write_text(made.model_copy(update=changed).to_json(), encoding="utf-8")

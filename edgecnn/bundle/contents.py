@@ -123,6 +123,7 @@ _ENTRIES: Final = {
     "ncnn_cpu": ".param",
     "litert_cpu": ".tflite",
     "wasm_browser": ".onnx",
+    "webgpu_browser": ".onnx",
 }
 """Of the sessions that a bundle's kits have; a program of torch runs where it was made, and no bundle carries one."""
 _BESIDE: Final = {"openvino_cpu": ".bin", "tensorrt_gpu": ".plan", "ncnn_cpu": ".bin"}

@@ -40,8 +40,8 @@ _LICENCES: Final = {"onnxruntime": "MIT", "openvino": "Apache-2.0", "ncnn": "BSD
 """Of runtimes that had one licence in all their versions: the LICENSE files of microsoft/onnxruntime, openvinotoolkit/openvino,
 Tencent/ncnn and google-ai-edge/LiteRT on GitHub. Those of TensorRT, NumPy and Pillow differ by version, and are not stated."""
 _OF_THE_RUNNER: Final = ("numpy", "pillow")
-_WEB: Final = "ort.wasm.min.mjs"
-"""The file of ONNX Runtime Web whose first lines name its version."""
+_WEB: Final = ("ort.wasm.min.mjs", "ort.webgpu.min.mjs")
+"""The files of ONNX Runtime Web whose first lines name its version."""
 
 
 def sbom_of(found: Verified) -> str:
@@ -186,10 +186,11 @@ def _package(name: str, versions: str | None = None, version: str | None = None)
 
 def _vendored(found: Verified, name: str, kit: Manifest) -> list[Component]:
     """ONNX Runtime Web, which lies in kits for browsers."""
-    if _WEB not in kit.files:
+    web = next((each for each in _WEB if each in kit.files), None)
+    if web is None:
         return []
     files = [_file(name, file, kit) for file in kit.files if re.fullmatch(r"ort[\w.-]*\.(mjs|wasm)", file)]
-    says = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(found, f"kits/{name}/{_WEB}")[:200])
+    says = re.search(rb"ONNX Runtime Web v([\w.-]+)", _content(found, f"kits/{name}/{web}")[:200])
     version = None if says is None else says[1].decode()
     purl = PackageURL("npm", None, "onnxruntime-web", version)
     return [

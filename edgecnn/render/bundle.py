@@ -71,7 +71,7 @@ def bundle_licences(report: BuildReport) -> str:
         "## What runs it\n\nThe runtime (ONNX Runtime, OpenVINO or TensorRT), NumPy and Pillow are not in here: they are "
         "installed on the device, and have licences of their own.",
     ]
-    if any(each.candidate.runtime is Runtime.WASM for each in report.candidates):
+    if any(each.candidate.runtime.in_a_browser for each in report.candidates):
         parts.append("ONNX Runtime Web, MIT, is in the kits for browsers, with its licence in `onnxruntime-web-LICENSE.txt`.")
     return visible_lines("\n\n".join(parts) + "\n")
 
@@ -91,7 +91,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
-    if kit.startswith(Runtime.WASM):
+    if kit.startswith((Runtime.WASM, Runtime.WEBGPU)):
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
     if kit.startswith("tensorrt"):
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")

@@ -14,6 +14,7 @@ DISTRIBUTIONS: Dict[str, Tuple[str, ...]] = {
     "ncnn": ("ncnn",),
     "litert": ("ai-edge-litert",),
     "wasm": ("chromium",),
+    "webgpu": ("chromium",),
     "torch": ("torch",),
     "tensorrt-rtx": ("tensorrt-rtx", "tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu12-bindings"),
 }

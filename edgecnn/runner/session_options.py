@@ -70,6 +70,7 @@ OPTIONS: Mapping[str, Dict[str, Callable[[str], str]]] = {
     "ncnn_cpu": dict({"threads": _threads}, **dict.fromkeys(_NCNN_SWITCHES, _BIT)),
     "litert_cpu": {"threads": _threads, "force_fp16": _BIT},
     "wasm_browser": {"threads": _threads},
+    "webgpu_browser": {},
     "tensorrt_gpu": {"engine": _inside},
     "torch_gpu": {
         "threads": _threads,

@@ -24,7 +24,7 @@ from edgecnn.values.model_file import THRESHOLDS
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
-WEB_MODULE = "wasm_browser"
+WEB_MODULES = ("wasm_browser", "webgpu_browser")
 KIT_SCHEMA = "edgecnn.kit/1"
 
 
@@ -132,7 +132,7 @@ class PackageStage(Stage):
         source = runner_source()
         for path in _runner_files(source):
             if path.suffix != ".py":
-                if module == WEB_MODULE:
+                if module in WEB_MODULES:
                     shutil.copyfile(path, out / path.name)
                 continue
             target = out / "runner" / path.relative_to(source)

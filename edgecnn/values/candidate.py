@@ -22,8 +22,14 @@ class Runtime(StrEnum):
     NCNN = "ncnn"
     LITERT = "litert"
     WASM = "wasm"
+    WEBGPU = "webgpu"
     TORCH = "torch"
     """Plays the desktop-GPU baseline and is never shipped: no device file names it, no backend makes it."""
+
+    @property
+    def in_a_browser(self) -> bool:
+        """Whether its kits are pages, with the runtime in them."""
+        return self in (Runtime.WASM, Runtime.WEBGPU)
 
     @property
     def ships(self) -> bool:

@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from edgecnn.backends import onnxruntime_web
-from edgecnn.backends.onnxruntime_web import FILES, VERSION, web_files, web_folder
+from edgecnn.backends.onnxruntime_web import FILES, VERSION, is_unpacked, web_files, web_folder
 from edgecnn.backends.wasm import BACKEND
-from edgecnn.backends.wasm_trace import residency_of
+from edgecnn.backends.wasm_trace import placed_residency, residency_of
+from edgecnn.backends.webgpu import BACKEND as WEBGPU
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.candidate import Candidate, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 
+NAMES = [name for names in FILES.values() for name in names]
 MACS = MacTable(
     resolution_px=8,
     layers=(
@@ -49,10 +51,18 @@ def test_fp32_and_int8_are_offered_and_halves_refused_with_their_reason() -> Non
     assert all("WebAssembly multiplies no" in each.why for each in supported if isinstance(each, Unsupported))
 
 
+def test_on_a_gpu_fp32_alone_is_offered_and_only_where_it_is_named() -> None:
+    device = device_named("browser")
+    supported = WEBGPU.supports(device)
+    assert [each.id for each in supported if isinstance(each, Candidate)] == ["webgpu-fp32"]
+    assert {each.precision.value for each in supported if isinstance(each, Unsupported)} == {"fp16", "bf16", "int8"}
+    assert device.built_for(Runtime.WEBGPU) == (Runtime.WEBGPU,)
+
+
 def test_no_baseline_of_another_runtime_ships_to_a_browser() -> None:
     device = device_named("browser")
-    assert device.may_ship(None) == device.may_ship("all") == device.built_for(None)
-    assert [each.value for each in device.may_ship(None)] == ["wasm"]
+    assert [each.value for each in device.built_for(None)] == ["wasm"]
+    assert [each.value for each in device.may_ship(None)] == [each.value for each in device.may_ship("all")] == ["wasm", "webgpu"]
 
 
 def test_where_every_layer_of_a_kind_was_matched_all_are_int8(tmp_path: Path) -> None:
@@ -68,6 +78,28 @@ def test_where_some_were_matched_which_ones_is_not_known(tmp_path: Path) -> None
 
 def test_a_float_network_is_float_whatever_was_fused(tmp_path: Path) -> None:
     assert residency_of(trace(tmp_path, *integer(), quantized=False), MACS).mac_share == {"fp32": 1.0}
+
+
+PLACED = "2026-11-27 09:01:49.754290 [V:onnxruntime:, session_state.cc:1380 VerifyEachNodeIsAssignedToAnEp] "
+
+
+def test_on_a_gpu_all_is_fp32_and_what_fell_back_is_called_so(tmp_path: Path) -> None:
+    all_there = trace(tmp_path, f"{PLACED} All nodes placed on [WebGpuExecutionProvider]. Number of nodes: 3", quantized=False)
+    found = placed_residency(all_there, MACS)
+    assert found.mac_share == {"fp32": 1.0} and [each.op for each in found.layers] == ["Conv", "Conv", "Gemm"]
+    lines = (
+        f"{PLACED} Node placements",
+        f"{PLACED} Node(s) placed on [CPUExecutionProvider]. Number of nodes: 1",
+        f"{PLACED}  Gemm (head)",
+        f"{PLACED} Node(s) placed on [WebGpuExecutionProvider]. Number of nodes: 2",
+        f"{PLACED}  Conv (stem)",
+        f"{PLACED}  Conv (deep)",
+        "[V:onnxruntime:, another.cc:1 Another] Gemm (head)",
+    )
+    found = placed_residency(trace(tmp_path, *lines, quantized=False), MACS)
+    assert [each.op for each in found.layers] == ["Conv", "Conv", "Gemm, in part in WebAssembly"]
+    with pytest.raises(TraceUnreadable, match="it places no layer"):
+        placed_residency(trace(tmp_path, "nothing"), MACS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"said": [], "quantized": true}', '{"said": ["nothing known"], "quantized": true}'])
@@ -96,20 +128,20 @@ def laid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_offline_the_place_and_the_command_are_said(laid: Path) -> None:
     with pytest.raises(ConverterFailed) as caught:
-        web_files("wasm-fp32")
+        web_files("wasm-fp32", Runtime.WASM)
     assert str(laid) in caught.value.line() and f"npm pack onnxruntime-web@{VERSION}" in caught.value.line()
 
 
 def test_another_archive_than_the_published_one_is_refused_and_removed(laid: Path) -> None:
-    archive(laid, **dict.fromkeys(FILES, b"x"))
+    archive(laid, **dict.fromkeys(NAMES, b"x"))
     with pytest.raises(ConverterFailed, match="SHA-512"):
-        web_files("wasm-fp32")
-    assert not laid.exists() and not web_folder().exists()
+        web_files("wasm-fp32", Runtime.WASM)
+    assert not laid.exists() and not any(map(is_unpacked, FILES))
 
 
 def test_what_it_holds_is_unpacked_once(laid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    archive(laid, **{name: name.encode() for name in FILES})
+    archive(laid, **{name: name.encode() for name in NAMES})
     monkeypatch.setattr(onnxruntime_web, "_SHA512", hashlib.sha512(laid.read_bytes()).hexdigest())
-    folder = web_files("wasm-fp32")
-    assert {each.name: each.read_bytes() for each in folder.iterdir()} == {name: name.encode() for name in FILES}
-    assert web_files("wasm-int8") == folder, "and it needs no archive any more"
+    folder = web_files("wasm-fp32", Runtime.WASM)
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == {name: name.encode() for name in NAMES}
+    assert web_files("webgpu-fp32", Runtime.WEBGPU) == folder, "and it needs no archive any more"

@@ -52,7 +52,7 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted})
 
 
-_NO_WHEELS = (Runtime.TENSORRT, Runtime.WASM)
+_NO_WHEELS = (Runtime.TENSORRT, Runtime.WASM, Runtime.WEBGPU)
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 

@@ -53,6 +53,7 @@ PARTS = (
         "fp32, fp16 and INT8 candidates for LiteRT (TensorFlow Lite), on boards and in Android apps",
     ),
     PartRow("wasm", "runtime", BROWSER, "fp32 and INT8 candidates for ONNX Runtime Web, measured in this browser"),
+    PartRow("webgpu", "runtime", BROWSER, "fp32 candidates for ONNX Runtime Web on a GPU, where this browser gives pages one"),
     PartRow("train", "extra", "torch", "training, export to ONNX, and the desktop GPU as a baseline"),
     PartRow("aware", "extra", "torchao", "INT8 candidates of weights that learned it (quantize.aware), beside those of `train`"),
     PartRow("zoo", "extra", "timm", "networks that torchvision does not have, such as Xception and NASNet; beside `train`"),
@@ -111,6 +112,7 @@ MEASURED = (
 NOT_MEASURED = {
     "tensorrt": "not measured: its source package fetches the rest from its vendor's index",
     "wasm": "not measured: a package of the system",
+    "webgpu": "not measured: a package of the system",
 }
 
 
@@ -150,7 +152,7 @@ def install_command(extra: str) -> str:
     own = own_environment(extra)
     if own is not None:
         return own.command
-    if extra == "wasm":
+    if extra in ("wasm", "webgpu"):
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shlex.quote(sys.executable)} -m pip"
     if not _in_checkout():

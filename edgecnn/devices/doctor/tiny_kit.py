@@ -13,7 +13,7 @@ from edgecnn.backends.installed import own_environment
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
 from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -63,7 +63,7 @@ def make_tiny_kit(
 def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None, model: Path) -> None:
     """ONNX as it is; what a runtime in an environment of its own reads is made there, which tries its converter too. A browser's
     kit carries a page and the runtime."""
-    if own_environment(candidate.runtime) is None and candidate.runtime is not Runtime.WASM:
+    if own_environment(candidate.runtime) is None and not candidate.runtime.in_a_browser:
         shutil.copyfile(FILE, model / "model.onnx")
         (model / MODEL_FILE_NAME).write_text(_described(candidate, session, engine).to_json(), encoding="utf-8")
         return

@@ -16,13 +16,14 @@ from typing import Any
 
 from edgecnn.backends.installed import lacking, own_environment
 from edgecnn.backends.ncnn import FP32 as NCNN_FP32
-from edgecnn.backends.onnxruntime_web import web_folder
+from edgecnn.backends.onnxruntime_web import is_unpacked
 from edgecnn.backends.openvino import PRECISION_HINT
 from edgecnn.backends.tensorrt import LEAST_VERSION
 from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, packages_of, version_of
 from edgecnn.devices.doctor.tiny_kit import make_tiny_kit
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.host import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.protocol import Task
@@ -44,6 +45,7 @@ _SESSIONS = {
     "ncnn": SessionSpec(module="ncnn_cpu", options=NCNN_FP32),
     "litert": SessionSpec(module="litert_cpu"),
     "wasm": SessionSpec(module="wasm_browser"),
+    "webgpu": SessionSpec(module="webgpu_browser"),
 }
 
 
@@ -86,7 +88,8 @@ class Trials:
             "openvino": lambda: self._selftest("openvino"),
             "ncnn": lambda: self._selftest("ncnn"),
             "litert": lambda: self._selftest("litert"),
-            "wasm": self._browser,
+            "wasm": lambda: self._browser(Runtime.WASM),
+            "webgpu": lambda: self._browser(Runtime.WEBGPU),
             "tensorrt": self._tensorrt,
             "tensorrt-rtx": self._ahead_of_time,
             "offline-weights": _weights_there,
@@ -102,14 +105,19 @@ class Trials:
             said = LocalHost(Path(place)).run(Task(kit, "selftest"), lease_s=self.lease_s, tell=self.tell)["selftest"]
         return State.WORKS, _ran(said)
 
-    def _browser(self) -> tuple[State, str]:
+    def _browser(self, runtime: Runtime) -> tuple[State, str]:
         """Without a download: that is a build's."""
-        if not web_folder().is_dir():
+        if not is_unpacked(runtime):
             return (
                 State.UNTRIED,
                 "installed; the first build for a browser downloads ONNX Runtime Web, which is tried from then on",
             )
-        return self._selftest("wasm")
+        try:
+            return self._selftest(runtime)
+        except RunnerFailed as error:
+            if error.ref != "no-webgpu-adapter":
+                raise
+            return State.UNTRIED, f"installed; {error.what}: {error.because or 'it has no WebGPU adapter'}"
 
     def _tensorrt(self) -> tuple[State, str]:
         """Build for this machine's GPU, then run; without a GPU the full package can do neither."""

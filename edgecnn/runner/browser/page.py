@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from ..failure import RunnerError
 from .installed import INSTALLED_BY, NAMED_BY, browser
@@ -23,7 +23,6 @@ _ALONE = (
     "--disable-dev-shm-usage",
     "--disable-extensions",
     "--disable-field-trial-config",
-    "--disable-gpu",
     "--disable-sync",
     "--mute-audio",
     "--password-store=basic",
@@ -31,6 +30,10 @@ _ALONE = (
 )
 """Nothing is drawn and nothing is asked of the internet: https://peter.sh/experiments/chromium-command-line-switches/. With the
 last one the browser ends with whoever holds the other end of two pipes, however that ends; nothing is said over them."""
+WITHOUT_GPU = ("--disable-gpu",)
+WITH_GPU = ("--enable-unsafe-webgpu",)
+"""On Linux Chromium has WebGPU for few GPUs unless it is told so; then also by software, for which a session has to look:
+https://developer.chrome.com/docs/web-platform/webgpu/troubleshooting-tips"""
 _WITH_PIPES = 'exec "$@" 3</dev/fd/{} 4>/dev/fd/{}'
 _LOOK_S = 0.5
 _ENDING_S = 5.0
@@ -40,8 +43,8 @@ _LAST_LINES = 3
 class Page:
     """A fresh browser with a profile of its own, and one page in it, which end with ``close`` or with this process."""
 
-    def __init__(self, folder: Path, names: Iterable[str], page: str) -> None:
-        """Of some files of a folder, one of which is the page.
+    def __init__(self, folder: Path, names: Iterable[str], page: str, words: Sequence[str] = WITHOUT_GPU) -> None:
+        """Of some files of a folder, one of which is the page. ``words``: ``WITH_GPU`` or without.
 
         Raises RunnerError: missing-package; there is no browser. browser-not-started.
         """
@@ -60,7 +63,7 @@ class Page:
         self._place = Path(tempfile.mkdtemp(prefix="edgecnn-browser-"))
         self._pipes: List[int] = []
         try:
-            self._process = self._started(program, page)
+            self._process = self._started([program, *_ALONE, *words], page)
         except OSError as error:
             self._forget()
             raise RunnerError("browser-not-started", "{}: cannot be started".format(program), str(error)) from error
@@ -91,11 +94,11 @@ class Page:
                 self._process.wait()
         self._forget()
 
-    def _started(self, program: str, page: str) -> subprocess.Popen[bytes]:
+    def _started(self, command: Sequence[str], page: str) -> subprocess.Popen[bytes]:
         # The address has a secret, and whoever is on this machine sees a process's words: a file of ours leads there.
         start, address = self._place / "start.html", "{}#{}".format(self._server.address(page), self._server.secret)
         start.write_text('<script>location.replace("{}")</script>'.format(address), encoding="utf-8")
-        words = [program, *_ALONE, "--user-data-dir={}".format(self._place / "profile")]
+        words = [*command, "--user-data-dir={}".format(self._place / "profile")]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             words.append("--no-sandbox")  # it refuses to start as root otherwise
         told, tell = os.pipe()

@@ -35,6 +35,7 @@ KEPT_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "XDG_CACHE_HOME",
     "EDGECNN_BROWSER",
+    "EDGECNN_WEBGPU_SOFTWARE",
 )
 """What a runner may have of whoever starts it, here or on a board."""
 

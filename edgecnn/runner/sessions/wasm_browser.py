@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 import numpy as np
 
-from ..browser.page import Page
+from ..browser.page import WITHOUT_GPU, Page
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
@@ -31,9 +31,10 @@ _IMAGES_SENT = 64
 """At most, for calls that take them in turn: more are no other ones to a processor's caches, and a browser holds them all."""
 
 
-class WasmSession(Session):
+class BrowserSession(Session):
     """The kit's network in its page."""
 
+    words = WITHOUT_GPU
     elsewhere = "the network runs in the processes of a browser"
     least_warmup_s = 2.0
     """Browsers compile WebAssembly twice, the second time while it runs: https://v8.dev/docs/wasm-compilation-pipeline"""
@@ -46,9 +47,10 @@ class WasmSession(Session):
         size = kit.manifest.recipe.crop_px
         shape = (None, 3, *size) if model.input.layout == "NCHW" else (None, *size, 3)
         self._spec = TensorSpec(self._input, model.input.dtype, shape)
-        self._page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE)
+        self._page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, self.words)
         try:
-            self._page.ask({"do": "open", "threads": self.threads, "trace": trace_folder is not None}, b"", _OPENING_S)
+            asked = {"do": "open", "threads": self.threads, "trace": trace_folder is not None}
+            self.opened, _ = self._page.ask(asked, b"", _OPENING_S)
         except RunnerError as error:
             self._page.close()
             raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", error.because) from error
@@ -90,7 +92,7 @@ class WasmSession(Session):
 
 def open_session(
     kit: Kit, options: Mapping[str, str], trace_folder: Optional[Path] = None, batch: Optional[int] = None
-) -> WasmSession:
+) -> BrowserSession:
     """Open the kit's page.
 
     Options: ``threads``, which need a page that is isolated from other origins, as this one is. ``batch`` is not used.
@@ -98,4 +100,4 @@ def open_session(
     Raises:
         RunnerError: missing-package, browser-not-started or runtime-refused-model.
     """
-    return WasmSession(kit, dict(options), trace_folder)
+    return BrowserSession(kit, dict(options), trace_folder)

@@ -68,6 +68,7 @@ RUNTIME_DASHES: Mapping[str, tuple[list[int], str]] = {
     "ncnn": ([10, 2], "long-dashed"),
     "litert": ([4, 2, 1, 2], "dash-dot-dotted"),
     "wasm": ([6, 2, 2, 2, 2, 2], "dash-dot-dot-dotted"),
+    "webgpu": ([1, 1], "finely-dotted"),
     "torch": ([8, 3, 2, 3], "dash-dotted"),
 }
 """How a line of each runtime is drawn, and the word for it."""

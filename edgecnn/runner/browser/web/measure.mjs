@@ -1,6 +1,6 @@
 // Takes work from the server that started this page: open the network, run it, time it. See edgecnn/runner/browser/server.py.
 
-import { openManifest, openNetwork } from "./network.mjs";
+import { adapterHere, openManifest, openNetwork, usesGpu } from "./network.mjs";
 
 const work = `/work/${location.hash.slice(1)}`;
 const said = [];
@@ -11,8 +11,9 @@ const deeds = {
     if (threads > 1 && !self.crossOriginIsolated) throw new Error("the page is not isolated, so there are no threads");
     manifest = await openManifest();
     if (trace) listen();
-    network = await openNetwork(manifest, { threads, verbose: trace });
-    return {};
+    const adapter = usesGpu(manifest) ? await adapterHere() : null;
+    if (adapter || !usesGpu(manifest)) network = await openNetwork(manifest, { threads, verbose: trace });
+    return { head: { adapter } };
   },
 
   async run({ shape }, body) {

@@ -1,7 +1,5 @@
 // A kit's files, and its network in ONNX Runtime Web.
 
-import * as ort from "./ort.wasm.min.mjs";
-
 const here = new URL("./", import.meta.url);
 
 /** kit.json beside this file. */
@@ -20,22 +18,38 @@ export function threadsHere(wanted) {
   return self.crossOriginIsolated ? (wanted ?? navigator.hardwareConcurrency ?? 1) : 1;
 }
 
+export function usesGpu(manifest) {
+  return manifest.session.module === "webgpu_browser";
+}
+
+/** { name, software } of the GPU that this browser gives a page, null where it gives none. */
+export async function adapterHere() {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) return null;
+  const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
+  const software = isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
+  return { name: description || `${vendor} ${architecture}`.trim() || "unnamed", software };
+}
+
 export async function openNetwork(manifest, { threads, verbose = false } = {}) {
+  const gpu = usesGpu(manifest);
+  if (gpu && !(await adapterHere())) throw new Error("this browser gives its pages no GPU: it has no WebGPU adapter");
+  const ort = await import(gpu ? "./ort.webgpu.min.mjs" : "./ort.wasm.min.mjs");
   ort.env.wasm.wasmPaths = here.href;
   ort.env.wasm.numThreads = threadsHere(threads);
-  const asked = { executionProviders: ["wasm"], graphOptimizationLevel: "all" };
+  const asked = { executionProviders: [gpu ? "webgpu" : "wasm"], graphOptimizationLevel: "all" };
   if (verbose) Object.assign(asked, { logSeverityLevel: 0, logVerbosityLevel: 1 });
   const session = await ort.InferenceSession.create(new URL(manifest.model.entry, here).href, asked);
-  return new Network(manifest, session);
+  return new Network(manifest, session, ort.Tensor);
 }
 
 class Network {
-  constructor(manifest, session) {
-    Object.assign(this, { session, input: manifest.model.input, output: manifest.model.output.name });
+  constructor(manifest, session, Tensor) {
+    Object.assign(this, { session, Tensor, input: manifest.model.input, output: manifest.model.output.name });
   }
 
   tensor(numbers, shape) {
-    return new ort.Tensor(this.input.dtype, numbers, shape);
+    return new this.Tensor(this.input.dtype, numbers, shape);
   }
 
   /** Float32Array of logits, and their shape. */

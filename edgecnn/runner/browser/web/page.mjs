@@ -2,7 +2,7 @@
 
 import { answersOf } from "./answers.mjs";
 import { selftest, timed } from "./kit-test.mjs";
-import { openManifest, openNetwork, threadsHere } from "./network.mjs";
+import { adapterHere, openManifest, openNetwork, threadsHere, usesGpu } from "./network.mjs";
 import { decoded, drawn, feedOf, toPixels } from "./pixels.mjs";
 
 const CALLS = 1000;
@@ -13,15 +13,22 @@ async function begin() {
   manifest = await openManifest();
   part("name").textContent = document.title = manifest.name;
   network = await openNetwork(manifest);
-  const threads = threadsHere();
-  const alone = self.crossOriginIsolated ? "" : ", since its server does not isolate the page from other origins";
-  const words = `${manifest.candidate.precision} in WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}${alone}`;
-  part("about").textContent = `${words}. Pictures stay in this browser.`;
+  part("about").textContent = `${manifest.candidate.precision} ${await place()}. Pictures stay in this browser.`;
   const { difference, allowed, exact } = await selftest(manifest, network);
   const bits = exact ? "pixels are the same to the bit" : "pixels were not compared to the bit, for which a page needs HTTPS or localhost";
   part("test").textContent =
     `Self-test passed: answers differ by at most ${difference.toPrecision(2)} (${allowed.toPrecision(2)} allowed), ${bits}.`;
   usable(true);
+}
+
+async function place() {
+  if (usesGpu(manifest)) {
+    const { name, software } = await adapterHere();
+    return `in WebGPU, on ${software ? "software in place of a GPU: " : ""}${name}`;
+  }
+  const threads = threadsHere();
+  const alone = self.crossOriginIsolated ? "" : ", since its server does not isolate the page from other origins";
+  return `in WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}${alone}`;
 }
 
 async function classify(picture) {

@@ -1,0 +1,56 @@
+"""A kit for WebGPU in Chromium, which plays a GPU by software: it answers as it should, and its time is no figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.backends.webgpu import BACKEND
+from edgecnn.devices.doctor.tiny_kit import SIDE_PX, make_tiny_kit
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.host import RunnerFailed
+from edgecnn.graph.macs import mac_table
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.protocol import Task
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.sessions.webgpu_browser import SOFTWARE_BY, open_session
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.model_file import SessionSpec
+from tests.quantization.made import Quiet
+from tests.render.page.browser import chromium
+
+pytestmark = pytest.mark.full  # needs a browser
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chromium()
+    candidate = Candidate(id="webgpu-fp32", runtime=Runtime.WEBGPU, precision=Precision.FP32)
+    return make_tiny_kit(candidate, SessionSpec(module=BACKEND.session_module), tmp_path_factory.mktemp("webgpu"), Quiet())
+
+
+@pytest.fixture
+def by_software(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SOFTWARE_BY, "1")
+
+
+def test_a_gpu_that_is_played_is_none(kit: Path) -> None:
+    with pytest.raises(RunnerFailed) as caught:
+        LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())
+    assert caught.value.exit_code is ExitCode.MISSING
+    assert caught.value.line().startswith("the browser gives its pages no GPU")
+
+
+@pytest.mark.usefixtures("by_software")
+def test_asked_for_it_answers_and_says_what_ran_where_and_is_not_timed(kit: Path, tmp_path: Path) -> None:
+    said = LocalHost().run(Task(kit, "selftest"), lease_s=60, tell=Quiet())["selftest"]
+    assert said["logits_difference"] <= 1e-4 < said["logits_allowed"]
+    feed = {"image": np.zeros((1, 3, SIDE_PX, SIDE_PX), np.float32)}
+    session = open_session(Kit.open(kit), {}, tmp_path)
+    with pytest.raises(Exception, match="software, whose time says nothing of any GPU"):
+        session.timed([feed], 1, 10**9)
+    session.close()
+    found = BACKEND.read_residency(tmp_path, mac_table(kit / "model.onnx"))
+    assert found.mac_share == {"fp32": 1.0} and not any("WebAssembly" in layer.op for layer in found.layers)
