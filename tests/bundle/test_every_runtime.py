@@ -20,6 +20,7 @@ FILES = {
     Runtime.NCNN: ("model.param", "model.bin"),
     Runtime.LITERT: ("model.tflite",),
     Runtime.WASM: ("model.onnx",),
+    Runtime.WEBGPU: ("model.onnx",),
 }
 WHOLE = """7767517
 3 3

@@ -137,14 +137,15 @@ def test_every_runtimes_kit_has_all_files_of_its_model(bundle: Path, runtime: Ru
     assert sorted(files) == sorted(FILES[runtime])
 
 
-def test_onnx_runtime_web_is_named_with_the_version_that_its_file_says(bundle: Path) -> None:
+@pytest.mark.parametrize("runtime", [Runtime.WASM, Runtime.WEBGPU])
+def test_onnx_runtime_web_is_named_with_the_version_that_its_file_says(bundle: Path, runtime: Runtime) -> None:
     def browsers(kit: Path) -> None:
-        turned_into(kit, Runtime.WASM)
-        (kit / "ort.wasm.min.mjs").write_text("/*!\n * ONNX Runtime Web v1.30.0\n */\n")
+        turned_into(kit, runtime)
+        (kit / f"ort.{runtime}.min.mjs").write_text("/*!\n * ONNX Runtime Web v1.30.0\n */\n")
 
     found = of_name(sbom(with_kit(bundle, browsers)), "onnxruntime-web")
     assert found["purl"] == "pkg:npm/onnxruntime-web@1.30.0"
-    content = (bundle / KIT_FOLDER / "ort.wasm.min.mjs").read_bytes()
+    content = (bundle / KIT_FOLDER / f"ort.{runtime}.min.mjs").read_bytes()
     assert [digests(each) for each in found["components"]] == [[hashlib.sha256(content).hexdigest()]]
 
 

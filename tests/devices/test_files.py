@@ -153,7 +153,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     with pytest.raises(UnknownRuntime) as caught:
         parse_target("jetson:tensorr")
     assert caught.value.line() == (
-        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert, wasm, all — "
+        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all — "
         "--target jetson:tensorrt [unknown-runtime]"
     )
 

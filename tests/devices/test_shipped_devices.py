@@ -55,6 +55,7 @@ BUILT = {
     "cpu": INTEL,
     "cpu:ncnn": NCNN,
     "browser": ["wasm-fp32", "wasm-int8"],
+    "browser:webgpu": ["webgpu-fp32"],
     "cpu:litert": LITERT,
     "h100": [*CPU, *GPU],
     "h200": [*CPU, *GPU],

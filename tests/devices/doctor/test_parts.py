@@ -28,7 +28,7 @@ Requires-Dist: elsewhere>=1; (sys_platform == 'plan9') and extra == 'openvino'
 def test_every_extra_of_the_project_is_a_part_with_a_size_or_the_reason_why_there_is_none() -> None:
     extras = PROJECT["optional-dependencies"].keys() - {"all", "test", "docs"}
     elsewhere = {each.runtime for each in OWN_ENVIRONMENTS}
-    assert {row.name for row in PARTS} == extras | elsewhere | {"wasm"} == SIZES.keys() | NOT_MEASURED.keys()
+    assert {row.name for row in PARTS} == extras | elsewhere | {"wasm", "webgpu"} == SIZES.keys() | NOT_MEASURED.keys()
     assert not extras & elsewhere
     assert not SIZES.keys() & NOT_MEASURED.keys()
 
