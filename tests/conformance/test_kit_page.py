@@ -111,6 +111,7 @@ def test_the_page_tests_itself_and_asks_nobody_else(tab: Tab, server: KitServer)
     assert settled(tab).startswith("Self-test passed: answers differ by at most")
     assert "pixels are the same to the bit" in settled(tab)
     assert all(each.startswith(server.address("")) or each.startswith("blob:") for each in tab.requests), tab.requests
+    assert tab.evaluate("getComputedStyle(document.getElementById('seen')).display") == "none", "no picture yet"
     assert not tab.complaints
 
 

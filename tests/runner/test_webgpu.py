@@ -14,12 +14,16 @@ from edgecnn.errors.host import RunnerFailed
 from edgecnn.graph.macs import mac_table
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
+from edgecnn.runner.browser.page import WITH_GPU
+from edgecnn.runner.browser.server import KitServer
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.sessions.webgpu_browser import SOFTWARE_BY, open_session
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import SessionSpec
+from tests.conformance.test_kit_page import settled
 from tests.quantization.made import Quiet
-from tests.render.page.browser import chromium
+from tests.render.page.browser import a_tab, chromium
 
 pytestmark = pytest.mark.full  # needs a browser
 
@@ -54,3 +58,23 @@ def test_asked_for_it_answers_and_says_what_ran_where_and_is_not_timed(kit: Path
     session.close()
     found = BACKEND.read_residency(tmp_path, mac_table(kit / "model.onnx"))
     assert found.mac_share == {"fp32": 1.0} and not any("WebAssembly" in layer.op for layer in found.layers)
+
+
+@pytest.mark.parametrize(
+    ("words", "about", "said"),
+    [
+        ((), "", "this browser gives its pages no GPU: it has no WebGPU adapter"),
+        (WITH_GPU, "fp32 in WebGPU, on software in place of a GPU: google swiftshader.", "Self-test passed: "),
+    ],
+    ids=["without", "by software"],
+)
+def test_the_page_says_what_it_runs_on(kit: Path, tmp_path: Path, words: tuple[str, ...], about: str, said: str) -> None:
+    server = KitServer(kit, [*Kit.open(kit).manifest.files, MANIFEST])
+    try:
+        with a_tab(tmp_path / "profile", *words) as tab:
+            tab.call("Page.navigate", url=server.address(""))
+            assert settled(tab).startswith(said)
+            assert str(tab.evaluate("document.getElementById('about').textContent")).startswith(about)
+            tab.screenshot(tmp_path / "page.png")
+    finally:
+        server.close()

@@ -131,11 +131,11 @@ class Tab:
 
 
 @contextmanager
-def a_tab(profile: Path) -> Iterator[Tab]:
+def a_tab(profile: Path, *more: str) -> Iterator[Tab]:
     """A browser of its own, gone at the end."""
     to_read, to_write = os.pipe()
     from_read, from_write = os.pipe()
-    words = " ".join((*FLAGS, f"--user-data-dir='{profile}'"))
+    words = " ".join((*FLAGS, *more, f"--user-data-dir='{profile}'"))
     command = f"exec '{chromium()}' {words} about:blank 3<&{to_read} 4>&{from_write}"
     process = subprocess.Popen(
         ["bash", "-c", command], pass_fds=(to_read, from_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -120,4 +120,7 @@ part("time").addEventListener("click", () =>
   }),
 );
 
-begin().catch((error) => (part("trouble").textContent = String(error?.message ?? error)));
+begin().catch((error) => {
+  part("about").textContent = "";
+  part("trouble").textContent = String(error?.message ?? error);
+});
