@@ -18,41 +18,23 @@ from edgecnn.values.layers import LayerMacs, LayerResidency, MacTable, Residency
 _APPLYING = re.compile(r"Applying graph transformer (\w+)")
 _MATCHED = re.compile(r"MatchAndProcess\] Matched (\w+)")
 _INTEGER = "QDQSelectorActionTransformer"
-_ALL_PLACED = re.compile(r"All nodes placed on \[(\w+)\]")
-_SOME_PLACED = re.compile(r"Node\(s\) placed on \[(\w+)\]")
-_NODE = re.compile(r"VerifyEachNodeIsAssignedToAnEp\]\s+(\w+) \(")
-_GPU = "WebGpuExecutionProvider"
-_FILE = "said.json"
+FILE = "said.json"
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """The residency of a traced session. Raises TraceUnreadable: the file is missing, is no JSON, or names no step."""
-    said, quantized = _said(trace)
+    said, quantized = what_it_said(trace)
     made = _made(said)
     if made is None:
-        raise TraceUnreadable(path=trace / _FILE, why="it names no step of the runtime's optimizer")
+        raise TraceUnreadable(path=trace / FILE, why="it names no step of the runtime's optimizer")
     counted = Counter(layer.op for layer in macs.layers)
     precisions = {op: _precision(made[op], count) if quantized else "fp32" for op, count in counted.items()}
-    return executed_residency([_layer(layer, layer.op, precisions[layer.op]) for layer in macs.layers], macs)
+    return executed_residency([layer_of(layer, layer.op, precisions[layer.op]) for layer in macs.layers], macs)
 
 
-def placed_residency(trace: Path, macs: MacTable) -> Residency:
-    """The same of a session on a GPU: all is fp32, and kinds of layers of which some fell back to WebAssembly are called so.
-
-    Raises TraceUnreadable: the file is missing, is no JSON, or places no layer.
-    """
-    where = _placed(_said(trace)[0])
-    if not where:
-        raise TraceUnreadable(path=trace / _FILE, why="it places no layer")
-    fell = {op for provider, op in where if provider != _GPU}
-    layers = [
-        _layer(layer, f"{layer.op}, in part in WebAssembly" if layer.op in fell else layer.op, "fp32") for layer in macs.layers
-    ]
-    return executed_residency(layers, macs)
-
-
-def _said(trace: Path) -> tuple[list[str], bool]:
-    path = trace / _FILE
+def what_it_said(trace: Path) -> tuple[list[str], bool]:
+    """Lines, and whether the network is quantized. Raises TraceUnreadable: the file is missing, or is no JSON."""
+    path = trace / FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return [str(line) for line in found["said"]], bool(found["quantized"])
@@ -60,23 +42,9 @@ def _said(trace: Path) -> tuple[list[str], bool]:
         raise TraceUnreadable(path=path, why=str(error)) from error
 
 
-def _layer(layer: LayerMacs, op: str, precision: str) -> LayerResidency:
+def layer_of(layer: LayerMacs, op: str, precision: str) -> LayerResidency:
+    """Of a runtime that times nothing."""
     return LayerResidency(name=layer.name, op=op, precision=precision, macs=layer.macs, time_us=None, onnx_nodes=(layer.name,))
-
-
-def _placed(said: list[str]) -> set[tuple[str, str]]:
-    """Provider and kind of each node; a kind that is empty stands for all of them."""
-    provider, found = None, set[tuple[str, str]]()
-    for line in said:
-        if (all_on := _ALL_PLACED.search(line)) is not None:
-            found.add((all_on.group(1), ""))
-        elif (some_on := _SOME_PLACED.search(line)) is not None:
-            provider = some_on.group(1)
-        elif provider is not None and (node := _NODE.search(line)) is not None:
-            found.add((provider, node.group(1)))
-        else:
-            provider = None
-    return found
 
 
 def _precision(made: int, layers: int) -> str:

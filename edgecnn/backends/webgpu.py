@@ -41,9 +41,9 @@ class WebGpuBackend(WasmBackend):
 
     def read_residency(self, trace: Path, macs: MacTable) -> Residency:
         """See ``Backend.read_residency``; the trace is ``said.json``."""
-        from edgecnn.backends.wasm_trace import placed_residency
+        from edgecnn.backends.webgpu_trace import residency_of
 
-        return placed_residency(trace, macs)
+        return residency_of(trace, macs)
 
 
 BACKEND = WebGpuBackend()

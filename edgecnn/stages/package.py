@@ -24,7 +24,6 @@ from edgecnn.values.model_file import THRESHOLDS
 from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
-WEB_MODULES = ("wasm_browser", "webgpu_browser")
 KIT_SCHEMA = "edgecnn.kit/1"
 
 
@@ -78,7 +77,7 @@ class PackageStage(Stage):
         for name in (*described["model"]["files"], *described.get("beside", ())):
             shutil.copyfile(model / name, out / name)
         golden = self._copy_golden(given, out, described)
-        self._copy_runner(out, described["session"]["module"])
+        self._copy_runner(out)
         manifest = {
             "schema": KIT_SCHEMA,
             "name": self.name,
@@ -128,11 +127,11 @@ class PackageStage(Stage):
         answers = {"logits": "golden/logits.npy", "logits_tolerance": model["logits_tolerance"]}
         return {**described, **answers, "feed_sha256": feed_sha256(feed)}
 
-    def _copy_runner(self, out: Path, module: str) -> None:
+    def _copy_runner(self, out: Path) -> None:
         source = runner_source()
         for path in _runner_files(source):
             if path.suffix != ".py":
-                if module in WEB_MODULES:
+                if self.candidate.runtime.in_a_browser:
                     shutil.copyfile(path, out / path.name)
                 continue
             target = out / "runner" / path.relative_to(source)

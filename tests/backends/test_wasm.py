@@ -13,8 +13,7 @@ import pytest
 from edgecnn.backends import onnxruntime_web
 from edgecnn.backends.onnxruntime_web import FILES, VERSION, is_unpacked, web_files, web_folder
 from edgecnn.backends.wasm import BACKEND
-from edgecnn.backends.wasm_trace import placed_residency, residency_of
-from edgecnn.backends.webgpu import BACKEND as WEBGPU
+from edgecnn.backends.wasm_trace import residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.measuring import TraceUnreadable
@@ -51,14 +50,6 @@ def test_fp32_and_int8_are_offered_and_halves_refused_with_their_reason() -> Non
     assert all("WebAssembly multiplies no" in each.why for each in supported if isinstance(each, Unsupported))
 
 
-def test_on_a_gpu_fp32_alone_is_offered_and_only_where_it_is_named() -> None:
-    device = device_named("browser")
-    supported = WEBGPU.supports(device)
-    assert [each.id for each in supported if isinstance(each, Candidate)] == ["webgpu-fp32"]
-    assert {each.precision.value for each in supported if isinstance(each, Unsupported)} == {"fp16", "bf16", "int8"}
-    assert device.built_for(Runtime.WEBGPU) == (Runtime.WEBGPU,)
-
-
 def test_no_baseline_of_another_runtime_ships_to_a_browser() -> None:
     device = device_named("browser")
     assert [each.value for each in device.built_for(None)] == ["wasm"]
@@ -78,28 +69,6 @@ def test_where_some_were_matched_which_ones_is_not_known(tmp_path: Path) -> None
 
 def test_a_float_network_is_float_whatever_was_fused(tmp_path: Path) -> None:
     assert residency_of(trace(tmp_path, *integer(), quantized=False), MACS).mac_share == {"fp32": 1.0}
-
-
-PLACED = "2026-11-27 09:01:49.754290 [V:onnxruntime:, session_state.cc:1380 VerifyEachNodeIsAssignedToAnEp] "
-
-
-def test_on_a_gpu_all_is_fp32_and_what_fell_back_is_called_so(tmp_path: Path) -> None:
-    all_there = trace(tmp_path, f"{PLACED} All nodes placed on [WebGpuExecutionProvider]. Number of nodes: 3", quantized=False)
-    found = placed_residency(all_there, MACS)
-    assert found.mac_share == {"fp32": 1.0} and [each.op for each in found.layers] == ["Conv", "Conv", "Gemm"]
-    lines = (
-        f"{PLACED} Node placements",
-        f"{PLACED} Node(s) placed on [CPUExecutionProvider]. Number of nodes: 1",
-        f"{PLACED}  Gemm (head)",
-        f"{PLACED} Node(s) placed on [WebGpuExecutionProvider]. Number of nodes: 2",
-        f"{PLACED}  Conv (stem)",
-        f"{PLACED}  Conv (deep)",
-        "[V:onnxruntime:, another.cc:1 Another] Gemm (head)",
-    )
-    found = placed_residency(trace(tmp_path, *lines, quantized=False), MACS)
-    assert [each.op for each in found.layers] == ["Conv", "Conv", "Gemm, in part in WebAssembly"]
-    with pytest.raises(TraceUnreadable, match="it places no layer"):
-        placed_residency(trace(tmp_path, "nothing"), MACS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"said": [], "quantized": true}', '{"said": ["nothing known"], "quantized": true}'])

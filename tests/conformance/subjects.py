@@ -26,7 +26,6 @@ from edgecnn.runner.machine.environment import read_conditions
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe
 from edgecnn.runner.runtimes import BROWSER
-from edgecnn.stages.package import WEB_MODULES
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
 from edgecnn.values.model_file import MODEL_FILE_NAME
@@ -132,7 +131,7 @@ def lay_kit(model: Path, kit: Path, logits: Any, side: int = RESOLUTION_PX) -> P
     for name in (*described["model"]["files"], *described.get("beside", ())):
         shutil.copyfile(model / name, kit / name)
     copy_runner(kit)
-    if described["session"]["module"] in WEB_MODULES:
+    if described["session"]["module"].endswith("_browser"):
         for page in (kit / "runner/browser/web").iterdir():
             shutil.copyfile(page, kit / page.name)
     golden = write_golden(kit, PixelRecipe(ImageSize.square(side), ImageSize.square(side), "bicubic"))

@@ -15,7 +15,7 @@ from tests.conformance.elsewhere import open_session
 from tests.conformance.subjects import NETWORK, Subject
 from tests.graph.trunks import pictures, trunk
 
-NO_TIMES = (Runtime.WASM,)
+NO_TIMES = (Runtime.WASM, Runtime.WEBGPU)
 """Runtimes that say which kernels they take, and neither how long those take nor what they read."""
 
 

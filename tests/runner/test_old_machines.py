@@ -58,7 +58,7 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_machine_without_any_package_says_what_it_is(bare_python: Path, onnx_kit: Path) -> None:
     last = run_kit(bare_python, onnx_kit, "info")
-    assert last["ok"] is True and last["runtimes"].keys() <= {"wasm"}, "a browser is no package"
+    assert last["ok"] is True and last["runtimes"].keys() <= {"wasm", "webgpu"}, "a browser is no package"
     assert "kernel" in last["environment"]["conditions"]
 
 

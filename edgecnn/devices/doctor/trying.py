@@ -115,9 +115,9 @@ class Trials:
         try:
             return self._selftest(runtime)
         except RunnerFailed as error:
-            if error.ref != "no-webgpu-adapter":
+            if not error.missing:
                 raise
-            return State.UNTRIED, f"installed; {error.what}: {error.because or 'it has no WebGPU adapter'}"
+            return State.UNTRIED, f"installed; {error.what}: {error.because}"
 
     def _tensorrt(self) -> tuple[State, str]:
         """Build for this machine's GPU, then run; without a GPU the full package can do neither."""

@@ -31,7 +31,7 @@ _ALONE = (
 """Nothing is drawn and nothing is asked of the internet: https://peter.sh/experiments/chromium-command-line-switches/. With the
 last one the browser ends with whoever holds the other end of two pipes, however that ends; nothing is said over them."""
 WITHOUT_GPU = ("--disable-gpu",)
-WITH_GPU = ("--enable-unsafe-webgpu",)
+WITH_GPU = ("--enable-unsafe-webgpu", "--enable-features=Vulkan")
 """On Linux Chromium has WebGPU for few GPUs unless it is told so; then also by software, for which a session has to look:
 https://developer.chrome.com/docs/web-platform/webgpu/troubleshooting-tips"""
 _WITH_PIPES = 'exec "$@" 3</dev/fd/{} 4>/dev/fd/{}'
@@ -130,7 +130,11 @@ class Page:
             if found.get("number", self._asked) != self._asked:
                 continue
             if "error" in found:
-                raise RunnerError("browser-failed", "the browser's page could not do it", " ".join(str(found["error"]).split()))
+                why = " ".join(str(found["error"]).split())
+                if found.get("lacks_gpu"):
+                    hint = "a browser on a machine with a GPU; chrome://gpu says what this one has"
+                    raise RunnerError("browser-lacks-gpu", "the browser gives its pages no GPU", why, hint, missing=True)
+                raise RunnerError("browser-failed", "the browser's page could not do it", why)
             return found, numbers
         raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last())
 

@@ -35,7 +35,7 @@ KEPT_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "XDG_CACHE_HOME",
     "EDGECNN_BROWSER",
-    "EDGECNN_WEBGPU_SOFTWARE",
+    "EDGECNN_EMULATOR",
 )
 """What a runner may have of whoever starts it, here or on a board."""
 

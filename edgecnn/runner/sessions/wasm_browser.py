@@ -34,7 +34,8 @@ _IMAGES_SENT = 64
 class BrowserSession(Session):
     """The kit's network in its page."""
 
-    words = WITHOUT_GPU
+    words: Sequence[str] = WITHOUT_GPU
+    """Of the browser's command line."""
     elsewhere = "the network runs in the processes of a browser"
     least_warmup_s = 2.0
     """Browsers compile WebAssembly twice, the second time while it runs: https://v8.dev/docs/wasm-compilation-pipeline"""
@@ -49,14 +50,20 @@ class BrowserSession(Session):
         self._spec = TensorSpec(self._input, model.input.dtype, shape)
         self._page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, self.words)
         try:
-            asked = {"do": "open", "threads": self.threads, "trace": trace_folder is not None}
-            self.opened, _ = self._page.ask(asked, b"", _OPENING_S)
+            head = {"do": "open", "trace": trace_folder is not None, **self.asked()}
+            self.opened, _ = self._page.ask(head, b"", _OPENING_S)
         except RunnerError as error:
             self._page.close()
+            if error.missing:
+                raise
             raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", error.because) from error
         except BaseException:
             self._page.close()
             raise
+
+    def asked(self) -> Dict[str, Any]:
+        """What the page is told of how to open the network."""
+        return {"threads": self.threads}
 
     def inputs(self) -> Sequence[TensorSpec]:
         """As the kit has them: a browser's session tells names alone."""

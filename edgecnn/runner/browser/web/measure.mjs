@@ -1,19 +1,18 @@
 // Takes work from the server that started this page: open the network, run it, time it. See edgecnn/runner/browser/server.py.
 
-import { adapterHere, openManifest, openNetwork, usesGpu } from "./network.mjs";
+import { openManifest, openNetwork } from "./network.mjs";
 
 const work = `/work/${location.hash.slice(1)}`;
 const said = [];
 let manifest, network;
 
 const deeds = {
-  async open({ threads, trace }) {
+  async open({ threads = 1, trace, software }) {
     if (threads > 1 && !self.crossOriginIsolated) throw new Error("the page is not isolated, so there are no threads");
     manifest = await openManifest();
     if (trace) listen();
-    const adapter = usesGpu(manifest) ? await adapterHere() : null;
-    if (adapter || !usesGpu(manifest)) network = await openNetwork(manifest, { threads, verbose: trace });
-    return { head: { adapter } };
+    network = await openNetwork(manifest, { threads, verbose: trace, software });
+    return { head: { adapter: network.adapter } };
   },
 
   async run({ shape }, body) {
@@ -78,7 +77,7 @@ for (;;) {
   try {
     done = await deeds[head.do](head, body);
   } catch (error) {
-    done = { head: { error: String(error?.message ?? error) } };
+    done = { head: { error: String(error?.message ?? error), lacks_gpu: error?.lacksGpu } };
   }
   await fetch(work, { method: "POST", body: packed({ ...done.head, number: head.number }, done.body) });
 }

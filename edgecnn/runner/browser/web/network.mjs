@@ -18,34 +18,37 @@ export function threadsHere(wanted) {
   return self.crossOriginIsolated ? (wanted ?? navigator.hardwareConcurrency ?? 1) : 1;
 }
 
-export function usesGpu(manifest) {
-  return manifest.session.module === "webgpu_browser";
-}
-
-/** { name, software } of the GPU that this browser gives a page, null where it gives none. */
-export async function adapterHere() {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) return null;
-  const { vendor, architecture, description, isFallbackAdapter } = adapter.info;
-  const software = isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
-  return { name: description || `${vendor} ${architecture}`.trim() || "unnamed", software };
-}
-
-export async function openNetwork(manifest, { threads, verbose = false } = {}) {
-  const gpu = usesGpu(manifest);
-  if (gpu && !(await adapterHere())) throw new Error("this browser gives its pages no GPU: it has no WebGPU adapter");
+/** `software`: whether one in place of a GPU will do. Throws an Error, which `lacksGpu` where the kit wants one and there is none. */
+export async function openNetwork(manifest, { threads, verbose = false, software = true } = {}) {
+  const gpu = manifest.session.module === "webgpu_browser";
+  if (gpu) requireGpu(await navigator.gpu?.requestAdapter(), software);
   const ort = await import(gpu ? "./ort.webgpu.min.mjs" : "./ort.wasm.min.mjs");
   ort.env.wasm.wasmPaths = here.href;
   ort.env.wasm.numThreads = threadsHere(threads);
   const asked = { executionProviders: [gpu ? "webgpu" : "wasm"], graphOptimizationLevel: "all" };
   if (verbose) Object.assign(asked, { logSeverityLevel: 0, logVerbosityLevel: 1 });
   const session = await ort.InferenceSession.create(new URL(manifest.model.entry, here).href, asked);
-  return new Network(manifest, session, ort.Tensor);
+  return new Network(manifest, session, ort.Tensor, gpu ? described((await ort.env.webgpu.device).adapterInfo) : null);
 }
 
+function requireGpu(adapter, software) {
+  if (adapter) {
+    const found = described(adapter.info);
+    if (!found.software || software) return;
+    throw Object.assign(new Error(`all that it offers is software: ${found.name}`), { lacksGpu: true });
+  }
+  throw Object.assign(new Error("this browser gives its pages no GPU: it has no WebGPU adapter"), { lacksGpu: true });
+}
+
+/** { name, software } */
+function described({ vendor = "", architecture = "", description, isFallbackAdapter = false } = {}) {
+  return { name: description || `${vendor} ${architecture}`.trim() || "an adapter without a name", software: isFallbackAdapter };
+}
+
+/** `adapter`: what it runs on, null in WebAssembly. */
 class Network {
-  constructor(manifest, session, Tensor) {
-    Object.assign(this, { session, Tensor, input: manifest.model.input, output: manifest.model.output.name });
+  constructor(manifest, session, Tensor, adapter) {
+    Object.assign(this, { session, Tensor, adapter, input: manifest.model.input, output: manifest.model.output.name });
   }
 
   tensor(numbers, shape) {

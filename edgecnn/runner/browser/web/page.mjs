@@ -2,7 +2,7 @@
 
 import { answersOf } from "./answers.mjs";
 import { selftest, timed } from "./kit-test.mjs";
-import { adapterHere, openManifest, openNetwork, threadsHere, usesGpu } from "./network.mjs";
+import { openManifest, openNetwork, threadsHere } from "./network.mjs";
 import { decoded, drawn, feedOf, toPixels } from "./pixels.mjs";
 
 const CALLS = 1000;
@@ -13,7 +13,7 @@ async function begin() {
   manifest = await openManifest();
   part("name").textContent = document.title = manifest.name;
   network = await openNetwork(manifest);
-  part("about").textContent = `${manifest.candidate.precision} ${await place()}. Pictures stay in this browser.`;
+  part("about").textContent = `${manifest.candidate.precision} ${place()}. Pictures stay in this browser.`;
   const { difference, allowed, exact } = await selftest(manifest, network);
   const bits = exact ? "pixels are the same to the bit" : "pixels were not compared to the bit, for which a page needs HTTPS or localhost";
   part("test").textContent =
@@ -21,11 +21,9 @@ async function begin() {
   usable(true);
 }
 
-async function place() {
-  if (usesGpu(manifest)) {
-    const { name, software } = await adapterHere();
-    return `in WebGPU, on ${software ? "software in place of a GPU: " : ""}${name}`;
-  }
+function place() {
+  const { adapter } = network;
+  if (adapter) return `in WebGPU, on ${adapter.software ? "software in place of a GPU: " : ""}${adapter.name}`;
   const threads = threadsHere();
   const alone = self.crossOriginIsolated ? "" : ", since its server does not isolate the page from other origins";
   return `in WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}${alone}`;
@@ -49,6 +47,7 @@ function row([share, label]) {
 
 function usable(yes) {
   for (const id of ["file", "camera", "time"]) part(id).disabled = !yes;
+  if (network?.adapter?.software) part("time").disabled = true; // its time says nothing of a GPU
 }
 
 /** One thing at a time; what goes wrong is said. */
