@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.class_names import IMAGENET, labels_by_name, stated_names
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
-from edgecnn.data.formats.archive import is_archive, unpacked
+from edgecnn.data.formats.archive import is_archive, told_of, unpacked
 from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
 from edgecnn.data.formats.published import is_published, published_folder
@@ -122,7 +122,8 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True,
         layout, stamps = read_table(source, seen, group_by)
     else:
         root = unpacked(source, cache, tell) if is_archive(source) else source
-        layout, stamps = _in_folder(root, cache, seen, tell, labelled=labelled)
+        with told_of(source, root):
+            layout, stamps = _in_folder(root, cache, seen, tell, labelled=labelled)
     seen.all()
     return Files(layout, stamps, source, group_by)
 
@@ -166,7 +167,6 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
 
 def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:
     """The digest that names data: over classes and, in order, each image's label or labels, role, sha256 and path."""
-
     rows = [f"{image.shown} {image.role} {image.sha256} {image.path}" for image in images]
     return digest_of({"classes": classes, "images": rows})
 

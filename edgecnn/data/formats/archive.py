@@ -20,7 +20,7 @@ from typing import Final
 from edgecnn.data.index import read_json, write_json
 from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, stamp_of, stamps_in
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data_formats import ArchiveUnusable
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
@@ -46,6 +46,17 @@ _DAMAGED: Final = (
 def is_archive(path: Path) -> bool:
     """Whether a data path names a zip and no folder."""
     return path.suffix.lower() == SUFFIX and path.is_file()
+
+
+@contextmanager
+def told_of(archive: Path, folder: Path) -> Iterator[None]:
+    """Around what reads an unpacked archive: an error names the archive, and not the folder of the store."""
+    try:
+        yield
+    except EdgecnnError as error:
+        if archive == folder:
+            raise
+        raise error.retold(str(folder), str(archive)) from error
 
 
 def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
