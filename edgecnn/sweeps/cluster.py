@@ -132,6 +132,7 @@ class Cluster:
         with _reached(address, GO_ON):
             alive = [node for node in ray.nodes() if node["Alive"]]
         self.nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
+        self._hosts = {node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive}
         if not self.nodes:
             raise ClusterUnusable(address=address, because="none of its machines has a core to give", hint=_START)
         cores = min(int(each["CPU"]) for each in self.nodes.values())
@@ -168,7 +169,9 @@ class Cluster:
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
         where, doing, done = dict[Key, str](), f"sweep: make on {len(self.nodes)} machines", 0
         tell.step(doing, 0, len(tasks), "stages")
-        for key, ended in run_in_order(waits_for, lambda key: self._begun(tasks[key], where), self._ended):
+        for key, ended in run_in_order(
+            waits_for, lambda key: self._begun(tasks[key], where), lambda running: self._ended(running, tell)
+        ):
             where[key], done = ended.node, done + 1
             tell.step(doing, done, len(tasks), "stages")
             if ended.error is None:
@@ -200,11 +203,14 @@ class Cluster:
             self._sent[path] = self._ray.put(path.read_bytes())
         return self._sent[path]
 
-    def _ended(self, running: list[Any]) -> Iterator[tuple[Any, Made]]:
+    def _ended(self, running: list[Any], tell: Progress) -> Iterator[tuple[Any, Made]]:
         with _reached(self._address, GO_ON):
             done = self._ray.wait(running, num_returns=1, timeout=_WAIT_S)[0]
-            if not done and not any(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in self._ray.nodes()):
-                raise ClusterUnusable(address=self._address, because="no machine with a core to give is left", hint=GO_ON)
+            alive = [node for node in self._ray.nodes() if node["Alive"]]
+        for lost in self._hosts.keys() - {node["NodeID"] for node in alive}:
+            tell.note(f"{self._hosts.pop(lost)} is lost: what it was making is begun again on another machine")
+        if not done and not any(node["Resources"].get("CPU", 0) >= 1 for node in alive):
+            raise ClusterUnusable(address=self._address, because="no machine with a core to give is left", hint=GO_ON)
         for ref in done:
             self._running.discard(ref)
             yield ref, self._result(ref)

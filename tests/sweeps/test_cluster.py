@@ -93,6 +93,7 @@ def test_a_lost_machine_s_work_is_done_by_the_others_and_all_is_made_once(place:
             out, said = running.communicate(timeout=600)
         assert running.returncode == 0, said
     assert "sweep: make on 2 machines: " in said and "Traceback" not in said + out and "ray" not in out
+    assert said.count(" is lost: what it was making is begun again on another machine\n") == 1
     assert all_passed(place)
     assert len(list((place.store / "artifacts/train").iterdir())) == 2
     for log in (tmp_path / "builds/sweep/logs").glob("lenet*.log"):
