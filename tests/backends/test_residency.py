@@ -19,6 +19,7 @@ from tests.backends.traces import trace_onnxruntime, trace_openvino
 from tests.graph.trunks import trunk
 from tests.quantization.made import F32, made
 from tests.runner.kits import SIDE, network
+from tests.slow_parameters import slowly
 
 
 def onnxruntime(candidate: str, folder: Path, name: str = "resnet18", **options: str) -> Residency:
@@ -32,7 +33,7 @@ def openvino(candidate: str, folder: Path, name: str = "resnet18") -> Residency:
     return backend_for(Runtime.OPENVINO).read_residency(trace, mac_table(trunk(name)))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", ["resnet18", *slowly("mobilenet_v3_small")])
 @pytest.mark.parametrize(("read", "runtime"), [(onnxruntime, "onnxruntime"), (openvino, "openvino")])
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_every_multiply_add_is_found_in_the_precision_that_ran(

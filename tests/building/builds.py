@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from edgecnn.data.demo.images import demo_digests, demo_images
+from tests import warm
 from tests.house.child import child
 
 CLASSES = ("bag", "boot", "shirt")
@@ -67,14 +68,11 @@ class Place(NamedTuple):
         return [sys.executable, "-m", "edgecnn", verb, *WORDS, *paths, *words]
 
     def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-        command = self.command(verb, *words)
-        return subprocess.run(command, env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False)
+        return warm.edgecnn(self.command(verb, *words)[3:], env=self.environment, cwd=self.folder)
 
     def plain(self, *words: str | Path, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         """Any command line, in this place's folder and with its store unless told."""
-        command = [sys.executable, "-m", "edgecnn", *map(str, words)]
-        environment = {**self.environment, **variables}
-        return subprocess.run(command, env=environment, cwd=folder or self.folder, capture_output=True, text=True, check=False)
+        return warm.edgecnn([*map(str, words)], env={**self.environment, **variables}, cwd=folder or self.folder)
 
     def start(self, verb: str, *words: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """A build in the background, in a process group of its own."""

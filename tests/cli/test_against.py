@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.main import app
+from tests import warm
 from tests.building.races import RacingHost, racing_lab, two_bundles
 
 
@@ -74,13 +76,8 @@ def test_rounds_bound_the_race(host: RacingHost, tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_refused_before_anything_runs(
     host: RacingHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], ref: str
 ) -> None:
-    import subprocess
-    import sys
-
     two_bundles(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-m", "edgecnn", "judge", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = warm.edgecnn(["judge", *words], env=os.environ, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.endswith(f"[{ref}]\n"), done.stderr
     assert not (tmp_path / "store").exists()

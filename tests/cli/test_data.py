@@ -15,6 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+from tests import warm
 from tests.data.folders import fill, write
 from tests.data.test_near_duplicates import encoded, scene
 from tests.house.child import child
@@ -30,9 +31,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def run(photos: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgecnn", "data", *words]
-    surroundings = {**os.environ, "EDGECNN_STORE": str(photos.parent / "store")}
-    return subprocess.run(command, env=surroundings, cwd=photos.parent, capture_output=True, text=True, check=False)
+    return warm.edgecnn(["data", *words], env={**os.environ, "EDGECNN_STORE": str(photos.parent / "store")}, cwd=photos.parent)
 
 
 def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:

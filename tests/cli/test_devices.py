@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -17,8 +19,9 @@ def run(tmp_path: Path) -> Run:
     def run(*words: str, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
         environment = {**kept, "XDG_CONFIG_HOME": str(tmp_path / "config"), "EDGECNN_STORE": str(tmp_path / "store"), **variables}
-        command = [python, "-m", "edgecnn", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if python == sys.executable:
+            return warm.edgecnn(words, env=environment)
+        return subprocess.run([python, "-m", "edgecnn", *words], env=environment, capture_output=True, text=True, check=False)
 
     return run
 

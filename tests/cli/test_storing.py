@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.store.store import Store
+from tests import warm
 from tests.store.test_gc import made_days_ago
 from tests.store.toys import Quantize, Train, obtain
 
@@ -26,9 +26,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def run(place: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgecnn", "store", *words]
-    surroundings = {**os.environ, "EDGECNN_STORE": str(place), **environment}
-    return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
+    return warm.edgecnn(["store", *words], env={**os.environ, "EDGECNN_STORE": str(place), **environment})
 
 
 def test_the_list_is_for_people_and_its_json_has_raw_numbers_and_iso_dates(place: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 SCRIPT = Path(sys.executable).with_name("edgecnn")
 
 
 def edgecnn(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgecnn", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+    return warm.edgecnn(words, env={**os.environ, **environment})
 
 
 @pytest.mark.parametrize(
@@ -151,8 +152,10 @@ def test_a_command_without_a_word_shows_its_help_and_did_nothing(words: tuple[st
 @pytest.mark.skipif(not SCRIPT.exists(), reason="edgecnn is not installed beside this Python")
 def test_the_console_script_and_the_module_are_the_same_program() -> None:
     for words in (("--help",), ("list", "archs", "--nothing")):
-        script = subprocess.run([SCRIPT, *words], capture_output=True, text=True, check=False)
-        module = edgecnn(*words)
+        script, module = (
+            subprocess.run([*program, *words], capture_output=True, text=True, check=False)
+            for program in ([SCRIPT], [sys.executable, "-m", "edgecnn"])
+        )
         assert (script.returncode, script.stdout, script.stderr) == (module.returncode, module.stdout, module.stderr)
 
 

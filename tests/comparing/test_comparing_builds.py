@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ ENOUGH = ("--rounds", "8", "--json")
 
 
 def edgecnn(place: Place, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edgecnn", *map(str, words)]
-    return subprocess.run(command, env=place.environment, cwd=place.folder, capture_output=True, text=True, check=False)
+    return place.plain(*map(str, words))
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -118,6 +118,7 @@ def test_no_page_loads_anything_from_elsewhere(site: Path) -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_a_broken_link_fails_the_build(sources: Path, tmp_path: Path) -> None:
     with (sources / "docs" / "index.md").open("a", encoding="utf-8") as page:
         page.write("\n[gone](howto/add-a-unicorn.md)\n")

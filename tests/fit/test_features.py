@@ -47,6 +47,7 @@ def test_a_norm_that_follows_no_layer_and_what_is_behind_it_count_for_themselves
     assert (residual["fused_add_count"], residual["fused_clipped_count"]) == (8, 17)
 
 
+@pytest.mark.slow
 def test_a_pool_is_the_same_every_time_of_every_family_and_never_too_large() -> None:
     drawn = pool(24)
     assert drawn == pool(24)

@@ -51,6 +51,7 @@ def test_what_counts_decides_is_predicted_within_a_few_percent_and_the_interval_
     assert sum(held) >= 0.8 * len(held)
 
 
+@pytest.mark.slow
 def test_a_noisier_table_gives_wider_intervals(probes: tuple[Probe, ...]) -> None:
     def width(noise: float) -> float:
         found = Predictor(timed(probes[:30], noise)).predict(probes[30:])
@@ -95,6 +96,7 @@ def traced(probe: Probe, draw: random.Random) -> TimedProbe:
     )
 
 
+@pytest.mark.slow
 def test_a_family_that_the_table_does_not_hold_is_predicted_by_its_layers() -> None:
     draw = random.Random(1)
     known = [traced(probe, draw) for probe in pool(24, (BLOCKS,))]

@@ -97,6 +97,7 @@ def played(bench: Bench, monkeypatch: pytest.MonkeyPatch, networks: int) -> None
     monkeypatch.setattr(of_tables, "MOST", networks)
 
 
+@pytest.mark.slow
 def test_the_families_come_first_and_then_what_is_known_worst(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(lab)
     played(bench, monkeypatch, networks=24)

@@ -33,6 +33,7 @@ def test_it_answers_images_of_an_odd_size_with_the_classes_asked_for(seed: int) 
         assert network(torch.zeros(1, 3, 33, 33)).shape == (1, 7)
 
 
+@pytest.mark.slow
 def test_together_they_have_every_kind_of_layer_and_operation_that_families_have() -> None:
     found: set[str] = set()
     for seed in SEEDS:

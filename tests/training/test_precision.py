@@ -65,6 +65,7 @@ def test_bf16_leaves_the_same_bytes_twice(given: Given, tmp_path: Path) -> None:
     assert files_of(first) == files_of(second)
 
 
+@pytest.mark.slow
 def test_fine_tuning_steps_in_bf16_too(given: Given, tmp_path: Path) -> None:
     weights, asked = fetched(tmp_path / "weights"), {"arch": LITE, "mode": "finetune", "epochs": 1}
     found = [losses(made(given, tmp_path / each, weights, precision=each, **asked)) for each in ("fp32", "bf16")]

@@ -18,6 +18,7 @@ from edgecnn.training.groups import block_groups, freeze_all_but_last
 from edgecnn.training.transfer import choose, probe
 from edgecnn.values.training import TransferChoice
 from tests.data.folders import Heard
+from tests.slow_parameters import slowly
 from tests.training.made import LITE, Given, fetched, files_of, make_given, stage
 
 CLASSES = ("boot", "coat", "hat")
@@ -79,7 +80,7 @@ def test_the_file_says_the_choice_with_its_figures(decided: Path) -> None:
     assert f"reaches {choice.probe_top1:.1%} top-1 in 5-fold cross-validation" in choice.sentence
 
 
-@pytest.mark.parametrize("chosen", ["head", "last", "all"])
+@pytest.mark.parametrize("chosen", ["head", "all", *slowly("last")])
 def test_training_follows_the_file_to_the_bytes_of_the_forced_choice(
     decided: Path, given: Given, weights: Path, tmp_path: Path, chosen: str
 ) -> None:
