@@ -1,13 +1,16 @@
 """edgecnn's command line in a process of its own, forked from one that has imported already what builds import.
 
 A process that imports pydantic, torch and the runtimes anew costs a second for a word that is refused and five for a build;
-tests start many hundreds. What is forked has a memory, streams, a folder and an environment of its own, as a new process has;
-what it lacks is the import, so tests that look at imports, at signals or at the terminal start ``python -m edgecnn`` instead.
+tests start many hundreds. What is forked has a memory, streams, a folder and an environment of its own, as a new process has.
+It shares what a process gets as it begins: the seed of hashes, what modules say and read of the environment while they are
+imported, and that all of them are. Tests of these, of signals and of the terminal start ``python -m edgecnn`` instead, and with
+``EDGECNN_COLD=1``, as in ``.ci/run --full``, so does every test.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -24,9 +27,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-IMPORTED = ("numpy", "PIL.Image", "onnx", "onnxruntime", "openvino", "nncf", "torch", "torchvision", "safetensors.torch")
+LIBRARIES = ("numpy", "PIL.Image", "onnx", "onnxruntime", "openvino", "nncf", "torch", "torchvision", "safetensors.torch")
 """And every module of edgecnn's that imports without the extras that tests may lack."""
-APART = ("edgecnn.__main__", "edgecnn.runner.__main__")
+NOT_IMPORTED = ("edgecnn.__main__", "edgecnn.runner.__main__")
 
 
 def edgecnn(words: Sequence[str], *, env: Mapping[str, str], cwd: Path | str | None = None) -> subprocess.CompletedProcess[str]:
@@ -38,18 +41,24 @@ def edgecnn(words: Sequence[str], *, env: Mapping[str, str], cwd: Path | str | N
         cwd: its folder; this process's own unless given.
     """
     command = [sys.executable, "-m", "edgecnn", *words]
-    told = {name for name in {*env, *os.environ} if name.startswith(("PYTHON", "OMP_", "MKL_", "LD_"))} - {"OMP_WAIT_POLICY"}
-    if sys.platform != "linux" or any(env.get(name) != os.environ.get(name) for name in told):
+    if sys.platform != "linux" or os.environ.get("EDGECNN_COLD") or _tells_the_process_itself(env):
         return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, socket.socket(socket.AF_UNIX) as line:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, socket.socket(socket.AF_UNIX) as line:
         line.connect(_server())
         asked = json.dumps({"words": list(words), "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode()
         socket.send_fds(line, [len(asked).to_bytes(8)], [out.fileno(), err.fileno()])
         line.sendall(asked)
-        status = int(line.makefile().readline())
+        status = line.makefile().readline()
         out.seek(0)
         err.seek(0)
-        return subprocess.CompletedProcess(command, status, out.read().decode(), err.read().decode())
+        assert status, f"nobody says how edgecnn {' '.join(words)} ended; it said: {err.read()}"
+        return subprocess.CompletedProcess(command, int(status), out.read(), err.read())
+
+
+def _tells_the_process_itself(env: Mapping[str, str]) -> bool:
+    """What is read as a process begins differs from what the server began with, which waits as every place of tests asks."""
+    names = {name for name in {*env, *os.environ} if name.startswith(("PYTHON", "OMP_", "MKL_", "LD_"))} - {"OMP_WAIT_POLICY"}
+    return any(env.get(name) != os.environ.get(name) for name in names)
 
 
 @cache
@@ -96,10 +105,10 @@ def serve(address: str) -> None:
 def _import_all() -> None:
     import edgecnn
 
-    for name in IMPORTED:
+    for name in LIBRARIES:
         importlib.import_module(name)
     for found in pkgutil.walk_packages(edgecnn.__path__, "edgecnn."):
-        if found.name not in APART:
+        if found.name not in NOT_IMPORTED:
             try:
                 importlib.import_module(found.name)
             except (ImportError, SystemExit):
@@ -110,16 +119,18 @@ def _answer(line: socket.socket) -> None:
     """In a process that waits for the one that runs the words, and says how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     size, streams, _, _ = socket.recv_fds(line, 8, 2)
-    rest, text = int.from_bytes(size), b""
-    while len(text) < rest:
-        text += line.recv(rest - len(text))
-    asked = json.loads(text)
+    with line.makefile("rb") as told:
+        asked = json.loads(told.read(int.from_bytes(size)))
     child = os.fork()
     if child == 0:
         line.close()
         _become(asked, streams)
+    ended = os.pidfd_open(child)
+    if line in select.select([line, ended], [], [])[0]:
+        os.kill(child, signal.SIGKILL)  # nobody waits any more: a test that was given up leaves nothing that runs on
     _, status = os.waitpid(child, 0)
-    line.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with contextlib.suppress(BrokenPipeError):
+        line.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 

@@ -19,6 +19,7 @@ from edgecnn.training.images.validation import ValidationPixels, mean_recall, to
 from edgecnn.values.dataset import DataManifest
 from edgecnn.values.training import Balance
 from tests.data.folders import Heard
+from tests.slow_parameters import slowly
 from tests.training.made import LITE, SMALL, Given, fetched, make_given, stage
 
 LABELS = np.repeat([0, 1, 3], [16, 3, 1])
@@ -123,8 +124,7 @@ def test_the_history_says_how_classes_were_made_to_count_alike(unequal: Given, f
     assert told["weights"]["best"]["validation_recall"] >= max(epoch["validation_recall"] for epoch in head)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("balance", ["weights", "sampling"])
+@pytest.mark.parametrize("balance", ["weights", *slowly("sampling")])
 def test_a_training_from_scratch_with_balance_is_repeatable(unequal: Given, balance: str, tmp_path: Path) -> None:
     for again in ("once", "again"):
         (tmp_path / again).mkdir()

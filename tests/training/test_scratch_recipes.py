@@ -65,7 +65,6 @@ def test_each_recipe_learns(recipe: str, given: Given, tmp_path: Path) -> None:
     assert phase["epochs"][-1]["train_loss"] < phase["epochs"][0]["train_loss"]
 
 
-@pytest.mark.slow
 def test_momentum_and_plateaus_go_on_after_an_interruption(given: Given, tmp_path: Path) -> None:
     asked = stage(scratch="resnet", learning_rate=0.05, epochs=3, patience=1)
     (tmp_path / "whole").mkdir()
