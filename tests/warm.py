@@ -89,17 +89,25 @@ def serve(address: str) -> None:
     """Fork for each that calls, until whoever started this is gone."""
     _import_all()
     gc.freeze()  # no search for garbage copies the pages of what was imported
+    running: dict[int, tuple[int, socket.socket]] = {}  # by the descriptor of a process, its number and who waits for it
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(address)
         door.listen(16)
         os.write(1, b"listening\n")
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        while door in select.select([door, sys.stdin], [], [])[0]:
-            line, _ = door.accept()
-            if os.fork() == 0:
-                door.close()
-                _answer(line)
-            line.close()
+        while True:
+            callers = {line: child for child, line in running.values()}
+            ready = select.select([door, sys.stdin, *running, *callers], [], [])[0]
+            gone = callers if sys.stdin in ready else callers.keys() & set(ready)
+            for line in gone:
+                os.kill(callers[line], signal.SIGKILL)  # nobody waits any more: what was given up does not run on
+            for ended in running.keys() & set(ready):
+                _tell(*running.pop(ended))
+                os.close(ended)
+            if sys.stdin in ready:
+                return
+            if door in ready:
+                child, line = _started(door.accept()[0])
+                running[os.pidfd_open(child)] = (child, line)
 
 
 def _import_all() -> None:
@@ -115,23 +123,22 @@ def _import_all() -> None:
                 continue
 
 
-def _answer(line: socket.socket) -> None:
-    """In a process that waits for the one that runs the words, and says how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _started(line: socket.socket) -> tuple[int, socket.socket]:
     size, streams, _, _ = socket.recv_fds(line, 8, 2)
     with line.makefile("rb") as told:
-        asked = json.loads(told.read(int.from_bytes(size)))
+        text = told.read(int.from_bytes(size))
     child = os.fork()
     if child == 0:
-        line.close()
-        _become(asked, streams)
-    ended = os.pidfd_open(child)
-    if line in select.select([line, ended], [], [])[0]:
-        os.kill(child, signal.SIGKILL)  # nobody waits any more: a test that was given up leaves nothing that runs on
+        _become(json.loads(text), streams)
+    for stream in streams:
+        os.close(stream)
+    return child, line
+
+
+def _tell(child: int, line: socket.socket) -> None:
     _, status = os.waitpid(child, 0)
-    with contextlib.suppress(BrokenPipeError):
+    with line, contextlib.suppress(BrokenPipeError):
         line.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-    os._exit(0)
 
 
 def _become(asked: dict[str, object], streams: list[int]) -> None:
@@ -144,8 +151,21 @@ def _become(asked: dict[str, object], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["env"])  # type: ignore[arg-type, call-overload]
     sys.argv = ["edgecnn", *asked["words"]]  # type: ignore[misc]
-    runpy.run_module("edgecnn", run_name="__main__", alter_sys=True)
-    raise SystemExit(0)
+    try:
+        runpy.run_module("edgecnn", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        _end_with(ended.code)
+    _end_with(0)
+
+
+def _end_with(code: object) -> None:
+    """As Python ends, without taking all modules apart, which would copy every page of them."""
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":
