@@ -4,7 +4,7 @@ A process that imports pydantic, torch and the runtimes anew costs a second for 
 tests start many hundreds. What is forked has a memory, streams, a folder and an environment of its own, as a new process has.
 It shares what a process gets as it begins: the seed of hashes, what modules say and read of the environment while they are
 imported, and that all of them are. Tests of these, of signals and of the terminal start ``python -m edgecnn`` instead, and with
-``EDGECNN_COLD=1``, as in ``.ci/run --full``, so does every test.
+``EDGECNN_COLD=1``, as in ``.ci/run --full`` and ``--hard``, so does every test.
 """
 
 from __future__ import annotations
