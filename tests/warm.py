@@ -18,6 +18,7 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -81,8 +82,7 @@ def _server() -> str:
 def _end(process: subprocess.Popen[bytes], folder: str) -> None:
     process.kill()
     process.wait()
-    for path in (Path(folder) / "line", Path(folder)):
-        path.unlink() if path.is_socket() else path.rmdir()
+    shutil.rmtree(folder)
 
 
 def serve(address: str) -> None:

@@ -63,12 +63,14 @@ class Place(NamedTuple):
         kept = {name: value for name, value in os.environ.items() if name not in ("CI", "EDGECNN_STORE")}
         return {**kept, "EDGECNN_STORE": str(self.store), "EDGECNN_OFFLINE": "1", "COLUMNS": "200", "OMP_WAIT_POLICY": "PASSIVE"}
 
+    def words(self, verb: str, *words: str) -> list[str]:
+        return [verb, *WORDS, "--data", str(self.photos), "--out", str(self.out), *words]
+
     def command(self, verb: str, *words: str) -> list[str]:
-        paths = ("--data", str(self.photos), "--out", str(self.out))
-        return [sys.executable, "-m", "edgecnn", verb, *WORDS, *paths, *words]
+        return [sys.executable, "-m", "edgecnn", *self.words(verb, *words)]
 
     def run(self, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return warm.edgecnn(self.command(verb, *words)[3:], env=self.environment, cwd=self.folder)
+        return self.plain(*self.words(verb, *words))
 
     def plain(self, *words: str | Path, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         """Any command line, in this place's folder and with its store unless told."""

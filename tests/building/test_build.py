@@ -75,7 +75,7 @@ def test_the_bundle_tests_itself_without_edgecnn(built_once: Place) -> None:
 
 def test_an_unchanged_build_makes_nothing_and_loads_no_torch(built: Place) -> None:
     built.run("build")  # the data index and the race know the copied folder after this
-    done = built.plain(*built.command("build")[3:], PYTHONPROFILEIMPORTTIME="1")
+    done = built.plain(*built.words("build"), PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0, done.stderr
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "edgecnn.cli.main" in imported and not {"torch", "onnxruntime", "openvino"} & imported

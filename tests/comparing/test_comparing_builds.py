@@ -15,10 +15,6 @@ from tests.building.bundles import make_bundle
 ENOUGH = ("--rounds", "8", "--json")
 
 
-def edgecnn(place: Place, *words: object) -> subprocess.CompletedProcess[str]:
-    return place.plain(*map(str, words))
-
-
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     assert done.returncode in (0, 1, 4), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -30,7 +26,7 @@ def test_a_build_is_compared_with_one_of_another_recipe_and_says_what_changed(bu
     head = built.folder / "head"
     done = built.run("build", "--set", "quantize.images=7", "--out", str(head))
     assert done.returncode in (0, 1), done.stderr
-    said = told(edgecnn(built, "judge", head, "--against", built.out, "--max", "drop_pp=100", *ENOUGH))
+    said = told(built.plain("judge", head, "--against", built.out, "--max", "drop_pp=100", *ENOUGH))
     assert said["how"] == "paired"
     assert said["ratio"]["low"] <= said["ratio"]["estimate"] <= said["ratio"]["high"]
     assert (said["head"]["arch"], said["head"]["device"], said["rounds"]) == ("lenet-5", "cpu", 8)
@@ -43,7 +39,7 @@ def test_a_build_is_compared_with_one_of_another_recipe_and_says_what_changed(bu
 
 @pytest.mark.slow
 def test_a_build_against_itself_loses_nothing(built: Place) -> None:
-    said = told(edgecnn(built, "judge", built.out, "--against", built.out / "bundle", "--max", "drop_pp=50", *ENOUGH))
+    said = told(built.plain("judge", built.out, "--against", built.out / "bundle", "--max", "drop_pp=50", *ENOUGH))
     assert said["gates"][0]["verdict"] != "FAIL"
     assert said["drop_pp"]["estimate"] == 0.0
     assert said["changed"] == []
@@ -54,7 +50,7 @@ def test_an_edited_kit_is_refused_and_no_verdict(built: Place) -> None:
     kit = built.out / "bundle" / choice["kits"][choice["choice"]["candidate"]]["folder"]
     with (kit / "model.onnx").open("ab") as stream:
         stream.write(b"\0")
-    done = edgecnn(built, "judge", built.out, "--against", built.out, *ENOUGH)
+    done = built.plain("judge", built.out, "--against", built.out, *ENOUGH)
     assert done.returncode == 2
     assert "model.onnx: not the file that was packaged" in done.stderr
 
@@ -62,14 +58,14 @@ def test_an_edited_kit_is_refused_and_no_verdict(built: Place) -> None:
 @pytest.mark.slow  # races again; recorded days are tried in test_unpaired.py and tests/cli/test_baseline.py
 def test_a_build_s_last_race_is_recorded_and_a_later_build_is_held_against_it(built: Place) -> None:
     board = built.folder / "board.json"
-    made = edgecnn(built, "baseline", "record", built.out, "--out", board)
+    made = built.plain("baseline", "record", built.out, "--out", board)
     assert made.returncode == 0, made.stderr
     facts = json.loads(board.read_text())
     report = built.report()
     row = next(row for row in report["candidates"] if row["chosen"])
     assert (len(facts["runs"]), facts["observed_at"]) == (8, row["latency"]["observed_at"])
     assert facts["shipped"]["kit"] == row["kit"]
-    said = told(edgecnn(built, "baseline", "compare", built.out, board, "--max", "latency_ratio=3", "--rounds", "8", "--json"))
+    said = told(built.plain("baseline", "compare", built.out, board, "--max", "latency_ratio=3", "--rounds", "8", "--json"))
     assert (said["how"], said["rounds"], said["changed"]) == ("unpaired", 8, [])
     assert said["verdict"] in ("PASS", "UNSURE")
 
@@ -77,11 +73,11 @@ def test_a_build_s_last_race_is_recorded_and_a_later_build_is_held_against_it(bu
 @pytest.mark.parametrize("edit", [lambda facts: facts["environment"]["conditions"].update(governor="performance")])
 def test_an_edited_baseline_is_bad_input(built: Place, edit: Any) -> None:
     board = built.folder / "board.json"
-    edgecnn(built, "baseline", "record", built.out, "--out", board)
+    built.plain("baseline", "record", built.out, "--out", board)
     facts = json.loads(board.read_text())
     edit(facts)
     board.write_text(json.dumps(facts))
-    done = edgecnn(built, "baseline", "compare", built.out, board)
+    done = built.plain("baseline", "compare", built.out, board)
     assert (done.returncode, "[latency-baseline-unreadable]" in done.stderr) == (2, True)
 
 
@@ -89,8 +85,8 @@ def test_an_edited_baseline_is_bad_input(built: Place, edit: Any) -> None:
 def test_a_slower_network_fails_and_itself_does_not(built: Place, tmp_path: Path) -> None:
     """Real processes: five times the work is found on any machine that is not far busier for one of the two."""
     base, head = make_bundle(tmp_path / "base"), make_bundle(tmp_path / "head", depth=5)
-    slower = told(edgecnn(built, "judge", head, "--against", base, *ENOUGH))
+    slower = told(built.plain("judge", head, "--against", base, *ENOUGH))
     assert slower["ratio"]["low"] > 1.5
     assert slower["verdict"] in ("FAIL", "UNSURE")
-    same = told(edgecnn(built, "judge", base, "--against", base, *ENOUGH))
+    same = told(built.plain("judge", base, "--against", base, *ENOUGH))
     assert same["verdict"] in ("PASS", "UNSURE")
