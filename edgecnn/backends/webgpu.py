@@ -23,8 +23,8 @@ class WebGpuBackend(WasmBackend):
 
     runtime = Runtime.WEBGPU
     session_module = "webgpu_browser"
-    runtime_packages: Mapping[str, str] = {"chromium": ">=113"}
-    """https://developer.chrome.com/docs/web-platform/webgpu/overview"""
+    runtime_packages: Mapping[str, str] = {"chromium": ">=136"}
+    """WebGPU is in 113; from 136 on an adapter says whether it is software: https://developer.chrome.com/blog/new-in-webgpu-136"""
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
         """See ``Backend.supports``."""

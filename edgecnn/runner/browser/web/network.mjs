@@ -22,6 +22,7 @@ export function threadsHere(wanted) {
 export async function openNetwork(manifest, { threads, verbose = false, software = true } = {}) {
   const gpu = manifest.session.module === "webgpu_browser";
   if (gpu) requireGpu(await navigator.gpu?.requestAdapter(), software);
+  if (gpu) threads = 1; // of what falls back to WebAssembly, the same in the page that is measured as in the kit's own
   const ort = await import(gpu ? "./ort.webgpu.min.mjs" : "./ort.wasm.min.mjs");
   ort.env.wasm.wasmPaths = here.href;
   ort.env.wasm.numThreads = threadsHere(threads);
@@ -32,13 +33,13 @@ export async function openNetwork(manifest, { threads, verbose = false, software
 }
 
 function requireGpu(adapter, software) {
-  if (adapter) {
-    const found = described(adapter.info);
-    if (!found.software || software) return;
-    throw Object.assign(new Error(`all that it offers is software: ${found.name}`), { lacksGpu: true });
-  }
-  throw Object.assign(new Error("this browser gives its pages no GPU: it has no WebGPU adapter"), { lacksGpu: true });
+  if (!self.isSecureContext) throw lacking("a page gets one by HTTPS or localhost alone");
+  if (!adapter) throw lacking("it has no WebGPU adapter");
+  const played = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? true; // a browser that does not say is not believed
+  if (played && !software) throw lacking(`all that it offers is software: ${described(adapter.info).name}`);
 }
+
+const lacking = (why) => Object.assign(new Error(why), { lacksGpu: true });
 
 /** { name, software } */
 function described({ vendor = "", architecture = "", description, isFallbackAdapter = false } = {}) {

@@ -121,5 +121,5 @@ part("time").addEventListener("click", () =>
 
 begin().catch((error) => {
   part("about").textContent = "";
-  part("trouble").textContent = String(error?.message ?? error);
+  part("trouble").textContent = `${error?.lacksGpu ? "this browser gives its pages no GPU: " : ""}${error?.message ?? error}`;
 });
