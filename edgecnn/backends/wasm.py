@@ -5,18 +5,15 @@ The page times itself; see ``runner/sessions/wasm_browser``.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.backends.browser import BrowserBackend
 from edgecnn.backends.isa import byte_products_saturate, fewer_threads
-from edgecnn.backends.onnxruntime import BACKEND as ONNX_RUNTIME
-from edgecnn.backends.onnxruntime_web import DISTRIBUTION, FILES, web_files
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.layers import MacTable, Residency
-from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile, ModelRequirements, SessionSpec
 
 _REFUSED = {
     Precision.FP16: "WebAssembly multiplies no half-precision numbers",
@@ -24,13 +21,11 @@ _REFUSED = {
 }
 
 
-class WasmBackend:
+class WasmBackend(BrowserBackend):
     """``onnxruntime-web`` with its WebAssembly provider."""
 
-    runtime: Runtime = Runtime.WASM
-    extra = "onnxruntime"
+    runtime = Runtime.WASM
     session_module = "wasm_browser"
-    packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
     runtime_packages: Mapping[str, str] = {"chromium": ">=91"}
     """SIMD and threads are in Chromium since 91: https://webassembly.org/features/"""
 
@@ -54,28 +49,6 @@ class WasmBackend:
                 ),
             ),
         )
-
-    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
-
-        Raises ConverterFailed: see ``web_files``.
-        """
-        ONNX_RUNTIME.convert(onnx, candidate, out)
-        self.complete(candidate, out)
-
-    def complete(self, candidate: Candidate, out: Path) -> None:
-        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""
-        files, described = FILES[self.runtime], out / MODEL_FILE_NAME
-        unpacked = web_files(candidate.id, self.runtime)
-        for name in files:
-            shutil.copyfile(unpacked / name, out / name)
-        changed = {
-            "session": SessionSpec(module=self.session_module, options=candidate.session_options),
-            "requirements": ModelRequirements(packages=self.runtime_packages),
-            "beside": files,
-        }
-        made = ModelFile.model_validate_json(described.read_text(encoding="utf-8"))
-        described.write_text(made.model_copy(update=changed).to_json(), encoding="utf-8")
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``: as many threads as the machine has cores, fewer, and one, which is all that a page has on a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.backends.wasm import WasmBackend
+from edgecnn.backends.browser import BrowserBackend
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs
@@ -18,7 +18,7 @@ _REFUSED = {
 }
 
 
-class WebGpuBackend(WasmBackend):
+class WebGpuBackend(BrowserBackend):
     """``onnxruntime-web`` with its WebGPU provider."""
 
     runtime = Runtime.WEBGPU

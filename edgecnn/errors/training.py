@@ -70,6 +70,28 @@ class NothingToShare(EdgecnnError):
         )
 
 
+class NotSharedByGpu(EdgecnnError):
+    """Raised in resolve where several processes and a GPU are asked for."""
+
+    def __init__(self, *, processes: int) -> None:
+        super().__init__(
+            what=f"train.processes={processes} does not go with train.device=gpu",
+            because="what processes share is this machine's processors; one process uses one GPU",
+            hint="leave one of them out",
+        )
+
+
+class NoGpuToTrainOn(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised where a GPU is to train and there is none that torch can use."""
+
+    def __init__(self, *, because: str) -> None:
+        super().__init__(
+            what="train.device=gpu needs an NVIDIA GPU that torch can use",
+            because=because,
+            hint="--set train.device=cpu; `edgecnn doctor` says what is here",
+        )
+
+
 class NoDistributedTorch(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised where several processes are to train and torch was built without what they talk by."""
 

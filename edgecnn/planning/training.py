@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.comparing import NoBuildToJudge
 from edgecnn.errors.training import (
     HeadNotAlone,
     HeadNotFitting,
+    NoGpuToTrainOn,
     NoTeacher,
     NothingFromScratch,
     NothingInEpochs,
     NothingInPrecision,
     NothingToShare,
     NothingToUnfreeze,
+    NotSharedByGpu,
     TeacherNotFitting,
     TeacherSawOtherImages,
 )
@@ -35,9 +39,10 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.preprocessing import PixelRecipe
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import Recipe, TrainChoice
+from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Key
-from edgecnn.values.training import Teacher, TeacherTerms
+from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 
 
 def require_something_learned(asked: Recipe, mode: Mode, weights: str) -> None:
@@ -61,6 +66,32 @@ def require_something_learned(asked: Recipe, mode: Mode, weights: str) -> None:
         fitted = train.head != "linear"
         instead = "it is fitted in one step" if fitted else "train.head_epochs says how long its head learns"
         raise NothingInEpochs(epochs=train.epochs, beside=beside, instead=instead)
+
+
+def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: LearningDevice | None = None) -> LearningDevice:
+    """What trains here: as asked; or what did for the folder's last build; or a GPU, as far as it is known without trying.
+
+    Raises NoGpuToTrainOn, NotSharedByGpu: what was asked cannot be.
+    """
+    if train.device == "gpu" and train.processes > 1:
+        raise NotSharedByGpu(processes=train.processes)
+    because = "no driver lists one, or torch is not installed" if gpu is None else gpu.unusable
+    if train.device == "gpu" and because is not None:
+        raise NoGpuToTrainOn(because=because)
+    if train.device != "auto":
+        return train.device
+    if train.processes > 1:
+        return "cpu"
+    return before or ("gpu" if because is None else "cpu")
+
+
+def trained_before_on(plan_file: Path) -> LearningDevice | None:
+    """What trained for a folder's last build, which need not be here to judge it; None where that is not known."""
+    try:
+        found = json.loads(plan_file.read_text())["resolved"]["recipe"]["train"]["device"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if found in get_args(LearningDevice) else None
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:

@@ -106,7 +106,8 @@ def surgery_stage(resolved: Resolved, surgery: Surgery, trunk: Mapping[Role, Key
     learning_rate = resolved.recipe.surgery.learning_rate
     if learning_rate is None:
         raise ValueError("resolve fills in what is unset of [surgery] before anything is planned")
-    return SurgeryStage(**learning_of(resolved, trunk), surgery=surgery, learning_rate=learning_rate)
+    device = resolved.recipe.train.device
+    return SurgeryStage(**learning_of(resolved, trunk), device=device, surgery=surgery, learning_rate=learning_rate)
 
 
 def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]:
@@ -145,7 +146,8 @@ def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
     train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
     asked = resolved.recipe.train
-    settings = train.model_dump(exclude=NO_SETTING) | {"transfer": "all", "seed": asked.seed, "processes": asked.processes}
+    ours = {name: getattr(asked, name) for name in ("seed", "processes", "device")}
+    settings = train.model_dump(exclude=NO_SETTING) | ours | {"transfer": "all"}
     preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
     return TrainStage(
         arch=arch.name, classes=len(resolved.data.classes), preprocessing=preprocessing, mode="finetune", **settings
@@ -170,6 +172,7 @@ def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
         classes=len(resolved.data.classes),
         preprocessing=resolved.preprocessing,
         seed=resolved.recipe.train.seed,
+        device=resolved.recipe.train.device,
     )
 
 

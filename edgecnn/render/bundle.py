@@ -91,7 +91,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
-    if kit.startswith((Runtime.WASM, Runtime.WEBGPU)):
+    if kit.startswith(tuple(each for each in Runtime if each.in_a_browser)):
         lines.append("python3 -B -m runner page                # its own page; any web server can host this folder as it is")
     if kit.startswith("tensorrt"):
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")

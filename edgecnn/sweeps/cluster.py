@@ -190,7 +190,12 @@ class Cluster:
         near = next((where[key] for key in task.stage.inputs.values() if key in where), None)
         inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._shared.root)}
         remote = self._ray.remote(_made_there).options(
-            num_cpus=cores, memory=memory or None, max_retries=_RETRIES, name=task.name, scheduling_strategy=_at(near, soft=True)
+            num_cpus=cores,
+            num_gpus=task.gpus,
+            memory=memory or None,
+            max_retries=_RETRIES,
+            name=task.name,
+            scheduling_strategy=_at(near, soft=True),
         )
         with _reached(self._address, GO_ON):
             ref = remote.remote(task, self._shared, tuple(inside), *(self._content(path) for path in inside.values()))

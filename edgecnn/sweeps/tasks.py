@@ -12,6 +12,7 @@ from edgecnn.building.build import PlannedBuild
 from edgecnn.building.execute import TRUNK
 from edgecnn.planning.plan import Plan, plans_of_folds
 from edgecnn.planning.trunk import Step
+from edgecnn.training.settings import NetworkSettings
 from edgecnn.values.stage import Key, Role, Stage
 
 KINDS = (*TRUNK, "surgery", "rank", "quantize", "package")
@@ -35,6 +36,11 @@ class StageTask:
     def name(self) -> str:
         """For people: ``quantize 1a2b3c4d5e6f``."""
         return f"{self.stage.kind} {self.key[:12]}"
+
+    @property
+    def gpus(self) -> int:
+        """That it needs."""
+        return int(isinstance(self.stage, NetworkSettings) and self.stage.device == "gpu")
 
     @property
     def entry(self) -> str:

@@ -22,6 +22,7 @@ from edgecnn.training import modes
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material, ValidationPixels
+from edgecnn.training.machine import torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by
@@ -68,7 +69,7 @@ def material_for(settings: NetworkSettings, inputs: TrainingInputs, resume: Path
             raise NothingToTrainOn(role=role)
     decoded = DecodedImages(source, entries, pixels)
     decoded.hold(resume / "decoded.npy", tell)
-    return Material(decoded, validation, resume, tell, settings.classes)
+    return Material(decoded, validation, resume, tell, settings.classes, device=torch_device(settings.device))
 
 
 def taught(settings: TrainSettings, inputs: TrainingInputs, material: Material) -> Material:

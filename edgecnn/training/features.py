@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
 from edgecnn.training.images.augmented_batch import centred
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material
+from edgecnn.training.machine import moved
 from edgecnn.values.arch import ArchSpec
 
 BATCH = 64
@@ -66,6 +67,12 @@ def compute_features(body: nn.Module, material: Material, spec: ArchSpec, size_p
         work = Work(len(decoded) * macs_at(spec, size_px), material.folder, material.tell)
         return frozen(body, validation.normalization, shown, work)
 
+    with moved(material.device, body):
+        return _features(answers, material, size_px)
+
+
+def _features(answers: Callable[[], Frozen], material: Material, size_px: ImageSize) -> Features:
+    decoded, validation = material.decoded, material.validation
     plain, mirrored = [], []
     for start in range(0, len(decoded), PART):
         stop = min(start + PART, len(decoded))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import in_levels, normalized
-from edgecnn.training.machine import training_threads
+from edgecnn.training.machine import device_of, training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
@@ -55,11 +55,12 @@ def macs_at(spec: ArchSpec, size_px: ImageSize) -> float:
 def in_torch(network: nn.Module, normalization: Normalization) -> Frozen:
     """The network in evaluation mode, asked without gradients."""
     network.eval()
+    device = device_of(network)
 
     @torch.no_grad()
     def answers(pixels: Pixels) -> Tensor:
         planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
-        return network(normalized(planes, normalization))  # type: ignore[no-any-return]
+        return network(normalized(planes, normalization).to(device)).cpu()  # type: ignore[no-any-return]
 
     return answers
 
@@ -94,13 +95,13 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: Im
 
 
 def frozen(network: nn.Module, normalization: Normalization, shown: Pixels, work: Work) -> Frozen:
-    """The sooner of the two for so much work; torch, and it is said, where rounding leads the network astray.
+    """The sooner of the two for so much work, on a GPU torch; torch too, and it is said, where rounding leads the network astray.
 
     ``shown``: photographs on which the two are held against each other, one more than are asked at once. Raises WrongOpset: see
     ``export_onnx``.
     """
     plain = in_torch(network, normalization)
-    if work.macs < MANY_MACS:
+    if work.macs < MANY_MACS or device_of(network).type != "cpu":
         return plain
     work.tell.step("export the frozen network", 0, 1)
     fast = in_onnxruntime(network, normalization, ImageSize(*shown.shape[1:3]), work.scratch)

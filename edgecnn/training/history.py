@@ -103,5 +103,7 @@ class History(Value):
     """Of a scaled network alone: how much of it these weights had."""
     teacher: TeacherFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
     balance: BalanceFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
+    gpu: str | None = Field(default=None, exclude_if=lambda gpu: gpu is None)
+    """That computed the steps and the frozen features; None where the processor did."""
     made: MadeShare | None = Field(default=None, exclude_if=lambda facts: facts is None)
     """How many of the images were composed; None where none was."""

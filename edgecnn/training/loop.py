@@ -18,9 +18,9 @@ from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint
 from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
 from edgecnn.training.images.augmented_batch import Frame, draw_epoch, stream_seed
-from edgecnn.training.images.batches import Batch, ShownPart, batch_count, part_shown, shown
+from edgecnn.training.images.batches import Batch, ShownPart, batch_count, parts_shown, shown
 from edgecnn.training.images.validation import Material, mean_recall, standing
-from edgecnn.training.machine import computing_in
+from edgecnn.training.machine import computing_in, device_of, moved
 from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.schedule import DROPS, Phase, drops_of
 from edgecnn.training.teacher import distillation
@@ -43,6 +43,11 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     ``head``: its last layer, which learns at the full rate. ``to_beat``: standing on ``validation`` that an epoch must exceed to
     be worth keeping. Raises TrainingDiverged: a loss is not finite.
     """
+    with moved(material.device, network, material.teacher):
+        return _phase(network, head, phase, material, to_beat)
+
+
+def _phase(network: nn.Module, head: nn.Module, phase: Phase, material: Material, to_beat: float) -> PhaseResult:
     network.to(memory_format=torch.channels_last)
     moving = Moving(network, copy.deepcopy(network), _optimizer(network, head, phase))
     file = state_file(material.folder, phase.name)
@@ -131,16 +136,15 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
     learning_one = moving._replace(network=material.team.learner(moving.network))
     batches = np.array_split(drawn.order, batch_count(len(drawn.order), phase.batch_size))
     total, loss_sum, rate = len(drawn.order), 0.0, phase.peak_rate
-    for index, positions in enumerate(batches):
+    for index, (part, seen) in enumerate(parts_shown(material, batches, shows, drawn, frame)):
         rate = phase.rate((epoch + (index + 1) / len(batches)) / phase.epochs, drops)
-        part = material.team.part(len(positions))
         for group in moving.optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        loss = _step(learning_one, phase, part_shown(material, (positions, shows), part, drawn, frame), part, material)
+        loss = _step(learning_one, phase, seen, part, material)
         _average(moving, phase.average_decay, steps=epoch * len(batches) + index)
         if not math.isfinite(loss):
             raise _diverged(phase, material, epoch, index)
-        loss_sum += loss * len(positions)
+        loss_sum += loss * part.whole
         done = epoch * total + int(sum(map(len, batches[: index + 1])))
         material.tell.step(phase.told_as, done, phase.epochs * total, "images")
     judged = size == phase.shipped_px
@@ -190,7 +194,7 @@ def _step(moving: Moving, phase: Phase, shown: ShownPart, part: Part, material: 
         return found
 
     def forward(images: Tensor) -> Any:
-        with computing_in(phase.precision):
+        with computing_in(phase.precision, images.device):
             return moving.network(images)
 
     moving.optimizer.zero_grad(set_to_none=True)
@@ -203,6 +207,7 @@ def _from_labels(phase: Phase, shown: Batch, material: Material) -> Callable[[Te
     if material.multi_label:
         return lambda logits: multi_label_loss(logits, shown.labels, phase.label_smoothing)
     weights = class_weights(material.decoded.labels, material.classes, phase.balance)
+    weights = None if weights is None else weights.to(material.device)
     return lambda logits: label_loss(logits, shown.labels, weights, phase.label_smoothing)
 
 
@@ -236,7 +241,7 @@ def take_statistics(network: nn.Module, batches: Iterable[Tensor], team: Team = 
         norm.train()
     taken = 0
     for taken, batch in enumerate(batches, start=1):  # noqa: B007 - it is read after the loop
-        network(batch)
+        network(batch.to(device_of(network)))
     if team.size > 1:
         _of_all(norms, taken, team)
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT, read_text
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.batches import batch_count
+from edgecnn.training.machine import CPU
 from edgecnn.training.schedule import Phase
 from edgecnn.training.teacher import answers_of
 from edgecnn.values.training import LearningPrecision
@@ -59,21 +60,39 @@ def image_mib(
     return (four - two) / 2 / _MIB
 
 
+class Learners(NamedTuple):
+    """Who needs the memory."""
+
+    processes: int = 1
+    """That share a batch; each has the network for itself."""
+    device: torch.device = CPU
+
+    def limit_mib(self) -> float:
+        """What the process may hold, or what is free of the GPU's memory before it is moved there."""
+        return memory_limit_mib() if self.device.type == "cpu" else torch.cuda.mem_get_info(self.device)[0] / _MIB
+
+    def held_mib(self, weights_mib: float) -> float:
+        """What is held before the first step: of this process everything, and of the GPU the weights that go there."""
+        return held_mib() if self.device.type == "cpu" else weights_mib
+
+
+_ONE_PROCESS = Learners()
+
+
 @contextmanager
 def within_memory(
-    network: nn.Module, phase: Phase, images: int, processes: int = 1, on: Literal["meta", "cpu"] = "meta"
+    network: nn.Module, phase: Phase, images: int, who: Learners = _ONE_PROCESS, on: Literal["meta", "cpu"] = "meta"
 ) -> Iterator[None]:
     """Refuse a phase whose batches cannot fit, and name the batch where memory runs out all the same.
 
-    ``processes``: that share a batch; each has the network for itself. ``on``: where an image is counted, see ``image_mib``.
-    Raises BatchTooLarge: names the batch size that would fit.
+    ``on``: where an image is counted, see ``image_mib``. Raises BatchTooLarge: names the batch size that would fit.
     """
-    limit = memory_limit_mib()
+    limit, processes = who.limit_mib(), who.processes
     batch = _largest(images, phase.batch_size)
     each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px, key=lambda size: size.area_px), on, phase.precision)
     weights = sum(parameter.numel() for parameter in network.parameters()) * 4 / _MIB
     # What is held here counts once: other processes hold weights of their own, but not the features that this one may hold.
-    fixed = held_mib() + (processes - 1) * weights + processes * _beside_mib(network, phase)
+    fixed = who.held_mib(weights) + (processes - 1) * weights + processes * _beside_mib(network, phase)
     fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
     needed = fixed + batch * each
     if needed > limit:

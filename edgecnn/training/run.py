@@ -21,8 +21,8 @@ from edgecnn.training.head import train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
 from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
-from edgecnn.training.machine import repeatable
-from edgecnn.training.memory import within_memory
+from edgecnn.training.machine import gpu_name, moved, repeatable, torch_device
+from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
@@ -59,7 +59,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     settings, said = _with_transfer(settings, inputs)
     if settings.mode != "finetune" or settings.transfer != "head":  # auto may have come to the head, and then nothing is shared
         require_team(settings, inputs)
-    with repeatable():
+    with repeatable(torch_device(settings.device)):
         material = taught(settings, inputs, material_for(settings, inputs, resume, tell))
         material = material._replace(features=_kept_features(inputs))
         run = _from_weights if settings.mode == "finetune" else _from_scratch
@@ -76,6 +76,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         inheritance=_inheritance(settings, spec, inputs),
         teacher=teacher,
         made=_made_share(inputs, material),
+        gpu=gpu_name(material.device),
     )
     if settings.balance != "none":
         counts = np.bincount(material.decoded.labels, minlength=settings.classes)
@@ -102,7 +103,8 @@ def _with_transfer(settings: TrainSettings, inputs: TrainingInputs) -> tuple[Tra
 def _teacher_facts(settings: TrainSettings, material: Material) -> TeacherFacts | None:
     if settings.teacher is None or material.teacher is None:
         return None
-    return TeacherFacts(arch=settings.teacher.arch, validation_top1=material.validation.top1(material.teacher))
+    with moved(material.device, material.teacher):
+        return TeacherFacts(arch=settings.teacher.arch, validation_top1=material.validation.top1(material.teacher))
 
 
 def _kept_features(inputs: TrainingInputs) -> Path | None:
@@ -155,7 +157,7 @@ def _learned(
 ) -> PhaseResult:
     """The phase in which the whole network learns, by this process or by as many as are asked for."""
     network, head, phase, groups = begun
-    with within_memory(network, phase, len(material.decoded), processes=settings.processes):
+    with within_memory(network, phase, len(material.decoded), Learners(settings.processes, material.device)):
         if settings.processes == 1 or phase.epochs == 0:
             return run_phase(network, head, phase, material._replace(groups=groups), to_beat=to_beat)
         shared = SharedJob(settings=settings, inputs=inputs, folder=material.folder, to_beat=to_beat)

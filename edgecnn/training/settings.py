@@ -15,6 +15,7 @@ from edgecnn.values.training import (
     Balance,
     Form,
     HeadKind,
+    LearningDevice,
     LearningPrecision,
     ScratchRecipe,
     Surgery,
@@ -47,6 +48,8 @@ class NetworkSettings(Value):
     preprocessing: Preprocessing
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
     seed: NonNegativeInt = 0
+    device: LearningDevice = Field(default="cpu", exclude_if=lambda device: device == "cpu")
+    """That steps and frozen features are computed on. Left out of the key where it is the processor."""
 
 
 class TrainSettings(NetworkSettings):

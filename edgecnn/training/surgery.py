@@ -25,8 +25,8 @@ from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import best_file, run_phase, take_statistics
-from edgecnn.training.machine import repeatable
-from edgecnn.training.memory import within_memory
+from edgecnn.training.machine import repeatable, torch_device
+from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.modes import without_chance
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import SurgerySettings
@@ -47,7 +47,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
     if is_made(out, FACTS):
         return
     resume = begin(out)
-    with repeatable():
+    with repeatable(torch_device(settings.device)):
         teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         request = _trunk_request(settings, inputs)
@@ -55,7 +55,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
         before = _standing(network, material, request)
         told = {"told_as": "re-train after surgery", "rate_setting": "surgery.learning_rate"}
         phase = Phase.taught(settings, settings.surgery.epochs, name="surgery", frozen_statistics=False, **told)
-        with within_memory(network, phase, len(material.decoded)):
+        with within_memory(network, phase, len(material.decoded), Learners(device=material.device)):
             result = run_phase(network, nn.Module(), phase, material)
         network.load_state_dict(load_file(best_file(resume, phase.name)))
         # in the usual memory order: from the channels-last one of training the exporter makes a Gather after each mean

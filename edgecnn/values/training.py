@@ -20,6 +20,10 @@ LearningPrecision = Literal["fp32", "bf16"]
 """bf16: convolutions and matrix products of a training step. Weights, their updates, the loss and what is judged stay fp32."""
 
 
+LearningDevice = Literal["cpu", "gpu"]
+"""gpu: an NVIDIA GPU of this machine, which adds sums in another order."""
+
+
 class TeacherTerms(Value):
     """What a training has to know of its teacher beside the weights; it enters the key."""
 

@@ -39,7 +39,7 @@ def request(place: Place, variants: Which = "usual") -> BuildRequest:
         weights="none",
         target="cpu:onnxruntime",
         data=str(place.photos),
-        overrides=(*SETTINGS[1::2], f"desktop.variants={variants}"),
+        overrides=(*SETTINGS[1::2], "train.device=cpu", f"desktop.variants={variants}"),
         out=str(place.out),
     )
     return request_from(asked, "judge")

@@ -14,7 +14,7 @@ from edgecnn.models.networks import build_network
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.loop import run_phase
-from edgecnn.training.memory import _asked_for, _largest, held_mib, image_mib, within_memory
+from edgecnn.training.memory import Learners, _asked_for, _largest, held_mib, image_mib, within_memory
 from edgecnn.training.modes import scratch_phase
 from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
@@ -62,9 +62,9 @@ def test_what_one_process_holds_is_not_counted_for_each(monkeypatch: pytest.Monk
     features = torch.ones(768 * MIB // 4)
     monkeypatch.setattr("edgecnn.training.memory.memory_limit_mib", lambda: held_mib() + 512)
     network = build_network(arch_named("resnet-18"), 10)
-    with within_memory(network, phase(16), 64, processes=2):
+    with within_memory(network, phase(16), 64, Learners(processes=2)):
         assert features.numel()
-    with pytest.raises(BatchTooLarge), within_memory(network, phase(16), 64, processes=8):
+    with pytest.raises(BatchTooLarge), within_memory(network, phase(16), 64, Learners(processes=8)):
         pytest.fail("eight times weights, gradients and averages are more than is left")
 
 

@@ -52,7 +52,6 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted})
 
 
-_NO_WHEELS = (Runtime.TENSORRT, Runtime.WASM, Runtime.WEBGPU)
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 
@@ -85,7 +84,8 @@ def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
 
     TensorRT is never among them: on a Jetson it belongs to JetPack. Nor is a browser, which a kit looks for by itself.
     """
-    wanted = [_requirement(facts, runtime, range_) for runtime, range_ in needs.runtimes.items() if runtime not in _NO_WHEELS]
+    by_pip = {each: range_ for each, range_ in needs.runtimes.items() if each is not Runtime.TENSORRT and not each.in_a_browser}
+    wanted = [_requirement(facts, runtime, range_) for runtime, range_ in by_pip.items()]
     lacking = [requirement for requirement, found in wanted if not found]
     return (*lacking, *(name for name in OWN_PACKAGES if name not in facts.packages))
 

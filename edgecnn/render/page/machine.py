@@ -30,6 +30,7 @@ _NAMES: Mapping[str, tuple[str, str]] = {
     "kernel": ("kernel", ""),
     "driver": ("driver", ""),
     "gpu": ("GPU", ""),
+    "webgpu_adapter": ("WebGPU adapter", ""),
     "python": ("Python", ""),
     "architecture": ("architecture", ""),
     "model": ("board or machine", ""),
@@ -45,7 +46,7 @@ _EXPECTED = (
 """What every machine has; a driver, a GPU or a memory limit need not be there at all."""
 _RACED = (
     "runtime", "runtime_version", "cores", "affinity", "cpu_limit", "governor", "frequency_mhz", "temperature_c", "throttled",
-    "load_1min", "steal_percent", "others_percent",
+    "load_1min", "steal_percent", "others_percent", "webgpu_adapter",
 )  # fmt: skip
 
 

@@ -79,6 +79,7 @@ def run_item(item: Item, timeout_s: float, trace_folder: Optional[Path] = None, 
         measured.update(warmup_ns=warmup_ns, memory=held, batch=item.batch, picture=picture)
         measured.update(_clocked(session, feed, item, module))
         logits = session.run(feed)[kit.manifest.model.output.name]
+        conditions.update(session.conditions)
         measured["environment"] = {"conditions": conditions, "observed": observe(since=before)}  # while what it ran in is there
     finally:
         session.close()

@@ -29,6 +29,8 @@ class Session:
     """Seconds of calls that nothing is concluded from, where a schedule's usual ones are too few."""
     elsewhere: Optional[str] = None
     """Where the model runs, if in another process, whose memory and files this one does not have; None where it runs here."""
+    conditions: Mapping[str, str] = {}
+    """What a time belongs to that the machine cannot be asked, as ``read_conditions`` has the rest."""
     no_events: Optional[str] = "this session does not ask the GPU's own clock"
     """Why ``event_ns`` may not be asked; None where it may."""
 

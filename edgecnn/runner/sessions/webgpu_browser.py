@@ -28,7 +28,8 @@ class WebGpuSession(BrowserSession):
     def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
         super().__init__(kit, options, trace_folder)
         self.threads = None
-        note("WebGPU here is {}".format(self.opened["adapter"]["name"]))
+        self.conditions = {"webgpu_adapter": str(self.opened["adapter"]["name"])}
+        note("WebGPU here is {webgpu_adapter}".format(**self.conditions))
 
     def asked(self) -> Dict[str, Any]:
         """See ``BrowserSession.asked``."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
+from edgecnn.training.machine import own_stream
 from edgecnn.values import augmentation as kinds
 
 Drawn: TypeAlias = Mapping[str, npt.NDArray[Any]]
@@ -168,8 +169,7 @@ def _cutout(image: Tensor, _: kinds.Cutout, values: Values) -> Tensor:
 
 
 def _randaugment(image: Tensor, asked: kinds.RandAugment, values: Values) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(values["seed"])
+    with own_stream(int(values["seed"])):
         changed: Tensor = v2.RandAugment(asked.operations, asked.magnitude, fill=_mean_colour(image))(image)
     return changed
 

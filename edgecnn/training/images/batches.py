@@ -5,7 +5,10 @@ Mixing is torchvision's own mixup and cutmix.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ from torchvision.transforms import v2
 
 from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_size, augmented, normalized
 from edgecnn.training.images.validation import Material
+from edgecnn.training.machine import own_stream, training_threads
 from edgecnn.training.parallel.team import Part
 from edgecnn.values.augmentation import Cutmix, Mixup
 
@@ -51,6 +55,37 @@ def part_shown(
     return ShownPart(Batch(at_size(drawn, frame.size_px), labels), drawn)
 
 
+_Asked = TypeVar("_Asked")
+_Made = TypeVar("_Made")
+AHEAD = 8
+"""Batches at most that threads prepare while a GPU learns from the one before them."""
+
+
+def parts_shown(
+    material: Material, batches: Sequence[npt.NDArray[np.int64]], images: npt.NDArray[np.int64], draw: EpochDraw, frame: Frame
+) -> Iterator[tuple[Part, ShownPart]]:
+    """This process's part of each batch, in order, on the device that learns; ``images``: that an epoch's places show."""
+
+    def prepared(positions: npt.NDArray[np.int64]) -> tuple[Part, ShownPart]:
+        part = material.team.part(len(positions))
+        return part, part_shown(material, (positions, images), part, draw, frame)
+
+    if material.device.type == "cpu":
+        yield from map(prepared, batches)
+        return
+    for part, seen in in_order_ahead(prepared, batches, max(1, min(AHEAD, training_threads() - 1))):
+        yield part, seen.on(material.device)
+
+
+def in_order_ahead(prepared: Callable[[_Asked], _Made], asked: Sequence[_Asked], threads: int) -> Iterator[_Made]:
+    """What is made of each, in order, by threads that each are one ahead of whoever takes it."""
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting = deque(pool.submit(prepared, each) for each in asked[:threads])
+        for index in range(len(asked)):
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(prepared, each) for each in asked[index + threads : index + threads + 1])
+
+
 class Batch(NamedTuple):
     """What a step learns from."""
 
@@ -67,6 +102,11 @@ class ShownPart(NamedTuple):
     batch: Batch
     drawn: Tensor
     """The same images at the size at which they were drawn, which is a teacher's where it is larger."""
+
+    def on(self, device: torch.device) -> ShownPart:
+        """Copied there."""
+        images, labels = (each.to(device) for each in self.batch)
+        return ShownPart(Batch(images, labels), images if self.drawn is self.batch.images else self.drawn.to(device))
 
 
 def neighbours(draw: EpochDraw, position: int) -> int:
@@ -88,8 +128,7 @@ def mixed(batch: Batch, draw: EpochDraw, position: int, classes: int) -> Batch:
         if not isinstance(asked, (Mixup, Cutmix)) or len(images) < 2 or not drawn["applied"][position]:
             continue
         operation = (v2.MixUp if isinstance(asked, Mixup) else v2.CutMix)(alpha=asked.alpha, num_classes=classes)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(drawn["seed"][position]))
+        with own_stream(int(drawn["seed"][position])):
             if labels.ndim == 1:
                 images, labels = operation(images, labels)
             else:

@@ -17,6 +17,7 @@ from edgecnn.judging.predictions.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
+from edgecnn.training.machine import CPU, device_of
 from edgecnn.training.parallel.team import ALONE, Team
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
@@ -39,10 +40,10 @@ class ValidationPixels:
     def outputs(self, network: nn.Module, team: Team = ALONE) -> Tensor:
         """What the network makes of every image, in order, with the network in evaluation mode; each of a team has it whole."""
         network.eval()
-        parts = []
+        device, parts = device_of(network), []
         for start in team.own(range(0, len(self), BATCH)):
             pixels = torch.from_numpy(np.array(self.pixels[start : start + BATCH])).permute(0, 3, 1, 2)
-            parts.append(network(normalized(pixels, self.normalization)))
+            parts.append(network(normalized(pixels, self.normalization).to(device)).cpu())
         return torch.cat(team.gathered(parts))
 
     def top1(self, network: nn.Module) -> float:
@@ -87,6 +88,8 @@ class Material(NamedTuple):
     """Of blocks before the head, which begin to learn one after another, the last one first; none: all learn at once."""
     team: Team = ALONE
     """Who trains together with this process."""
+    device: torch.device = CPU
+    """That learns."""
 
     @property
     def multi_label(self) -> bool:

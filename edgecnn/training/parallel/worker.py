@@ -26,7 +26,7 @@ from edgecnn.store.disk import write_text_atomically
 from edgecnn.training.beginning import beginner, material_for, pretrained, taught, unlearned
 from edgecnn.training.loop import PhaseResult, run_phase
 from edgecnn.training.machine import repeatable
-from edgecnn.training.memory import within_memory
+from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.team import Team
 from edgecnn.training.parallel.torchrun import JobFolder, SharedJob
 
@@ -114,7 +114,7 @@ def _trained(asked: SharedJob, folder: JobFolder, team: Team, tell: Teller) -> P
     network, head, phase, groups = beginner(settings, network)
     material = taught(settings, inputs, material_for(settings, inputs, asked.folder, tell))
     material = material._replace(groups=groups, team=team)
-    with within_memory(network, phase, len(material.decoded), processes=team.size):
+    with within_memory(network, phase, len(material.decoded), Learners(team.size)):
         return run_phase(network, head, phase, material, to_beat=asked.to_beat)
 
 
