@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.stages.killed import killed_when
 from tests.stages.test_train import command
 from tests.training.made import LENET, SMALL, Given, files_of, losses, make_given, stage
 
-needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU that torch can use")
+_skipped = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU that torch can use")
 TORCH = {"torch": "2.15.0+cu132", "torchvision": "0.29.2"}
 
 
@@ -41,6 +42,10 @@ def trained(out: Path, roles: dict[str, Path], arch: str = SMALL, **changes: Any
     out.mkdir()
     stage(arch, **changes).make(roles, out, Heard())
     return out
+
+
+def needs_a_gpu(test: Callable[..., None]) -> Callable[..., None]:
+    return pytest.mark.full(_skipped(test))
 
 
 def history(out: Path) -> dict[str, Any]:

@@ -34,7 +34,12 @@ WITHOUT_GPU = ("--disable-gpu",)
 WITH_GPU = ("--enable-unsafe-webgpu", "--enable-features=Vulkan")
 """On Linux Chromium has WebGPU for few GPUs unless it is told so; then also by software, for which a session has to look:
 https://developer.chrome.com/docs/web-platform/webgpu/troubleshooting-tips"""
+WITH_VULKAN = (*WITH_GPU, "--use-angle=vulkan", "--ignore-gpu-blocklist", "--disable-vulkan-surface")
+"""Seen with the driver of an NVIDIA H200, which has no surface without a display: with ``WITH_GPU`` alone Chromium 156 offered
+software there. Where no driver has Vulkan these words leave not even that."""
 _WITH_PIPES = 'exec "$@" 3</dev/fd/{} 4>/dev/fd/{}'
+LACKS_GPU = "browser-lacks-gpu"
+"""The error of a kit that wants a GPU in a browser that gives its pages none."""
 _LOOK_S = 0.5
 _ENDING_S = 5.0
 _LAST_LINES = 3
@@ -133,7 +138,7 @@ class Page:
                 why = " ".join(str(found["error"]).split())
                 if found.get("lacks_gpu"):
                     hint = "a browser on a machine with a GPU; chrome://gpu says what this one has"
-                    raise RunnerError("browser-lacks-gpu", "the browser gives its pages no GPU", why, hint, missing=True)
+                    raise RunnerError(LACKS_GPU, "the browser gives its pages no GPU", why, hint, missing=True)
                 raise RunnerError("browser-failed", "the browser's page could not do it", why)
             return found, numbers
         raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last())

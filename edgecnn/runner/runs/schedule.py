@@ -33,11 +33,13 @@ KEPT_VARIABLES = (
     "TMPDIR",
     "LD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES",
+    "VK_DRIVER_FILES",
     "XDG_CACHE_HOME",
     "EDGECNN_BROWSER",
     "EDGECNN_EMULATOR",
 )
-"""What a runner may have of whoever starts it, here or on a board."""
+"""What a runner may have of whoever starts it, here or on a board. Vulkan's names a GPU's driver where no usual place has it:
+https://github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderInterfaceArchitecture.md"""
 
 
 def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..browser.page import WITHOUT_GPU, Page
+from ..browser.page import LACKS_GPU, WITHOUT_GPU, Page
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
@@ -34,8 +34,8 @@ _IMAGES_SENT = 64
 class BrowserSession(Session):
     """The kit's network in its page."""
 
-    words: Sequence[str] = WITHOUT_GPU
-    """Of the browser's command line."""
+    words: Sequence[Sequence[str]] = (WITHOUT_GPU,)
+    """Of the browser's command line: those that are tried, one after another, until its pages have a GPU where one is wanted."""
     elsewhere = "the network runs in the processes of a browser"
     least_warmup_s = 2.0
     """Browsers compile WebAssembly twice, the second time while it runs: https://v8.dev/docs/wasm-compilation-pipeline"""
@@ -48,18 +48,27 @@ class BrowserSession(Session):
         size = kit.manifest.recipe.crop_px
         shape = (None, 3, *size) if model.input.layout == "NCHW" else (None, *size, 3)
         self._spec = TensorSpec(self._input, model.input.dtype, shape)
-        self._page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, self.words)
-        try:
-            head = {"do": "open", "trace": trace_folder is not None, **self.asked()}
-            self.opened, _ = self._page.ask(head, b"", _OPENING_S)
-        except RunnerError as error:
-            self._page.close()
-            if error.missing:
+        self._page, self.opened = self._begun(kit)
+
+    def _begun(self, kit: Kit) -> Tuple[Page, Dict[str, Any]]:
+        """The page, and what it says of the network that it opened; of several refusals the first one is raised."""
+        refused: Optional[RunnerError] = None
+        for words in self.words:
+            page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, words)
+            try:
+                return page, page.ask({"do": "open", "trace": self._trace is not None, **self.asked()}, b"", _OPENING_S)[0]
+            except RunnerError as error:
+                page.close()
+                refused = refused or error
+                if error.ref != LACKS_GPU:
+                    break
+            except BaseException:
+                page.close()
                 raise
-            raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", error.because) from error
-        except BaseException:
-            self._page.close()
-            raise
+        assert refused is not None
+        if refused.missing:
+            raise refused
+        raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", refused.because) from refused
 
     def asked(self) -> Dict[str, Any]:
         """What the page is told of how to open the network."""

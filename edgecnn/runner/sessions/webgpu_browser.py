@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
-from ..browser.page import WITH_GPU
+from ..browser.page import WITH_GPU, WITH_VULKAN
 from ..machine.environment import EMULATOR
 from ..say import note
 from .wasm_browser import BrowserSession
@@ -23,7 +23,7 @@ KNOBS = ()
 class WebGpuSession(BrowserSession):
     """The kit's network in its page, on the adapter that the browser gives it."""
 
-    words = WITH_GPU
+    words = (WITH_GPU, WITH_VULKAN)
 
     def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path]) -> None:
         super().__init__(kit, options, trace_folder)

@@ -21,7 +21,7 @@ export function threadsHere(wanted) {
 /** `software`: whether one in place of a GPU will do. Throws an Error, which `lacksGpu` where the kit wants one and there is none. */
 export async function openNetwork(manifest, { threads, verbose = false, software = true } = {}) {
   const gpu = manifest.session.module === "webgpu_browser";
-  if (gpu) requireGpu(await navigator.gpu?.requestAdapter(), software);
+  if (gpu) requireGpu(await adapterHere(), software);
   if (gpu) threads = 1; // of what falls back to WebAssembly, the same in the page that is measured as in the kit's own
   const ort = await import(gpu ? "./ort.webgpu.min.mjs" : "./ort.wasm.min.mjs");
   ort.env.wasm.wasmPaths = here.href;
@@ -30,6 +30,16 @@ export async function openNetwork(manifest, { threads, verbose = false, software
   if (verbose) Object.assign(asked, { logSeverityLevel: 0, logVerbosityLevel: 1 });
   const session = await ort.InferenceSession.create(new URL(manifest.model.entry, here).href, asked);
   return new Network(manifest, session, ort.Tensor, gpu ? described((await ort.env.webgpu.device).adapterInfo) : null);
+}
+
+/** Asked again for a while: a browser whose GPU process has only begun says that there is none. */
+async function adapterHere() {
+  for (let left = 15; navigator.gpu && left > 0; left--) {
+    const adapter = await navigator.gpu.requestAdapter();
+    if (adapter) return adapter;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return null;
 }
 
 function requireGpu(adapter, software) {
