@@ -60,23 +60,13 @@ class BatchTooSmallToShare(EdgecnnError):
 
 
 class NothingToShare(EdgecnnError):
-    """Raised in resolve where several processes are asked for and the whole network is not trained."""
+    """Raised in resolve where several processes are asked for and the whole network is not trained, or not by processors."""
 
-    def __init__(self, *, processes: int, beside: str) -> None:
+    def __init__(self, *, processes: int, beside: str, gpu: bool = False) -> None:
+        none = "processes share the training of the whole network, and there is none"
         super().__init__(
             what=f"train.processes={processes} does not go with {beside}",
-            because="processes share the training of the whole network, and there is none",
-            hint="leave one of them out",
-        )
-
-
-class NotSharedByGpu(EdgecnnError):
-    """Raised in resolve where several processes and a GPU are asked for."""
-
-    def __init__(self, *, processes: int) -> None:
-        super().__init__(
-            what=f"train.processes={processes} does not go with train.device=gpu",
-            because="what processes share is this machine's processors; one process uses one GPU",
+            because="processes share this machine's processors, and one of them uses one GPU" if gpu else none,
             hint="leave one of them out",
         )
 

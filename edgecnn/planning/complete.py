@@ -10,6 +10,7 @@ from typing import NamedTuple
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import order_in_model
 from edgecnn.data.manifest import summarize
+from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
 from edgecnn.errors.data import NoClassFolders
 from edgecnn.errors.quantization import CalibrationSetTooSmall
@@ -35,6 +36,7 @@ from edgecnn.planning.training import (
     require_one_head,
     require_something_learned,
     require_teachable,
+    with_device,
 )
 from edgecnn.planning.variants import PACKAGE as TORCHAO
 from edgecnn.planning.variants import require_something_to_replace
@@ -70,10 +72,15 @@ class CompletedRecipe(NamedTuple):
 
 
 def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
-    """Fill in what the recipe leaves to the data, the weights and the network. No runtime needs to be installed.
+    """Fill in what the recipe leaves to the data, the weights, the network and this machine. No runtime needs to be installed.
 
-    Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had.
+    Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
     """
+    known = _complete(request, store, tell)
+    return known._replace(recipe=with_device(known.recipe, gpu_here("reference"), request.out / PLAN))
+
+
+def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
     require_synthesis(request.recipe)
     require_foldable(request.recipe)
     if request.recipe.model.onnx is not None or request.recipe.model.keep_head:

@@ -131,6 +131,11 @@ _OF_THE_MODE = ("train.learning_rate", "train.batch_size", "train.label_smoothin
 
 def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
+    learner = "this machine's GPU" if known.recipe.train.device == "gpu" else "this machine's processor"
+    return {"train.device": f"filled in: {learner}", **_filled_from_what_is_read(known)}
+
+
+def _filled_from_what_is_read(known: CompletedRecipe) -> dict[str, str]:
     recipe, data, weights = known.recipe, known.data, known.weights
     if recipe.model.onnx is not None:
         labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"

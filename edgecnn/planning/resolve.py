@@ -18,11 +18,11 @@ from edgecnn.planning.custom_model import check_custom, custom_arch, custom_mode
 from edgecnn.planning.folds import other_folds
 from edgecnn.planning.multi_label import require_bounds
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.training import learning_device, teacher_of, trained_before_on
+from edgecnn.planning.training import teacher_of
 from edgecnn.planning.variants import (
     custom_candidates,
 )
-from edgecnn.results.folder import BUNDLE, PLAN
+from edgecnn.results.folder import BUNDLE
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
@@ -62,9 +62,6 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     if custom is not None:
         candidates, unavailable = custom_candidates(custom, candidates, unavailable, recipe, request.device)
     teacher = teacher_of(recipe, data, store, versions)
-    gpu, mode = gpu_here(request.recipe.desktop.variants), _mode(recipe, arch, custom, weights)
-    device = "cpu" if custom is not None else learning_device(recipe.train, gpu, trained_before_on(request.out / PLAN))
-    recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device})})
     return Resolved(
         asked=asked,
         recipe=recipe,
@@ -75,7 +72,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         data=data,
         folds=other_folds(recipe, store, tell),
         weights=weights,
-        mode=mode,
+        mode=_mode(recipe, arch, custom, weights),
         teacher=teacher,
         synthesis=synthesis,
         custom_model=custom,
@@ -83,7 +80,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=None if custom is not None or recipe.surgery.instead else gpu,
+        desktop_gpu=None if custom is not None or recipe.surgery.instead else gpu_here(request.recipe.desktop.variants),
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),

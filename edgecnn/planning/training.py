@@ -20,7 +20,6 @@ from edgecnn.errors.training import (
     NothingInPrecision,
     NothingToShare,
     NothingToUnfreeze,
-    NotSharedByGpu,
     TeacherNotFitting,
     TeacherSawOtherImages,
 )
@@ -74,15 +73,21 @@ def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: Learning
     Raises NoGpuToTrainOn, NotSharedByGpu: what was asked cannot be.
     """
     if train.device == "gpu" and train.processes > 1:
-        raise NotSharedByGpu(processes=train.processes)
+        raise NothingToShare(processes=train.processes, beside="train.device=gpu", gpu=True)
     because = "no driver lists one, or torch is not installed" if gpu is None else gpu.unusable
     if train.device == "gpu" and because is not None:
         raise NoGpuToTrainOn(because=because)
-    if train.device != "auto":
+    if train.device is not None:
         return train.device
     if train.processes > 1:
         return "cpu"
     return before or ("gpu" if because is None else "cpu")
+
+
+def with_device(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path) -> Recipe:
+    """With what trains filled in; ``plan_file``: of the folder's last build. Raises: see ``learning_device``."""
+    device = "cpu" if recipe.model.onnx is not None else learning_device(recipe.train, gpu, trained_before_on(plan_file))
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device})})
 
 
 def trained_before_on(plan_file: Path) -> LearningDevice | None:

@@ -129,9 +129,9 @@ class TrainChoice(Value):
     precision: LearningPrecision = "fp32"
     """Of a training step's convolutions and matrix products. bf16 is for processors that have it and networks whose convolutions
     are not depthwise; candidates are made of fp32 weights either way."""
-    device: LearningDevice | Literal["auto"] = "auto"
-    """What trains: an NVIDIA GPU where there is one that torch can use (auto), or one of the two. The weights are the same but
-    for rounding, so that they are stored apart."""
+    device: LearningDevice | None = None
+    """What trains. Unset: an NVIDIA GPU where there is one that torch can use. The weights are the same but for rounding, so that
+    they are stored apart."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""

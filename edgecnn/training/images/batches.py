@@ -55,7 +55,7 @@ def part_shown(
     return ShownPart(Batch(at_size(drawn, frame.size_px), labels), drawn)
 
 
-_Asked = TypeVar("_Asked")
+_Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 AHEAD = 8
 """Batches at most that threads prepare while a GPU learns from the one before them."""
@@ -77,7 +77,7 @@ def parts_shown(
         yield part, seen.on(material.device)
 
 
-def in_order_ahead(prepared: Callable[[_Asked], _Made], asked: Sequence[_Asked], threads: int) -> Iterator[_Made]:
+def in_order_ahead(prepared: Callable[[_Item], _Made], asked: Sequence[_Item], threads: int) -> Iterator[_Made]:
     """What is made of each, in order, by threads that each are one ahead of whoever takes it."""
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting = deque(pool.submit(prepared, each) for each in asked[:threads])
