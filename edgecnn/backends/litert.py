@@ -92,7 +92,7 @@ class LitertBackend:
             raise LookupError(f"{candidate.id} is made by the quantization module of its method")
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
         with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
-            shutil.copyfile(convert_trunk(onnx, candidate.id, Path(name)), out / ENTRY)
+            shutil.copyfile(convert_trunk(onnx, candidate, Path(name)), out / ENTRY)
         write_described(onnx, candidate, out)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
@@ -114,16 +114,19 @@ _CONVERTED = "model_float32.tflite"
 """What onnx2tf calls what it makes of ``model.onnx``."""
 
 
-def convert_trunk(onnx: Path, candidate: str, place: Path) -> Path:
-    """The network as a float32 ``.tflite`` below ``place``, for one image a call. Raises ConverterFailed: onnx2tf made none."""
+def convert_trunk(onnx: Path, candidate: Candidate, place: Path) -> Path:
+    """The network as a float32 ``.tflite`` below ``place``, for one image a call, written as suits what is to be made of it.
+
+    Raises ConverterFailed: onnx2tf made none.
+    """
     made = place / _CONVERTED
-    make_by_program("convert", (onnx, place), made, candidate)
+    make_by_program("convert", (onnx, place, candidate.precision.value), made, candidate.id)
     return made
 
 
-def make_by_program(verb: str, files: tuple[Path, ...], made: Path, candidate: str) -> None:
+def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
     """``convert``, ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
-    run_elsewhere(Runtime.LITERT, [PROGRAM, verb, *map(str, files)], made, candidate)
+    run_elsewhere(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
 
 
 def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:

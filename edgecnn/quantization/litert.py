@@ -37,7 +37,7 @@ def quantize(job: Job) -> dict[str, Any]:
     require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
-        whole = convert_trunk(job.onnx, candidate.id, Path(name))
+        whole = convert_trunk(job.onnx, candidate, Path(name))
         away = _compared(job, whole)
         if candidate.precision is Precision.INT8:
             feed = Path(name) / "feed.npy"

@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     candidate: Candidate
     images: NonNegativeInt

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgecnn.backends.litert import BACKEND
+from edgecnn.backends.litert_program import _for_xnnpack
 from edgecnn.backends.litert_trace import residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.measuring import TraceUnreadable
@@ -112,3 +114,19 @@ def test_a_trace_without_kernels_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text(text)
     with pytest.raises(TraceUnreadable):
         residency_of(tmp_path, MACS)
+
+
+def test_hard_swish_is_written_as_its_parts_for_int8_alone_and_answers_the_same() -> None:
+    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 4, 2, 2]) for name in ("x", "y")]
+    nodes = [onnx.helper.make_node("HardSwish", ["x"], ["h"]), onnx.helper.make_node("HardSwish", ["h"], ["y"])]
+    graph = onnx.helper.make_graph(nodes, "two", ends[:1], ends[1:])
+    whole = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10).SerializeToString()
+    answers, kinds = {}, {}
+    numbers = np.linspace(-7, 7, 16, dtype=np.float32).reshape(1, 4, 2, 2)
+    for precision in ("fp32", "int8"):
+        written = _for_xnnpack(onnx.load_from_string(whole), precision)
+        kinds[precision] = [node.op_type for node in written.graph.node]
+        answers[precision] = onnxruntime.InferenceSession(written.SerializeToString()).run(None, {"x": numbers})[0]
+    assert kinds == {"fp32": ["HardSwish"] * 2, "int8": ["Add", "Clip", "Mul", "Mul"] * 2}
+    np.testing.assert_allclose(answers["int8"], answers["fp32"], atol=1e-6)
