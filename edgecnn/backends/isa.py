@@ -29,6 +29,11 @@ def multiplies_bf16(isa: Iterable[str]) -> bool:
     return bool(_BF16_PRODUCTS.intersection(isa))
 
 
+def multiplies_halves(processor: Processor) -> bool:
+    """True where fp16 products exist in hardware: ``asimdhp`` of 64-bit Arm 8.2, which Cortex-A76 has and Cortex-A72 has not."""
+    return "asimdhp" in processor.isa
+
+
 def names_processor(device: Device) -> str:
     """How reasons call the processor: its model and what its file states of its instructions."""
     return f"{device.processor.model} ({' '.join(device.processor.isa) or 'no instructions stated'})"

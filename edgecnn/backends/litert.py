@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgecnn.backends.elsewhere import run_elsewhere
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import names_processor, thread_knobs
+from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
@@ -31,8 +31,6 @@ from edgecnn.values.model_file import (
 
 ENTRY = "model.tflite"
 HALF = {"force_fp16": "1"}
-_HALF_ARITHMETIC = "asimdhp"
-"""Of 64-bit Arm since 8.2: Cortex-A76 has it, Cortex-A72 has not. On x86-64 fp16 took 1.6 times as long as fp32."""
 _NO_BF16 = "it has no switch for it"
 _NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
 
@@ -64,7 +62,7 @@ class LitertBackend:
         )
 
     def _half(self, device: Device) -> Candidate | Unsupported:
-        if _HALF_ARITHMETIC in device.processor.isa:
+        if multiplies_halves(device.processor):
             return Candidate(id="litert-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=HALF)
         return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 

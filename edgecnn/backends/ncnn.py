@@ -1,4 +1,4 @@
-"""ncnn on a CPU, in an environment of its own: fp32 alone. An app for Android loads the same two files.
+"""ncnn on a CPU, in an environment of its own: fp32, and fp16 where the processor has it. An app for Android loads them too.
 
 pnnx makes the model from the trunk; it and ncnn are asked for in the environment that ``EDGECNN_RUNTIME_NCNN`` names. The kit
 sets every number format that ncnn would choose by the processor.
@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import thread_knobs
+from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
@@ -40,8 +40,9 @@ PARAM, WEIGHTS = "model.param", "model.bin"
 FP32 = dict.fromkeys(("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage"), "0")
 """Left alone, ncnn stores and computes in half precision where the processor can. Names:
 https://github.com/Tencent/ncnn/blob/master/src/option.h"""
+FP16 = {name: str(int("fp16" in name)) for name in FP32}
+_NO_FP16 = "{} has no half-precision arithmetic"
 _REFUSED = {
-    Precision.FP16: "what its half-precision kernels compute on this processor has not been read",
     Precision.BF16: "what its bf16 storage computes on this processor has not been read",
     Precision.INT8: "its wheels hold no calibrator: ncnn2table and ncnn2int8 are not in them",
 }
@@ -62,8 +63,14 @@ class NcnnBackend:
             return ()
         return (
             Candidate(id="ncnn-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=FP32),
+            self._half(device),
             *(Unsupported(runtime=self.runtime, precision=each, why=why) for each, why in _REFUSED.items()),
         )
+
+    def _half(self, device: Device) -> Candidate | Unsupported:
+        if multiplies_halves(device.processor):
+            return Candidate(id="ncnn-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=FP16)
+        return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_NO_FP16.format(names_processor(device)))
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
         """``model.json`` of a candidate whose files are ``model.param`` and ``model.bin``."""
@@ -89,7 +96,7 @@ class NcnnBackend:
         """
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
 
-        classes = convert_trunk(onnx, candidate.id, out)
+        classes = convert_trunk(onnx, candidate, out)
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
@@ -112,8 +119,8 @@ _INPUT, _OUTPUT = "in0", "out0"
 _LAST_LINES = 3
 
 
-def convert_trunk(onnx: Path, candidate: str, out: Path) -> int:
-    """Write ``model.param`` and ``model.bin`` for one image a call, weights in fp32; how many classes it tells apart.
+def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
+    """Write ``model.param`` and ``model.bin`` for one image a call, weights as the candidate has them; how many classes it has.
 
     Raises ConverterFailed: pnnx crashed, hung, or left no model. LayerNotConverted: it left a layer that ncnn does not have.
     """
@@ -126,12 +133,13 @@ def convert_trunk(onnx: Path, candidate: str, out: Path) -> int:
         work = Path(name)  # it leaves files of other forms beside its input
         shutil.copyfile(onnx, work / "model.onnx")
         shape = ",".join(str(size) for size in (1, *sizes))
-        words = ("model.onnx", f"inputshape=[{shape}]f32", "fp16=0", "ncnnparam=model.param", "ncnnbin=model.bin")
-        said = _run([str(_program()), *words], work, candidate)
+        halved = f"fp16={int(candidate.precision is Precision.FP16)}"
+        words = ("model.onnx", f"inputshape=[{shape}]f32", halved, "ncnnparam=model.param", "ncnnbin=model.bin")
+        said = _run([str(_program()), *words], work, candidate.id)
         for each in ("model.param", "model.bin"):
             if not (work / each).is_file() or not (work / each).stat().st_size:
-                raise ConverterFailed(converter="pnnx", candidate=candidate, why=_last(said) or f"it left no {each}")
-        _check_layers(work / "model.param", candidate)
+                raise ConverterFailed(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")
+        _check_layers(work / "model.param", candidate.id)
         for each in ("model.param", "model.bin"):
             shutil.copyfile(work / each, out / each)
     return classes

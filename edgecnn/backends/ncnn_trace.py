@@ -1,7 +1,9 @@
 """Reads the trace of an ncnn session: each layer with the types and shapes of what it read and wrote, and its own time.
 
 ncnn names no kernel. What it does say is the format of every tensor between two layers, and its file which layers hold 8-bit
-weights: a layer that reads and writes 32-bit floats, with weights of the same, multiplies in fp32. Nothing is claimed of others.
+weights: a layer that reads and writes 32-bit floats, with weights of the same, multiplies in fp32. One that writes 16-bit floats
+where fp16 storage and arithmetic are on, and bf16 is off, multiplies in fp16; what it reads is made such before, by ncnn itself:
+https://github.com/Tencent/ncnn/blob/master/src/net.cpp (``convert_layout``). Nothing is claimed of others.
 """
 
 from __future__ import annotations
@@ -67,17 +69,21 @@ def _joined(entry: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None
 
 def _precision(entry: Mapping[str, Any]) -> str:
     ports = [*entry["inputs"], *entry["outputs"]]
-    scaled = _number(entry, _INT8.get(entry["type"])) != 0
-    return UNKNOWN if scaled or any(port is None or port["bits"] != 32 for port in ports) else "fp32"
+    if _number(entry, _INT8.get(entry["type"])) != 0 or any(port is None for port in ports):
+        return UNKNOWN
+    if all(port["bits"] == 16 for port in entry["outputs"]):
+        return entry.get("sixteen_bits") or UNKNOWN
+    return "fp32" if all(port["bits"] == 32 for port in ports) else UNKNOWN
 
 
 def _moved(entry: Mapping[str, Any]) -> Mapping[str, int] | None:
-    """Read and written, weights included; None where a tensor was not seen, or is of another format than fp32."""
+    """Read and written, weights included; None where that is not known."""
     ports = [*entry["inputs"], *entry["outputs"]]
-    if _precision(entry) != "fp32":
+    precision = _precision(entry)
+    if precision == UNKNOWN:
         return None
-    tensors = [MovedTensor("fp32", tuple(port["shape"])) for port in ports]
-    return moved_bytes([*tensors, MovedTensor("fp32", (_weights(entry) + _biases(entry),))])
+    tensors = [MovedTensor("fp32" if port["bits"] == 32 else precision, tuple(port["shape"])) for port in ports]
+    return moved_bytes([*tensors, MovedTensor(precision, (_weights(entry) + _biases(entry),))])
 
 
 def _weights(entry: Mapping[str, Any]) -> int:

@@ -31,7 +31,19 @@ Convolution conv_0 1 1 in0 1 0=10 1=3
 """
 
 
-def test_only_fp32_is_supported_with_every_format_named_and_the_rest_has_a_reason() -> None:
+def test_fp16_is_for_processors_that_multiply_it_with_every_format_named() -> None:
+    there = {each.id: each for each in BACKEND.supports(device_named("raspberry-pi-5")) if isinstance(each, Candidate)}
+    assert {name for name, on in there["ncnn-fp16"].session_options.items() if on == "1"} == {
+        "use_fp16_arithmetic", "use_fp16_packed", "use_fp16_storage",
+    }  # fmt: skip
+    assert there["ncnn-fp16"].session_options.keys() == FP32.session_options.keys()
+    refused = {
+        each.precision: each.why for each in BACKEND.supports(device_named("raspberry-pi-4")) if isinstance(each, Unsupported)
+    }
+    assert "Cortex-A72" in refused[Precision.FP16] and "no half-precision arithmetic" in refused[Precision.FP16]
+
+
+def test_only_fp32_is_supported_elsewhere_and_the_rest_has_a_reason() -> None:
     supported = BACKEND.supports(device_named("cpu"))
     assert [each.id for each in supported if isinstance(each, Candidate)] == ["ncnn-fp32"]
     assert FP32.session_options == {
@@ -148,6 +160,14 @@ def test_layers_of_floats_multiply_in_fp32_and_their_bytes_are_counted(tmp_path:
 
 
 HALVES = {"outputs": [port(8, 8, 8, bits=16)]}
+
+
+def test_a_layer_that_writes_halves_where_they_are_computed_in_multiplies_in_fp16(tmp_path: Path) -> None:
+    found = residency_of(trace(tmp_path, **HALVES, sixteen_bits="fp16"), MACS)
+    assert found.mac_share == {"fp16": pytest.approx(27 * 8 * 64 / MACS.total), "fp32": pytest.approx(80 / MACS.total)}
+    assert found.moved_bytes == 4 * 3 * 64 + 2 * (8 * 64 + 216 + 8) + 4 * (8 + 10 + 80 + 10)
+
+
 SCALED = {"settings": {"0": "8", "6": "216", "8": "2"}}
 
 

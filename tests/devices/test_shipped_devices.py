@@ -40,6 +40,7 @@ FACTS_ONLY = {
 CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
 INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
 NCNN = ["ncnn-fp32"]
+NCNN_IN_HALVES = [*NCNN, "ncnn-fp16"]
 LITERT = ["litert-fp32", "litert-int8"]
 LITERT_WITH_HALVES = ["litert-fp32", "litert-fp16", "litert-int8"]
 GPU = ["tensorrt-fp16", "tensorrt-int8"]
@@ -47,12 +48,13 @@ BUILT = {
     "arm64-emulated": CPU,
     "arm64-emulated:litert": LITERT_WITH_HALVES,
     "arm64-server": CPU,
-    "arm64-server:ncnn": NCNN,
+    "arm64-server:ncnn": NCNN_IN_HALVES,
     "arm64-server:litert": LITERT_WITH_HALVES,
     "arm64-server-i8mm": CPU,
-    "arm64-server-i8mm:ncnn": NCNN,
+    "arm64-server-i8mm:ncnn": NCNN_IN_HALVES,
     "arm64-server-i8mm:litert": LITERT_WITH_HALVES,
     "cpu": INTEL,
+    "arm64-emulated:ncnn": NCNN_IN_HALVES,
     "cpu:ncnn": NCNN,
     "browser": ["wasm-fp32", "wasm-int8"],
     "browser:webgpu": ["webgpu-fp32"],
@@ -77,10 +79,10 @@ BUILT = {
     "raspberry-pi-4:ncnn": NCNN,
     "raspberry-pi-4:litert": LITERT,
     "raspberry-pi-5": CPU,
-    "raspberry-pi-5:ncnn": NCNN,
+    "raspberry-pi-5:ncnn": NCNN_IN_HALVES,
     "raspberry-pi-5:litert": LITERT_WITH_HALVES,
     "rk3588": CPU,
-    "rk3588:ncnn": NCNN,
+    "rk3588:ncnn": NCNN_IN_HALVES,
     "rk3588:litert": LITERT_WITH_HALVES,
     "rtx-3060": [*CPU, *GPU],
     "rtx-4090": [*CPU, *GPU],

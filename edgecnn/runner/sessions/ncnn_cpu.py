@@ -108,6 +108,7 @@ class _Trace:
         self._folder = folder
         self._blobs = [blob.name for blob in net.blobs()]
         self._layers = net.layers()
+        self._sixteen_bits = _sixteen_bits(net.opt)
         self._settings = [line.split() for line in param.read_text(encoding="utf-8").splitlines()[2:]]
         self._stored = {}  # type: Dict[str, Dict[str, Any]]
         self._spent = [[] for _ in self._layers]  # type: List[List[int]]
@@ -132,11 +133,19 @@ class _Trace:
         return {
             "name": layer.name,
             "type": layer.type,
+            "sixteen_bits": self._sixteen_bits,
             "time_us": sum(spent) / len(spent) / 1000.0 if spent else None,
             "inputs": [self._stored.get(self._blobs[each]) for each in layer.bottoms],
             "outputs": [self._stored.get(self._blobs[each]) for each in layer.tops],
             "settings": dict(word.split("=", 1) for word in own if "=" in word),
         }
+
+
+def _sixteen_bits(settings: Any) -> Optional[str]:
+    """What 16-bit numbers are, and are computed in; None where they could be either, or are only stored so."""
+    if settings.use_bf16_storage or not (settings.use_fp16_storage and settings.use_fp16_arithmetic):
+        return None
+    return "fp16"
 
 
 def _shape(tensor: Any) -> List[int]:
