@@ -25,13 +25,17 @@ class TrainingDiverged(EdgecnnError):
 class BatchTooLarge(EdgecnnError):
     """Raised before a phase whose batches cannot fit into memory, or where memory ran out in it."""
 
-    def __init__(self, *, batch: int, needed_mib: float, limit_mib: float, fits: int, ran_out: bool = False) -> None:
+    def __init__(
+        self, *, batch: int, needed_mib: float, limit_mib: float, fits: int, ran_out: bool = False, on_gpu: bool = False
+    ) -> None:
         less = "--set model.resolution_px with a smaller one, or a machine with more memory"
-        foreseen = f"it takes {needed_mib:,.0f} MiB at least, and this process may hold {limit_mib:,.0f}"
+        held = f"the GPU has {limit_mib:,.0f} free" if on_gpu else f"this process may hold {limit_mib:,.0f}"
+        foreseen = f"it takes {needed_mib:,.0f} MiB at least, and {held}"
+        smaller = f"--set train.batch_size={fits}" if fits >= 2 else less
         super().__init__(
             what=f"a batch of {batch} images does not fit into memory",
             because=f"memory ran out; {foreseen}" if ran_out else foreseen,
-            hint=f"--set train.batch_size={fits}" if fits >= 2 else less,
+            hint=f"{smaller}; or --set train.device=cpu" if on_gpu else smaller,
         )
 
 
@@ -66,7 +70,7 @@ class NothingToShare(EdgecnnError):
         none = "processes share the training of the whole network, and there is none"
         super().__init__(
             what=f"train.processes={processes} does not go with {beside}",
-            because="processes share this machine's processors, and one of them uses one GPU" if gpu else none,
+            because="processes divide this machine's processors among them, and a GPU is used by one" if gpu else none,
             hint="leave one of them out",
         )
 

@@ -14,7 +14,7 @@ from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
 from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
-from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, MEDIANS, WORST, Environment, Profile
+from edgecnn.values.profile import CONDITIONS_OF_A_SESSION, CONDITIONS_THAT_MUST_MATCH, MEDIANS, WORST, Environment, Profile
 from edgecnn.values.stage import Progress
 
 
@@ -85,9 +85,9 @@ def same_conditions(stored: Environment, present: Environment) -> bool:
     return first_difference(stored, present) is None
 
 
-def first_difference(stored: Environment, present: Environment) -> str | None:
+def first_difference(stored: Environment, present: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> str | None:
     """One line that names the first differing condition and both values, or None. What neither could read does not differ."""
-    for name in CONDITIONS_THAT_MUST_MATCH:
+    for name in names:
         ours = present.conditions.get(name)
         theirs = stored.conditions.get(name)
         if ours != theirs:
@@ -96,9 +96,10 @@ def first_difference(stored: Environment, present: Environment) -> str | None:
 
 
 def changed_between(runs: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first condition in which a run file differs from the first one; None where one machine in one state ran them all."""
+    """The first condition in which a kit's run file differs from its first one; None where one machine in one state ran all."""
     environments = [Environment.model_validate(run["environment"]) for run in runs]
-    changes = (first_difference(environments[0], each) for each in environments[1:])
+    names = (*CONDITIONS_THAT_MUST_MATCH, *CONDITIONS_OF_A_SESSION)
+    changes = (first_difference(environments[0], each, names) for each in environments[1:])
     return next((change for change in changes if change is not None), None)
 
 

@@ -16,13 +16,14 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import Mode
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
 from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.training import trained_before_on
 from edgecnn.recipes.recipe import load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys, validated
 from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value, another_schema
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import PLAN_SCHEMA
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import images_trained_on
@@ -62,7 +63,8 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     """
     known = complete_recipe(request, Store.open(), tell)
     asked, filled = _values(request.recipe), _values(known.recipe)
-    origin_of = {**stated, **{key: said for key, said in _filled_from(known).items() if asked[key] != filled[key]}}
+    said_of = {"train.device": _learner(request, known.recipe.train), **_filled_from(known)}
+    origin_of = {**stated, **{key: said for key, said in said_of.items() if asked[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
 
@@ -95,6 +97,12 @@ def settings_of_build(folder: Path) -> RecipeSettings:
         for key, value in values.items()
     ]
     return RecipeSettings(of=str(folder), settings=tuple(settings))
+
+
+def _learner(request: BuildRequest, train: TrainChoice) -> str:
+    if trained_before_on(request.out / PLAN) is not None:
+        return "filled in: what trained for the last build of this folder"
+    return "filled in: this machine's GPU" if train.device == "gpu" else "filled in: this machine's processor"
 
 
 def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifference:
@@ -131,11 +139,6 @@ _OF_THE_MODE = ("train.learning_rate", "train.batch_size", "train.label_smoothin
 
 def _filled_from(known: CompletedRecipe) -> dict[str, str]:
     """What a build fills in where nothing is stated: see ``resolve``."""
-    learner = "this machine's GPU" if known.recipe.train.device == "gpu" else "this machine's processor"
-    return {"train.device": f"filled in: {learner}", **_filled_from_what_is_read(known)}
-
-
-def _filled_from_what_is_read(known: CompletedRecipe) -> dict[str, str]:
     recipe, data, weights = known.recipe, known.data, known.weights
     if recipe.model.onnx is not None:
         labels = "sub-folders name the classes" if data.labelled else "the folder has no sub-folders to name classes"

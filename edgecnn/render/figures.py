@@ -157,13 +157,19 @@ def size(value: float | None) -> str:
     return NONE if value is None else f"{value:.1f}"
 
 
+LEAST_SHOWN = 0.001
+"""Of a share, that is worth a word."""
+
+
 def residency(facts: CandidateFacts) -> str:
-    """The share of multiply-adds that ran in the candidate's precision, with the word 'planned' where nothing ran."""
+    """The share of multiply-adds that ran in the candidate's precision, 'planned' where nothing ran, and what is not known."""
     if facts.residency is None or not facts.residency.mac_share:
         return NONE
     share = facts.residency.mac_share.get(facts.candidate.precision.value, 0.0)
     basis = {"executed": "", "elsewhere": "ᵉ", "planned": " planned"}[facts.residency.basis]
-    return f"{whole_share(share)} {facts.candidate.precision.value}{basis}"
+    unknown = facts.residency.mac_share.get("unknown", 0.0)
+    beside = f", {whole_share(unknown)} unknown" if unknown >= LEAST_SHOWN else ""
+    return f"{whole_share(share)} {facts.candidate.precision.value}{basis}{beside}"
 
 
 def moved_bytes(layer: LayerResidency) -> str:

@@ -159,7 +159,6 @@ _BASIS = {
     "planned": "what the engine's builder planned, and nothing ran",
 }
 _OTHER_WORK = {"overhead": "converting and moving numbers", "unknown": "in a precision that the runtime does not name"}
-_LEAST_SHOWN = 0.001
 
 
 def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
@@ -203,7 +202,7 @@ def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
 def _shares(shares: Mapping[str, float]) -> str:
     """The largest first; what is nothing is not said."""
     ranked = sorted((item for item in shares.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
-    said = {name: "<0.1 %" if share < _LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
+    said = {name: "<0.1 %" if share < figures.LEAST_SHOWN else figures.whole_share(share) for name, share in ranked}
     return ", ".join(f"{share} {_OTHER_WORK.get(name, f'in {name}')}" for name, share in said.items())
 
 

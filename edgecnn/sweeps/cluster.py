@@ -164,8 +164,13 @@ class Cluster:
     def made(self, tasks: Mapping[Key, StageTask], tell: Progress) -> Iterator[Key]:
         """Make all, each when its inputs are there, and where one of them was made if that machine is free; give what is made.
 
-        What failed is told and left, with what needs it, to the builds. Raises ClusterUnusable: it went away.
+        What failed is told and left, with what needs it, to the builds.
+
+        Raises ClusterUnusable: it went away, or has no GPU where one should train.
         """
+        if any(task.gpus for task in tasks.values()) and not any(each.get("GPU", 0) >= 1 for each in self.nodes.values()):
+            because = "a GPU of this machine would train, and none of the cluster's has one"
+            raise ClusterUnusable(address=self._address, because=because, hint="--set train.device=cpu")
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
         where, doing, done = dict[Key, str](), f"sweep: make on {len(self.nodes)} machines", 0
         tell.step(doing, 0, len(tasks), "stages")

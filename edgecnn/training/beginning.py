@@ -19,10 +19,10 @@ from edgecnn.models.compound import base_name
 from edgecnn.models.families.scaled import inherit
 from edgecnn.models.networks import build_network, head_of, read_weights
 from edgecnn.training import modes
+from edgecnn.training.gpu import torch_device
 from edgecnn.training.groups import freeze_all_but_last, learning_groups
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material, ValidationPixels
-from edgecnn.training.machine import torch_device
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import NetworkSettings, TrainSettings
 from edgecnn.training.teacher import WEIGHTS, taught_by

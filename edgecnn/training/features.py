@@ -16,10 +16,10 @@ from edgecnn.models.networks import replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.frozen import AT_ONCE, Frozen, Work, frozen, macs_at
+from edgecnn.training.gpu import moved
 from edgecnn.training.images.augmented_batch import centred
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.images.validation import Material
-from edgecnn.training.machine import moved
 from edgecnn.values.arch import ArchSpec
 
 BATCH = 64

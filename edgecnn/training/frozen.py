@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.gpu import device_of
 from edgecnn.training.images.augmented_batch import in_levels, normalized
-from edgecnn.training.machine import device_of, training_threads
+from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress

@@ -105,5 +105,7 @@ class History(Value):
     balance: BalanceFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
     gpu: str | None = Field(default=None, exclude_if=lambda gpu: gpu is None)
     """That computed the steps and the frozen features; None where the processor did."""
+    not_repeatable: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """Operations of which torch has no repeatable form on that GPU: the same training may come to other bits."""
     made: MadeShare | None = Field(default=None, exclude_if=lambda facts: facts is None)
     """How many of the images were composed; None where none was."""

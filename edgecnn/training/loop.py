@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.balance import class_weights, images_shown, label_loss, multi_label_loss
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
+from edgecnn.training.gpu import device_of, moved
 from edgecnn.training.groups import release
 from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
 from edgecnn.training.images.augmented_batch import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, ShownPart, batch_count, parts_shown, shown
 from edgecnn.training.images.validation import Material, mean_recall, standing
-from edgecnn.training.machine import computing_in, device_of, moved
+from edgecnn.training.machine import computing_in
 from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.schedule import DROPS, Phase, drops_of
 from edgecnn.training.teacher import distillation

@@ -11,17 +11,14 @@ import ctypes
 import os
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
 
-from edgecnn.errors.training import NoGpuToTrainOn
 from edgecnn.runner.machine.environment import available_cores
-from edgecnn.values.training import LearningDevice, LearningPrecision
+from edgecnn.values.training import LearningPrecision
 
 CPU = torch.device("cpu")
 
@@ -52,74 +49,12 @@ def own_stream(seed: int) -> Iterator[None]:
             torch.set_rng_state(before)
 
 
-def torch_device(asked: LearningDevice) -> torch.device:
-    """The processor, or of several GPUs the first, which torch orders by speed. Raises NoGpuToTrainOn: torch can use none."""
-    if asked == "cpu":
-        return CPU
-    if not torch.cuda.is_available():
-        built = "was built without CUDA" if torch.version.cuda is None else f"(CUDA {torch.version.cuda}) finds none"
-        raise NoGpuToTrainOn(because=f"torch {torch.__version__} {built}")
-    device = torch.device("cuda", 0)
-    try:
-        torch.ones(1, device=device).add_(1)
-    except RuntimeError as error:  # a GPU that this torch has no kernels for any more
-        raise NoGpuToTrainOn(because=f"{torch.cuda.get_device_name(device)}: {' '.join(str(error).split())[:300]}") from error
-    return device
-
-
-def gpu_name(device: torch.device) -> str | None:
-    """As its driver names it; None of the processor."""
-    return None if device.type == "cpu" else torch.cuda.get_device_name(device)
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Where its weights are; the processor where it has none."""
-    return next((each.device for each in network.parameters()), CPU)
-
-
 @contextmanager
-def moved(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
-    """Networks on a device, and back on the processor at the end, with the GPU's memory given back."""
-    there = [network for network in networks if network is not None and device.type != "cpu"]
-    for network in there:
-        network.to(device)
-    try:
-        yield
-    finally:
-        for network in there:
-            network.to(CPU)
-        if there:
-            torch.cuda.empty_cache()
-
-
-@contextmanager
-def repeatable(device: torch.device = CPU) -> Iterator[None]:
+def repeatable(*, warn_only: bool = False) -> Iterator[None]:
     """Same bits from the same start: deterministic algorithms only, and a thread count that does not vary with the load.
 
-    On a GPU also without TF32 and without trying cuDNN's algorithms; what has no repeatable one there (the backward pass of
-    AlexNet's and VGG's adaptive pooling) computes in the one that there is.
+    ``warn_only``: what has none is a warning, and no error.
     """
-    with nullcontext() if device.type == "cpu" else _repeatable_gpu(), _repeatable_cpu(warn_only=device.type != "cpu"):
-        yield
-
-
-@contextmanager
-def _repeatable_gpu() -> Iterator[None]:
-    """https://docs.pytorch.org/docs/stable/notes/randomness.html"""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cudnn.benchmark, matmul.allow_tf32
-    cudnn.allow_tf32 = cudnn.benchmark = matmul.allow_tf32 = False
-    try:
-        with torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*does not have a deterministic implementation")
-            yield
-    finally:
-        cudnn.allow_tf32, cudnn.benchmark, matmul.allow_tf32 = before
-
-
-@contextmanager
-def _repeatable_cpu(*, warn_only: bool) -> Iterator[None]:
     checks = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), checks.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=warn_only)

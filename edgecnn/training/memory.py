@@ -69,7 +69,10 @@ class Learners(NamedTuple):
 
     def limit_mib(self) -> float:
         """What the process may hold, or what is free of the GPU's memory before it is moved there."""
-        return memory_limit_mib() if self.device.type == "cpu" else torch.cuda.mem_get_info(self.device)[0] / _MIB
+        if self.device.type == "cpu":
+            return memory_limit_mib()
+        torch.cuda.empty_cache()  # what an earlier phase left
+        return torch.cuda.mem_get_info(self.device)[0] / _MIB
 
     def held_mib(self, weights_mib: float) -> float:
         """What is held before the first step: of this process everything, and of the GPU the weights that go there."""
@@ -96,14 +99,17 @@ def within_memory(
     fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
     needed = fixed + batch * each
     if needed > limit:
-        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=_asked_for(images, fits))
+        raise BatchTooLarge(
+            batch=batch, needed_mib=needed, limit_mib=limit, fits=_asked_for(images, fits), on_gpu=who.device.type != "cpu"
+        )
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         half = _asked_for(images, min(fits, batch // 2))
-        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=half, ran_out=True) from error
+        on_gpu = who.device.type != "cpu"
+        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=half, ran_out=True, on_gpu=on_gpu) from error
 
 
 def _largest(images: int, batch_size: int) -> int:
@@ -147,6 +153,9 @@ def held_mib() -> float:
     return 0.0
 
 
+_SAID = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
 def _out_of_memory(error: BaseException) -> bool:
     """torch's allocator for processors has no class of its own for it, only a sentence."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(each in str(error) for each in _SAID)

@@ -16,12 +16,12 @@ from edgecnn.models.networks import build_network, head_of, parameter_count, rep
 from edgecnn.training.beginning import Beginner, TrainingInputs, beginner, inherited, material_for, pretrained, taught, unlearned
 from edgecnn.training.checkpoint import begin, finish, is_made, write_tensors
 from edgecnn.training.features import Features, compute_features, without_head
+from edgecnn.training.gpu import gpu_name, moved, repeatable_on, torch_device
 from edgecnn.training.head import NAME as HEAD
 from edgecnn.training.head import train_head
 from edgecnn.training.history import BalanceFacts, BestFacts, History, PhaseFacts, tell_epochs
 from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import PhaseResult, best_file, run_phase
-from edgecnn.training.machine import gpu_name, moved, repeatable, torch_device
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.torchrun import SharedJob, require_team, run_distributed
 from edgecnn.training.schedule import Phase
@@ -59,13 +59,15 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     settings, said = _with_transfer(settings, inputs)
     if settings.mode != "finetune" or settings.transfer != "head":  # auto may have come to the head, and then nothing is shared
         require_team(settings, inputs)
-    with repeatable(torch_device(settings.device)):
+    with repeatable_on(torch_device(settings.device)) as not_repeatable:
         material = taught(settings, inputs, material_for(settings, inputs, resume, tell))
         material = material._replace(features=_kept_features(inputs))
         run = _from_weights if settings.mode == "finetune" else _from_scratch
         teacher = _teacher_facts(settings, material)
         course = run(spec, settings, inputs, material)
         write_tensors(course.network.state_dict(), out / WEIGHTS)
+    if not_repeatable:
+        tell.note(f"the same bits may not come again: torch has no repeatable {', '.join(sorted(not_repeatable))} on a GPU")
     initial = _initial(inputs if settings.mode != "scratch" else inputs._replace(weights=None))
     history = History(
         phases=course.phases,
@@ -77,6 +79,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
         teacher=teacher,
         made=_made_share(inputs, material),
         gpu=gpu_name(material.device),
+        not_repeatable=tuple(sorted(not_repeatable)),
     )
     if settings.balance != "none":
         counts = np.bincount(material.decoded.labels, minlength=settings.classes)

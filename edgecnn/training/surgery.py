@@ -23,9 +23,9 @@ from edgecnn.models.networks import parameter_count
 from edgecnn.models.surgery import mean_gates, operated
 from edgecnn.training.beginning import TrainingInputs, material_for
 from edgecnn.training.checkpoint import begin, finish, is_made
+from edgecnn.training.gpu import repeatable_on, torch_device
 from edgecnn.training.images.validation import Material
 from edgecnn.training.loop import best_file, run_phase, take_statistics
-from edgecnn.training.machine import repeatable, torch_device
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.modes import without_chance
 from edgecnn.training.schedule import Phase
@@ -47,7 +47,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
     if is_made(out, FACTS):
         return
     resume = begin(out)
-    with repeatable(torch_device(settings.device)):
+    with repeatable_on(torch_device(settings.device)):
         teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         request = _trunk_request(settings, inputs)

@@ -19,7 +19,7 @@ from edgecnn.models.catalogue import arch_named
 from edgecnn.training.beginning import TrainingInputs, material_for, pretrained
 from edgecnn.training.checkpoint import begin, finish, is_made
 from edgecnn.training.features import PARTS, compute_features, without_head
-from edgecnn.training.machine import repeatable, torch_device
+from edgecnn.training.gpu import repeatable_on, torch_device
 from edgecnn.training.settings import TransferSettings
 from edgecnn.values.stage import Progress
 from edgecnn.values.training import Transfer, TransferChoice
@@ -35,7 +35,7 @@ def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path,
     if is_made(out, FACTS):
         return
     resume = begin(out)
-    with repeatable(torch_device(settings.device)):
+    with repeatable_on(torch_device(settings.device)):
         material = material_for(settings, inputs, resume, tell)
         spec = arch_named(settings.arch)
         network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)

@@ -27,6 +27,9 @@ whether a figure can be believed, not what it is a figure of. A memory limit is 
 as it would without, and one that does not ends. The kernel's own throttling may lower ``clocks``; such runs rightly do not join.
 """
 
+CONDITIONS_OF_A_SESSION = ("webgpu_adapter",)
+"""What only an open session can tell: runs of one kit are joined where it agrees too, and nothing asks for it beforehand."""
+
 MEDIANS = {"others_percent": 1, "steal_percent": 2}
 """Observation to the digits that it is written with; of several runs their median."""
 WORST = {"temperature_c": 1}

@@ -130,8 +130,8 @@ class TrainChoice(Value):
     """Of a training step's convolutions and matrix products. bf16 is for processors that have it and networks whose convolutions
     are not depthwise; candidates are made of fp32 weights either way."""
     device: LearningDevice | None = None
-    """What trains. Unset: an NVIDIA GPU where there is one that torch can use. The weights are the same but for rounding, so that
-    they are stored apart."""
+    """What trains. Unset: what did for the last build of the folder, else an NVIDIA GPU where there is one that torch can use.
+    The weights are the same but for rounding, so that they are stored apart."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""

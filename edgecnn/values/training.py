@@ -21,7 +21,7 @@ LearningPrecision = Literal["fp32", "bf16"]
 
 
 LearningDevice = Literal["cpu", "gpu"]
-"""gpu: an NVIDIA GPU of this machine, which adds sums in another order."""
+"""gpu: an NVIDIA GPU of the machine that trains."""
 
 
 class TeacherTerms(Value):

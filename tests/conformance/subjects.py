@@ -20,6 +20,8 @@ import pytest
 from edgecnn.backends.installed import own_environment
 from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import all_backends
+from edgecnn.devices.emulated_machine import DEVICE
+from edgecnn.devices.files import device_named
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.golden import TWIN_FOLDER
 from edgecnn.runner.machine.environment import read_conditions
@@ -68,11 +70,11 @@ def this_machine() -> Device:
     )
 
 
-def subjects() -> list[Subject]:
-    """In the order of the registry, float before INT8."""
-    device = this_machine()
+def subjects(device: Device | None = None) -> list[Subject]:
+    """Of this machine, or of a device, in the order of the registry, float before INT8."""
+    there = device or this_machine()
     return [
-        Subject(backend, each) for backend in all_backends() for each in backend.supports(device) if isinstance(each, Candidate)
+        Subject(backend, each) for backend in all_backends() for each in backend.supports(there) if isinstance(each, Candidate)
     ]
 
 
@@ -110,7 +112,8 @@ def spoiled(kit: Path, spoil: Callable[[Path], None]) -> Path:
 
 @cache
 def _made(candidate_id: str) -> Path:
-    candidate = next(each.candidate for each in subjects() if each.candidate.id == candidate_id)
+    every = (*subjects(), *subjects(device_named(DEVICE)))
+    candidate = next(each.candidate for each in every if each.candidate.id == candidate_id)
     images = 0 if candidate.precision.is_float else IMAGES
     request = CandidateRequest(
         onnx=trunk(NETWORK), pixels=prepared(), candidate=candidate, images=images, normalization=NORMALIZATION

@@ -15,7 +15,9 @@ from PIL import Image
 from edgecnn.backends.installed import lacking
 from edgecnn.data.demo.images import demo_images
 from edgecnn.devices.emulated_machine import DEVICE, FOLDER, PROGRAM, emulated_machine
+from edgecnn.devices.files import device_named
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.graph.macs import mac_table
 from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Schedule, Task
@@ -24,8 +26,8 @@ from edgecnn.hosts.ssh.link import Address
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.verdict import Fidelity
-from tests.conformance.subjects import kit_of, subjects
-from tests.graph.trunks import pictures
+from tests.conformance.subjects import NETWORK, kit_of, subjects
+from tests.graph.trunks import pictures, trunk
 from tests.hosts.conftest import board, server  # noqa: F401 - fixtures
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
@@ -90,6 +92,23 @@ def test_litert_answers_there_as_it_does_here(machine: Path, tmp_path: Path, pre
     arm = logits(EmulatedHost(machine / PROGRAM), kit, tmp_path / "pixels.npy", tmp_path / "arm")
     x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
     assert np.abs(arm - x86).max() <= (1e-5 if precision == "fp32" else 0.0) * np.ptp(x86), "INT8 is the same to the last bit"
+
+
+@pytest.mark.parametrize("name", ["litert-fp16", "ncnn-fp32", "ncnn-fp16"])
+def test_what_multiplies_halves_there_says_so_and_answers(machine: Path, tmp_path: Path, name: str) -> None:
+    subject = next(each for each in subjects(device_named(DEVICE)) if each.candidate.id == name)
+    if lacks := lacking(subject.backend.packages, subject.backend.extra):
+        pytest.skip(f"{lacks.why} — {lacks.command}")
+    kit, host = kit_of(subject), EmulatedHost(machine / PROGRAM)
+    np.save(tmp_path / "pixels.npy", pictures(PICTURES))
+    arm = logits(host, kit, tmp_path / "pixels.npy", tmp_path / "arm")
+    x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
+    away = np.abs(arm - x86).max() / np.ptp(x86)
+    assert away <= 1e-5 if name == "ncnn-fp32" else 1e-5 < away <= 0.02, "halves are rounded, here or there"
+    item = {"kit": str(kit), "round": 0, "position": 0, "samples": 2, "warmup_s": 0.0, "max_s": 1.0, "knobs": {}, "trace": True}
+    host.run(Task(kit, "bench", out=tmp_path / "race", schedule=Schedule((item,), 300.0)), lease_s=600, tell=Silent())
+    found = subject.backend.read_residency(next((tmp_path / "race").glob("trace-*")), mac_table(trunk(NETWORK)))
+    assert found.mac_share == {name.rpartition("-")[2]: pytest.approx(1.0)}
 
 
 @needs_sshd

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgecnn.measure.lab import first_difference, same_conditions
+from edgecnn.measure.lab import changed_between, first_difference, same_conditions
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment
 from tests.measure.labs import CONDITIONS
 
@@ -37,3 +37,12 @@ def test_what_neither_side_could_read_does_not_differ() -> None:
 
 def test_a_condition_that_nobody_listed_does_not_matter() -> None:
     assert same_conditions(environment(colour="red"), environment(colour="blue"))
+
+
+def test_runs_of_a_kit_on_two_adapters_are_no_one_profile_and_nobody_asks_for_one_beforehand() -> None:
+    def runs(*adapters: str) -> list[dict[str, object]]:
+        return [{"environment": environment(webgpu_adapter=each).model_dump()} for each in adapters]
+
+    assert changed_between(runs("intel", "intel")) is None
+    assert changed_between(runs("intel", "nvidia")) == "webgpu_adapter: then intel, now nvidia"
+    assert same_conditions(environment(webgpu_adapter="intel"), environment())

@@ -64,6 +64,11 @@ def test_what_was_planned_or_ran_elsewhere_is_not_shown_as_executed(basis: str, 
     assert figures.residency(a_row(residency=a_residency(basis, int8=0.97))) == text
 
 
+def test_what_a_runtime_does_not_say_is_no_share_of_another_precision() -> None:
+    assert figures.residency(a_row(residency=a_residency(unknown=1.0))) == "0 % int8, 100 % unknown"
+    assert figures.residency(a_row(residency=a_residency(int8=0.97, fp32=0.03))) == "97 % int8"
+
+
 def test_a_candidate_that_nowhere_ran_in_its_precision_is_at_0_percent() -> None:
     assert figures.residency(a_row(residency=a_residency(fp32=1.0))) == "0 % int8"
 

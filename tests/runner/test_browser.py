@@ -14,12 +14,14 @@ import pytest
 
 from edgecnn.runner.browser import installed
 from edgecnn.runner.browser.hosting import host
-from edgecnn.runner.browser.page import Page
+from edgecnn.runner.browser.page import LACKS_GPU, Page
 from edgecnn.runner.browser.server import ISOLATED, KitServer, packed, unpacked
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.runner.runtimes import installed_version
+from edgecnn.runner.sessions import wasm_browser
+from edgecnn.runner.sessions.webgpu_browser import WebGpuSession
 
 
 def program(path: Path, said: str) -> Path:
@@ -143,3 +145,50 @@ def test_a_kit_without_a_page_is_not_hosted(onnx_kit: Path) -> None:
     with pytest.raises(RunnerError) as caught:
         host(Kit.open(onnx_kit), 0)
     assert caught.value.ref == "no-page"
+
+
+class _Refusing:
+    """Pages of a browser that gives them no GPU, or ends, by the words that it is started with."""
+
+    def __init__(self, **said: RunnerError) -> None:
+        self.said, self.started = said, list[str]()
+
+    def __call__(self, folder: Path, names: object, page: str, words: tuple[str, ...]) -> _Refusing:
+        self.started.append("vulkan" if "--use-angle=vulkan" in words else "plain")
+        return self
+
+    def ask(self, head: object, body: bytes, patience_s: float) -> tuple[dict[str, object], bytes]:
+        if (error := self.said.get(self.started[-1])) is not None:
+            raise error
+        return {"adapter": {"name": "nvidia"}}, b""
+
+    def close(self) -> None:
+        pass
+
+
+SOFTWARE = RunnerError(LACKS_GPU, "no GPU", "software", missing=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "started", "why"),
+    [
+        ({}, ["plain"], None),
+        ({"plain": SOFTWARE}, ["plain", "vulkan"], None),
+        ({"plain": SOFTWARE, "vulkan": RunnerError(LACKS_GPU, "no GPU", "none", missing=True)}, ["plain", "vulkan"], "software"),
+        ({"plain": SOFTWARE, "vulkan": RunnerError("browser-failed", "it ended")}, ["plain", "vulkan"], "software"),
+        ({"plain": RunnerError("browser-failed", "it ended", "signal 9")}, ["plain"], "signal 9"),
+    ],
+)
+def test_flags_are_tried_in_turn_until_there_is_a_gpu_and_the_first_refusal_is_said(
+    onnx_kit: Path, monkeypatch: pytest.MonkeyPatch, said: dict[str, RunnerError], started: list[str], why: str | None
+) -> None:
+    pages = _Refusing(**said)
+    monkeypatch.setattr(wasm_browser, "Page", pages)
+    if why is None:
+        session = WebGpuSession(Kit.open(onnx_kit), {}, None)
+        assert session.conditions == {"webgpu_adapter": "nvidia"}
+    else:
+        with pytest.raises(RunnerError) as caught:
+            WebGpuSession(Kit.open(onnx_kit), {}, None)
+        assert caught.value.because == why
+    assert pages.started == started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from safetensors.torch import load_file
 from edgecnn.errors.training import BatchTooLarge, NoGpuToTrainOn, NothingToShare
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.planning.training import learning_device
+from edgecnn.planning.training import learning_device, trained_before_on, with_device
 from edgecnn.training.checkpoint import write_tensors
+from edgecnn.training.gpu import _heard as repeatable_of
 from edgecnn.training.images.batches import in_order_ahead
 from edgecnn.training.machine import own_stream
 from edgecnn.values.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
-from edgecnn.values.recipe import TrainChoice
+from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from tests.data.folders import Heard
 from tests.devices.test_desktop_gpu import local_gpu
@@ -82,8 +84,8 @@ def test_a_gpu_that_torch_can_use_trains_unless_told_otherwise(monkeypatch: pyte
     with pytest.raises(NothingToShare) as refusal:
         learning_device(TrainChoice(device="gpu", processes=2), gpu())
     assert refusal.value.line() == (
-        "train.processes=2 does not go with train.device=gpu: processes share this machine's processors, and one of them uses "
-        "one GPU — leave one of them out [nothing-to-share]"
+        "train.processes=2 does not go with train.device=gpu: processes divide this machine's processors among them, "
+        "and a GPU is used by one — leave one of them out [nothing-to-share]"
     )
 
 
@@ -103,6 +105,32 @@ def test_a_gpu_that_is_asked_for_in_vain_is_said_before_anything_is_made(monkeyp
 def test_a_gpu_that_torch_does_not_find_after_all_is_one_line(given: Given, tmp_path: Path) -> None:
     with pytest.raises(NoGpuToTrainOn, match="torch"):
         trained(tmp_path / "out", given.roles(), device="gpu")
+
+
+def test_what_trained_for_a_folder_s_last_build_is_read_from_its_plan(tmp_path: Path) -> None:
+    plan, train = tmp_path / "plan.json", dict[str, object](epochs=1)
+    assert trained_before_on(plan) is None
+    for said, found in (({}, "cpu"), ({"device": "gpu"}, "gpu"), ({"device": None}, None), ({"device": "moon"}, None)):
+        plan.write_text(json.dumps({"resolved": {"recipe": {"train": {**train, **said}}}}))
+        assert trained_before_on(plan) == found, "before there was a choice the processor trained"
+    plan.write_text("{")
+    assert trained_before_on(plan) is None
+
+
+@pytest.mark.parametrize("nothing", [{"onnx": "model.onnx"}, {"arch": "lenet-5", "keep_head": True}])
+def test_where_nothing_is_trained_no_gpu_is_missed_and_what_was_said_stays(nothing: dict[str, object], tmp_path: Path) -> None:
+    for said, filled in (({}, "cpu"), ({"device": "gpu"}, "gpu")):
+        recipe = Recipe.model_validate({"model": nothing, "train": said})
+        assert with_device(recipe, None, tmp_path / "plan.json").train.device == filled
+
+
+def test_operations_that_do_not_repeat_themselves_are_named_and_other_warnings_stay_warnings() -> None:
+    found = set[str]()
+    with pytest.warns(UserWarning, match="something else") as heard, repeatable_of(found):
+        warnings.warn("adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but", stacklevel=1)
+        warnings.warn("something else", stacklevel=1)
+    assert found == {"adaptive_avg_pool2d_backward_cuda"}
+    assert len(heard) == 1
 
 
 def test_only_a_training_on_a_gpu_has_another_key() -> None:
@@ -195,7 +223,7 @@ def test_memory_that_a_gpu_has_not_is_said_before_it_is_asked_for(
     given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (64 * 2**20, 64 * 2**20))
-    with pytest.raises(BatchTooLarge, match="this process may hold 64"):
+    with pytest.raises(BatchTooLarge, match="the GPU has 64 free"):
         trained(tmp_path / "out", given.roles(), "resnet-18", device="gpu", batch_size=128)
 
 

@@ -87,7 +87,7 @@ def _training(resolved: Resolved) -> str:
     said = of_finetune.get(train.transfer or "", "") if resolved.mode == "finetune" else ""
     said += "; by groups of blocks, the last ones first" if train.unfreeze == "groups" else ""
     said += f"; by {train.processes} processes" if train.processes > 1 else ""
-    said += "; on this machine's GPU" if train.device == "gpu" else ""
+    said += "; on a GPU" if train.device == "gpu" else ""
     said += f"; steps in {train.precision}" if train.precision != "fp32" else ""
     return f"training: {resolved.mode}, {train.epochs} epochs{said}{_teacher(resolved)}"
 

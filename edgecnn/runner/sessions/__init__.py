@@ -30,7 +30,7 @@ class Session:
     elsewhere: Optional[str] = None
     """Where the model runs, if in another process, whose memory and files this one does not have; None where it runs here."""
     conditions: Mapping[str, str] = {}
-    """What a time belongs to that the machine cannot be asked, as ``read_conditions`` has the rest."""
+    """What a time belongs to that only an open session can tell, beside what ``read_conditions`` reads."""
     no_events: Optional[str] = "this session does not ask the GPU's own clock"
     """Why ``event_ns`` may not be asked; None where it may."""
 

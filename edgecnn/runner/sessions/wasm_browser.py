@@ -54,17 +54,18 @@ class BrowserSession(Session):
         """The page, and what it says of the network that it opened; of several refusals the first one is raised."""
         refused: Optional[RunnerError] = None
         for words in self.words:
-            page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, words)
+            page: Optional[Page] = None
             try:
+                page = Page(kit.folder, [*kit.manifest.files, MANIFEST], PAGE, words)
                 return page, page.ask({"do": "open", "trace": self._trace is not None, **self.asked()}, b"", _OPENING_S)[0]
-            except RunnerError as error:
-                page.close()
+            except BaseException as error:
+                if page is not None:
+                    page.close()
+                if not isinstance(error, RunnerError):
+                    raise
                 refused = refused or error
                 if error.ref != LACKS_GPU:
                     break
-            except BaseException:
-                page.close()
-                raise
         assert refused is not None
         if refused.missing:
             raise refused

@@ -78,7 +78,7 @@ def parts_shown(
 
 
 def in_order_ahead(prepared: Callable[[_Item], _Made], asked: Sequence[_Item], threads: int) -> Iterator[_Made]:
-    """What is made of each, in order, by threads that each are one ahead of whoever takes it."""
+    """What is made of each, in order; as many as there are threads are under way while one is used."""
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting = deque(pool.submit(prepared, each) for each in asked[:threads])
         for index in range(len(asked)):

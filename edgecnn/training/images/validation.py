@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from edgecnn.judging.predictions.average_precision import mean_average_precision
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.training.gpu import device_of
 from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
-from edgecnn.training.machine import CPU, device_of
+from edgecnn.training.machine import CPU
 from edgecnn.training.parallel.team import ALONE, Team
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress

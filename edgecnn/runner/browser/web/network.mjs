@@ -29,18 +29,22 @@ export async function openNetwork(manifest, { threads, verbose = false, software
   const asked = { executionProviders: [gpu ? "webgpu" : "wasm"], graphOptimizationLevel: "all" };
   if (verbose) Object.assign(asked, { logSeverityLevel: 0, logVerbosityLevel: 1 });
   const session = await ort.InferenceSession.create(new URL(manifest.model.entry, here).href, asked);
-  return new Network(manifest, session, ort.Tensor, gpu ? described((await ort.env.webgpu.device).adapterInfo) : null);
+  const adapter = gpu ? described((await ort.env.webgpu.device).adapterInfo) : null;
+  if (adapter?.software && !software) throw lacking(`what it took in the end is software: ${adapter.name}`);
+  return new Network(manifest, session, ort.Tensor, adapter);
 }
 
 /** Asked again for a while: a browser whose GPU process has only begun says that there is none. */
 async function adapterHere() {
   for (let left = 15; navigator.gpu && left > 0; left--) {
-    const adapter = await navigator.gpu.requestAdapter();
+    const adapter = await Promise.race([navigator.gpu.requestAdapter(), after(5000)]); // one that dies meanwhile never answers
     if (adapter) return adapter;
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await after(200);
   }
   return null;
 }
+
+const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function requireGpu(adapter, software) {
   if (!self.isSecureContext) throw lacking("a page gets one by HTTPS or localhost alone");
