@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from edgecnn.backends.installed import installed_version
 from edgecnn.devices.files import device_named, load_devices
 from edgecnn.devices.this_machine import local_facts, matches
+from edgecnn.runner.machine.nvml import driver_cuda
 from edgecnn.runner.machine.sensors import gpu_models
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.device import Device
@@ -32,12 +35,40 @@ def gpu_here(which: Which = "usual", device: Device | None = None) -> DesktopGpu
     ``device``: the one of several that this device file describes, and by its name; None: whichever comes first.
     """
     models, versions = gpu_models(), {name: installed_version(name) for name in ("torch", "torchvision", TENSORRT)}
-    if device is None:
-        return local_gpu(models, versions, which)
-    facts = local_facts()
-    mine = [each for each in models if matches(device, facts.model_copy(update={"models": (each,), "cpu_model": None}))]
-    found = local_gpu(mine, versions, which)
-    return None if found is None else found.model_copy(update={"device": device.name})
+    if device is not None:
+        facts = local_facts()
+        models = [each for each in models if matches(device, facts.model_copy(update={"models": (each,), "cpu_model": None}))]
+    found = local_gpu(models, versions, which)
+    if found is None:
+        return None
+    named = {} if device is None else {"device": device.name}
+    return found.model_copy(update={**named, "unusable": found.unusable or cuda_gap(_built_for(), driver_cuda())})
+
+
+def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str | None:
+    """Why this machine's torch cannot use its driver, where that is known without trying.
+
+    ``built_for``: CUDA's version, as ``13.0``; empty where torch was built without; None where it is not known. ``driver_has``:
+    the newest that the driver runs. One of the same major version runs all of it:
+    https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+    """
+    if built_for == "":
+        return "torch was built without CUDA"
+    major = (built_for or "").partition(".")[0]
+    if driver_has is None or not major.isdecimal() or driver_has[0] >= int(major):
+        return None
+    return f"torch was built for CUDA {built_for}, and the driver runs CUDA {driver_has[0]}.{driver_has[1]} at most"
+
+
+def _built_for() -> str | None:
+    """Read out of torch's own file, which takes no import of it."""
+    spec = find_spec("torch")
+    try:
+        text = Path(str(spec and spec.origin)).with_name("version.py").read_text("utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)
+    return found and (found[1] or "")
 
 
 def local_gpu(models: Sequence[str], versions: Mapping[str, str | None], which: Which = "usual") -> DesktopGpu | None:

@@ -70,7 +70,7 @@ def require_something_learned(asked: Recipe, mode: Mode, weights: str) -> None:
 def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: LearningDevice | None = None) -> LearningDevice:
     """What trains here: as asked; or what did for the folder's last build; or a GPU, as far as it is known without trying.
 
-    Raises NoGpuToTrainOn, NotSharedByGpu: what was asked cannot be.
+    Raises NoGpuToTrainOn, NothingToShare: what was asked cannot be.
     """
     if train.device == "gpu" and train.processes > 1:
         raise NothingToShare(processes=train.processes, beside="train.device=gpu", gpu=True)

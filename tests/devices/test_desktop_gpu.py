@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, Which, how, how_of, local_gpu, role
+from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, Which, _built_for, cuda_gap, how, how_of, local_gpu, role
 from edgecnn.values.candidate import Candidate
 
 TORCH = {"torch": "2.15.0+cu132", "torchvision": "0.29.2"}
@@ -96,3 +96,27 @@ def test_a_hidden_gpu_is_not_tried(hidden: str, monkeypatch: pytest.MonkeyPatch)
     found = local_gpu(["NVIDIA GeForce RTX 4090"], TORCH)
     assert found is not None
     assert found.unusable == "CUDA_VISIBLE_DEVICES hides it"
+
+
+@pytest.mark.parametrize(
+    ("built_for", "driver", "why"),
+    [
+        ("13.0", (13, 2), None),
+        ("12.8", (12, 4), None),  # of one major version
+        ("12.8", (13, 0), None),
+        ("13.0", (12, 4), "torch was built for CUDA 13.0, and the driver runs CUDA 12.4 at most"),
+        ("", (13, 0), "torch was built without CUDA"),
+        (None, (13, 0), None),
+        ("13.0", None, None),
+    ],
+)
+def test_a_driver_that_is_too_old_for_torch_is_known_without_trying(
+    built_for: str | None, driver: tuple[int, int] | None, why: str | None
+) -> None:
+    assert cuda_gap(built_for, driver) == why
+
+
+def test_what_torch_was_built_for_is_read_without_importing_it() -> None:
+    import torch
+
+    assert _built_for() == (torch.version.cuda or "")

@@ -37,6 +37,11 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struc
     if (held) { found[100].pid = (unsigned)atoi(getenv("FAKE_NVML_PID")); found[100].used = held; }
     return code;
 }
+int nvmlSystemGetCudaDriverVersion_v2(int *version) {
+    *version = 12040;
+    return 0;
+}
+
 int nvmlDeviceGetName(void *device, char *name, unsigned length) {
     snprintf(name, length, "NVIDIA Fake %u", (unsigned)(size_t)device); return 0;
 }

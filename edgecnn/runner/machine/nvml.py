@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Dict, Iterable, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar
+
+_Told = TypeVar("_Told")
 
 LIBRARIES = ("libnvidia-ml.so.1", "libnvidia-ml.so")
 _INSUFFICIENT_SIZE = 7
@@ -83,6 +85,12 @@ class Nvml:
             found.append(name.value.decode("utf-8", "replace"))
         return found
 
+    def cuda(self) -> Tuple[int, int]:
+        """The newest CUDA that the driver runs, major and minor."""
+        version = ctypes.c_int()
+        self._call("nvmlSystemGetCudaDriverVersion_v2", ctypes.byref(version))
+        return version.value // 1000, version.value % 1000 // 10
+
     def energy_mj(self, device: Any) -> int:
         """Millijoules since the driver was loaded, of the whole board; GPUs before Volta do not count them.
 
@@ -151,13 +159,22 @@ def _load(libraries: Iterable[str]) -> Any:
 
 def driver_models() -> List[str]:
     """The GPUs that the driver of this machine names; none where it cannot be asked."""
+    return _told(Nvml.models) or []
+
+
+def driver_cuda() -> Optional[Tuple[int, int]]:
+    """The newest CUDA that the driver of this machine runs; None where it cannot be asked."""
+    return _told(Nvml.cuda)
+
+
+def _told(ask: Callable[[Nvml], _Told]) -> Optional[_Told]:
     try:
         library = Nvml(LIBRARIES)
     except NvmlAbsent:
-        return []
+        return None
     try:
-        return library.models()
+        return ask(library)
     except NvmlAbsent:
-        return []
+        return None
     finally:
         library.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.runner.machine import nvml as of_nvml
-from edgecnn.runner.machine.nvml import Nvml, NvmlAbsent, driver_models
+from edgecnn.runner.machine.nvml import Nvml, NvmlAbsent, driver_cuda, driver_models
 from tests.runner.nvml_library import build, built_library
 
 
@@ -38,6 +38,13 @@ def test_gpus_are_named_where_the_kernel_lists_none(library: str, monkeypatch: p
     assert driver_models() == ["NVIDIA Fake 1", "NVIDIA Fake 2"]
     monkeypatch.setenv("FAKE_NVML_NO_DRIVER", "1")
     assert driver_models() == []
+
+
+def test_the_newest_cuda_that_the_driver_runs(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_nvml, "LIBRARIES", (library,))
+    assert driver_cuda() == (12, 4)
+    monkeypatch.setenv("FAKE_NVML_NO_DRIVER", "1")
+    assert driver_cuda() is None
 
 
 def test_energy_is_the_boards_counter(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
