@@ -34,22 +34,47 @@ _INPUT_OF_WEIGHTS = 1
 def residency_of(trace: Path, macs: MacTable) -> Residency:
     """The residency of a traced session.
 
-    Kernels that multiply stand in the order of the file's operators that do, one for one; where their numbers differ nothing
-    is credited. An operator is joined with the first node not yet joined that has as many multiply-adds: of two alike it may be
-    the other one, which changes no share. What lies between two of them XNNPACK may run as it is or within its neighbours: its
-    bytes are counted with the first kernel that follows.
+    Kernels that multiply stand in the order of the file's operators that do, one for one. Of a network in several pieces the
+    profiler joins rows, and their order is lost: where as many were called as there are operators, all of one precision, each
+    operator is credited with that. Where their numbers differ nothing is credited. An operator is joined with the first node not
+    yet joined that has as many multiply-adds: of two alike it may be the other one, which changes no share. What lies between two
+    of them XNNPACK may run as it is or within its neighbours: its bytes are counted with the first kernel that follows.
 
     Raises TraceUnreadable: the file is missing, is no JSON, or names no kernel.
     """
     kernels, operators = _read(trace / "layers.json")
-    waiting = deque(operators)
-    known = sum(_multiplies(each["kernel"]) for each in kernels) == sum(each["op"] in _OPERATORS for each in operators)
+    waiting, multiplying = deque(operators), [each for each in kernels if _multiplies(each["kernel"])]
+    known = len(multiplying) == sum(each["op"] in _OPERATORS for each in operators)
     free, layers = list(macs.layers), list[LayerResidency]()
+    if not known:
+        layers += _in_pieces(multiplying, [each for each in operators if each["op"] in _OPERATORS], free)
     float32 = "fp16" if any(_HALF in each["kernel"] for each in kernels) else "fp32"
     for index, ran in enumerate(kernels):
         run = _taken(waiting, _multiplies(ran["kernel"])) if known else None
         layers.append(_layer(index, ran, run, free, float32))
     return executed_residency(layers, macs)
+
+
+def _in_pieces(
+    multiplying: Sequence[Mapping[str, Any]], operators: Sequence[Mapping[str, Any]], free: list[LayerMacs]
+) -> list[LayerResidency]:
+    """The operators, whose times the kernels have; none where the kernels do not account for all of them in one precision."""
+    kinds = {_precision(each["kernel"], None) for each in multiplying}
+    if len(kinds) != 1 or UNKNOWN in kinds or round(sum(each["calls"] for each in multiplying)) != len(operators):
+        return []
+    (precision,) = kinds
+    joined = [(operator["op"], _joined(operator, free)) for operator in operators]
+    return [
+        LayerResidency(
+            name=f"{op} {index}",
+            op=op,
+            precision=precision,
+            macs=0 if node is None else node.macs,
+            time_us=None,
+            onnx_nodes=() if node is None else (node.name,),
+        )
+        for index, (op, node) in enumerate(joined)
+    ]
 
 
 def _taken(waiting: deque[Mapping[str, Any]], multiplies: bool) -> list[Mapping[str, Any]]:

@@ -49,7 +49,7 @@ KERNELS = [
 
 
 def trace(folder: Path, kernels: list[str], operators: list[dict[str, Any]]) -> Path:
-    ran = [{"kernel": each, "time_us": 10.0} for each in kernels]
+    ran = [{"kernel": each, "calls": 1.0, "time_us": 10.0} for each in kernels]
     (folder / "layers.json").write_text(json.dumps({"kernels": ran, "operators": operators}))
     return folder
 
@@ -130,3 +130,21 @@ def test_hard_swish_is_written_as_its_parts_for_int8_alone_and_answers_the_same(
         answers[precision] = onnxruntime.InferenceSession(written.SerializeToString()).run(None, {"x": numbers})[0]
     assert kinds == {"fp32": ["HardSwish"] * 2, "int8": ["Add", "Clip", "Mul", "Mul"] * 2}
     np.testing.assert_allclose(answers["int8"], answers["fp32"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "share"),
+    [
+        ({"Delegate/Convolution (NHWC, QC8) IGEMM": 2.0, "Delegate/Fully Connected (NC, QS8, QC8W) GEMM": 1.0}, {"int8": 1.0}),
+        ({"Delegate/Convolution (NHWC, QC8) IGEMM": 1.0, "Delegate/Fully Connected (NC, QS8, QC8W) GEMM": 1.0}, {"unknown": 1.0}),
+        ({"Delegate/Convolution (NHWC, QC8) IGEMM": 2.0, "Delegate/Fully Connected (NC, F32) GEMM": 1.0}, {"unknown": 1.0}),
+        ({"Delegate/Convolution (NHWC, QC8) IGEMM": 2.0, "FULLY_CONNECTED": 1.0}, {"unknown": 1.0}),
+    ],
+    ids=["all accounted for", "one missing", "two precisions", "one of LiteRT's own"],
+)
+def test_of_a_network_in_pieces_all_is_credited_where_every_operator_was_called_in_one_precision(
+    tmp_path: Path, kernels: dict[str, float], share: dict[str, float]
+) -> None:
+    rows = [{"kernel": name, "calls": calls, "time_us": 10.0} for name, calls in kernels.items()]
+    (tmp_path / "layers.json").write_text(json.dumps({"kernels": rows, "operators": OPERATORS}))
+    assert residency_of(tmp_path, MACS).mac_share == share

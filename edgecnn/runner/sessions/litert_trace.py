@@ -23,12 +23,14 @@ from ..files import write_bytes
 _CPU, _FLOAT32 = 1, 1
 """``kLiteRtHwAcceleratorCpu`` and ``kLiteRtElementTypeFloat32``, of litert_common.h and litert_model_types.h."""
 _WARM, _RUNS = 3, 10
-_ROW = re.compile(r"^\s*(?P<kernel>\S.*?)\s+(?:[\d.]+\s+){2}(?P<avg_ms>[\d.]+)\s+[\d.]+%")
-"""Of the summary's table in the order of the run: node type, start, first, average, share."""
+_ROW = re.compile(r"^\s*(?P<kernel>\S.*?)\s+(?:[\d.]+\s+){2}(?P<avg_ms>[\d.]+)\s+[\d.]+%\s+[\d.]+%\s+[\d.]+\s+(?P<times>\d+)\s")
+"""Of the summary's table in the order of the run: node type, start, first, average, share, sum of shares, memory, times called. A
+network in several pieces has a row for kernels of one name that stand in the same place of several pieces."""
 
 
 def write_trace(model: Path, folder: Path, threads: int, xnnpack_flags: Optional[int]) -> None:
-    """Write ``layers.json``: ``kernels``, each with its mean time, and ``operators``, as the file has them, both in order.
+    """Write ``layers.json``: ``kernels``, each with its calls and its time of an inference, and ``operators``, as the file has
+    them, both in order.
 
     Raises:
         RunnerError: no-trace; the library lacks what is asked of it.
@@ -42,7 +44,14 @@ def _kernels(model: Path, threads: int, flags: Optional[int]) -> List[Dict[str, 
     rows = [found for found in map(_ROW.match, text.splitlines()) if found is not None]
     if not rows:
         raise RunnerError("no-trace", "LiteRT's profiler names no kernel", text[:200])
-    return [{"kernel": row.group("kernel"), "time_us": 1000.0 * float(row.group("avg_ms"))} for row in rows]
+    return [
+        {
+            "kernel": row.group("kernel"),
+            "calls": int(row.group("times")) / _RUNS,
+            "time_us": 1000.0 * float(row.group("avg_ms")) * int(row.group("times")) / _RUNS,
+        }
+        for row in rows
+    ]
 
 
 def _operators(model: Path) -> List[Dict[str, Any]]:
