@@ -40,12 +40,12 @@ import numpy as np
 source, folder, feed = sys.argv[1:]
 onnx2tf.convert(input_onnx_file_path=source, output_folder_path=folder, non_verbose=True, verbosity="error")
 whole = folder + "/" + source.rpartition("/")[2].replace(".onnx", "_float32.tflite")
+print(whole, flush=True)
 pictures = np.load(feed)
 (key, ends), *_ = Interpreter(whole).get_signature_list().items()
 work = quantizer.Quantizer(whole)
 work.load_quantization_recipe(recipe.static_wi8_ai8())
 work.quantize(work.calibrate({key: [{ends["inputs"][0]: each[None]} for each in pictures]})).export_model(folder + "/int8.tflite")
-print(whole)
 """
 TIMED = """
 import sys, time, json, statistics
@@ -87,14 +87,16 @@ def main() -> None:
             np.save(feed, (pixels.astype(np.float32) / 255 - 0.45) / 0.225)
             said = subprocess.run(
                 [python, "-c", PLAIN, str(trunk / "model.onnx"), str(place), str(feed)],
-                check=True,
+                check=False,
                 capture_output=True,
                 text=True,
             )
+            failed = "" if said.returncode == 0 else said.stderr.strip().rpartition("\n")[2]
             plain = {Precision.FP32: said.stdout.split()[-1], Precision.INT8: str(place / "int8.tflite")}
             for candidate in (each for each in kinds if each.id in made and each.runtime is Runtime.LITERT):
                 pair = [plain[candidate.precision], str(made[candidate.id].folder / "model.tflite")]
-                print(f"{name:20} {candidate.id:12} {raced(python, pair, asked.rounds)}", flush=True)
+                found = raced(python, pair, asked.rounds) if Path(pair[0]).is_file() else f"plain: none is made: {failed}"
+                print(f"{name:20} {candidate.id:12} {found}", flush=True)
 
 
 def raced(python: str, pair: list[str], rounds: int) -> str:
