@@ -39,8 +39,7 @@ from ai_edge_litert.interpreter import Interpreter
 import numpy as np
 source, folder, feed = sys.argv[1:]
 onnx2tf.convert(input_onnx_file_path=source, output_folder_path=folder, non_verbose=True, verbosity="error")
-whole = folder + "/" + source.rpartition("/")[2].replace(".onnx", "_float32.tflite")
-print(whole, flush=True)
+whole = folder + "/model_float32.tflite"
 pictures = np.load(feed)
 (key, ends), *_ = Interpreter(whole).get_signature_list().items()
 work = quantizer.Quantizer(whole)
@@ -92,7 +91,7 @@ def main() -> None:
                 text=True,
             )
             failed = "" if said.returncode == 0 else said.stderr.strip().rpartition("\n")[2]
-            plain = {Precision.FP32: said.stdout.split()[-1], Precision.INT8: str(place / "int8.tflite")}
+            plain = {Precision.FP32: str(place / "model_float32.tflite"), Precision.INT8: str(place / "int8.tflite")}
             for candidate in (each for each in kinds if each.id in made and each.runtime is Runtime.LITERT):
                 pair = [plain[candidate.precision], str(made[candidate.id].folder / "model.tflite")]
                 found = raced(python, pair, asked.rounds) if Path(pair[0]).is_file() else f"plain: none is made: {failed}"

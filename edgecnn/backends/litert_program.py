@@ -36,7 +36,7 @@ def convert(onnx: str, folder: str, precision: str) -> None:
 
 
 def _for_xnnpack(network: Any, precision: str) -> Any:
-    """What would keep XNNPACK from taking a network in one piece, written so that it does not; no number changes.
+    """What would keep XNNPACK from taking a network in one piece, written so that it does not; in float no number changes.
 
     A batch that is open leaves operators that compute sizes: INT8 of MobileNetV2 took 2.5 times as long so. Pooling that pads
     becomes a pad with the lowest number, which XNNPACK has not; where nothing is negative zero is as good. Of hard-swish it has

@@ -60,7 +60,7 @@ def _in_pieces(
 ) -> list[LayerResidency]:
     """The operators, whose times the kernels have; none where the kernels do not account for all of them in one precision."""
     kinds = {_precision(each["kernel"], None) for each in multiplying}
-    if len(kinds) != 1 or UNKNOWN in kinds or round(sum(each["calls"] for each in multiplying)) != len(operators):
+    if len(kinds) != 1 or UNKNOWN in kinds or sum(each.get("calls", 1.0) for each in multiplying) != len(operators):
         return []
     (precision,) = kinds
     joined = [(operator["op"], _joined(operator, free)) for operator in operators]

@@ -71,7 +71,7 @@ def _precision(entry: Mapping[str, Any]) -> str:
     ports = [*entry["inputs"], *entry["outputs"]]
     if _number(entry, _INT8.get(entry["type"])) != 0 or any(port is None for port in ports):
         return UNKNOWN
-    if all(port["bits"] == 16 for port in entry["outputs"]):
+    if entry["outputs"] and all(port["bits"] == 16 for port in entry["outputs"]):
         return entry.get("sixteen_bits") or UNKNOWN
     return "fp32" if all(port["bits"] == 32 for port in ports) else UNKNOWN
 

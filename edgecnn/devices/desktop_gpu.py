@@ -63,8 +63,10 @@ def cuda_gap(built_for: str | None, driver_has: tuple[int, int] | None) -> str |
 def _built_for() -> str | None:
     """Read out of torch's own file, which takes no import of it."""
     spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
     try:
-        text = Path(str(spec and spec.origin)).with_name("version.py").read_text("utf-8")
+        text = Path(spec.origin).with_name("version.py").read_text("utf-8")
     except OSError:
         return None
     found = re.search(r"^cuda\b[^=\n]*=\s*(?:'([\d.]+)'|None)", text, re.MULTILINE)

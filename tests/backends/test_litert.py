@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -137,10 +140,11 @@ def test_hard_swish_is_written_as_its_parts_for_int8_alone_and_answers_the_same(
     [
         ({"Delegate/Convolution (NHWC, QC8) IGEMM": 2.0, "Delegate/Fully Connected (NC, QS8, QC8W) GEMM": 1.0}, {"int8": 1.0}),
         ({"Delegate/Convolution (NHWC, QC8) IGEMM": 1.0, "Delegate/Fully Connected (NC, QS8, QC8W) GEMM": 1.0}, {"unknown": 1.0}),
+        ({"Delegate/Convolution (NHWC, QC8) IGEMM": 1.6, "Delegate/Fully Connected (NC, QS8, QC8W) GEMM": 1.0}, {"unknown": 1.0}),
         ({"Delegate/Convolution (NHWC, QC8) IGEMM": 2.0, "Delegate/Fully Connected (NC, F32) GEMM": 1.0}, {"unknown": 1.0}),
         ({"Delegate/Convolution (NHWC, QC8) IGEMM": 2.0, "FULLY_CONNECTED": 1.0}, {"unknown": 1.0}),
     ],
-    ids=["all accounted for", "one missing", "two precisions", "one of LiteRT's own"],
+    ids=["all accounted for", "one missing", "one missing in some runs", "two precisions", "one of LiteRT's own"],
 )
 def test_of_a_network_in_pieces_all_is_credited_where_every_operator_was_called_in_one_precision(
     tmp_path: Path, kernels: dict[str, float], share: dict[str, float]
@@ -148,3 +152,31 @@ def test_of_a_network_in_pieces_all_is_credited_where_every_operator_was_called_
     rows = [{"kernel": name, "calls": calls, "time_us": 10.0} for name, calls in kernels.items()]
     (tmp_path / "layers.json").write_text(json.dumps({"kernels": rows, "operators": OPERATORS}))
     assert residency_of(tmp_path, MACS).mac_share == share
+
+
+TABLE = """\
+=========================== Run Order ===========================
+  [node type]    [start]    [first]   [avg ms]        [%]     [cdf%]   [mem KB] [times called]   [Name]
+          Delegate/Convert (NC)      0.000      2.057      0.177     2.611%     2.611%      0.000             90   [Delegate]:0
+  Delegate/Fully Connected (NC, QS8, QC8W) GEMM   0.000   0.254      1.107    10.886%    23.077%      0.000  60  [Delegate]:4
+                    RELU_0_TO_1      7.968      0.002      0.003     0.004%    84.658%      0.000             10   [Builtin]:34
+Top by Computation Time
+"""
+
+
+def test_a_row_of_the_profiler_s_table_has_as_many_calls_as_pieces_that_it_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, interpreter = ModuleType("ai_edge_litert"), ModuleType("ai_edge_litert.interpreter")
+    interpreter.Interpreter = interpreter.OpResolverType = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", library)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", interpreter)
+    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_trace", raising=False)
+    litert_trace = import_module("edgecnn.runner.sessions.litert_trace")
+    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.litert_trace")
+    monkeypatch.setattr(litert_trace, "_Profiled", lambda *_: SimpleNamespace(summary=lambda: TABLE))
+    found = litert_trace._kernels(Path("model.tflite"), 1, None)
+    assert [(row["kernel"], row["calls"]) for row in found] == [
+        ("Delegate/Convert (NC)", 9.0),
+        ("Delegate/Fully Connected (NC, QS8, QC8W) GEMM", 6.0),
+        ("RELU_0_TO_1", 1.0),
+    ]
+    assert [row["time_us"] for row in found] == pytest.approx([9 * 177, 6 * 1107, 3])

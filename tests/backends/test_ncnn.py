@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import onnx
@@ -187,3 +189,23 @@ def test_a_trace_without_layers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text("[]")
     with pytest.raises(TraceUnreadable):
         residency_of(tmp_path, MACS)
+
+
+@pytest.mark.parametrize(
+    ("on", "numbers"),
+    [
+        (("use_fp16_storage", "use_fp16_arithmetic"), "fp16"),
+        (("use_fp16_storage",), None),
+        (("use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"), None),
+        ((), None),
+    ],
+)
+def test_16_bits_are_fp16_where_that_is_stored_and_computed_in_and_nothing_else_is(
+    on: tuple[str, ...], numbers: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ncnn", ModuleType("ncnn"))
+    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.ncnn_cpu", raising=False)
+    session = import_module("edgecnn.runner.sessions.ncnn_cpu")
+    monkeypatch.delitem(sys.modules, "edgecnn.runner.sessions.ncnn_cpu")
+    switches = ("use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage")
+    assert session._sixteen_bits(SimpleNamespace(**{name: name in on for name in switches})) == numbers

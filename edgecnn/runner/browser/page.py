@@ -40,6 +40,7 @@ software there. Where no driver has Vulkan these words leave not even that."""
 _WITH_PIPES = 'exec "$@" 3</dev/fd/{} 4>/dev/fd/{}'
 LACKS_GPU = "browser-lacks-gpu"
 """The error of a kit that wants a GPU in a browser that gives its pages none."""
+NOT_STARTED = "browser-not-started"
 _LOOK_S = 0.5
 _ENDING_S = 5.0
 _LAST_LINES = 3
@@ -71,7 +72,7 @@ class Page:
             self._process = self._started([program, *_ALONE, *words], page)
         except OSError as error:
             self._forget()
-            raise RunnerError("browser-not-started", "{}: cannot be started".format(program), str(error)) from error
+            raise RunnerError(NOT_STARTED, "{}: cannot be started".format(program), str(error)) from error
 
     def ask(self, head: Dict[str, Any], body: bytes, patience_s: float) -> Message:
         """What the page answers; once it failed, it is asked nothing more.

@@ -47,7 +47,7 @@ def _kernels(model: Path, threads: int, flags: Optional[int]) -> List[Dict[str, 
     return [
         {
             "kernel": row.group("kernel"),
-            "calls": int(row.group("times")) / _RUNS,
+            "calls": int(row.group("times")) / float(_RUNS),
             "time_us": 1000.0 * float(row.group("avg_ms")) * int(row.group("times")) / _RUNS,
         }
         for row in rows

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 import numpy as np
 
-from ..browser.page import LACKS_GPU, WITHOUT_GPU, Page
+from ..browser.page import LACKS_GPU, NOT_STARTED, WITHOUT_GPU, Page
 from ..failure import RunnerError
 from ..feeds import TensorSpec
 from ..files import write_bytes
@@ -67,7 +67,7 @@ class BrowserSession(Session):
                 if error.ref != LACKS_GPU:
                     break
         assert refused is not None
-        if refused.missing:
+        if refused.missing or refused.ref == NOT_STARTED:
             raise refused
         raise RunnerError("runtime-refused-model", "the browser cannot open the kit's network", refused.because) from refused
 

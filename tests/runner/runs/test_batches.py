@@ -11,8 +11,11 @@ import pytest
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.runs import worker
+from edgecnn.runner.runs.items import Item
 from edgecnn.runner.runs.schedule import bench
 from edgecnn.runner.runs.worker import LIBRARY, library
+from edgecnn.runner.sessions import open_session
 from edgecnn.runner.timing import timed_calls
 from tests.runner.conftest import CopyKit
 from tests.runner.kits import rewrite_manifest
@@ -73,3 +76,15 @@ def test_a_schedule_that_is_wrong_says_where(onnx_kit: Path, tmp_path: Path, set
     with pytest.raises(RunnerError) as caught:
         bench(schedule, tmp_path / "out")
     assert caught.value.what == f"{schedule}: {text}"
+
+
+def test_a_run_states_what_only_its_open_session_can_tell(onnx_kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*given: Any, **more: Any) -> Any:
+        session = open_session(*given, **more)
+        session.conditions = {"webgpu_adapter": "one"}
+        return session
+
+    monkeypatch.setattr(worker, "open_session", opened)
+    item = Item(onnx_kit, 0, 0, 3, 0.0, 1.0, {}, trace=False, energy=False, batch=1, end_to_end=False, window_s=None)
+    conditions = worker.run_item(item, 60.0)["environment"]["conditions"]
+    assert (conditions["webgpu_adapter"], conditions["runtime"]) == ("one", "onnxruntime")

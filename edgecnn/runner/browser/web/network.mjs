@@ -21,7 +21,8 @@ export function threadsHere(wanted) {
 /** `software`: whether one in place of a GPU will do. Throws an Error, which `lacksGpu` where the kit wants one and there is none. */
 export async function openNetwork(manifest, { threads, verbose = false, software = true } = {}) {
   const gpu = manifest.session.module === "webgpu_browser";
-  if (gpu) requireGpu(await adapterHere(), software);
+  const found = gpu ? await adapterHere() : null;
+  if (gpu) requireGpu(found, software);
   if (gpu) threads = 1; // of what falls back to WebAssembly, the same in the page that is measured as in the kit's own
   const ort = await import(gpu ? "./ort.webgpu.min.mjs" : "./ort.wasm.min.mjs");
   ort.env.wasm.wasmPaths = here.href;
@@ -30,14 +31,16 @@ export async function openNetwork(manifest, { threads, verbose = false, software
   if (verbose) Object.assign(asked, { logSeverityLevel: 0, logVerbosityLevel: 1 });
   const session = await ort.InferenceSession.create(new URL(manifest.model.entry, here).href, asked);
   const adapter = gpu ? described((await ort.env.webgpu.device).adapterInfo) : null;
+  if (adapter) adapter.software ??= isPlayed(found);
   if (adapter?.software && !software) throw lacking(`what it took in the end is software: ${adapter.name}`);
   return new Network(manifest, session, ort.Tensor, adapter);
 }
 
 /** Asked again for a while: a browser whose GPU process has only begun says that there is none. */
 async function adapterHere() {
-  for (let left = 15; navigator.gpu && left > 0; left--) {
-    const adapter = await Promise.race([navigator.gpu.requestAdapter(), after(5000)]); // one that dies meanwhile never answers
+  const end = performance.now() + 3000;
+  while (navigator.gpu && performance.now() < end) {
+    const adapter = await Promise.race([navigator.gpu.requestAdapter(), after(3000)]); // one that dies meanwhile never answers
     if (adapter) return adapter;
     await after(200);
   }
@@ -49,14 +52,18 @@ const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 function requireGpu(adapter, software) {
   if (!self.isSecureContext) throw lacking("a page gets one by HTTPS or localhost alone");
   if (!adapter) throw lacking("it has no WebGPU adapter");
-  const played = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? true; // a browser that does not say is not believed
-  if (played && !software) throw lacking(`all that it offers is software: ${described(adapter.info).name}`);
+  if (software || isPlayed(adapter) === false) return; // a browser that does not say is not believed
+  const name = described(adapter.info).name;
+  throw lacking(isPlayed(adapter) ? `all that it offers is software: ${name}` : `it does not say whether this is software: ${name}`);
 }
+
+/** Whether it is software in place of a GPU; undefined where the browser does not say. */
+const isPlayed = (adapter) => adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter;
 
 const lacking = (why) => Object.assign(new Error(why), { lacksGpu: true });
 
-/** { name, software } */
-function described({ vendor = "", architecture = "", description, isFallbackAdapter = false } = {}) {
+/** { name, software }, the latter undefined where the browser does not say. */
+function described({ vendor = "", architecture = "", description, isFallbackAdapter } = {}) {
   return { name: description || `${vendor} ${architecture}`.trim() || "an adapter without a name", software: isFallbackAdapter };
 }
 

@@ -47,7 +47,7 @@ function row([share, label]) {
 
 function usable(yes) {
   for (const id of ["file", "camera", "time"]) part(id).disabled = !yes;
-  if (network?.adapter?.software) part("time").disabled = true; // its time says nothing of a GPU
+  if (network?.adapter && network.adapter.software !== false) part("time").disabled = true; // its time says nothing of a GPU
 }
 
 /** One thing at a time; what goes wrong is said. */
