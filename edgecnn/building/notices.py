@@ -16,7 +16,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.device import Device
 from edgecnn.values.report import Choice
@@ -57,6 +57,7 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
         known = f"accuracy was computed here, latency on the device is not known{_stand_in(seen)}"
         said.append(f"{resolved.attachment.why}: {known}")
     said += _of_engines(seen)
+    said += _of_halves(seen)
     stored = {purpose: result for purpose, result in seen.races.items() if result.reused}
     said += [f"{TITLES[purpose]}: {_age(result.observed_at)}; {anew}" for purpose, result in stored.items()]
     if seen.knobs is not None and seen.knobs.reused:
@@ -83,6 +84,17 @@ def _of_engines(seen: ObservedBuild) -> list[str]:
             "weights and INT8 steps are the device's, half-precision activations are not"
         ]
     return []
+
+
+def _of_halves(seen: ObservedBuild) -> list[str]:
+    halves = (Runtime.NCNN, Precision.FP16)
+    names = [each.id for each in seen.execution.candidates if (each.runtime, each.precision) == halves]
+    if seen.attached or not names:
+        return []
+    return [
+        f"accuracy of {', '.join(names)} was computed in fp32 from halved weights: on the device activations and sums are rounded "
+        "to halves too, which is not in it"
+    ]
 
 
 def _has_run(candidate: Candidate, seen: ObservedBuild) -> bool:

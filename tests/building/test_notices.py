@@ -167,6 +167,17 @@ def test_emulated_engines_are_said(tmp_path: Path) -> None:
     )
 
 
+def test_halves_that_this_machine_does_not_compute_in_are_said(tmp_path: Path) -> None:
+    halves = Candidate(id="ncnn-fp16", runtime=Runtime.NCNN, precision=Precision.FP16)
+    here = said_of(tmp_path / "here", candidates=(BASELINE, halves))
+    there = said_of(tmp_path / "there", candidates=(BASELINE, halves), attachment=ELSEWHERE)
+    assert not any("halves" in each for each in here)
+    assert (
+        "accuracy of ncnn-fp16 was computed in fp32 from halved weights: on the device activations and sums are rounded "
+        "to halves too, which is not in it"
+    ) in there
+
+
 def test_skipped_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:
     data = summary().model_copy(update={"origin": "folder", "skipped": ("a: no image", "b: torn", "c: empty", "d: torn")})
     assert said_of(tmp_path, data=data) == ("skipped: 4 files, a: no image; b: torn; c: empty; and 1 more",)
