@@ -92,8 +92,8 @@ def _of_halves(seen: ObservedBuild) -> list[str]:
     if seen.attached or not names:
         return []
     return [
-        f"accuracy of {', '.join(names)} was computed in fp32 from halved weights: on the device activations and sums are rounded "
-        "to halves too, which is not in it"
+        f"accuracy of {', '.join(names)} was computed in fp32 from halved weights: on the device activations and sums are "
+        "rounded to halves too, which is not in it"
     ]
 
 

@@ -25,9 +25,9 @@ class TrainingDiverged(EdgecnnError):
 class BatchTooLarge(EdgecnnError):
     """Raised before a phase whose batches cannot fit into memory, or where memory ran out in it."""
 
-    def __init__(
-        self, *, batch: int, needed_mib: float, limit_mib: float, fits: int, ran_out: bool = False, on_gpu: bool = False
-    ) -> None:
+    def __init__(self, *, batch: int, needed_mib: float, room: tuple[str, float], fits: int, ran_out: bool = False) -> None:
+        """``room``: cpu or gpu, and the MiB that it has."""
+        on_gpu, limit_mib = room[0] == "gpu", room[1]
         less = "--set model.resolution_px with a smaller one, or a machine with more memory"
         held = f"the GPU has {limit_mib:,.0f} free" if on_gpu else f"this process may hold {limit_mib:,.0f}"
         foreseen = f"it takes {needed_mib:,.0f} MiB at least, and {held}"

@@ -91,6 +91,7 @@ def within_memory(
     ``on``: where an image is counted, see ``image_mib``. Raises BatchTooLarge: names the batch size that would fit.
     """
     limit, processes = who.limit_mib(), who.processes
+    room = "cpu" if who.device.type == "cpu" else "gpu", limit
     batch = _largest(images, phase.batch_size)
     each = image_mib(network, max(phase.sizes_px, default=phase.shipped_px, key=lambda size: size.area_px), on, phase.precision)
     weights = sum(parameter.numel() for parameter in network.parameters()) * 4 / _MIB
@@ -99,17 +100,14 @@ def within_memory(
     fits = max(0, math.floor(_SPARE * (limit - fixed) / each)) if each else images
     needed = fixed + batch * each
     if needed > limit:
-        raise BatchTooLarge(
-            batch=batch, needed_mib=needed, limit_mib=limit, fits=_asked_for(images, fits), on_gpu=who.device.type != "cpu"
-        )
+        raise BatchTooLarge(batch=batch, needed_mib=needed, room=room, fits=_asked_for(images, fits))
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         half = _asked_for(images, min(fits, batch // 2))
-        on_gpu = who.device.type != "cpu"
-        raise BatchTooLarge(batch=batch, needed_mib=needed, limit_mib=limit, fits=half, ran_out=True, on_gpu=on_gpu) from error
+        raise BatchTooLarge(batch=batch, needed_mib=needed, room=room, fits=half, ran_out=True) from error
 
 
 def _largest(images: int, batch_size: int) -> int:

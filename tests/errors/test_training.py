@@ -119,7 +119,7 @@ def test_a_precision_without_steps_names_what_leaves_none() -> None:
 
 
 def test_a_batch_that_does_not_fit_names_one_that_does() -> None:
-    error = BatchTooLarge(batch=256, needed_mib=5712.4, limit_mib=4096, fits=160)
+    error = BatchTooLarge(batch=256, needed_mib=5712.4, room=("cpu", 4096), fits=160)
     assert error.line() == (
         "a batch of 256 images does not fit into memory: it takes 5,712 MiB at least, and this process may hold 4,096"
         " — --set train.batch_size=160 [batch-too-large]"
@@ -127,10 +127,18 @@ def test_a_batch_that_does_not_fit_names_one_that_does() -> None:
 
 
 def test_where_memory_ran_out_or_no_batch_fits_it_says_so() -> None:
-    error = BatchTooLarge(batch=2, needed_mib=5712.4, limit_mib=4096, fits=1, ran_out=True)
+    error = BatchTooLarge(batch=2, needed_mib=5712.4, room=("cpu", 4096), fits=1, ran_out=True)
     assert error.line() == (
         "a batch of 2 images does not fit into memory: memory ran out; it takes 5,712 MiB at least, and this process"
         " may hold 4,096 — --set model.resolution_px with a smaller one, or a machine with more memory [batch-too-large]"
+    )
+
+
+def test_a_batch_that_a_gpu_has_no_room_for_may_go_to_the_processor() -> None:
+    error = BatchTooLarge(batch=256, needed_mib=5712.4, room=("gpu", 4096), fits=160)
+    assert error.line() == (
+        "a batch of 256 images does not fit into memory: it takes 5,712 MiB at least, and the GPU has 4,096 free — "
+        "--set train.batch_size=160; or --set train.device=cpu [batch-too-large]"
     )
 
 
