@@ -85,18 +85,17 @@ def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: Learning
 
 
 def with_device(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path) -> Recipe:
-    """With what trains filled in. ``plan_file``: of the folder's last build. Raises: see ``learning_device``."""
+    """With what trains, where anything does. ``plan_file``: of the folder's last build. Raises as ``learning_device``."""
     if recipe.model.onnx is not None or recipe.model.keep_head:
-        device = recipe.train.device or "cpu"
-    else:
-        device = learning_device(recipe.train, gpu, trained_before_on(plan_file))
+        return recipe
+    device = learning_device(recipe.train, gpu, trained_before_on(plan_file))
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device})})
 
 
 def trained_before_on(plan_file: Path) -> LearningDevice | None:
     """What trained for a folder's last build, which need not be here to judge it; None where that is not known."""
     try:
-        found = json.loads(plan_file.read_text())["resolved"]["recipe"]["train"].get("device", "cpu")
+        found = json.loads(plan_file.read_text())["resolved"]["recipe"]["train"].get("device", "cpu")  # before there was a choice
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return found if found in get_args(LearningDevice) else None
