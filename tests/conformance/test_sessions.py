@@ -109,5 +109,11 @@ def test_it_agrees_with_torch_within_its_precisions_tolerance(subject: Subject) 
     """By the candidate's own kit, or by the twin that answers for an engine's accuracy where there is no GPU."""
     opened, pixels = Kit.open(answering_kit(subject)), pictures(16, seed=8)
     expected = torch_logits(network(NETWORK), torch_feed(pixels))
-    apart = np.abs(answers(opened, pixels) - expected).max() / np.ptp(expected)
+    try:
+        found = answers(opened, pixels)
+    except RunnerError as error:
+        if not error.missing:
+            raise
+        pytest.skip(f"{error.what}: {error.because or error.hint}")
+    apart = np.abs(found - expected).max() / np.ptp(expected)
     assert apart <= LOGITS_TOLERANCE[subject.candidate.precision]
