@@ -115,7 +115,6 @@ BACKEND = NcnnBackend()
 
 TIMEOUT_S = 600.0
 """The largest network of the catalogue takes seconds."""
-_INPUT, _OUTPUT = "in0", "out0"
 _LAST_LINES = 3
 
 
@@ -188,8 +187,8 @@ def _check_layers(param: Path, candidate: str) -> None:
         if "." in kind or "::" in kind:
             raise LayerNotConverted(converter="pnnx", candidate=candidate, layer=kind, name=name)
     tensors = {word for line in layers for word in line[4:] if "=" not in word}
-    if not {_INPUT, _OUTPUT} <= tensors:
-        raise ConverterFailed(converter="pnnx", candidate=candidate, why=f"its network has no {_INPUT} or no {_OUTPUT}")
+    if not {INPUT, OUTPUT} <= tensors:
+        raise ConverterFailed(converter="pnnx", candidate=candidate, why=f"its network has no {INPUT} or no {OUTPUT}")
 
 
 def _last(said: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import byte_products_saturate, fewer_threads
+from edgecnn.backends.isa import byte_products_saturate, fewer_threads, multiplies_halves
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -80,7 +80,7 @@ class OnnxRuntimeBackend:
         return residency_of(trace, macs)
 
     def _refused(self, precision: Precision, processor: Processor) -> Unsupported:
-        if processor.architecture == "aarch64" and precision is Precision.FP16 and "asimdhp" in processor.isa:
+        if processor.architecture == "aarch64" and precision is Precision.FP16 and multiplies_halves(processor):
             why = "no run of its half-precision kernels on this processor has been read, so what they compute is not known"
         elif precision is Precision.FP16:
             why = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"

@@ -1,4 +1,5 @@
-"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, copied into kits.
+"""ONNX Runtime Web as its vendor packs it: fetched once, held against the digest that is stated here, and copied into kits, which
+are all made alike.
 
 It is no wheel. https://www.npmjs.com/package/onnxruntime-web states the digest; the licence is MIT.
 """
@@ -16,11 +17,13 @@ from pathlib import Path
 from filelock import FileLock
 
 from edgecnn.backends.installed import VENDORED
+from edgecnn.backends.onnxruntime import BACKEND as ONNX_RUNTIME
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.weights import DownloadFailed
 from edgecnn.store.download import download
 from edgecnn.store.store import default_root
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile, ModelRequirements, SessionSpec
 
 DISTRIBUTION = "onnxruntime-web"
 VERSION = VENDORED[DISTRIBUTION]
@@ -101,3 +104,35 @@ def _archive(path: Path, candidate: str) -> Path:
         why = f"its SHA-512 is {digest[:12]}…, published is {_SHA512[:12]}…; it was removed, and the next try fetches it again"
         raise ConverterFailed(converter=_ARCHIVE, candidate=candidate, why=why)
     return path
+
+
+class BrowserBackend:
+    """The part of ``Backend`` that makes kits of any browser: ONNX Runtime's network beside the files of ONNX Runtime Web."""
+
+    runtime: Runtime
+    session_module: str
+    runtime_packages: Mapping[str, str]
+    extra = "onnxruntime"
+    packages: tuple[str, ...] = ("onnx", "onnxruntime", DISTRIBUTION)
+
+    def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
+        """See ``Backend.convert``. ONNX Runtime Web reads what ONNX Runtime does.
+
+        Raises ConverterFailed: see ``web_files``.
+        """
+        ONNX_RUNTIME.convert(onnx, candidate, out)
+        self.complete(candidate, out)
+
+    def complete(self, candidate: Candidate, out: Path) -> None:
+        """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""
+        files, described = FILES[self.runtime], out / MODEL_FILE_NAME
+        unpacked = web_files(candidate.id, self.runtime)
+        for name in files:
+            shutil.copyfile(unpacked / name, out / name)
+        changed = {
+            "session": SessionSpec(module=self.session_module, options=candidate.session_options),
+            "requirements": ModelRequirements(packages=self.runtime_packages),
+            "beside": files,
+        }
+        made = ModelFile.model_validate_json(described.read_text(encoding="utf-8"))
+        described.write_text(made.model_copy(update=changed).to_json(), encoding="utf-8")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import byte_products_saturate, fewer_threads, multiplies_bf16, names_processor
+from edgecnn.backends.isa import byte_products_saturate, fewer_threads, multiplies_bf16, multiplies_halves, names_processor
 from edgecnn.backends.operators import operators_named
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -114,7 +114,7 @@ class OpenVinoBackend:
 
 
 def _why_no_fp16(processor: Processor) -> str:
-    if processor.architecture == "aarch64" and "asimdhp" in processor.isa:
+    if processor.architecture == "aarch64" and multiplies_halves(processor):
         return "no run of its half-precision kernels on this processor has been read, so what they compute is not known"
     return "the CPU plugin has no fp16 arithmetic on this processor"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.backends.browser import BrowserBackend
 from edgecnn.backends.isa import byte_products_saturate, fewer_threads
+from edgecnn.backends.onnxruntime_web import BrowserBackend
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs

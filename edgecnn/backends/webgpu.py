@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.backends.browser import BrowserBackend
+from edgecnn.backends.onnxruntime_web import BrowserBackend
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import DEFAULT, Knobs

@@ -48,6 +48,7 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
 from edgecnn.values.dataset import DataSummary
 from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
+from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
 from edgecnn.values.synthesis import Synthesis, images_trained_on
 
@@ -69,6 +70,8 @@ class CompletedRecipe(NamedTuple):
     data: DataSummary
     recipe: Recipe
     synthesis: Synthesis | None = None
+    gpu: DesktopGpu | None = None
+    """Of this machine."""
 
 
 def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -76,8 +79,8 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
 
     Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
     """
-    known = _complete(request, store, tell)
-    return known._replace(recipe=with_device(known.recipe, gpu_here("reference"), request.out / PLAN))
+    known, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
+    return known._replace(recipe=with_device(known.recipe, gpu, request.out / PLAN), gpu=gpu)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:

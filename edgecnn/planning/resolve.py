@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.devices.this_machine import attachment_of, local_facts
 from edgecnn.judging.bounds import check_bounds
 from edgecnn.models.catalogue import arch_named, pixel_recipe
@@ -54,7 +53,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
     versions = tool_versions()
     facts = facts or local_facts()
     candidates, unsupported, unavailable = candidates_of(request.device, asked, facts)
-    weights, data, recipe, synthesis = complete_recipe(request, store, tell)
+    weights, data, recipe, synthesis, gpu = complete_recipe(request, store, tell)
     require_bounds(data, asked.gates, request.gates)
     custom = None if asked.model.onnx is None else custom_model(asked, data, store.root, tell)
     arch, recipe = _network(recipe, custom)
@@ -80,7 +79,7 @@ def resolve(request: BuildRequest, store: Store, tell: Progress, facts: LocalFac
         candidates=candidates,
         unsupported=unsupported,
         unavailable=unavailable,
-        desktop_gpu=None if custom is not None or recipe.surgery.instead else gpu_here(request.recipe.desktop.variants),
+        desktop_gpu=None if custom is not None or recipe.surgery.instead else gpu,
         builder=next((module for name, module in AHEAD_OF_TIME_BUILDERS.items() if versions[name] != ABSENT), None),
         versions=versions,
         runner_sha256=runner_digest(),

@@ -26,13 +26,12 @@ from edgecnn.values.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from tests.data.folders import Heard
-from tests.devices.test_desktop_gpu import local_gpu
+from tests.devices.test_desktop_gpu import TORCH, local_gpu
 from tests.stages.killed import killed_when
-from tests.stages.test_train import command
+from tests.stages.test_train import command, history
 from tests.training.made import LENET, SMALL, Given, files_of, losses, make_given, stage
 
 _skipped = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU that torch can use")
-TORCH = {"torch": "2.15.0+cu132", "torchvision": "0.29.2"}
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +47,6 @@ def trained(out: Path, roles: dict[str, Path], arch: str = SMALL, **changes: Any
 
 def needs_a_gpu(test: Callable[..., None]) -> Callable[..., None]:
     return pytest.mark.full(_skipped(test))
-
-
-def history(out: Path) -> dict[str, Any]:
-    return dict(json.loads((out / "history.json").read_text()))
 
 
 def best(out: Path) -> float:
