@@ -24,6 +24,7 @@ from edgecnn.training.images.validation import Material, mean_recall, standing
 from edgecnn.training.machine import computing_in
 from edgecnn.training.parallel.team import ALONE, Part, Team
 from edgecnn.training.schedule import DROPS, Phase, drops_of
+from edgecnn.training.strided import sampled_first
 from edgecnn.training.teacher import distillation
 
 STATISTICS_BATCHES = 16
@@ -44,7 +45,7 @@ def run_phase(network: nn.Module, head: nn.Module, phase: Phase, material: Mater
     ``head``: its last layer, which learns at the full rate. ``to_beat``: standing on ``validation`` that an epoch must exceed to
     be worth keeping. Raises TrainingDiverged: a loss is not finite.
     """
-    with moved(material.device, network, material.teacher):
+    with moved(material.device, network, material.teacher), sampled_first(network):
         return _phase(network, head, phase, material, to_beat)
 
 
