@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgecnn.backends.isa import byte_products_saturate
 from edgecnn.data.golden import card
+from edgecnn.devices.files import device_named
+from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.graph.checks import Logits
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
@@ -54,9 +57,13 @@ def exported(spec: ArchSpec, size_px: int, weights: Path, pixels: Path, folder: 
 
 
 def answers(normalization: Normalization, trunk: Path, pixels: Path, folder: Path) -> dict[str, Logits]:
-    """Logits (golden images, classes) of every candidate, each run by its own runtime."""
+    """Logits (golden images, classes) of every candidate as a build for this machine makes it, each run by its own runtime."""
     found = {}
+    saturate = byte_products_saturate(with_local_facts(device_named("cpu"), local_facts()).processor)
     for candidate in CANDIDATES.values():
+        if candidate.scheme is not None:
+            scheme = candidate.scheme.model_copy(update={"reduced_range": saturate})
+            candidate = candidate.model_copy(update={"scheme": scheme})
         out = folder / candidate.id
         out.mkdir()
         stage = QuantizeStage(
