@@ -6,6 +6,7 @@ The weights start at random and learn next to nothing in so few: what is shown i
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ many of timm's: Inception-v3's answers to eleven photographs of twelve agree by 
 FOR_LONGER = ("mobilenet-v1", "efficientnet-v2-s", *DEEPEST)
 """Two small steps leave the answers of these to rounding, and 24 those of many that timm has."""
 UNTOLD = {"timm:vgg11": "onnxruntime-fp32", "timm:coat_tiny": "onnxruntime-int8|openvino-int8"}
-"""After so few steps these answer alike to all images, and what a candidate answers tells nothing."""
+"""After so few steps these may answer alike to all images, by processor, and what a candidate answers then tells nothing."""
 MISCOMPUTED = {
     "timm:csatv2": ("openvino-fp32", "openvino-int8"),
     "timm:efficientvim_m1": ("openvino-int8",),
@@ -98,10 +99,10 @@ def test_it_is_trained_exported_quantized_and_run_by_both_runtimes(name: str, tm
     assert macs == cost_of_file(trunk / "model.onnx").macs
     if not name.startswith(TIMM):  # some of these convolve constants, which a trace of the image does not see
         assert macs == traced.macs
-    if name in UNTOLD:
-        with pytest.raises(GoldenNotTelling, match=UNTOLD[name]):
-            answers(spec.normalization, trunk, pixels, tmp_path)
+    try:
+        found = answers(spec.normalization, trunk, pixels, tmp_path)
+    except GoldenNotTelling as error:
+        assert name in UNTOLD and re.search(UNTOLD[name], error.line()), error.line()
         return
-    found = answers(spec.normalization, trunk, pixels, tmp_path)
     right = {each: logits for each, logits in found.items() if each not in MISCOMPUTED.get(name, ())}
     hold_against(np.load(trunk / "golden_logits.npy"), right)
