@@ -37,7 +37,11 @@ what they answer the others by. No eight bits hold both: OpenVINO clips such an 
 many of timm's: Inception-v3's answers to eleven photographs of twelve agree by 0.99 and more, and the twelfth is clipped."""
 FOR_LONGER = ("mobilenet-v1", "efficientnet-v2-s", *DEEPEST)
 """Two small steps leave the answers of these to rounding, and 24 those of many that timm has."""
-UNTOLD = {"timm:vgg11": "onnxruntime-fp32", "timm:coat_tiny": "onnxruntime-int8|openvino-int8"}
+UNTOLD = {
+    "timm:vgg11": "onnxruntime-fp32",
+    "timm:coat_tiny": "onnxruntime-int8|openvino-int8",
+    "timm:xcit_nano_12_p8_224": "onnxruntime-int8|openvino-int8",
+}
 """After so few steps these may answer alike to all images, by processor, and what a candidate answers then tells nothing."""
 MISCOMPUTED = {
     "timm:csatv2": ("openvino-fp32", "openvino-int8"),
