@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from edgecnn.backends.isa import byte_products_saturate
+from edgecnn.devices.files import device_named
+from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
 from edgecnn.values.stage import Key
@@ -15,6 +18,8 @@ IMAGES = 24
 UNSIGNED = Scheme(activation_dtype="uint8", activation_symmetric=False)
 SYMMETRIC = Scheme(activation_dtype="uint8", activation_symmetric=True, bias="float")
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+SATURATES = byte_products_saturate(with_local_facts(device_named("cpu"), local_facts()).processor)
+"""Of this machine: a build for it keeps weights to seven bits."""
 CANDIDATES = {
     each.id: each
     for each in (

@@ -13,16 +13,14 @@ import pytest
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.backends.isa import byte_products_saturate
 from edgecnn.backends.tensorrt import UNFUSED
-from edgecnn.devices.files import device_named
-from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.errors.tensorrt import TwinDisagrees
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.tensorrt import distances
 from edgecnn.values.model_file import ModelFile
 from tests.graph.trunks import NORMALIZATION, feed_of, pictures, trunk
+from tests.quantization.made import SATURATES
 from tests.quantization.misread import with_uint8_activations
 from tests.runner.engine_kits import INT8, made
 
@@ -99,10 +97,7 @@ def test_the_file_that_ships_computes_what_its_twin_computes() -> None:
     assert 0 < spread_apart(logits_of(twin(), feed, UNFUSED), logits_of(ships(), feed, UNFUSED)) < 0.08
 
 
-@pytest.mark.skipif(
-    byte_products_saturate(with_local_facts(device_named("cpu"), local_facts()).processor),
-    reason="no VNNI here: OpenVINO's sums of byte products saturate",
-)
+@pytest.mark.skipif(SATURATES, reason="no VNNI here: OpenVINO's sums of byte products saturate")
 def test_the_file_that_ships_computes_it_by_openvino_too() -> None:
     feed = feed_of(pictures(16, seed=3))
     core = openvino.Core()

@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edgecnn.backends.isa import byte_products_saturate
 from edgecnn.data.golden import card
-from edgecnn.devices.files import device_named
-from edgecnn.devices.this_machine import local_facts, with_local_facts
 from edgecnn.graph.checks import Logits
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, to_pixels
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.quantize import QuantizeStage
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Key
-from tests.quantization.made import CANDIDATES, Quiet
+from tests.quantization.made import CANDIDATES, SATURATES, Quiet
 from tests.training.made import Given
 
 CLASSES, IMAGES = 10, 16
@@ -59,11 +57,7 @@ def exported(spec: ArchSpec, size_px: int, weights: Path, pixels: Path, folder: 
 def answers(normalization: Normalization, trunk: Path, pixels: Path, folder: Path) -> dict[str, Logits]:
     """Logits (golden images, classes) of every candidate as a build for this machine makes it, each run by its own runtime."""
     found = {}
-    saturate = byte_products_saturate(with_local_facts(device_named("cpu"), local_facts()).processor)
-    for candidate in CANDIDATES.values():
-        if candidate.scheme is not None:
-            scheme = candidate.scheme.model_copy(update={"reduced_range": saturate})
-            candidate = candidate.model_copy(update={"scheme": scheme})
+    for candidate in map(_for_this_machine, CANDIDATES.values()):
         out = folder / candidate.id
         out.mkdir()
         stage = QuantizeStage(
@@ -72,6 +66,12 @@ def answers(normalization: Normalization, trunk: Path, pixels: Path, folder: Pat
         stage.make({"model": trunk, "pixels": pixels}, out, Quiet())
         found[candidate.id] = np.load(out / "golden_logits.npy")
     return found
+
+
+def _for_this_machine(candidate: Candidate) -> Candidate:
+    if candidate.scheme is None:
+        return candidate
+    return candidate.model_copy(update={"scheme": candidate.scheme.model_copy(update={"reduced_range": SATURATES})})
 
 
 def hold_against(expected: Logits, found: dict[str, Logits]) -> None:
