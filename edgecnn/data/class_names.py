@@ -14,7 +14,8 @@ from edgecnn.errors.data_formats import ClassNamesUnusable, NotInClassNames
 from edgecnn.errors.wording import nearest
 
 IMAGENET = "imagenet"
-CLASSES_WORDS: Final = ("folders", IMAGENET)
+SORTED = "sorted"
+CLASSES_WORDS: Final = ("folders", SORTED, IMAGENET)
 """What ``data.classes`` may say besides a file."""
 _MOST_BYTES: Final = 4 << 20
 _STEERING: Final = ("Cc", "Zl", "Zp")
@@ -39,11 +40,13 @@ def names_in(file: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def stated_names(choice: str | None) -> tuple[str, ...] | None:
-    """Those of the file that ``data.classes`` states; None where it states none.
+def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] | None:
+    """Those of the file that ``data.classes`` states, or of the folders by character; None where it states neither.
 
     Raises ClassNamesUnusable: see ``names_in``; or nothing is there.
     """
+    if choice == SORTED:
+        return tuple(sorted(folders))
     if choice is None or choice in CLASSES_WORDS:
         return None
     file = Path(choice).expanduser()
@@ -86,14 +89,17 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
     return names
 
 
-def order_in_model(model: Path, folders: Sequence[str]) -> bool:
-    """Whether a model file names its classes, each folder is one of them, and the order is not the folders' own."""
+def order_in_model(model: Path, folders: Sequence[str]) -> tuple[str, ...] | None:
+    """The classes that a model file names, by their folders' names where they have one; None where a folder is not among them."""
     try:
         names = names_in_metadata(model) if is_onnx(model) else None
         places = () if names is None else labels_by_name(folders, names, model, model.name)
     except (OSError, NotInClassNames):
-        return False  # who reads the model itself says why it cannot be read
-    return names is not None and len(set(places)) == len(folders) and places != tuple(range(len(names)))
+        return None  # who reads the model itself says why it cannot be read
+    if names is None or len(set(places)) < len(folders):
+        return None
+    of = dict(zip(places, folders, strict=True))
+    return tuple(of.get(place, name) for place, name in enumerate(names))
 
 
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:

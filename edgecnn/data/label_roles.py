@@ -112,7 +112,7 @@ def labels_known(
 ) -> tuple[tuple[ImageEntry, ...], tuple[str, ...]]:
     """The images with their labels by the order of the file that ``data.classes`` names, and that order.
 
-    ``names``: those of the file; None where ``data.classes`` is a word. ``listed``: the labels of the list, in its order.
+    ``names``: in that order; None where ``data.classes`` states none. ``listed``: the labels of the list, in its order.
 
     Raises UnknownLabel: a label of the list stands not in the file. MultiLabelNotFitting: ``data.classes`` names no file.
     """

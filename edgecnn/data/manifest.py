@@ -74,7 +74,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     found = list_files(choice.path, cache, tell, labelled=choice.labels is not False, group_by=choice.group_by)
     layout, stamps = found.layout, found.stamps
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
-    names = stated_names(choice.classes)
+    names = stated_names(choice.classes, layout.classes)
     groups = [[json.dumps(cell) for cell in sorted(layout.groups.items())]] if layout.groups is not None else []
     labels = [[json.dumps(cell) for cell in sorted(layout.labels.items())]] if layout.labels is not None else []
     state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps, *groups, *labels])
@@ -192,7 +192,7 @@ def _shown(path: str) -> str:
 
 
 def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path, fold: Fold | None) -> DataSummary:
-    assigned, names = roles_of(listed, choice, fold), stated_names(choice.classes)
+    assigned, names = roles_of(listed, choice, fold), stated_names(choice.classes, layout.classes)
     labelled, images = choice.labels is not False, assigned.images
     classes = layout.classes if labelled else ()
     if listed.multi_label and choice.classes is not None:

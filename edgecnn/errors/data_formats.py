@@ -127,6 +127,20 @@ class NotInClassNames(EdgecnnError):
         )
 
 
+class ClassOrderOpen(EdgecnnError):
+    """Raised when a model answers in an order that nobody stated, and people sort the folders otherwise than tools do."""
+
+    def __init__(self, *, root: str, folders: Sequence[str], characters: Sequence[str]) -> None:
+        place = next(place for place, pair in enumerate(zip(folders, characters, strict=True)) if len(set(pair)) > 1)
+        super().__init__(
+            what=f"{root}: it is not known in which order the model answers",
+            because=f"its class {place + 1} is {folders[place]!r} where people sort the folders and "
+            f"{characters[place]!r} where torchvision's ImageFolder or Keras did",
+            hint="--set data.classes=sorted for the order of ImageFolder and Keras, data.classes=folders for people's, "
+            "or data.classes=FILE with a class a line",
+        )
+
+
 class ListWithoutLabels(EdgecnnError):
     """Raised when a list of images and labels is named, and its labels are not to be used."""
 

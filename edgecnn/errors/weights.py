@@ -156,7 +156,7 @@ class ResolutionFixed(EdgecnnError):
     def __init__(self, *, arch: str, asked_px: str, only_px: str) -> None:
         super().__init__(
             what=f"{arch} cannot take images of {asked_px} px",
-            because="its weights hold a place for every part of the image",
+            because="its weights hold position embeddings for one size of images",
             hint=f"--set model.resolution_px={only_px}, or leave it out",
         )
 

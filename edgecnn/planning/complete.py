@@ -9,10 +9,14 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import order_in_model
+from edgecnn.data.formats.idx import is_idx
+from edgecnn.data.formats.published import is_published
+from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
 from edgecnn.errors.data import NoClassFolders
+from edgecnn.errors.data_formats import ClassOrderOpen
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
 from edgecnn.models.catalogue import arch_named, pixel_recipe, require_size
@@ -122,12 +126,24 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
         data = summarize(choice, store.root, tell)
     require_fitting(asked, data)
     file = str(asked.model.onnx)
-    if choice.classes is None and data.labelled and order_in_model(Path(file).expanduser(), data.classes):
-        choice = choice.model_copy(update={"classes": file})
-        data = summarize(choice, store.root, tell)
+    if choice.classes is None and data.labelled:
+        order = order_in_model(Path(file).expanduser(), data.classes)
+        if order is None:
+            _require_one_order(data)
+        elif order != data.classes:
+            choice = choice.model_copy(update={"classes": file})
+            data = summarize(choice, store.root, tell)
     surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
     return CompletedRecipe(custom_weights(asked.model, choice, train_kept_out=learned), data, asked.model_copy(update=filled))
+
+
+def _require_one_order(data: DataSummary) -> None:
+    """What a model learned from folders is in the order of whoever sorted them; the labels of a published set are numbers."""
+    characters = tuple(sorted(data.classes))
+    sorted_here = data.classes == natural_order(data.classes) != characters
+    if sorted_here and not is_published(data.root) and not is_idx(Path(data.root)):
+        raise ClassOrderOpen(root=data.root, folders=data.classes, characters=characters)
 
 
 def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store: Store, tell: Progress) -> CompletedRecipe:
@@ -138,6 +154,8 @@ def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store:
     choice = asked.data.model_copy(update={"train": False, "classes": asked.data.classes or published})
     data = summarize(choice, store.root, tell)
     require_fitting(asked, data)
+    if choice.classes == "folders" and asked.data.classes is None:
+        _require_one_order(data)
     if published == "imagenet" and len(data.classes) != arch.classes:
         raise HeadDiffers(file=str(weights.path or arch.name), classes=arch.classes, found=len(data.classes))
     resolution_px = asked.model.resolution_px or arch.resolution_px

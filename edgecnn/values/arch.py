@@ -85,7 +85,7 @@ class ArchSpec(Value):
     interpolation: Interpolation
     normalization: Normalization
     only_native_px: bool = False
-    """True of a network whose weights hold a place for every part of the image, so that it takes ``resolution_px`` alone."""
+    """True of a network whose position embeddings are for one size, so that it takes images of ``resolution_px`` alone."""
     head: str
     """Dotted name of the last Linear layer, which a new set of classes replaces; empty of a file."""
     beside: tuple[str, ...] = ()

@@ -80,7 +80,8 @@ class DataChoice(Value):
     the list, or a regular expression that is searched in each path; its first group in parentheses, or else all that it
     matches, is the image's group. Splits that are folders, or a column, stay as they are: a group in two is an error."""
     classes: str | None = None
-    """folders: the n-th folder is the n-th class. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
+    """folders: the n-th folder is the n-th class, as people sort them. sorted: the same by character, as ImageFolder and Keras
+    sort. imagenet: each folder is one of the 1,000, by its WordNet id or its name.
     Else a text file with a class a line, in the order of the model's answers, or an ONNX file whose metadata names them: each
     folder is one of these. Unset: imagenet where the head of published weights is kept, a custom model's own order where its
     file names the folders, or else folders."""

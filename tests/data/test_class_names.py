@@ -56,6 +56,11 @@ def test_a_file_that_changed_is_read_again(photos: Path) -> None:
     assert after.content != before.content
 
 
+def test_sorted_is_the_order_of_characters_as_imagefolder_has_it(photos: Path) -> None:
+    found = summarize(DataChoice(path=str(photos), classes="sorted"), photos.parent / "cache", Quiet())
+    assert found.classes == ("Sea_lion", "ant", "zebra") and label_of(found) == {"ant": 1, "Sea_lion": 0, "zebra": 2}
+
+
 def test_names_that_differ_by_case_alone_are_told_apart(photos: Path) -> None:
     names = photos.parent / "names.txt"
     names.write_text("Ant\nant\nzebra\nSea_lion\n")
@@ -76,7 +81,7 @@ def test_a_folder_that_the_file_does_not_name_is_answered_with_the_nearest(photo
 @pytest.mark.parametrize(
     ("content", "because"),
     [
-        (None, "no file is there, and it is none of folders, imagenet"),
+        (None, "no file is there, and it is none of folders, sorted, imagenet"),
         (b"", "its line 1 is empty"),
         (b"ant\n\nzebra\n", "its line 2 is empty"),
         (b"ant\nze\x1bbra\n", "its line 2, 'ze\\x1bbra', holds a control character"),
@@ -90,7 +95,7 @@ def test_a_file_without_an_order_is_one_line(tmp_path: Path, content: bytes | No
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ClassNamesUnusable) as refusal:
-        stated_names(str(file))
+        stated_names(str(file), FOLDERS)
     assert refusal.value.line() == (
         f"{file}: cannot be used as the names of the classes: {because} — "
         "its first line should name label 0, its second label 1, and so on [class-names-unusable]"
@@ -98,7 +103,7 @@ def test_a_file_without_an_order_is_one_line(tmp_path: Path, content: bytes | No
 
 
 def test_words_are_no_files_and_a_recipe_s_path_counts_from_the_recipe(tmp_path: Path) -> None:
-    assert [stated_names(word) for word in (None, "folders", "imagenet")] == [None, None, None]
+    assert [stated_names(word, ("2", "10")) for word in (None, "folders", "imagenet")] == [None, None, None]
     recipe = tmp_path / "mine.toml"
     recipe.write_text('[data]\nclasses = "names.txt"\n')
     assert load_recipe(recipe).data.classes == str(tmp_path / "names.txt")

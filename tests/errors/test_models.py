@@ -37,7 +37,7 @@ def test_too_small_an_image_is_answered_with_the_smallest() -> None:
 
 def test_a_network_of_one_size_is_answered_with_it() -> None:
     assert ResolutionFixed(arch="timm:levit_128s.fb_dist_in1k", asked_px="64", only_px="224").line() == (
-        "timm:levit_128s.fb_dist_in1k cannot take images of 64 px: its weights hold a place for every part of the image — "
+        "timm:levit_128s.fb_dist_in1k cannot take images of 64 px: its weights hold position embeddings for one size of images — "
         "--set model.resolution_px=224, or leave it out [resolution-fixed]"
     )
 

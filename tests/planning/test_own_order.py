@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.errors.custom_model import PreprocessingNotFound
+from edgecnn.errors.data_formats import ClassOrderOpen
+from edgecnn.models.catalogue import arch_named
+from edgecnn.models.networks import build_network
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.values.resolved import Resolved
@@ -55,3 +60,51 @@ def test_the_order_of_its_own_metadata_is_taken_and_said(tmp_path: Path, monkeyp
         resolved(path, photos, "data.classes=folders")
     with pytest.raises(PreprocessingNotFound):
         resolved(shuffled(tmp_path / "unnamed.onnx", named=False), photos)
+
+
+BY_CHARACTER = ("1", "10", "2", "3")
+
+
+def numbered(photos: Path) -> Path:
+    """The same photographs in folders that ImageFolder would have in the order of the model."""
+    for name, number in zip(CLASSES, BY_CHARACTER, strict=True):
+        (photos / name).rename(photos / number)
+    return photos
+
+
+def test_folders_that_people_and_tools_sort_otherwise_are_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    photos, path = numbered(photo_folder(tmp_path / "photos")), tmp_path / "mine.onnx"
+    onnx.save(classifier(), path)
+    with pytest.raises(ClassOrderOpen) as refusal:
+        resolved(path, photos)
+    assert refusal.value.line() == (
+        f"{photos}: it is not known in which order the model answers: its class 2 is '2' where people sort the folders and '10' "
+        "where torchvision's ImageFolder or Keras did — --set data.classes=sorted for the order of ImageFolder and Keras, "
+        "data.classes=folders for people's, or data.classes=FILE with a class a line [class-order-open]"
+    )
+    found = resolved(path, photos, "data.classes=sorted")
+    assert found.data.classes == BY_CHARACTER
+    assert found.custom_model is not None and found.custom_model.trials[0].right == found.custom_model.trials[0].images
+    with pytest.raises(PreprocessingNotFound):
+        resolved(path, photos, "data.classes=folders")
+
+
+def test_a_file_that_names_its_classes_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    photos, model = numbered(photo_folder(tmp_path / "photos")), classifier()
+    onnx.helper.set_model_props(model, {"names": str(dict(enumerate(BY_CHARACTER)))})
+    onnx.save(model, tmp_path / "mine.onnx")
+    assert resolved(tmp_path / "mine.onnx", photos).data.classes == BY_CHARACTER
+
+
+def test_a_kept_head_is_asked_about_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    photos, weights = numbered(photo_folder(tmp_path / "photos")), tmp_path / "mine.pth"
+    torch.save(build_network(arch_named("lenet-5"), 4).state_dict(), weights)
+    asked = BuildOptions(arch="lenet-5", weights=str(weights), keep_head=True, data=str(photos), target="cpu", verb="plan")
+    with pytest.raises(ClassOrderOpen):
+        plan_build(request_from(asked, "judge"), Store.open(), Quiet())
+    stated = replace(asked, overrides=("data.classes=sorted",))
+    found = plan_build(request_from(stated, "judge"), Store.open(), Quiet()).plan.resolved
+    assert found.data.classes == BY_CHARACTER

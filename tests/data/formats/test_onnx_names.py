@@ -42,7 +42,7 @@ def test_each_form_is_read(said: dict[str, str], tmp_path: Path) -> None:
 def test_what_names_no_classes_is_left_alone(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, names=text)
     assert names_in_metadata(path) is None
-    assert not order_in_model(path, ("cat", "dog"))
+    assert order_in_model(path, ("cat", "dog")) is None
 
 
 def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path) -> None:
@@ -56,15 +56,15 @@ def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path
     )
 
 
-def test_an_order_is_taken_where_it_is_another_and_every_folder_is_named(tmp_path: Path) -> None:
+def test_an_order_is_that_of_the_file_where_every_folder_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, names=str(dict(enumerate(CLASSES[::-1]))))
-    assert order_in_model(path, CLASSES)
-    assert order_in_model(path, tuple(name.replace(" ", "_") for name in CLASSES))
-    assert order_in_model(path, CLASSES[1:]), "some of the folders: today's only way to a place for each"
-    assert not order_in_model(path, CLASSES[::-1]), "as the folders are"
-    assert not order_in_model(path, (*CLASSES[1:], "grey"))
-    assert not order_in_model(path, (*CLASSES, "dark_red"))
-    assert not order_in_model(tmp_path / "none.onnx", CLASSES)
+    assert order_in_model(path, CLASSES) == CLASSES[::-1]
+    spelled = tuple(name.replace(" ", "_") for name in CLASSES)
+    assert order_in_model(path, spelled) == spelled[::-1]
+    assert order_in_model(path, CLASSES[1:]) == CLASSES[::-1], "some of the folders"
+    assert order_in_model(path, (*CLASSES[1:], "grey")) is None
+    assert order_in_model(path, (*CLASSES, "dark_red")) is None
+    assert order_in_model(tmp_path / "none.onnx", CLASSES) is None
 
 
 @pytest.mark.parametrize("length", [1, 2, 40, 300])
