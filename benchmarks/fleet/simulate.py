@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import tempfile
 import threading
 import time
@@ -23,36 +22,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ray
 
+from benchmarks.fleet.world import Done, Size, World
 from edgecnn.sweeps.lanes import Lanes
 from edgecnn.sweeps.tasks import run_in_order
-from edgecnn.values.stage import Key
-
-STAGES = {"prepare": (0.7, ()), "train": (89.0, ("prepare",)), "export": (6.1, ("train", "prepare"))}
-"""Kind to the median of its recorded seconds, and what it waits for."""
-BRANCH = {"quantize": (7.9, ("export",)), "package": (0.4, ("quantize",))}
-CANDIDATES, DEVICES = 4, 5
-"""Of a build, and builds that share one training."""
-MEASURING_S = 95.0
-"""Of one build on its board."""
-LOST_TASKS, LOST_BOARDS = 0.02, 0.05
-SPREAD = 0.4
-"""Standard deviation of the logarithm of seconds."""
-
-
-class Done(NamedTuple):
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Size:
-    builds: int
-    boards: int
-    slots: int
-    """Tasks that run at once."""
 
 
 @dataclass(frozen=True)
@@ -72,45 +48,6 @@ class Outcome:
     @property
     def ratio(self) -> float:
         return self.makespan_s / self.bound_s
-
-
-class World:
-    """Tasks with their seconds; a training for each ``DEVICES`` builds."""
-
-    def __init__(self, size: Size, seed: int) -> None:
-        self.draw, self.size = random.Random(seed), size
-        self.seconds, self.waits_for = dict[str, float](), dict[str, tuple[str, ...]]()
-        self.needs = dict[int, set[str]]()
-        self.measuring = {build: self._drawn(MEASURING_S) for build in range(size.builds)}
-        for build in range(size.builds):
-            network = build // DEVICES
-            names = {kind: f"{kind}-{network}" for kind in STAGES}
-            for kind, (seconds, before) in STAGES.items():
-                self._task(names[kind], seconds, tuple(names[each] for each in before))
-            self.needs[build] = set(names.values())
-            for candidate in range(CANDIDATES):
-                own = {**names, **{kind: f"{kind}-{build}-{candidate}" for kind in BRANCH}}
-                for kind, (seconds, before) in BRANCH.items():
-                    self._task(own[kind], seconds, tuple(own[each] for each in before))
-                    self.needs[build].add(own[kind])
-        self.lost = {name for name in self.seconds if self.draw.random() < LOST_TASKS}
-        self.broken = set(self.draw.sample(range(size.boards), round(LOST_BOARDS * size.boards)))
-
-    def _drawn(self, seconds: float) -> float:
-        return seconds * self.draw.lognormvariate(0.0, SPREAD)
-
-    def _task(self, name: str, seconds: float, before: tuple[str, ...]) -> None:
-        if name not in self.seconds:
-            self.seconds[name], self.waits_for[name] = self._drawn(seconds), before
-
-    def bound_s(self) -> float:
-        """Nobody can be faster: the longest way, or all that is to do shared evenly."""
-        way = dict[str, float]()
-        for name in self.seconds:  # in an order in which inputs come first
-            way[name] = self.seconds[name] + max((way[each] for each in self.waits_for[name]), default=0.0)
-        longest = max(max(way[each] for each in self.needs[build]) + self.measuring[build] for build in self.needs)
-        usable = self.size.boards - len(self.broken)
-        return max(longest, sum(self.seconds.values()) / self.size.slots, sum(self.measuring.values()) / usable)
 
 
 @ray.remote(num_cpus=1, max_retries=3, retry_exceptions=True)  # type: ignore[untyped-decorator]
@@ -150,12 +87,8 @@ class Boards:
 def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
     world = World(size, seed)
     boards, open_builds = Boards(world, scale), {build: set(needs) for build, needs in world.needs.items()}
-    users = dict[str, list[int]]()
-    for build, needs in world.needs.items():
-        for name in needs:
-            users.setdefault(name, []).append(build)
 
-    def begin(key: Key) -> Any:
+    def begin(key: str) -> Any:
         return work.remote(
             world.seconds[key] * scale, str(folder / f"{size.builds}-{size.boards}-{key}") if key in world.lost else None
         )
@@ -169,12 +102,11 @@ def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
     def measured(build: int) -> None:
         ended.append(boards.measure(build))
 
-    waits_for = {Key(name): tuple(map(Key, before)) for name, before in world.waits_for.items()}
     started = time.monotonic()
     ended = list[int]()
     with Lanes(lambda: None) as lanes:
-        for key, _ in run_in_order(waits_for, begin, some):
-            for build in users[key]:
+        for key, _ in run_in_order(world.waits_for, begin, some, world.has_room):
+            for build in world.users[key]:
                 open_builds[build].discard(key)
                 if not open_builds[build]:
                     lanes.begin("boards", size.boards, partial(measured, build))

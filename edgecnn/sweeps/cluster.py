@@ -23,6 +23,7 @@ from edgecnn.store.store import REMOTE, Store
 from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
+from edgecnn.sweeps.room import Room
 from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
 from edgecnn.sweeps.worker import Made, Shared, WorkerFacts, look, make
 from edgecnn.values.stage import Key, Progress
@@ -35,11 +36,6 @@ _START: Final = (
 )
 _RETRIES: Final = 3
 """Of a task whose machine or process was lost."""
-_HEAVY: Final = ("train", "transfer", "surgery", "rank", "quantize")
-"""Kinds that ask for several cores and for memory; the others ask for one core."""
-_CORES: Final = 4
-_MEMORY_BYTES: Final = 4 << 30
-"""What those ask for; where machines are smaller, all cores and half of the memory of the smallest."""
 _ANSWERS_S: Final = 10.0
 _LOOK_S: Final = 120.0
 _WAIT_S: Final = 10.0
@@ -135,11 +131,9 @@ class Cluster:
         self._hosts = {node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive}
         if not self.nodes:
             raise ClusterUnusable(address=address, because="none of its machines has a core to give", hint=_START)
-        cores = min(int(each["CPU"]) for each in self.nodes.values())
-        memory = min(int(each.get("memory", 0)) for each in self.nodes.values())
-        self._heavy = min(_CORES, cores), min(_MEMORY_BYTES, memory // 2)
+        self._room = Room(self.nodes.values())
         self._sent = dict[Path, Any]()
-        self._running = set[Any]()
+        self._running = dict[Any, StageTask]()
 
     def check(self, distributions: Iterable[str], paths: Iterable[Path]) -> None:
         """Ask every machine what it is, before the first task.
@@ -153,7 +147,7 @@ class Cluster:
         with _reached(self._address, GO_ON):
             asked = [
                 self._ray.remote(look)
-                .options(num_cpus=0, scheduling_strategy=_at(node, soft=False))
+                .options(num_cpus=0, scheduling_strategy=near(node, soft=False))
                 .remote(names, files, self._shared)
                 for node in self.nodes
             ]
@@ -164,7 +158,8 @@ class Cluster:
     def made(self, tasks: Mapping[Key, StageTask], tell: Progress) -> Iterator[Key]:
         """Make all, each when its inputs are there, and where one of them was made if that machine is free; give what is made.
 
-        What failed is told and left, with what needs it, to the builds.
+        Those that stand first are begun first, and no more at once than keep the machines busy. What failed is told and left,
+        with what needs it, to the builds.
 
         Raises ClusterUnusable: it went away, or has no GPU where one should train.
         """
@@ -175,7 +170,10 @@ class Cluster:
         where, doing, done = dict[Key, str](), f"sweep: make on {len(self.nodes)} machines", 0
         tell.step(doing, 0, len(tasks), "stages")
         for key, ended in run_in_order(
-            waits_for, lambda key: self._begun(tasks[key], where), lambda running: self._ended(running, tell)
+            waits_for,
+            begin=lambda key: self._begun(tasks[key], where),
+            some_ended=lambda running: self._ended(running, tell),
+            has_room=lambda key, _: self._room.has(tasks[key]),
         ):
             where[key], done = ended.node, done + 1
             tell.step(doing, done, len(tasks), "stages")
@@ -191,8 +189,8 @@ class Cluster:
                 self._ray.cancel(ref)
 
     def _begun(self, task: StageTask, where: Mapping[Key, str]) -> Any:
-        cores, memory = self._heavy if task.stage.kind in _HEAVY else (1, 0)
-        near = next((where[key] for key in task.stage.inputs.values() if key in where), None)
+        cores, memory = self._room.asked(task)
+        beside = next((where[key] for key in task.stage.inputs.values() if key in where), None)
         inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._shared.root)}
         remote = self._ray.remote(_made_there).options(
             num_cpus=cores,
@@ -200,11 +198,12 @@ class Cluster:
             memory=memory or None,
             max_retries=_RETRIES,
             name=task.name,
-            scheduling_strategy=_at(near, soft=True),
+            scheduling_strategy=near(beside, soft=True),
         )
         with _reached(self._address, GO_ON):
             ref = remote.remote(task, self._shared, tuple(inside), *(self._content(path) for path in inside.values()))
-        self._running.add(ref)
+        self._running[ref] = task
+        self._room.take(task)
         return ref
 
     def _content(self, path: Path) -> Any:
@@ -221,8 +220,9 @@ class Cluster:
             tell.note(f"{self._hosts.pop(lost)} is lost: what it was making is begun again on another machine")
         if not done and not any(node["Resources"].get("CPU", 0) >= 1 for node in alive):
             raise ClusterUnusable(address=self._address, because="no machine with a core to give is left", hint=GO_ON)
+        self._room.look([node["Resources"] for node in alive])
         for ref in done:
-            self._running.discard(ref)
+            self._room.give_back(self._running.pop(ref))
             yield ref, self._result(ref)
 
     def _result(self, ref: Any) -> Made:
@@ -242,11 +242,12 @@ def _made_there(*given: Any) -> Made:
     return make(*given, node=ray.get_runtime_context().get_node_id())
 
 
-def _at(node: str | None, *, soft: bool) -> Any:
-    """On that machine; ``soft``: or on another where it is busy or gone."""
+def near(node: str | None, *, soft: bool) -> Any:
+    """A strategy of Ray's: on that machine; ``soft``: or on another where it is busy or gone."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft)
+    # `soft` alone would queue a task at a busy machine while others idle
+    return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft, _spill_on_unavailable=soft)
 
 
 def _answering(address: str) -> None:

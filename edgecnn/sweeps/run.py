@@ -8,7 +8,7 @@ are timed at once measure each other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from edgecnn.sweeps.lanes import Lanes
 from edgecnn.sweeps.processes import INTERRUPTED, Children, last_line, log_of
 from edgecnn.sweeps.since import keep, since
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
+from edgecnn.sweeps.tasks import run_in_order
 from edgecnn.values.board import EMULATED
 from edgecnn.values.stage import Progress
 
@@ -216,24 +217,27 @@ def _make_at_once(
     run: SweepRun, children: Children, tell: Progress, spent: dict[str, float], ready: Callable[[str], None]
 ) -> None:
     """Make each build's kits, and note its seconds. The first build of a training goes before the others of it, which then find
-    what it made. How that ends is left to the build itself, which may well ship without what could not be made."""
-    running = dict[Future[tuple[Ended, float]], tuple[Cell, list[Cell]]]()
+    what it made, and these before the next training. How one ends is left to the build itself, which may well ship without."""
+    cells, waits_for = {cell.name: cell for cell in run.todo}, dict[str, list[str]]()
+    for leader, *others in by_training(run.todo):
+        waits_for |= {leader.name: [], **{other.name: [leader.name] for other in others}}
+
+    def make(name: str) -> Ended:
+        ended, spent[name] = _timed(lambda: Ended(children.make(cells[name])))
+        return ended
+
+    def some_ended(running: list[Future[Ended]]) -> Iterator[tuple[Future[Ended], Ended]]:
+        for each in wait(running, return_when=FIRST_COMPLETED).done:
+            yield each, each.result()
+
     with ThreadPoolExecutor(run.jobs) as pool:
-
-        def begin(cell: Cell, after: list[Cell]) -> None:
-            running[pool.submit(_timed, lambda: Ended(children.make(cell)))] = cell, after
-
         try:
-            for leader, *others in by_training(run.todo):
-                begin(leader, others)
-            while running:
+            tell.step("sweep: make kits", 0, len(run.todo), "builds")
+            for name, _ in run_in_order(
+                waits_for, lambda name: pool.submit(make, name), some_ended, lambda _, running: running < run.jobs
+            ):
                 tell.step("sweep: make kits", len(spent), len(run.todo), "builds")
-                for each in wait(running, return_when=FIRST_COMPLETED).done:
-                    cell, after = running.pop(each)
-                    spent[cell.name] = each.result()[1]
-                    ready(cell.name)
-                    for other in after:
-                        begin(other, [])
+                ready(name)
         except BaseException:  # the pool waits for its threads, and those for the builds
             pool.shutdown(wait=False, cancel_futures=True)
             children.stop()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -96,32 +95,41 @@ class Ended(Protocol):
         """Why there is nothing; None where it is made."""
 
 
+Task = TypeVar("Task", bound=Hashable)
 Running = TypeVar("Running")
 Result = TypeVar("Result", bound=Ended)
 
 
 def run_in_order(
-    waits_for: Mapping[Key, Sequence[Key]],
-    begin: Callable[[Key], Running],
+    waits_for: Mapping[Task, Sequence[Task]],
+    begin: Callable[[Task], Running],
     some_ended: Callable[[list[Running]], Iterable[tuple[Running, Result]]],
-) -> Iterator[tuple[Key, Result]]:
-    """Begin every task when what it waits for is made, those before which most waits first, and give each as it ends.
+    has_room: Callable[[Task, int], bool],
+) -> Iterator[tuple[Task, Result]]:
+    """Begin every task when what it waits for is made and there is room, and give each as it ends.
 
-    What waits for a task that failed is never begun, nor given. ``waits_for``: task to those before it; of others than these
-    nothing is waited for. ``some_ended``: of those that run, which ended meanwhile; may be none.
+    Of those that could begin, the one that stands first in ``waits_for`` goes first: where a build's tasks stand together, the
+    first builds are made while the last have not begun. What waits for a task that failed is never begun, nor given.
+
+    ``waits_for``: task to those before it; of others than these nothing is waited for. ``some_ended``: of those that run, which
+    ended meanwhile; may be none. ``has_room``: whether a task may begin beside so many that run; one that may not lets later
+    ones by. Where none runs, the first begins unasked.
     """
     before = {key: {each for each in needs if each in waits_for} for key, needs in waits_for.items()}
-    after = dict[Key, list[Key]]()
+    after = dict[Task, list[Task]]()
     for key, needs in before.items():
         for each in needs:
             after.setdefault(each, []).append(key)
-    ahead = _chains(before, after)
+    place = {key: number for number, key in enumerate(waits_for)}
     ready = [key for key, needs in before.items() if not needs]
-    running = dict[Running, Key]()
+    running = dict[Running, Task]()
     while ready or running:
-        for key in sorted(ready, key=lambda each: -ahead[each]):
-            running[begin(key)] = key
-        ready = []
+        able, ready = sorted(ready, key=place.__getitem__), []
+        for key in able:
+            if not running or has_room(key, len(running)):
+                running[begin(key)] = key
+            else:
+                ready.append(key)
         for one, result in some_ended(list(running)):
             key = running.pop(one)
             yield key, result
@@ -130,16 +138,3 @@ def run_in_order(
             for each in after.get(key, ()):
                 before[each].discard(key)
                 ready += [] if before[each] else [each]
-
-
-def _chains(before: Mapping[Key, set[Key]], after: Mapping[Key, Sequence[Key]]) -> dict[Key, int]:
-    """Task to the most tasks that stand in a row behind it."""
-    open_, found = Counter({key: len(after.get(key, ())) for key in before}), dict[Key, int]()
-    ends = [key for key in before if not open_[key]]
-    while ends:
-        key = ends.pop()
-        found[key] = max((found[each] + 1 for each in after.get(key, ())), default=0)
-        for each in before[key]:
-            open_[each] -= 1
-            ends += [] if open_[each] else [each]
-    return found

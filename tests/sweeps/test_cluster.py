@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
+from edgecnn.sweeps.cluster import near
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.toys import wait_until
@@ -133,6 +134,24 @@ def test_a_lost_head_ends_the_call_and_the_same_goes_on(place: Place, tmp_path: 
     )
     assert running.returncode == 3 and error.line() in said
     assert place.plain("sweep", "run", "sweep.toml").returncode == 0 and all_passed(place)
+
+
+@pytest.mark.slow  # three machines
+def test_what_would_be_near_its_inputs_on_a_busy_machine_goes_to_an_idle_one() -> None:
+    import ray
+
+    def where() -> str:
+        time.sleep(8)
+        return ray.get_runtime_context().get_node_id()
+
+    with cluster(3) as machines:
+        ray.init(machines.address, log_to_driver=False)
+        try:
+            node = next(each["NodeID"] for each in ray.nodes() if each["Resources"].get("CPU", 0) >= 1)
+            task = ray.remote(where).options(num_cpus=2, scheduling_strategy=near(node, soft=True))
+            assert len(set(ray.get([task.remote(), task.remote()], timeout=90))) == 2
+        finally:
+            ray.shutdown()
 
 
 @pytest.mark.slow  # a cluster
