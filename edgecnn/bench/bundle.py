@@ -20,6 +20,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
+from edgecnn.building.notices import bench_command
 from edgecnn.building.observed import Observed, evaluated
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
@@ -46,6 +47,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import reference_of
 from edgecnn.values.device import Device, Match
+from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import GateChoice, RaceChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.stage import Progress
@@ -178,6 +180,8 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest) -
     if not runnable:
         reasons = [f"{name}: {failed.what}" for name, failed in seen.failures.items()]
         raise NoKitRuns(bundle=request.bench.folder, machine=lab.machine, reasons=reasons)
+    if not seen.timed:
+        return
     choice, asked = request.race, request.bench
     until = None if asked.until is None else rule_of(asked.until)
     rounds = choice.rounds if until is None else until.looks[-1]
@@ -251,7 +255,10 @@ def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: 
     yield from seen.lab.warnings
     if recorded.device is not None and not seen.attached:
         yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may differ"
-    if seen.races["report"].reused:
+    if not seen.timed:
+        times = bench_command(verified.opened.path, recorded.device or "DEVICE", "")
+        yield f"the kits were {NOT_TIMED}; a real one times them: {times}"
+    elif seen.races["report"].reused:
         yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
     yield from verified.facts.warnings
     if len(seen.kits) > 1:

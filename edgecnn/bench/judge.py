@@ -32,6 +32,7 @@ from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.values.base import Value
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.device import EngineBuilder
+from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
@@ -126,14 +127,15 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
         seen.absent["energy"] = why_not(seen.lab.environment)
     asked = request.race or bool(wanted) or (request.meter, request.until, request.extra_runs) != (None, None, ExtraRuns())
     in_ci = bool(os.environ.get("CI")) and not request.allow_stored
-    why = _why_no_race(finished, seen) if asked else "no gate asks for a race"
+    why = _why_no_race(finished, seen) if asked or not seen.timed else "no gate asks for a race"
     if why is None:
         anew = not request.allow_stored and (in_ci or bool(wanted & set(ANEW)))
         _raced(finished, seen, gates, request, anew=anew)
         return
     mine = seen.kits[finished.row.candidate.id]
     max_age_h = finished.resolved.recipe.race.max_age_h
-    stored = latest_race(mine, seen.kits.values(), seen.lab, device=seen.device, max_age_h=max_age_h)
+    others = seen.kits.values()
+    stored = latest_race(mine, others, seen.lab, device=seen.device, max_age_h=max_age_h) if seen.timed else None
     if stored is not None and not in_ci:
         seen.races["report"] = stored
         return
@@ -144,8 +146,11 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
 
 def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
     device, folder = finished.resolved.device, finished.folder
+    measures = bench_command(folder, device.name, finished.report.build.command)
     if not seen.attached:
-        return f"not measured on {device.name}, which this machine is not: {bench_command(folder, device)}"
+        return f"not measured on {device.name}, which this machine is not: {measures}"
+    if not seen.timed:
+        return f"{NOT_TIMED}: {measures}"
     return seen.why_not_runnable(finished.row.candidate.id)
 
 

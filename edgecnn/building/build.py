@@ -162,7 +162,7 @@ def _check_objective(planned: Plan, here: Environment, request: BuildRequest) ->
     objective = resolved.recipe.choice.objective
     if resolved.recipe.race.knobs and objective in ("throughput", "energy"):
         raise KnobsByLatency(objective=objective)
-    if objective == "energy" and request.goal in MEASURING and resolved.attachment.attached:
+    if objective == "energy" and request.goal in MEASURING and resolved.attachment.attached and here.timed:
         require_meter(here, resolved.candidates, request.meter)
 
 
@@ -212,7 +212,7 @@ def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
 
 
 def observe(request: BuildRequest, observer: Observer, stages: StageContext, home: Lab) -> None:
-    """Evaluate, and race where this machine is the device, as far as the goal asks for it.
+    """Evaluate, and race where this machine is the device and no emulator, as far as the goal asks for it.
 
     ``stages``: what the networks of other folds are made with. ``home``: this machine, whose GPU is the baseline's, wherever the
     build is measured.
@@ -231,7 +231,7 @@ def observe(request: BuildRequest, observer: Observer, stages: StageContext, hom
         raise BaselineFailed(reason=failed.what)
     observer.read_residency()
     seen.desktop = play(seen.execution, home, pixels["test"], request.extra_runs, anew=request.stored_race == "never")
-    if seen.attached:
+    if seen.attached and seen.timed:
         _race(observer, request)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.trained import history_of, made_images
+from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
@@ -18,7 +19,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.device import Device
+from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.report import Choice
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.training import TeacherFacts
@@ -30,19 +31,36 @@ _NO_ACCURACY = (
 ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
-def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef], *, attached: bool = False) -> str | None:
-    """What measures the carried kits on the device and settles the choice, to be typed here."""
+def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, KitRef], *, raced: bool = False) -> str | None:
+    """What measures the carried kits on the device and settles the choice, to be typed here; ``raced``: it was tried."""
     if choice.state != "provisional" or not any(name in kits for name in choice.carried):
         return None
-    if not attached:
-        return bench_command(request.out, request.device)
+    if not raced:
+        return bench_command(request.out, request.device.name, request.command)
     where = () if request.host is None else ("--host", request.host.address)
     return shlex.join(("edgecnn", "bench", str(request.out), *where, "--anew"))
 
 
-def bench_command(folder: Path, device: Device) -> str:
-    """What measures a finished build on its device, from here; USER@DEVICE is the reader's to fill in."""
-    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device.name}"
+def bench_command(folder: Path, device: str, made_by: str) -> str:
+    """What measures a finished build on its device, from here; USER@DEVICE is the reader's to fill in.
+
+    ``made_by``: its command. Of the emulated machine no time is to be had: it is made and raced for a real device instead.
+    """
+    if device == EMULATED_DEVICE:
+        return _for_a_real_device(made_by)
+    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device}"
+
+
+def _for_a_real_device(made_by: str) -> str:
+    """The same build for another device, which the reader fills in, in a folder of its own."""
+    words = shlex.split(made_by.replace("edgecnn judge", "edgecnn build", 1)) or ["edgecnn", "build"]
+    target = "DEVICE"
+    for option in ("--target", "--host", "--python", "--out"):
+        while option in words[:-1]:
+            at = words.index(option)
+            target += "".join(words[at + 1].partition(":")[1:]) if option == "--target" else ""
+            del words[at : at + 2]
+    return shlex.join((*words, "--target", target, "--host", "USER@DEVICE"))
 
 
 def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
@@ -56,6 +74,8 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
     if not seen.attached:
         known = f"accuracy was computed here, latency on the device is not known{_stand_in(seen)}"
         said.append(f"{resolved.attachment.why}: {known}")
+    elif not seen.timed:
+        said.append(f"{resolved.attachment.why}: its answers count, and the candidates were {NOT_TIMED}")
     said += _of_engines(seen)
     said += _of_halves(seen)
     stored = {purpose: result for purpose, result in seen.races.items() if result.reused}

@@ -76,6 +76,11 @@ class Observed:
         return tuple(kit.candidate for kit in self.kits.values())
 
     @property
+    def timed(self) -> bool:
+        """Whether times there are a processor's own."""
+        return self.lab.environment.timed
+
+    @property
     def runnable(self) -> dict[str, KitRef]:
         """Kits that have not failed."""
         return {name: kit for name, kit in self.kits.items() if name not in self.failures}

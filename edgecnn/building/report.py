@@ -38,6 +38,7 @@ from edgecnn.stages.export import NETWORK
 from edgecnn.values.candidate import is_of_a_device, reference_of
 from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
+from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, OutOfTime, Provisional, Reason, Taken
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
@@ -71,11 +72,12 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
     about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
-    rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
+    untimed = None if seen.timed else f"the candidates were {NOT_TIMED}"
+    rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, untimed=untimed, **about)
     contest = race_shown(seen)
     claims = pairwise_ratios(seen.raced("report")) if seen.objective == "latency" else {}
     chosen = choose(tuple(facts.values()), rules, contest, claims)
-    command = measure_command(request, chosen.choice, seen.kits, attached=seen.attached)
+    command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None
     choice = chosen.choice.model_copy(update={"settle_command": command, "knobs": knobs})
     inside = tuple(row.candidate.id for row in eligibility_of(tuple(facts.values()), budget, shippable, rules.most_mib).inside)

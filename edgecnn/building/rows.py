@@ -28,7 +28,7 @@ from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
 
@@ -183,7 +183,9 @@ def _unmeasured(name: str, seen: Observed) -> tuple[str, str] | None:
     failed = seen.failures.get(name)
     if failed is not None and not (failed.ref == LogitsNotFinite.ref and _was_raced(name, seen)):
         return failed.what, seen.lab.machine
-    return None if seen.attached or seen.device is None else (f"not measured on {seen.device}", seen.device)
+    if not seen.attached and seen.device is not None:
+        return f"not measured on {seen.device}", seen.device
+    return None if seen.timed else (NOT_TIMED, seen.lab.machine)
 
 
 def _was_raced(name: str, seen: Observed) -> bool:

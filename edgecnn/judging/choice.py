@@ -33,6 +33,8 @@ class ChoiceRules(Value):
     """That of a gate on size; None: there is none."""
     attached: bool
     """Whether the device was there to race on."""
+    untimed: str | None = None
+    """Why nothing was raced on a device that was there; None: it was, or had nothing to race."""
     device: str = "the device"
     settle_command: str | None = None
     """What settles a provisional choice."""
@@ -209,7 +211,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     first = ordered[0].candidate.id
     full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
-    missing = missing or ("nothing was raced" if rules.attached else f"{rules.device} was not attached")
+    missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
     carried = Provisional(part="carried", order=order, missing=missing)
     used, reference = (carried.model_copy(update={"part": part}) for part in ("used", "reference"))
     choice = Choice(

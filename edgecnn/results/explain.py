@@ -10,6 +10,7 @@ from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.noise import what_helps
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTried, OpenQuestion, StandIn, Unmeasured
+from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
@@ -134,6 +135,8 @@ def _why_unanswered(facts: CandidateFacts) -> str:
 def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:
     if not report.build.device_attached:
         return Unmeasured(figures=(figure,), candidates=(), why=f"{report.build.device} was not attached")
+    if not report.environment.timed:
+        return Unmeasured(figures=(figure,), candidates=(), why=NOT_TIMED)
     again = build_again(report)
     return Unmeasured(figures=(figure,), candidates=(), why="not asked for", command=again and f"{again} {option}")
 
@@ -171,7 +174,7 @@ def build_again(report: BuildReport) -> str | None:
 
 
 def _of_choice(report: BuildReport) -> OpenQuestion:
-    device, choice = report.build.device, report.choice
+    choice, device = report.choice, report.build.device if report.environment.timed else "a real device"
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
     says = f"which candidate is the fastest on {device} is open: a race there of what is carried would settle it"
     if choice.regret is not None:

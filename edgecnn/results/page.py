@@ -19,7 +19,7 @@ from edgecnn.results.page_facts import SHARES, Mistakes, PageFacts, Part, Raced,
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.profile import Profile, Run
+from edgecnn.values.profile import NOT_TIMED, Profile, Run
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _raced(report: BuildReport, store: Store) -> tuple[Raced, ...]:
         raise _Gone(f"the races' samples are not in the store {store.root}")
     if not report.build.device_attached:
         raise _Gone(f"nothing was timed: {report.build.device} was not attached")
-    raise _Gone("nothing was raced")
+    raise _Gone("nothing was raced" if report.environment.timed else f"the candidates were {NOT_TIMED}")
 
 
 def _mistakes(report: BuildReport, store: Store) -> Mistakes:

@@ -35,6 +35,9 @@ MEDIANS = {"others_percent": 1, "steal_percent": 2}
 WORST = {"temperature_c": 1}
 """The same of those of which the highest counts."""
 
+NOT_TIMED = "not raced, since times of an emulated processor are its emulator's and no device's"
+"""Why there is no time of a kit in an environment that is not ``timed``."""
+
 Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",
     "soak", "select-throughput", "select-energy", "table", "evidence",
@@ -84,6 +87,11 @@ class Environment(Value):
     def fidelity(self) -> Fidelity:
         """What a figure from here can be: an emulated processor answers as a real one does, and says nothing of its time."""
         return Fidelity.EMULATED if "emulator" in self.conditions else Fidelity.MEASURED
+
+    @property
+    def timed(self) -> bool:
+        """Whether times from here are a processor's own, so that a race says something; where not, ``NOT_TIMED`` says why."""
+        return self.fidelity is Fidelity.MEASURED
 
 
 class RunWindow(Value):

@@ -49,9 +49,9 @@ def test_whatever_is_carried_is_measured_from_here(kits: dict[str, KitRef], carr
 
 def test_what_was_left_open_on_this_machine_is_measured_here(kits: dict[str, KitRef]) -> None:
     request = a_request(Path("out"), device=device_named("cpu"))
-    assert measure_command(request, provisional("onnxruntime-fp32"), kits, attached=True) == "edgecnn bench out --anew"
+    assert measure_command(request, provisional("onnxruntime-fp32"), kits, raced=True) == "edgecnn bench out --anew"
     there = request.model_copy(update={"host": HostRequest(address="pi@10.0.0.5")})
-    asked = measure_command(there, provisional("onnxruntime-fp32"), kits, attached=True)
+    asked = measure_command(there, provisional("onnxruntime-fp32"), kits, raced=True)
     assert asked == "edgecnn bench out --host pi@10.0.0.5 --anew"
 
 

@@ -48,7 +48,7 @@ def record_lines(record: EvidenceRecord) -> Iterator[str]:
 
 
 def _emulated(record: EvidenceRecord) -> bool:
-    return "emulator" in record.environment.conditions
+    return not record.environment.timed
 
 
 def _told(record: EvidenceRecord, name: str) -> bool:
