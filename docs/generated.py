@@ -146,8 +146,8 @@ def schemas() -> str:
 
 def errors() -> str:
     """Every failure that has a reference, and the exit code that it ends with."""
-    for module in pkgutil.iter_modules(edgecnn.errors.__path__):
-        import_module(f"edgecnn.errors.{module.name}")
+    for module in pkgutil.walk_packages(edgecnn.errors.__path__, "edgecnn.errors."):
+        import_module(module.name)
     named = sorted(_below(EdgecnnError), key=lambda each: each.ref)
     rows = ((f"`{each.ref}`", str(int(each.exit_code)), _about(each)) for each in named)
     return _table(("reference", "exit code", "when"), rows)

@@ -19,15 +19,15 @@ from edgecnn.data.manifest import list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
 from edgecnn.data.splits import entirely_test
 from edgecnn.errors.building import BenchClassesDiffer
-from edgecnn.errors.data import TooFewImages
-from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.errors.data.folder import TooFewImages
+from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.dataset import UNLABELLED, DataManifest, ImageEntry
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.dataset import UNLABELLED, DataManifest, ImageEntry
+from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

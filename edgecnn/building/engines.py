@@ -12,8 +12,8 @@ from packaging.version import InvalidVersion, Version
 from edgecnn.backends.tensorrt import BACKEND
 from edgecnn.building.runnable import has_engine, tried
 from edgecnn.devices.machine import Machine
-from edgecnn.errors.board import BoardLacksBuilder, BuilderUnfit
-from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts.board import BoardLacksBuilder, BuilderUnfit
+from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.results.lineage import whole_kit

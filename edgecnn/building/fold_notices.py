@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.judging.metrics import METRICS
 from edgecnn.planning.folds import require_foldable

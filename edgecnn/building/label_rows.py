@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgecnn.building.observed import Observed, Split
-from edgecnn.errors.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.measure.kits import KitRef

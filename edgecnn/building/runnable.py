@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
+from edgecnn.errors.hosts.board import BoardError
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

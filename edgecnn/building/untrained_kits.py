@@ -23,9 +23,9 @@ from edgecnn.training.settings import PROBE_IMAGES
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact, Failed, FoundInput, WeightsAnswer
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.data.preprocessing import Preprocessing
 from edgecnn.values.fit import Probe
 from edgecnn.values.layers import MacTable
-from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 

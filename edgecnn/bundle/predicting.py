@@ -16,7 +16,7 @@ from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
 from edgecnn.errors.comparing import KitNotCarried
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.runner.failure import RunnerError
 from edgecnn.values.stage import Progress
 

@@ -74,7 +74,7 @@ def host_request(asked: BuildOptions) -> HostRequest | None:
         BadAddress: no destination.
         HostOptionWithoutHost, CarryWithoutHost: how to use a board, and no board.
     """
-    from edgecnn.errors.board import CarryWithoutHost
+    from edgecnn.errors.hosts.board import CarryWithoutHost
     from edgecnn.errors.usage import HostOptionWithoutHost
     from edgecnn.hosts.ssh.link import Address
     from edgecnn.values.board import EMULATED, HostRequest

@@ -26,7 +26,7 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
-from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.data.dataset import UNLABELLED
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Resolution
+from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.profile import Purpose
 from edgecnn.values.verdict import Fidelity, Interval
 

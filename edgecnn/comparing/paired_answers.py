@@ -17,7 +17,7 @@ from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
-from edgecnn.values.dataset import UNLABELLED
+from edgecnn.values.data.dataset import UNLABELLED
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import Accuracy
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data_formats import ClassNamesUnusable, NotInClassNames
+from edgecnn.errors.data.formats import ClassNamesUnusable, NotInClassNames
 from edgecnn.errors.wording import nearest
 
 IMAGENET = "imagenet"

@@ -11,7 +11,7 @@ from typing import Final
 
 from edgecnn.errors.wording import counted, first_of, plural
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.values.dataset import Alike, DataInspection, Finding, NameSlip
+from edgecnn.values.data.dataset import Alike, DataInspection, Finding, NameSlip
 
 _UNBALANCED: Final = 3.0
 """From where the smallest class shows in an average of all images as an average of classes does not. A convention, no law."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgecnn.data.shares import Cut, Divided, calibrated, proportional
-from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
-from edgecnn.values.dataset import Fold, Grouping, SplitRole
+from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
+from edgecnn.values.data.dataset import Fold, Grouping, SplitRole
 
 if TYPE_CHECKING:
     from edgecnn.data.splits import Found

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.data import path_search
-from edgecnn.errors.data_groups import GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound
+from edgecnn.errors.data.groups import GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound
 
 LIMIT_S = 20.0
 """100,000 paths take about 0.1 s."""

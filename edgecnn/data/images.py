@@ -19,12 +19,12 @@ from pydantic import ValidationError
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.demo.images import demo_images
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import CorruptImages, ImageChanged, ImageGone
-from edgecnn.errors.data_formats import DemoDamaged, ManifestUnreadable
+from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
+from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import UnreadableImage, decode
 from edgecnn.values.base import Value, another_schema
-from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
+from edgecnn.values.data.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
 
 _List = TypeVar("_List", bound=Value)
 

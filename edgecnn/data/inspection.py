@@ -26,12 +26,12 @@ from edgecnn.data.near_duplicates import Fingerprint, fingerprint_of, near_group
 from edgecnn.data.parallel import on_every_core
 from edgecnn.data.splits import Found, LeftOut, Listed, shows
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import NothingReadable, TooFewImages
-from edgecnn.errors.data_formats import DemoHasNoFolder
-from edgecnn.errors.data_groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
-from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare
+from edgecnn.errors.data.folder import NothingReadable, TooFewImages
+from edgecnn.errors.data.formats import DemoHasNoFolder
+from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
+from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, Grouping, SplitRole, Spread
+from edgecnn.values.data.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, Grouping, SplitRole, Spread
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

@@ -23,11 +23,11 @@ from edgecnn.data.splits import (
     ranked_by_content,
     without_copies,
 )
-from edgecnn.errors.data import NothingReadable
-from edgecnn.errors.data_formats import NotInClassNames
-from edgecnn.errors.data_groups import GroupsNotDivisible
-from edgecnn.errors.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
-from edgecnn.values.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
+from edgecnn.errors.data.folder import NothingReadable
+from edgecnn.errors.data.formats import NotInClassNames
+from edgecnn.errors.data.groups import GroupsNotDivisible
+from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.values.data.dataset import UNLABELLED, Fold, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _CALIBRATION_SHARE = 1 / CALIBRATION_AT_MOST

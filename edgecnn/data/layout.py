@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, is_folder
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import (
+from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataFolderUnreadable,
     DataNotAFolder,

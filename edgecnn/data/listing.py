@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import DataFolderUnreadable
+from edgecnn.errors.data.folder import DataFolderUnreadable
 from edgecnn.values.stage import Progress
 
 LEFT_BEHIND: Final = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})

@@ -42,10 +42,10 @@ from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import NothingReadable
-from edgecnn.errors.data_formats import DemoDamaged, ListWithoutLabels
+from edgecnn.errors.data.folder import NothingReadable
+from edgecnn.errors.data.formats import DemoDamaged, ListWithoutLabels
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, Fold, ImageEntry
+from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, Fold, ImageEntry
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key, Progress, digest_of
 

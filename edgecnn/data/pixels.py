@@ -16,9 +16,9 @@ import numpy as np
 
 from edgecnn.data.images import ImageSource
 from edgecnn.data.parallel import on_every_core
-from edgecnn.errors.data import CorruptImages
+from edgecnn.errors.data.folder import CorruptImages
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, pixels_sha256, to_pixels
-from edgecnn.values.dataset import SplitRole
+from edgecnn.values.data.dataset import SplitRole
 from edgecnn.values.stage import Progress
 
 PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibration")

@@ -22,8 +22,8 @@ from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import list_files, summarize
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data_formats import DemoHasNoFolder, TableNotDivided
-from edgecnn.values.dataset import DataDivision, DataManifest, SplitRole
+from edgecnn.errors.data.formats import DemoHasNoFolder, TableNotDivided
+from edgecnn.values.data.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
 from edgecnn.data.layout import Part
 from edgecnn.data.shares import Cut, divided
-from edgecnn.errors.data import FoldsBesideSplit, Shortage, TooFewImages
-from edgecnn.values.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
+from edgecnn.errors.data.folder import FoldsBesideSplit, Shortage, TooFewImages
+from edgecnn.values.data.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
 
 _PRECEDENCE: Final[Mapping[Part, int]] = {"test": 0, "validation": 1, "train": 2}

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.errors.host import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn
+from edgecnn.errors.hosts.process import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn
 from edgecnn.hosts.wheels import WheelPlatform, download_wheels, unpack_wheels
 from edgecnn.runner.machine.environment import EMULATOR
 from edgecnn.store.store import default_root

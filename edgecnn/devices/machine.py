@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecnn.devices.check.board import machine_at
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, require_device, warnings_of
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.board import BoardDiskFull
+from edgecnn.errors.hosts.board import BoardDiskFull
 from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
@@ -69,7 +69,7 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
 
     ``asked``: a board, or the emulated machine; None: this machine.
 
-    Raises EdgecnnError: of ``errors.board``, among them that the board is another device; of ``errors.host``, where the emulated
+    Raises EdgecnnError: of ``errors.hosts``, among them that the board is another device, or where the emulated
     machine cannot be made.
     """
     if asked is None:

@@ -13,7 +13,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardError
+from edgecnn.errors.hosts.board import BoardError
 from edgecnn.fit.members import Course
 from edgecnn.fit.shortlist import looks_of, next_likely, parted
 from edgecnn.fit.state import Fitting

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import edgecnn
 from edgecnn.building.objective_race import require_meter
 from edgecnn.building.publish import check_output
+from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.fit import NotInASearch
-from edgecnn.errors.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import NothingToScale
 from edgecnn.fit.elsewhere import prices_elsewhere
 from edgecnn.fit.finish import Fitted, finished

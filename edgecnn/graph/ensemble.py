@@ -21,7 +21,7 @@ from scipy.special import softmax
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of
 from edgecnn.graph.sessions import logits, session_of
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 
 PRODUCER = "edgecnn ensemble"
 LEAST = 1e-7

@@ -29,8 +29,8 @@ from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_mode
 from edgecnn.graph.passes.folding import fold_pooled_padding
 from edgecnn.graph.thresholds import write_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.model_file import BATCH_MAX
-from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 

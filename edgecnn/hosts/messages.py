@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from edgecnn.errors.board import AnswerUnusable
+from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.wording import first_problem
 
 _KEPT_SIGNS = 10_000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.host import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.messages import Failure, Line, Message, checked, usable
 from edgecnn.hosts.wire import POLL_S, Incoming, Silence, Tail, last_lines
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group

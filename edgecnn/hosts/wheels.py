@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from edgecnn.errors.host import WheelsNotFound, WheelsNotUnpacked
+from edgecnn.errors.hosts.process import WheelsNotFound, WheelsNotUnpacked
 from edgecnn.hosts.messages import Message, Unusable, checked, parsed
 from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.runner.files import sha256_of

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from edgecnn.errors.board import AnswerUnusable
 from edgecnn.errors.gates import LogitsNotFinite
+from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.measuring import PixelsChanged
 from edgecnn.hosts.messages import Message, Unusable, checked, parsed, usable
 from edgecnn.hosts.protocol import Task

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from edgecnn.values.augmentation import Augmentation, Crop, Cutmix, Cutout, Flip, Mixup, RandAugment
+from edgecnn.values.data.augmentation import Augmentation, Crop, Cutmix, Cutout, Flip, Mixup, RandAugment
 from edgecnn.values.training import ScratchRecipe
 
 Mode = Literal["finetune", "inherit", "scratch"]

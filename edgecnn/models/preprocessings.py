@@ -12,7 +12,7 @@ from edgecnn.errors.custom_model import UnknownPreprocessing
 from edgecnn.errors.wording import nearest
 from edgecnn.models.rows.family import HALF, IMAGENET
 from edgecnn.values.custom_model import Channels
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 
 
 class Usual(NamedTuple):

@@ -14,7 +14,7 @@ from edgecnn.planning.variants import aware_candidates, aware_unavailable, surge
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 

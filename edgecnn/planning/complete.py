@@ -15,8 +15,8 @@ from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.errors.custom_model import HeadDiffers, NoHeadToKeep
-from edgecnn.errors.data import NoClassFolders
-from edgecnn.errors.data_formats import ClassOrderOpen
+from edgecnn.errors.data.folder import NoClassFolders
+from edgecnn.errors.data.formats import ClassOrderOpen
 from edgecnn.errors.quantization import CalibrationSetTooSmall
 from edgecnn.errors.training import NothingToTransfer, WeightsNotWanted
 from edgecnn.models.catalogue import arch_named, pixel_recipe, require_size
@@ -50,11 +50,11 @@ from edgecnn.stages.fetch import FetchStage
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.synthesis import Synthesis, images_trained_on
 from edgecnn.values.recipe import QuantizeChoice, Recipe, SurgeryChoice, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
-from edgecnn.values.synthesis import Synthesis, images_trained_on
 
 DEMO_RESOLUTION_PX = 64
 """The demo's images are 28 pixels wide: a larger input would cost time and show nothing more."""

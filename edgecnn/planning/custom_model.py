@@ -27,7 +27,7 @@ from edgecnn.errors.custom_model import (
     PreprocessingOfAnArch,
     TrainingSwitch,
 )
-from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import ScaleOfAFile
 from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
@@ -37,8 +37,8 @@ from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.preprocessing import BORDERED
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 

@@ -15,7 +15,7 @@ from edgecnn.planning.branches import beginning_of, lay_branch, lay_desktop_bran
 from edgecnn.planning.trunk import Step, Steps, lay_trunk
 from edgecnn.planning.variants import AWARE, SURGERY, is_of_trunk, learned_by, mixed_rungs
 from edgecnn.values.candidate import Precision, Rung
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
 RUNGS = (("fp32", (Precision.FP32,)), ("half", (Precision.FP16, Precision.BF16)), ("int8", (Precision.INT8,)))

@@ -26,8 +26,8 @@ from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import ImageSize, pixels_sha256, to_pixels
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
-from edgecnn.values.dataset import ImageEntry
-from edgecnn.values.preprocessing import Normalization, PixelRecipe, PreprocessingChoice, ResizeMode
+from edgecnn.values.data.dataset import ImageEntry
+from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, PreprocessingChoice, ResizeMode
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:

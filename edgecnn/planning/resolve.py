@@ -28,12 +28,12 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, WeightsAnswer
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.preprocessing import Preprocessing
+from edgecnn.values.data.synthesis import Synthesis
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.resolved import Resolved, TrunkMode
 from edgecnn.values.stage import Key, Progress
-from edgecnn.values.synthesis import Synthesis
 from edgecnn.values.training import Teacher
 
 AHEAD_OF_TIME_BUILDERS = {"tensorrt-rtx-cu13-bindings": "tensorrt_rtx_bindings"}

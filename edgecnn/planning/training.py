@@ -36,8 +36,8 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Key

@@ -14,7 +14,7 @@ from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import ALL_RUNTIMES, ORIGINAL_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
 from edgecnn.values.custom_model import CustomModel
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.training import Form, Surgery

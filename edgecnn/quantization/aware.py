@@ -33,7 +33,7 @@ from edgecnn.training.memory import within_memory
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import AwareSettings
 from edgecnn.training.teacher import divergence, teacher_of
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 FACTS = "aware.json"

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from edgecnn.errors.quantization import GoldenNotTelling
 from edgecnn.values.candidate import Candidate, Precision
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.model_file import LOGITS_TOLERANCE, MODEL_FILE_NAME, ModelFile
-from edgecnn.values.preprocessing import Normalization
 
 TWIN_FOLDER = "twin"
 """Where a candidate that this machine cannot run leaves the model that answers for it."""

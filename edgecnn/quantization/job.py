@@ -15,8 +15,8 @@ from pydantic import Field, PositiveInt
 from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RankedLayer
-from edgecnn.values.preprocessing import Normalization
 
 
 class RankSettings(Value):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.studies import NetworkGone
 from edgecnn.results.finished import planned
 from edgecnn.results.folder import read_report

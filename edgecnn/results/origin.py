@@ -10,8 +10,8 @@ from typing import Any
 
 from edgecnn.store.wanted import flattened, shown
 from edgecnn.values.comparison import Origin
+from edgecnn.values.data.synthesis import FOLDERS
 from edgecnn.values.stage import digest_of
-from edgecnn.values.synthesis import FOLDERS
 
 _NOT_ABOUT_THE_KIT = (
     "schema",

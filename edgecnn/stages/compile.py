@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.tensorrt import BuildLogUnreadable
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task

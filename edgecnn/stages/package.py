@@ -17,11 +17,11 @@ import numpy as np
 
 import edgecnn.runner
 from edgecnn.errors.building import RunnerSourceChanged
-from edgecnn.errors.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.data.preprocessing import Preprocessing
 from edgecnn.values.model_file import THRESHOLDS
-from edgecnn.values.preprocessing import Preprocessing
 from edgecnn.values.stage import Progress, Role, Stage
 
 KIT_SCHEMA = "edgecnn.kit/1"

@@ -16,8 +16,8 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import NothingLeftToQuantize
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate, Method
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
-from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.stage import Progress, Role, Stage
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from edgecnn.values.data.synthesis import SynthesisSettings
 from edgecnn.values.stage import Progress, Role, Stage
-from edgecnn.values.synthesis import SynthesisSettings
 
 
 class SynthesizeStage(Stage, SynthesisSettings):
-    """Writes ``images/LABEL/NUMBER.png`` and ``synthesis.json`` (see ``values/synthesis.py``).
+    """Writes ``images/LABEL/NUMBER.png`` and ``synthesis.json`` (see ``values/data/synthesis.py``).
 
     Roles: ``cutouts`` and ``backgrounds``, manifests whose content is their key. No image of it has another role than ``train``.
     """

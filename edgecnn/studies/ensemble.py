@@ -17,7 +17,7 @@ from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
-from edgecnn.values.preprocessing import BORDERED
+from edgecnn.values.data.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 

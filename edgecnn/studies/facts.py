@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Resolution
+from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.verdict import Interval
 
 

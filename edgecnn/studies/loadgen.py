@@ -11,7 +11,7 @@ from pathlib import Path
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.comparing import NoBuildToCompare
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.measuring import NothingToLoad
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, measure

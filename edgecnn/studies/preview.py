@@ -17,12 +17,12 @@ from edgecnn.planning.complete import demo_resolution, mode_from
 from edgecnn.planning.synthesis import require_synthesis, synthesis_of, with_size
 from edgecnn.store.store import Store
 from edgecnn.training.idle_threads import sleeping_threads
-from edgecnn.values.augmentation import AugmentationPreview
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.augmentation import AugmentationPreview
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.data.synthesis import SynthesisSettings
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
-from edgecnn.values.synthesis import SynthesisSettings
 
 if TYPE_CHECKING:
     from edgecnn.data.synthesis.composer import Composer

@@ -19,7 +19,7 @@ from edgecnn.devices.leases.labgrid import SCHEME, LabgridBoards, labgrid_proble
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import (
+from edgecnn.errors.hosts.board import (
     BoardBusy,
     BoardError,
     BoardIsAnotherDevice,
@@ -27,8 +27,8 @@ from edgecnn.errors.board import (
     BoardNotReady,
     BuilderUnfit,
 )
-from edgecnn.errors.host import RecordingUnusable
-from edgecnn.errors.leases import BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
+from edgecnn.errors.hosts.leases import BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
+from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.sweeps import SweepInvalid
 from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address, Link
@@ -189,7 +189,7 @@ class Pool:
 
 
 def look_at(board: Board, cell: Cell) -> None:
-    """See that the build's kits can run there. Raises EdgecnnError: of ``errors.board``, ``errors.leases`` or ``errors.host``."""
+    """See that the build's kits can run there. Raises EdgecnnError: of ``errors.hosts``."""
     if board.host is None:
         raise BoardWithoutAddress(board=board.name)
     target = target_of(cell.recipe.target, None)

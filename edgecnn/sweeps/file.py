@@ -16,7 +16,7 @@ from pydantic import Field
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.board import BadAddress
+from edgecnn.errors.hosts.board import BadAddress
 from edgecnn.errors.recipes import OverridesInvalid
 from edgecnn.errors.sweeps import BuildsNamedAlike, SweepInvalid, SweepTooLarge
 from edgecnn.errors.wording import did_you_mean

@@ -22,7 +22,7 @@ from edgecnn.training.gpu import device_of
 from edgecnn.training.images.augmented_batch import in_levels, normalized
 from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 Pixels = npt.NDArray[np.uint8]

@@ -21,7 +21,7 @@ from edgecnn.training.images.batches import batch_count
 from edgecnn.training.images.validation import mean_recall, standing
 from edgecnn.training.loop import PhaseResult
 from edgecnn.training.settings import TrainSettings
-from edgecnn.values.augmentation import mirrored_share
+from edgecnn.values.data.augmentation import mirrored_share
 
 NAME = "head"
 DROPOUT = 0.2

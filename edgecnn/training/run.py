@@ -28,10 +28,10 @@ from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
 from edgecnn.training.teacher import WEIGHTS
 from edgecnn.values.arch import ArchSpec
-from edgecnn.values.augmentation import mirrored_share
+from edgecnn.values.data.augmentation import mirrored_share
+from edgecnn.values.data.synthesis import MadeShare
 from edgecnn.values.scale import Inheritance
 from edgecnn.values.stage import Progress
-from edgecnn.values.synthesis import MadeShare
 from edgecnn.values.training import TeacherFacts, TransferChoice
 
 FACTS = "history.json"

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from edgecnn.models.defaults import default_augmentation
 from edgecnn.training.settings import AwareSettings, SurgerySettings, TrainSettings
-from edgecnn.values.augmentation import Augmentation
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Resolution
+from edgecnn.values.data.augmentation import Augmentation
+from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.training import Balance, LearningPrecision
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from edgecnn.values.augmentation import Augmentations
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.preprocessing import Preprocessing
+from edgecnn.values.data.augmentation import Augmentations
+from edgecnn.values.data.preprocessing import Preprocessing
 from edgecnn.values.training import (
     AS_IT_IS,
     Balance,

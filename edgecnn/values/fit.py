@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edgecnn.values.base import Value
-from edgecnn.values.preprocessing import Resolution
+from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.profile import Environment
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form

@@ -11,15 +11,15 @@ from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.data.preprocessing import Resolution
+from edgecnn.values.data.synthesis import SynthesisFacts
 from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Folds, Memory, Quality, Steady, Sustained, Throughput
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
-from edgecnn.values.preprocessing import Resolution
 from edgecnn.values.profile import DatedReference, Environment
 from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.scale import ScaledNetwork
-from edgecnn.values.synthesis import SynthesisFacts
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 

@@ -15,7 +15,7 @@ from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.errors.board import BoardIsAnotherDevice, LinkLost
+from edgecnn.errors.hosts.board import BoardIsAnotherDevice, LinkLost
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.evaluate import logits_of
 from edgecnn.store.store import Store

@@ -29,7 +29,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
-from edgecnn.values.dataset import DataManifest
+from edgecnn.values.data.dataset import DataManifest
 from edgecnn.values.recipe import DataChoice, RaceChoice
 from tests.building.builds import Place
 from tests.hosts.sshd import loopback, needs_sshd

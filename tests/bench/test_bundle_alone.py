@@ -22,10 +22,10 @@ from edgecnn.building.runnable import ENGINE
 from edgecnn.bundle.verify import Trust
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.board import BoardLacksBuilder
 from edgecnn.errors.building import NoKitRuns
 from edgecnn.errors.bundle import BundleFileExtra
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.board import BoardLacksBuilder
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.store.store import Store
 from edgecnn.values.device import EngineBuilder

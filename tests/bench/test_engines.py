@@ -19,7 +19,7 @@ from edgecnn.devices.check.board import ReachedBoard, board_over
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.board import BoardLacksBuilder, BoardNotReady
+from edgecnn.errors.hosts.board import BoardLacksBuilder, BoardNotReady
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Link
 from edgecnn.store.store import Store

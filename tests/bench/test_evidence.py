@@ -21,7 +21,7 @@ from edgecnn.devices import desktop_gpu as of_gpus
 from edgecnn.devices import machine as of_evidence_machine
 from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
-from edgecnn.errors.board import LinkLost
+from edgecnn.errors.hosts.board import LinkLost
 from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
 from edgecnn.errors.store import StoreFull
 from edgecnn.errors.weights import DownloadFailed

@@ -15,7 +15,7 @@ import pytest
 from edgecnn.bench.judge import Judgement, JudgeRequest, judge_finished
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.comparison_verdicts import bundle_of
-from benchmarks.cross_check import harness_ms
+from benchmarks.cross_check.kits import harness_ms
 from edgecnn.results.shipped import shipped_kit
 from tests.building.bundles import make_bundle
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.cross_check import Compared, compare
+from benchmarks.cross_check.kits import Compared, compare
 
 
 def test_a_row_says_whether_the_estimate_and_whether_the_whole_interval_is_inside_the_target() -> None:

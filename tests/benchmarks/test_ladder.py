@@ -31,8 +31,8 @@ from edgecnn.stages.export import ExportStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Cached, Ran
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import MacTable
-from edgecnn.values.preprocessing import Normalization
 from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Interval
 from tests.building.resolutions import INT8, resolved

@@ -22,8 +22,8 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.board import BoardLacksBuilder, BuilderUnfit, LinkLost
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.board import BoardLacksBuilder, BuilderUnfit, LinkLost
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.planning.candidates import BASELINE

@@ -17,7 +17,7 @@ from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab

@@ -11,8 +11,8 @@ import pytest
 from edgecnn.building.execute import Execution
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.runnable import why_not_runnable
-from edgecnn.errors.board import LinkLost
-from edgecnn.errors.host import RunnerCrashed
+from edgecnn.errors.hosts.board import LinkLost
+from edgecnn.errors.hosts.process import RunnerCrashed
 from edgecnn.hosts.protocol import Task
 from edgecnn.planning.plan import plan
 from edgecnn.store.store import Store

@@ -16,7 +16,7 @@ import pytest
 from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
 from edgecnn.bundle.publish import STAMPS, publish_bundle
 from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
-from edgecnn.errors.data import DataPathUnusable
+from edgecnn.errors.data.folder import DataPathUnusable
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan

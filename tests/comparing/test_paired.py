@@ -11,7 +11,7 @@ import pytest
 from edgecnn.comparing.paired import AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import PairedAnswers
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.predictions.accuracy import Answers

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.backends.installed import lacking, own_environment
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task

@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from edgecnn.data.manifest import summarize
 from edgecnn.data.synthesis.cutouts import find_synthesis
 from edgecnn.stages.synthesize import SynthesizeStage
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.synthesis import Synthesis, SynthesisChoice
 from edgecnn.values.recipe import DataChoice
-from edgecnn.values.synthesis import Synthesis, SynthesisChoice
 from tests.data.folders import Heard, aged, fill
 
 CLASSES = ("disc", "square")

@@ -10,10 +10,10 @@ from PIL import Image
 
 from edgecnn.data.class_names import stated_names
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data_formats import ClassNamesUnusable, NotInClassNames
+from edgecnn.errors.data.formats import ClassNamesUnusable, NotInClassNames
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.render.progress import Quiet
-from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.values.data.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 
 FOLDERS = ("Sea_lion", "ant", "zebra")

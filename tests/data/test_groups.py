@@ -14,10 +14,10 @@ from edgecnn.data.groups import groups_by_path
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data_formats import TableUnusable
-from edgecnn.errors.data_groups import GroupOnTwoSides, GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.groups import GroupOnTwoSides, GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound
 from edgecnn.recipes.recipe import apply_overrides
-from edgecnn.values.dataset import DataInspection, DataManifest, DataSummary
+from edgecnn.values.data.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.stage import digest_of
 from tests.data.folders import Heard, draw, fill, write

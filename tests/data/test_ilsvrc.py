@@ -10,9 +10,9 @@ from PIL import Image
 
 from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.values.data.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 
 SHOWN = {1: 65, 2: 970, 3: 230, 7: 809, 50: 516, 49999: 65}

@@ -11,7 +11,7 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data_formats import NoImagenetClass
+from edgecnn.errors.data.formats import NoImagenetClass
 from edgecnn.render.progress import Quiet
 from edgecnn.values.recipe import DataChoice
 

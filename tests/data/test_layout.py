@@ -7,7 +7,7 @@ import pytest
 
 from edgecnn.data.layout import Layout, find_layout, natural_order, root_of
 from edgecnn.data.listing import ListingProgress
-from edgecnn.errors.data import (
+from edgecnn.errors.data.folder import (
     DataFolderMissing,
     DataNotAFolder,
     DataPathUnusable,

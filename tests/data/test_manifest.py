@@ -12,10 +12,10 @@ import pytest
 
 from edgecnn.data import index
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data import DataFolderUnreadable, NothingReadable, TooFewImages
+from edgecnn.errors.data.folder import DataFolderUnreadable, NothingReadable, TooFewImages
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.runner.pixels import NOT_A_PICTURE
-from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.values.data.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import LONG_AGO_NS, Heard, aged, draw, fill, write
 

@@ -12,9 +12,9 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data import TooFewImages
-from edgecnn.errors.data_formats import DemoHasNoFolder, TableNotDivided
-from edgecnn.values.dataset import DataDivision, DataManifest
+from edgecnn.errors.data.folder import TooFewImages
+from edgecnn.errors.data.formats import DemoHasNoFolder, TableNotDivided
+from edgecnn.values.data.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill, write
 

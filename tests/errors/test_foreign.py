@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.host import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn, WheelsNotFound
+from edgecnn.errors.hosts.process import DebianTreeFailed, ForeignCommandMissing, NothingToEmulateOn, WheelsNotFound
 
 
 def test_foreign_command_missing() -> None:

@@ -16,7 +16,7 @@ from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices import machine
-from edgecnn.errors.board import BoardNotReady
+from edgecnn.errors.hosts.board import BoardNotReady
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
 from edgecnn.values.recipe import RaceChoice

@@ -13,8 +13,8 @@ from edgecnn.devices.check import board
 from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import contradiction
-from edgecnn.errors.board import BoardIsAnotherDevice
-from edgecnn.errors.host import RecordingUnusable
+from edgecnn.errors.hosts.board import BoardIsAnotherDevice
+from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.emulated import EmulatedHost
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.values.board import EMULATED, HostRequest

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.board import BoardDiskFull, LinkLost
+from edgecnn.errors.hosts.board import BoardDiskFull, LinkLost
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.hosts.test_local import Heard
 from tests.hosts.test_ssh import connect, race, runs_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.board import BoardFailed
+from edgecnn.errors.hosts.board import BoardFailed
 from edgecnn.hosts.ssh import far
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.link import Address, Answer, Link

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.board import BoardBusy, BoardFailed, BoardKeyChanged, BoardLacksPython, BoardUnknown, LinkLost, LoginRefused
+from edgecnn.errors.hosts.board import (
+    BoardBusy,
+    BoardFailed,
+    BoardKeyChanged,
+    BoardLacksPython,
+    BoardUnknown,
+    LinkLost,
+    LoginRefused,
+)
 from edgecnn.hosts.ssh.board import Board
 from edgecnn.hosts.ssh.link import COMMAND, Address, Link
 from tests.hosts.sshd import Loopback, needs_sshd

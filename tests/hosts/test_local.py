@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.host import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
+from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from tests.house.child import child

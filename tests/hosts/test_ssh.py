@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.board import BoardBusy, BoardDiskFull, LinkLost
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.board import BoardBusy, BoardDiskFull, LinkLost
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.hosts.ssh.host import SshHost

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.board import AnswerUnusable, BoardBusy, BoardFailed, LinkLost
-from edgecnn.errors.host import RunnerCrashed, RunnerFailed
+from edgecnn.errors.hosts.board import AnswerUnusable, BoardBusy, BoardFailed, LinkLost
+from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed
 from edgecnn.hosts import wire
 from edgecnn.hosts.program import Program, builder_in, info_in, run_program
 from edgecnn.hosts.ssh.board import Board

@@ -29,17 +29,17 @@ from edgecnn.sweeps.judge import SweepJudgement
 from edgecnn.sweeps.plan import SweepPlan
 from edgecnn.values.arch import Catalogue
 from edgecnn.values.artifact import Record
-from edgecnn.values.augmentation import AugmentationPreview
 from edgecnn.values.board import BoardCheck
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild
-from edgecnn.values.dataset import DataDivision, DataInspection
+from edgecnn.values.data.augmentation import AugmentationPreview
+from edgecnn.values.data.dataset import DataDivision, DataInspection
+from edgecnn.values.data.synthesis import Provenance
 from edgecnn.values.device import Device
 from edgecnn.values.fit import FitReport, LatencyTable
 from edgecnn.values.layers import NetworkCost, Ranking
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import BuildReport
-from edgecnn.values.synthesis import Provenance
 from edgecnn.values.training import TransferChoice
 from tests.house.source_tree import ROOT
 

@@ -113,5 +113,5 @@ def test_only_a_whole_line_in_a_test_that_runs_counts(source: str, counts: bool)
 def test_what_is_read_are_the_errors_of_the_package() -> None:
     """Else the first test holds of nothing."""
     files = {Path(modules()[kind.__module__]) for kind in _errors()}
-    raised = {path for path in (ROOT / "edgecnn/errors").glob("*.py") if "super().__init__(" in path.read_text(encoding="utf-8")}
+    raised = {path for path in (ROOT / "edgecnn/errors").rglob("*.py") if "super().__init__(" in path.read_text(encoding="utf-8")}
     assert files == raised - {ROOT / "edgecnn/errors/base.py"}

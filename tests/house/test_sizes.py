@@ -1,16 +1,18 @@
-"""A file that can be read at one sitting, a function that fits on one screen."""
+"""A file that can be read at one sitting, a function that fits on one screen, a folder that is taken in at a glance."""
 
 from __future__ import annotations
 
 import ast
 import warnings
+from collections import Counter
 
-from tests.house.source_tree import functions, modules, relative
+from tests.house.source_tree import ROOT, functions, modules, relative
 
 FILE_LINES_MAX = 300
 FILE_LINES_GOOD = 250
 FUNCTION_LINES_MAX = 40
 PARAMETERS_MAX = 5
+FOLDER_FILES_MAX = 25
 
 
 def test_no_file_is_longer_than_300_lines_and_those_beyond_250_are_listed() -> None:
@@ -19,6 +21,12 @@ def test_no_file_is_longer_than_300_lines_and_those_beyond_250_are_listed() -> N
     if long:
         warnings.warn(f"beyond {FILE_LINES_GOOD} lines: {long}", stacklevel=1)
     assert {name: count for name, count in long.items() if count > FILE_LINES_MAX} == {}
+
+
+def test_no_folder_has_more_than_25_files() -> None:
+    sources = (path for room in ("edgecnn", "tests", "benchmarks") for path in (ROOT / room).rglob("*.py"))
+    files = Counter(relative(path.parent) for path in sources)
+    assert {folder: count for folder, count in files.items() if count > FOLDER_FILES_MAX} == {}
 
 
 def test_no_function_is_longer_than_40_lines() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.graph.macs import mac_table
 from edgecnn.measure.kits import KitRef

@@ -25,7 +25,7 @@ from edgecnn.models.networks import build_network, load_shipping, load_trained, 
 from edgecnn.models.weights import answer_weights
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_pixels
-from edgecnn.values.preprocessing import PixelRecipe, PreprocessingChoice
+from edgecnn.values.data.preprocessing import PixelRecipe, PreprocessingChoice
 from tests.models.made import serving
 
 timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgecnn.building.report import gates_of
-from edgecnn.errors.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve

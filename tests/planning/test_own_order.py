@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.errors.custom_model import PreprocessingNotFound
-from edgecnn.errors.data_formats import ClassOrderOpen
+from edgecnn.errors.data.formats import ClassOrderOpen
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.render.progress import Quiet

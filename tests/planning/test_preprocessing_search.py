@@ -26,7 +26,7 @@ from edgecnn.models.preprocessings import USUAL
 from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _names, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
-from edgecnn.values.preprocessing import Normalization, PreprocessingChoice
+from edgecnn.values.data.preprocessing import Normalization, PreprocessingChoice
 from edgecnn.values.recipe import DataChoice
 from tests.graph.custom_files import CLASSES, classifier, of_grey, photo_folder, pictures
 

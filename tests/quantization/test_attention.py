@@ -14,7 +14,7 @@ from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import quantize
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 
 SIDE = 8
 

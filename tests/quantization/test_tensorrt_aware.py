@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from edgecnn.backends.tensorrt import UNFUSED
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.planning.variants import aware_candidates
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.runner.pixels import to_feed

@@ -9,7 +9,7 @@ from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_candidate, a_latency, an_interval
-from tests.render.sheets import a_verdict
+from tests.render.ci.sheets import a_verdict
 
 
 def a_comparison(**changes: Any) -> Comparison:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.engines import with_engine
-from edgecnn.errors.board import LinkLost
-from edgecnn.errors.host import RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts.board import LinkLost
+from edgecnn.errors.hosts.process import RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.protocol import Host
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address

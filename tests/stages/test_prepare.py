@@ -10,13 +10,13 @@ from PIL import Image
 from edgecnn.data.golden import LONG_SIDE_PX, card
 from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data import CorruptImages, ImageGone
+from edgecnn.errors.data.folder import CorruptImages, ImageGone
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe as Pixels
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
 from edgecnn.stages.prepare import PrepareStage
-from edgecnn.values.dataset import DataSummary
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.dataset import DataSummary
+from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard, draw, fill, write

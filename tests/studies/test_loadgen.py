@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.measuring import NothingToLoad
 from edgecnn.studies.loadgen import kit_meant
 from tests.runner.kits import make_kit

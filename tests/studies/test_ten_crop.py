@@ -15,7 +15,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.render.screens.studies import ten_crop_lines
 from edgecnn.runner.pixels import UnreadableImage, to_pixels
 from edgecnn.studies.ten_crop import ten_crop, ten_views
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.preprocessing import PixelRecipe
 from tests.building.built_networks import Adopt, BuiltNetworks
 from tests.graph.planted import spotted
 from tests.house.schemas import FOLDER

@@ -10,8 +10,8 @@ import pytest
 
 from edgecnn.devices.leases import listed
 from edgecnn.devices.leases.protocol import Lease
-from edgecnn.errors.board import BoardBusy, LinkLost
-from edgecnn.errors.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoSuchBoards
+from edgecnn.errors.hosts.board import BoardBusy, LinkLost
+from edgecnn.errors.hosts.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoSuchBoards
 from edgecnn.errors.sweeps import SweepInvalid
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.render.progress import Quiet

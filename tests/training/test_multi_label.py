@@ -14,7 +14,7 @@ from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.images.augmented_batch import EpochDraw
 from edgecnn.training.images.batches import Batch, mixed
 from edgecnn.training.images.validation import standing
-from edgecnn.values.augmentation import Mixup
+from edgecnn.values.data.augmentation import Mixup
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.0], [0.5, 3.0, -2.0]])
 HAS = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])

@@ -22,7 +22,7 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.gpu import _heard as repeatable_of
 from edgecnn.training.images.batches import in_order_ahead
 from edgecnn.training.machine import own_stream
-from edgecnn.values.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
+from edgecnn.values.data.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
 from tests.data.folders import Heard

@@ -18,7 +18,7 @@ from edgecnn.training import teacher as teacher_module
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.images.validation import ValidationPixels
 from edgecnn.training.teacher import OtherInput
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.training import TeacherTerms
 from tests.data.folders import Heard
 from tests.training.made import SIZE_PX, SMALL, Given, files_of, make_given, stage

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
-from edgecnn.errors.data_formats import DemoDamaged
+from edgecnn.errors.data.formats import DemoDamaged
 
 if TYPE_CHECKING:
     import numpy.typing as npt

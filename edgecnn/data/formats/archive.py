@@ -21,7 +21,7 @@ from edgecnn.data.index import read_json, write_json
 from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, stamp_of, stamps_in
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data_formats import ArchiveUnusable
+from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.locks import Locks

@@ -21,8 +21,8 @@ from edgecnn.data.formats.archive import ALLOWED_BYTES, FILES_MAX, RATIO_MAX, ke
 from edgecnn.data.layout import ClassFolder, Layout, Part
 from edgecnn.data.listing import stamp_of
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import OneClass
-from edgecnn.errors.data_formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.errors.data.folder import OneClass
+from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
 from edgecnn.values.stage import Progress
 
 NAMES_FILE: Final = "classes.txt"

@@ -16,7 +16,7 @@ from edgecnn.data.formats.table import Row, laid_out
 from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.layout import Layout
 from edgecnn.data.listing import ListingProgress
-from edgecnn.errors.data_formats import TableUnusable
+from edgecnn.errors.data.formats import TableUnusable
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
 _FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.data.formats.archive import kept_folder
-from edgecnn.errors.data_formats import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
 from edgecnn.values.stage import Progress
 
 PREFIX: Final = "torchvision:"

@@ -18,9 +18,9 @@ from edgecnn.data.formats.label_columns import NAMES, LabelColumns, label_column
 from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
 from edgecnn.data.listing import ListingProgress, stamp_of
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data import OneClass, TrainFolderMissing
-from edgecnn.errors.data_formats import TableUnusable
-from edgecnn.values.dataset import UNLABELLED
+from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.values.data.dataset import UNLABELLED
 
 SUFFIX: Final = ".csv"
 _COLUMNS: Final = (["path", "label"], ["path", "label", "split"])

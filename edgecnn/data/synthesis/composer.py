@@ -18,13 +18,13 @@ from PIL import Image
 from edgecnn.data.images import FolderImages, open_source
 from edgecnn.data.parallel import on_every_core
 from edgecnn.data.synthesis.composite import Composed, Drawn, composed, drawn, read_background, read_cutout
-from edgecnn.errors.data import CorruptImages
-from edgecnn.errors.synthesis import CutoutsUnusable
+from edgecnn.errors.data.folder import CorruptImages
+from edgecnn.errors.data.synthesis import CutoutsUnusable
 from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.dataset import ImageEntry
+from edgecnn.values.data.dataset import ImageEntry
+from edgecnn.values.data.synthesis import MadeImage, Provenance, SynthesisSettings
 from edgecnn.values.stage import Progress
-from edgecnn.values.synthesis import MadeImage, Provenance, SynthesisSettings
 
 FACTS: Final = "synthesis.json"
 FOLDER: Final = "images"

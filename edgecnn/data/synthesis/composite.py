@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from edgecnn.runner.pixels import UnreadableImage, decode, open_picture
-from edgecnn.values.synthesis import SynthesisSettings
+from edgecnn.values.data.synthesis import SynthesisSettings
 
 _SEEN: Final = 13
 """Alpha, of 255, under which nothing is to be seen: programs that remove backgrounds leave traces of 1 or 2 everywhere."""

@@ -15,11 +15,11 @@ from edgecnn.data.layout import ClassFolder, Layout, folders_in, root_of, unlabe
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.manifest import Files, filed, read_files
 from edgecnn.data.splits import Listed, without_copies
-from edgecnn.errors.data import DataFolderMissing, DataNotAFolder, NoClassFolders, NothingReadable
-from edgecnn.errors.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
-from edgecnn.values.dataset import UNLABELLED, DataManifest, DataSummary, ImageEntry
+from edgecnn.errors.data.folder import DataFolderMissing, DataNotAFolder, NoClassFolders, NothingReadable
+from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
+from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, ImageEntry
+from edgecnn.values.data.synthesis import Synthesis, SynthesisChoice
 from edgecnn.values.stage import Progress
-from edgecnn.values.synthesis import Synthesis, SynthesisChoice
 
 _CUTOUTS, _BACKGROUNDS = "cutouts", "backgrounds"
 _JUDGING = ("calibration", "validation", "test")

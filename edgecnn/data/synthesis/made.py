@@ -10,8 +10,8 @@ from PIL import Image
 from edgecnn.data.images import FolderImages, ImageSource, open_source, read_list
 from edgecnn.data.synthesis.composer import FACTS, FOLDER, Composer, Planned
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.values.dataset import DataManifest, ImageEntry
-from edgecnn.values.synthesis import Provenance
+from edgecnn.values.data.dataset import DataManifest, ImageEntry
+from edgecnn.values.data.synthesis import Provenance
 
 
 def open_made(folder: Path) -> ImageSource:

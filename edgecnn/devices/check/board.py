@@ -15,7 +15,7 @@ from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.board import CarryWithoutHost
+from edgecnn.errors.hosts.board import CarryWithoutHost
 from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.board import AnswerUnusable
-from edgecnn.errors.host import RecordingUnusable
+from edgecnn.errors.hosts.board import AnswerUnusable
+from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.wording import first_problem
 from edgecnn.hosts.messages import Unusable, checked, parsed
 from edgecnn.hosts.ssh.link import Link, in_shell

@@ -10,8 +10,8 @@ from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
 from edgecnn.devices.check.system import findings_on, require_none, stopping
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import matches
-from edgecnn.errors.board import BoardIsAnotherDevice
-from edgecnn.errors.host import RecordingUnusable
+from edgecnn.errors.hosts.board import BoardIsAnotherDevice
+from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link
 from edgecnn.hosts.wheels import PYTHON as CARRIED
 from edgecnn.values.board import BoardFacts, Finding, HostRequest, Weight

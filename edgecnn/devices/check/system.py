@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from edgecnn.devices.check.hardware import accelerator_findings, clock_findings
 from edgecnn.devices.check.needs import Needs, python_findings
-from edgecnn.errors.board import BoardNotReady
+from edgecnn.errors.hosts.board import BoardNotReady
 from edgecnn.values.board import BoardFacts, Finding, Weight
 
 _32_BITS = ("armv6l", "armv7l", "armv8l", "i386", "i686")

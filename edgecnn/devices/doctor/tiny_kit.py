@@ -14,6 +14,7 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.values.candidate import Candidate
+from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
     MODEL_FILE_NAME,
@@ -24,7 +25,6 @@ from edgecnn.values.model_file import (
     ModelSpec,
     SessionSpec,
 )
-from edgecnn.values.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.stage import Progress, Role
 
 if TYPE_CHECKING:

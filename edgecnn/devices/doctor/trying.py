@@ -23,7 +23,7 @@ from edgecnn.devices.doctor.facts import Part, State
 from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, packages_of, version_of
 from edgecnn.devices.doctor.tiny_kit import make_tiny_kit
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.host import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.hosts.protocol import Task

@@ -19,7 +19,7 @@ from labgrid.util.proxy import proxymanager
 
 from edgecnn.devices.leases.protocol import Board
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.leases import CoordinatorRefused, CoordinatorUnreachable
+from edgecnn.errors.hosts.leases import CoordinatorRefused, CoordinatorUnreachable
 
 PORT: Final = 20408
 """Where a coordinator listens unless told otherwise."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.leases import BoardTaken, LabgridAbsent
+from edgecnn.errors.hosts.leases import BoardTaken, LabgridAbsent
 
 if TYPE_CHECKING:
     from edgecnn.devices.leases.coordinator import Coordinator

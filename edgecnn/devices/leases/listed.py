@@ -19,9 +19,9 @@ from pydantic import Field
 from edgecnn.devices.files import device_named
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BadAddress, BoardBusy
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.leases import BoardsInvalid
+from edgecnn.errors.hosts.board import BadAddress, BoardBusy
+from edgecnn.errors.hosts.leases import BoardsInvalid
 from edgecnn.hosts.ssh.board import FOLDER, PYTHON
 from edgecnn.hosts.ssh.host import LOCK, SshHost
 from edgecnn.hosts.ssh.link import Address, Link

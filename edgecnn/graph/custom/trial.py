@@ -27,7 +27,7 @@ from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import in_temporary_folder
 from edgecnn.values.custom_model import Feeding, TorchForm
-from edgecnn.values.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.data.preprocessing import Normalization, PixelRecipe
 
 try:
     import resource

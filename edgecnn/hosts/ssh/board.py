@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
+from edgecnn.errors.hosts.board import BoardBusy, BoardDiskFull, BoardFailed, BoardLacksPython, LinkLost
 from edgecnn.hosts.messages import Line, checked, usable
 from edgecnn.hosts.ssh.answers import ANSWERS, Refusal
 from edgecnn.hosts.ssh.link import Link, in_shell

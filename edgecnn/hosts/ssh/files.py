@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from edgecnn.errors.board import BoardDiskFull, BoardFailed, LinkLost
+from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
 from edgecnn.hosts.messages import Unusable, usable
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
 from edgecnn.hosts.wire import Incoming, Silence, Tail, last_lines

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BoardDiskFull, LinkLost
-from edgecnn.errors.host import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts.board import BoardDiskFull, LinkLost
+from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.messages import usable
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
@@ -46,7 +46,7 @@ class SshHost:
 
     @classmethod
     def open(cls, address: Address, *, what: str, python: str = PYTHON, folder: str = FOLDER, lock: str = LOCK) -> SshHost:
-        """Connect, and hold the board. Raises EdgecnnError: of ``errors.board``."""
+        """Connect, and hold the board. Raises EdgecnnError: of ``errors.hosts``."""
         return cls.over(Link.open(address), what=what, python=python, folder=folder, lock=lock)
 
     @classmethod

@@ -18,7 +18,15 @@ from types import TracebackType
 from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.board import BadAddress, BoardKeyChanged, BoardUnknown, BoardUnreachable, LinkLost, LoginRefused, SshAbsent
+from edgecnn.errors.hosts.board import (
+    BadAddress,
+    BoardKeyChanged,
+    BoardUnknown,
+    BoardUnreachable,
+    LinkLost,
+    LoginRefused,
+    SshAbsent,
+)
 from edgecnn.hosts.messages import usable
 from edgecnn.hosts.wire import Exchange, Silence, Tail, exchange, last_lines
 from edgecnn.runner.runs.schedule import kill_group

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.augmentation import AugmentationPreview
-from edgecnn.values.dataset import DataDivision, DataInspection, Grouping, Spread
+from edgecnn.values.data.augmentation import AugmentationPreview
+from edgecnn.values.data.dataset import DataDivision, DataInspection, Grouping, Spread
 
 _SHOWN = 60
 _NAMED = 5

@@ -9,7 +9,7 @@ from edgecnn.planning.variants import surgery_instead
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import by_reason
 from edgecnn.values.candidate import Rung
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.resolved import Resolved
 
 KEY_SHOWN = 12

@@ -15,7 +15,7 @@ from edgecnn.judging.resolution import labels_sentence, resolution_sentence, res
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
-from edgecnn.values.dataset import DataSummary, ImageEntry
+from edgecnn.values.data.dataset import DataSummary, ImageEntry
 from edgecnn.values.device import Device
 
 SCHEMA_LINE = 'schema = "edgecnn.recipe/2"'

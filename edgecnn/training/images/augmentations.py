@@ -18,7 +18,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
 from edgecnn.training.machine import own_stream
-from edgecnn.values import augmentation as kinds
+from edgecnn.values.data import augmentation as kinds
 
 Drawn: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """Name to (N,) values, one an image."""

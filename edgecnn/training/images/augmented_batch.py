@@ -16,8 +16,8 @@ from torchvision.transforms.v2 import functional
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.images.augmentations import OPERATIONS, Drawn, Values, draw, is_applied, values_of
 from edgecnn.training.machine import one_thread
-from edgecnn.values.augmentation import Augmentation, Crop
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.augmentation import Augmentation, Crop
+from edgecnn.values.data.preprocessing import Normalization
 
 
 class EpochDraw(NamedTuple):

@@ -20,7 +20,7 @@ from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_size, a
 from edgecnn.training.images.validation import Material
 from edgecnn.training.machine import own_stream, training_threads
 from edgecnn.training.parallel.team import Part
-from edgecnn.values.augmentation import Cutmix, Mixup
+from edgecnn.values.data.augmentation import Cutmix, Mixup
 
 
 def batch_count(images: int, batch_size: int) -> int:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from edgecnn.data.images import ImageSource
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.training.machine import training_threads
-from edgecnn.values.dataset import ImageEntry
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.dataset import ImageEntry
+from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.stage import Progress
 
 HELD_BYTES = 2 << 30

@@ -21,9 +21,9 @@ from edgecnn.training.images.augmentations import is_applied, values_of
 from edgecnn.training.images.augmented_batch import EpochDraw, Frame, augmented, centred, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, mixed
 from edgecnn.training.images.loader import DecodedImages
-from edgecnn.values.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
-from edgecnn.values.dataset import DataSummary, ImageEntry
-from edgecnn.values.preprocessing import PixelRecipe
+from edgecnn.values.data.augmentation import AugmentationPreview, Augmentations, DrawnRow, PreviewedPicture
+from edgecnn.values.data.dataset import DataSummary, ImageEntry
+from edgecnn.values.data.preprocessing import PixelRecipe
 
 _PHASE = "preview"
 _BACKGROUND = 255

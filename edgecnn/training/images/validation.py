@@ -20,7 +20,7 @@ from edgecnn.training.images.augmented_batch import normalized
 from edgecnn.training.images.loader import DecodedImages
 from edgecnn.training.machine import CPU
 from edgecnn.training.parallel.team import ALONE, Team
-from edgecnn.values.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.stage import Progress
 
 BATCH = 128

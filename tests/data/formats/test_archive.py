@@ -18,11 +18,11 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data_formats import ArchiveUnusable
+from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.gc import GcPolicy, collect
 from edgecnn.store.store import Store
-from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.values.data.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
 

@@ -14,9 +14,9 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data import OneClass
-from edgecnn.errors.data_formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable, ListWithoutLabels
-from edgecnn.values.dataset import DataManifest, DataSummary
+from edgecnn.errors.data.folder import OneClass
+from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable, ListWithoutLabels
+from edgecnn.values.data.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, write
 

@@ -10,10 +10,10 @@ import pytest
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data_formats import TableUnusable
-from edgecnn.errors.data_groups import GroupOnTwoSides
-from edgecnn.errors.multi_label import LabelTooRare, MultiLabelNotFitting, UnknownLabel
-from edgecnn.values.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.groups import GroupOnTwoSides
+from edgecnn.errors.data.multi_label import LabelTooRare, MultiLabelNotFitting, UnknownLabel
+from edgecnn.values.data.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw
 from tests.data.label_lists import NAMES, by_column, by_name, drawn, listed

@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.data.class_names import names_in, order_in_model
 from edgecnn.data.formats.onnx_names import names_in_metadata
-from edgecnn.errors.data_formats import ClassNamesUnusable
+from edgecnn.errors.data.formats import ClassNamesUnusable
 from tests.graph.custom_files import CLASSES, classifier
 
 

@@ -14,9 +14,9 @@ from edgecnn.data.demo.images import demo_digests, demo_images
 from edgecnn.data.formats.published import SETS
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data_formats import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
 from edgecnn.recipes.recipe import load_recipe
-from edgecnn.values.dataset import DataSummary
+from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard
 

@@ -15,9 +15,9 @@ from edgecnn.data.inspection import inspect
 from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data import OneClass, TrainFolderMissing
-from edgecnn.errors.data_formats import TableUnusable
-from edgecnn.values.dataset import SPLIT_ROLES, DataManifest, DataSummary
+from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.values.data.dataset import SPLIT_ROLES, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, fill
 

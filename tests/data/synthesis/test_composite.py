@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgecnn.data.synthesis.composite import composed, drawn, read_background, read_cutout
 from edgecnn.runner.pixels import UnreadableImage
-from edgecnn.values.synthesis import SynthesisSettings
+from edgecnn.values.data.synthesis import SynthesisSettings
 
 SIZE_PX = 96
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.errors.data import DataFolderUnreadable
-from edgecnn.errors.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
-from edgecnn.values.dataset import DataManifest, DataSummary, ImageEntry
+from edgecnn.errors.data.folder import DataFolderUnreadable
+from edgecnn.errors.data.synthesis import ClassesWithoutCutouts, CutoutClassUnknown, SynthesisFolderUnusable
+from edgecnn.values.data.dataset import DataManifest, DataSummary, ImageEntry
 from tests.data.cutouts import CLASSES, copied, cut, found, photographs, scene
 from tests.data.folders import write
 

@@ -10,8 +10,8 @@ from edgecnn.devices.check.needs import needs_of
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.files import device_named, file_of, own_file, own_folder, own_names
-from edgecnn.errors.board import BoardNotReady
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad, UnknownDevice
+from edgecnn.errors.hosts.board import BoardNotReady
 from edgecnn.values.board import Recording
 from tests.devices.check.recorded import RASPBERRY_PI_5, READY, recorded
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, runtimes_for, warnings_of
 from edgecnn.devices.files import device_named
-from edgecnn.errors.board import BoardIsAnotherDevice, BoardNotReady
+from edgecnn.errors.hosts.board import BoardIsAnotherDevice, BoardNotReady
 from edgecnn.hosts.ssh.link import Answer, Link
 from edgecnn.values.board import HostRequest, Recording
 from edgecnn.values.candidate import Runtime

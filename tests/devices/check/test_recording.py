@@ -11,8 +11,8 @@ import pytest
 
 from edgecnn.devices.check import recorder
 from edgecnn.devices.check.reading import facts_of, record_here, recording_of, unfold
-from edgecnn.errors.board import AnswerUnusable
-from edgecnn.errors.host import RecordingUnusable
+from edgecnn.errors.hosts.board import AnswerUnusable
+from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.ssh.link import in_shell
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.devices.leases.labgrid import LabgridBoards, labgrid_problems
 from edgecnn.devices.leases.protocol import Kind, Wait
-from edgecnn.errors.leases import BoardTaken, CoordinatorUnreachable, LabgridAbsent
+from edgecnn.errors.hosts.leases import BoardTaken, CoordinatorUnreachable, LabgridAbsent
 from edgecnn.render.progress import Quiet
 from tests.devices.leases.lab import Lab, lab, needs_labgrid
 from tests.house.child import child
@@ -136,7 +136,7 @@ def test_without_labgrid_the_line_that_installs_it_is_said() -> None:
     program = (
         "import sys; sys.modules['labgrid'] = None\n"
         "from edgecnn.devices.leases.labgrid import LabgridBoards; from edgecnn.devices.leases.protocol import Kind, Wait\n"
-        "from edgecnn.errors.leases import LabgridAbsent\n"
+        "from edgecnn.errors.hosts.leases import LabgridAbsent\n"
         "try: LabgridBoards('labgrid://lab').of(Kind('cpu'))\n"
         "except LabgridAbsent as error: print(error.line())"
     )

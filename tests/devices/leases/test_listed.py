@@ -8,7 +8,7 @@ import pytest
 from edgecnn.devices.leases import listed
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
-from edgecnn.errors.leases import BoardsInvalid
+from edgecnn.errors.hosts.leases import BoardsInvalid
 from edgecnn.errors.recipes import NotToml
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address

@@ -15,10 +15,10 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.report import BuildReport, Choice
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.judging.made import a_latency, an_accuracy, facts
+from tests.render.ci.sheets import a_verdict
 from tests.render.page.pages import a_page, some_mistakes
 from tests.render.page.reading import Element, charts_of, read
 from tests.render.reports import a_played_baseline, a_report, a_residency, a_row
-from tests.render.sheets import a_verdict
 
 MIB = 1 << 20
 

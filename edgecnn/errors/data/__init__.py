@@ -1,0 +1,1 @@
+"""Failures of images: folders, lists, published sets, groups, several labels, composed pictures."""

@@ -1,0 +1,234 @@
+"""Sentences that a reader acts on: the command that settles a choice, and what to know before believing the table."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.building.notices import measure_command, notices, unexecuted
+from edgecnn.devices.files import device_named
+from edgecnn.measure.kits import KitRef
+from edgecnn.models.catalogue import arch_named
+from edgecnn.planning.candidates import BASELINE
+from edgecnn.values.artifact import Unavailable, WeightsAnswer
+from edgecnn.values.board import HostRequest
+from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.data.dataset import Grouping
+from edgecnn.values.recipe import Recipe
+from edgecnn.values.report import Choice
+from edgecnn.values.training import Teacher, TeacherTerms
+from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
+from tests.building.scenes import ELSEWHERE, Staging, a_choice, a_kit, a_request, an_artifact
+
+OPENVINO = Candidate(id="openvino-fp32", runtime=Runtime.OPENVINO, precision=Precision.FP32)
+ALL = (BASELINE, INT8, TRT_FP16, OPENVINO)
+
+
+@pytest.fixture
+def kits(tmp_path: Path) -> dict[str, KitRef]:
+    return {each.id: a_kit(tmp_path / "kits" / each.id, each, each.id.encode()) for each in ALL}
+
+
+def provisional(*carried: str) -> Choice:
+    return a_choice(*carried, state="provisional")
+
+
+def command(kits: dict[str, KitRef], choice: Choice, out: str = "out") -> str | None:
+    return measure_command(a_request(Path(out), device=device_named("raspberry-pi-5")), choice, kits)
+
+
+@pytest.mark.parametrize("carried", [("onnxruntime-int8", "onnxruntime-fp32"), ("openvino-fp32",), ("tensorrt-fp16",)])
+def test_whatever_is_carried_is_measured_from_here(kits: dict[str, KitRef], carried: tuple[str, ...]) -> None:
+    assert command(kits, provisional(*carried)) == "edgecnn bench out --host USER@raspberry-pi-5"
+
+
+def test_what_was_left_open_on_this_machine_is_measured_here(kits: dict[str, KitRef]) -> None:
+    request = a_request(Path("out"), device=device_named("cpu"))
+    assert measure_command(request, provisional("onnxruntime-fp32"), kits, raced=True) == "edgecnn bench out --anew"
+    there = request.model_copy(update={"host": HostRequest(address="pi@10.0.0.5")})
+    asked = measure_command(there, provisional("onnxruntime-fp32"), kits, raced=True)
+    assert asked == "edgecnn bench out --host pi@10.0.0.5 --anew"
+
+
+def test_a_path_with_spaces_and_quotes_is_one_word_of_the_shell(kits: dict[str, KitRef]) -> None:
+    said = command(kits, provisional("onnxruntime-fp32"), out="my builds/it's")
+    assert said is not None
+    assert shlex.split(said)[:3] == ["edgecnn", "bench", "my builds/it's"]
+
+
+def test_a_settled_choice_has_nothing_to_measure(kits: dict[str, KitRef]) -> None:
+    assert command(kits, a_choice("onnxruntime-fp32")) is None
+
+
+def test_a_choice_whose_kits_were_not_made_has_nothing_to_measure() -> None:
+    assert command({}, provisional("onnxruntime-fp32")) is None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+ANEW = "`edgecnn bench builds/x --anew` races again"
+ENGINES = ("tensorrt-fp16",)
+
+
+def said_of(tmp_path: Path, **changes: Any) -> tuple[str, ...]:
+    changes.setdefault("data", summary().model_copy(update={"origin": "folder"}))
+    return notices(Staging(tmp_path, **changes).seen, anew=ANEW)
+
+
+def test_a_report_says_which_images_were_kept_together(tmp_path: Path) -> None:
+    grouping = Grouping(by="person[0-9]+", groups=41, largest="person7", largest_images=90, alone=1, off=("test has 31%",))
+    data = summary().model_copy(update={"origin": "folder", "grouping": grouping})
+    said = "split by group ('person[0-9]+'): 41 groups, none on two sides; 1 image of no group counts as one; test has 31%"
+    assert said in said_of(tmp_path, data=data)
+    assert not any("group" in each for each in said_of(tmp_path))
+
+
+def test_where_all_is_as_wished_there_is_nothing_to_say(tmp_path: Path) -> None:
+    assert said_of(tmp_path) == ()
+
+
+def test_training_from_scratch_for_want_of_weights_is_said_first(tmp_path: Path) -> None:
+    weights = WeightsAnswer(choice="auto", kind="none", asked=True, why="the network was silent")
+    assert said_of(tmp_path, weights=weights, data=summary())[0] == (
+        "NOT PRETRAINED: the network was silent; --refresh-weights asks the network again"
+    )
+
+
+def test_asking_again_is_not_advised_where_the_network_was_never_asked(tmp_path: Path) -> None:
+    weights = WeightsAnswer(choice="auto", kind="none", asked=False, why="nobody published any")
+    assert said_of(tmp_path, weights=weights) == ("NOT PRETRAINED: nobody published any",)
+
+
+def test_training_from_scratch_by_wish_is_no_news(tmp_path: Path) -> None:
+    assert said_of(tmp_path, weights=WeightsAnswer(choice="none", kind="none", why="as asked")) == ()
+
+
+def test_the_demo_says_what_its_accuracy_is_worth(tmp_path: Path) -> None:
+    assert said_of(tmp_path, data=summary()) == (
+        "demo: Fashion-MNIST at 64 px, 3,500 training images, its accuracy says nothing of ImageNet or of your photographs",
+    )
+
+
+def test_that_classes_were_made_to_count_alike_is_said(tmp_path: Path) -> None:
+    training = {"balance": "sampling", "epochs": 1, "learning_rate": 0.1}
+    recipe = Recipe.model_validate({"train": training, "quantize": {"images": 200}})
+    assert said_of(tmp_path, recipe=recipe) == (
+        "classes count alike in training (train.balance = 'sampling'), however many images each has",
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "first"),
+    [
+        (WeightsAnswer(choice="imagenet", kind="package", why="installed"), "fine-tuned on these images first"),
+        (None, "the build b"),
+    ],
+)
+def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None, first: str, tmp_path: Path) -> None:
+    terms = TeacherTerms(arch="resnet-50", normalization=arch_named("resnet-50").normalization, resolution_px=64)
+    teacher = Teacher(
+        named="b" if weights is None else "resnet-50", terms=terms, weights=weights, trained=None if weights else "7" * 64
+    )
+    data = summary().model_copy(update={"origin": "folder"})
+    staged = Staging(tmp_path, data=data, teacher=teacher)
+    trained = an_artifact("train", tmp_path / "trained")
+    best = {"phase": "scratch", "epoch": 7, "validation_top1": 0.9049}
+    told = {
+        "teacher": {"arch": "resnet-50", "validation_top1": 0.912},
+        "phases": [{"name": "scratch"}],
+        "best": best,
+        "stopped": "s",
+    }
+    (trained.folder / "history.json").write_text(json.dumps(told))
+    staged.execution.artifacts["train"] = trained
+    assert notices(staged.seen, anew=ANEW) == (
+        f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
+        "91.2% of the validation images correctly",
+        "trained: epoch 7 of phase scratch is kept: top-1 90.5% on validation; ended: s",
+    )
+
+
+def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> None:
+    assert said_of(tmp_path, attachment=ELSEWHERE) == (
+        "this machine is a laptop, which is not a board: accuracy was computed here, latency on the device is not known",
+    )
+
+
+def test_emulated_engines_are_said(tmp_path: Path) -> None:
+    assert said_of(tmp_path, candidates=(BASELINE, TRT_FP16)) == (
+        "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
+        "weights and INT8 steps are the device's, half-precision activations are not",
+    )
+
+
+def test_halves_that_this_machine_does_not_compute_in_are_said(tmp_path: Path) -> None:
+    halves = Candidate(id="ncnn-fp16", runtime=Runtime.NCNN, precision=Precision.FP16)
+    here = said_of(tmp_path / "here", candidates=(BASELINE, halves))
+    there = said_of(tmp_path / "there", candidates=(BASELINE, halves), attachment=ELSEWHERE)
+    assert not any("halves" in each for each in here)
+    assert (
+        "accuracy of ncnn-fp16 was computed in fp32 from halved weights: on the device activations and sums are rounded "
+        "to halves too, which is not in it"
+    ) in there
+
+
+def test_skipped_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:
+    data = summary().model_copy(update={"origin": "folder", "skipped": ("a: no image", "b: torn", "c: empty", "d: torn")})
+    assert said_of(tmp_path, data=data) == ("skipped: 4 files, a: no image; b: torn; c: empty; and 1 more",)
+
+
+def test_what_could_not_be_built_here_comes_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    lacking = Unavailable(why="openvino is not installed", command='pip install "edgecnn[openvino]"')
+    assert said_of(tmp_path, unavailable={"openvino-int8": lacking}) == (
+        'openvino-int8 was not built: openvino is not installed; pip install "edgecnn[openvino]"',
+    )
+
+
+def test_a_reused_race_says_how_old_it_is_and_a_fresh_one_says_nothing(tmp_path: Path) -> None:
+    staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}))
+    staged.kit(BASELINE.id)
+    when = (datetime.now(UTC) - timedelta(hours=5)).isoformat(timespec="seconds")
+    staged.raced("select", {BASELINE.id: 4.0}, reused=True, observed_at=when)
+    staged.raced("report", {BASELINE.id: 4.0})
+    assert notices(staged.seen, anew=ANEW) == (f"race for the choice: reused from {when}, 5.0 h old; {ANEW}",)
+
+
+def test_what_was_seen_to_go_wrong_on_the_side_is_said(tmp_path: Path) -> None:
+    staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}))
+    staged.seen.notes.append("residency of onnxruntime-int8 could not be read: no trace")
+    assert notices(staged.seen, anew=ANEW) == ("residency of onnxruntime-int8 could not be read: no trace",)
+
+
+def test_without_engines_everything_that_ships_was_executed(tmp_path: Path) -> None:
+    assert unexecuted(Staging(tmp_path).seen, ()) == ()
+
+
+def engine(tmp_path: Path, **changes: Any) -> Staging:
+    staged = Staging(tmp_path, candidates=(BASELINE, TRT_FP16), **changes)
+    staged.kit(TRT_FP16.id)
+    return staged
+
+
+def test_an_engine_without_a_builder_here_is_not_even_parsed_and_the_extra_is_named(tmp_path: Path) -> None:
+    assert unexecuted(engine(tmp_path).seen, ENGINES)[-1] == (
+        'tensorrt-fp16: not even parsed here; `pip install "edgecnn[tensorrt-rtx]"` (Linux x86-64) does that'
+    )
+
+
+def test_an_engine_that_does_not_ship_is_not_said_to(tmp_path: Path) -> None:
+    assert unexecuted(engine(tmp_path).seen, (BASELINE.id,)) == ()
+
+
+def test_an_engine_built_ahead_of_time_says_for_which_gpus(tmp_path: Path) -> None:
+    staged = engine(tmp_path, builder="tensorrt_rtx_bindings", device=device_named("jetson"))
+    staged.execution.artifacts["compile:tensorrt-fp16"] = an_artifact("compile", tmp_path / "compiled")
+    assert unexecuted(staged.seen, ENGINES)[-1] == (
+        "tensorrt-fp16: parsed and built ahead of time by tensorrt_rtx_bindings for the GPUs in build.json,"
+        f" not for {resolved(device=device_named('jetson')).device.title}"
+    )
