@@ -34,6 +34,15 @@ def multiplies_halves(processor: Processor) -> bool:
     return "asimdhp" in processor.isa
 
 
+def arm_halves(processor: Processor) -> bool:
+    """True where ONNX Runtime's and OpenVINO's CPU kernels compute in fp16: on 64-bit Arm with ``asimdhp``.
+
+    Read on a Cortex-A76 that QEMU plays, of a ResNet-18 in ONNX Runtime 1.32 (NhwcFusedConv between fp16 tensors, Gemm) and
+    OpenVINO 2026.4.1 (gemm_acl_f16, winograd_acl_f16, acl_f16): all layers that multiply.
+    """
+    return processor.architecture == "aarch64" and multiplies_halves(processor)
+
+
 def names_processor(device: Device) -> str:
     """How reasons call the processor: its model and what its file states of its instructions."""
     return f"{device.processor.model} ({' '.join(device.processor.isa) or 'no instructions stated'})"

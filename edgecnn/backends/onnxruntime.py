@@ -1,6 +1,7 @@
 """ONNX Runtime on a CPU: fp32, and INT8 with unsigned asymmetric activations, the one scheme that its kernels fuse well.
 
-fp16 and bf16 are refused: the CPU provider inserts casts and computes in fp32, so that such a file would be smaller and no more.
+fp16 is for 64-bit Arm with half-precision arithmetic. Elsewhere it is refused, as bf16 is everywhere: the CPU provider inserts
+casts and computes in fp32, so that such a file would be smaller and no more.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import byte_products_saturate, fewer_threads, multiplies_halves
+from edgecnn.backends.isa import arm_halves, byte_products_saturate, fewer_threads
 from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -45,7 +46,8 @@ class OnnxRuntimeBackend:
             return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
         return (
             Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
-            *(self._refused(precision, device.processor) for precision in (Precision.FP16, Precision.BF16)),
+            self._fp16(device.processor, facts),
+            Unsupported(runtime=self.runtime, precision=Precision.BF16, why="the CPU provider has no bf16 convolution"),
             self._int8(device.processor, facts),
         )
 
@@ -79,14 +81,15 @@ class OnnxRuntimeBackend:
 
         return residency_of(trace, macs)
 
-    def _refused(self, precision: Precision, processor: Processor) -> Unsupported:
-        if processor.architecture == "aarch64" and precision is Precision.FP16 and multiplies_halves(processor):
-            why = "no run of its half-precision kernels on this processor has been read, so what they compute is not known"
-        elif precision is Precision.FP16:
+    def _fp16(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
+        why = None
+        if not arm_halves(processor):
             why = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
-        else:
-            why = "the CPU provider has no bf16 convolution"
-        return Unsupported(runtime=self.runtime, precision=precision, why=why)
+        elif (says := facts.precisions.get(Precision.FP16)) != "native":
+            why = f"the device's file says {says or 'nothing'}: {facts.source}"
+        if why is not None:
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
+        return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
 
     def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
         if facts.precisions.get(Precision.INT8) == "none":

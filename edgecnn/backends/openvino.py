@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import byte_products_saturate, fewer_threads, multiplies_bf16, multiplies_halves, names_processor
+from edgecnn.backends.isa import arm_halves, byte_products_saturate, fewer_threads, multiplies_bf16, names_processor
 from edgecnn.backends.operators import operators_named
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
@@ -37,6 +37,7 @@ from edgecnn.values.model_file import (
 PRECISION_HINT = "INFERENCE_PRECISION_HINT"
 _F32 = {PRECISION_HINT: "f32"}
 _BF16 = {PRECISION_HINT: "bf16"}
+_F16 = {PRECISION_HINT: "f16"}
 
 
 class OpenVinoBackend:
@@ -56,7 +57,7 @@ class OpenVinoBackend:
         return (
             Candidate(id="openvino-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=_F32),
             self._bf16(device, facts),
-            Unsupported(runtime=self.runtime, precision=Precision.FP16, why=_why_no_fp16(device.processor)),
+            self._fp16(device),
             self._int8(device.processor, facts),
         )
 
@@ -70,7 +71,7 @@ class OpenVinoBackend:
         )
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``. bf16 is an arithmetic of the session: its file is the fp32 one."""
+        """See ``Backend.convert``. bf16 and fp16 are arithmetics of the session: their file is the fp32 one."""
         require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
 
         model = convert_trunk(onnx)
@@ -88,6 +89,12 @@ class OpenVinoBackend:
         from edgecnn.backends.openvino_trace import residency_of
 
         return residency_of(trace, macs)
+
+    def _fp16(self, device: Device) -> Candidate | Unsupported:
+        if not arm_halves(device.processor):
+            why = "the CPU plugin has fp16 arithmetic on 64-bit Arm with asimdhp alone"
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
+        return Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
 
     def _bf16(self, device: Device, facts: RuntimeFacts) -> Candidate | Unsupported:
         if facts.precisions.get(Precision.BF16) == "none" and multiplies_bf16(device.processor.isa):
@@ -111,12 +118,6 @@ class OpenVinoBackend:
             ),
             session_options=_BF16 if multiplies_bf16(processor.isa) else _F32,
         )
-
-
-def _why_no_fp16(processor: Processor) -> str:
-    if processor.architecture == "aarch64" and multiplies_halves(processor):
-        return "no run of its half-precision kernels on this processor has been read, so what they compute is not known"
-    return "the CPU plugin has no fp16 arithmetic on this processor"
 
 
 BACKEND = OpenVinoBackend()

@@ -28,6 +28,12 @@ _NO_ACCURACY = (
     f"NO LABELS: {NO_LABELS}. Agreement with fp32 is no accuracy: fp32 itself may be wrong on any of these images, and "
     "accuracy can have fallen by no more than the share of other answers"
 )
+_WITHOUT_HALVES = {
+    Runtime.NCNN: " from halved weights: on the device activations and sums are rounded to halves too",
+    Runtime.ONNXRUNTIME: " from halved weights, activations rounded to halves: on the device sums are rounded to halves too",
+    Runtime.OPENVINO: ": on the device weights, activations and sums are rounded to halves",
+}
+"""What a processor without half-precision arithmetic leaves out of fp16, by runtime."""
 ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
@@ -107,14 +113,10 @@ def _of_engines(seen: ObservedBuild) -> list[str]:
 
 
 def _of_halves(seen: ObservedBuild) -> list[str]:
-    halves = (Runtime.NCNN, Precision.FP16)
-    names = [each.id for each in seen.execution.candidates if (each.runtime, each.precision) == halves]
-    if seen.attached or not names:
+    halves = [each for each in seen.execution.candidates if each.precision is Precision.FP16 and each.runtime in _WITHOUT_HALVES]
+    if seen.attached:
         return []
-    return [
-        f"accuracy of {', '.join(names)} was computed in fp32 from halved weights: on the device activations and sums are "
-        "rounded to halves too, which is not in it"
-    ]
+    return [f"accuracy of {each.id} was computed in fp32{_WITHOUT_HALVES[each.runtime]}, which is not in it" for each in halves]
 
 
 def _has_run(candidate: Candidate, seen: ObservedBuild) -> bool:

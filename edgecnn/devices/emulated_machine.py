@@ -42,7 +42,14 @@ _EMULATOR = ("trixie", "qemu-user")
 """QEMU 10, linked statically: 7.2 shows a program this machine's /proc/cpuinfo, on which onnxruntime 1.31 crashes."""
 _DEBIAN_NAMES = {"x86_64": "amd64"}
 _WHEELS = WheelPlatform((3, 11), "aarch64", (2, 36))
-_PACKAGES = ("onnxruntime>=1.19,<2", "ai-edge-litert>=2.3,<3", "ncnn>=1.0.20261020,<2", "numpy", "pillow")
+_PACKAGES = (
+    "onnxruntime>=1.19,<2",
+    "openvino>=2026.2,<2027",
+    "ai-edge-litert>=2.3,<3",
+    "ncnn>=1.0.20261020,<2",
+    "numpy",
+    "pillow",
+)
 FOLDER = f"{DEVICE}-{hashlib.sha256(' '.join(_PACKAGES).encode()).hexdigest()[:8]}"
 """Another list of packages is another machine: one that was made before lacks what is new."""
 PROGRAM = "python3"
@@ -54,7 +61,7 @@ def emulated_python(tell: Progress) -> Path:
 
 
 def emulated_machine(folder: Path, tell: Progress) -> Path:
-    """The machine in ``folder``, made there unless it is there already: 300 MB, out of a download of 100.
+    """The machine in ``folder``, made there unless it is there already: 800 MB.
 
     Raises NothingToEmulateOn: this machine is none that QEMU's packages are made for. ForeignCommandMissing, DebianTreeFailed,
     WheelsNotFound: its parts could not be had.

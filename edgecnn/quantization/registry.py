@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgecnn.values.candidate import Candidate, Method, Runtime
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ _WAYS: dict[tuple[Runtime, Method], Way] = {
 }
 
 
+_HALF = Way("edgecnn.quantization.onnxruntime_half", ("onnxconverter-common",))
+"""Of ONNX Runtime's fp16."""
 _WEAK = Way("edgecnn.quantization.tensorrt_weak", ("onnxruntime",), compared_images=16)
 """Of every candidate whose network is weakly typed, float ones included."""
 
@@ -55,6 +57,8 @@ def way_to(candidate: Candidate) -> Way:
     """The row of a candidate's runtime and method."""
     if candidate.builder_flags:
         return _WEAK
+    if (candidate.runtime, candidate.precision) == (Runtime.ONNXRUNTIME, Precision.FP16):
+        return _HALF
     found = _WAYS.get((candidate.runtime, candidate.method))
     if found is None and candidate.precision.is_float:
         return Way(None)

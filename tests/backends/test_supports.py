@@ -69,6 +69,15 @@ def test_onnxruntime_offers_no_half_precision_and_says_why() -> None:
     }
 
 
+def test_half_precision_is_offered_on_arm_that_multiplies_it() -> None:
+    for flags, offers in ((("asimddp", "asimdhp"), True), (("asimddp",), False)):
+        on = device("aarch64", *flags)
+        assert ("onnxruntime-fp16" in offered(Runtime.ONNXRUNTIME, on)) is offers
+        assert ("openvino-fp16" in offered(Runtime.OPENVINO, on)) is offers
+    slow = device("aarch64", "asimdhp", precisions={**NATIVE, Precision.FP16: "slow"})
+    assert refused(Runtime.ONNXRUNTIME, slow)[Precision.FP16] == "the device's file says slow: its page"
+
+
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16"])
 def test_openvino_offers_bf16_where_the_processor_multiplies_it(flag: str) -> None:
     on = device("x86_64", "avx512_vnni", flag)
@@ -88,7 +97,8 @@ def test_openvino_refuses_bf16_where_it_would_be_rounded_fp32() -> None:
 def test_openvino_never_leaves_the_float_precision_to_the_processor() -> None:
     for on in (device("x86_64", "avx512_vnni", "amx_bf16"), device("aarch64", "asimddp", "asimdhp")):
         for candidate in offered(Runtime.OPENVINO, on).values():
-            assert candidate.session_options["INFERENCE_PRECISION_HINT"] in ("f32", "bf16")
+            hint = {Precision.FP16: "f16", Precision.BF16: "bf16"}.get(candidate.precision, "f32")
+            assert candidate.session_options["INFERENCE_PRECISION_HINT"] in (hint, "bf16")
 
 
 @pytest.mark.parametrize(

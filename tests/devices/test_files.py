@@ -160,7 +160,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
 
 def test_all_means_every_runtime_of_the_file_and_no_name_those_by_default() -> None:
     device, named = parse_target("raspberry-pi-5:all")
-    assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.NCNN, Runtime.LITERT)
+    assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.NCNN, Runtime.LITERT)
     assert device.built_for(None) == (Runtime.ONNXRUNTIME,)
     assert device.built_for(Runtime.LITERT) == (Runtime.LITERT,)
     assert target_of(TargetChoice(device="raspberry-pi-5", runtime="all"), None) == (device, named)
@@ -175,9 +175,9 @@ def test_an_empty_runtime_is_no_runtime() -> None:
 
 def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
     with pytest.raises(RuntimeNotOnDevice) as caught:
-        runtime_of(device_named("raspberry-pi-5"), "openvino")
+        runtime_of(device_named("raspberry-pi-5"), "tensorrt")
     assert caught.value.line() == (
-        "raspberry-pi-5 has no openvino: its device file lists onnxruntime, ncnn, litert — "
+        "raspberry-pi-5 has no tensorrt: its device file lists onnxruntime, openvino, ncnn, litert — "
         "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
     )
 

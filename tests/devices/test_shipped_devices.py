@@ -38,6 +38,8 @@ FACTS_ONLY = {
     ),
 }
 CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
+ARM_IN_HALVES = ["onnxruntime-fp32", "onnxruntime-fp16", "onnxruntime-int8"]
+OPENVINO_IN_HALVES = ["openvino-fp32", "openvino-fp16"]
 INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
 NCNN = ["ncnn-fp32"]
 NCNN_IN_HALVES = [*NCNN, "ncnn-fp16"]
@@ -45,12 +47,15 @@ LITERT = ["litert-fp32", "litert-int8"]
 LITERT_WITH_HALVES = ["litert-fp32", "litert-fp16", "litert-int8"]
 GPU = ["tensorrt-fp16", "tensorrt-int8"]
 BUILT = {
-    "arm64-emulated": CPU,
+    "arm64-emulated": ARM_IN_HALVES,
+    "arm64-emulated:openvino": OPENVINO_IN_HALVES,
     "arm64-emulated:litert": LITERT_WITH_HALVES,
-    "arm64-server": CPU,
+    "arm64-server": ARM_IN_HALVES,
+    "arm64-server:openvino": OPENVINO_IN_HALVES,
     "arm64-server:ncnn": NCNN_IN_HALVES,
     "arm64-server:litert": LITERT_WITH_HALVES,
-    "arm64-server-i8mm": CPU,
+    "arm64-server-i8mm": ARM_IN_HALVES,
+    "arm64-server-i8mm:openvino": OPENVINO_IN_HALVES,
     "arm64-server-i8mm:ncnn": NCNN_IN_HALVES,
     "arm64-server-i8mm:litert": LITERT_WITH_HALVES,
     "cpu": INTEL,
@@ -78,10 +83,12 @@ BUILT = {
     "raspberry-pi-4": CPU,
     "raspberry-pi-4:ncnn": NCNN,
     "raspberry-pi-4:litert": LITERT,
-    "raspberry-pi-5": CPU,
+    "raspberry-pi-5": ARM_IN_HALVES,
+    "raspberry-pi-5:openvino": OPENVINO_IN_HALVES,
     "raspberry-pi-5:ncnn": NCNN_IN_HALVES,
     "raspberry-pi-5:litert": LITERT_WITH_HALVES,
-    "rk3588": CPU,
+    "rk3588": ARM_IN_HALVES,
+    "rk3588:openvino": OPENVINO_IN_HALVES,
     "rk3588:ncnn": NCNN_IN_HALVES,
     "rk3588:litert": LITERT_WITH_HALVES,
     "rtx-3060": [*CPU, *GPU],

@@ -1,4 +1,4 @@
-"""One sweep over all of it: a Ray cluster that loses a machine, boards of a labgrid lab of which one fails, an emulated processor."""
+"""One sweep over all of it: a Ray cluster that loses a machine, a labgrid lab of which a board fails, an emulated processor."""
 
 from __future__ import annotations
 

@@ -176,6 +176,19 @@ def test_halves_that_this_machine_does_not_compute_in_are_said(tmp_path: Path) -
         "accuracy of ncnn-fp16 was computed in fp32 from halved weights: on the device activations and sums are rounded "
         "to halves too, which is not in it"
     ) in there
+    others = tuple(
+        Candidate(id=f"{each.value}-fp16", runtime=each, precision=Precision.FP16)
+        for each in (Runtime.ONNXRUNTIME, Runtime.OPENVINO)
+    )
+    said = said_of(tmp_path / "others", candidates=(BASELINE, *others), attachment=ELSEWHERE)
+    assert (
+        "accuracy of onnxruntime-fp16 was computed in fp32 from halved weights, activations rounded to halves: on the device "
+        "sums are rounded to halves too, which is not in it"
+    ) in said
+    assert (
+        "accuracy of openvino-fp16 was computed in fp32: on the device weights, activations and sums are rounded to halves, "
+        "which is not in it"
+    ) in said
 
 
 def test_skipped_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:
