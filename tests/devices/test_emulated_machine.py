@@ -104,8 +104,8 @@ ROUNDED = {
     "openvino-fp32": (0.0, 1e-5),
     "openvino-fp16": (1e-5, LOGITS_TOLERANCE[Precision.FP16]),
 }
-"""Of the logits' range, how far what ran there and here may be apart. ncnn and OpenVINO compute in fp32 here, and add in halves there
-too: 0.047 and 0.026 were seen."""
+"""Of the logits' range, how far what ran there and here may be apart. ncnn and OpenVINO compute in fp32 here, and add in halves
+there too: 0.047 and 0.026 were seen."""
 
 
 @pytest.mark.parametrize("name", ROUNDED)
