@@ -37,8 +37,8 @@ def multiplies_halves(processor: Processor) -> bool:
 def arm_halves(processor: Processor) -> bool:
     """True where ONNX Runtime's and OpenVINO's CPU kernels compute in fp16: on 64-bit Arm with ``asimdhp``.
 
-    Read on a Cortex-A76 that QEMU plays, of a ResNet-18 in ONNX Runtime 1.32 (NhwcFusedConv between fp16 tensors, Gemm) and
-    OpenVINO 2026.4.1 (gemm_acl_f16, winograd_acl_f16, acl_f16): all layers that multiply.
+    Read on a Cortex-A76 that QEMU plays, of a ResNet-18: all layers that multiply in ONNX Runtime 1.32 (NhwcFusedConv between
+    fp16 tensors, Gemm; 1.19.2 the convolutions alone) and in OpenVINO 2026.4.1 (gemm_acl_f16, winograd_acl_f16, acl_f16).
     """
     return processor.architecture == "aarch64" and multiplies_halves(processor)
 

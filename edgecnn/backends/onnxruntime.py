@@ -82,12 +82,11 @@ class OnnxRuntimeBackend:
         return residency_of(trace, macs)
 
     def _fp16(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        why = None
+        if facts.precisions.get(Precision.FP16) == "none" and arm_halves(processor):
+            why = f"the device's file says none: {facts.source}"
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
         if not arm_halves(processor):
             why = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
-        elif (says := facts.precisions.get(Precision.FP16)) != "native":
-            why = f"the device's file says {says or 'nothing'}: {facts.source}"
-        if why is not None:
             return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
         return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
 

@@ -6,6 +6,7 @@ together with ``bundle-bench.json``. Its choice is not settled by this: that tak
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +21,13 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
-from edgecnn.building.notices import bench_command
 from edgecnn.building.observed import Observed, evaluated
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
 from edgecnn.bundle.manifest import Recorded, recorded_in
 from edgecnn.bundle.verify import Trust, Verified, unpacked, verify
 from edgecnn.devices.check.ready import Wanted, runtimes_of
+from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
 from edgecnn.devices.files import device_named, known_devices, parse_target
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
@@ -256,7 +257,8 @@ def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: 
     if recorded.device is not None and not seen.attached:
         yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may differ"
     if not seen.timed:
-        times = bench_command(verified.opened.path, recorded.device or "DEVICE", "")
+        board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
+        times = f"edgecnn bench {shlex.quote(str(verified.opened.path))} --host USER@{board}"
         yield f"the kits were {NOT_TIMED}; a real one times them: {times}"
     elif seen.races["report"].reused:
         yield f"the race is of {seen.races['report'].observed_at}; --anew races again"

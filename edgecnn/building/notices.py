@@ -28,9 +28,10 @@ _NO_ACCURACY = (
     f"NO LABELS: {NO_LABELS}. Agreement with fp32 is no accuracy: fp32 itself may be wrong on any of these images, and "
     "accuracy can have fallen by no more than the share of other answers"
 )
+_HALVED = " from halved weights: on the device activations and sums are rounded to halves too"
 _WITHOUT_HALVES = {
-    Runtime.NCNN: " from halved weights: on the device activations and sums are rounded to halves too",
-    Runtime.ONNXRUNTIME: " from halved weights, activations rounded to halves: on the device sums are rounded to halves too",
+    Runtime.NCNN: _HALVED,
+    Runtime.ONNXRUNTIME: _HALVED,
     Runtime.OPENVINO: ": on the device weights, activations and sums are rounded to halves",
 }
 """What a processor without half-precision arithmetic leaves out of fp16, by runtime."""
@@ -59,7 +60,7 @@ def bench_command(folder: Path, device: str, made_by: str) -> str:
 
 def _for_a_real_device(made_by: str) -> str:
     """The same build for another device, which the reader fills in, in a folder of its own."""
-    words = shlex.split(made_by.replace("edgecnn judge", "edgecnn build", 1)) or ["edgecnn", "build"]
+    words = shlex.split(made_by.replace("edgecnn judge", "edgecnn build", 1))
     target = "DEVICE"
     for option in ("--target", "--host", "--python", "--out"):
         while option in words[:-1]:
@@ -114,7 +115,7 @@ def _of_engines(seen: ObservedBuild) -> list[str]:
 
 def _of_halves(seen: ObservedBuild) -> list[str]:
     halves = [each for each in seen.execution.candidates if each.precision is Precision.FP16 and each.runtime in _WITHOUT_HALVES]
-    if seen.attached:
+    if seen.attached or "asimdhp" in (seen.lab.environment.conditions.get("isa") or "").split():
         return []
     return [f"accuracy of {each.id} was computed in fp32{_WITHOUT_HALVES[each.runtime]}, which is not in it" for each in halves]
 

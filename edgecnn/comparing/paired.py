@@ -36,7 +36,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Accuracy, CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
@@ -103,6 +103,8 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
 
 def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
     """Look after ever more rounds, and stop at the first look that settles the ratio."""
+    if not seen.timed:
+        return RatioFinding(ratio=None, absent=NOT_TIMED)
     base, head, lab = seen.kits["BASE"], seen.kits["HEAD"], seen.lab
     stuck = [f"{name}: {why}" for name in seen.kits if (why := seen.why_not_runnable(name))]
     if stuck:

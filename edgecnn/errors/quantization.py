@@ -46,6 +46,13 @@ class AlreadyQuantized(EdgecnnError):
         super().__init__(what=f"{path} is quantized already", because=f"it holds {op} {node}", hint="start from the float model")
 
 
+class HalfRefused(EdgecnnError):
+    """Raised when a network cannot be typed fp16, or a runtime does not open it so: the other candidates go on."""
+
+    def __init__(self, *, candidate: str, because: str) -> None:
+        super().__init__(what=f"{candidate}: the network is not taken in fp16", because=because)
+
+
 class NothingLeftToQuantize(EdgecnnError):
     """Raised when a rung keeps as many layers in float as the network has: it would be the float network under another name."""
 

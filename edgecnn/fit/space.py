@@ -29,8 +29,8 @@ of ImageNet by the compound rule and to 79.0 by depth, width or resolution alone
 FORM_COSTS = 0.4
 """The same of each of SiLU and squeeze-excite, where it goes. EfficientNet-Lite0 has neither, and B0's multiply-adds: 75.1 % of
 ImageNet to 77.1 % (github.com/tensorflow/tpu, models/official/efficientnet/lite), where a doubling is worth 2.4 pp (B0 to B1)."""
-BYTES = {"int8": 1, "fp16": 2}
-"""Of a weight in a candidate's file, by the end of its name; of any other 4: OpenVINO keeps bf16 in a file of float32."""
+BYTES = {"int8": 1, "fp16": 2, "openvino-fp16": 4}
+"""Of a weight in a candidate's file, by its name or its end; of any other 4: OpenVINO keeps halves in a file of float32."""
 
 
 def probe_of(member: Member, spec: ArchSpec, classes: int) -> Probe:
@@ -100,4 +100,4 @@ class SearchSpace:
 
     @staticmethod
     def _size_mib(member: Member, candidate: str) -> float:
-        return member.parameters * BYTES.get(candidate.rpartition("-")[2], 4) / 2**20
+        return member.parameters * BYTES.get(candidate, BYTES.get(candidate.rpartition("-")[2], 4)) / 2**20

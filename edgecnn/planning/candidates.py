@@ -11,6 +11,7 @@ from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.training import NothingChangesHere
 from edgecnn.planning.variants import aware_candidates, aware_unavailable, surgery_candidates, surgery_unavailable
+from edgecnn.quantization.registry import way_to
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
@@ -81,13 +82,12 @@ def candidates_of(
     for backend in all_backends():
         if backend.runtime not in wanted:
             continue
-        lacks = lacking(backend.packages, backend.extra)
         entries = backend.supports(with_local_facts(device, facts))
         supported += entries
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
-            elif lacks is not None:
+            elif (lacks := lacking((*backend.packages, *way_to(entry).packages), backend.extra)) is not None:
                 unavailable[entry.id] = Unavailable(why=lacks.why, command=lacks.command)
             else:
                 built[entry.id] = entry

@@ -139,7 +139,7 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
 
 
 def _require_one_order(data: DataSummary) -> None:
-    """What a model learned from folders is in the order of whoever sorted them; the labels of a published set are numbers."""
+    """What a model learned from folders is in the order of whoever sorted them. Of a published set nothing is asked."""
     characters = tuple(sorted(data.classes))
     sorted_here = data.classes == natural_order(data.classes) != characters
     if sorted_here and not is_published(data.root) and not is_idx(Path(data.root)):

@@ -39,8 +39,13 @@ class PartRow(NamedTuple):
 
 
 PARTS = (
-    PartRow("onnxruntime", "runtime", "onnxruntime", "fp32 and INT8 candidates for ONNX Runtime; every drop is counted from it"),
-    PartRow("openvino", "runtime", "openvino", "fp32, bf16 and INT8 candidates for OpenVINO on CPUs"),
+    PartRow(
+        "onnxruntime",
+        "runtime",
+        "onnxruntime",
+        "fp32, fp16 and INT8 candidates for ONNX Runtime; its fp32 is what drops count from",
+    ),
+    PartRow("openvino", "runtime", "openvino", "fp32, fp16, bf16 and INT8 candidates for OpenVINO on CPUs"),
     PartRow("tensorrt", "runtime", "tensorrt", "runs TensorRT kits on an NVIDIA GPU; on a Jetson it belongs to JetPack"),
     PartRow(
         "tensorrt-rtx", "builder", "tensorrt-rtx", "fp16 and INT8 candidates for TensorRT, built ahead of time without a GPU"

@@ -182,8 +182,8 @@ def test_halves_that_this_machine_does_not_compute_in_are_said(tmp_path: Path) -
     )
     said = said_of(tmp_path / "others", candidates=(BASELINE, *others), attachment=ELSEWHERE)
     assert (
-        "accuracy of onnxruntime-fp16 was computed in fp32 from halved weights, activations rounded to halves: on the device "
-        "sums are rounded to halves too, which is not in it"
+        "accuracy of onnxruntime-fp16 was computed in fp32 from halved weights: on the device activations and sums are rounded "
+        "to halves too, which is not in it"
     ) in said
     assert (
         "accuracy of openvino-fp16 was computed in fp32: on the device weights, activations and sums are rounded to halves, "

@@ -100,6 +100,13 @@ def test_a_finished_build_is_judged_there_by_no_time_and_the_verdict_names_what_
     assert done.returncode == 3
 
 
+def test_two_builds_are_not_raced_against_each_other_there(built: Place) -> None:
+    done = there(built, "judge", built.out, "--against", built.out, "--max", "latency_ratio=10", "--json")
+    (gate,) = (each for each in json.loads(done.stdout)["gates"] if each["gate"]["metric"] == "latency_ratio")
+    assert (gate["verdict"], gate["figure"]) == ("MISSING", None) and WHY in gate["reason"]
+    assert done.returncode == 3
+
+
 def test_a_bundle_alone_tests_itself_there_and_is_not_timed(built: Place, tmp_path: Path) -> None:
     shutil.move(built.out / "bundle", tmp_path / "bundle")
     done = there(built, "bench", tmp_path / "bundle", "--out", tmp_path / "found", "--max", "p50_ms=10000")
@@ -120,7 +127,6 @@ def test_a_bundle_alone_tests_itself_there_and_is_not_timed(built: Place, tmp_pa
             "edgecnn build --arch lenet-5 --data 'my photos' --target DEVICE:litert --host USER@DEVICE",
         ),
         ("edgecnn judge my.toml --host emulated", "edgecnn build my.toml --target DEVICE --host USER@DEVICE"),
-        ("", "edgecnn build --target DEVICE --host USER@DEVICE"),
     ],
 )
 def test_the_emulated_machine_is_no_board_so_that_a_build_for_a_real_one_settles_it(made_by: str, says: str) -> None:
