@@ -38,7 +38,8 @@ arm64-emulated = "emulated"
 
 
 @pytest.mark.full  # needs an SSH server, the extras ray and labgrid, and an emulated Arm machine
-@pytest.mark.slow  # four networks on three machines, then twelve builds
+@pytest.mark.slow  # four networks on three machines, then twelve builds, four of them where each answer takes seconds
+@pytest.mark.timeout(3600)
 @needs_sshd
 @needs_labgrid
 def test_a_lost_machine_and_a_failing_board_cost_no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
