@@ -6,6 +6,8 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from edgecnn.sweeps.room import AHEAD
+
 STAGES = {"prepare": (0.7, ()), "train": (89.0, ("prepare",)), "export": (6.1, ("train", "prepare"))}
 """Kind to the median of its recorded seconds, and what it waits for."""
 BRANCH = {"quantize": (7.9, ("export",)), "package": (0.4, ("quantize",))}
@@ -16,8 +18,6 @@ MEASURING_S = 95.0
 LOST_TASKS, LOST_BOARDS = 0.02, 0.05
 SPREAD = 0.4
 """Standard deviation of the logarithm of seconds."""
-AHEAD = 1.1
-"""Times the slots, tasks are begun, as on a cluster."""
 
 
 class Done(NamedTuple):

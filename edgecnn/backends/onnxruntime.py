@@ -82,17 +82,14 @@ class OnnxRuntimeBackend:
         return residency_of(trace, macs)
 
     def _fp16(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if facts.precisions.get(Precision.FP16) == "none" and arm_halves(processor):
-            why = f"the device's file says none: {facts.source}"
-            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
-        if not arm_halves(processor):
-            why = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
+        cast = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
+        if why := facts.rules_out(Precision.FP16) if arm_halves(processor) else cast:
             return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
         return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
 
     def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if facts.precisions.get(Precision.INT8) == "none":
-            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=f"the device's file says none: {facts.source}")
+        if why := facts.rules_out(Precision.INT8):
+            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=why)
         return Candidate(
             id="onnxruntime-int8",
             runtime=self.runtime,

@@ -92,28 +92,20 @@ class OpenVinoBackend:
         return residency_of(trace, macs)
 
     def _fp16(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if facts.precisions.get(Precision.FP16) == "none" and arm_halves(processor):
-            why = f"the device's file says none: {facts.source}"
-            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
-        if not arm_halves(processor):
-            why = "it is offered on 64-bit Arm with asimdhp alone; on other processors what the CPU plugin computes was not read"
+        unread = "it is offered on 64-bit Arm with asimdhp alone; on other processors what the CPU plugin computes was not read"
+        if why := facts.rules_out(Precision.FP16) if arm_halves(processor) else unread:
             return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
         return Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
 
     def _bf16(self, device: Device, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if facts.precisions.get(Precision.BF16) == "none" and multiplies_bf16(device.processor.isa):
-            why = f"the device's file says none: {facts.source}"
-            return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=why)
-        if not multiplies_bf16(device.processor.isa):
-            why = f"{names_processor(device)} multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
+        rounded = f"{names_processor(device)} multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
+        if why := facts.rules_out(Precision.BF16) if multiplies_bf16(device.processor.isa) else rounded:
             return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=why)
         return Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
 
     def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if facts.precisions.get(Precision.INT8) == "none":
-            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=f"the device's file says none: {facts.source}")
-        if processor.architecture == "aarch64":
-            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=_FLOAT_ON_ARM)
+        if why := facts.rules_out(Precision.INT8) or (_FLOAT_ON_ARM if processor.architecture == "aarch64" else None):
+            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=why)
         return Candidate(
             id="openvino-int8",
             runtime=self.runtime,

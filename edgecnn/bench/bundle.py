@@ -6,7 +6,6 @@ together with ``bundle-bench.json``. Its choice is not settled by this: that tak
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
+from edgecnn.building.notices import bench_command
 from edgecnn.building.observed import Observed, evaluated
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
@@ -258,8 +258,7 @@ def _notices(seen: Observed, shown: OpenedImages, recorded: Recorded, verified: 
         yield f"the machine is not {recorded.device}, which the bundle was built for: its figures there may differ"
     if not seen.timed:
         board = "DEVICE" if recorded.device in (None, EMULATED_DEVICE) else recorded.device
-        times = f"edgecnn bench {shlex.quote(str(verified.opened.path))} --host USER@{board}"
-        yield f"the kits were {NOT_TIMED}; a real one times them: {times}"
+        yield f"the kits were {NOT_TIMED}; a real one times them: {bench_command(verified.opened.path, board)}"
     elif seen.races["report"].reused:
         yield f"the race is of {seen.races['report'].observed_at}; --anew races again"
     yield from verified.facts.warnings

@@ -16,7 +16,7 @@ import edgecnn
 from edgecnn.bench.subject import subject_of
 from edgecnn.building.data_notices import class_notices, guess_notices
 from edgecnn.building.fold_notices import fold_notices
-from edgecnn.building.notices import bench_command, notices
+from edgecnn.building.notices import notices, timing_command
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.report import gates_of
@@ -146,7 +146,7 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
 
 def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
     device, folder = finished.resolved.device, finished.folder
-    measures = bench_command(folder, device.name, finished.report.build.command)
+    measures = timing_command(folder, device.name, finished.report.build.command)
     if not seen.attached:
         return f"not measured on {device.name}, which this machine is not: {measures}"
     if not seen.timed:

@@ -43,19 +43,22 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
     if choice.state != "provisional" or not any(name in kits for name in choice.carried):
         return None
     if not raced:
-        return bench_command(request.out, request.device.name, request.command)
+        return timing_command(request.out, request.device.name, request.command)
     where = () if request.host is None else ("--host", request.host.address)
     return shlex.join(("edgecnn", "bench", str(request.out), *where, "--anew"))
 
 
-def bench_command(folder: Path, device: str, made_by: str) -> str:
-    """What measures a finished build on its device, from here; USER@DEVICE is the reader's to fill in.
-
-    ``made_by``: its command. Of the emulated machine no time is to be had: it is made and raced for a real device instead.
-    """
-    if device == EMULATED_DEVICE:
-        return _for_a_real_device(made_by)
+def bench_command(folder: Path, device: str) -> str:
+    """What measures a finished build, or a bundle, on a device, from here; USER@DEVICE is the reader's to fill in."""
     return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device}"
+
+
+def timing_command(folder: Path, device: str, made_by: str) -> str:
+    """What times a finished build. Of the emulated machine no time is to be had: it is made for a real device instead.
+
+    ``made_by``: the build's command.
+    """
+    return _for_a_real_device(made_by) if device == EMULATED_DEVICE else bench_command(folder, device)
 
 
 def _for_a_real_device(made_by: str) -> str:

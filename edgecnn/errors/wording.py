@@ -53,6 +53,12 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return f"did you mean {near}? " if near else ""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its class where it says nothing."""
+    said = str(error).strip().splitlines()
+    return said[0] if said else type(error).__name__
+
+
 def first_problem(error: ValidationError) -> str:
     """Of a document that is not what it should be: where its first fault lies, and what it is."""
     first = error.errors(include_url=False)[0]

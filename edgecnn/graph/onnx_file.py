@@ -40,6 +40,11 @@ def load_model(path: Path) -> onnx.ModelProto:
     return model
 
 
+def answers_of(model: onnx.ModelProto) -> int:
+    """How many numbers a network of output (N, classes) gives an image."""
+    return int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
+
+
 def external_files(path: Path) -> tuple[str, ...]:
     """Names of the files beside a model that hold its weights, sorted; empty where they are inside.
 

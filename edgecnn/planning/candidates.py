@@ -11,7 +11,7 @@ from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.errors.training import NothingChangesHere
 from edgecnn.planning.variants import aware_candidates, aware_unavailable, surgery_candidates, surgery_unavailable
-from edgecnn.quantization.registry import way_to
+from edgecnn.quantization.registry import packages_for
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import BASELINE_ID, Candidate, Precision, Runtime, Unsupported
@@ -87,7 +87,7 @@ def candidates_of(
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
-            elif (lacks := lacking((*backend.packages, *way_to(entry).packages), backend.extra)) is not None:
+            elif (lacks := lacking(packages_for(entry), backend.extra)) is not None:
                 unavailable[entry.id] = Unavailable(why=lacks.why, command=lacks.command)
             else:
                 built[entry.id] = entry

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from edgecnn.backends.tensorrt import BACKEND
-from edgecnn.graph.onnx_file import IR_VERSION, load_model, save_model
+from edgecnn.graph.onnx_file import IR_VERSION, answers_of, load_model, save_model
 from edgecnn.graph.passes.half import carry_half, type_half
 from edgecnn.graph.tensorrt import check_for_tensorrt
 from edgecnn.quantization.golden import TWIN_FOLDER
@@ -41,7 +41,7 @@ def write_pair(
     ir_version: int = IR_VERSION,
 ) -> None:
     """Write what ships into the job's folder and its twin beside it; onnx's checker passes both, ``check`` what ships."""
-    classes = carried.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    classes = answers_of(carried)
     for folder, model, describe in (
         (job.out, typed, BACKEND.model_file),
         (job.out / TWIN_FOLDER, carried, BACKEND.twin_file),

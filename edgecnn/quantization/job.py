@@ -17,6 +17,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RankedLayer
+from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile
 
 
 class RankSettings(Value):
@@ -49,6 +50,10 @@ class Job:
     pixels: npt.NDArray[np.uint8]
     kept: tuple[RankedLayer, ...] = ()
     """Layers of the trunk that stay in float."""
+
+    def describe(self, model: ModelFile) -> None:
+        """Write ``model.json`` beside the model's files."""
+        (self.out / MODEL_FILE_NAME).write_text(model.to_json(), encoding="utf-8")
 
     def feed(self, index: int) -> npt.NDArray[Any]:
         """One calibration image, counted from 0: float32 (1, 3, H, W)."""

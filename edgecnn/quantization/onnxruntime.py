@@ -24,12 +24,11 @@ from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
 from edgecnn.graph.attention import WEIGHTED, attention_nodes, attention_products
 from edgecnn.graph.macs import float_with
-from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
+from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
 from edgecnn.graph.passes.unshared import unshare_biases
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.model_file import MODEL_FILE_NAME
 
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
@@ -51,8 +50,7 @@ def quantize(job: Job) -> dict[str, Any]:
     made = static_qdq(job, job.candidate.scheme, trunk)
     _require_finite_ranges(made)
     save_model(made, job.out / "model.onnx")
-    classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
+    job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
     in_float = float_layers(made)
     attention = [name for name in attention_products(trunk) if name in in_float]
     return {"format": "Q/DQ", "calibration": "smallest and largest value", "float_layers": in_float, "attention": attention}

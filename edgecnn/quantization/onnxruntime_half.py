@@ -9,10 +9,10 @@ from onnxruntime import InferenceSession
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import HalfRefused
-from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
+from edgecnn.errors.wording import first_line
+from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
 from edgecnn.graph.passes.half import carry_half, type_half
 from edgecnn.quantization.job import Job
-from edgecnn.values.model_file import MODEL_FILE_NAME
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -31,7 +31,6 @@ def quantize(job: Job) -> dict[str, Any]:
         onnx.checker.check_model(path, full_check=True)
         InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise HalfRefused(candidate=job.candidate.id, because=str(error).strip().partition("\n")[0]) from error
-    classes = trunk.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
+        raise HalfRefused(candidate=job.candidate.id, because=first_line(error)) from error
+    job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
     return {"form": "typed fp16 throughout, float32 at input and output"}

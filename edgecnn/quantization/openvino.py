@@ -26,7 +26,6 @@ from edgecnn.graph.onnx_file import load_model
 from edgecnn.quantization.executors.openvino_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
-from edgecnn.values.model_file import MODEL_FILE_NAME
 
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
 _MULTIPLIERS = (*_CONVOLUTIONS, "MatMul")
@@ -57,7 +56,7 @@ def quantize(job: Job) -> dict[str, Any]:
     if small:
         made = _small_weights(made, sorted({*kept, *in_float} - {*small}))
     classes = save_ir(made, job.out / "model.xml")
-    (job.out / MODEL_FILE_NAME).write_text(BACKEND.model_file(job.candidate, classes).to_json(), encoding="utf-8")
+    job.describe(BACKEND.model_file(job.candidate, classes))
     return {
         "format": "OpenVINO IR",
         "calibration": "NNCF's default ranges, fast bias correction",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgecnn.backends.registry import backend_for
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 
 
@@ -22,7 +23,8 @@ class Way:
     """A candidate that is not calibrated is given so many calibration images, or all there are, to hold its files against."""
 
 
-_WAYS: dict[tuple[Runtime, Method], Way] = {
+_WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
+    (Runtime.ONNXRUNTIME, Method.FLOAT, Precision.FP16): Way("edgecnn.quantization.onnxruntime_half", ("onnxconverter-common",)),
     (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.ONNXRUNTIME, Method.AWARE_TRAINING): Way(None),
     (Runtime.ONNXRUNTIME, Method.ORIGINAL): Way(None),
@@ -40,10 +42,7 @@ _WAYS: dict[tuple[Runtime, Method], Way] = {
     ),
     (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
 }
-
-
-_HALF = Way("edgecnn.quantization.onnxruntime_half", ("onnxconverter-common",))
-"""Of ONNX Runtime's fp16."""
+"""A row of one precision goes before that of all."""
 _WEAK = Way("edgecnn.quantization.tensorrt_weak", ("onnxruntime",), compared_images=16)
 """Of every candidate whose network is weakly typed, float ones included."""
 
@@ -54,12 +53,11 @@ def keeps_layers(runtime: Runtime) -> bool:
 
 
 def way_to(candidate: Candidate) -> Way:
-    """The row of a candidate's runtime and method."""
+    """The row of a candidate's runtime and method, or of these in its precision."""
     if candidate.builder_flags:
         return _WEAK
-    if (candidate.runtime, candidate.precision) == (Runtime.ONNXRUNTIME, Precision.FP16):
-        return _HALF
-    found = _WAYS.get((candidate.runtime, candidate.method))
+    made = candidate.runtime, candidate.method
+    found = _WAYS.get((*made, candidate.precision)) or _WAYS.get(made)
     if found is None and candidate.precision.is_float:
         return Way(None)
     if found is None:
@@ -67,3 +65,8 @@ def way_to(candidate: Candidate) -> Way:
             f"no module of quantization makes {candidate.id}: add a row for {candidate.runtime}, {candidate.method}"
         )
     return found
+
+
+def packages_for(candidate: Candidate) -> tuple[str, ...]:
+    """Distributions that make it: its runtime's, and those of its way."""
+    return tuple(sorted({*backend_for(candidate.runtime).packages, *way_to(candidate).packages}))

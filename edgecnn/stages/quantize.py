@@ -14,7 +14,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import NothingLeftToQuantize
-from edgecnn.quantization.registry import way_to
+from edgecnn.quantization.registry import packages_for
 from edgecnn.values.candidate import Candidate, Method
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
@@ -47,8 +47,7 @@ class QuantizeStage(Stage):
     @property
     def tools(self) -> tuple[str, ...]:
         """What the candidate's runtime and method run."""
-        backend = backend_for(self.candidate.runtime)
-        return tuple(sorted({*backend.packages, *way_to(self.candidate).packages}))
+        return packages_for(self.candidate)
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
         """Write the candidate.

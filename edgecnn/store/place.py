@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from edgecnn.errors.store import NothingCollected, RemoteNeedsPackage, RemoteUnusable
+from edgecnn.errors.wording import first_line
 
 _AT_ONCE: Final = 8
 _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
@@ -103,8 +104,7 @@ class Place:
         try:
             yield
         except Exception as error:
-            said = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise RemoteUnusable(url=self.url, because=f"{doing}: {said}") from error
+            raise RemoteUnusable(url=self.url, because=f"{doing}: {first_line(error)}") from error
 
     def _inside(self, folder: str) -> list[Mapping[str, Any]]:
         try:

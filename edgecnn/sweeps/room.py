@@ -17,7 +17,7 @@ _HEAVY: Final = ("train", "transfer", "surgery", "rank", "quantize")
 _CORES: Final = 4
 _MEMORY_BYTES: Final = 4 << 30
 """What those ask for; where machines are smaller, all cores and half of the memory of the smallest."""
-_AHEAD: Final = 1.1
+AHEAD: Final = 1.1
 """Times what the machines bear is given to them, at least one task more: who ends one has the next at hand."""
 
 
@@ -47,7 +47,7 @@ class Room:
 
     def has(self, task: StageTask) -> bool:
         """Whether it keeps the machines busy to begin this one too."""
-        return all(self._taken[what] < _AHEAD * self._whole[what] for what in self._takes(task))
+        return all(self._taken[what] < AHEAD * self._whole[what] for what in self._takes(task))
 
     def take(self, task: StageTask) -> None:
         """It begins."""

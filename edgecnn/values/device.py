@@ -71,6 +71,10 @@ class RuntimeFacts(Sourced):
             raise ValueError(f"{text!r} is no version range such as '>=1.19,<2'") from error
         return text
 
+    def rules_out(self, precision: Precision) -> str | None:
+        """Why the file alone leaves no candidate of a precision; None where it does not."""
+        return f"the device's file says none: {self.source}" if self.precisions.get(precision) == "none" else None
+
 
 class FactsOnly(Sourced):
     """Why edgecnn builds nothing for a device that it knows, and what to do instead; ``source`` is of the why."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from edgecnn.backends.installed import require_packages
 from edgecnn.data.formats.archive import kept_folder
 from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
+from edgecnn.errors.wording import first_line
 from edgecnn.values.stage import Progress
 
 PREFIX: Final = "torchvision:"
@@ -81,5 +82,4 @@ def _opened(name: str, copies: Path, words: Mapping[str, Any], tell: Progress) -
 
 
 def _words(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:200].rstrip(".").partition(". You can use")[0]
+    return first_line(error)[:200].rstrip(".").partition(". You can use")[0]

@@ -20,6 +20,7 @@ from edgecnn.data.listing import ListingProgress, stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.wording import first_line
 from edgecnn.values.data.dataset import UNLABELLED
 
 SUFFIX: Final = ".csv"
@@ -219,7 +220,7 @@ def parquet_columns(file: Path) -> list[str]:
     try:
         return [str(name) for name in parquet.read_schema(file).names]
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise TableUnusable(file=file, line=None, because=_first_line(error)) from error
+        raise TableUnusable(file=file, line=None, because=_said(error)) from error
 
 
 def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
@@ -236,7 +237,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
                 cells = [_lists(batch.column(name)) if name == NAMES else _texts(batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, ValueError) as error:
-        raise TableUnusable(file=file, line=None, because=_first_line(error)) from error
+        raise TableUnusable(file=file, line=None, because=_said(error)) from error
 
 
 def _texts(column: Any) -> list[str]:
@@ -253,6 +254,5 @@ def _lists(column: Any) -> list[str]:
     return [json.dumps(names or []) for names in column.to_pylist()] if held else _texts(column)
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:300].rstrip(".") if text else type(error).__name__
+def _said(error: BaseException) -> str:
+    return first_line(error)[:300].rstrip(".")

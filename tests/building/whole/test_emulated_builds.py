@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.building.notices import bench_command
+from edgecnn.building.notices import timing_command
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.builds import Place
@@ -130,4 +130,4 @@ def test_a_bundle_alone_tests_itself_there_and_is_not_timed(built: Place, tmp_pa
     ],
 )
 def test_the_emulated_machine_is_no_board_so_that_a_build_for_a_real_one_settles_it(made_by: str, says: str) -> None:
-    assert bench_command(Path("out"), "arm64-emulated", made_by) == says
+    assert timing_command(Path("out"), "arm64-emulated", made_by) == says
