@@ -67,6 +67,11 @@ class Layout(NamedTuple):
     labels: Mapping[str, tuple[int, ...]] | None = None
     """Of a multi-label list: each path's labels. None of any other."""
 
+    def in_order(self, classes: tuple[str, ...]) -> Layout:
+        """The same folders, their labels counted in ``classes``, which names each of them."""
+        folders = tuple(each._replace(label=classes.index(self.classes[each.label])) for each in self.folders)
+        return self._replace(classes=classes, folders=folders)
+
 
 def root_of(text: str) -> Path:
     """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.

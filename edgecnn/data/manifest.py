@@ -19,7 +19,7 @@ from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
 from edgecnn.data.formats.archive import is_archive, told_of, unpacked
 from edgecnn.data.formats.idx import idx_layout, is_idx
 from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
-from edgecnn.data.formats.published import is_published, published_folder
+from edgecnn.data.formats.published import is_published, published_folder, published_order
 from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.groups import groups_by_path
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
@@ -103,12 +103,9 @@ class Files(NamedTuple):
 def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True, group_by: str | None = None) -> Files:
     """List a data set's files; those of a zip once it is unpacked into the cache.
 
-    Args:
-        path: a folder, a list or a zip.
-        cache: the store's root.
-        tell: shown progress.
-        labelled: False: every file under the folder is one of a single heap, whatever its sub-folders are called.
-        group_by: what images have in common that belong together; a list may have it as a column.
+    ``path``: a folder, a list, a zip or ``torchvision:NAME``. ``cache``: the store's root. ``labelled``: False: every file under
+    the folder is one of a single heap, whatever its sub-folders are called. ``group_by``: what images have in common that belong
+    together; a list may have it as a column.
 
     Raises:
         EdgecnnError: one of ``errors.data``, where the path cannot be used.
@@ -124,6 +121,8 @@ def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True,
         root = unpacked(source, cache, tell) if is_archive(source) else source
         with told_of(source, root):
             layout, stamps = _in_folder(root, cache, seen, tell, labelled=labelled)
+        if labelled and is_published(path) and (order := published_order(root)) is not None:
+            layout = layout.in_order(order)
     seen.all()
     return Files(layout, stamps, source, group_by)
 

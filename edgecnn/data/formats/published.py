@@ -1,7 +1,7 @@
 """``torchvision:NAME``: a published data set as a folder of PNG files, made once, from a local copy or after a download.
 
-Pixels are those that torchvision gives, without loss; roles are torchvision's own splits. What is made lies in the store like an
-unpacked zip, and is made again from the copy where ``store gc`` removed it.
+Pixels are those that torchvision gives, without loss; roles are torchvision's own splits, labels its own numbers. What is made
+lies in the store like an unpacked zip, and is made again from the copy where ``store gc`` removed it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.data.class_names import names_in
 from edgecnn.data.formats.archive import kept_folder
+from edgecnn.data.formats.idx import NAMES_FILE
 from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
 from edgecnn.errors.wording import first_line
 from edgecnn.values.stage import Progress
@@ -20,6 +22,8 @@ from edgecnn.values.stage import Progress
 PREFIX: Final = "torchvision:"
 COPIES_VARIABLE: Final = "EDGECNN_TORCHVISION"
 """The folder where torchvision finds copies and puts downloads; unset: ``torchvision`` in the store."""
+_REVISION: Final = 2
+"""Raised by hand when the same copy would be written otherwise: what was made before is then left to ``store gc``."""
 _BOOLEAN: Final = {"train": {"train": True}, "test": {"train": False}}
 _TWO: Final = {"train": {"split": "train"}, "test": {"split": "test"}}
 _THREE: Final = {"train": {"split": "train"}, "validation": {"split": "val"}, "test": {"split": "test"}}
@@ -48,7 +52,13 @@ def published_folder(path: str, cache: Path, tell: Progress) -> Path:
     name = path.removeprefix(PREFIX)
     if name not in SETS:
         raise UnknownPublishedData(name=name, known=tuple(SETS))
-    return kept_folder(f"torchvision-{name}", cache, lambda fresh: _write(name, fresh, cache, tell), tell)
+    return kept_folder(f"torchvision-{name}-{_REVISION}", cache, lambda fresh: _write(name, fresh, cache, tell), tell)
+
+
+def published_order(folder: Path) -> tuple[str, ...] | None:
+    """The classes of such a folder in the order of the set's labels; None where the set names none, and labels are numbers."""
+    file = folder / NAMES_FILE
+    return names_in(file) if file.is_file() else None
 
 
 def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
@@ -57,6 +67,8 @@ def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
     for part, words in SETS[name].items():
         images = _opened(name, copies, words, tell)
         classes = [str(each).replace("/", "-") for each in getattr(images, "classes", ())]
+        if classes:
+            (out / NAMES_FILE).write_text("\n".join(classes), encoding="utf-8")
         for number in range(len(images)):
             image, label = images[number]
             place = out / part / (classes[label] if classes else f"{int(label)}")
