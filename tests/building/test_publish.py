@@ -15,8 +15,7 @@ import pytest
 
 from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
 from edgecnn.bundle.publish import STAMPS, publish_bundle
-from edgecnn.errors.building import OutputAmongData, OutputHoldsOtherFiles, OutputUnusable
-from edgecnn.errors.data.folder import DataPathUnusable
+from edgecnn.errors.building import OutputHoldsOtherFiles
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
@@ -211,13 +210,6 @@ def test_the_output_lock_is_held_against_another_process(out: Path) -> None:
     assert done.returncode == 9
 
 
-def test_a_fresh_folder_is_accepted_and_made_by_whoever_writes_first(tmp_path: Path) -> None:
-    check_output(tmp_path / "a" / "b", "demo")
-    assert list(tmp_path.iterdir()) == [], "a build that is refused after this leaves nothing"
-    with output_lock(tmp_path / "a" / "b"):
-        assert (tmp_path / "a" / "b").is_dir()
-
-
 def test_a_bundle_of_ours_is_accepted(kits: dict[str, KitRef], out: Path) -> None:
     publish_bundle(BOTH, kits, out)
     check_output(out, "demo")
@@ -233,62 +225,6 @@ def test_a_folder_named_bundle_that_is_not_ours_is_refused_and_untouched(out: Pa
         " — choose another folder with --out FOLDER [output-holds-other-files]"
     )
     assert files_in(out) == {"bundle/thesis.txt": b"three years"}
-
-
-@pytest.mark.parametrize("inside", ["", "out", "deep/out"])
-def test_results_among_the_images_are_refused(tmp_path: Path, inside: str) -> None:
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    with pytest.raises(OutputAmongData) as caught:
-        check_output(photos / inside, str(photos))
-    assert caught.value.line() == (
-        f"--out {photos / inside} lies inside the images' folder {photos}: the next build would take the results for a class"
-        " — choose a folder beside it with --out FOLDER [output-among-data]"
-    )
-    assert list(photos.iterdir()) == []
-
-
-def test_results_among_the_images_are_refused_however_the_paths_are_spelt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "photos")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    for out, data in (("photos/out", "~/photos"), ("link/out", "photos"), ("other/../photos/out", "photos")):
-        with pytest.raises(OutputAmongData):
-            check_output(Path(out), data)
-
-
-def test_a_folder_beside_the_images_is_accepted_however_it_is_spelt(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    check_output(tmp_path / "photos" / ".." / "out", str(tmp_path / "photos"))
-    check_output(tmp_path / "photos-results", str(tmp_path / "photos"))
-
-
-@pytest.mark.parametrize("data", ["~nobody-of-this-name/photos", "photos\0"])
-def test_images_that_can_lie_nowhere_are_refused_by_name(tmp_path: Path, data: str) -> None:
-    with pytest.raises(DataPathUnusable):
-        check_output(tmp_path / "out", data)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_output_that_can_lie_nowhere_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    for folder in (tmp_path / "a\0b", tmp_path / "circle"):
-        with pytest.raises(OutputUnusable):
-            check_output(folder, "demo")
-    check_output(tmp_path / "out", str(tmp_path / "circle"))
-
-
-def test_an_output_that_is_a_file_is_refused_and_untouched(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("mine")
-    with pytest.raises(OutputUnusable) as caught:
-        check_output(tmp_path / "out", "demo")
-    assert caught.value.line() == (
-        f"{tmp_path}/out cannot hold the results: not a directory — choose another folder with --out FOLDER [output-unusable]"
-    )
-    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_a_verb_that_stops_earlier_leaves_the_report_of_a_finished_build_alone(out: Path) -> None:

@@ -9,29 +9,15 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.devices.files import device_named, load_device_file, load_devices, parse_target, runtime_of, target_of
-from edgecnn.devices.this_machine import local_facts, matches, with_local_facts
+from edgecnn.devices.files import device_named, load_device_file, load_devices, parse_target
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.devices import (
-    DeviceFileInvalid,
-    DeviceNameShipped,
-    DeviceNameTaken,
-    RuntimeNotOnDevice,
-    RuntimesContradict,
-    UnknownDevice,
-    UnknownRuntime,
-)
+from edgecnn.errors.devices import DeviceFileInvalid, DeviceNameShipped, DeviceNameTaken
 from edgecnn.errors.recipes import FileUnreadable, NotToml
 from edgecnn.resources import resource_folder
-from edgecnn.values.board import LocalFacts
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.device import Device, Sourced
-from edgecnn.values.recipe import TargetChoice
 
 SHIPPED = tuple(load_devices())
-THIS_MACHINE = LocalFacts(
-    architecture="x86_64", cpu_vendor="GenuineIntel", models=(), isa=("avx512_vnni",), cores=2, memory_mib=2048
-)
 BOARD = """
 name = "my-board"
 title = "A board"
@@ -110,88 +96,6 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path, monkeypatch: pytest
     assert caught.value.line() == "the devices cpu and cpu both answer to 'cpu' [device-name-taken]"
 
 
-def test_a_target_is_a_device_and_perhaps_a_runtime(tmp_path: Path) -> None:
-    assert parse_target("cpu") == (device_named("cpu"), None)
-    assert parse_target("jetson:tensorrt") == (device_named("jetson"), Runtime.TENSORRT)
-    own = written(tmp_path, BOARD)
-    assert parse_target(str(own)).device.name == "my-board"
-    assert parse_target(f"{own}:onnxruntime").runtime is Runtime.ONNXRUNTIME
-
-
-def test_a_tilde_in_the_path_of_a_device_file_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    written(tmp_path, BOARD)
-    assert parse_target("~/my-board.toml").device.name == "my-board"
-    assert target_of(TargetChoice(device="~/my-board.toml:onnxruntime"), None).runtime is Runtime.ONNXRUNTIME
-    with pytest.raises(FileUnreadable, match="~nobody-of-this-name/my-board.toml"):
-        parse_target("~nobody-of-this-name/my-board.toml")
-
-
-def test_a_folder_of_a_device_file_may_hold_a_colon(tmp_path: Path) -> None:
-    (tmp_path / "boards:v2").mkdir()
-    own = written(tmp_path / "boards:v2", BOARD)
-    assert parse_target(str(own)).device.name == "my-board"
-    assert parse_target(f"{own}:onnxruntime").runtime is Runtime.ONNXRUNTIME
-
-
-def test_an_unknown_device_names_the_nearest() -> None:
-    with pytest.raises(UnknownDevice, match="did you mean jetson\\?") as caught:
-        device_named("jetsn")
-    assert caught.value.exit_code is ExitCode.BAD_INPUT
-    assert UnknownDevice(name="jetsn", known=["cpu", "jetson"]).line() == (
-        "there is no device 'jetsn': known are cpu, jetson — did you mean jetson? `edgecnn list devices` describes them; "
-        "a board of your own is one TOML file: --target ./my-board.toml [unknown-device]"
-    )
-
-
-def test_a_name_too_long_for_a_file_is_unknown_like_any_other() -> None:
-    with pytest.raises(UnknownDevice):
-        device_named("a" * 5000)
-
-
-def test_an_unknown_runtime_names_a_target_that_works() -> None:
-    with pytest.raises(UnknownRuntime) as caught:
-        parse_target("jetson:tensorr")
-    assert caught.value.line() == (
-        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all — "
-        "--target jetson:tensorrt [unknown-runtime]"
-    )
-
-
-def test_all_means_every_runtime_of_the_file_and_no_name_those_by_default() -> None:
-    device, named = parse_target("raspberry-pi-5:all")
-    assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.NCNN, Runtime.LITERT)
-    assert device.built_for(None) == (Runtime.ONNXRUNTIME,)
-    assert device.built_for(Runtime.LITERT) == (Runtime.LITERT,)
-    assert target_of(TargetChoice(device="raspberry-pi-5", runtime="all"), None) == (device, named)
-    with pytest.raises(RuntimesContradict):
-        target_of(TargetChoice(device="raspberry-pi-5:litert", runtime="all"), None)
-
-
-def test_an_empty_runtime_is_no_runtime() -> None:
-    with pytest.raises(UnknownRuntime):
-        parse_target("jetson:")
-
-
-def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
-    with pytest.raises(RuntimeNotOnDevice) as caught:
-        runtime_of(device_named("raspberry-pi-5"), "tensorrt")
-    assert caught.value.line() == (
-        "raspberry-pi-5 has no tensorrt: its device file lists onnxruntime, openvino, ncnn, litert — "
-        "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
-    )
-
-
-def test_of_a_device_file_the_hint_is_its_path_which_works_and_not_its_name_which_does_not(tmp_path: Path) -> None:
-    own = written(tmp_path, BOARD)
-    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime, or --target {own}:all for all of them")):
-        parse_target(f"{own}:tensorrt")
-    with pytest.raises(UnknownRuntime, match=re.escape(f"--target {own}:onnxruntime")):
-        parse_target(f"{own}:onnxruntim")
-    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime")):
-        target_of(TargetChoice(device=str(own), runtime=Runtime.OPENVINO), None)
-
-
 @pytest.mark.parametrize("name", ["cpu", "jetson"], ids=["name", "alias"])
 def test_a_file_that_gives_other_facts_under_a_shipped_name_is_refused(tmp_path: Path, name: str) -> None:
     own = written(tmp_path, BOARD.replace('"my-board"', f'"{name}"'))
@@ -221,24 +125,6 @@ def test_a_copy_of_a_shipped_file_with_another_name_keeps_its_aliases_to_itself(
     text = (resource_folder("devices") / "cpu.toml").read_text().replace('name = "cpu"', 'name = "my-cpu"')
     assert parse_target(str(written(tmp_path, text))).device.name == "my-cpu"
     assert parse_target("local").device.name == "cpu"
-
-
-def test_two_runtimes_in_one_recipe_contradict_each_other() -> None:
-    with pytest.raises(RuntimesContradict) as caught:
-        target_of(TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME), None)
-    assert caught.value.line() == (
-        "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: a build takes one runtime, "
-        "or all that the device has — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
-    )
-    assert caught.value.exit_code is ExitCode.BAD_INPUT
-
-
-def test_one_runtime_said_twice_is_that_runtime_and_a_call_outranks_the_recipe() -> None:
-    said_twice = TargetChoice(device="cpu:openvino", runtime=Runtime.OPENVINO)
-    contradicting = TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME)
-    assert target_of(said_twice, None) == (device_named("cpu"), Runtime.OPENVINO)
-    assert target_of(TargetChoice(device="cpu", runtime=Runtime.OPENVINO), None).runtime is Runtime.OPENVINO
-    assert target_of(contradicting, "jetson") == (device_named("jetson"), None)
 
 
 def test_every_problem_of_a_device_file_is_named_at_once_with_the_nearest_key(tmp_path: Path) -> None:
@@ -293,80 +179,6 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path: Path) -> None:
     assert caught.value.line() == "nowhere.toml cannot be read: no such file or directory [file-unreadable]"
     with pytest.raises(FileUnreadable, match="is a directory"):
         load_device_file(tmp_path)
-
-
-def test_the_shipped_cpu_matches_every_machine_and_boards_match_only_themselves() -> None:
-    assert matches(device_named("cpu"), THIS_MACHINE)
-    assert matches(device_named("intel-cpu"), THIS_MACHINE)
-    assert not matches(device_named("jetson"), THIS_MACHINE)
-    amd = THIS_MACHINE.model_copy(update={"cpu_vendor": "AuthenticAMD"})
-    assert not matches(device_named("intel-cpu"), amd)
-    board = LocalFacts(
-        architecture="aarch64", cpu_vendor="0x41", models=("Raspberry Pi 5 Model B Rev 1.0",), isa=(), cores=4, memory_mib=8000
-    )
-    assert matches(device_named("raspberry-pi-5"), board)
-    assert not matches(device_named("jetson"), board)
-
-
-def test_only_a_device_that_leaves_it_to_the_machine_takes_the_machine_s_facts() -> None:
-    cpu = with_local_facts(device_named("cpu"), THIS_MACHINE)
-    assert (cpu.processor.architecture, cpu.processor.isa, cpu.processor.cores) == ("x86_64", ("avx512_vnni",), 2)
-    assert cpu.memory is not None and cpu.memory.mib == 2048
-    assert with_local_facts(device_named("intel-cpu"), THIS_MACHINE) == device_named("intel-cpu")
-
-
-def test_the_facts_of_an_x86_machine_are_read_from_proc(tmp_path: Path) -> None:
-    write_proc(tmp_path, "cpuinfo", X86_CPUINFO)
-    write_proc(tmp_path, "meminfo", "MemTotal:       24684100 kB\nMemFree: 1 kB\n")
-    write_proc(tmp_path, "driver/nvidia/gpus/0000:01:00.0/information", "Model: \t\t NVIDIA GeForce RTX 4090\nIRQ: 16\n")
-    facts = local_facts(tmp_path)
-    assert facts.cpu_vendor == "AuthenticAMD"
-    assert facts.isa == ("avx2",), "a flag counts only where every core has it"
-    assert facts.memory_mib == 24105
-    assert facts.models == ("NVIDIA GeForce RTX 4090",)
-    assert matches(device_named("rtx-4090"), facts)
-
-
-def test_the_facts_of_a_board_are_read_from_proc(tmp_path: Path) -> None:
-    write_proc(tmp_path, "cpuinfo", ARM_CPUINFO)
-    write_proc(tmp_path, "device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
-    facts = local_facts(tmp_path)
-    assert (facts.cpu_vendor, facts.isa, facts.memory_mib) == ("0x41", ("asimddp", "asimdhp"), None)
-    assert facts.models == ("Raspberry Pi 5 Model B Rev 1.0",)
-
-
-def test_what_a_machine_does_not_say_is_absent_and_never_guessed(tmp_path: Path) -> None:
-    facts = local_facts(tmp_path)
-    assert (facts.cpu_vendor, facts.models, facts.isa, facts.memory_mib) == (None, (), (), None)
-
-
-def test_a_machine_describes_itself_in_a_few_words() -> None:
-    assert THIS_MACHINE.describe() == "GenuineIntel x86_64 with 2 cores"
-    board = THIS_MACHINE.model_copy(update={"cpu_vendor": None, "cores": 1, "models": ("A board",)})
-    assert board.describe() == "x86_64 with 1 core, A board"
-
-
-def write_proc(root: Path, name: str, text: str) -> None:
-    path = root / "proc" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-X86_CPUINFO = """processor\t: 0
-vendor_id\t: AuthenticAMD
-flags\t\t: fpu sse2 avx2 avx512_vnni
-
-processor\t: 1
-vendor_id\t: AuthenticAMD
-flags\t\t: fpu sse2 avx2
-"""
-ARM_CPUINFO = """processor\t: 0
-Features\t: fp asimd fphp asimdhp asimddp
-CPU implementer\t: 0x41
-
-Hardware\t: BCM2835
-Model\t\t: Raspberry Pi 5 Model B Rev 1.0
-"""
 
 
 def test_a_version_range_that_is_none_is_refused_with_the_key(tmp_path: Path) -> None:

@@ -1,32 +1,25 @@
-"""Any classifier of timm's: what its row says, and that its network, its weights and its merged branches are right."""
+"""Any classifier of timm's: what its row says, and that its network and its merged branches are right."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from edgecnn.errors.export import MergeDiffers
-from edgecnn.errors.weights import NotAClassifier, UnknownArch, WeightsDoNotFit
+from edgecnn.errors.weights import NotAClassifier, UnknownArch
 from edgecnn.models.catalogue import arch_named, libraries_of, pixel_recipe
 from edgecnn.models.neighbours import NeighbourHead
-from edgecnn.models.networks import build_network, load_shipping, load_trained, replace_head, unwrapped_weights
-from edgecnn.models.weights import answer_weights
+from edgecnn.models.networks import build_network, load_shipping, replace_head
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import to_pixels
 from edgecnn.values.data.preprocessing import PixelRecipe, PreprocessingChoice
-from tests.models.made import serving
 
 timm = pytest.importorskip("timm", reason='pip install "edgecnn[zoo]"')
 V4 = "timm:mobilenetv4_conv_small.e2400_r224_in1k"
@@ -146,48 +139,6 @@ def test_a_merge_that_changes_the_answers_is_refused(tmp_path: Path, monkeypatch
         load_shipping(row, 5, tmp_path / "weights.safetensors", ImageSize.square(64))
 
 
-@pytest.mark.parametrize("name", ["dla34.in1k", "tf_efficientnetv2_b0.in1k", "resnetv2_18.ra4_e3600_r224_in1k"])
-def test_the_published_file_answers_as_in_timm(name: str, tmp_path: Path) -> None:
-    theirs = timm.create_model(name).eval()
-    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
-    row = arch_named(f"timm:{name}")
-    save_file(unwrapped_weights(row, tmp_path / "model.safetensors").tensors, tmp_path / "weights.safetensors")
-    ours = load_trained(row, 1000, tmp_path / "weights.safetensors").eval()
-    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        assert torch.allclose(ours(images), theirs(images), atol=1e-6)
-
-
-def test_a_file_under_its_authors_names_is_translated_by_timm(tmp_path: Path) -> None:
-    theirs = timm.create_model("convnext_atto.d2_in1k").eval()
-    save_file({as_its_authors(name): each for name, each in theirs.state_dict().items()}, tmp_path / "a.safetensors")
-    found = unwrapped_weights(arch_named("timm:convnext_atto"), tmp_path / "a.safetensors").tensors
-    assert all(torch.equal(found[name], each) for name, each in theirs.state_dict().items())
-
-
-def as_its_authors(name: str) -> str:
-    """github.com/facebookresearch/ConvNeXt, models/convnext.py."""
-    named = (
-        (r"^stem\.", "downsample_layers.0."),
-        (r"^stages\.(\d)\.downsample\.", r"downsample_layers.\1."),
-        (r"\.blocks\.(\d)", r".\1"),
-        (r"\.conv_dw\.", ".dwconv."),
-        (r"\.mlp\.fc(\d)", r".pwconv\1"),
-        (r"^head\.norm\.", "norm."),
-        (r"^head\.fc\.", "head."),
-    )
-    for ours, authors in named:
-        name = re.sub(ours, authors, name)
-    return name
-
-
-def test_a_file_that_lacks_tensors_is_refused_where_timm_would_leave_them_random(tmp_path: Path) -> None:
-    state = {name: each for name, each in timm.create_model("dla34").state_dict().items() if not name.startswith("level5")}
-    save_file(state, tmp_path / "a.safetensors")
-    with pytest.raises(WeightsDoNotFit, match="it lacks level5"):
-        unwrapped_weights(arch_named("timm:dla34"), tmp_path / "a.safetensors")
-
-
 def test_neighbours_vote_behind_a_pooled_map(tmp_path: Path) -> None:
     row = arch_named("timm:resnetv2_18")
     network = build_network(row, 5).eval()
@@ -201,19 +152,6 @@ def test_the_smallest_size_is_one_that_the_network_takes(name: str, least_px: in
     assert arch_named(name).least_px == least_px
 
 
-def test_the_file_of_another_network_is_refused(tmp_path: Path) -> None:
-    save_file(timm.create_model("resnet18").state_dict(), tmp_path / "a.safetensors")
-    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
-        unwrapped_weights(arch_named(V4), tmp_path / "a.safetensors")
-
-
-def test_a_swapped_file_is_told_before_anything_is_trained(tmp_path: Path) -> None:
-    save_file(timm.create_model("resnet18").state_dict(), tmp_path / "model.safetensors")
-    with pytest.raises(WeightsDoNotFit, match="does not hold the weights of timm:mobilenetv4_conv_small"):
-        answer_weights(arch_named(V4), str(tmp_path / "model.safetensors"))
-    assert answer_weights(arch_named("timm:resnet18"), str(tmp_path / "model.safetensors")).kind == "file"
-
-
 def learned_a_little(network: nn.Module) -> nn.Module:
     """Statistics of batch norms that are not those of the beginning, without which merging them changes nothing."""
     draw = torch.Generator().manual_seed(0)
@@ -224,68 +162,6 @@ def learned_a_little(network: nn.Module) -> nn.Module:
             for tensor in (module.running_mean, module.bias.data):
                 tensor.copy_(torch.rand(len(tensor), generator=draw) - 0.5)
     return network.eval()
-
-
-FETCH = """
-import sys
-from pathlib import Path
-from edgecnn.errors.base import EdgecnnError
-from edgecnn.models.catalogue import arch_named
-from edgecnn.models.fetching import fetch_weights
-from edgecnn.models.weights import answer_weights
-from edgecnn.render.progress import Quiet
-row = arch_named("timm:test_efficientnet.r160_in1k")
-print(answer_weights(row, "auto").kind)
-try:
-    fetch_weights(row, None, Path(sys.argv[1]), Quiet())
-except EdgecnnError as error:
-    print(error.line())
-print(answer_weights(row, "auto").kind)
-"""
-
-
-def fetched_from(address: str, cache: Path, out: Path) -> str:
-    """By a process of its own: the hub's client reads the address where it is imported."""
-    out.mkdir(exist_ok=True)
-    here = {"HF_ENDPOINT": address, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", FETCH, str(out)], env={**os.environ, **here}, check=True, capture_output=True, text=True
-    )
-    return done.stdout
-
-
-@pytest.mark.slow  # a hub of its own, asked by several processes
-def test_weights_come_from_the_hub_once_and_then_from_its_cache(tmp_path: Path) -> None:
-    content = save(timm.create_model("test_efficientnet").state_dict())
-    said = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": "0" * 40}
-    place = "timm/test_efficientnet.r160_in1k/resolve/main/model.safetensors"
-    hub = tmp_path / "hub"
-    with serving(content, place, said) as served:
-        address = served.url.rpartition("/timm/")[0]
-        assert fetched_from(address, hub, tmp_path / "a").split() == ["download", "cached"]
-        assert (tmp_path / "a" / "weights.safetensors").is_file()
-        blob = next(hub.rglob("blobs/*"))
-        blob.write_bytes(content[:-1] + b"x")
-        assert fetched_from(address, hub, tmp_path / "b").split() == ["download", "cached"], "what is damaged is fetched anew"
-    assert fetched_from(address, hub, tmp_path / "c").split() == ["cached", "cached"], "nobody answers any more"
-    blob = next(hub.rglob("blobs/*"))
-    shared = hub / "shared" / ("f" * 64)  # the bytes behind a second link, under a name that is no SHA-256 of theirs
-    shared.parent.mkdir()
-    blob.rename(shared)
-    blob.symlink_to(shared)
-    assert fetched_from(address, hub, tmp_path / "d").split() == ["cached", "cached"]
-    shared.write_bytes(b"x")
-    assert fetched_from(address, hub, tmp_path / "e").startswith("none\ndownloading http://127.0.0.1")
-
-
-def test_offline_the_file_and_its_use_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EDGECNN_OFFLINE", "1")
-    answer = answer_weights(arch_named(V4), "auto")
-    assert answer.kind == "none"
-    assert answer.why.endswith(
-        "on a machine with internet run `curl -LO https://huggingface.co/timm/mobilenetv4_conv_small.e2400_r224_in1k/resolve/main/"
-        "model.safetensors` and name the file: --weights model.safetensors"
-    )
 
 
 @pytest.mark.parametrize("name", ["timm:twins_svt_small", "timm:mobilevit_xxs"])

@@ -10,16 +10,7 @@ from hypothesis import strategies as st
 
 from edgecnn.devices.files import parse_target
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.recipes import (
-    FileUnreadable,
-    NotToml,
-    OverridesInvalid,
-    RecipeFileMissing,
-    RecipeInvalid,
-    RecipeTooNew,
-    RecipeTooOld,
-    UnknownPipeline,
-)
+from edgecnn.errors.recipes import FileUnreadable, NotToml, RecipeInvalid, RecipeTooNew, RecipeTooOld, UnknownPipeline
 from edgecnn.models.defaults import default_epochs
 from edgecnn.recipes.recipe import RENAMED, SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys
@@ -57,12 +48,6 @@ def test_the_demo_says_its_resolution_and_its_epochs() -> None:
     assert demo.train.epochs == default_epochs("scratch", 3_700), "as many as when nothing is said, so that the keys are the same"
 
 
-def test_height_by_width_is_no_hexadecimal_number() -> None:
-    assert apply_overrides(Recipe(), ["model.resolution_px=48x192"]).model.resolution_px == ImageSize(48, 192)
-    with pytest.raises(EdgecnnError, match="'0x48' is neither a side in pixels nor HEIGHTxWIDTH"):
-        apply_overrides(Recipe(), ["model.resolution_px=0x48"])
-
-
 def test_the_ci_gate_states_bounds_and_requires_measurements() -> None:
     gates = load_recipe("ci-gate").gates
     assert gates.require_measured
@@ -76,34 +61,6 @@ def test_a_recipe_is_read_from_a_path(tmp_path: Path) -> None:
     assert recipe.model.arch == "efficientnet-b0", "what is unset keeps its default"
 
 
-def test_a_path_and_a_name_are_told_apart_by_their_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "demo").write_text("no recipe", encoding="utf-8")
-    assert load_recipe("demo").data.path == "demo", "a bare name is always a shipped pipeline"
-    with pytest.raises(NotToml):
-        load_recipe("./demo")
-
-
-def test_relative_paths_in_a_recipe_file_count_from_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "recipes").mkdir()
-    path = written(
-        tmp_path / "recipes",
-        '[data]\npath = "../photos"\n[model]\nweights = "mine.pth"\n[target]\ndevice = "./my-board.toml:openvino"\n',
-    )
-    monkeypatch.chdir(tmp_path)
-    for named in (path, "recipes/my.toml", "./recipes/../recipes/my.toml"):
-        recipe = load_recipe(named)
-        assert recipe.data.path == str(tmp_path / "photos")
-        assert recipe.model.weights == str(tmp_path / "recipes" / "mine.pth")
-        assert recipe.target.device == str(tmp_path / "recipes" / "my-board.toml:openvino")
-
-
-def test_a_relative_device_file_may_lie_in_a_folder_with_a_colon(tmp_path: Path) -> None:
-    for text in ("boards:v2/mine.toml", "boards:v2/mine.toml:openvino"):
-        recipe = load_recipe(written(tmp_path, f'[target]\ndevice = "{text}"\n'))
-        assert recipe.target.device == str(tmp_path / text)
-
-
 def test_a_recipe_is_validated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, calls = written(tmp_path, "[train]\nepochs = 3\n"), []
     real = Recipe.model_validate_json
@@ -114,79 +71,8 @@ def test_a_recipe_is_validated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(calls) == 2
 
 
-def test_two_dots_mean_what_they_mean_to_the_system_behind_a_link(tmp_path: Path) -> None:
-    (tmp_path / "project" / "recipes").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(tmp_path / "project" / "recipes")
-    written(tmp_path / "project" / "recipes", '[data]\npath = "../photos"\n')
-    assert load_recipe(tmp_path / "link" / "my.toml").data.path == str(tmp_path / "project" / "photos")
-
-
-@pytest.mark.parametrize(
-    ("key", "text"),
-    [
-        ("data.path", "demo"), ("data.path", "/photos"), ("data.path", "~/photos"), ("model.weights", "auto"),
-        ("model.weights", "none"), ("model.weights", "/mine.pth"), ("target.device", "jetson:tensorrt"), ("target.device", "cpu"),
-        ("target.device", "~/mine.toml"),
-    ],
-)  # fmt: skip
-def test_what_is_no_relative_path_comes_back_as_it_is_written(tmp_path: Path, key: str, text: str) -> None:
-    table, _, name = key.partition(".")
-    recipe = load_recipe(written(tmp_path, f'[{table}]\n{name} = "{text}"\n'))
-    assert getattr(getattr(recipe, table), name) == text
-
-
-def test_a_folder_called_demo_beside_a_recipe_is_meant_by_dot_slash(tmp_path: Path) -> None:
-    assert load_recipe(written(tmp_path, '[data]\npath = "./demo"\n')).data.path == str(tmp_path / "demo")
-
-
 def test_what_a_file_leaves_unset_stays_unset(tmp_path: Path) -> None:
     assert load_recipe(written(tmp_path, "[train]\nepochs = 3\n")).model_fields_set == {"train"}
-
-
-def test_a_path_given_by_set_is_left_as_it_is(tmp_path: Path) -> None:
-    recipe = load_recipe(written(tmp_path, '[data]\npath = "photos"\n'))
-    assert apply_overrides(recipe, ["data.path=other"]).data.path == "other"
-    assert apply_overrides(recipe, ["train.epochs=3"]).data.path == str(tmp_path / "photos")
-
-
-def test_an_empty_path_is_no_path(tmp_path: Path) -> None:
-    with pytest.raises(RecipeInvalid, match=r"model\.weights must not be empty; data\.path must not be empty"):
-        load_recipe(written(tmp_path, '[data]\npath = ""\n[model]\nweights = " "\n'))
-    with pytest.raises(OverridesInvalid, match=r"data\.path must not be empty"):
-        apply_overrides(Recipe(), ["data.path="])
-
-
-@pytest.mark.parametrize("path", ["pipelines/demo.toml", "demo.toml", "pipelines/demo"])
-def test_a_shipped_pipeline_that_is_named_like_a_file_is_answered_with_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(RecipeFileMissing) as caught:
-        load_recipe(path)
-    assert caught.value.line() == (
-        f"there is no recipe file {path}: demo is a shipped pipeline, and those go by name — edgecnn build demo"
-        " [recipe-file-missing]"
-    )
-
-
-def test_a_file_beside_that_was_given_without_its_path_is_answered_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my demo.toml").touch()
-    with pytest.raises(UnknownPipeline) as caught:
-        load_recipe("my demo")
-    assert caught.value.hint == "a recipe of your own is given by its path: edgecnn build './my demo.toml'"
-
-
-def test_a_folder_of_photographs_in_a_recipe_s_place_is_answered_with_its_option(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my photos").mkdir()
-    with pytest.raises(UnknownPipeline) as caught:
-        load_recipe("my photos")
-    assert caught.value.hint == "a folder of photographs is given with --data 'my photos'"
 
 
 def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
@@ -300,47 +186,6 @@ def test_a_schema_of_something_else_is_an_invalid_recipe(tmp_path: Path) -> None
         load_recipe(written(tmp_path, 'schema = "edgecnn.device/2"\n'))
 
 
-def test_overrides_change_what_they_name_and_nothing_else() -> None:
-    recipe = load_recipe("demo")
-    changed = apply_overrides(recipe, ["train.epochs=3", "model.arch=resnet-18", 'target.device="jetson"', "gates.max.p99_ms=20"])
-    assert (changed.train.epochs, changed.model.arch, changed.target.device) == (3, "resnet-18", "jetson")
-    assert changed.gates.max == {"p99_ms": 20.0}
-    assert changed.model.resolution_px == recipe.model.resolution_px
-    assert recipe.train.epochs != 3, "the recipe given is not edited"
-
-
-def test_overrides_apply_in_order_and_none_is_none() -> None:
-    assert apply_overrides(Recipe(), ["train.epochs=3", "train.epochs=4"]).train.epochs == 4
-    assert apply_overrides(load_recipe("demo"), []) == load_recipe("demo")
-
-
-def test_what_is_unset_stays_unset_after_an_override() -> None:
-    assert apply_overrides(Recipe(), ["train.epochs=3"]).model_fields_set == {"train"}
-
-
-def test_every_problem_of_overrides_is_named_at_once() -> None:
-    with pytest.raises(OverridesInvalid) as caught:
-        apply_overrides(Recipe(), ["train.epoch=3", "train", "train=3", "train.batch_size=none", "colour=red"])
-    assert caught.value.line() == (
-        "--set cannot be applied: train.epoch is no key, the nearest is train.epochs; 'train' is not KEY=VALUE; "
-        "train is a table; its keys are set one by one; colour is no key; "
-        'train.batch_size must be a whole number, not "none" — write --set TABLE.KEY=VALUE, as in --set train.epochs=3 '
-        "[overrides-invalid]"
-    )
-
-
-def test_a_table_that_an_earlier_override_made_something_else_is_named() -> None:
-    with pytest.raises(
-        OverridesInvalid, match=r"gates\.max\.drop_pp has no place: gates\.max was set to false, which is no table"
-    ):
-        apply_overrides(Recipe(), ["gates.max=false", "gates.max.drop_pp=1"])
-
-
-def test_a_second_line_in_a_value_is_text_and_sets_nothing_more() -> None:
-    with pytest.raises(OverridesInvalid, match="train.epochs must be a whole number"):
-        apply_overrides(Recipe(), ["train.epochs=3\ntrain.seed = 5"])
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass"))))
 def test_no_bytes_in_a_recipe_file_end_in_a_traceback(tmp_path: Path, content: bytes) -> None:
@@ -383,15 +228,6 @@ def test_no_toml_in_a_recipe_file_ends_in_a_traceback(tmp_path: Path, tables: di
         if isinstance(inner, dict):
             lines += [f"[{name}]", *(f"{key} = {value}" for key, value in inner.items())]
     read_or_refused(written(tmp_path, "\n".join(lines)))
-
-
-@settings(max_examples=250, deadline=None)
-@given(key=st.one_of(st.sampled_from(dotted_keys(Recipe)), st.text(max_size=20)), value=st.one_of(SCALARS, st.text(max_size=20)))
-def test_no_override_ends_in_a_traceback(key: str, value: str) -> None:
-    try:
-        apply_overrides(Recipe(), [f"{key}={value}"])
-    except EdgecnnError as error:
-        assert "\n" not in error.line().replace(value, "")
 
 
 def read_or_refused(path: Path) -> None:

@@ -20,11 +20,6 @@ HINT = "see that it is there and that its client finds your credentials; the sam
 
 
 @pytest.fixture
-def afar(tmp_path: Path) -> Remote:
-    return Remote(str(tmp_path / "afar"))
-
-
-@pytest.fixture
 def other(tmp_path: Path) -> Store:
     return Store.open(tmp_path / "other")
 

@@ -1,11 +1,9 @@
-"""`store gc --remote` on a folder: what goes, what stays, and that no push which runs meanwhile loses a file."""
+"""`store gc --remote` on a folder: what goes, what stays, and where nothing is touched."""
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,6 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from edgecnn.errors.store import NothingAfar, NothingCollected, RemoteUnusable
 from edgecnn.render.progress import Quiet
-from edgecnn.store import remote_gc
-from edgecnn.store.place import Place
 from edgecnn.store.remote import Remote
 from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import Store
@@ -28,11 +24,6 @@ from tests.store.test_remote import blob_of
 from tests.store.toys import Quantize, Train, files_in, obtain
 
 DAY_S = 86400.0
-
-
-@pytest.fixture
-def afar(tmp_path: Path) -> Remote:
-    return Remote(str(tmp_path / "afar"))
 
 
 def aged(afar: Remote, days: float) -> None:
@@ -108,105 +99,6 @@ def test_the_clock_of_this_machine_plays_no_part(store: Store, afar: Remote, mon
     assert collect_afar(afar, older_than_s=0).removed == ()
 
 
-@pytest.mark.parametrize("before_s", [0, 3 * DAY_S])
-def test_a_list_that_is_written_while_files_are_taken_away_keeps_them(
-    before_s: float, store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A push found the file there, left it unsent, and writes its list at each moment of the collection in turn."""
-    for moment, calls in itertools.product(("_dated", "_lists", "_each"), (1, 2)):
-        orphaned(store, afar)
-        seen = {"calls": 0}
-        real: Callable[..., Any] = getattr(remote_gc, moment)
-
-        def late(*given: Any, real: Any = real, seen: Any = seen, calls: int = calls) -> Any:
-            found = real(*given)
-            seen["calls"] += 1
-            if seen["calls"] == calls:
-                push(store, Remote(afar.url), Quiet())
-                aged(afar, before_s / DAY_S)
-            return found
-
-        with monkeypatch.context() as patched:
-            patched.setattr(remote_gc, moment, late)
-            collect_afar(afar)
-        if seen["calls"] < calls:
-            push(store, afar, Quiet())
-        assert is_whole(afar, tmp_path / f"other-{moment}-{calls}", 1), (moment, calls)
-
-
-def test_a_file_that_goes_while_it_is_left_unsent_is_sent_after_all(
-    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for before in (True, False):
-        orphaned(store, afar)
-        real = Place.write
-
-        def late(self: Place, path: str, content: bytes, before: bool = before, real: Any = real) -> None:
-            if not path.startswith("entries/"):
-                return real(self, path, content)
-            with monkeypatch.context() as plain:
-                plain.setattr(Place, "write", real)
-                if before:
-                    assert len(collect_afar(Remote(afar.url)).removed) == 3
-                real(self, path, content)
-                if not before:
-                    assert collect_afar(Remote(afar.url)).removed == ()
-            return None
-
-        with monkeypatch.context() as patched:
-            patched.setattr(Place, "write", late)
-            push(store, afar, Quiet())
-        assert is_whole(afar, tmp_path / f"other-{before}", 1)
-
-
-def test_half_an_upload_that_is_taken_away_does_not_come_back_over_the_whole(
-    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    artifact = orphaned(store, afar)
-    blob = blob_of(afar, artifact, "model.onnx")
-    blob.write_bytes(blob.read_bytes()[:10])
-    aged(afar, 3)
-    real = remote_gc._emptied
-
-    def late(remote: Remote) -> dict[str, int]:
-        push(store, Remote(afar.url), Quiet())
-        return real(remote)
-
-    monkeypatch.setattr(remote_gc, "_emptied", late)
-    collect_afar(afar)
-    assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
-
-
-@pytest.mark.parametrize("days", [0, 3])
-def test_a_collection_that_was_killed_is_sorted_out_by_the_next(
-    days: float, store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    artifact = orphaned(store, afar)
-    gone = Path(afar.url, "blobs/ab", "ab" * 32)
-    gone.parent.mkdir(exist_ok=True)
-    gone.write_bytes(b"x")
-    aged(afar, 3)
-
-    def killed(_: Remote) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(remote_gc, "_emptied", killed)
-        collect_afar(afar)
-    assert not blob_of(afar, artifact, "model.onnx").exists()
-    assert Path(afar.url, "trash").is_dir()
-    list_of(afar, artifact).write_text(next(_lists_of(store, tmp_path)))  # of a push that was killed before its second look
-    aged(afar, days)
-    report = collect_afar(afar)
-    assert [each.name for each in report.removed] == [f"blobs/ab/{'ab' * 32}"]
-    assert is_whole(afar, tmp_path / "other", 1) and not list(Path(afar.url, "trash").iterdir())
-
-
-def _lists_of(store: Store, folder: Path) -> Any:
-    push(store, Remote(str(folder / "elsewhere")), Quiet())
-    return (path.read_text() for path in Path(folder, "elsewhere").rglob("*.json"))
-
-
 def test_an_entry_whose_files_are_not_all_there_goes_and_is_sent_again(store: Store, afar: Remote, tmp_path: Path) -> None:
     artifact, _ = obtain(store, Quantize())
     push(store, afar, Quiet())
@@ -232,23 +124,6 @@ def test_while_a_list_cannot_be_understood_nothing_goes(store: Store, afar: Remo
         f"update edgecnn; where that does not help, delete {name} there: the next push sends its entry again [nothing-collected]"
     )
     assert files_in(Path(afar.url)) == before
-
-
-def test_a_list_that_cannot_be_understood_and_comes_meanwhile_puts_everything_back(
-    store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    orphaned(store, afar)
-    before = files_in(Path(afar.url))
-    real = remote_gc._emptied
-
-    def late(remote: Remote) -> dict[str, int]:
-        Path(afar.url, "entries/new.json").write_text("{}")
-        return real(remote)
-
-    monkeypatch.setattr(remote_gc, "_emptied", late)
-    with pytest.raises(NothingCollected):
-        collect_afar(afar)
-    assert files_in(Path(afar.url)) == {**before, "entries/new.json": b"{}"}
 
 
 def test_a_folder_of_lists_that_cannot_be_read_is_not_taken_for_an_empty_one(

@@ -1,0 +1,88 @@
+"""What a report says of training: the weights that it began with, the parameters that came of it, and the epoch that is kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from edgecnn.render.bundle import bundle_licences
+from edgecnn.stages.export import NETWORK
+from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.layers import MacTable
+from edgecnn.values.report import BuildReport
+from tests.building.report.test_report import report, staged_with
+from tests.building.scenes import an_artifact
+
+FETCHED = "9" * 64
+MATRIX = "transfer auto is scratch: 5,000 images a class, and a linear probe on frozen features is right on 20.0%"
+
+
+def trained(tmp_path: Path, initial: str, transfer: str | None, *phases: dict[str, object], **more: object) -> BuildReport:
+    """Of a build for which ImageNet's weights were fetched, whatever training then did with them."""
+    why = "training starts from ImageNet-1k weights, out of torch's own cache"
+    staged = staged_with(tmp_path, mode="finetune", weights=WeightsAnswer(choice="auto", kind="cached", why=why))
+    history = {"phases": phases, "initial": {"kind": initial}, **more, **({} if transfer is None else {"transfer": transfer})}
+    facts = {"fetch": ("weights.json", {"sha256": FETCHED}), "train": ("history.json", history)}
+    for kind, (name, said) in facts.items():
+        staged.execution.artifacts[kind] = an_artifact(kind, tmp_path / kind, {name: json.dumps(said)})
+    macs = MacTable(resolution_px=8, layers=()).model_dump_json()
+    exported = {NETWORK: '{"parameters": 41}', "macs.json": macs}
+    staged.execution.artifacts["export"] = an_artifact("export", tmp_path / "export", exported)
+    return report(staged)
+
+
+def test_where_nothing_is_exported_parameters_are_those_that_learned(tmp_path: Path) -> None:
+    staged = staged_with(tmp_path, mode="scratch")
+    staged.execution.artifacts["train"] = an_artifact(
+        "train", tmp_path / "train", {"history.json": '{"phases": [], "initial": {"kind": "random"}}'}
+    )
+    learned = {
+        "body": np.ones((4, 5), np.float32),
+        "norm.running_mean": np.ones(5, np.float32),
+        "head": np.ones((3, 7), np.float32),
+    }
+    save_file(learned, staged.execution.artifacts["train"].folder / "weights.safetensors")
+    assert report(staged).build.parameters == 4 * 5 + 3 * 7
+
+
+def test_parameters_are_those_of_what_ships_and_not_those_of_the_catalogue_s_row(tmp_path: Path) -> None:
+    assert trained(tmp_path, "pretrained", None).build.parameters == 41
+
+
+def test_weights_that_were_fetched_and_not_begun_with_are_claimed_nowhere(tmp_path: Path) -> None:
+    said = trained(tmp_path, "random", MATRIX)
+    assert (said.build.weights, said.build.weights_sha256) == (f"random weights; {MATRIX}", None)
+    assert MATRIX in said.notices, "with the figures that it was decided by"
+    assert "Nobody else's: training began from random weights." in bundle_licences(said)
+
+
+@pytest.mark.parametrize("transfer", [None, "transfer auto is head: 5 images a class"])
+def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: str | None) -> None:
+    said = trained(tmp_path, "pretrained", transfer)
+    assert said.build.weights == "training starts from ImageNet-1k weights, out of torch's own cache"
+    assert said.build.weights_sha256 == FETCHED
+    assert [each for each in said.notices if each.startswith("transfer")] == ([] if transfer is None else [transfer])
+
+
+def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
+    head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": [{"epoch": 0}]}
+    best = {"phase": "head", "epoch": 3, "validation_top1": 0.875}
+    said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="no better epoch in 5").notices
+    assert (
+        "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: top-1 87.5% on validation; "
+        "ended: no better epoch in 5"
+    ) in said
+    none = trained(tmp_path / "none", "pretrained", None, head, {**whole, "epochs": []}, best=best, stopped="all epochs done")
+    assert "trained: epoch 3 of phase head is kept: top-1 87.5% on validation; ended: all epochs done" in none.notices
+
+
+def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:
+    told = "steps of training computed in bf16; every candidate was made of the fp32 weights"
+    head, all_of_it = {"name": "head", "epochs": []}, {"name": "finetune", "precision": "bf16", "epochs": []}
+    assert told in trained(tmp_path / "all", "pretrained", None, head, all_of_it).notices
+    alone = trained(tmp_path / "head", "pretrained", "transfer auto is head: 5 images a class", head)
+    assert not [each for each in alone.notices if "bf16" in each]

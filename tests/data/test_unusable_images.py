@@ -1,0 +1,116 @@
+"""Files that are no usable image are skipped by name, and where too few are left it is said which class lacks how many."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgecnn.errors.data.folder import DataFolderUnreadable, NothingReadable, TooFewImages
+from edgecnn.runner.pixels import NOT_A_PICTURE
+from tests.data.folders import Heard, draw, fill, write
+from tests.data.test_manifest import summary_of
+
+
+def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: Path) -> None:
+    write(photos / "cat" / "notes.txt", b"buy film")
+    write(photos / "cat" / "none.jpg", b"")
+    write(photos / "dog" / "half.jpg", draw(photos / "dog" / "whole.jpg", 50, (64, 64)).read_bytes()[:-200])
+    (photos / "dog" / "lost.png").symlink_to(photos / "gone.png")
+    summary = summary_of(photos, cache)
+    assert summary.skipped == (
+        "cat/none.jpg: an empty file",
+        "cat/notes.txt: in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)",
+        "dog/half.jpg: breaks off before its end",
+        "dog/lost.png: no such file or directory",
+    )
+    (photos / "dog" / "lost.png").unlink()
+    again = Heard()
+    assert len(summary_of(photos, cache, again).skipped) == 3
+    assert again.steps == []
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path, cache: Path) -> None:
+    (photos / "dog" / "late.png").symlink_to(photos.parent / "late.png")
+    assert summary_of(photos, cache).skipped == ("dog/late.png: no such file or directory",)
+    draw(photos.parent / "late.png", 60)
+    assert summary_of(photos, cache).skipped == ()
+
+
+def test_a_name_that_is_not_utf8_is_skipped_in_printable_words(photos: Path, cache: Path) -> None:
+    shutil.copy(photos / "cat" / "000.png", os.fsencode(photos / "cat") + b"/caf\xe9.png")
+    assert summary_of(photos, cache).skipped == ("cat/caf\\udce9.png: its name is not UTF-8",)
+
+
+def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
+    for number in range(7):
+        write(tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg", b"no picture")
+    with pytest.raises(NothingReadable) as caught:
+        summary_of(tmp_path / "photos", cache)
+    reason = NOT_A_PICTURE
+    named = "; ".join(f"{name}: {reason}" for name in ("a/0.jpg", "a/2.jpg", "a/4.jpg", "a/6.jpg", "b/1.jpg"))
+    assert caught.value.line() == (
+        f"{tmp_path}/photos: none of 7 files is a readable image: {named} and 2 more [nothing-readable]"
+    )
+
+
+def test_one_image_is_too_few(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(TooFewImages, match="class 'b' has 1 usable image for train"):
+        summary_of(fill(tmp_path / "photos", {"a": 4, "b": 1}), cache)
+
+
+def test_too_few_images_name_the_copies_and_what_was_skipped(tmp_path: Path, cache: Path) -> None:
+    photos = fill(tmp_path / "photos", {"a": 6, "b": 1})
+    for name in ("second", "third", "fourth"):
+        shutil.copy2(photos / "b" / "000.png", photos / "b" / f"{name}.png")
+    write(photos / "b" / "notes.txt", b"buy film")
+    with pytest.raises(TooFewImages) as caught:
+        summary_of(photos, cache)
+    assert caught.value.line() == (
+        f"{photos}: class 'b' has 1 usable image for train, calibration, validation and test, and needs 4:"
+        " of its 5 files, 3 are copies (b/fourth.png: the same bytes as b/000.png; b/second.png: the same bytes as b/000.png;"
+        " b/third.png: the same bytes as b/000.png)"
+        f" and 1 is no readable image (b/notes.txt: {NOT_A_PICTURE})"
+        " — add images to the class, or remove its folder [too-few-images]"
+    )
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"], ids=["empty", "broken"])
+def test_a_split_folder_without_a_usable_image_is_told_and_not_passed_over(
+    tmp_path: Path, cache: Path, content: bytes | None
+) -> None:
+    photos = fill(tmp_path / "photos", {"train/a": 9, "train/b": 9})
+    for name in "ab":
+        (photos / "test" / name).mkdir(parents=True)
+        if content is not None:
+            write(photos / "test" / name / "0.jpg", content)
+    with pytest.raises(TooFewImages, match="class 'a' has 0 usable images for test, and needs 1"):
+        summary_of(photos, cache)
+
+
+def test_pipes_and_devices_among_the_images_are_skipped_and_never_opened(photos: Path, cache: Path) -> None:
+    os.mkfifo(photos / "cat" / "pipe.png")
+    (photos / "cat" / "zero.png").symlink_to("/dev/zero")
+    (photos / "cat" / "self.png").symlink_to("self.png")
+    assert summary_of(photos, cache).skipped == (
+        "cat/pipe.png: a pipe, a socket or a device",
+        "cat/self.png: too many levels of symbolic links",
+        "cat/zero.png: a pipe, a socket or a device",
+    )
+
+
+def test_the_words_of_a_folder_that_may_not_be_listed() -> None:
+    error = DataFolderUnreadable(folder=Path("photos/dog"), because="permission denied")
+    assert error.line() == "photos/dog: cannot be read: permission denied [data-folder-unreadable]"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_listed(photos: Path, cache: Path) -> None:
+    (photos / "dog").chmod(0)
+    try:
+        with pytest.raises(DataFolderUnreadable, match="photos/dog: cannot be read: permission denied"):
+            summary_of(photos, cache)
+    finally:
+        (photos / "dog").chmod(0o755)

@@ -1,0 +1,116 @@
+"""A target is a device or the path of its file, and perhaps a runtime of it; any other is answered with one that works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edgecnn.devices.files import device_named, parse_target, runtime_of, target_of
+from edgecnn.errors.base import ExitCode
+from edgecnn.errors.devices import RuntimeNotOnDevice, RuntimesContradict, UnknownDevice, UnknownRuntime
+from edgecnn.errors.recipes import FileUnreadable
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.recipe import TargetChoice
+from tests.devices.test_files import BOARD, written
+
+
+def test_a_target_is_a_device_and_perhaps_a_runtime(tmp_path: Path) -> None:
+    assert parse_target("cpu") == (device_named("cpu"), None)
+    assert parse_target("jetson:tensorrt") == (device_named("jetson"), Runtime.TENSORRT)
+    own = written(tmp_path, BOARD)
+    assert parse_target(str(own)).device.name == "my-board"
+    assert parse_target(f"{own}:onnxruntime").runtime is Runtime.ONNXRUNTIME
+
+
+def test_a_tilde_in_the_path_of_a_device_file_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    written(tmp_path, BOARD)
+    assert parse_target("~/my-board.toml").device.name == "my-board"
+    assert target_of(TargetChoice(device="~/my-board.toml:onnxruntime"), None).runtime is Runtime.ONNXRUNTIME
+    with pytest.raises(FileUnreadable, match="~nobody-of-this-name/my-board.toml"):
+        parse_target("~nobody-of-this-name/my-board.toml")
+
+
+def test_a_folder_of_a_device_file_may_hold_a_colon(tmp_path: Path) -> None:
+    (tmp_path / "boards:v2").mkdir()
+    own = written(tmp_path / "boards:v2", BOARD)
+    assert parse_target(str(own)).device.name == "my-board"
+    assert parse_target(f"{own}:onnxruntime").runtime is Runtime.ONNXRUNTIME
+
+
+def test_an_unknown_device_names_the_nearest() -> None:
+    with pytest.raises(UnknownDevice, match="did you mean jetson\\?") as caught:
+        device_named("jetsn")
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    assert UnknownDevice(name="jetsn", known=["cpu", "jetson"]).line() == (
+        "there is no device 'jetsn': known are cpu, jetson — did you mean jetson? `edgecnn list devices` describes them; "
+        "a board of your own is one TOML file: --target ./my-board.toml [unknown-device]"
+    )
+
+
+def test_a_name_too_long_for_a_file_is_unknown_like_any_other() -> None:
+    with pytest.raises(UnknownDevice):
+        device_named("a" * 5000)
+
+
+def test_an_unknown_runtime_names_a_target_that_works() -> None:
+    with pytest.raises(UnknownRuntime) as caught:
+        parse_target("jetson:tensorr")
+    assert caught.value.line() == (
+        "there is no runtime 'tensorr': known are onnxruntime, openvino, tensorrt, ncnn, litert, wasm, webgpu, all — "
+        "--target jetson:tensorrt [unknown-runtime]"
+    )
+
+
+def test_all_means_every_runtime_of_the_file_and_no_name_those_by_default() -> None:
+    device, named = parse_target("raspberry-pi-5:all")
+    assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.NCNN, Runtime.LITERT)
+    assert device.built_for(None) == (Runtime.ONNXRUNTIME,)
+    assert device.built_for(Runtime.LITERT) == (Runtime.LITERT,)
+    assert target_of(TargetChoice(device="raspberry-pi-5", runtime="all"), None) == (device, named)
+    with pytest.raises(RuntimesContradict):
+        target_of(TargetChoice(device="raspberry-pi-5:litert", runtime="all"), None)
+
+
+def test_an_empty_runtime_is_no_runtime() -> None:
+    with pytest.raises(UnknownRuntime):
+        parse_target("jetson:")
+
+
+def test_a_runtime_that_the_device_lacks_is_refused_with_what_it_has() -> None:
+    with pytest.raises(RuntimeNotOnDevice) as caught:
+        runtime_of(device_named("raspberry-pi-5"), "tensorrt")
+    assert caught.value.line() == (
+        "raspberry-pi-5 has no tensorrt: its device file lists onnxruntime, openvino, ncnn, litert — "
+        "--target raspberry-pi-5:onnxruntime, or --target raspberry-pi-5:all for all of them [runtime-not-on-device]"
+    )
+
+
+def test_of_a_device_file_the_hint_is_its_path_which_works_and_not_its_name_which_does_not(tmp_path: Path) -> None:
+    own = written(tmp_path, BOARD)
+    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime, or --target {own}:all for all of them")):
+        parse_target(f"{own}:tensorrt")
+    with pytest.raises(UnknownRuntime, match=re.escape(f"--target {own}:onnxruntime")):
+        parse_target(f"{own}:onnxruntim")
+    with pytest.raises(RuntimeNotOnDevice, match=re.escape(f"--target {own}:onnxruntime")):
+        target_of(TargetChoice(device=str(own), runtime=Runtime.OPENVINO), None)
+
+
+def test_two_runtimes_in_one_recipe_contradict_each_other() -> None:
+    with pytest.raises(RuntimesContradict) as caught:
+        target_of(TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME), None)
+    assert caught.value.line() == (
+        "the target 'cpu:openvino' and the runtime 'onnxruntime' contradict each other: a build takes one runtime, "
+        "or all that the device has — leave one of target.device's runtime and target.runtime out [runtimes-contradict]"
+    )
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+
+
+def test_one_runtime_said_twice_is_that_runtime_and_a_call_outranks_the_recipe() -> None:
+    said_twice = TargetChoice(device="cpu:openvino", runtime=Runtime.OPENVINO)
+    contradicting = TargetChoice(device="cpu:openvino", runtime=Runtime.ONNXRUNTIME)
+    assert target_of(said_twice, None) == (device_named("cpu"), Runtime.OPENVINO)
+    assert target_of(TargetChoice(device="cpu", runtime=Runtime.OPENVINO), None).runtime is Runtime.OPENVINO
+    assert target_of(contradicting, "jetson") == (device_named("jetson"), None)
