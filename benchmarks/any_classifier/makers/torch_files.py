@@ -37,7 +37,8 @@ def trained(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epoc
     steps = epochs * -(-len(images) // BATCH)
     optimizer = torch.optim.AdamW([each for each in network.parameters() if each.requires_grad], lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    network.train()
+    network.train().to(memory_format=torch.channels_last)  # three quarters of the time
+    images = images.to(memory_format=torch.channels_last)
     for epoch in range(epochs):
         for places in torch.split(torch.randperm(len(images)), BATCH):
             fed = images[places]
@@ -48,7 +49,7 @@ def trained(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, epoc
             optimizer.step()
             schedule.step()
         print(f"epoch {epoch + 1}: loss {loss.item():.3f}", flush=True)
-    return network.eval()
+    return network.eval().to(memory_format=torch.contiguous_format)
 
 
 def small(work: Path) -> tuple[nn.Module, torch.Tensor]:
@@ -59,7 +60,7 @@ def small(work: Path) -> tuple[nn.Module, torch.Tensor]:
     if kept.is_file():
         network.load_state_dict(torch.load(kept, weights_only=True))
         return network.eval(), images
-    trained(network, images, labels, epochs=40, rate=4e-3)
+    trained(network, images, labels, epochs=20, rate=4e-3)
     torch.save(network.state_dict(), kept)
     return network, images
 
@@ -118,7 +119,7 @@ def of_optimum(work: Path) -> None:
     )
     network = transformers.ResNetForImageClassification(form)
     levels, labels = learned(work, "photographs")
-    trained(Logits(network), normalized(levels), labels, epochs=30, rate=3e-3)
+    trained(Logits(network), normalized(levels), labels, epochs=15, rate=3e-3)
     network.save_pretrained(work / "optimum-model")
     main_export = importlib.import_module("optimum.exporters.onnx").main_export
     main_export(str(work / "optimum-model"), work / "optimum-export", task="image-classification")
