@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 from edgecnn.errors.store import NothingCollected, RemoteNeedsPackage, RemoteUnusable
 from edgecnn.errors.wording import first_line
 
-_AT_ONCE: Final = 8
+AT_ONCE: Final = 8
+"""Requests that are on their way together: each waits for its answer."""
 _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
                     "sftp": ("paramiko", None), "ssh": ("paramiko", None)}  # fmt: skip
 """Scheme to the package that reaches it, and the extra of edgecnn that brings it."""
@@ -64,7 +65,7 @@ class Place:
         A client's own search passes such folders over in silence. Raises RemoteUnusable, NothingCollected: no times are told.
         """
         infos = dict[str, Mapping[str, Any]]()
-        with self.reached("listing it"), ThreadPoolExecutor(_AT_ONCE) as pool:
+        with self.reached("listing it"), ThreadPoolExecutor(AT_ONCE) as pool:
             tops = {self._at(folder) for folder in folders}
             level = [path for each in self._fs.ls(self._root, detail=False) if (path := each.rstrip("/")) in tops]
             while level:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
@@ -20,7 +21,7 @@ from edgecnn.store.disk import files_under, fsync_folder, publish, remove, sha25
 from edgecnn.store.entry import Damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import FILES, RECORD, Layout
-from edgecnn.store.place import Place
+from edgecnn.store.place import AT_ONCE, Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value
@@ -55,15 +56,16 @@ class Remote(Place):
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
         """Bytes of those files that are there, by digest. Raises RemoteUnusable."""
         wanted = set(digests)
-        found = dict[str, int]()
-        with self.reached("looking what it has"):
-            for folder in sorted({digest[:2] for digest in wanted}):
-                try:
-                    listed = self._fs.ls(self._at(f"{BLOBS}/{folder}"), detail=True)
-                except FileNotFoundError:
-                    continue
-                found |= {PurePosixPath(each["name"]).name: int(each["size"]) for each in listed}
+        with self.reached("looking what it has"), ThreadPoolExecutor(AT_ONCE) as pool:
+            listed = pool.map(self._blobs_in, sorted({digest[:2] for digest in wanted}))
+            found = {PurePosixPath(each["name"]).name: int(each["size"]) for folder in listed for each in folder}
         return {digest: size for digest, size in found.items() if digest in wanted}
+
+    def _blobs_in(self, folder: str) -> list[Any]:
+        try:
+            return list(self._fs.ls(self._at(f"{BLOBS}/{folder}"), detail=True))
+        except FileNotFoundError:
+            return []
 
     def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry]) -> set[str]:
         """Put those files there, by digest, that it lacks, then the lists of entries; digests of what was sent.
@@ -73,8 +75,9 @@ class Remote(Place):
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
         sent = self._sent(files, facts)
-        for name, entry in entries.items():
-            self.write(f"{ENTRIES}/{name}.json", entry.model_dump_json(by_alias=True).encode())
+        lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self.write, lists, lists.values()))
         return sent | self._sent(files, facts)
 
     def entry(self, name: str) -> RemoteEntry | Damage | None:

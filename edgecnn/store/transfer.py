@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
+from edgecnn.store.place import AT_ONCE
 from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
@@ -18,8 +19,6 @@ from edgecnn.values.stage import Progress
 _TOGETHER_FILES: Final = 64
 _TOGETHER_BYTES: Final = 256 << 20
 """Of entries that are sent together: clients send several files at once."""
-_AT_ONCE: Final = 8
-"""Entries that are fetched at the same time: each waits for the disk to hold it."""
 
 
 class Transferred(Value):
@@ -101,7 +100,7 @@ def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
         with store.locks.held(*lock, tell):
             return fetch(remote, store.layout, name)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for done, (name, found) in enumerate(zip(lacking, pool.map(one, lacking), strict=True), start=1):
             if isinstance(found, Damage):
                 left.append(f"{name}: {found.why}")

@@ -1,0 +1,140 @@
+"""What pushing and pulling a store reaches of fsspec's own copy of the same files, into a folder or a bucket.
+
+    python -m benchmarks.fleet.transfer STORE [--work transfer] [--rounds 7] [--s3]
+
+STORE is a store with finished builds. Each round pushes it into an empty place and pulls it into an empty store, and lets fsspec
+put and get the same files by the same names, in turns. fsspec compares nothing and leaves the disk to the kernel; a pulled entry
+was compared with its digests and is on the disk, so that getting is timed until the disk has it too. ``--s3``: the place
+is a bucket of moto's server (extra ``s3``, and what the tests need).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import median
+
+from edgecnn.judging.intervals import ratio_interval
+from edgecnn.render.progress import Quiet
+from edgecnn.store.remote import Remote, blob_at, entry_here
+from edgecnn.store.store import Store
+from edgecnn.store.transfer import names_here, pull, push
+
+PORT = 5987
+CREDENTIALS = {
+    "AWS_ENDPOINT_URL": f"http://127.0.0.1:{PORT}",
+    "AWS_ACCESS_KEY_ID": "somebody",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+}
+
+
+def blobs_of(store: Store) -> dict[str, Path]:
+    """Every file that a push would send, by its digest."""
+    entries = [found for name in names_here(store) if (found := entry_here(store.layout, name)) is not None]
+    return {fact.sha256: folder / path for folder, entry in entries for path, fact in entry.files.items()}
+
+
+def seconds(action: Callable[[], object]) -> float:
+    os.sync()
+    began = time.monotonic()
+    action()
+    return time.monotonic() - began
+
+
+def put(place: Remote, files: dict[str, Path]) -> None:
+    place._fs.put([str(path) for path in files.values()], [place._at(blob_at(digest)) for digest in files])
+
+
+def get(place: Remote, files: dict[str, Path], into: Path) -> None:
+    into.mkdir()
+    place._fs.get([place._at(blob_at(digest)) for digest in files], [str(into / digest) for digest in files])
+
+
+def get_synced(place: Remote, files: dict[str, Path], into: Path) -> None:
+    get(place, files, into)
+    os.sync()
+
+
+def one_round(store: Store, files: dict[str, Path], url: str, work: Path, turn: int) -> dict[str, float]:
+    ours, plain = Remote(f"{url}/ours"), Remote(f"{url}/plain")
+    fresh = Store.open(work / "store")
+    ways: dict[str, Callable[[], object]] = {
+        "push": lambda: push(store, ours, Quiet()),
+        "put": lambda: put(plain, files),
+        "pull": lambda: pull(fresh, ours, Quiet()),
+        "get": lambda: get(plain, files, work / "got"),
+        "get, on disk": lambda: get_synced(plain, files, work / "got on disk"),
+    }
+    names = ["push", "put", "pull", "get", "get, on disk"] if turn % 2 else ["put", "push", "get, on disk", "get", "pull"]
+    took = {name: seconds(ways[name]) for name in names}
+    if len(names_here(fresh)) != len(names_here(store)):
+        sys.exit("not every entry came back")
+    for each in (ours, plain):
+        each._fs.rm(each._root, recursive=True)
+    shutil.rmtree(work)
+    work.mkdir()
+    return took
+
+
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@contextmanager
+def bucket() -> Iterator[str]:
+    import s3fs
+
+    os.environ.update(CREDENTIALS)
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(PORT)], stderr=subprocess.DEVNULL)
+    try:
+        while server.poll() is None and not answers(PORT):
+            time.sleep(0.1)
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir("team")
+        yield "s3://team"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def folder(work: Path) -> Iterator[str]:
+    yield str(work / "place")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("transfer"))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--s3", action="store_true")
+    said = parser.parse_args()
+    work = said.work.resolve()
+    work.mkdir(parents=True)
+    store = Store.open(said.store.resolve())
+    files = blobs_of(store)
+    size = sum(path.stat().st_size for path in files.values()) / 2**20
+    print(f"{len(names_here(store))} entries, {len(files):,} files, {size:,.0f} MiB")
+    with bucket() if said.s3 else folder(work.parent / f"{work.name}-place") as url:
+        rounds = [one_round(store, files, url, work, turn) for turn in range(said.rounds)]
+    for ours, plain in (("push", "put"), ("pull", "get"), ("pull", "get, on disk")):
+        ratio = ratio_interval([each[plain] for each in rounds], [each[ours] for each in rounds])
+        assert ratio is not None
+        rates = [size / median(each[name] for each in rounds) for name in (ours, plain)]
+        print(f"{ours}: {ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of fsspec's {plain}", end="; ")
+        print(f"{rates[0]:,.0f} of {rates[1]:,.0f} MiB/s")
+
+
+if __name__ == "__main__":
+    main()
