@@ -5,15 +5,16 @@ What was made and raced lies in the store, so that the same command after an int
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import edgecnn
 from edgecnn.backends.installed import require_packages
 from edgecnn.bench.gpu_evidence import GpuGathering
 from edgecnn.bench.reference_networks import EvidenceRequest, Gathering
 from edgecnn.building.engines import builder_for
-from edgecnn.bundle.evidence import EvidenceRecord
+from edgecnn.bundle.evidence import EvidenceRecord, without_places
 from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.devices.machine import Machine, machine_for
@@ -78,6 +79,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
     if not any(network.kits for network in gathering.networks):
         reasons = {**gathering.left_out, **{name: why for each in gathering.networks for name, why in each.failed.items()}}
         raise NothingInEvidence(device=asked.device.name, reasons=reasons)
+    clean = partial(without_places, board=machine.board)
     file = asked.device_file or resource_folder("devices") / f"{asked.device.name}.toml"
     return EvidenceRecord(
         version=edgecnn.__version__,
@@ -89,7 +91,11 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         minutes=asked.minutes,
         seconds=round(gathering.spent_s, 1),
-        networks=tuple(gathering.networks),
-        left_out={**gathering.left_out, **unavailable},
-        warnings=tuple(each.removeprefix(f"{machine.board}: ") for each in machine.warnings),
+        networks=tuple(each.model_copy(update={"failed": _cleaned(each.failed, clean)}) for each in gathering.networks),
+        left_out=_cleaned({**gathering.left_out, **unavailable}, clean),
+        warnings=tuple(clean(each) for each in machine.warnings),
     )
+
+
+def _cleaned(reasons: Mapping[str, str], clean: Callable[[str], str]) -> dict[str, str]:
+    return {name: clean(why) for name, why in reasons.items()}

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from edgecnn.building.engines import with_engines
 from edgecnn.building.runnable import tried, why_not_runnable
 from edgecnn.building.untrained_kits import KitMaker
-from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceWeights, without_paths
+from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceWeights
 from edgecnn.devices.desktop_gpu import Which
 from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.kits import KitRef
@@ -119,7 +119,7 @@ class Gathering:
 
     def leave_out(self, name: str, why: str) -> None:
         """Note it for the record, and tell."""
-        self.left_out[name] = without_paths(why)
+        self.left_out[name] = why
         self.lab.tell.note(f"{name} is left out: {why}")
 
     def _network(self, spec: ArchSpec) -> EvidenceNetwork:
@@ -149,7 +149,7 @@ class Gathering:
             macs=macs.total,
             weights=weights,
             kits=tuple(kits),
-            failed={name: without_paths(why) for name, why in failed.items()},
+            failed=failed,
         )
 
     def weights(self, spec: ArchSpec) -> tuple[Artifact | None, EvidenceWeights]:

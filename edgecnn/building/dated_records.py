@@ -48,6 +48,7 @@ def dated_records(device: str) -> DatedRecords:
     for path in _files():
         try:
             found = _read(path, wanted)
+            played = tuple(_baselines(found)) if isinstance(found, EvidenceVerification) else ()
         except EdgecnnError as error:
             damaged.append(f"the record {path.name} is left out: {error.because or error.what}")
         except ValidationError as error:
@@ -56,7 +57,7 @@ def dated_records(device: str) -> DatedRecords:
             if isinstance(found, BaselineRecord):
                 desktop.append(found)
             elif found is not None:
-                desktop += _baselines(found)
+                desktop += played
                 evidence.append(found)
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
 

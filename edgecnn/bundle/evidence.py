@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -17,12 +18,19 @@ from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
 
 _SHA256 = "^[0-9a-f]{64}$"
-_PATH = re.compile(r"(?:/[^\s:/'\"`]+)+/([^\s:/'\"`]+)")
+_PATH = re.compile(r"~?(?:/[^\s:/'\"`]+)+/([^\s:/'\"`]+)")
+_QUOTED_PATH = re.compile(r"(['\"`])~?/(?:[^'\"`]*/)?([^'\"`/]+)\1")
 
 
-def without_paths(text: str) -> str:
-    """The same with each path cut to its last name: a folder's name may be a person's, and a record is sent to others."""
-    return _PATH.sub(r"…/\1", text)
+def without_places(text: str, board: str | None = None) -> str:
+    """The same with each path cut to its last name, and without a board's address: a record is sent to others, and the name of
+    a folder may be a person's.
+
+    ``board``: its address, as failures there begin with it.
+    """
+    text = text if board is None else text.replace(f"{board}: ", "").replace(board, "the board")
+    text = text.replace(f"{os.environ.get('HOME') or '~'}/", "~/")  # the one whose spaces are known to be a path's
+    return _PATH.sub(r"…/\1", _QUOTED_PATH.sub(r"\1…/\2\1", text))
 
 
 class EvidenceWeights(Value):

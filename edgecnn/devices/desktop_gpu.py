@@ -150,12 +150,13 @@ def named_variants(which: Which, versions: Mapping[str, str | None]) -> tuple[tu
 
 
 def how(candidate: Candidate) -> str:
-    """What ran, in words: as it was requested, since what a GPU made of it is not read back."""
+    """What ran, in words: as it was requested, since what a GPU made of it is not read back. A record of another edgecnn may
+    have words that this one does not know."""
     options = candidate.session_options
-    execution = _COMPILED.get(_compiler(candidate), "eager torch")
+    compiler, precision = _compiler(candidate), options.get("precision", "fp32")
+    execution = "eager torch" if compiler == "off" else _COMPILED.get(compiler, f"compiled by {compiler}")
     graph = " in a CUDA graph" if options.get("graph") == "cuda" else ""
-    precision = _PRECISION[options.get("precision", "fp32")]
-    return f"{execution}{graph}, {precision}, one image a call, copies to and from the GPU inside"
+    return f"{execution}{graph}, {_PRECISION.get(precision, precision)}, one image a call, copies to and from the GPU inside"
 
 
 def how_of(ident: str) -> str:

@@ -4,13 +4,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.hosts.board import BoardDiskFull, BoardError, BoardFailed
 from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
+from edgecnn.hosts.ssh.host import SshHost
 from tests.house.child import child
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
@@ -108,6 +112,13 @@ def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyK
         "runner selftest could not write what it found: the disk is full, or fails"
         " — make room there, in the temporary folder too, then run the same command again [runner-cannot-write]"
     )
+
+
+@pytest.mark.parametrize(("free_bytes", "kind"), [(0, BoardDiskFull), (1 << 30, BoardFailed)])
+def test_a_board_that_takes_nothing_a_runner_writes_is_the_board_s_failure(free_bytes: int, kind: type[BoardError]) -> None:
+    board: Any = SimpleNamespace(name="pi@board", folder="/home/pi/edgecnn", ask=lambda *_, **__: {"free_bytes": free_bytes})
+    found = SshHost(board, "lock", "a test")._judged(RunnerCannotWrite(argv=["selftest"], board="pi@board"))
+    assert type(found) is kind, "which ends the call, and costs no kit"
 
 
 def test_a_traceback_that_nobody_takes_hides_no_error(copy_kit: CopyKit) -> None:  # noqa: F811

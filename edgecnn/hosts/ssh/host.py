@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.board import BoardDiskFull, LinkLost
-from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
+from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerTimedOut
 from edgecnn.hosts.messages import usable
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
@@ -29,6 +29,7 @@ LOCK = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is
 """Whose holder measures there. One path for all users of a board."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
+_FULL_BELOW_BYTES = 1 << 20
 
 
 class SshHost:
@@ -146,11 +147,14 @@ class SshHost:
         return failure
 
     def _judged(self, error: RunnerFailed | RunnerCrashed | RunnerTimedOut) -> EdgecnnError:
-        """A full disk there may be said in many ways."""
-        if any(word in f"{error.what} {error.because}" for word in _FULL):
-            free = int(self.board.ask("have", sha256=[])["free_bytes"])
-            return BoardDiskFull(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
-        return error
+        """A full disk there may be said in many ways, and one that fails is the board's failure and no kit's."""
+        unwritten = isinstance(error, RunnerCannotWrite)
+        if not unwritten and not any(word in f"{error.what} {error.because}" for word in _FULL):
+            return error
+        free = int(self.board.ask("have", sha256=[])["free_bytes"])
+        if unwritten and free > _FULL_BELOW_BYTES:
+            return BoardFailed(board=self.board.name, doing="writing", said=["nothing takes what the runner writes"])
+        return BoardDiskFull(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
 
     def _given(self, task: Task) -> dict[Path, str]:
         digests = self.contents.send(task.given.values())

@@ -162,6 +162,13 @@ def test_of_a_gpu_s_machine_nothing_but_the_gpu_is_told_of_other_devices(tmp_pat
     assert references(tmp_path) == ()
 
 
+def test_a_record_with_words_that_this_edgecnn_does_not_know_stops_nothing(folder: Path) -> None:
+    newer = REFERENCE.model_copy(update={"session_options": {"precision": "fp8", "compile": "later"}})
+    written(folder / "gpu.json", an_evidence(a_network(an_evidence_kit(candidate=newer)), device="h200"))
+    (played,) = dated_records(PI.name).desktop
+    assert played.how.startswith("compiled by later, fp8, one image a call")
+
+
 def test_evidence_of_the_baseline_s_own_gpu_plays_it(tmp_path: Path, folder: Path) -> None:
     written(folder / "gpu.json", a_gpu_s("rtx-4090"))
     report = report_of(staged(tmp_path).seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
