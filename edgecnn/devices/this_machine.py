@@ -27,9 +27,17 @@ def matches(device: Device, facts: LocalFacts) -> bool:
         and (match.cpu_vendor is None or match.cpu_vendor == facts.cpu_vendor)
         and (match.model_contains is None or any(match.model_contains in model for model in models))
         and (match.model_is is None or match.model_is in models)
+        and (not match.compatible or not set(match.compatible).isdisjoint(facts.compatible))
+        and (not match.cpu_part or (bool(facts.cpu_parts) and set(facts.cpu_parts) <= set(match.cpu_part)))
         and set(match.isa) <= set(facts.isa)
         and not set(match.lacks_isa) & set(facts.isa)
     )
+
+
+def how_closely(device: Device) -> tuple[bool, int]:
+    """For sorting devices that a machine matches: a model by name says more than any number of instructions."""
+    match = device.match
+    return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True)) + len(match.isa)
 
 
 def with_local_facts(device: Device, facts: LocalFacts) -> Device:
@@ -64,6 +72,8 @@ def local_facts(root: Path = Path("/"), *, architecture: str | None = None, core
         cores=cores or available_cores(),
         memory_mib=_memory_mib(_text(root / "proc/meminfo")),
         cpu_model=first.get("model name"),
+        cpu_parts=tuple(sorted({core["CPU part"] for core in described if "CPU part" in core})),
+        compatible=tuple(filter(None, _text(root / "proc/device-tree/compatible").strip().split("\0"))),
     )
 
 

@@ -52,6 +52,10 @@ class LocalFacts(Value):
     memory_mib: int | None
     cpu_model: str | None = None
     """``model name`` of /proc/cpuinfo, which tells x86 processors apart; it is no board's."""
+    cpu_parts: tuple[str, ...] = ()
+    """``CPU part`` of /proc/cpuinfo, which tells Arm's cores apart: of each kind of core."""
+    compatible: tuple[str, ...] = ()
+    """The lines of the device tree's ``compatible``, of the board first."""
 
     def describe(self) -> str:
         """The machine in a few words, as a sentence may contain them."""

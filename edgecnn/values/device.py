@@ -93,6 +93,10 @@ class Match(Value):
     """Of ``/proc/device-tree/model``, the GPU's name, or the processor's as /proc/cpuinfo has it."""
     model_is: str | None = None
     """The whole of such a name, for a card whose name begins the names of others: RTX 3060 is no RTX 3060 Ti."""
+    compatible: tuple[str, ...] = ()
+    """One of these is a line of ``/proc/device-tree/compatible``, which names the chip whatever the board is called."""
+    cpu_part: tuple[str, ...] = ()
+    """One of these is the ``CPU part`` of every Arm core, as 0xd0c."""
     isa: tuple[str, ...] = ()
     """Flags that every core has."""
     lacks_isa: tuple[str, ...] = ()

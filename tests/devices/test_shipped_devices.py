@@ -10,7 +10,7 @@ import pytest
 
 from edgecnn.backends.registry import all_backends
 from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
-from edgecnn.devices.this_machine import matches
+from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import DeviceFactsOnly, DeviceFileInvalid
 from edgecnn.planning.candidates import BASELINE
@@ -181,14 +181,30 @@ def test_desktop_and_data_centre_gpus_are_baselines(name: str) -> None:
         ({"architecture": "aarch64", "models": ("NVIDIA Jetson Nano Developer Kit",)}, {"jetson-nano"}),
         ({"architecture": "aarch64", "models": ("Raspberry Pi 4 Model B Rev 1.4",)}, {"raspberry-pi-4"}),
         ({"architecture": "aarch64", "models": ("NVIDIA Jetson AGX Thor Developer Kit",)}, {"jetson-agx-thor"}),
-        ({"architecture": "aarch64", "models": ("Rockchip RK3588 EVB1 LP4 V10 Board",)}, {"rk3588"}),
+        ({"architecture": "aarch64", "compatible": ("rockchip,rk3588-evb1-v10", "rockchip,rk3588")}, {"rk3588"}),
+        (
+            {"architecture": "aarch64", "models": ("Radxa ROCK 5B",), "compatible": ("radxa,rock-5b", "rockchip,rk3588")},
+            {"rk3588"},
+        ),
+        ({"architecture": "aarch64", "models": ("Xunlong Orange Pi 5",), "compatible": ("rockchip,rk3588s",)}, {"rk3588"}),
         ({"architecture": "aarch64", "isa": ("asimddp", "asimdhp")}, set()),
+        ({"architecture": "aarch64", "isa": ("asimddp", "asimdhp"), "cpu_parts": ("0xd0b",)}, set()),
+        ({"architecture": "aarch64", "isa": ("asimddp", "asimdhp"), "cpu_parts": ("0xd0c",)}, {"arm64-server"}),
+        (
+            {"architecture": "aarch64", "isa": ("asimddp", "asimdhp", "i8mm"), "cpu_parts": ("0xd40",)},
+            {"arm64-server", "arm64-server-i8mm"},
+        ),
     ],
 )
 def test_a_machine_is_the_device_that_it_is_and_no_other(facts: dict[str, object], devices: set[str]) -> None:
     given = {"architecture": "x86_64", "cpu_vendor": "GenuineIntel", "models": (), "isa": (), "cores": 4, "memory_mib": 8192}
     machine = LocalFacts.model_validate({**given, **facts})
     assert {device.name for device in load_devices().values() if matches(device, machine)} == {"cpu", "browser", *devices}
+
+
+def test_of_devices_that_a_machine_is_the_one_that_says_most_is_named_first() -> None:
+    assert how_closely(device_named("graviton3")) > how_closely(device_named("graviton2"))
+    assert how_closely(device_named("raspberry-pi-5")) > how_closely(device_named("graviton3"))
 
 
 def test_the_list_says_what_is_built_and_of_what_only_facts_are_known() -> None:

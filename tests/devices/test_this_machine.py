@@ -48,7 +48,9 @@ def test_the_facts_of_an_x86_machine_are_read_from_proc(tmp_path: Path) -> None:
 def test_the_facts_of_a_board_are_read_from_proc(tmp_path: Path) -> None:
     write_proc(tmp_path, "cpuinfo", ARM_CPUINFO)
     write_proc(tmp_path, "device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0")
+    write_proc(tmp_path, "device-tree/compatible", "raspberrypi,5-model-b\0brcm,bcm2712\0")
     facts = local_facts(tmp_path)
+    assert facts.compatible == ("raspberrypi,5-model-b", "brcm,bcm2712")
     assert (facts.cpu_vendor, facts.isa, facts.memory_mib) == ("0x41", ("asimddp", "asimdhp"), None)
     assert facts.models == ("Raspberry Pi 5 Model B Rev 1.0",)
 

@@ -126,7 +126,8 @@ def _hardware(device: Device, facts: BoardFacts) -> Iterator[str]:
     stated = device.match.model_is or device.match.model_contains
     names = (*facts.models, *((facts.cpu_model,) if facts.cpu_model else ()))
     if not matches(device, facts):
-        what = f"{stated!r}" if stated else "its [match]"
+        chips = " or ".join(device.match.compatible + device.match.cpu_part)
+        what = repr(stated) if stated else chips or "its [match]"
         yield f"the file knows its board by {what}, and the machine is {', '.join(names) or 'nameless'}"
     lacking = [flag for flag in processor.isa if flag not in facts.isa]
     if lacking:

@@ -19,7 +19,7 @@ from edgecnn.devices.check.board import ReachedBoard
 from edgecnn.devices.check.needs import installed
 from edgecnn.devices.check.system import require_none, stopping
 from edgecnn.devices.files import NAME, device_named, load_devices, own_folder
-from edgecnn.devices.this_machine import matches
+from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.devices import DeviceFileThere, DeviceNameBad
@@ -40,7 +40,7 @@ def shipped_like(facts: BoardFacts) -> Device | None:
         for each in load_devices().values()
         if matches(each, facts) and each.runtimes and each.role == "target" and not each.is_a_browser
     )
-    return next((each for each in like if each.name != _GENERAL), None)
+    return max((each for each in like if each.name != _GENERAL), key=how_closely, default=None)
 
 
 def device_of(name: str, facts: BoardFacts, attached: bool, day: str) -> Device:

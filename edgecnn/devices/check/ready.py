@@ -9,7 +9,7 @@ from edgecnn.devices.check.board import ReachedBoard, board_over, recognised_as,
 from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
 from edgecnn.devices.check.system import findings_on, require_none, stopping
 from edgecnn.devices.files import device_named
-from edgecnn.devices.this_machine import matches
+from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.hosts.board import BoardIsAnotherDevice
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.ssh.link import Link
@@ -82,13 +82,7 @@ def require_device(seen: ReachedBoard, device: Device | None) -> None:
 def _recognised(facts: BoardFacts) -> Sequence[str]:
     """The known devices that are built for and are such a machine, the one whose file says most about it first."""
     fitting = (device_named(name) for name in recognised_as(facts))
-    return [each.name for each in sorted(fitting, key=_says_most, reverse=True) if each.facts_only is None]
-
-
-def _says_most(device: Device) -> tuple[bool, int]:
-    """A model by name says more than any number of instructions."""
-    match = device.match
-    return (match.model_is or match.model_contains) is not None, len(match.model_dump(exclude_defaults=True))
+    return [each.name for each in sorted(fitting, key=how_closely, reverse=True) if each.facts_only is None]
 
 
 def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:

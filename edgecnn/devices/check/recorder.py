@@ -21,6 +21,7 @@ FILES = (
     "proc/loadavg",
     "proc/self/status",
     "proc/self/cgroup",
+    "proc/device-tree/compatible",
     "proc/device-tree/model",
     "proc/driver/nvidia/version",
     "proc/driver/nvidia/gpus/*/information",
