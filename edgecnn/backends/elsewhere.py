@@ -31,7 +31,8 @@ def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *,
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConverterFailed(converter=runtime, candidate=candidate, why=str(error)) from error
     if done.returncode or not made.exists():
-        last = " | ".join(line.strip() for line in done.stderr.splitlines()[-_LAST_LINES:])
+        said = done.stderr.splitlines() or done.stdout.splitlines()  # some converters print their errors on standard output
+        last = " | ".join(line.strip() for line in said[-_LAST_LINES:])
         raise ConverterFailed(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
 
 

@@ -89,6 +89,12 @@ def _selftest(given: argparse.Namespace) -> Dict[str, Any]:
     return {"selftest": selftest(_kit(given), _knobs(given))}
 
 
+def _golden(given: argparse.Namespace) -> Dict[str, Any]:
+    from .golden import write_golden
+
+    return {"golden": write_golden(_kit(given), given.out)}
+
+
 def _build_engine(given: argparse.Namespace) -> Dict[str, Any]:
     from .engines import engine
 
@@ -171,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
     info.add_argument("--builder", metavar="NAME", help="of this machine only what engines are bound to that this package builds")
     test = _add(commands, "selftest", _selftest, "whether this is the kit that was packaged, and computes the same here")
     _add_knobs(test)
+    golden = _add(commands, "golden", _golden, "a golden input and its answer as plain numbers, for another program than this")
+    golden.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     _add_build(commands)
     evaluation = _add(commands, "evaluate", _evaluate, "logits of an array of pixels")
     evaluation.add_argument("--pixels", type=Path, required=True, metavar="FILE.npy", help="uint8 (N, H, W, 3)")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, List, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple
 
 import numpy as np
 
@@ -104,6 +105,23 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
         why = "they differ by up to {:.4g}, allowed are {:.4g}".format(difference, allowed)
         raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _HINT)
     return LogitsCheck(difference, allowed)
+
+
+def write_golden(kit: Kit, out: Path) -> Dict[str, Any]:
+    """The first golden picture as the network is fed it, and the expected answer, as plain numbers in ``out``, for a program that
+    is no runner: float32, or what the kit's input takes, in C order.
+
+    Raises:
+        RunnerError: golden-pixels-differ.
+    """
+    name = kit.manifest.model.input.name
+    feed = np.ascontiguousarray(feed_of(kit, golden_pixels(kit)[:1])[name])
+    answers = np.load(str(kit.path(kit.manifest.golden.logits)), allow_pickle=False)
+    out.mkdir(parents=True, exist_ok=True)
+    feed.tofile(str(out / "golden-input.bin"))
+    answers[:1].tofile(str(out / "golden-answer.bin"))
+    allowed = kit.manifest.golden.logits_tolerance * (answers.max() - answers.min())
+    return {"input": name, "shape": list(feed.shape), "dtype": str(feed.dtype), "allowed_difference": float(allowed)}
 
 
 def _pixels(kit: Kit, name: str) -> Any:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ from edgecnn.runner.golden import check_logits, check_photo, golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import Session, open_session
 from tests.runner.conftest import CopyKit
+from tests.runner.kits import SIDE, logits_of, make_kit
 
 
 @pytest.fixture(params=["onnx_kit", "openvino_kit"])
@@ -71,3 +75,12 @@ def test_a_model_that_computes_nan_is_noticed(copy_kit: CopyKit) -> None:
     with pytest.raises(RunnerError) as caught:
         check_logits(kit, Broken(), golden_pixels(kit))
     assert caught.value.because is not None and caught.value.because.startswith("they differ by up to nan")
+
+
+def test_what_another_program_is_fed_and_should_answer_is_written_as_plain_numbers(tmp_path: Path) -> None:
+    kit, out = make_kit(tmp_path), tmp_path / "given"
+    command = [sys.executable, "-B", "-m", "runner", "golden", "--out", str(out)]
+    said = json.loads(subprocess.check_output(command, cwd=kit, text=True).splitlines()[-1])["golden"]
+    assert said["shape"] == [1, 3, SIDE, SIDE] and 0 < said["allowed_difference"] < 1
+    assert np.fromfile(out / "golden-input.bin", said["dtype"]).size == 3 * SIDE * SIDE
+    assert np.array_equal(np.fromfile(out / "golden-answer.bin", np.float32), logits_of(kit)[0])

@@ -19,6 +19,17 @@ class BadAddress(EdgecnnError):
         super().__init__(what=f"--host {text!r} is no SSH destination", hint="give user@board, or a name of your ssh_config")
 
 
+class AndroidHost(EdgecnnError):
+    """Raised before anything is started, where ``--host`` names a telephone at adb."""
+
+    def __init__(self, *, text: str) -> None:
+        super().__init__(
+            what=f"--host {text!r}: no kit runs over adb",
+            because="the runner is Python, which Android does not have",
+            hint="docs/howto/use-an-android-telephone.md has three ways: its browser, LiteRT's program, Debian inside Termux",
+        )
+
+
 class SshAbsent(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised where the OpenSSH client is not to be started."""
 

@@ -19,6 +19,7 @@ from typing import IO
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import (
+    AndroidHost,
     BadAddress,
     BoardKeyChanged,
     BoardUnknown,
@@ -226,7 +227,12 @@ class Address:
 
     @classmethod
     def of(cls, text: str) -> Address:
-        """The destination that a user named. Raises BadAddress: it is empty, has a space in it, or begins like an option."""
+        """The destination that a user named.
+
+        Raises BadAddress: it is empty, has a space in it, or begins like an option. AndroidHost: it is adb's, as ``adb:SERIAL``.
+        """
+        if text.startswith("adb:"):
+            raise AndroidHost(text=text)
         if not text or text.startswith("-") or any(not each.isprintable() or each.isspace() for each in text):
             raise BadAddress(text=text)
         return cls(text, tuple(shlex.split(os.environ.get(COMMAND, ""))) or ("ssh",))

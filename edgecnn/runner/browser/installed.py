@@ -26,6 +26,14 @@ def browser() -> Optional[str]:
     return next((found for found in map(shutil.which, _PROGRAMS) if found is not None), None)
 
 
+def no_browser() -> str:
+    """Why there is none, in words."""
+    named = os.environ.get(NAMED_BY)
+    if named:
+        return "{} is {}, and no program is there".format(NAMED_BY, named)
+    return "neither is {} set nor is Chromium or Chrome on the path".format(NAMED_BY)
+
+
 def browser_version() -> Optional[str]:
     """As ``142.0.7444.59``; None where there is no browser, or it does not say."""
     program = browser()

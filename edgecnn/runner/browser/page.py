@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from ..failure import RunnerError
-from .installed import INSTALLED_BY, NAMED_BY, browser
+from .installed import INSTALLED_BY, browser, no_browser
 from .server import KitServer, Message, packed
 
 _ALONE = (
@@ -59,7 +59,7 @@ class Page:
             raise RunnerError(
                 "missing-package",
                 "the kit runs in a web browser, and there is none here",
-                "neither is {} set nor is Chromium or Chrome on the path".format(NAMED_BY),
+                no_browser(),
                 INSTALLED_BY,
                 missing=True,
             )

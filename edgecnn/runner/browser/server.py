@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_ours(self) -> bool:
         """Whether the page that asks has an address of this machine: another's name may lead here too."""
-        return (self.headers.get("Host") or "").rpartition(":")[0] in ("127.0.0.1", "localhost")
+        return (self.headers.get("Host") or "").partition(":")[0] in ("127.0.0.1", "localhost")
 
     def _give(self) -> None:
         waiting = self.server.line.work

@@ -5,6 +5,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers
 from edgecnn.errors.hosts.board import (
+    AndroidHost,
     AnswerUnusable,
     BadAddress,
     BoardBusy,
@@ -99,6 +100,15 @@ def test_a_destination_that_is_none_is_refused_before_anything_is_started(text: 
         Address.of(text)
     assert caught.value.line() == (
         f"--host {text!r} is no SSH destination — give user@board, or a name of your ssh_config [bad-address]"
+    )
+
+
+def test_a_telephone_at_adb_is_no_board_and_the_ways_there_are_named() -> None:
+    with pytest.raises(AndroidHost) as caught:
+        Address.of("adb:R5CT")
+    assert caught.value.line() == (
+        "--host 'adb:R5CT': no kit runs over adb: the runner is Python, which Android does not have — docs/howto/"
+        "use-an-android-telephone.md has three ways: its browser, LiteRT's program, Debian inside Termux [android-host]"
     )
 
 

@@ -7,12 +7,14 @@ import { decoded, drawn, feedOf, toPixels } from "./pixels.mjs";
 
 const CALLS = 1000;
 const part = (id) => document.getElementById(id);
+/** Those of the page's address, as `?threads=1`; all that the browser reports unless it says. */
+const threads = Number.parseInt(new URLSearchParams(location.search).get("threads"), 10) || undefined;
 let manifest, network, watching;
 
 async function begin() {
   manifest = await openManifest();
   part("name").textContent = document.title = manifest.name;
-  network = await openNetwork(manifest);
+  network = await openNetwork(manifest, { threads });
   part("about").textContent = `${manifest.candidate.precision} ${place()}. Pictures stay in this browser.`;
   const { difference, allowed, exact } = await selftest(manifest, network);
   const bits = exact ? "pixels are the same to the bit" : "pixels were not compared to the bit, for which a page needs HTTPS or localhost";
@@ -24,9 +26,9 @@ async function begin() {
 function place() {
   const { adapter } = network;
   if (adapter) return `in WebGPU, on ${adapter.software ? "software in place of a GPU: " : ""}${adapter.name}`;
-  const threads = threadsHere();
+  const used = threadsHere(threads);
   const alone = self.crossOriginIsolated ? "" : ", since its server does not isolate the page from other origins";
-  return `in WebAssembly, ${threads} ${threads === 1 ? "thread" : "threads"}${alone}`;
+  return `in WebAssembly, ${used} ${used === 1 ? "thread" : "threads"}${alone}`;
 }
 
 async function classify(picture) {
