@@ -12,6 +12,7 @@ from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making
+from edgecnn.store.place import without_credentials
 from edgecnn.store.remote import Remote, RemoteEntry, fetch
 from edgecnn.store.wanted import StageInputs, Wanted, explain_miss, stored_payloads
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran
@@ -128,7 +129,7 @@ class Artifacts:
             tell.note(f"{name} is made here: {error.line()}")
             return False
         if isinstance(found, Damage):
-            tell.note(f"{name} is made here: in {self._remote} {found.why}")
+            tell.note(f"{name} is made here: in {without_credentials(self._remote)} {found.why}")
         return isinstance(found, RemoteEntry)
 
     def _used_undisturbed(self, artifact: Artifact) -> bool:

@@ -7,16 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 from edgecnn.errors.store import NothingCollected, RemoteNeedsPackage, RemoteUnusable
 from edgecnn.errors.wording import first_line
 
-AT_ONCE: Final = 8
+_AT_ONCE: Final = 8
 """Requests that are on their way together: each waits for its answer."""
 _PACKAGES: Final = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", None), "gcs": ("gcsfs", None),
-                    "sftp": ("paramiko", None), "ssh": ("paramiko", None)}  # fmt: skip
+                    "sftp": ("sshfs", None), "ssh": ("sshfs", None)}  # fmt: skip
 """Scheme to the package that reaches it, and the extra of edgecnn that brings it."""
+_SSH: Final = ("sftp", "ssh")
+_LOCAL: Final = ("file", "local")
 
 
 class FileAfar(NamedTuple):
@@ -27,12 +30,22 @@ class FileAfar(NamedTuple):
     """When, by the place's own clock: seconds since 1970."""
 
 
+def without_credentials(url: str) -> str:
+    """The same with what stands before the host left out."""
+    return re.sub(r"//[^/]*@", "//…@", url)
+
+
+def has_credentials(url: str) -> bool:
+    """Whether a user, or more, stands before the host."""
+    return without_credentials(url) != url
+
+
 class Place:
     """One place afar. Credentials are those that its client finds by itself; none is ever written down."""
 
     def __init__(self, url: str) -> None:
         """Raises RemoteNeedsPackage: nothing that is installed reaches such a place. RemoteUnusable: it is no URL of one."""
-        self.url = re.sub(r"//[^/@]*@", "//…@", url)
+        self.url = without_credentials(url)
         try:  # an extra: a store without a place afar is opened without it
             import fsspec
             from fsspec.core import url_to_fs
@@ -40,8 +53,9 @@ class Place:
             raise RemoteNeedsPackage(url=self.url, package="fsspec", extra="remote") from error
         scheme = url.partition("://")[0] if "://" in url else "file"
         try:
-            own = {"auto_mkdir": True} if scheme in ("file", "local") else {}
-            self._fs, self._root = url_to_fs(url, use_listings_cache=False, skip_instance_cache=True, **own)
+            if scheme in _SSH and find_spec("sshfs") is None:
+                raise ImportError  # fsspec's own client takes any host key for the right one
+            self._fs, self._root = url_to_fs(url, skip_instance_cache=True, **_asked_of(scheme))
         except (ImportError, ValueError) as error:
             package, extra = _PACKAGES.get(scheme, (None, None))
             if package is None:
@@ -49,6 +63,11 @@ class Place:
                 because = f"{scheme} is no kind of place that is known, as {known} are"
                 raise RemoteUnusable(url=self.url, because=because) from error
             raise RemoteNeedsPackage(url=self.url, package=package, extra=extra) from error
+        except Exception as error:  # SSH connects at once
+            raise RemoteUnusable(url=self.url, because=f"connecting: {first_line(error)}") from error
+        self._has_folders = scheme in _SSH or not self._fs.async_impl
+        self.at_once = _AT_ONCE if self._fs.async_impl or scheme in _LOCAL else 1
+        """Requests that may be on their way together: clients of other kinds share one connection unguarded."""
 
     def has_any(self, folders: Iterable[str]) -> bool:
         """Whether one of these folders is there. Raises RemoteUnusable."""
@@ -65,7 +84,7 @@ class Place:
         A client's own search passes such folders over in silence. Raises RemoteUnusable, NothingCollected: no times are told.
         """
         infos = dict[str, Mapping[str, Any]]()
-        with self.reached("listing it"), ThreadPoolExecutor(AT_ONCE) as pool:
+        with self.reached("listing it"), ThreadPoolExecutor(self.at_once) as pool:
             tops = {self._at(folder) for folder in folders}
             level = [path for each in self._fs.ls(self._root, detail=False) if (path := each.rstrip("/")) in tops]
             while level:
@@ -80,7 +99,7 @@ class Place:
     def write(self, path: str, content: bytes) -> None:
         """Put a small file there. Raises RemoteUnusable."""
         with self.reached("writing to it"):
-            if not self._fs.async_impl:  # buckets have no folders
+            if self._has_folders:
                 self._fs.makedirs(self._at(path).rpartition("/")[0], exist_ok=True)
             self._fs.pipe_file(self._at(path), content)
 
@@ -92,7 +111,7 @@ class Place:
     def move(self, path: str, to: str) -> None:
         """Move one file, if it is there: by renaming, or in buckets by a copy that the server makes. Raises RemoteUnusable."""
         with self.reached(f"moving {path}"), suppress(FileNotFoundError):
-            if self._fs.async_impl:  # buckets; their own move says nothing where it may not delete
+            if not self._has_folders:  # a bucket's own move says nothing where it may not delete
                 self._fs.cp_file(self._at(path), self._at(to))
                 self._fs.rm_file(self._at(path))
             else:
@@ -111,7 +130,7 @@ class Place:
         try:
             return list(self._fs.ls(folder, detail=True))
         except FileNotFoundError:
-            if self._fs.async_impl:  # in a bucket a folder goes with its last file
+            if not self._has_folders:  # in a bucket a folder goes with its last file
                 return []
             raise
 
@@ -127,3 +146,9 @@ class Place:
         except RemoteUnusable as error:
             hint = "use a place whose client tells them, as those of folders, s3://, gs:// and sftp:// do"
             raise NothingCollected(url=self.url, because="it tells no times of change of its files", hint=hint) from error
+
+
+def _asked_of(scheme: str) -> dict[str, Any]:
+    if scheme in _SSH:
+        return {"known_hosts": ()}  # asyncssh's word for those of ~/.ssh, where sshfs would take any
+    return {"use_listings_cache": False, **({"auto_mkdir": True} if scheme in _LOCAL else {})}

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from time import monotonic, sleep
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError
@@ -21,7 +22,7 @@ from edgecnn.store.disk import files_under, fsync_folder, publish, remove, sha25
 from edgecnn.store.entry import Damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import FILES, RECORD, Layout
-from edgecnn.store.place import AT_ONCE, Place
+from edgecnn.store.place import Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.base import Value
@@ -29,6 +30,9 @@ from edgecnn.values.stage import digest_of
 
 ENTRIES, BLOBS = "entries", "blobs"
 _LIST_BYTES_MAX: Final = 16 << 20
+PATIENCE_S: Final = 10.0
+"""For which a file that another writer began may stay as long as it is."""
+_LOOK_S: Final = 0.5
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
 
 
@@ -56,7 +60,7 @@ class Remote(Place):
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
         """Bytes of those files that are there, by digest. Raises RemoteUnusable."""
         wanted = set(digests)
-        with self.reached("looking what it has"), ThreadPoolExecutor(AT_ONCE) as pool:
+        with self.reached("looking what it has"), ThreadPoolExecutor(self.at_once) as pool:
             listed = pool.map(self._blobs_in, sorted({digest[:2] for digest in wanted}))
             found = {PurePosixPath(each["name"]).name: int(each["size"]) for folder in listed for each in folder}
         return {digest: size for digest, size in found.items() if digest in wanted}
@@ -76,7 +80,7 @@ class Remote(Place):
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
         sent = self._sent(files, facts)
         lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(self.at_once) as pool:
             list(pool.map(self.write, lists, lists.values()))
         return sent | self._sent(files, facts)
 
@@ -121,12 +125,23 @@ class Remote(Place):
             lacking = [digest for digest, size in facts.items() if there.get(digest) != size]
             if not lacking:
                 return sent
-            if short := next((digest for digest in lacking if digest in sent), None):
-                because = f"of a file of {facts[short]:,} bytes {there.get(short, 0):,} arrived"
-                raise RemoteUnusable(url=self.url, because=because)
+            if short := {digest: there.get(digest, 0) for digest in lacking if digest in sent}:
+                if self._still_written(short):
+                    continue
+                digest, arrived = next(iter(short.items()))
+                raise RemoteUnusable(url=self.url, because=f"of a file of {facts[digest]:,} bytes {arrived:,} arrived")
             with self.reached("writing to it"):
                 self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
             sent.update(lacking)
+
+    def _still_written(self, short: Mapping[str, int]) -> bool:
+        """Whether somebody else, who sends the same files, is at one of them: on a server's disk the last one begins it anew."""
+        give_up_at = monotonic() + PATIENCE_S
+        while monotonic() < give_up_at:
+            sleep(_LOOK_S)
+            if {digest: self.sizes([digest]).get(digest, 0) for digest in short} != short:
+                return True
+        return False
 
     def _blob(self, digest: str) -> str:
         return self._at(blob_at(digest))

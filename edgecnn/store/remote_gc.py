@@ -28,7 +28,6 @@ from edgecnn.store.remote import BLOBS, ENTRIES, Remote, RemoteEntry, blob_at, i
 
 TRASH: Final = "trash"
 GRACE_S: Final = 24 * 3600.0
-_AT_ONCE: Final = 8
 _CLOCK: Final = re.compile(rf"{TRASH}/[0-9a-f]{{16}}-clock")
 _BLOB: Final = re.compile(rf"(?:{BLOBS}/[0-9a-f]{{2}}/|{TRASH}/[0-9a-f]+-)([0-9a-f]{{64}})")
 
@@ -54,9 +53,9 @@ def collect_afar(
     unnamed = {path: files[path].bytes for path in old if (digest := _digest(path)) and digest not in named}
     whys = {path: f"sent {age_s[path] / 86400:.1f} days ago" for path in aged} | broken
     if not dry_run:
-        _each(remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path))])
+        _each(remote, remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path))])
         moved = [path for path in unnamed if path.startswith(f"{BLOBS}/")]
-        _each(lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
+        _each(remote, lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
         unnamed = _emptied(remote)
     removed = [Removal(what="entry", name=path, bytes=files[path].bytes, why=why) for path, why in sorted(whys.items())]
     gone = {blob_at(f"{_digest(path)}"): size for path, size in unnamed.items()}
@@ -93,7 +92,7 @@ def _emptied(remote: Remote) -> dict[str, int]:
         _put_back(remote, there)
         raise
     back = _put_back(remote, {path: size for path, size in there.items() if (_digest(path), size) in named})
-    _each(remote.remove, there.keys() - back)
+    _each(remote, remote.remove, there.keys() - back)
     return {path: size for path, size in there.items() if (_digest(path), size) not in named}
 
 
@@ -101,14 +100,14 @@ def _put_back(remote: Remote, trash: Mapping[str, int]) -> set[str]:
     """Those of which no more is there already: a push may have sent it anew, and half an upload replaces nothing."""
     now = remote.sizes(f"{_digest(path)}" for path in trash)
     lacking = {path for path, size in trash.items() if now.get(f"{_digest(path)}", -1) < size}
-    _each(lambda path: remote.move(path, blob_at(f"{_digest(path)}")), lacking)
+    _each(remote, lambda path: remote.move(path, blob_at(f"{_digest(path)}")), lacking)
     return lacking
 
 
 def _lists(remote: Remote, paths: Iterable[str]) -> dict[str, RemoteEntry]:
     """The lists among files, those left out that are gone meanwhile. Raises NothingCollected: one cannot be understood."""
     wanted = [path for path in paths if path.startswith(f"{ENTRIES}/") and path.endswith(".json")]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(remote.at_once) as pool:
         found = dict(zip(wanted, pool.map(remote.entry, map(_name, wanted)), strict=True))
     for path, each in found.items():
         if isinstance(each, Damage):
@@ -140,6 +139,6 @@ def _digest(path: str) -> str | None:
     return found and found[1]
 
 
-def _each(do: Callable[[str], None], paths: Iterable[str]) -> None:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+def _each(remote: Remote, do: Callable[[str], None], paths: Iterable[str]) -> None:
+    with ThreadPoolExecutor(remote.at_once) as pool:
         list(pool.map(do, paths))

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.place import AT_ONCE
 from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
@@ -100,7 +99,7 @@ def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
         with store.locks.held(*lock, tell):
             return fetch(remote, store.layout, name)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(remote.at_once) as pool:
         for done, (name, found) in enumerate(zip(lacking, pool.map(one, lacking), strict=True), start=1):
             if isinstance(found, Damage):
                 left.append(f"{name}: {found.why}")

@@ -7,6 +7,8 @@ import pytest
 
 from edgecnn.errors.store import NoRemote, NothingAfar, RemoteNeedsPackage, RemoteUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.store import remote as of_remote
+from edgecnn.store.place import without_credentials
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import pull, push
@@ -177,3 +179,23 @@ def test_the_lines_of_what_is_missing() -> None:
     assert RemoteUnusable(url="s3://b", because="listing it: Forbidden").line() == (
         f"the remote store s3://b cannot be used: listing it: Forbidden — {HINT}"
     )
+
+
+def test_a_file_that_arrives_short_and_stays_so_is_no_success(store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(store)
+    monkeypatch.setattr(of_remote, "PATIENCE_S", 0.0)
+
+    def short(sources: list[str], targets: list[str]) -> None:
+        for target in map(Path, targets):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(b"x")
+
+    monkeypatch.setattr(afar._fs, "put", short)
+    with pytest.raises(RemoteUnusable, match=r"of a file of [\d,]+ bytes 1 arrived"):
+        push(store, afar, Quiet())
+    assert afar.names() == set()
+
+
+def test_credentials_in_an_address_are_shown_nowhere() -> None:
+    assert without_credentials("sftp://me:p@ss@host/x@y") == "sftp://…@host/x@y"
+    assert without_credentials("s3://team/a@b") == "s3://team/a@b"
