@@ -220,7 +220,8 @@ def _held_against(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
         right, time = other.accuracy, other.p50_ms
         if right is None or time is None or not (right.estimate >= accuracy.estimate and time.estimate < p50.estimate):
             continue
-        sure = right.low > accuracy.high and time.high < p50.low and not cell.disturbed
+        one_machine = (cell.machine, cell.board) == (other.machine, other.board)
+        sure = one_machine and right.low > accuracy.high and time.high < p50.low and not cell.disturbed
         if found is None or (sure and not found[1]):
             found = other.name, sure
     return cell if found is None else cell.model_copy(update={"beaten_by": found[0], "beaten_for_sure": found[1]})

@@ -38,6 +38,7 @@ def fleet(out: Path, found: tuple[Cell, ...], *figures: tuple[Interval, Interval
         outcome = CellOutcome(
             name=cell.name, asked="1", exit_code=0 if each else 2, reported=each is not None, seconds=1.0,
             ended_at="2026-11-26T10:00:00+00:00", error=None if each else "there is no folder photos [no-data]",
+            board="lab-2" if changes.get("elsewhere") == cell.name else None,
         )  # fmt: skip
         state = state.with_outcome(outcome)
     return fleet_of(found, {cell.name: "1" for cell in found}, state, out)
@@ -51,12 +52,14 @@ def test_the_front_is_what_no_other_build_of_the_device_beats_in_both(tmp_path: 
     assert (behind.beaten_by, behind.beaten_for_sure) == ("mobilenet-v2-cpu", True)
 
 
-def test_where_intervals_overlap_or_a_race_was_disturbed_nothing_is_sure(tmp_path: Path) -> None:
+def test_where_intervals_overlap_boards_differ_or_a_race_was_disturbed_nothing_is_sure(tmp_path: Path) -> None:
     near = (share(0.6), an_interval(1.05, 0.9, 1.2)), (share(0.7), an_interval(1.0, 0.9, 1.1))
     assert not fleet(tmp_path / "a", cells(tmp_path, THREE), *near).cells[0].beaten_for_sure
     far = (share(0.6), an_interval(5.0, 4.9, 5.1)), (share(0.7), an_interval(1.0, 0.9, 1.1))
     disturbed = fleet(tmp_path / "b", cells(tmp_path, THREE), *far, disturbed="lenet-5-cpu")
     assert (disturbed.cells[0].beaten_by, disturbed.cells[0].beaten_for_sure) == ("mobilenet-v2-cpu", False)
+    elsewhere = fleet(tmp_path / "c", cells(tmp_path, THREE), *far, elsewhere="mobilenet-v2-cpu")
+    assert (elsewhere.cells[0].beaten_by, elsewhere.cells[0].beaten_for_sure) == ("mobilenet-v2-cpu", False), "another board"
 
 
 def test_the_network_for_all_devices_passes_in_every_build(tmp_path: Path) -> None:
