@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
+from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
+from edgecnn.quantization.golden import TWIN_FOLDER, distance_from_trunk, golden_of
 from edgecnn.quantization.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.quantization.registry import way_to
 from edgecnn.values.candidate import Candidate
@@ -37,13 +39,15 @@ class CandidateRequest:
 def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None:
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
-    Raises CalibrationSetTooSmall, CalibrationNotFinite, AlreadyQuantized, GoldenNotTelling: see their modules.
+    Raises CalibrationSetTooSmall, CalibrationNotFinite, AlreadyQuantized, GoldenNotTelling, ConverterFailed: see their modules.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
     facts = {"candidate": candidate.model_dump(mode="json"), **_make(request, out, tell)}
     tell.step(f"make {candidate.id}", 1, 2)
     facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
+    if (converter := way_to(candidate).converter) is not None:
+        facts["distance_from_trunk"] = _distance(request, np.load(out / "golden_logits.npy"), converter)
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tell.step(f"make {candidate.id}", 2, 2)
 
@@ -66,6 +70,11 @@ def _set_tolerance(out: Path, tolerance: float) -> None:
         if path.is_file():
             model = ModelFile.model_validate_json(path.read_text(encoding="utf-8"))
             path.write_text(model.model_copy(update={"logits_tolerance": tolerance}).to_json(), encoding="utf-8")
+
+
+def _distance(request: CandidateRequest, found: npt.NDArray[np.float32], converter: str) -> float:
+    feed = request.normalization.feed(np.load(request.pixels / "golden" / "pixels.npy"))
+    return distance_from_trunk(found, trunk_logits_of(request.onnx, feed), request.candidate, converter)
 
 
 def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any]:

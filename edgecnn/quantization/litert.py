@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.backends.litert import ENTRY, convert_trunk, make_by_program, write_described
-from edgecnn.errors.devices import ConverterFailed
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
+from edgecnn.quantization.golden import distance_from_trunk
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Precision
-from edgecnn.values.model_file import LOGITS_TOLERANCE
 
 COMPARED_IMAGES = 16
 
@@ -56,11 +55,8 @@ def _compared(job: Job, converted: Path) -> float:
     feed = next(iter(job.feeds(COMPARED_IMAGES)))
     asked = trunk_logits_of(job.onnx, feed)
     found = logits_of(converted, _last_channels(feed), job.candidate.id)
-    away = float(np.abs(found - asked).max()) / (float(np.ptp(asked)) or 1.0)
-    if not away <= LOGITS_TOLERANCE[Precision.FP32]:
-        why = f"its network answers otherwise than the ONNX file: off by {away:.2g} of the answers' spread"
-        raise ConverterFailed(converter="onnx2tf", candidate=job.candidate.id, why=why)
-    return round(away, 9)
+    whole = job.candidate.model_copy(update={"precision": Precision.FP32})
+    return distance_from_trunk(found, asked, whole, "onnx2tf")
 
 
 def _last_channels(feed: npt.NDArray[Any]) -> npt.NDArray[Any]:

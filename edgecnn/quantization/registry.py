@@ -21,6 +21,8 @@ class Way:
     packages: tuple[str, ...] = ()
     compared_images: int = 0
     """A candidate that is not calibrated is given so many calibration images, or all there are, to hold its files against."""
+    converter: str | None = None
+    """Of the backend's own conversion: the program whose network is held against the trunk's answers to the golden images."""
 
 
 _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
@@ -32,6 +34,7 @@ _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
     (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),
+    (Runtime.NCNN, Method.FLOAT): Way(None, ("onnxruntime",), converter="pnnx"),
     (Runtime.LITERT, Method.FLOAT): Way("edgecnn.quantization.litert", ("onnxruntime",), compared_images=16),
     (Runtime.LITERT, Method.POST_TRAINING): Way("edgecnn.quantization.litert", ("onnxruntime",)),
     (Runtime.WASM, Method.POST_TRAINING): Way("edgecnn.quantization.wasm"),

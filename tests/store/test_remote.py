@@ -181,7 +181,7 @@ def test_the_lines_of_what_is_missing() -> None:
     )
 
 
-def test_a_file_that_arrives_short_and_stays_so_is_no_success(store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_arrives_short_and_stays_so_is_refused(store: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(store)
     monkeypatch.setattr(of_remote, "PATIENCE_S", 0.0)
 
