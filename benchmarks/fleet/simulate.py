@@ -6,7 +6,7 @@ Two of a hundred tasks fail half way and are repeated by Ray (of a lost process 
 times are scaled), five of a hundred boards fail at their first build and are set aside. The bound is the longest way through one
 build, or all work shared evenly by all machines, or by all boards, whichever is the longest.
 
-    python -m benchmarks.fleet.simulate --out benchmarks/fleet/simulated.json
+    python -m benchmarks.fleet.simulate --out benchmarks/fleet/simulated.json --svg benchmarks/fleet/simulated.svg
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import ray
 
 from benchmarks.fleet.world import Done, Size, World
+from edgecnn.render.page.charts import vega
+from edgecnn.render.page.charts.picture import svg_of
 from edgecnn.sweeps.lanes import Lanes
 from edgecnn.sweeps.tasks import run_in_order
 
@@ -118,9 +121,33 @@ def simulated(size: Size, scale: float, folder: Path, seed: int = 1) -> Outcome:
     )  # fmt: skip
 
 
+def curves(found: list[Outcome]) -> bytes:
+    """Hours against builds, and against boards, each beside the least possible; SVG."""
+    most = max(each.size.builds for each in found), max(each.size.boards for each in found)
+    rows = [
+        {"of": f"{kind} ({beside})", "number": number, "what": what, "hours": seconds / 3600}
+        for each in found
+        for kind, number, beside, shown in (
+            ("builds", each.size.builds, f"{most[1]:,} boards", each.size.boards == most[1]),
+            ("boards", each.size.boards, f"{most[0]:,} builds", each.size.builds == most[0]),
+        )
+        if shown
+        for what, seconds in (("sweep", each.makespan_s), ("least possible", each.bound_s))
+    ]
+    line = alt.Chart(vega.chart_data(rows)).mark_line(strokeWidth=2, point=True)
+    drawn = line.encode(
+        x=alt.X("number:Q", title=None),
+        y=alt.Y("hours:Q", title="hours", scale=alt.Scale(domainMin=0)),
+        color=alt.Color("what:N", title=None),
+        column=alt.Column("of:N", title=None),
+    ).resolve_scale(x="independent", y="independent")
+    return svg_of({**drawn.to_dict(), "width": 320, "height": 220})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--svg", type=Path)
     parser.add_argument("--scale", type=float, default=0.05, help="seconds that a second is slept")
     parser.add_argument("--slots", type=int, default=40, help="tasks that the cluster runs at once")
     parser.add_argument("--builds", type=int, nargs="*", default=[125, 250, 500, 1000])
@@ -137,6 +164,8 @@ def main() -> None:
             found.append(simulated(size, asked.scale, Path(folder)))
         print(f"{size.builds:5} builds, {size.boards:3} boards: {found[-1].tasks:6} tasks, {found[-1].makespan_s:8.0f} s, "
               f"bound {found[-1].bound_s:8.0f} s, {found[-1].ratio:.3f}", flush=True)  # fmt: skip
+    if asked.svg is not None:
+        asked.svg.write_bytes(curves(found))
     if asked.out is not None:
         rows = [{**asdict(each), "ratio": round(each.ratio, 3)} for each in found]
         asked.out.write_text(json.dumps({"ray": ray.__version__, "scale": asked.scale, "rows": rows}, indent=1) + "\n")
