@@ -57,15 +57,14 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
-    from edgecnn.store.transfer import names_afar
     from edgecnn.sweeps.state import changed_since
-    from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
+    from edgecnn.sweeps.sweep import open_sweep, run_sweep, say_if_unusable, worst
 
     _refuse_unusable(on, jobs)
     given = open_sweep(sweep, out, call.store, call.tell)
     for line in changed_since(given.state, given.asked):
         call.tell.note(line)
-    names_afar(call.store, call.tell)  # of a remote store that cannot be used nobody reads in a log
+    say_if_unusable(call.store, call.tell)
     make = None
     if on is not None:
         from edgecnn.sweeps.apart import Elsewhere

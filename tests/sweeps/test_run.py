@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.sweeps import NothingSwept
+from edgecnn.store.layout import Layout
+from edgecnn.store.remote import Remote
+from edgecnn.store.store import Store
+from edgecnn.sweeps.sweep import say_if_unusable
 from tests.building.builds import Place, place_with_photos
+from tests.data.folders import Heard
 from tests.house.child import child
 from tests.store.toys import wait_until
 from tests.sweeps.written import LENET
@@ -34,6 +39,18 @@ def test_one_build_s_failure_leaves_the_others_and_is_tried_again(tmp_path: Path
         assert (tmp_path / "junit.xml").read_text().count("<error ") == 2
     log = (tmp_path / "builds/sweep/logs/lenet-5-cpu-epochs=1.log").read_text()
     assert log.startswith("$ edgecnn build --set 'data.path=") and log.count("$ edgecnn") == 1
+
+
+def test_a_store_afar_that_cannot_be_used_is_said_and_nothing_but_its_top_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    monkeypatch.setattr(Remote, "names", lambda _: pytest.fail("all of it was listed"))
+    say_if_unusable(Store(Layout(tmp_path), tmp_path.as_uri()), heard)
+    assert heard.notes == []
+    say_if_unusable(Store(Layout(tmp_path), "nowhere://store"), heard)
+    said = "what is missing is made here: the remote store nowhere://store cannot be used: nowhere is no kind of place"
+    assert [note.startswith(said) for note in heard.notes] == [True]
 
 
 @pytest.mark.slow  # loads MLflow in several processes
