@@ -19,13 +19,14 @@ from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
 from edgecnn.store.failures import named_failures
-from edgecnn.store.store import REMOTE, Store
+from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
 from edgecnn.sweeps.room import Room
 from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
-from edgecnn.sweeps.worker import Made, Shared, WorkerFacts, look, make
+from edgecnn.sweeps.terms import Shared, Terms
+from edgecnn.sweeps.worker import Made, make
 from edgecnn.values.stage import Key, Progress
 
 HERE, AFAR = "ray", "ray://"
@@ -101,7 +102,7 @@ def joined(address: str, store: Store) -> Iterator[Cluster]:
     """
     import ray
 
-    shared = Shared(root=store.root, remote=store.remote, token=f"work/cluster/{secrets.token_hex(8)}")
+    shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
     token = store.root / shared.token
     with _reached(address, _START):
         _answering(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
@@ -136,24 +137,21 @@ class Cluster:
         self._running = dict[Any, StageTask]()
 
     def check(self, distributions: Iterable[str], paths: Iterable[Path]) -> None:
-        """Ask every machine what it is, before the first task.
+        """Ask every machine whether it is as this one, before the first task.
 
         Raises:
             WorkersDiffer: versions are others than here, files cannot be read there, or there is no store that all share.
             ClusterUnusable: a machine does not answer.
         """
-        names, files = tuple(sorted(set(distributions))), tuple(sorted(set(paths)))
-        here = look(names, (), self._shared)
+        self._terms = terms = Terms.of(self._shared, distributions, paths)
         with _reached(self._address, GO_ON):
             asked = [
-                self._ray.remote(look)
-                .options(num_cpus=0, scheduling_strategy=near(node, soft=False))
-                .remote(names, files, self._shared)
+                self._ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
                 for node in self.nodes
             ]
-            found: list[WorkerFacts] = self._ray.get(asked, timeout=_LOOK_S)
-        if problems := [said for seen in found for said in _otherwise(seen, here, self._shared)]:
-            raise WorkersDiffer(problems=list(dict.fromkeys(problems)))
+            found: list[tuple[str, ...]] = self._ray.get(asked, timeout=_LOOK_S)
+        if problems := dict.fromkeys(said for each in found for said in each):
+            raise WorkersDiffer(problems=list(problems))
 
     def made(self, tasks: Mapping[Key, StageTask], tell: Progress) -> Iterator[Key]:
         """Make all, each when its inputs are there, and where one of them was made if that machine is free; give what is made.
@@ -201,7 +199,7 @@ class Cluster:
             scheduling_strategy=near(beside, soft=True),
         )
         with _reached(self._address, GO_ON):
-            ref = remote.remote(task, self._shared, tuple(inside), *(self._content(path) for path in inside.values()))
+            ref = remote.remote(task, self._terms, tuple(inside), *(self._content(path) for path in inside.values()))
         self._running[ref] = task
         self._room.take(task)
         return ref
@@ -268,18 +266,3 @@ def _reached(address: str, hint: str) -> Iterator[None]:
         said = system_reason(error) if isinstance(error, OSError) else str(error)
         said = next((line.strip().rstrip(":") for line in said.splitlines() if line.strip()), "")
         raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error
-
-
-def _otherwise(seen: WorkerFacts, here: WorkerFacts, shared: Shared) -> Iterator[str]:
-    """What of a machine would make other bytes than here, or none."""
-    if (seen.edgecnn, seen.runner_sha256) != (here.edgecnn, here.runner_sha256):
-        yield f"{seen.host} has edgecnn {seen.edgecnn} of other source, here is {here.edgecnn}"
-    for name, version in here.versions.items():
-        if seen.versions[name] != version:
-            yield f"{seen.host} has {name} {seen.versions[name] or 'not'}, here is {version or 'none'}"
-    if seen.unread:
-        yield f"{seen.host} cannot read {seen.unread[0]}, which has to be there under the same path"
-    if not seen.shares_store and shared.remote is None:
-        yield f"{seen.host} does not see the store {shared.root}: put it on a network folder, or name a store afar in {REMOTE}"
-    if not seen.shares_store and shared.remote is not None and "@" in shared.remote.partition("://")[2].partition("/")[0]:
-        yield f"{REMOTE} holds credentials, which are not sent to {seen.host}: leave them to its client's own configuration"

@@ -1,64 +1,24 @@
-"""What a machine of a cluster does for a sweep: says what it is, and makes one stage into its store and from there to all."""
+"""What a machine of a cluster does for a sweep: makes one stage into its store, and from there to all."""
 
 from __future__ import annotations
 
-import os
-import platform
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-import edgecnn
-from edgecnn.backends.installed import installed_version
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.runner.machine.environment import read_conditions
-from edgecnn.stages.package import runner_digest
 from edgecnn.store.disk import write_bytes_atomically
+from edgecnn.store.failures import named_failures
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
 from edgecnn.store.wanted import StageInputs
 from edgecnn.sweeps.tasks import StageTask
+from edgecnn.sweeps.terms import Shared, Terms
 from edgecnn.values.artifact import FoundInput
 from edgecnn.values.stage import Role
-
-
-@dataclass(frozen=True)
-class Shared:
-    """The store through which all machines of a cluster hand on what they made."""
-
-    root: Path
-    """Of the store of the machine that asks. Where others see it too, as over a network folder, it is theirs."""
-    remote: str | None
-    """URL of a store afar, for machines with a store of their own."""
-    token: str
-    """Name of a file in ``root`` by which a machine knows that it sees the same folder."""
-
-    @property
-    def seen(self) -> bool:
-        """Whether this machine sees that very folder, and is not told to use another."""
-        own = os.environ.get("EDGECNN_STORE")
-        return own in (None, "", str(self.root)) and (self.root / self.token).is_file()
-
-    def opened(self) -> Store:
-        """This machine's store. Raises StoreUnusable."""
-        return Store(Store.open(self.root if self.seen else None).layout, None if self.seen else self.remote)
-
-
-@dataclass(frozen=True)
-class WorkerFacts:
-    """One machine of a cluster, by itself."""
-
-    host: str
-    edgecnn: str
-    python: str
-    runner_sha256: str
-    versions: Mapping[str, str | None]
-    """Of the distributions that were asked for."""
-    shares_store: bool
-    unread: tuple[str, ...]
-    """Paths of those asked for that it cannot read."""
 
 
 @dataclass(frozen=True)
@@ -68,38 +28,39 @@ class Made:
     node: str = ""
     """Of the cluster, where it was made."""
     error: str | None = None
+    elsewhere: bool = False
+    """Whether the failure is that machine's, so that another may well make it."""
 
 
-def look(distributions: tuple[str, ...], paths: tuple[Path, ...], shared: Shared) -> WorkerFacts:
-    """Say what this machine is and sees."""
-    return WorkerFacts(
-        host=socket.gethostname(),
-        edgecnn=edgecnn.__version__,
-        python=platform.python_version(),
-        runner_sha256=runner_digest(),
-        versions={name: installed_version(name) for name in distributions},
-        shares_store=shared.seen,
-        unread=tuple(str(path) for path in paths if not os.access(path, os.R_OK)),
-    )
-
-
-def make(task: StageTask, shared: Shared, roles: tuple[Role, ...] = (), *contents: bytes, node: str = "") -> Made:
+def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents: bytes, node: str = "") -> Made:
     """Make a stage from what the stores hold, and hand it on; whatever goes wrong is answered, not raised.
+
+    The machine may have joined after the others were asked about the ``terms``, or be another than then: it looks at them first.
 
     ``roles`` and ``contents``: those of its sources that lie in the asking machine's store, with their bytes.
     """
     try:
-        store, tell = shared.opened(), _Silent()
-        with store.in_use.held():
-            given = _found(task, dict(zip(roles, contents, strict=True)), store, shared)
-            store.artifacts.obtain(task.stage, StageInputs(task.versions, given, read_conditions()), tell)
-        if store.remote is not None:
-            push(store, Remote(store.remote), tell, only=[task.entry])
+        if unmet := terms.unmet():
+            return Made(node, "; ".join(unmet), elsewhere=True)
+        return Made(node, _made(task, terms.shared, dict(zip(roles, contents, strict=True))))
+    except (StoreFull, StoreUnusable, TemporaryFolderFull) as error:
+        return Made(node, error.line(), elsewhere=True)
     except EdgecnnError as error:
         return Made(node, error.line())
     except Exception as error:  # noqa: BLE001 - a build that makes the same by itself says what it is
         return Made(node, f"{type(error).__name__}: {error}")
-    return Made(node)
+
+
+def _made(task: StageTask, shared: Shared, sent: Mapping[Role, bytes]) -> str | None:
+    """Why what was asked for is not where all find it; None where it is."""
+    store, tell = shared.opened(), _Silent()
+    with store.in_use.held():
+        given = _found(task, sent, store, shared)
+        made, _ = store.artifacts.obtain(task.stage, StageInputs(task.versions, given, read_conditions()), tell)
+        if made.key != task.key:
+            return f"{socket.gethostname()} made {task.stage.kind} {made.key[:12]} where {task.key[:12]} was asked for"
+        left = () if store.remote is None else push(store, Remote(store.remote), tell, only=[task.entry]).left
+    return "; ".join(f"{socket.gethostname()} did not hand on {each}" for each in left) or None
 
 
 def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Shared) -> dict[Role, FoundInput]:
@@ -110,8 +71,9 @@ def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Sh
             if role in sent:
                 path = store.root / path.relative_to(shared.root)
                 if not path.is_file():
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_bytes_atomically(path, sent[role])
+                    with named_failures(store.root, f"writing {role} for {task.name}"):
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        write_bytes_atomically(path, sent[role])
             found[role] = FoundInput(path=path, key=key, content=key)
             continue
         artifact = store.artifacts.of_key(task.made[role], key, _Silent())
@@ -121,13 +83,11 @@ def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Sh
     return found
 
 
-@dataclass
 class _Silent:
-    notes: list[str] = field(default_factory=list)
+    """Progress of a machine that nobody watches; what belongs into a record the store writes down by itself."""
 
     def step(self, what: str, done: int, total: int | None = None, unit: str = "") -> None:
         """Nobody sees it."""
 
     def note(self, text: str) -> None:
-        """For the record that the store writes."""
-        self.notes.append(text)
+        """Nobody sees it."""

@@ -12,7 +12,8 @@ import pytest
 from edgecnn.sweeps.cluster import Cluster
 from edgecnn.sweeps.room import Room
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.worker import Made, Shared
+from edgecnn.sweeps.terms import Shared, Terms
+from edgecnn.sweeps.worker import Made
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard
 from tests.training.made import stage
@@ -85,7 +86,7 @@ def test_of_a_hundred_trainings_a_cluster_holds_as_many_as_it_has_room_for_in_th
     rays, cluster = Rays(ray.exceptions), object.__new__(Cluster)
     cluster.nodes, cluster._address, cluster._hosts, cluster._ray = {"one": FOUR_CORES}, "ray", {}, rays
     cluster._shared, cluster._sent, cluster._running = Shared(Path("store"), None, "token"), {}, {}
-    cluster._room = Room([FOUR_CORES])
+    cluster._room, cluster._terms = Room([FOUR_CORES]), Terms.of(cluster._shared, (), ())
     tasks = {Key(str(each)): StageTask(Key(str(each)), stage(seed=each, device="cpu"), {}) for each in range(100)}
     assert list(cluster.made(tasks, Heard())) == list(tasks) == rays.begun
     assert rays.most == 2 and not cluster._running
