@@ -6,40 +6,33 @@ shows no latency.
 
 from __future__ import annotations
 
-import logging
-import os
-import secrets
-import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from edgecnn.building.build import PlannedBuild, plan_build
-from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
-from edgecnn.store.failures import named_failures
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.sweeps import ClusterUnusable
+from edgecnn.errors.wording import first_line
 from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import GO_ON
+from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
-from edgecnn.sweeps.room import Room
+from edgecnn.sweeps.room import Ask, Room
 from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
-from edgecnn.sweeps.terms import Shared, Terms
+from edgecnn.sweeps.terms import Terms
 from edgecnn.sweeps.worker import Made, make
 from edgecnn.values.stage import Key, Progress
 
-HERE, AFAR = "ray", "ray://"
-"""How a cluster is named: the one that this machine is part of, or one that is reached by Ray's client."""
-_START: Final = (
-    "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a "
-    "token is reached with RAY_AUTH_MODE=token"
-)
 _RETRIES: Final = 3
 """Of a task whose machine or process was lost."""
-_ANSWERS_S: Final = 10.0
-_LOOK_S: Final = 120.0
 _WAIT_S: Final = 10.0
+GRACE_S: Final = 300.0
+"""That a machine has to come back, or another for it, when none is left that can have what a task asks for."""
 
 
 class Hearer(Progress, Protocol):
@@ -64,23 +57,25 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
                 planned[cell.name] = plan_build(request_of(cell, out), store, tell)
                 paths |= _folders(cell)
         tasks, of_build = tasks_of(planned)
-        outside = {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
+        paths |= {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
+        terms = Terms.of(cluster.shared, (name for task in tasks.values() for name in task.versions), paths)
         if tasks:
-            cluster.check({name for task in tasks.values() for name in task.versions}, paths | outside)
+            cluster.check(terms)
         waiting = dict[Key, list[str]]()
         for name, needs in of_build.items():
             for key in needs:
                 waiting.setdefault(key, []).append(name)
             if not needs:
                 tell.ready(name)
+        work = ClusterWork(cluster, terms, tell)
         try:
-            for key in cluster.made(tasks, tell):
+            for key in work.made(tasks):
                 for name in waiting[key]:
                     of_build[name].discard(key)
                     if not of_build[name]:
                         tell.ready(name)
         except BaseException:
-            cluster.cancel()
+            work.cancel()
             raise
 
 
@@ -90,70 +85,30 @@ def _folders(cell: Cell) -> set[Path]:
     return {path.absolute() for each in stated if (path := Path(each).expanduser()).exists()}
 
 
-@contextmanager
-def joined(address: str, store: Store) -> Iterator[Cluster]:
-    """A cluster, connected to while the block runs; what of ours still runs there in the end is cancelled.
+@dataclass(frozen=True)
+class _Attempt:
+    """A task as Ray has it."""
 
-    ``address``: ``ray``, or ``ray://HOST:PORT``.
-
-    Raises:
-        ClusterUnusable: there is none, or it does not answer.
-        StoreFull, StoreUnusable: the store cannot be written.
-    """
-    import ray
-
-    shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
-    token = store.root / shared.token
-    with _reached(address, _START):
-        _answering(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
-        ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        with named_failures(store.root, "joining a cluster"):
-            token.parent.mkdir(parents=True, exist_ok=True)
-            token.touch()
-        yield Cluster(address, shared)
-    finally:
-        with suppress(OSError):
-            token.unlink()
-        ray.shutdown()
+    task: StageTask
+    ask: Ask
+    away_from: frozenset[str]
+    """Machines that are not given it."""
+    again: bool
 
 
-class Cluster:
-    """A Ray cluster to which this process is connected."""
+class ClusterWork:
+    """The tasks that a cluster has, and those that it is given next."""
 
-    def __init__(self, address: str, shared: Shared) -> None:
-        """Raises ClusterUnusable: it has no machine with a core."""
-        import ray
+    def __init__(self, cluster: Cluster, terms: Terms, tell: Progress) -> None:
+        self._cluster, self._terms, self._tell = cluster, terms, tell
+        self._ray, self._nodes = cluster.ray, cluster.nodes
+        self._room = Room(self._nodes.at_work)
+        self._sent, self._where = dict[Path, Any](), dict[Key, str]()
+        self._running = dict[Any, _Attempt]()
+        self._since = dict[tuple[Ask, frozenset[str]], float]()
+        """When it was first seen that no machine bears what is asked, away from those."""
 
-        self._ray, self._address, self._shared = ray, address, shared
-        with _reached(address, GO_ON):
-            alive = [node for node in ray.nodes() if node["Alive"]]
-        self.nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Resources"].get("CPU", 0) >= 1}
-        self._hosts = {node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})" for node in alive}
-        if not self.nodes:
-            raise ClusterUnusable(address=address, because="none of its machines has a core to give", hint=_START)
-        self._room = Room(self.nodes.values())
-        self._sent = dict[Path, Any]()
-        self._running = dict[Any, StageTask]()
-
-    def check(self, distributions: Iterable[str], paths: Iterable[Path]) -> None:
-        """Ask every machine whether it is as this one, before the first task.
-
-        Raises:
-            WorkersDiffer: versions are others than here, files cannot be read there, or there is no store that all share.
-            ClusterUnusable: a machine does not answer.
-        """
-        self._terms = terms = Terms.of(self._shared, distributions, paths)
-        with _reached(self._address, GO_ON):
-            asked = [
-                self._ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
-                for node in self.nodes
-            ]
-            found: list[tuple[str, ...]] = self._ray.get(asked, timeout=_LOOK_S)
-        if problems := dict.fromkeys(said for each in found for said in each):
-            raise WorkersDiffer(problems=list(problems))
-
-    def made(self, tasks: Mapping[Key, StageTask], tell: Progress) -> Iterator[Key]:
+    def made(self, tasks: Mapping[Key, StageTask]) -> Iterator[Key]:
         """Make all, each when its inputs are there, and where one of them was made if that machine is free; give what is made.
 
         Those that stand first are begun first, and no more at once than keep the machines busy. What failed is told and left,
@@ -161,48 +116,54 @@ class Cluster:
 
         Raises ClusterUnusable: it went away, or has no GPU where one should train.
         """
-        if any(task.gpus for task in tasks.values()) and not any(each.get("GPU", 0) >= 1 for each in self.nodes.values()):
+        there = self._nodes.there.values()
+        if any(task.gpus for task in tasks.values()) and not any(each.get("GPU", 0) >= 1 for each in there):
             because = "a GPU of this machine would train, and none of the cluster's has one"
-            raise ClusterUnusable(address=self._address, because=because, hint="--set train.device=cpu")
+            raise ClusterUnusable(address=self._cluster.address, because=because, hint="--set train.device=cpu")
         waits_for = {key: tuple(task.stage.inputs.values()) for key, task in tasks.items()}
-        where, doing, done = dict[Key, str](), f"sweep: make on {len(self.nodes)} machines", 0
-        tell.step(doing, 0, len(tasks), "stages")
+        doing, done = f"sweep: make on {len(there)} machines", 0
+        self._tell.step(doing, 0, len(tasks), "stages")
         for key, ended in run_in_order(
             waits_for,
-            begin=lambda key: self._begun(tasks[key], where),
-            some_ended=lambda running: self._ended(running, tell),
+            begin=lambda key: self._begun(tasks[key]),
+            some_ended=lambda _: self._ended(),
             has_room=lambda key, _: self._room.has(tasks[key]),
         ):
-            where[key], done = ended.node, done + 1
-            tell.step(doing, done, len(tasks), "stages")
+            self._where[key], done = ended.node, done + 1
+            self._tell.step(doing, done, len(tasks), "stages")
             if ended.error is None:
                 yield key
             else:
-                tell.note(f"{tasks[key].name} is left to the builds that need it: {ended.error}")
+                self._tell.note(f"{tasks[key].name} is left to the builds that need it: {ended.error}")
 
     def cancel(self) -> None:
         """Interrupt what runs; what can be resumed keeps what it has."""
         for ref in self._running:
-            with suppress(self._ray.exceptions.RayError, ConnectionError):
-                self._ray.cancel(ref)
+            self._cancel(ref)
 
-    def _begun(self, task: StageTask, where: Mapping[Key, str]) -> Any:
-        cores, memory = self._room.asked(task)
-        beside = next((where[key] for key in task.stage.inputs.values() if key in where), None)
-        inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._shared.root)}
+    def _cancel(self, ref: Any) -> None:
+        with suppress(self._ray.exceptions.RayError, ConnectionError):
+            self._ray.cancel(ref)
+
+    def _begun(self, task: StageTask, failed_on: str | None = None) -> Key:
+        """Hand it to Ray. ``failed_on``: the machine on which it failed once, and which is not to have it again."""
+        ask, away_from = self._room.asked(task), self._nodes.avoided | ({failed_on} if failed_on else set())
+        places = (self._where[key] for key in task.stage.inputs.values() if key in self._where)
+        inside = {role: path for role, path in task.sources.items() if path.is_relative_to(self._cluster.shared.root)}
         remote = self._ray.remote(_made_there).options(
-            num_cpus=cores,
-            num_gpus=task.gpus,
-            memory=memory or None,
+            num_cpus=ask.cores,
+            num_gpus=ask.gpus,
+            memory=ask.memory_bytes or None,
             max_retries=_RETRIES,
             name=task.name,
-            scheduling_strategy=near(beside, soft=True),
+            label_selector=away(away_from),
+            scheduling_strategy=near(next((node for node in places if node not in away_from), None), soft=True),
         )
-        with _reached(self._address, GO_ON):
+        with self._cluster.reached():
             ref = remote.remote(task, self._terms, tuple(inside), *(self._content(path) for path in inside.values()))
-        self._running[ref] = task
+        self._running[ref] = _Attempt(task, ask, away_from, again=failed_on is not None)
         self._room.take(task)
-        return ref
+        return task.key
 
     def _content(self, path: Path) -> Any:
         """A file of this machine's store, put once where every machine can take it from."""
@@ -210,27 +171,65 @@ class Cluster:
             self._sent[path] = self._ray.put(path.read_bytes())
         return self._sent[path]
 
-    def _ended(self, running: list[Any], tell: Progress) -> Iterator[tuple[Any, Made]]:
-        with _reached(self._address, GO_ON):
-            done = self._ray.wait(running, num_returns=1, timeout=_WAIT_S)[0]
-            alive = [node for node in self._ray.nodes() if node["Alive"]]
-        for lost in self._hosts.keys() - {node["NodeID"] for node in alive}:
-            tell.note(f"{self._hosts.pop(lost)} is lost: what it was making is begun again on another machine")
-        if not done and not any(node["Resources"].get("CPU", 0) >= 1 for node in alive):
-            raise ClusterUnusable(address=self._address, because="no machine with a core to give is left", hint=GO_ON)
-        self._room.look([node["Resources"] for node in alive])
+    def _ended(self) -> Iterator[tuple[Key, Made]]:
+        with self._cluster.reached():
+            done = self._ray.wait(list(self._running), num_returns=1, timeout=_WAIT_S)[0]
+            lost = self._nodes.look(self._ray.nodes())
+        for name in lost:
+            self._tell.note(f"{name} is lost: what it was making is begun again on another machine")
+        if not done and not self._nodes.there:
+            because = "no machine with a core to give is left"
+            raise ClusterUnusable(address=self._cluster.address, because=because, hint=GO_ON)
+        self._room.look(self._nodes.at_work)
         for ref in done:
-            self._room.give_back(self._running.pop(ref))
-            yield ref, self._result(ref)
+            attempt = self._given_back(ref)
+            made = self._result(ref)
+            if not (made.elsewhere and self._begun_elsewhere(attempt, made)):
+                yield attempt.task.key, made
+        yield from self._given_up()
+
+    def _given_back(self, ref: Any) -> _Attempt:
+        attempt = self._running.pop(ref)
+        self._room.give_back(attempt.task)
+        return attempt
 
     def _result(self, ref: Any) -> Made:
         lost = self._ray.exceptions
-        with _reached(self._address, GO_ON):
+        with self._cluster.reached():
             try:
                 made: Made = self._ray.get(ref)
             except (lost.WorkerCrashedError, lost.NodeDiedError, lost.OutOfMemoryError, lost.ObjectLostError) as error:
                 return Made(error=f"{type(error).__name__} in each of {_RETRIES + 1} attempts")
+            except lost.RayTaskError as error:  # where edgecnn is missing, or so old that it has no such task
+                return Made(error=f"a machine cannot begin it: {type(error.cause).__name__}: {first_line(error.cause)}")
         return made
+
+    def _begun_elsewhere(self, attempt: _Attempt, made: Made) -> bool:
+        """Whether what failed through its machine's own fault is begun once more, away from there."""
+        name, task = self._nodes.name(made.node), attempt.task
+        if self._nodes.failed(made.node):
+            self._tell.note(f"{name} is given no more stages while there are other machines: {made.error}")
+            self._room.look(self._nodes.at_work)
+        if attempt.again or not self._nodes.bear(self._room.asked(task), self._nodes.avoided | {made.node}):
+            return False
+        self._tell.note(f"{task.name} failed on {name} and is begun once more on another machine: {made.error}")
+        self._begun(task, made.node)
+        return True
+
+    def _given_up(self) -> Iterator[tuple[Key, Made]]:
+        """Tasks that wait for a machine that did not come back; where those that are left are only smaller, they are given it."""
+        now = time.monotonic()
+        for ref, attempt in list(self._running.items()):
+            wanted = attempt.ask, attempt.away_from
+            if self._nodes.bear(*wanted):
+                self._since.pop(wanted, None)
+            elif now - self._since.setdefault(wanted, now) >= GRACE_S:
+                self._cancel(ref)
+                task = self._given_back(ref).task
+                if self._nodes.bear(self._room.asked(task), self._nodes.avoided):
+                    self._begun(task)
+                else:
+                    yield task.key, Made(error=f"no machine of the cluster has {attempt.ask} any more")
 
 
 def _made_there(*given: Any) -> Made:
@@ -238,31 +237,3 @@ def _made_there(*given: Any) -> Made:
     import ray
 
     return make(*given, node=ray.get_runtime_context().get_node_id())
-
-
-def near(node: str | None, *, soft: bool) -> Any:
-    """A strategy of Ray's: on that machine; ``soft``: or on another where it is busy or gone."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    # `soft` alone would queue a task at a busy machine while others idle
-    return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft, _spill_on_unavailable=soft)
-
-
-def _answering(address: str) -> None:
-    """Whether anybody listens there, for which Ray itself waits many minutes. Raises OSError."""
-    host, _, port = address.removeprefix(AFAR).rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
-
-
-@contextmanager
-def _reached(address: str, hint: str) -> Iterator[None]:
-    """Around what Ray is asked. Raises ClusterUnusable: it cannot be reached."""
-    import ray
-
-    try:
-        yield
-    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
-        said = system_reason(error) if isinstance(error, OSError) else str(error)
-        said = next((line.strip().rstrip(":") for line in said.splitlines() if line.strip()), "")
-        raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
-from edgecnn.sweeps.cluster import near
+from edgecnn.sweeps.connection import near
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.toys import wait_until

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import pytest
-
-from edgecnn.sweeps.cluster import Cluster
 from edgecnn.sweeps.room import Room
 from edgecnn.sweeps.tasks import StageTask
-from edgecnn.sweeps.terms import Shared, Terms
-from edgecnn.sweeps.worker import Made
 from edgecnn.values.stage import Key
-from tests.data.folders import Heard
+from tests.sweeps.rays import FOUR_CORES
 from tests.training.made import stage
-
-FOUR_CORES = {"CPU": 4.0, "memory": 16e9}
 
 
 def begun_on(machines: Sequence[Mapping[str, float]], tasks: Sequence[StageTask]) -> list[StageTask]:
@@ -54,39 +44,3 @@ def test_a_cluster_has_room_again_when_a_task_ends_or_a_machine_comes() -> None:
     room.look([FOUR_CORES])
     room.give_back(training)
     assert room.has(training)
-
-
-class Rays:
-    """A machine that ends one task at a time, the one that it has had for the longest."""
-
-    def __init__(self, exceptions: object) -> None:
-        self.begun, self.most, self.exceptions = list[str](), 0, exceptions
-
-    def remote(self, _: object) -> Any:
-        called = SimpleNamespace(remote=lambda task, *_: self._begin(task))
-        return SimpleNamespace(options=lambda **_: called)
-
-    def _begin(self, task: StageTask) -> str:
-        self.begun.append(task.key)
-        return task.key
-
-    def wait(self, running: list[str], **_: object) -> tuple[list[str], list[str]]:
-        self.most = max(self.most, len(running))
-        return running[:1], running[1:]
-
-    def nodes(self) -> list[dict[str, object]]:
-        return [{"Alive": True, "NodeID": "one", "Resources": FOUR_CORES}]
-
-    def get(self, _: str) -> Made:
-        return Made(node="one")
-
-
-def test_of_a_hundred_trainings_a_cluster_holds_as_many_as_it_has_room_for_in_the_sweep_s_order() -> None:
-    ray = pytest.importorskip("ray", reason='pip install "edgecnn[ray]"')
-    rays, cluster = Rays(ray.exceptions), object.__new__(Cluster)
-    cluster.nodes, cluster._address, cluster._hosts, cluster._ray = {"one": FOUR_CORES}, "ray", {}, rays
-    cluster._shared, cluster._sent, cluster._running = Shared(Path("store"), None, "token"), {}, {}
-    cluster._room, cluster._terms = Room([FOUR_CORES]), Terms.of(cluster._shared, (), ())
-    tasks = {Key(str(each)): StageTask(Key(str(each)), stage(seed=each, device="cpu"), {}) for each in range(100)}
-    assert list(cluster.made(tasks, Heard())) == list(tasks) == rays.begun
-    assert rays.most == 2 and not cluster._running

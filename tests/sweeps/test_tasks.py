@@ -10,19 +10,14 @@ from typing import NamedTuple
 
 import pytest
 
-from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
-from edgecnn.sweeps.cluster import Cluster
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.processes import Children, log_of
 from edgecnn.sweeps.run import SweepRun, work_off
 from edgecnn.sweeps.state import SweepState
-from edgecnn.sweeps.tasks import StageTask, run_in_order
-from edgecnn.values.stage import Key
-from tests.data.folders import Heard
+from edgecnn.sweeps.tasks import run_in_order
 from tests.sweeps.written import cells
-from tests.training.made import stage
 
 
 class Done(NamedTuple):
@@ -118,23 +113,6 @@ def test_what_waits_for_a_failure_is_left_and_the_rest_goes_on() -> None:
 
 def test_of_nothing_nothing_is_run() -> None:
     assert Sweep({}).begun == []
-
-
-@pytest.mark.parametrize(("device", "refused"), [("gpu", True), ("cpu", False)])
-def test_a_training_for_a_gpu_does_not_wait_for_one_that_no_machine_of_a_cluster_has(device: str, refused: bool) -> None:
-    cluster = object.__new__(Cluster)
-    cluster.nodes, cluster._address = {"one": {"CPU": 4.0, "memory": 8e9}}, "ray"
-    asked = stage(device=device)
-    task = StageTask(key=Key("a"), stage=asked, versions={})
-    assert task.gpus == int(refused)
-    if not refused:
-        return
-    with pytest.raises(ClusterUnusable) as caught:
-        list(cluster.made({task.key: task}, Heard()))
-    assert caught.value.line() == (
-        "the cluster ray cannot be used: a GPU of this machine would train, and none of the cluster's has one — "
-        "--set train.device=cpu [cluster-unusable]"
-    )
 
 
 def test_all_builds_of_a_training_are_made_before_the_next_training_and_boards_measure_meanwhile(

@@ -1,0 +1,123 @@
+"""A Ray cluster to which this process is connected, and where Ray is told to place tasks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
+from edgecnn.store.failures import named_failures
+from edgecnn.store.store import Store
+from edgecnn.sweeps.apart import GO_ON
+from edgecnn.sweeps.nodes import Nodes
+from edgecnn.sweeps.terms import Shared, Terms
+
+HERE, AFAR = "ray", "ray://"
+"""How a cluster is named: the one that this machine is part of, or one that is reached by Ray's client."""
+_START: Final = (
+    "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a "
+    "token is reached with RAY_AUTH_MODE=token"
+)
+_ANSWERS_S: Final = 10.0
+_LOOK_S: Final = 120.0
+
+
+@contextmanager
+def joined(address: str, store: Store) -> Iterator[Cluster]:
+    """A cluster, connected to while the block runs; what of ours still runs there in the end is cancelled.
+
+    ``address``: ``ray``, or ``ray://HOST:PORT``.
+
+    Raises:
+        ClusterUnusable: there is none, or it does not answer.
+        StoreFull, StoreUnusable: the store cannot be written.
+    """
+    import ray
+
+    shared = Shared.of(store, f"work/cluster/{secrets.token_hex(8)}")
+    token = store.root / shared.token
+    with reached(address, _START):
+        _answering(os.environ.get("RAY_ADDRESS", "") if address == HERE else address)
+        ray.init("auto" if address == HERE else address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        with named_failures(store.root, "joining a cluster"):
+            token.parent.mkdir(parents=True, exist_ok=True)
+            token.touch()
+        yield Cluster(address, shared, ray)
+    finally:
+        with suppress(OSError):
+            token.unlink()
+        ray.shutdown()
+
+
+class Cluster:
+    """A Ray cluster to which this process is connected."""
+
+    def __init__(self, address: str, shared: Shared, ray: Any) -> None:
+        """Raises ClusterUnusable: it has no machine with a core."""
+        self.address, self.shared, self.ray = address, shared, ray
+        with self.reached():
+            self.nodes = Nodes(ray.nodes())
+        if not self.nodes.there:
+            raise ClusterUnusable(address=address, because="none of its machines has a core to give", hint=_START)
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Around what Ray is asked. Raises ClusterUnusable: it went away."""
+        with reached(self.address, GO_ON):
+            yield
+
+    def check(self, terms: Terms) -> None:
+        """Ask every machine whether it meets them, before the first task.
+
+        Raises:
+            WorkersDiffer: versions are others than here, files cannot be read there, or there is no store that all share.
+            ClusterUnusable: a machine does not answer.
+        """
+        with self.reached():
+            asked = [
+                self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
+                for node in self.nodes.there
+            ]
+            found: list[tuple[str, ...]] = self.ray.get(asked, timeout=_LOOK_S)
+        if problems := dict.fromkeys(said for each in found for said in each):
+            raise WorkersDiffer(problems=list(problems))
+
+
+def near(node: str | None, *, soft: bool) -> Any:
+    """A strategy of Ray's: on that machine; ``soft``: or on another where it is busy or gone."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    # `soft` alone would queue a task at a busy machine while others idle
+    return "DEFAULT" if node is None else NodeAffinitySchedulingStrategy(node, soft=soft, _spill_on_unavailable=soft)
+
+
+def away(nodes: Collection[str]) -> dict[str, str] | None:
+    """A label selector of Ray's: on none of these machines."""
+    return {"ray.io/node-id": f"!in({', '.join(sorted(nodes))})"} if nodes else None
+
+
+def _answering(address: str) -> None:
+    """Whether anybody listens there, for which Ray itself waits many minutes. Raises OSError."""
+    host, _, port = address.removeprefix(AFAR).rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
+
+
+@contextmanager
+def reached(address: str, hint: str) -> Iterator[None]:
+    """Around what Ray is asked. Raises ClusterUnusable: it cannot be reached."""
+    import ray
+
+    try:
+        yield
+    except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
+        said = system_reason(error) if isinstance(error, OSError) else str(error)
+        said = next((line.strip().rstrip(":") for line in said.splitlines() if line.strip()), "")
+        raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error
