@@ -17,14 +17,16 @@ from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.errors.wording import first_line
+from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
+from edgecnn.store.transfer import push
 from edgecnn.sweeps.apart import GO_ON
 from edgecnn.sweeps.connection import Cluster, away, joined, near
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.plan import request_of
 from edgecnn.sweeps.room import Ask, Room
 from edgecnn.sweeps.tasks import StageTask, run_in_order, tasks_of
-from edgecnn.sweeps.terms import Terms
+from edgecnn.sweeps.terms import Shared, Terms
 from edgecnn.sweeps.worker import Made, make
 from edgecnn.values.stage import Key, Progress
 
@@ -47,7 +49,8 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 
     ``address``: ``ray``, or ``ray://HOST:PORT``. ``out``: folder of the sweep's results.
 
-    Raises EdgecnnError: as ``joined`` and ``Cluster.check``; ClusterUnusable: it went away. What was finished is in the store.
+    Raises EdgecnnError: as ``joined``, ``Cluster.check`` and ``push``; ClusterUnusable: it went away. What was finished is in the
+    store.
     """
     with joined(address, store) as cluster:
         planned, paths = dict[str, PlannedBuild](), set[Path]()
@@ -60,7 +63,8 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
         paths |= {path for task in tasks.values() for path in task.sources.values() if not path.is_relative_to(store.root)}
         terms = Terms.of(cluster.shared, (name for task in tasks.values() for name in task.versions), paths)
         if tasks:
-            cluster.check(terms)
+            terms = cluster.check(terms)
+            _hand_out(tasks, terms.shared, store, tell)
         waiting = dict[Key, list[str]]()
         for name, needs in of_build.items():
             for key in needs:
@@ -83,6 +87,18 @@ def _folders(cell: Cell) -> set[Path]:
     """Of photographs, as far as they are the user's own."""
     stated = [cell.recipe.data.path, *(str(each) for each in cell.recipe.synthesis.stated_folders.values())]
     return {path.absolute() for each in stated if (path := Path(each).expanduser()).exists()}
+
+
+def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:
+    """Send what tasks read, and this machine's store alone may have, to the store afar, if it is used. Raises RemoteUnusable."""
+    if shared.remote is not None:
+        read = {
+            f"artifacts/{task.made[role]}/{key}"
+            for task in tasks.values()
+            for role, key in task.stage.inputs.items()
+            if role in task.made and key not in tasks
+        }
+        push(store, Remote(shared.remote), tell, only=sorted(read))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from edgecnn.errors.base import system_reason
@@ -73,21 +74,27 @@ class Cluster:
         with reached(self.address, GO_ON):
             yield
 
-    def check(self, terms: Terms) -> None:
-        """Ask every machine whether it meets them, before the first task.
+    def check(self, terms: Terms) -> Terms:
+        """Ask every machine whether it meets them, before the first task; without the store afar where all see this machine's.
 
         Raises:
             WorkersDiffer: versions are others than here, files cannot be read there, or there is no store that all share.
             ClusterUnusable: a machine does not answer.
         """
+        alone = replace(terms, shared=replace(terms.shared, remote=None))
+        for tried in (alone, terms) if terms.shared.remote else (terms,):
+            if not (problems := self._unmet(tried)):
+                return tried
+        raise WorkersDiffer(problems=problems)
+
+    def _unmet(self, terms: Terms) -> list[str]:
         with self.reached():
             asked = [
                 self.ray.remote(Terms.unmet).options(num_cpus=0, scheduling_strategy=near(node, soft=False)).remote(terms)
                 for node in self.nodes.there
             ]
             found: list[tuple[str, ...]] = self.ray.get(asked, timeout=_LOOK_S)
-        if problems := dict.fromkeys(said for each in found for said in each):
-            raise WorkersDiffer(problems=list(problems))
+        return list(dict.fromkeys(said for each in found for said in each))
 
 
 def near(node: str | None, *, soft: bool) -> Any:

@@ -24,7 +24,7 @@ class Shared:
     root: Path
     """Of the store of the machine that asks. Where others see it too, as over a network folder, it is theirs."""
     remote: str | None
-    """URL of a store afar, for machines with a store of their own."""
+    """URL of a store afar, where there are machines with a store of their own; then all hand on through it."""
     token: str
     """Name of a file in ``root`` by which a machine knows that it sees the same folder."""
     withheld: bool = False
@@ -44,7 +44,7 @@ class Shared:
 
     def opened(self) -> Store:
         """This machine's store. Raises StoreUnusable."""
-        return Store(Store.open(self.root if self.seen else None).layout, None if self.seen else self.remote)
+        return Store(Store.open(self.root if self.seen else None).layout, self.remote)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Rays:
     machines: dict[str, Mapping[str, float]]
     answer: Callable[[StageTask, str], Made] = lambda _, node: Made(node)
     """To a task on a machine. May raise what Ray does."""
+    unmet: Callable[[str, Terms], tuple[str, ...]] = lambda *_: ()
+    """What each machine says of the terms."""
     at: Callable[[float], None] = lambda _: None
     """Called with the time after each wait that nothing ended."""
     begun: list[Begun] = field(default_factory=list)
@@ -43,7 +45,14 @@ class Rays:
     now: float = 0.0
     exceptions: Any = None
 
-    def remote(self, _: object) -> Any:
+    def remote(self, function: object) -> Any:
+        if function is Terms.unmet:
+
+            def asked(*, scheduling_strategy: Any, **_: object) -> Any:
+                return SimpleNamespace(remote=lambda terms: self.unmet(scheduling_strategy.node_id, terms))
+
+            return SimpleNamespace(options=asked)
+
         def begin(options: Mapping[str, Any], task: StageTask) -> int:
             self.begun.append(Begun(task, options))
             return len(self.begun) - 1
@@ -55,6 +64,7 @@ class Rays:
         done = [ref for ref in running if self._place(ref) is not None][:1]
         if not done:
             self.now += timeout
+            assert self.now < 3600, "it waits without an end"
             self.at(self.now)
         return done, [ref for ref in running if ref not in done]
 
@@ -64,7 +74,9 @@ class Rays:
             for node, has in self.machines.items()
         ]
 
-    def get(self, ref: int) -> Made:
+    def get(self, ref: Any, **_: object) -> Any:
+        if isinstance(ref, list):
+            return ref
         place = self._place(ref)
         assert place is not None
         return self.answer(self.begun[ref].task, place)
@@ -81,10 +93,14 @@ class Rays:
         return min((node for node in able if node not in away), key=lambda node: node != near, default=None)
 
 
+def cluster_of(rays: Rays, remote: str | None = None) -> Cluster:
+    """Of these, and a store. Skips where Ray is not installed."""
+    rays.exceptions = pytest.importorskip("ray", reason='pip install "edgecnn[ray]"').exceptions
+    return Cluster("ray", Shared(Path("store"), remote, "token"), rays)
+
+
 def work_on(rays: Rays, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> ClusterWork:
-    """Work for a cluster of these, by their clock. Skips where Ray is not installed."""
-    ray = pytest.importorskip("ray", reason='pip install "edgecnn[ray]"')
-    rays.exceptions = ray.exceptions
+    """Work for a cluster of these, by their clock."""
+    cluster = cluster_of(rays)
     monkeypatch.setattr("edgecnn.sweeps.cluster.time", SimpleNamespace(monotonic=lambda: rays.now))
-    shared = Shared(Path("store"), None, "token")
-    return ClusterWork(Cluster("ray", shared, rays), Terms.of(shared, (), ()), heard)
+    return ClusterWork(cluster, Terms.of(cluster.shared, (), ()), heard)

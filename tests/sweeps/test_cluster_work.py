@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgecnn.errors.sweeps import ClusterUnusable
-from edgecnn.sweeps.cluster import GRACE_S
+from edgecnn.store.remote import Remote
+from edgecnn.store.store import Store
+from edgecnn.sweeps.cluster import GRACE_S, _hand_out
 from edgecnn.sweeps.tasks import StageTask
+from edgecnn.sweeps.terms import Shared
 from edgecnn.sweeps.worker import Made
 from edgecnn.values.stage import Key
 from tests.data.folders import Heard
+from tests.store.toys import VERSIONS, Prepare, Train, obtain
 from tests.sweeps.rays import FOUR_CORES, Rays, work_on
 from tests.training.made import stage
 
@@ -134,3 +140,18 @@ def test_what_a_machine_cannot_even_begin_does_not_end_the_sweep(monkeypatch: py
     rays.answer = answer
     assert list(work_on(rays, heard, monkeypatch).made(tasks)) == [second.key]
     assert heard.notes == [left(first, "a machine cannot begin it: RuntimeError: No module named 'edgecnn'")]
+
+
+def test_what_tasks_read_of_the_asking_machine_s_store_goes_before_them_to_the_store_afar(tmp_path: Path) -> None:
+    store, remote = Store.open(tmp_path / "store"), (tmp_path / "afar").as_uri()
+    (found, _), (other, _) = obtain(store, Prepare(inputs={})), obtain(store, Prepare(inputs={}, epochs=2))
+    first = Train(inputs={"images": found.key})
+    second = Train(inputs={"network": first.key(VERSIONS), "images": found.key})
+    tasks = [
+        StageTask(first.key(VERSIONS), first, VERSIONS, made={"images": "prepare"}),
+        StageTask(second.key(VERSIONS), second, VERSIONS, made={"images": "prepare", "network": "train"}),
+    ]
+    _hand_out({task.key: task for task in tasks}, Shared(store.root, None, "token"), store, Heard())
+    assert not (tmp_path / "afar").exists()
+    _hand_out({task.key: task for task in tasks}, Shared(store.root, remote, "token"), store, Heard())
+    assert Remote(remote).names() == {f"artifacts/prepare/{found.key}"} and other.key != found.key
