@@ -27,10 +27,15 @@ def _can_mount() -> bool:
 needs_mount = pytest.mark.skipif(not _can_mount(), reason="needs unshare with user namespaces")
 
 
+def on_disks(disks: Mapping[Path, str]) -> list[str]:
+    """What stands before a command, for which each of these folders is then a disk of its own, of that size."""
+    mounts = "".join(f"mount -t tmpfs -o size={size} none {folder} && " for folder, size in disks.items())
+    return [*_NAMESPACE, "sh", "-c", f'{mounts}exec "$@"', "sh"]
+
+
 def said_on(disks: Mapping[Path, str], program: str, *words: str, **variables: str) -> Any:
     """What a Python program prints as JSON where each of these folders is a disk of its own, of that size."""
-    mounts = "".join(f"mount -t tmpfs -o size={size} none {folder} && " for folder, size in disks.items())
-    command = [*_NAMESPACE, "sh", "-c", f'{mounts}exec "$@"', "sh", sys.executable, "-c", program, *words]
+    command = [*on_disks(disks), sys.executable, "-c", program, *words]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT), **variables}
     ran = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,8 +36,8 @@ class Machines:
         """For ``RAY_ADDRESS``."""
         return f"127.0.0.1:{self.port}"
 
-    def start(self, environment: Mapping[str, str]) -> None:
-        """One machine more, which is up when this returns."""
+    def start(self, environment: Mapping[str, str], before: Sequence[str] = ()) -> None:
+        """One machine more, which is up when this returns. ``before``: what stands before its command."""
         number = len(self.started)
         first = number == 0
         role = ("--head", f"--port={self.port}", f"--ray-client-server-port={self.client_port}", "--include-dashboard=false")
@@ -52,7 +52,7 @@ class Machines:
         log = self.folder / f"machine-{number}.log"
         with log.open("wb") as said:
             self.started.append(
-                subprocess.Popen([_RAY, "start", *words], stdout=said, stderr=said, env=known, start_new_session=True)
+                subprocess.Popen([*before, _RAY, "start", *words], stdout=said, stderr=said, env=known, start_new_session=True)
             )
         try:
             wait_until(lambda: b"Ray runtime started" in log.read_bytes(), 90)

@@ -16,6 +16,7 @@ from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
 from edgecnn.sweeps.connection import near
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
+from tests.store.small_disks import needs_mount, on_disks
 from tests.store.toys import wait_until
 from tests.sweeps.machines import Machines, cluster, free_port, making
 from tests.sweeps.written import LENET
@@ -102,8 +103,9 @@ def test_a_lost_machine_s_work_is_done_by_the_others_and_all_is_made_once(place:
 
 
 @pytest.mark.slow  # a cluster, and its client
-def test_machines_with_stores_of_their_own_hand_on_through_the_store_afar(place: Place, tmp_path: Path) -> None:
+def test_machines_with_stores_of_their_own_and_others_hand_on_through_the_store_afar(place: Place, tmp_path: Path) -> None:
     with cluster(2, {"EDGECNN_STORE": str(tmp_path / "theirs")}) as machines:
+        machines.start({"EDGECNN_STORE": str(place.store)})
         words = ("sweep", "run", "sweep.toml", "--on", f"ray://127.0.0.1:{machines.client_port}")
         refused = place.plain(*words)
         host = os.uname().nodename
@@ -114,11 +116,43 @@ def test_machines_with_stores_of_their_own_hand_on_through_the_store_afar(place:
             ]
         )
         assert (refused.returncode, refused.stderr.splitlines()[-1]) == (3, f"edgecnn: error: {error.line()}")
+        refused = place.plain(*words, EDGECNN_STORE_REMOTE="memory://me:secret@host/store")
+        assert refused.returncode == 3 and "secret" not in refused.stderr
+        assert "EDGECNN_STORE_REMOTE holds credentials, which are not sent" in refused.stderr.splitlines()[-1]
         done = place.plain(*words, EDGECNN_STORE_REMOTE=(tmp_path / "afar").as_uri())
         assert done.returncode == 0, done.stderr
-    assert all_passed(place)
-    names = {path.name for path in (tmp_path / "theirs/artifacts/train").iterdir()}
-    assert names == {path.name for path in (place.store / "artifacts/train").iterdir()} and len(names) == 2
+    assert all_passed(place) and "is left to the builds" not in done.stderr
+    names = {path.name for path in (tmp_path / "afar/entries/artifacts/train").iterdir()}
+    assert names == {f"{path.name}.json" for path in (place.store / "artifacts/train").iterdir()} and len(names) == 2
+
+
+@needs_mount
+@pytest.mark.slow  # three machines
+def test_a_machine_with_a_full_disk_costs_no_build_and_is_avoided(place: Place, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    with cluster(2, {"EDGECNN_STORE": str(tmp_path / "theirs")}) as machines:
+        machines.start({"EDGECNN_STORE": str(small)}, on_disks({small: "64k"}))
+        words = ("sweep", "run", "sweep.toml", "--on", "ray")
+        done = place.plain(*words, EDGECNN_STORE_REMOTE=(tmp_path / "afar").as_uri(), RAY_ADDRESS=machines.address)
+    assert done.returncode == 0, done.stderr
+    assert all_passed(place) and "is left to the builds" not in done.stderr
+    assert f" and is begun once more on another machine: no space left for the store {small}: " in done.stderr
+    assert done.stderr.count(" is given no more stages while there are other machines: ") == 1
+
+
+@pytest.mark.slow  # three machines, one of which comes while another trains
+def test_a_machine_that_comes_later_and_shares_no_store_makes_nothing(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text(SWEEP.replace("epochs = 2", "epochs = 60"))
+    with cluster(2) as machines:
+        with begun(place, machines) as running:
+            wait_until(lambda: bool(making("train")), 240)
+            machines.start({"EDGECNN_STORE": str(tmp_path / "theirs")})
+            out, said = running.communicate(timeout=600)
+        assert running.returncode == 0, said
+    assert all_passed(place) and "is left to the builds" not in said
+    assert f" and is begun once more on another machine: {os.uname().nodename} does not see the store {place.store}: " in said
+    assert not (tmp_path / "theirs").exists()
 
 
 @pytest.mark.slow  # a minute until Ray gives a lost head up
