@@ -13,6 +13,7 @@ import edgecnn
 from edgecnn.backends.installed import installed_version
 from edgecnn.stages.package import runner_digest
 from edgecnn.store.disk import sha256_of
+from edgecnn.store.place import has_credentials
 from edgecnn.store.store import REMOTE, Store
 from edgecnn.values.stage import digest_of
 
@@ -33,7 +34,7 @@ class Shared:
     @classmethod
     def of(cls, store: Store, token: str) -> Shared:
         """As it may be sent to any machine."""
-        secret = store.remote is not None and "@" in store.remote.partition("://")[2].partition("/")[0]
+        secret = store.remote is not None and has_credentials(store.remote)
         return cls(store.root, None if secret else store.remote, token, secret)
 
     @property
