@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from edgecnn.errors.hosts.board import AnswerUnusable
+from edgecnn.errors.hosts.board import AnswerUnusable, OwnAnswerUnusable
 from edgecnn.errors.wording import first_problem
 
 _KEPT_SIGNS = 10_000
@@ -28,6 +28,8 @@ def usable(board: str | None, doing: str) -> Iterator[None]:
     try:
         yield
     except Unusable as error:
+        if board is None:
+            raise OwnAnswerUnusable(doing=doing, because=str(error)) from error
         raise AnswerUnusable(board=board, doing=doing, because=str(error)) from error
 
 

@@ -12,10 +12,9 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.wording import first_problem
-from edgecnn.hosts.messages import Unusable, checked, parsed
+from edgecnn.hosts.messages import Unusable, checked, parsed, usable
 from edgecnn.hosts.ssh.link import Link, in_shell
 from edgecnn.hosts.wire import Silence, exchange, last_lines
 from edgecnn.runner.machine.environment import read_conditions
@@ -90,12 +89,12 @@ def unfold(recording: Recording, root: Path) -> Path:
 
 def facts_of(recording: Recording, board: str | None = None) -> BoardFacts:
     """Facts of the recorded machine; nothing of this one enters. Raises AnswerUnusable: what it recorded is no machine's."""
-    with tempfile.TemporaryDirectory(prefix="edgecnn-recording-") as place:
+    with tempfile.TemporaryDirectory(prefix="edgecnn-recording-") as place, usable(board, "its recording"):
         try:
             return _read(recording, unfold(recording, Path(place)))
         except Exception as error:  # noqa: BLE001 - readers of a kernel's files raise what they do on those of no kernel
             why = first_problem(error) if isinstance(error, ValidationError) else f"{type(error).__name__}: {error}"
-            raise AnswerUnusable(board=board, doing="its recording", because=why) from error
+            raise Unusable(why) from error
 
 
 def _read(recording: Recording, root: Path) -> BoardFacts:

@@ -144,6 +144,13 @@ class AnswerUnusable(BoardError):
         )
 
 
+class OwnAnswerUnusable(AnswerUnusable):
+    """Raised when it was said on this machine, which says nothing of any board."""
+
+    def __init__(self, *, doing: str, because: str) -> None:
+        super().__init__(board=None, doing=doing, because=because)
+
+
 _OTHER_PYTHON = (
     "--python names the one that has it: JetPack's is the system's /usr/bin/python3, which a virtual environment made with "
     "--system-site-packages sees too; sudo apt-get install nvidia-jetpack where the system has none"

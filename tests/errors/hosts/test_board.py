@@ -18,6 +18,7 @@ from edgecnn.errors.hosts.board import (
     BoardUnreachable,
     LinkLost,
     LoginRefused,
+    OwnAnswerUnusable,
     SshAbsent,
 )
 from edgecnn.hosts.ssh.link import Address, refused
@@ -34,8 +35,8 @@ MIB = 1024 * 1024
             "is ours there; then the same command begins anew [answer-unusable]",
         ),
         (
-            AnswerUnusable(board=None, doing="selftest", because="x" * 501),
-            f"this machine: its answer to selftest cannot be used: {'x' * 500} [answer-unusable]",
+            OwnAnswerUnusable(doing="selftest", because="x" * 501),
+            f"this machine: its answer to selftest cannot be used: {'x' * 500} [own-answer-unusable]",
         ),
         (
             BoardUnreachable(board="pi@b", said="ssh: connect to host b port 22: No route to host"),
