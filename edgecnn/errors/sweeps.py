@@ -16,7 +16,7 @@ class SweepInvalid(EdgecnnError):
         super().__init__(
             what=f"sweep {path} has {counted(len(problems), 'problem')}",
             because="; ".join(problems),
-            hint="docs/howto/sweep.md shows every table, docs/schemas/recipe.json every key of [set], [grid] and [[build]]",
+            hint="docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value",
         )
 
 

@@ -30,9 +30,8 @@ from edgecnn.errors.hosts.board import (
 from edgecnn.errors.hosts.leases import BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.sweeps import SweepInvalid
-from edgecnn.errors.wording import did_you_mean
 from edgecnn.hosts.ssh.link import Address, Link
-from edgecnn.sweeps.file import Cell, Sweep
+from edgecnn.sweeps.file import Cell, Sweep, not_of_sweep
 from edgecnn.values.board import HostRequest
 from edgecnn.values.stage import Progress
 
@@ -64,7 +63,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
     a file of boards.
     """
     where, tags, devices = sweep.file.boards, sweep.file.tags, {cell.device for cell in cells}
-    problems = [f"tags.{each} is no device of this sweep; {_nearest(each, devices)}" for each in tags if each not in devices]
+    problems = not_of_sweep("tags", tags, devices)
     if where is None:
         problems += ["[tags] are of boards, and boards says not where these are"] if tags else []
     elif where.startswith(SCHEME):
@@ -73,11 +72,7 @@ def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
         raise SweepInvalid(path=sweep.path, problems=problems)
     if where is None:
         return None
-    return LabgridBoards(where) if where.startswith(SCHEME) else ListedBoards.read(sweep.path.parent / where, sorted(devices))
-
-
-def _nearest(name: str, devices: set[str]) -> str:
-    return did_you_mean(name, devices) or f"it has {', '.join(sorted(devices))}"
+    return LabgridBoards(where) if where.startswith(SCHEME) else ListedBoards.read(sweep.beside(where), sorted(devices))
 
 
 def leased(sweep: Sweep, boards: Boards | None, cells: Sequence[Cell]) -> tuple[Cell, ...]:

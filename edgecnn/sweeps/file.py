@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -14,7 +15,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
-from edgecnn.devices.files import target_of
+from edgecnn.devices.files import parse_target, target_of
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.board import BadAddress
 from edgecnn.errors.recipes import OverridesInvalid
@@ -45,6 +46,8 @@ class SweepFile(Value):
     """What every build begins from: a recipe file, whose path counts from this file's folder, or a shipped pipeline."""
     set: Mapping[str, Any] = {}
     """Recipe values of every build, on top of that."""
+    devices: Mapping[str, Mapping[str, Any]] = {}
+    """Device to recipe values of its builds, on top of these, such as ``gates.max.p99_ms``; the build's own values go before."""
     grid: Mapping[str, Any] = {}
     """Recipe keys with a list of values each: every combination is a build."""
     build: tuple[Mapping[str, Any], ...] = ()
@@ -96,7 +99,11 @@ class Sweep:
         stated = self.file.recipe
         if stated is None or not is_path(stated):
             return stated
-        return str((self.path.parent / Path(stated).expanduser()).resolve())
+        return str(self.beside(stated).resolve())
+
+    def beside(self, path: str) -> Path:
+        """A path that counts from the file's folder."""
+        return self.path.parent / os.path.expanduser(path)  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -117,15 +124,15 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
 
     Raises:
         SweepInvalid: a key is unknown, a value does not fit it, a grid's key has no list of values, there is no such network or
-            device, a host is none or of no device of the sweep, or there is no build.
+            device, a host is none, something is said of a device that no build is for, or there is no build.
         SweepTooLarge: more than ``MOST_BUILDS``.
         BuildsNamedAlike: two builds would be written to one folder.
         EdgecnnError: of what ``target_of`` and ``apply_overrides`` raise, those that are no bad input.
     """
     problems, cells = list[str](), dict[str, Cell]()
-    for name, every, stated in _asked(sweep, problems):
+    for name, stated in _asked(sweep, problems):
         try:
-            cell = _cell(sweep, name, every, stated)
+            cell = _cell(sweep, name, stated)
         except EdgecnnError as error:
             said = _problem(error)
             problems += [] if said in problems else [said]
@@ -133,7 +140,10 @@ def cells_of(sweep: Sweep) -> tuple[Cell, ...]:
         if (other := cells.get(cell.name.casefold())) is not None:
             raise BuildsNamedAlike(path=sweep.path, name=cell.name, same=other.recipe == cell.recipe)
         cells[cell.name.casefold()] = cell
-    problems += _of_hosts(sweep.file.hosts, {cell.device for cell in cells.values()} if not problems else None)
+    if not problems:
+        devices = {cell.device for cell in cells.values()}
+        problems += [*not_of_sweep("hosts", sweep.file.hosts, devices), *not_of_sweep("devices", sweep.file.devices, devices)]
+    problems += _of_hosts(sweep.file.hosts)
     if problems:
         raise SweepInvalid(path=sweep.path, problems=problems)
     return tuple(cells.values())
@@ -146,12 +156,18 @@ def _problem(error: EdgecnnError) -> str:
     return error.because or error.what if isinstance(error, OverridesInvalid) else error.line().removesuffix(f" [{error.ref}]")
 
 
-def _of_hosts(hosts: Mapping[str, str], devices: Collection[str] | None) -> Iterator[str]:
-    """What is wrong with [hosts]; ``devices``: the sweep's, where they are known."""
+def not_of_sweep(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:
+    """A sentence for each name in a table of devices that no build is for. ``devices``: the sweep's."""
+    other = f"it has {', '.join(sorted(devices))}"
+    return [
+        f"{table}.{each} is no device of this sweep; {did_you_mean(each, devices) or other}"
+        for each in named
+        if each not in devices
+    ]
+
+
+def _of_hosts(hosts: Mapping[str, str]) -> Iterator[str]:
     for device, host in hosts.items():
-        if devices is not None and device not in devices:
-            said = did_you_mean(device, devices) or f"it has {', '.join(sorted(devices))}"
-            yield f"hosts.{device} is no device of this sweep; {said}"
         if host == EMULATED and device != EMULATED_DEVICE:
             yield f'hosts.{device} is "{EMULATED}", and the emulated machine is the device {EMULATED_DEVICE}'
         try:
@@ -160,14 +176,20 @@ def _of_hosts(hosts: Mapping[str, str], devices: Collection[str] | None) -> Iter
             yield f"hosts.{device} = {host!r} is no SSH destination; {error.hint}"
 
 
-def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any], dict[str, Any]]]:
-    """Name, all values and those of its own, of each build; nothing where a key is wrong, which is a problem then."""
-    fixed, grid = _flat(sweep.file.set), _flat(sweep.file.grid)
+def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str, Any]]]:
+    """Name and values of its own, of each build; nothing where a key is wrong, which is a problem then."""
+    grid, of_devices = _flat(sweep.file.grid), {name: _flat(table) for name, table in sweep.file.devices.items()}
     single = [
         (each.get("name"), _flat({key: value for key, value in each.items() if key != "name"})) for each in sweep.file.build
     ]
     problems += [f"build.name must be text in quotes, not {name!r}" for name, _ in single if not isinstance(name, str | None)]
-    keys = dict.fromkeys(key for table in (fixed, grid, *(stated for _, stated in single)) for key in table)
+    tables = (_flat(sweep.file.set), *of_devices.values(), grid, *(stated for _, stated in single))
+    keys = dict.fromkeys(key for table in tables for key in table)
+    problems += [
+        f"devices.{name} is of that device's builds, and cannot say target.device"
+        for name in of_devices
+        if "target.device" in of_devices[name]
+    ]
     problems += [unknown_key(Recipe, key) for key in keys if key not in _KEYS and not key.startswith(_OPEN)]
     problems += [
         f"grid.{key} must be a list of values" for key, values in grid.items() if not isinstance(values, list) or not values
@@ -179,7 +201,7 @@ def _asked(sweep: Sweep, problems: list[str]) -> list[tuple[str | None, dict[str
     if (asked := prod(len(values) for values in grid.values()) if grid else 0) > MOST_BUILDS:
         raise SweepTooLarge(path=sweep.path, builds=asked, most=MOST_BUILDS)
     combined = [(None, dict(zip(grid, values, strict=True))) for values in product(*grid.values())] if grid else []
-    return [(name, {**fixed, **stated}, stated) for name, stated in [*combined, *single]]
+    return [*combined, *single]
 
 
 _KEYS: Final = frozenset(dotted_keys(Recipe)) - {"gates.max", "gates.min", "fit.within"}
@@ -199,10 +221,19 @@ def _flat(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return found
 
 
-def _cell(sweep: Sweep, name: str | None, every: Mapping[str, Any], stated: Mapping[str, Any]) -> Cell:
+def _recipe(sweep: Sweep, values: Mapping[str, Any]) -> Recipe:
+    changed = apply_overrides(sweep.base, [f"{key}={_toml(key, value)}" for key, value in values.items()])
+    return with_paths_from(sweep.path.parent, changed)
+
+
+def _cell(sweep: Sweep, name: str | None, stated: Mapping[str, Any]) -> Cell:
     """Raises OverridesInvalid: of one of its values."""
-    changed = apply_overrides(sweep.base, [f"{key}={_toml(key, value)}" for key, value in every.items()])
-    recipe = with_paths_from(sweep.path.parent, changed)
+    every = {**_flat(sweep.file.set), **stated}
+    recipe = _recipe(sweep, every)
+    if sweep.file.devices:
+        of_device = sweep.file.devices.get(parse_target(recipe.target.device).device.name, {})
+        every = {**_flat(sweep.file.set), **_flat(of_device), **stated}
+        recipe = _recipe(sweep, every)
     table = recipe.model_dump(mode="json", by_alias=True)
     words = [f"{key}={_toml(key, _held(table, key))}" for key in every]
     device, runtime = target_of(recipe.target, None)

@@ -99,6 +99,15 @@ def test_a_plan_says_from_where_boards_would_come() -> None:
     ]
 
 
+def test_a_file_of_boards_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/boards.toml").write_text(board("lab-1", "pi5"), encoding="utf-8")
+    sweep = read_sweep(written(tmp_path, f'boards = "~/boards.toml"\n{GRID}'))
+    found = boards_of(sweep, cells_of(sweep))
+    assert found is not None and found.where == str(tmp_path / "home/boards.toml")
+
+
 def test_a_damaged_file_of_boards_is_said_by_every_verb(tmp_path: Path) -> None:
     with pytest.raises(BoardsInvalid):
         opened(tmp_path, board("lab-1", "pi55"))

@@ -10,9 +10,7 @@ from edgecnn.sweeps.file import by_training
 from edgecnn.values.recipe import Recipe
 from tests.sweeps.written import cells, written
 
-REMEDY = (
-    "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every key of [set], [grid] and [[build]] [sweep-invalid]"
-)
+REMEDY = "docs/howto/sweep.md shows every table, docs/schemas/recipe.json every recipe value [sweep-invalid]"
 
 
 def test_a_grid_is_every_combination_in_the_file_s_order(tmp_path: Path) -> None:
@@ -79,6 +77,41 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
         cells(tmp_path, text.replace("pi@10.0.0.7", "-oProxyCommand=x"))
 
 
+OF_DEVICES = """
+set = { gates = { max = { p99_ms = 50 } } }
+[grid]
+model.arch = ["lenet-5"]
+target.device = ["cpu", "pi5:onnxruntime"]
+[devices.raspberry-pi-5]
+gates.max.p99_ms = 20
+race.rounds = 9
+[[build]]
+name = "own"
+model.arch = "lenet-5"
+target.device = "raspberry-pi-5"
+gates.max.p99_ms = 30
+"""
+
+
+def test_builds_of_a_device_have_its_values_above_those_of_all_and_below_their_own(tmp_path: Path) -> None:
+    found = cells(tmp_path, OF_DEVICES)
+    assert [(cell.recipe.gates.max["p99_ms"], cell.recipe.race.rounds) for cell in found] == [(50, 8), (20, 9), (30, 9)]
+    assert len({cell.variant for cell in found[:2]}) == 1, "one network for both, each under its own bounds"
+    assert [cell.name for cell in found] == ["lenet-5-cpu", "lenet-5-raspberry-pi-5-onnxruntime", "own"]
+    assert found[1].words[-8:] == (
+        "--set", "gates.max.p99_ms=20.0", "--set", "race.rounds=9", "--set", "model.arch=lenet-5",
+        "--set", "target.device=pi5:onnxruntime",
+    )  # fmt: skip
+    assert all(apply_overrides(Recipe(), cell.words[1::2]) == cell.recipe for cell in found)
+    assert [len(group) for group in by_training(found)] == [3]
+
+
+def test_a_runtime_may_be_said_of_one_device(tmp_path: Path) -> None:
+    text = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu", "pi5"]\n[set]\ntarget.runtime = "litert"\n'
+    found = cells(tmp_path, f'{text}[devices.cpu]\ntarget.runtime = "onnxruntime"')
+    assert [cell.name for cell in found] == ["lenet-5-cpu-onnxruntime", "lenet-5-raspberry-pi-5-litert"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -90,6 +123,11 @@ def test_a_board_is_asked_for_by_its_device(tmp_path: Path) -> None:
         ("[[build]]\nname = 5", "has 1 problem: build.name must be text in quotes, not 5 — "),
         ("[grid]\n'model.arch=x' = [1]", "has 1 problem: model.arch=x is no key, the nearest is model.arch — "),
         ("[grid]\nmodel.arch = ['lenet-5']\n[hosts]\nraspberry = 'pi@x'", "hosts.raspberry is no device of this sweep"),
+        ("[devices.cpu]\ntrain.epoch = 1\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epoch is no key, the nearest"),
+        ("[devices.cpu]\ntrain.epochs = 'x'\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: train.epochs must be a whole"),
+        ("[devices]\ncpu = 5\n[grid]\nmodel.arch = ['lenet-5']", "has 1 problem: devices.cpu must be a table, not 5"),
+        ("[devices.cpus]\nrace.rounds = 9\n[grid]\nmodel.arch = ['lenet-5']", "devices.cpus is no device of this sweep; did you"),
+        ("[devices.cpu]\ntarget.device = 'pi5'\n[grid]\ntrain.seed = [1]", "devices.cpu is of that device's builds, and cannot"),
         (
             "[grid]\nmodel.arch = ['lenet-5']\ntarget.device = ['cpu', 'raspberry-pi-5']\n[hosts]\nraspberry-pi-5 = 'emulated'",
             'has 1 problem: hosts.raspberry-pi-5 is "emulated", and the emulated machine is the device arm64-emulated — ',
