@@ -23,6 +23,7 @@ from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.state import LOGS
 from edgecnn.values.stage import Progress
 
@@ -51,12 +52,12 @@ class Elsewhere:
 
         Raises:
             MissingPackage: Ray is not installed.
+            NotASweepFolder: the log cannot be written.
             ClusterUnusable: it cannot be reached, or went away. What was finished is in the store.
             EdgecnnError: as ``sweeps.cluster.make_on`` raises.
         """
         require_packages(("ray",), extra="ray", needed_for=f"--on {self.address}")
         log = self.out / LOGS / LOG
-        log.parent.mkdir(parents=True, exist_ok=True)
         builds = [cell.model_dump_json(by_alias=True) for cell in cells]
         asked = {"address": self.address, "out": str(self.out), "store": str(self.store.root), "cells": builds}
         with _process(log) as (given, answers):
@@ -77,7 +78,10 @@ class Elsewhere:
 @contextmanager
 def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     """This module as a process of its own, and the pipes to and from it; it ends with the block."""
-    with log.open("wb") as said:
+    with usable(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        said = log.open("wb")
+    with said:
         process = subprocess.Popen(
             [sys.executable, "-m", "edgecnn.sweeps.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
             start_new_session=True,  # Ctrl-C is for this process, which ends the other in order

@@ -21,6 +21,7 @@ from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.sweeps.boards import words_of
 from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.state import LOGS, build_folder
 
 MAKE: Final = "package"
@@ -71,10 +72,12 @@ class Children:
             return self.run(MAKE, cell, max(1, available_cores() // self.jobs))
 
     def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
-        """The same of any command about the build."""
+        """The same of any command about the build. Raises NotASweepFolder: its log cannot be written."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-        with log_of(self.out, cell.name).open("ab") as log:
+        with usable(path := log_of(self.out, cell.name)):
+            log = path.open("ab")
+        with log:
             log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
             log.flush()
             child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells

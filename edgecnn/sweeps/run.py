@@ -26,6 +26,7 @@ from edgecnn.sweeps.file import Cell, by_training
 from edgecnn.sweeps.kin import bench_words, unraced
 from edgecnn.sweeps.lanes import Lanes
 from edgecnn.sweeps.processes import INTERRUPTED, Children, last_line, log_of
+from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.since import keep, since
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
 from edgecnn.sweeps.tasks import run_in_order
@@ -63,13 +64,16 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
 
     ``make``: who makes their stages; None: each build its own, or several processes here.
 
-    Raises KeyboardInterrupt: after every running build has put its things down. What ``make`` raises.
+    Raises KeyboardInterrupt: after every running build has put its things down. NotASweepFolder: of logs and what was earlier.
+    What ``make`` raises.
     """
     children = Children(run.out, run.jobs, stopped=run.pool.over if run.pool else Event())
-    (run.out / LOGS).mkdir(parents=True, exist_ok=True)
+    with usable(run.out / LOGS):
+        (run.out / LOGS).mkdir(parents=True, exist_ok=True)
+        for cell in run.todo:
+            log_of(run.out, cell.name).unlink(missing_ok=True)
     for cell in run.todo:
         keep(run.out, state.outcomes.get(cell.name), run.asked[cell.name])
-        log_of(run.out, cell.name).unlink(missing_ok=True)
     ledger = _Ledger(run, state, tell)
     with children.ended():
         _measure_all(run, children, ledger, make)

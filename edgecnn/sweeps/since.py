@@ -10,6 +10,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.results.folder import PLAN, REPORT, report_or_none
 from edgecnn.store.disk import write_bytes_atomically
 from edgecnn.store.store import Store
+from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.state import EARLIER, CellOutcome, Since, build_folder
 
 
@@ -17,6 +18,8 @@ def keep(out: Path, outcome: CellOutcome | None, asked: str) -> None:
     """Put aside what a build said when it ended so, before it is built as it is asked for now.
 
     What a call that was killed then wrote, later than that end, is not what it was before.
+
+    Raises NotASweepFolder: it cannot be put there.
     """
     if outcome is None or not outcome.reported or outcome.asked == asked:
         return
@@ -24,10 +27,11 @@ def keep(out: Path, outcome: CellOutcome | None, asked: str) -> None:
     report = report_or_none(folder)
     if report is None or report.made_at > outcome.ended_at:
         return
-    aside.mkdir(parents=True, exist_ok=True)
-    for each in (PLAN, REPORT):
-        with suppress(FileNotFoundError):
-            write_bytes_atomically(aside / each, (folder / each).read_bytes())
+    with usable(aside):
+        aside.mkdir(parents=True, exist_ok=True)
+        for each in (PLAN, REPORT):
+            with suppress(FileNotFoundError):
+                write_bytes_atomically(aside / each, (folder / each).read_bytes())
 
 
 def since(out: Path, name: str, store: Store) -> Since | None:
