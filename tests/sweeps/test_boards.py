@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import listed
+from edgecnn.devices.leases import lock
 from edgecnn.devices.leases.protocol import Lease
 from edgecnn.errors.hosts.board import BoardBusy, LinkLost
 from edgecnn.errors.hosts.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoSuchBoards
@@ -131,8 +131,8 @@ def never(lease: Lease) -> Ended:
 @pytest.fixture
 def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pool, Cell]]:
     """Two boards on which kits can run."""
-    monkeypatch.setattr(listed, "FOLDER", str(tmp_path / "far"))
-    monkeypatch.setattr(listed, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(lock, "FOLDER", str(tmp_path / "far"))
+    monkeypatch.setattr(lock, "LOCK", str(tmp_path / "lock"))
     with loopback(tmp_path / "server") as server:
         monkeypatch.setenv(COMMAND, server.client)
         found, (here, _) = opened(tmp_path, board("lab-1") + board("lab-2"))

@@ -19,7 +19,7 @@ from labgrid.util.proxy import proxymanager
 
 from edgecnn.devices.leases.protocol import Board
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import CoordinatorRefused, CoordinatorUnreachable
+from edgecnn.errors.hosts.leases import BoardTaken, CoordinatorRefused, CoordinatorUnreachable
 
 PORT: Final = 20408
 """Where a coordinator listens unless told otherwise."""
@@ -81,12 +81,10 @@ class Coordinator:
 
     @contextmanager
     def reserved(self, filters: Sequence[Mapping[str, str]]) -> Iterator[list[str]]:
-        """Reservations by tags, kept alive while the block runs. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        """Reservations by tags, and those that are added, kept alive while the block runs. Raises as ``reserve``."""
         tokens = list[str]()
         try:
-            for each in filters:
-                request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=each)}, prio=0.0)
-                tokens.append(self._asked(self._session.stub.CreateReservation, request).reservation.token)
+            self.reserve(filters, tokens)
             keeping = asyncio.run_coroutine_threadsafe(self._kept_alive(tokens), self._loop)
             try:
                 yield tokens
@@ -95,14 +93,27 @@ class Coordinator:
         finally:
             self.cancel(tokens)
 
-    def allocated(self, tokens: Sequence[str]) -> tuple[str, str] | None:
-        """The first reservation that has a place, and the place's name. Raises CoordinatorUnreachable, CoordinatorRefused."""
+    def reserve(self, filters: Sequence[Mapping[str, str]], tokens: list[str]) -> None:
+        """One reservation more for each filter. Raises CoordinatorUnreachable, CoordinatorRefused."""
+        for each in filters:
+            request = messages.CreateReservationRequest(filters={"main": messages.Reservation.Filter(filter=each)}, prio=0.0)
+            tokens.append(self._asked(self._session.stub.CreateReservation, request).reservation.token)
+
+    def allocated(self, tokens: Sequence[str]) -> dict[str, str]:
+        """Reservations that have a place, each with the place's name.
+
+        Raises BoardTaken: one had a place that is deleted. CoordinatorUnreachable, CoordinatorRefused.
+        """
+        places = dict[str, str]()
         for token in tokens:
             found = self._asked(self._session.stub.PollReservation, messages.PollReservationRequest(token=token)).reservation
+            if ReservationState(found.state) is ReservationState.invalid:
+                raise BoardTaken(board=f"the board of reservation {token}", because="the place was deleted")
             if ReservationState(found.state) in _OURS:
-                self._wait(self._session.sync_with_coordinator())  # so that ``taken`` knows of it
-                return token, found.allocations["main"]
-        return None
+                places[token] = found.allocations["main"]
+        if places:
+            self._wait(self._session.sync_with_coordinator())  # so that ``taken`` knows of them
+        return places
 
     def queue(self, tokens: Collection[str]) -> Queue:
         """Where these reservations stand. Raises CoordinatorUnreachable, CoordinatorRefused."""

@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from edgecnn.devices.leases.lock import LOOK_S, in_use
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.hosts.leases import BoardTaken, LabgridAbsent
+from edgecnn.errors.hosts.leases import BoardTaken, LabgridAbsent, NoBoardLeft
 
 if TYPE_CHECKING:
     from edgecnn.devices.leases.coordinator import Coordinator
@@ -69,9 +71,8 @@ class SharedConnection:
         finally:
             with self.lock:
                 self.users.remove(mine)
-                last = mine not in self.users
-            if last:
-                mine.__exit__(None, None, None)
+                if mine not in self.users:
+                    mine.__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,23 @@ class LabgridBoards:
 
     @contextmanager
     def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[LabgridLease]:
-        """See ``Boards.reserve``: in the order in which labgrid gives places out."""
+        """See ``Boards.reserve``: in the order in which labgrid gives places out, one that somebody measures on without the lab
+        passed by.
+
+        Raises BoardTaken: the place was deleted meanwhile. NoBoardLeft: every such place was.
+        """
         with self._connected() as coordinator:
-            wanted = [each.name for each in coordinator.boards() if _is(each, kind) and each.name not in without]
-            with coordinator.reserved(_filters(kind, wanted, without)) as tokens:
-                token, name = _allocated(coordinator, kind, tokens, wait)
+            wanted = partial(self._wanted, coordinator, kind, without)
+            with coordinator.reserved(_by_name(wanted()) if without else [_by_tags(kind)]) as tokens:
+                token, board = _free(coordinator, kind, wanted, tokens, wait)
                 coordinator.cancel([each for each in tokens if each != token])
-                board = next(each for each in coordinator.boards() if each.name == name)
                 yield LabgridLease(board, token, coordinator)
+
+    def _wanted(self, coordinator: Coordinator, kind: Kind, without: Collection[str]) -> list[str]:
+        names = [each.name for each in coordinator.boards() if _is(each, kind) and each.name not in without]
+        if not names:
+            raise NoBoardLeft(kind=str(kind), reasons={self.where: "the last place that was wanted was deleted"})
+        return names
 
     @contextmanager
     def _connected(self) -> Iterator[Coordinator]:
@@ -111,22 +121,35 @@ def _is(board: Board, kind: Kind) -> bool:
     return board.device == kind.device and set(kind.tags) <= set(board.tags)
 
 
-def _filters(kind: Kind, wanted: Sequence[str], without: Collection[str]) -> list[Mapping[str, str]]:
-    """One for all by their tags; where some are not wanted, which labgrid cannot be told, one for each that is."""
-    if without and wanted:
-        return [{"name": name} for name in wanted]
-    return [{DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}]
+def _by_tags(kind: Kind) -> Mapping[str, str]:
+    return {DEVICE: kind.device, **dict(tag.split("=", 1) for tag in kind.tags)}
 
 
-def _allocated(coordinator: Coordinator, kind: Kind, tokens: Sequence[str], wait: Wait) -> tuple[str, str]:
-    """The first reservation that has a place, and that place."""
-    said = ""
+def _by_name(places: Sequence[str]) -> list[Mapping[str, str]]:
+    """One for each: labgrid cannot be told which are not wanted."""
+    return [{"name": name} for name in places]
+
+
+def _free(
+    coordinator: Coordinator, kind: Kind, wanted: Callable[[], list[str]], tokens: list[str], wait: Wait
+) -> tuple[str, Board]:
+    """The first reservation of a place whose own lock is free, and that place. Where somebody has that lock, the place is kept,
+    and the others are reserved besides."""
+    said: object = None
     while True:
-        if (found := coordinator.allocated(tokens)) is not None:
-            return found
-        queue = coordinator.queue(tokens)
-        held = f"; {', '.join(queue.held)}" if queue.held else ""
-        if (now := f"waiting for a {kind}: {queue.before} before{held}") != said:
-            wait.tell.note(now)
+        others, held, busy = wanted(), coordinator.allocated(tokens), dict[str, str]()
+        for token, name in held.items():
+            board = next((each for each in coordinator.boards() if each.name == name), None)
+            if board is None:
+                raise BoardTaken(board=name, because="the place was deleted")
+            if (error := in_use(board)) is None:
+                return token, board
+            busy[name] = f"{name}: {error.what}"
+        if busy and len(tokens) == 1 and len(others) > 1:
+            coordinator.reserve(_by_name([name for name in others if name not in busy]), tokens)
+            continue
+        queue = coordinator.queue([token for token in tokens if token not in held])
+        if (now := (queue, *busy)) != said:
             said = now
-        wait.a_while(_LOOK_S)
+            wait.tell.note(f"waiting for a {kind}: {'; '.join((f'{queue.before} before', *queue.held, *busy.values()))}")
+        wait.a_while(LOOK_S if busy else _LOOK_S)

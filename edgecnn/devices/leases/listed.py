@@ -17,19 +17,17 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from edgecnn.devices.files import device_named
+from edgecnn.devices.leases.lock import LOOK_S, in_use
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import UnknownDevice
-from edgecnn.errors.hosts.board import BadAddress, BoardBusy
+from edgecnn.errors.hosts.board import BadAddress
 from edgecnn.errors.hosts.leases import BoardsInvalid
-from edgecnn.hosts.ssh.board import FOLDER, PYTHON
-from edgecnn.hosts.ssh.host import LOCK, SshHost
-from edgecnn.hosts.ssh.link import Address, Link
+from edgecnn.hosts.ssh.link import Address
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.values.base import Value
 from edgecnn.values.board import EMULATED
 
-_LOOK_S: Final = 5.0
 _SAY_S: Final = 60.0
 _Text = Annotated[str, Field(min_length=1)]
 
@@ -112,7 +110,7 @@ class ListedBoards:
                     busy.append(f"{board.name} measures another build of this sweep")
                     continue
                 try:
-                    if (error := _busy(board)) is None:
+                    if (error := in_use(board)) is None:
                         yield ListedLease(board)
                         return
                 finally:
@@ -121,22 +119,10 @@ class ListedBoards:
             if time.monotonic() >= say_at:
                 wait.tell.note(f"waiting for a {kind}: {'; '.join(busy)}")
                 say_at = time.monotonic() + _SAY_S
-            wait.a_while(_LOOK_S)
+            wait.a_while(LOOK_S)
 
 
 def _check_address(host: str) -> None:
     if host == EMULATED:
         raise BadAddress(text=host)
     Address.of(host)
-
-
-def _busy(board: Board) -> BoardBusy | None:
-    """Who has it; None where its lock is free. Whatever else is amiss with it is left to who looks at it next."""
-    try:
-        link, python = Link.open(Address.of(board.host or "")), board.python or PYTHON
-        with SshHost.over(link, what="edgecnn sweep", python=python, folder=FOLDER, lock=LOCK):
-            return None
-    except BoardBusy as error:
-        return error
-    except EdgecnnError:
-        return None

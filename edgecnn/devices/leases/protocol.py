@@ -86,5 +86,6 @@ class Boards(Protocol):
 
         ``without``: names of boards that are not wanted; at least one other is there.
 
-        Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator. KeyboardInterrupt: no more waiting.
+        Raises LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator. BoardTaken, NoBoardLeft: it has one
+        or all of these no longer. KeyboardInterrupt: no more waiting.
         """

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.devices.leases import labgrid
 from edgecnn.devices.leases.labgrid import LabgridBoards, labgrid_problems
-from edgecnn.devices.leases.protocol import Kind, Wait
-from edgecnn.errors.hosts.leases import BoardTaken, CoordinatorUnreachable, LabgridAbsent
+from edgecnn.devices.leases.protocol import Board, Kind, Wait
+from edgecnn.errors.hosts.board import BoardBusy
+from edgecnn.errors.hosts.leases import BoardTaken, CoordinatorUnreachable, LabgridAbsent, NoBoardLeft
 from edgecnn.render.progress import Quiet
 from tests.devices.leases.lab import Lab, lab, needs_labgrid
 from tests.house.child import child
@@ -91,6 +93,125 @@ def test_boards_that_are_not_wanted_are_passed_by(two: Lab) -> None:
     with LabgridBoards(two.where).reserve(PI, {"lab-1"}, Wait(Quiet())) as lease:
         assert lease.board.name == "lab-2"
         assert two.client("reservations").count("Reservation '") == 1
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Boards whose own lock somebody has, who came by another way than the lab."""
+    names = set[str]()
+
+    def in_use(board: Board) -> BoardBusy | None:
+        return BoardBusy(board="pi", owner="alice", since_s=None, what="bench") if board.name in names else None
+
+    monkeypatch.setattr(labgrid, "in_use", in_use)
+    monkeypatch.setattr(labgrid, "LOOK_S", 0.2)
+    return names
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+@pytest.mark.parametrize(("busy", "free"), [("lab-1", "lab-2"), ("lab-2", "lab-1")])
+def test_a_board_on_which_an_outsider_measures_is_passed_by(busy: str, free: str, two: Lab, held: set[str]) -> None:
+    held.add(busy)
+    with LabgridBoards(two.where).reserve(PI, (), Wait(Quiet())) as lease:
+        assert lease.board.name == free and lease.lost() is None
+        assert two.client("reservations").count("Reservation '") == 1
+    assert two.client("reservations") == ""
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+@pytest.mark.parametrize("free", ["lab-1", "lab-2"])
+def test_of_boards_that_an_outsider_and_the_lab_have_the_one_that_is_free_first_is_had(
+    free: str, two: Lab, held: set[str]
+) -> None:
+    held.add("lab-1")
+    two.client("-p", "lab-2", "acquire")
+    ear, got = Ear(), list[str]()
+
+    def wait() -> None:
+        with LabgridBoards(two.where).reserve(PI, (), Wait(ear)) as lease:
+            got.append(lease.board.name)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    wait_until(lambda: bool(ear.notes), 20)
+    assert ear.notes == ["waiting for a raspberry-pi-5: 0 before; lab-2 is in use by desk/bob; lab-1: pi: in use by alice"]
+    if free == "lab-1":
+        held.clear()
+    else:
+        two.client("-p", "lab-2", "release")
+    waiting.join(20)
+    assert got == [free]
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_a_place_that_is_deleted_when_it_is_given_out_was_taken(two: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgecnn.devices.leases.coordinator import Coordinator
+
+    known = Coordinator.allocated
+
+    def allocated(self: Coordinator, tokens: list[str]) -> dict[str, str]:
+        two.client("-p", "lab-1", "delete")
+        return known(self, tokens)
+
+    monkeypatch.setattr(Coordinator, "allocated", allocated)
+    boards = LabgridBoards(two.where)
+    with (
+        pytest.raises(BoardTaken, match="^lab-1 was taken from under its lease: the place was deleted"),
+        boards.reserve(Kind("raspberry-pi-5", ("lab=1",)), (), Wait(Quiet())),
+    ):
+        pass
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_a_reservation_whose_place_is_deleted_while_it_is_kept_was_taken(two: Lab, held: set[str]) -> None:
+    held.update(("lab-1", "lab-2"))
+    ear, said = Ear(), list[str]()
+
+    def wait() -> None:
+        with pytest.raises(BoardTaken) as caught, LabgridBoards(two.where).reserve(PI, (), Wait(ear)):
+            pass
+        said.append(caught.value.line())
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    wait_until(lambda: bool(ear.notes), 20)
+    two.client("-p", "lab-1", "delete")
+    waiting.join(40)
+    assert said and said[0].endswith(" was taken from under its lease: the place was deleted [board-taken]")
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_where_the_last_place_that_is_wanted_was_deleted_no_other_is_handed_out(two: Lab) -> None:
+    two.client("-p", "lab-2", "delete")
+    with (
+        pytest.raises(NoBoardLeft, match=f"raspberry-pi-5: {two.where}: the last place that was wanted was deleted — "),
+        LabgridBoards(two.where).reserve(PI, {"lab-1"}, Wait(Quiet())),
+    ):
+        pass
+
+
+@pytest.mark.full  # needs the extra labgrid
+@needs_labgrid
+def test_who_waits_for_a_place_that_is_then_deleted_waits_no_more(two: Lab) -> None:
+    two.client("reserve", "device=raspberry-pi-5", "lab=1")
+    ear, said = Ear(), list[str]()
+
+    def wait() -> None:
+        with pytest.raises(NoBoardLeft) as caught, LabgridBoards(two.where).reserve(PI, {"lab-2"}, Wait(ear)):
+            pass
+        said.append(caught.value.line())
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    wait_until(lambda: bool(ear.notes), 20)
+    two.client("-p", "lab-1", "delete")
+    waiting.join(20)
+    assert said and said[0].startswith(f"no board is left for raspberry-pi-5: {two.where}: ")
 
 
 @pytest.mark.full  # needs the extra labgrid

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.devices.leases import listed
+from edgecnn.devices.leases import listed, lock
 from edgecnn.devices.leases.listed import ListedBoards
 from edgecnn.devices.leases.protocol import Board, Kind, Wait
 from edgecnn.errors.hosts.leases import BoardsInvalid
@@ -72,10 +72,10 @@ def test_what_is_no_toml_is_said_with_its_line(tmp_path: Path) -> None:
 @pytest.mark.full  # needs an SSH server
 @needs_sshd
 def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder, lock = str(tmp_path / "far"), str(tmp_path / "lock")
-    monkeypatch.setattr(listed, "FOLDER", folder)
-    monkeypatch.setattr(listed, "LOCK", lock)
-    monkeypatch.setattr(listed, "_LOOK_S", 0.2)
+    folder, held = str(tmp_path / "far"), str(tmp_path / "lock")
+    monkeypatch.setattr(lock, "FOLDER", folder)
+    monkeypatch.setattr(lock, "LOCK", held)
+    monkeypatch.setattr(listed, "LOOK_S", 0.2)
     text = f'[[board]]\nname = "lab-1"\ndevice = "cpu"\nhost = "loopback"\npython = "{sys.executable}"\n'
     boards, ear, got = ListedBoards.read(written(tmp_path, text)), Ear(), threading.Event()
     with loopback(tmp_path / "server") as server:
@@ -87,7 +87,7 @@ def test_a_board_that_somebody_measures_on_is_waited_for(tmp_path: Path, monkeyp
                 got.set()
 
         waiting = threading.Thread(target=wait)
-        with SshHost.open(Address.of("loopback"), what="their race", python=sys.executable, folder=folder, lock=lock):
+        with SshHost.open(Address.of("loopback"), what="their race", python=sys.executable, folder=folder, lock=held):
             waiting.start()
             wait_until(lambda: bool(ear.notes), 20)
             assert ear.notes[0].startswith(f"waiting for a cpu: lab-1: loopback: in use by {getpass.getuser()} for ")
@@ -106,7 +106,7 @@ def test_a_board_that_does_not_answer_is_left_to_who_looks_at_it(tmp_path: Path,
 def test_two_builds_of_one_sweep_get_two_boards_and_a_third_waits_until_it_is_called_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed, "_busy", lambda board: None)
+    monkeypatch.setattr(listed, "in_use", lambda board: None)
     boards, kind, ear = ListedBoards.read(written(tmp_path, TWO)), Kind("raspberry-pi-5"), Ear()
     wait, ended = Wait(ear), threading.Event()
 
