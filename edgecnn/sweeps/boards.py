@@ -1,13 +1,13 @@
 """Boards that a sweep leases: which builds are measured on one, and what becomes of a board that fails.
 
-A board on which kits cannot run, whose link is lost or that is taken away is set aside for the rest of the call, with the reason,
-and the build goes to the next one of its kind.
+A board whose link is lost or that is taken away is set aside for the rest of the call, with the reason, and one that lacks what
+kits of one runtime need for builds of that target; the build goes to the next one of its kind.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
@@ -21,13 +21,14 @@ from edgecnn.devices.leases.protocol import Board, Boards, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import (
     BoardBusy,
+    BoardDiskFull,
     BoardError,
     BoardIsAnotherDevice,
     BoardLacksBuilder,
     BoardNotReady,
     BuilderUnfit,
 )
-from edgecnn.errors.hosts.leases import BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
+from edgecnn.errors.hosts.leases import BoardsLostToBuild, BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.sweeps import SweepInvalid
 from edgecnn.hosts.ssh.link import Address, Link
@@ -39,7 +40,10 @@ _OF_A_BOARD: Final = frozenset(each.ref for each in BoardError.__subclasses__())
     each.ref for each in (BoardIsAnotherDevice, BoardLacksBuilder, BuilderUnfit, BoardNotReady, RecordingUnusable)
 }
 """Failures of a build's process that say something of its board, and nothing of the build."""
-
+_OF_A_TARGET: Final = frozenset(each.ref for each in (BoardNotReady, BoardLacksBuilder, BuilderUnfit, BoardDiskFull))
+"""Of them, those that say nothing of kits for another runtime."""
+_MOST_LOST: Final = 2
+"""Boards that one build may lose while it is measured."""
 
 _AGAIN_S: Final = 5.0
 _REF: Final = re.compile(r" \[([a-z0-9-]+)\]$")
@@ -54,6 +58,8 @@ class Ended(NamedTuple):
     """Where it left no report, what it said last, if that is known."""
     board: str | None = None
     """The leased board that it ran on."""
+    seconds: float = 0.0
+    """Of making and measuring it, what it waited for a board left out."""
 
 
 def boards_of(sweep: Sweep, cells: Sequence[Cell]) -> Boards | None:
@@ -119,7 +125,7 @@ class Pool:
     found: Mapping[Kind, tuple[Board, ...]]
     """Those of each kind when the call began."""
     set_aside: dict[str, str] = field(default_factory=dict)
-    """Board to the reason."""
+    """Board to the reason; where only builds of one target cannot be measured there, ``lab-1 for raspberry-pi-5:litert``."""
     over: Event = field(default_factory=Event)
     """Set when nobody waits for a board any more."""
 
@@ -135,17 +141,17 @@ class Pool:
         """Measure a build on one board after another, until one does not fail it.
 
         ``build``: ends without an error where it left a report, and raises BoardTaken or CoordinatorUnreachable where its lease
-        was lost.
+        was lost. One that lost two boards ends with BoardsLostToBuild: maybe it is what fails them.
         """
-        while True:
+        lost = dict[str, str]()
+        while len(lost) < _MOST_LOST:
             try:
                 with self.leased(cell, Wait(tell, self.over)) as lease:
                     tell.note(f"{cell.name}: measured on {lease.board.name}")
-                    try:
-                        ended = build(lease)
-                    except BoardTaken as error:
-                        self._put_aside(lease.board.name, error.line(), tell)
-                        continue
+                    ended = build(lease)
+            except BoardTaken as error:
+                self._put_aside(error.board, cell, error.line(), tell)
+                continue
             except EdgecnnError as error:
                 return Ended(int(error.exit_code), error.line())
             ref = _ref(ended.error)
@@ -154,33 +160,47 @@ class Pool:
             if ref == BoardBusy.ref:  # somebody was quicker: it is waited for again
                 Wait(tell, self.over).a_while(_AGAIN_S)
                 continue
-            self._put_aside(ended.board, ended.error or "", tell)
+            reason = self._put_aside(ended.board, cell, ended.error or "", tell)
+            lost |= {} if ref in _OF_A_TARGET else {ended.board: reason}
+        failure = BoardsLostToBuild(build=cell.name, reasons=lost)
+        return Ended(int(failure.exit_code), failure.line())
 
     @contextmanager
     def leased(self, cell: Cell, wait: Wait, only: str | None = None) -> Iterator[Lease]:
         """A board of the build's kind on which its kits can run; ``only``: this one.
 
-        Raises NoBoardLeft: each was set aside. LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused: of a coordinator.
+        Raises NoBoardLeft: each was set aside, or is gone. BoardTaken, LabgridAbsent, CoordinatorUnreachable, CoordinatorRefused:
+        of a coordinator.
         """
         kind = next(kind for kind in self.found if kind.device == cell.device)
         while True:
-            names = {board.name for board in self.boards.of(kind)}
-            without = {name for name in names if name in self.set_aside or only not in (None, name)}
-            if without == names:
-                reasons = {name: why for name, why in dict(self.set_aside).items() if name in names and only in (None, name)}
+            there = {board.name for board in self.boards.of(kind)}
+            wanted = sorted(there | {board.name for board in self.found[kind]}) if only is None else [only]
+            reasons = {name: why for name in wanted if (why := self._why_not(name, cell, there)) is not None}
+            if len(reasons) == len(wanted):
                 raise NoBoardLeft(kind=str(kind), reasons=reasons)
-            with self.boards.reserve(kind, without, wait) as lease:
+            with self.boards.reserve(kind, there - (set(wanted) - set(reasons)), wait) as lease:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:
-                    self._put_aside(lease.board.name, error.line(), wait.tell)
+                    self._put_aside(lease.board.name, cell, error.line(), wait.tell)
                     continue
                 yield lease
                 return
 
-    def _put_aside(self, board: str, reason: str, tell: Progress) -> None:
-        self.set_aside[board] = reason = _REF.sub("", reason)
-        tell.note(f"{board} is set aside: {reason}")
+    def _why_not(self, board: str, cell: Cell, there: Collection[str]) -> str | None:
+        gone = None if board in there else f"{self.boards.where} has it no longer"
+        return self.set_aside.get(board) or self.set_aside.get(_for_target(board, cell)) or gone
+
+    def _put_aside(self, board: str, cell: Cell, said: str, tell: Progress) -> str:
+        who, reason = _for_target(board, cell) if _ref(said) in _OF_A_TARGET else board, _REF.sub("", said)
+        self.set_aside[who] = reason
+        tell.note(f"{who} is set aside: {reason}")
+        return reason
+
+
+def _for_target(board: str, cell: Cell) -> str:
+    return f"{board} for {cell.device if cell.runtime is None else f'{cell.device}:{cell.runtime}'}"
 
 
 def look_at(board: Board, cell: Cell) -> None:

@@ -163,18 +163,19 @@ def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, 
     ``made``: whether somebody made these already, as far as they can be.
     """
     if run.pool is None or not run.pool.has(cell):
-        return Ended(children.run("build", cell))
-    log = log_of(run.out, cell.name)
-    if not made and (code := children.make(cell)) in (ExitCode.BAD_INPUT, *INTERRUPTED):
-        return Ended(code)
+        return _timed(lambda: children.run("build", cell))
+    log, making = log_of(run.out, cell.name), Ended(ExitCode.OK)
+    if not made and (making := _timed(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
+        return making
 
     def build(lease: Lease) -> Ended:
         before = _written_at(build_folder(run.out, cell.name) / REPORT)
-        code = children.run("build", cell, lease=lease)
+        ended = _timed(lambda: children.run("build", cell, lease=lease))
         reported = _written_at(build_folder(run.out, cell.name) / REPORT) != before
-        return Ended(code, None if reported or code in INTERRUPTED else last_line(log, code), lease.board.name)
+        return ended._replace(error=None if reported else last_line(log, ended.code), board=lease.board.name)
 
-    return run.pool.measured(cell, build, tell)
+    ended = run.pool.measured(cell, build, tell)
+    return ended._replace(seconds=making.seconds + ended.seconds)
 
 
 def _said(outcome: CellOutcome, out: Path) -> str:
@@ -182,20 +183,20 @@ def _said(outcome: CellOutcome, out: Path) -> str:
     return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
 
 
-def _timed(work: Callable[[], Ended]) -> tuple[Ended, float]:
-    """How a build ended, and the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
+def _timed(work: Callable[[], int]) -> Ended:
+    """How a process ended, and the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
     started = time.monotonic()
-    ended = work()
-    if ended.code in INTERRUPTED:
+    code = work()
+    if code in INTERRUPTED:
         raise KeyboardInterrupt
-    return ended, time.monotonic() - started
+    return Ended(code, seconds=time.monotonic() - started)
 
 
 def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -> CellOutcome:
     """Do the work, and say how it ended. A report counts where this work wrote it. ``spent``: seconds before it."""
     report = build_folder(run.out, cell.name) / REPORT
     before = _written_at(report)
-    ended, took = _timed(work)
+    ended = work()
     reported = _written_at(report) not in (None, before)
     return CellOutcome(
         name=cell.name,
@@ -204,7 +205,7 @@ def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -
         reported=reported,
         error=None if reported else ended.error or last_line(log_of(run.out, cell.name), ended.code),
         board=ended.board if reported else None,
-        seconds=round(spent + took, 1),
+        seconds=round(spent + ended.seconds, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
         since=since(run.out, cell.name, run.store) if reported else None,
     )
@@ -227,7 +228,8 @@ def _make_at_once(
         waits_for |= {leader.name: [], **{other.name: [leader.name] for other in others}}
 
     def make(name: str) -> Ended:
-        ended, spent[name] = _timed(lambda: Ended(children.make(cells[name])))
+        ended = _timed(lambda: children.make(cells[name]))
+        spent[name] = ended.seconds
         return ended
 
     def some_ended(running: list[Future[Ended]]) -> Iterator[tuple[Future[Ended], Ended]]:

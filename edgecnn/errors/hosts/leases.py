@@ -74,6 +74,7 @@ class BoardTaken(EdgecnnError, exit_code=ExitCode.MISSING):
 
     def __init__(self, *, board: str, because: str) -> None:
         super().__init__(what=f"{board} was taken from under its lease", because=because)
+        self.board = board
 
 
 class NoBoardLeft(EdgecnnError, exit_code=ExitCode.MISSING):
@@ -84,4 +85,15 @@ class NoBoardLeft(EdgecnnError, exit_code=ExitCode.MISSING):
             what=f"no board is left for {kind}",
             because="; ".join(f"{board}: {reason}" for board, reason in reasons.items()),
             hint="mend one of them, and the same command goes on",
+        )
+
+
+class BoardsLostToBuild(EdgecnnError, exit_code=ExitCode.MISSING):
+    """Raised when boards were lost one after another while they measured a build, which may be what fails them."""
+
+    def __init__(self, *, build: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(
+            what=f"{build} lost {counted(len(reasons), 'board')} in a row and is given no other",
+            because="; ".join(f"{board}: {reason}" for board, reason in reasons.items()),
+            hint="its log has the command, to be run by hand on one of them; the same sweep tries it again",
         )

@@ -5,6 +5,7 @@ import pytest
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.leases import (
     BoardsInvalid,
+    BoardsLostToBuild,
     BoardTaken,
     BoardWithoutAddress,
     CoordinatorRefused,
@@ -59,6 +60,11 @@ from edgecnn.errors.hosts.leases import (
             NoBoardLeft(kind="raspberry-pi-5", reasons={"lab-1": "pi@a: no link: timed out", "lab-2": "lab-2 was taken"}),
             "no board is left for raspberry-pi-5: lab-1: pi@a: no link: timed out; lab-2: lab-2 was taken — mend one of them, "
             "and the same command goes on [no-board-left]",
+        ),
+        (
+            BoardsLostToBuild(build="lenet-5-cpu", reasons={"lab-1": "pi@a: no link: timed out", "lab-2": "pi@b: no link"}),
+            "lenet-5-cpu lost 2 boards in a row and is given no other: lab-1: pi@a: no link: timed out; lab-2: pi@b: no link — "
+            "its log has the command, to be run by hand on one of them; the same sweep tries it again [boards-lost-to-build]",
         ),
     ],
 )

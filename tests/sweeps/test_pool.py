@@ -1,0 +1,176 @@
+"""What becomes of boards that fail builds, of builds that fail boards, and how long a build took. The lab is told here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from edgecnn.devices.leases.protocol import Board, Kind, Lease, Wait
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BoardDiskFull, BoardLacksBuilder, BoardNotReady, BuilderUnfit, LinkLost, OwnAnswerUnusable
+from edgecnn.errors.hosts.leases import BoardTaken, NoBoardLeft
+from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.render.progress import Quiet
+from edgecnn.store.store import Store
+from edgecnn.sweeps import boards
+from edgecnn.sweeps.boards import Ended, Pool
+from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.processes import Children
+from edgecnn.sweeps.run import SweepRun, work_off
+from edgecnn.sweeps.state import SweepState
+from tests.sweeps.written import cells
+
+TWO = """[grid]
+model.arch = ["lenet-5"]
+target.device = ["raspberry-pi-5:litert", "raspberry-pi-5:onnxruntime"]
+"""
+PI = Kind("raspberry-pi-5")
+BUILDER = RunnerFailed(ref="builder-missing", what="it has no TensorRT", because=None, hint=None)
+
+
+@dataclass
+class ToldLease:
+    board: Board
+
+    def lost(self) -> EdgecnnError | None:
+        return None
+
+
+@dataclass
+class ToldLab:
+    """Boards that nobody else has. ``gone``: those that are deleted when they are reserved."""
+
+    names: list[str]
+    gone: list[str] = field(default_factory=list)
+    wait_s: float = 0.0
+    where: str = "labgrid://lab"
+
+    def of(self, kind: Kind) -> tuple[Board, ...]:
+        return tuple(Board(name=name, device=kind.device, host=f"pi@{name}") for name in self.names)
+
+    @contextmanager
+    def reserve(self, kind: Kind, without: Collection[str], wait: Wait) -> Iterator[Lease]:
+        time.sleep(self.wait_s)
+        board = next(each for each in self.of(kind) if each.name not in without)
+        if board.name in self.gone:
+            self.names.remove(board.name)
+            raise BoardTaken(board=board.name, because="the place was deleted")
+        yield ToldLease(board)
+
+
+def pool_of(*names: str, gone: tuple[str, ...] = (), wait_s: float = 0.0) -> Pool:
+    lab = ToldLab(list(names), list(gone), wait_s)
+    return Pool(lab, {PI: lab.of(PI)})
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Cell, Cell]:
+    """A build for LiteRT and one for ONNX Runtime, of boards that are ready for both."""
+    monkeypatch.setattr(boards, "look_at", lambda board, cell: None)
+    litert, onnxruntime = cells(tmp_path, TWO)
+    return litert, onnxruntime
+
+
+def failing(*errors: EdgecnnError | None) -> Callable[[Lease], Ended]:
+    """A build's process that ends so on one board after another; None is a report."""
+    left = list(errors)
+
+    def build(lease: Lease) -> Ended:
+        error = left.pop(0)
+        return Ended(0 if error is None else 3, None if error is None else error.line(), lease.board.name)
+
+    return build
+
+
+def test_a_board_without_one_runtime_measures_builds_of_the_other(
+    two: tuple[Cell, Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_at(board: Board, cell: Cell) -> None:
+        if cell.runtime == "litert":
+            raise BoardNotReady(board=str(board.host), whats=["ai-edge-litert is not installed"], hints=[])
+
+    monkeypatch.setattr(boards, "look_at", look_at)
+    litert, onnxruntime = two
+    pool = pool_of("lab-1")
+    ended = pool.measured(litert, failing(), Quiet())
+    assert ended.error is not None and ended.error.startswith(
+        "no board is left for raspberry-pi-5: lab-1: kits cannot run on pi@lab-1 as it is: ai-edge-litert is not installed — "
+    )
+    assert pool.measured(onnxruntime, failing(None), Quiet()) == Ended(0, None, "lab-1")
+    assert pool.set_aside == {
+        "lab-1 for raspberry-pi-5:litert": "kits cannot run on pi@lab-1 as it is: ai-edge-litert is not installed"
+    }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BoardLacksBuilder(board="pi", error=BUILDER),
+        BuilderUnfit(board="pi", package="tensorrt", version="8.5", wanted=">=10"),
+        BoardDiskFull(board="pi", folder="/far", needed_bytes=None, free_bytes=0),
+    ],
+    ids=lambda error: error.ref,
+)
+def test_what_one_target_s_kits_lack_keeps_no_other_build_from_a_board(error: EdgecnnError, two: tuple[Cell, Cell]) -> None:
+    litert, onnxruntime = two
+    pool = pool_of("lab-1", "lab-2", "lab-3")
+    assert pool.measured(litert, failing(error, error, None), Quiet()).board == "lab-3", "nothing was lost to it"
+    assert pool.measured(litert, failing(None), Quiet()).board == "lab-3"
+    assert pool.measured(onnxruntime, failing(None), Quiet()).board == "lab-1"
+
+
+def test_a_build_that_loses_two_boards_is_given_no_third(two: tuple[Cell, Cell]) -> None:
+    litert, onnxruntime = two
+    pool = pool_of("lab-1", "lab-2", "lab-3")
+    lost = [LinkLost(board=f"pi@lab-{number}", doing="race") for number in (1, 2)]
+    ended = pool.measured(litert, failing(*lost), Quiet())
+    assert (ended.code, ended.board) == (3, None)
+    assert ended.error is not None and ended.error.startswith(
+        f"{litert.name} lost 2 boards in a row and is given no other: lab-1: pi@lab-1: the link was lost during race"
+    )
+    assert list(pool.set_aside) == ["lab-1", "lab-2"]
+    assert pool.measured(onnxruntime, failing(None), Quiet()).board == "lab-3"
+
+
+def test_an_answer_of_this_machine_that_cannot_be_used_costs_no_board(two: tuple[Cell, Cell]) -> None:
+    pool, error = pool_of("lab-1"), OwnAnswerUnusable(doing="selftest", because="no JSON")
+    assert pool.measured(two[0], failing(error), Quiet()) == Ended(3, error.line(), "lab-1")
+    assert pool.set_aside == {}
+
+
+def test_a_board_that_is_deleted_before_it_is_had_is_passed_by(two: tuple[Cell, Cell]) -> None:
+    pool = pool_of("lab-1", "lab-2", gone=("lab-1",))
+    assert pool.measured(two[0], failing(None), Quiet()).board == "lab-2"
+    assert pool.set_aside == {"lab-1": "lab-1 was taken from under its lease: the place was deleted"}
+
+
+def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cell, Cell]) -> None:
+    pool, wait = pool_of("lab-1"), Wait(Quiet())
+    with (
+        pytest.raises(NoBoardLeft, match=r"^no board is left for raspberry-pi-5: lab-9: labgrid://lab has it no longer — "),
+        pool.leased(two[0], wait, "lab-9"),
+    ):
+        pass
+    pool.boards.names.clear()  # type: ignore[attr-defined]
+    with pytest.raises(NoBoardLeft, match=r"raspberry-pi-5: lab-1: labgrid://lab has it no longer"), pool.leased(two[0], wait):
+        pass
+
+
+def test_seconds_of_a_build_are_not_those_that_it_waited_for_a_board(
+    two: tuple[Cell, Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(children: Children, words: object, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
+        (children.out / "logs" / f"{cell.name}.log").write_text("there is no folder photos [no-data]\n")
+        time.sleep(0.3)
+        return 3
+
+    monkeypatch.setattr(Children, "start", start)
+    cell, store = two[0], Store.open(tmp_path / "store")
+    run = SweepRun(tmp_path / "out", [cell], {cell.name: "asked"}, store, total=1, pool=pool_of("lab-1", wait_s=2), cells=[cell])
+    outcome = work_off(run, SweepState(sweep="sweep.toml"), Quiet()).outcomes[cell.name]
+    assert 0.6 <= outcome.seconds < 2, "its kits are made, and it is measured"
