@@ -91,6 +91,13 @@ class _Ledger:
         self._run, self._done, self._lock = run, run.total - len(run.todo), Lock()
         tell.step("sweep", self._done, run.total, "builds")
 
+    def begin(self, cell: Cell) -> None:
+        """Of one build, before it writes anything."""
+        with self._lock:
+            self.state = self.state.with_begun(cell.name)
+            self.write()
+            self.tell.note(f"{cell.name}: begun; it says how far it is in {log_of(self._run.out, cell.name)}")
+
     def take(self, outcome: CellOutcome) -> None:
         """Of one build."""
         with self._lock:
@@ -113,7 +120,7 @@ def _measure_all(run: SweepRun, children: Children, ledger: _Ledger, make: Make 
     spent, waiting = dict[str, float](), {cell.name: cell for cell in ordered if _of_a_board(cell, run.pool)}
 
     def one(cell: Cell, *, made: bool) -> None:
-        tell.note(f"{cell.name}: begun; it says how far it is in {log_of(run.out, cell.name)}")
+        ledger.begin(cell)
         work = partial(_measured, run, children, cell, tell, made=made)
         ledger.take(_ended(run, cell, work, spent.get(cell.name, 0.0)))
 

@@ -80,12 +80,19 @@ class SweepState(Value):
     cells: Mapping[str, str] = {}
     """Build to what was asked of it when the sweep was last run."""
     outcomes: Mapping[str, CellOutcome] = {}
+    begun: tuple[str, ...] = ()
+    """Builds that did not end since: which request's figures lie in the folder of one that was interrupted is not known."""
     set_aside: Mapping[str, str] = {}
-    """Board to why the last call measured no more on it."""
+    """Board, or board for a target, to why the last call measured no more there."""
+
+    def with_begun(self, name: str) -> SweepState:
+        """The same, one build begun."""
+        return self.model_copy(update={"begun": tuple(sorted({*self.begun, name}))})
 
     def with_outcome(self, outcome: CellOutcome) -> SweepState:
         """The same with one more build, or the same build once more."""
-        return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}})
+        begun = tuple(name for name in self.begun if name != outcome.name)
+        return self.model_copy(update={"outcomes": {**self.outcomes, outcome.name: outcome}, "begun": begun})
 
 
 def build_folder(out: Path, name: str) -> Path:

@@ -41,6 +41,8 @@ def fleet(out: Path, found: tuple[Cell, ...], *figures: tuple[Interval, Interval
             board="lab-2" if changes.get("elsewhere") == cell.name else None,
         )  # fmt: skip
         state = state.with_outcome(outcome)
+    if "interrupted" in changes:
+        state = state.with_begun(changes["interrupted"])
     return fleet_of(found, {cell.name: "1" for cell in found}, state, out)
 
 
@@ -60,6 +62,13 @@ def test_where_intervals_overlap_boards_differ_or_a_race_was_disturbed_nothing_i
     assert (disturbed.cells[0].beaten_by, disturbed.cells[0].beaten_for_sure) == ("mobilenet-v2-cpu", False)
     elsewhere = fleet(tmp_path / "c", cells(tmp_path, THREE), *far, elsewhere="mobilenet-v2-cpu")
     assert (elsewhere.cells[0].beaten_by, elsewhere.cells[0].beaten_for_sure) == ("mobilenet-v2-cpu", False), "another board"
+
+
+def test_what_an_interrupted_build_left_is_no_finished_build_even_where_its_edit_was_taken_back(tmp_path: Path) -> None:
+    one = share(0.6), an_interval(1.0, 0.9, 1.1)
+    found = fleet(tmp_path, cells(tmp_path, THREE), one, one, one, interrupted="lenet-5-cpu")
+    assert [cell.state for cell in found.cells] == ["changed", "finished", "finished"]
+    assert found.cells[0].exit_code == 3
 
 
 def test_the_network_for_all_devices_passes_in_every_build(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,17 @@ def test_what_a_board_measured_while_others_are_made_stands_in_the_state_though_
     every, out = cells(tmp_path, SWEEP), tmp_path / "out"
     board = next(cell for cell in every if cell.host is not None)
 
+    def state() -> Any:
+        return json.loads((out / "sweep.json").read_text())
+
     def make(todo: Sequence[Cell], ready: Callable[[str], None]) -> None:
         ready(board.name)
-        wait_until(lambda: (out / "sweep.json").exists(), 60)
-        assert list(json.loads((out / "sweep.json").read_text())["outcomes"]) == [board.name]
+        wait_until(lambda: (out / "sweep.json").exists() and bool(state()["outcomes"]), 60)
+        assert list(state()["outcomes"]) == [board.name] and state()["begun"] == []
         raise ClusterUnusable(address="ray", because="it went away", hint="the same command goes on")
 
     run = SweepRun(out, every, {cell.name: "asked" for cell in every}, Store.open(tmp_path / "store"), total=2, cells=every)
     with pytest.raises(ClusterUnusable):
         work_off(run, SweepState(sweep="sweep.toml"), Quiet(), make)
-    outcomes = json.loads((out / "sweep.json").read_text())["outcomes"]
+    outcomes = state()["outcomes"]
     assert list(outcomes) == [board.name] and outcomes[board.name]["exit_code"] == 3
