@@ -48,17 +48,15 @@ def dated_records(device: str) -> DatedRecords:
     for path in _files():
         try:
             found = _read(path, wanted)
-            played = tuple(_baselines(found)) if isinstance(found, EvidenceVerification) else ()
+            if isinstance(found, BaselineRecord):
+                desktop.append(found)
+            elif found is not None:
+                desktop += tuple(_baselines(found))
+                evidence.append(found)
         except EdgecnnError as error:
             damaged.append(f"the record {path.name} is left out: {error.because or error.what}")
         except ValidationError as error:
             damaged.append(f"the record {path.name} is left out: {first_problem(error)[:300]}")
-        else:
-            if isinstance(found, BaselineRecord):
-                desktop.append(found)
-            elif found is not None:
-                desktop += played
-                evidence.append(found)
     return DatedRecords(tuple(desktop), tuple(evidence), tuple(damaged))
 
 

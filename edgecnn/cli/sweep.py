@@ -57,8 +57,9 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
     from edgecnn.render.screens.sweep import show_fleet
+    from edgecnn.store.transfer import say_if_unusable
     from edgecnn.sweeps.state import changed_since
-    from edgecnn.sweeps.sweep import open_sweep, run_sweep, say_if_unusable, worst
+    from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
     _refuse_unusable(on, jobs)
     given = open_sweep(sweep, out, call.store, call.tell)

@@ -17,7 +17,7 @@ from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, tempor
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_SPACE = _DISK_FULL | {errno.EFBIG}
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
-_FULL_BELOW_BYTES = 1 << 20
+FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
 _PROBE_BYTES = 4096
 
@@ -41,7 +41,7 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
     elsewhere = next(filter(None, (temporary_folder_full(cause, root, doing) for cause in causes)), None)
     if elsewhere is not None:
         return elsewhere
-    if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < _FULL_BELOW_BYTES):
+    if any(_is_no_space(cause, root) for cause in causes) or (unnamed and free_bytes(root) < FULL_BELOW_BYTES):
         return StoreFull(root=root, free_bytes=free_bytes(root), doing=doing)
     if unnamed and _is_full_beside(root):
         return _temporary_folder_full(doing)
@@ -70,7 +70,7 @@ def in_temporary_folder(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # of those that ``tempfile`` tries
-        if error.errno not in _DISK_FULL and not (nowhere and free_bytes(temporary_folder()) < _FULL_BELOW_BYTES):
+        if error.errno not in _DISK_FULL and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
             raise
         raise _temporary_folder_full(doing) from error
 
@@ -103,13 +103,13 @@ def _temporary_folder_full(doing: str) -> TemporaryFolderFull:
 
 
 def _takes_nothing(folder: Path) -> bool:
-    return free_bytes(folder) < _FULL_BELOW_BYTES or _write_failure(folder) is not None
+    return free_bytes(folder) < FULL_BELOW_BYTES or _write_failure(folder) is not None
 
 
 def _is_full_beside(root: Path) -> bool:
     """Whether the temporary folder's disk is full, and another one than that of ``root``; one that is only read is not full."""
     folder = temporary_folder()
-    return not on_one_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < _FULL_BELOW_BYTES
+    return not on_one_disk(folder, root) and os.access(folder, os.W_OK) and free_bytes(folder) < FULL_BELOW_BYTES
 
 
 def _store_error(error: OSError, root: Path, doing: str) -> StoreFull | StoreUnusable:

@@ -139,7 +139,8 @@ class Remote(Place):
         give_up_at = monotonic() + PATIENCE_S
         while monotonic() < give_up_at:
             sleep(_LOOK_S)
-            if {digest: self.sizes([digest]).get(digest, 0) for digest in short} != short:
+            now = self.sizes(short)
+            if any(now.get(digest, 0) != size for digest, size in short.items()):
                 return True
         return False
 

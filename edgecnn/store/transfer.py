@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.remote import Remote, RemoteEntry, entry_here, fetch
+from edgecnn.store.remote import ENTRIES, Remote, RemoteEntry, entry_here, fetch
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
 
+_Answer = TypeVar("_Answer")
 _TOGETHER_FILES: Final = 64
 _TOGETHER_BYTES: Final = 256 << 20
 """Of entries that are sent together: clients send several files at once."""
@@ -46,13 +47,22 @@ def names_here(store: Store) -> list[str]:
 
 def names_afar(store: Store, tell: Progress) -> frozenset[str]:
     """Entries of the remote store that builds ask, if one is named; one that cannot be used is said, and has none."""
+    return frozenset(_of_remote(store, tell, Remote.names) or ())
+
+
+def say_if_unusable(store: Store, tell: Progress) -> None:
+    """Of the remote store that builds ask, if one is named. Only its top is listed."""
+    _of_remote(store, tell, lambda remote: remote.has_any((ENTRIES,)))
+
+
+def _of_remote(store: Store, tell: Progress, asked: Callable[[Remote], _Answer]) -> _Answer | None:
     if store.remote is None:
-        return frozenset()
+        return None
     try:
-        return frozenset(Remote(store.remote).names())
+        return asked(Remote(store.remote))
     except (RemoteUnusable, RemoteNeedsPackage) as error:
         tell.note(f"what is missing is made here: {error.line()}")
-        return frozenset()
+        return None
 
 
 def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | None = None) -> Transferred:

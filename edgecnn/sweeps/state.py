@@ -23,6 +23,7 @@ from edgecnn.results.folder import REPORT
 from edgecnn.store.disk import files_under, write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.results import usable
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
@@ -146,10 +147,8 @@ def read_state(out: Path, sweep: Path) -> SweepState:
 
 def write_state(out: Path, state: SweepState) -> None:
     """Raises NotASweepFolder: it cannot be written."""
-    try:
+    with usable(out / STATE):
         write_text_atomically(out / STATE, state.model_dump_json(indent=1, by_alias=True) + "\n")
-    except OSError as error:
-        raise NotASweepFolder(path=out / STATE, because=system_reason(error)) from error
 
 
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
-from edgecnn.store.remote import ENTRIES, Remote
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
@@ -80,16 +78,6 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = N
         write_state(given.out, state)
         run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)
         return replace(fresh, state=work_off(run, state, tell, make)) if run.todo else fresh
-
-
-def say_if_unusable(store: Store, tell: Progress) -> None:
-    """Of the store afar, if one is named: what builds say of it nobody reads in their logs. Only its top is listed."""
-    if store.remote is None:
-        return
-    try:
-        Remote(store.remote).has_any((ENTRIES,))
-    except (RemoteUnusable, RemoteNeedsPackage) as error:
-        tell.note(f"what is missing is made here: {error.line()}")
 
 
 def worst(codes: Iterable[int]) -> ExitCode:

@@ -16,7 +16,7 @@ from edgecnn.bench.evidence import evidence_of
 from edgecnn.bench.gpu_evidence import planned_rounds
 from edgecnn.bench.reference_networks import NETWORKS, EvidenceRequest, planned_run_s
 from edgecnn.building.untrained_kits import KitMaker, MadeKits
-from edgecnn.bundle.evidence import EvidenceRecord, without_places
+from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices import desktop_gpu as of_gpus
 from edgecnn.devices import machine as of_evidence_machine
 from edgecnn.devices.desktop_gpu import REFERENCE
@@ -215,17 +215,6 @@ def test_published_weights_are_named_by_their_digest_and_a_download_that_fails_i
     monkeypatch.setattr(KitMaker, "fetched", broken)
     assert board.measured().networks[0].weights.origin == "seeded"
     assert any("the connection broke" in note for note in board.ear.notes)
-
-
-def test_a_path_keeps_its_last_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ann smith")
-    assert without_places("/home/bob/x/kit.json: no kit; see '/root/a b'") == "…/kit.json: no kit; see '…/a b'"
-    assert (
-        without_places("/home/ann smith/env/bin/python lacks numpy, as '/home/ann lee/x' does")
-        == "…/python lacks numpy, as '…/x' does"
-    )
-    assert without_places("12 ms/run and 3/4 of it") == "12 ms/run and 3/4 of it"
-    assert without_places("pi@10.0.0.5: no room; ask pi@10.0.0.5", "pi@10.0.0.5") == "no room; ask the board"
 
 
 def test_nothing_of_a_record_is_a_report_of_a_build() -> None:

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edgecnn.bundle import ssh_keygen
+from edgecnn.bundle.evidence import without_places
 from edgecnn.bundle.evidence_file import (
     EVIDENCE_BYTES_MAX,
     EvidenceTrust,
@@ -243,3 +244,14 @@ def test_a_digest_is_of_the_file_so_that_a_later_version_s_defaults_change_nothi
     edited(file, lambda it: it.pop("warnings"))
     with pytest.raises(EvidenceChanged):
         read_evidence(file)
+
+
+def test_a_path_keeps_its_last_name_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann smith")
+    assert without_places("/home/bob/x/kit.json: no kit; see '/root/a b'") == "…/kit.json: no kit; see '…/a b'"
+    assert (
+        without_places("/home/ann smith/env/bin/python lacks numpy, as '/home/ann lee/x' does")
+        == "…/python lacks numpy, as '…/x' does"
+    )
+    assert without_places("12 ms/run and 3/4 of it") == "12 ms/run and 3/4 of it"
+    assert without_places("pi@10.0.0.5: no room; ask pi@10.0.0.5", "pi@10.0.0.5") == "no room; ask the board"

@@ -11,7 +11,7 @@ from edgecnn.errors.sweeps import NothingSwept
 from edgecnn.store.layout import Layout
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
-from edgecnn.sweeps.sweep import say_if_unusable
+from edgecnn.store.transfer import say_if_unusable
 from tests.building.builds import Place, place_with_photos
 from tests.data.folders import Heard
 from tests.house.child import child

@@ -19,6 +19,7 @@ from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wire import Incoming, Tail
 from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
+from edgecnn.store.failures import FULL_BELOW_BYTES
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -29,7 +30,6 @@ LOCK = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is
 """Whose holder measures there. One path for all users of a board."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
-_FULL_BELOW_BYTES = 1 << 20
 
 
 class SshHost:
@@ -152,7 +152,7 @@ class SshHost:
         if not unwritten and not any(word in f"{error.what} {error.because}" for word in _FULL):
             return error
         free = int(self.board.ask("have", sha256=[])["free_bytes"])
-        if unwritten and free > _FULL_BELOW_BYTES:
+        if unwritten and free > FULL_BELOW_BYTES:
             return BoardFailed(board=self.board.name, doing="writing", said=["nothing takes what the runner writes"])
         return BoardDiskFull(board=self.board.name, folder=self.board.folder, needed_bytes=None, free_bytes=free)
 
