@@ -1,7 +1,8 @@
 """The usual ways in which classifiers were trained to see a photograph.
 
 Sources: keras.applications.imagenet_utils.preprocess_input (its modes ``torch``, ``tf`` and ``caffe``) and the transforms of
-torchvision's published weights; networks that normalize by themselves want 0…1 or 0…255.
+torchvision's published weights; networks that normalize by themselves want 0…1 or 0…255. Who trained on OpenCV's pictures has
+any of them blue first, with the mean and the scale that belong to each colour.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ class Usual(NamedTuple):
 
 
 _BYTE = 1 / 255
+_UNIT = Normalization(mean=(0, 0, 0), std=(1, 1, 1))
 USUAL = {
     "imagenet": Usual(IMAGENET, "rgb", "torchvision, timm, Keras mode torch"),
     "half": Usual(HALF, "rgb", "-1…1: Inception, MobileNet, Keras mode tf"),
-    "unit": Usual(Normalization(mean=(0, 0, 0), std=(1, 1, 1)), "rgb", "0…1"),
+    "unit": Usual(_UNIT, "rgb", "0…1"),
     "bytes": Usual(Normalization(mean=(0, 0, 0), std=(_BYTE, _BYTE, _BYTE)), "rgb", "0…255, normalized inside the model"),
     "caffe": Usual(
         Normalization(mean=(123.68 / 255, 116.779 / 255, 103.939 / 255), std=(_BYTE, _BYTE, _BYTE)),
@@ -41,6 +43,9 @@ USUAL = {
         "0…255 less the mean, blue first: Keras mode caffe (VGG, ResNet)",
     ),
     "bytes-bgr": Usual(Normalization(mean=(0, 0, 0), std=(_BYTE, _BYTE, _BYTE)), "bgr", "0…255, blue first"),
+    "imagenet-bgr": Usual(IMAGENET, "bgr", "as imagenet, blue first"),
+    "half-bgr": Usual(HALF, "bgr", "-1…1, blue first"),
+    "unit-bgr": Usual(_UNIT, "bgr", "0…1, blue first"),
 }
 """By the name that ``[preprocessing] like`` takes, the commonest first."""
 BYTES = ("bytes", "bytes-bgr")

@@ -45,7 +45,7 @@ from edgecnn.values.stage import Progress, digest_of
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
-_REVISION = 5
+_REVISION = 6
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 

@@ -38,8 +38,8 @@ IMAGES = 256
 """Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
 TOLD_APART = 0.05
 """Of the exact one-sided sign test."""
-GIVEN = "given"
-_RGB: Channels = "rgb"
+GIVEN: dict[str, Channels] = {"given": "rgb", "given-bgr": "bgr"}
+"""A user's own mean and std, which say nothing of the order."""
 MODES: tuple[ResizeMode, ...] = ("crop", "letterbox", "stretch")
 """That are tried, the commonest first; of an input that is wide, a line of text too."""
 WIDE = 2
@@ -129,7 +129,8 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, 
     if choice.mean is not None and choice.like is not None:
         raise PreprocessingIncomplete(because="there are preprocessing.like and preprocessing.mean")
     if choice.mean is not None:
-        return (GIVEN,), "recipe"
+        is_open = choice.channels is None and custom.entry.colours > 1
+        return tuple(GIVEN) if is_open else ("given",), "recipe"
     if choice.like is not None:
         usual_named(choice.like)
         return (choice.like,), "recipe"
@@ -144,8 +145,8 @@ def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, 
 def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:
     """Of one normalization: by crop with the classic border around it and without, letterboxed, stretched and, where it is wide,
     as a line, unless the recipe says which. A network of one channel sees grey."""
-    if name == GIVEN and choice.mean is not None and choice.std is not None:
-        normalization, usually = Normalization(mean=choice.mean, std=choice.std), _RGB
+    if choice.mean is not None and choice.std is not None:
+        normalization, usually = Normalization(mean=choice.mean, std=choice.std), GIVEN[name]
     else:
         normalization, usually, _ = usual_named(name)
     channels: Channels = "grey" if entry.colours == 1 else choice.channels or usually

@@ -45,7 +45,7 @@ class Feeding(Value):
     """One way of turning a photograph into what a model was trained on."""
 
     name: str
-    """As ``[preprocessing] like`` calls it; ``given`` for a user's own numbers."""
+    """As ``[preprocessing] like`` calls it; ``given``, or ``given-bgr``, for a user's own numbers."""
     pixels: PixelRecipe
     normalization: Normalization
     """In RGB order, whatever ``channels`` says."""
@@ -91,9 +91,8 @@ class CustomModel(Value):
             return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states; {unproved}"
         taken = next(each for each in self.trials if each.feeding == self.feeding)
         proved = f"right on {taken.right} of {taken.images} images"
-        if self.stated_by != "search":
-            return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states: {proved}"
+        known = f"found by trying {len(self.trials)}" if self.stated_by == "search" else f"as the {self.stated_by} states"
         others = [each for each in self.trials if each.feeding.name != taken.feeding.name]
         beside = f"; best other {others[0].feeding.name}: {others[0].right}" if others else ""
         open_ = f"; NOT TOLD APART from {', '.join(self.rivals)} by so few images" if self.rivals else ""
-        return f"preprocessing {self.feeding.describe()}, found by trying {len(self.trials)}: {proved}{beside}{open_}"
+        return f"preprocessing {self.feeding.describe()}, {known}: {proved}{beside}{open_}"

@@ -26,8 +26,10 @@ from edgecnn.models.preprocessings import USUAL
 from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _names, _ways, find_preprocessing
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.data.preprocessing import Normalization, PreprocessingChoice
 from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Key
 from tests.graph.custom_files import CLASSES, classifier, of_grey, photo_folder, pictures
 
 
@@ -139,9 +141,24 @@ def test_the_files_own_word_is_taken_and_held_against_images(photos: ImageSource
 
 def test_a_recipes_numbers_are_taken(photos: ImageSource, tmp_path: Path) -> None:
     own: dict[str, object] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_px": 40}
-    found = settled(classifier("half"), photos, tmp_path, **own)
+    found = settled(classifier("half"), photos, tmp_path, channels="rgb", **own)
     assert (found.feeding.name, found.stated_by, len(found.trials)) == ("given", "recipe", 1)
     assert found.feeding.pixels.resize_px == ImageSize.square(40)
+
+
+@pytest.mark.parametrize(("like", "name", "channels"), [("half", "given", "rgb"), ("half-bgr", "given-bgr", "bgr")])
+def test_numbers_without_an_order_are_tried_in_both(
+    like: str, name: str, channels: str, photos: ImageSource, tmp_path: Path
+) -> None:
+    own: dict[str, object] = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize_px": 40}
+    found = settled(classifier(like), photos, tmp_path, **own)
+    assert (found.feeding.name, found.feeding.channels, len(found.trials)) == (name, channels, 2)
+    model = CustomModel(
+        path="mine.onnx", content=Key("0" * 64), entry=read_entry(classifier(like), tmp_path), parameters=1, **vars(found)
+    )
+    other = found.trials[1]
+    assert other.right < found.trials[0].right == 72
+    assert model.why.endswith(f"as the recipe states: right on 72 of 72 images; best other {other.feeding.name}: {other.right}")
 
 
 def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: ImageSource, tmp_path: Path) -> None:
@@ -152,8 +169,9 @@ def test_a_model_that_is_never_right_is_refused_with_what_was_tried(photos: Imag
         settled(model, photos, tmp_path)
     assert caught.value.line() == (
         f"{tmp_path / 'mine.onnx'} is not shown to be better than chance with the preprocessing imagenet, half, unit, bytes,"
-        " caffe, bytes-bgr: at best 18 of 72 images, of 4 classes in the order of their folders' names — name the folders in the"
-        " model's own order, or state it, as in --set preprocessing.like=imagenet [preprocessing-not-found]"
+        " caffe, bytes-bgr, imagenet-bgr, half-bgr, unit-bgr: at best 18 of 72 images, of 4 classes in the order of their"
+        " folders' names — name the folders in the model's own order, or state it, as in --set preprocessing.like=imagenet"
+        " [preprocessing-not-found]"
     )
 
 

@@ -69,9 +69,7 @@ def stated_in(model: onnx.ModelProto) -> str | None:
     said = {entry.key: entry.value for entry in model.metadata_props}
     scale = {"NominalRange_0_255": "bytes", "Normalized_0_1": "unit", "Normalized_1_1": "half"}.get(said.get(PIXEL_RANGE, ""))
     blue_first = said.get(PIXEL_FORMAT, "").lower().startswith("bgr")
-    if blue_first:
-        return "bytes-bgr" if scale == "bytes" else None
-    return scale
+    return f"{scale}-bgr" if scale and blue_first else scale
 
 
 def read_model(path: Path) -> onnx.ModelProto:

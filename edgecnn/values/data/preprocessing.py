@@ -120,13 +120,13 @@ class PreprocessingChoice(Value):
     tried, and proved by accuracy; a network of the catalogue has its own mean, scale and margin, and is asked for the rest."""
 
     like: str | None = None
-    """imagenet, half, unit, bytes, caffe or bytes-bgr: see ``models/preprocessings.py``."""
+    """imagenet, half, unit or bytes, each with -bgr too, or caffe: see ``models/preprocessings.py``."""
     mean: tuple[float, float, float] | None = None
     """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
     std: tuple[float, float, float] | None = None
     """On the same scale; beside ``mean``."""
     channels: Literal["rgb", "bgr"] | None = None
-    """Their order in the network's input."""
+    """Their order in the network's input. Unset: that of ``like``; of a custom model's ``mean`` and ``std`` both are tried."""
     resize: ResizeMode | None = None
     """crop: scaled until it covers the input, whose centre is taken. letterbox: scaled until it fits, with a border. stretch:
     each side on its own. line: to the input's height, as a line of text, squeezed where it would be wider than the input, with a

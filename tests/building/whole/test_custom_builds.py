@@ -55,7 +55,7 @@ def test_both_runtimes_of_a_processor_take_it(place: Place, report: dict[str, An
 def test_the_report_says_how_its_preprocessing_is_known(report: dict[str, Any]) -> None:
     said = next(each for each in report["notices"] if "nothing is trained" in each)
     assert "preprocessing half (mean/std 0.5/0.5, 0.5/0.5, 0.5/0.5; scaled to cover 2" in said
-    assert "found by trying 24: right on 36 of 36 images" in said
+    assert "found by trying 36: right on 36 of 36 images" in said
 
 
 def test_the_second_call_reads_the_model_no_more(place: Place, report: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def test_the_second_call_reads_the_model_no_more(place: Place, report: dict[str,
 def test_the_kit_predicts_from_a_photograph_by_itself(place: Place, report: dict[str, Any]) -> None:
     chosen = report["choice"]["candidate"]
     done = place.plain("plan", "--onnx", "My Model.onnx", "--data", "photos", *FAST)
-    assert done.returncode == 0 and "found by trying 24" in done.stdout
+    assert done.returncode == 0 and "found by trying 36" in done.stdout
     kit = place.folder / "builds/my-model-cpu/bundle/kits" / chosen
     photo = sorted((place.photos / "bright red").iterdir())[0]
     from tests.runner.processes import runner

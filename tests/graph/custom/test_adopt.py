@@ -100,6 +100,8 @@ def test_onnx_image_metadata_states_the_preprocessing() -> None:
     assert stated_in(model) == "unit"
     onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "NominalRange_0_255", "Image.BitmapPixelFormat": "Bgr8"})
     assert stated_in(model) == "bytes-bgr"
+    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_1_1", "Image.BitmapPixelFormat": "Bgr8"})
+    assert stated_in(model) == "half-bgr"
 
 
 def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> None:
