@@ -89,15 +89,27 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
     return names
 
 
-def order_in_model(model: Path, folders: Sequence[str]) -> tuple[str, ...] | None:
-    """The classes that a model file names, by their folders' names where they have one; None where a folder is not among them."""
+def names_in_model(model: Path) -> tuple[str, ...] | None:
+    """The classes that a model file's own metadata names, in the order of its answers; None where it names none."""
     try:
-        names = names_in_metadata(model) if is_onnx(model) else None
-        places = () if names is None else labels_by_name(folders, names, model, model.name)
-    except (OSError, NotInClassNames):
+        return names_in_metadata(model) if is_onnx(model) else None
+    except OSError:
         return None  # who reads the model itself says why it cannot be read
-    if names is None or len(set(places)) < len(folders):
+
+
+def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, model: str) -> tuple[str, ...] | None:
+    """``names``, those of the file ``model``, each as its folder has it where there is one; None where no folder is called after
+    any, as in another language, or two are called after one.
+
+    Raises NotInClassNames: some folders are, and one is not, so that neither order is beyond doubt.
+    """
+    found = _places(folders, names)
+    places = [place for place in found if place is not None]
+    if not places or len(set(places)) < len(places):
         return None
+    if len(places) < len(folders):
+        folder = folders[found.index(None)]
+        raise NotInClassNames(root=root, folder=folder, file=model, nearest=nearest(folder, names), is_stated=False)
     of = dict(zip(places, folders, strict=True))
     return tuple(of.get(place, name) for place, name in enumerate(names))
 
@@ -107,15 +119,19 @@ def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, fil
 
     Raises NotInClassNames: a folder is called after none of them.
     """
-    loose = {joined(name).casefold(): place for place, name in enumerate(names)}
-    if len(loose) < len(names):
-        loose = {}
-    exact = {name: place for place, name in enumerate(names)}
-    found = [exact.get(folder, loose.get(joined(folder).casefold())) for folder in folders]
+    found = _places(folders, names)
     for folder, place in zip(folders, found, strict=True):
         if place is None:
             raise NotInClassNames(root=root, folder=folder, file=file, nearest=nearest(folder, names))
     return tuple(place for place in found if place is not None)
+
+
+def _places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
+    loose = {joined(name).casefold(): place for place, name in enumerate(names)}
+    if len(loose) < len(names):
+        loose = {}
+    exact = {name: place for place, name in enumerate(names)}
+    return [exact.get(folder, loose.get(joined(folder).casefold())) for folder in folders]
 
 
 def joined(name: str) -> str:

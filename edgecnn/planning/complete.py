@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version, require_packages
-from edgecnn.data.class_names import order_in_model
+from edgecnn.data.class_names import names_in_model, order_by_names
 from edgecnn.data.formats.idx import is_idx
 from edgecnn.data.formats.published import is_published
 from edgecnn.data.layout import natural_order
@@ -125,17 +125,20 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
     require_fitting(asked, data)
-    file = str(asked.model.onnx)
+    file, unused = str(asked.model.onnx), None
     if choice.classes is None and data.labelled:
-        order = order_in_model(Path(file).expanduser(), data.classes)
+        names = names_in_model(Path(file).expanduser())
+        order = None if names is None else order_by_names(names, data.classes, Path(data.root), file)
         if order is None:
+            unused = names
             _require_one_order(data)
         elif order != data.classes:
             choice = choice.model_copy(update={"classes": file})
             data = summarize(choice, store.root, tell)
     surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
-    return CompletedRecipe(custom_weights(asked.model, choice, train_kept_out=learned), data, asked.model_copy(update=filled))
+    weights = custom_weights(asked.model, choice, train_kept_out=learned, unused_names=unused)
+    return CompletedRecipe(weights, data, asked.model_copy(update=filled))
 
 
 def _require_one_order(data: DataSummary) -> None:

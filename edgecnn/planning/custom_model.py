@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from edgecnn.values.stage import Progress, digest_of
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
+_FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
 _REVISION = 6
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -157,10 +159,17 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     return found
 
 
-def custom_weights(choice: ModelChoice, data: DataChoice, *, train_kept_out: bool) -> WeightsAnswer:
-    """The answer to where training begins, of what is not trained."""
+def custom_weights(
+    choice: ModelChoice, data: DataChoice, *, train_kept_out: bool, unused_names: Sequence[str] | None
+) -> WeightsAnswer:
+    """The answer to where training begins, of what is not trained.
+
+    ``unused_names``: those of the classes in the file's metadata, where they are none of the folders'.
+    """
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
     order = _OWN_ORDER if data.classes == choice.onnx else ""
+    if unused_names is not None:
+        order = f"{_FOLDERS_ORDER} ({', '.join(name[:40] for name in unused_names[:3])}{', …' if unused_names[3:] else ''})"
     why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 

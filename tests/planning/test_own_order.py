@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
 from edgecnn.errors.custom_model import PreprocessingNotFound
-from edgecnn.errors.data.formats import ClassOrderOpen
+from edgecnn.errors.data.formats import ClassOrderOpen, NotInClassNames
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
 from edgecnn.render.progress import Quiet
@@ -60,6 +60,33 @@ def test_the_order_of_its_own_metadata_is_taken_and_said(tmp_path: Path, monkeyp
         resolved(path, photos, "data.classes=folders")
     with pytest.raises(PreprocessingNotFound):
         resolved(shuffled(tmp_path / "unnamed.onnx", named=False), photos)
+
+
+def test_one_folder_that_is_called_otherwise_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders' order was taken without a word: every label was wrong where nothing was searched."""
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    photos, path = photo_folder(tmp_path / "photos"), shuffled(tmp_path / "mine.onnx", named=True)
+    (photos / CLASSES[3]).rename(photos / f"{CLASSES[3]}s")
+    with pytest.raises(NotInClassNames, match=f"did you mean '{CLASSES[3]}'"):
+        resolved(path, photos, "preprocessing.like=imagenet")
+    assert resolved(path, photos, "preprocessing.like=imagenet", "data.classes=folders").data.classes == (
+        *CLASSES[:3],
+        f"{CLASSES[3]}s",
+    )
+
+
+def test_folders_of_another_language_keep_their_order_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    photos, path = photo_folder(tmp_path / "photos"), shuffled(tmp_path / "mine.onnx", named=True)
+    own = ("dunkelblau", "dunkelrot", "hellblau", "hellrot")
+    for folder, name in zip(CLASSES, own, strict=True):
+        (photos / folder).rename(photos / name)
+    found = resolved(path, photos, "preprocessing.like=imagenet")
+    assert found.data.classes == own
+    assert found.weights.why.endswith(
+        "; classes are in the order of their folders, whose names are not those in its metadata "
+        "(dark blue, bright blue, dark red, …)"
+    )
 
 
 BY_CHARACTER = ("1", "10", "2", "3")

@@ -115,15 +115,18 @@ class NoImagenetClass(EdgecnnError):
 
 
 class NotInClassNames(EdgecnnError):
-    """Raised when a folder's name is none of those in the file that ``data.classes`` states."""
+    """Raised when a folder's name is none of those in the file that ``data.classes`` states, or in the model's own metadata."""
 
     folder: str
 
-    def __init__(self, *, root: Path, folder: str, file: str, nearest: str | None) -> None:
+    def __init__(self, *, root: Path, folder: str, file: str, nearest: str | None, is_stated: bool = True) -> None:
         wish = f"did you mean {nearest!r}? " if nearest else ""
+        instead = ", or --set data.classes=folders where the folders are in its order, or data.classes=FILE with a class a line"
         self.folder = folder
         super().__init__(
-            what=f"{root}: {folder!r} is none of the classes in {file}", hint=f"{wish}call each folder by its class's name"
+            what=f"{root}: {folder!r} is none of the classes in {file}",
+            because=None if is_stated else "other folders are, so that it is not known in which order the model answers",
+            hint=f"{wish}call each folder by its class's name{'' if is_stated else instead}",
         )
 
 

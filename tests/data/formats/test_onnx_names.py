@@ -9,9 +9,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgecnn.data.class_names import names_in, order_in_model
+from edgecnn.data.class_names import names_in, names_in_model, order_by_names
 from edgecnn.data.formats.onnx_names import names_in_metadata
-from edgecnn.errors.data.formats import ClassNamesUnusable
+from edgecnn.errors.data.formats import ClassNamesUnusable, NotInClassNames
 from tests.graph.custom_files import CLASSES, classifier
 
 
@@ -42,7 +42,7 @@ def test_each_form_is_read(said: dict[str, str], tmp_path: Path) -> None:
 def test_what_names_no_classes_is_left_alone(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, names=text)
     assert names_in_metadata(path) is None
-    assert order_in_model(path, ("cat", "dog")) is None
+    assert names_in_model(path) is None
 
 
 def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path) -> None:
@@ -57,14 +57,29 @@ def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path
 
 
 def test_an_order_is_that_of_the_file_where_every_folder_is_named(tmp_path: Path) -> None:
-    path = written(tmp_path, names=str(dict(enumerate(CLASSES[::-1]))))
-    assert order_in_model(path, CLASSES) == CLASSES[::-1]
+    names = names_in_model(written(tmp_path, names=str(dict(enumerate(CLASSES[::-1])))))
+    assert names == CLASSES[::-1]
     spelled = tuple(name.replace(" ", "_") for name in CLASSES)
-    assert order_in_model(path, spelled) == spelled[::-1]
-    assert order_in_model(path, CLASSES[1:]) == CLASSES[::-1], "some of the folders"
-    assert order_in_model(path, (*CLASSES[1:], "grey")) is None
-    assert order_in_model(path, (*CLASSES, "dark_red")) is None
-    assert order_in_model(tmp_path / "none.onnx", CLASSES) is None
+    photos = tmp_path / "photos"
+    assert order_by_names(names, CLASSES, photos, "mine.onnx") == CLASSES[::-1]
+    assert order_by_names(names, spelled, photos, "mine.onnx") == spelled[::-1]
+    assert order_by_names(names, CLASSES[1:], photos, "mine.onnx") == CLASSES[::-1], "some of the folders"
+    assert order_by_names(names, (*CLASSES, "dark_red"), photos, "mine.onnx") is None
+    assert order_by_names(names, ("eins", "zwei", "drei", "vier"), photos, "mine.onnx") is None
+    assert names_in_model(tmp_path / "none.onnx") is None
+
+
+@pytest.mark.parametrize("others", [CLASSES[:1], CLASSES[:3]])
+def test_one_folder_that_the_file_does_not_name_is_no_reason_to_go_by_the_folders(
+    others: tuple[str, ...], tmp_path: Path
+) -> None:
+    with pytest.raises(NotInClassNames) as refused:
+        order_by_names(CLASSES[::-1], (*others, "dark reds"), tmp_path, "mine.onnx")
+    assert refused.value.line() == (
+        f"{tmp_path}: 'dark reds' is none of the classes in mine.onnx: other folders are, so that it is not known in which order "
+        "the model answers — did you mean 'dark red'? call each folder by its class's name, or --set data.classes=folders where "
+        "the folders are in its order, or data.classes=FILE with a class a line [not-in-class-names]"
+    )
 
 
 @pytest.mark.parametrize("length", [1, 2, 40, 300])
