@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from edgecnn.backends.installed import installed_version, require_packages
@@ -43,12 +44,18 @@ from edgecnn.values.data.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
 _FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
-_REVISION = 6
+_REVISION = 7
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
+
+_OFF, _SUM_OFF = 1e-3, 1e-2
+"""How far probabilities may be from 0…1, and their sum from 1, in half precision or bytes."""
 
 
 def network_name(choice: ModelChoice) -> str:
@@ -215,9 +222,12 @@ def _found(
     entry = _of_its_images(says.entry, data, path)
     custom = CustomFile(path=path, entry=entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
-    feeding = find_preprocessing(custom, recipe.preprocessing, source, tell)
+    known = vars(find_preprocessing(custom, recipe.preprocessing, source, tell))
+    answers = known.pop("answers")
+    if not (data.multi_label or entry.ends_in_sigmoid):
+        entry = _of_its_answers(entry, says.entry.ends_in_sigmoid, answers)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
-    return CustomModel(**about, **vars(feeding)), stamps
+    return CustomModel(**about, **known), stamps
 
 
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
@@ -228,6 +238,15 @@ def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEnt
             asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
         )
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})
+
+
+def _of_its_answers(entry: GraphEntry, is_sigmoid: bool, answers: NDArray[np.float32]) -> GraphEntry:
+    """Of one class an image. ``is_sigmoid``: what makes the answers, (images, classes)."""
+    probable = bool(((answers > -_OFF) & (answers < 1 + _OFF)).all())
+    sums_to_one = probable and bool((np.abs(answers.sum(axis=1) - 1) < _SUM_OFF).all())
+    softmax = entry.ends_in_softmax and sums_to_one
+    shares = not softmax and (sums_to_one or (probable and is_sigmoid))
+    return entry.model_copy(update={"ends_in_softmax": softmax, "ends_in_shares": shares})
 
 
 def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -64,6 +64,8 @@ class FoundPreprocessing:
     stated_by: Literal["recipe", "file", "search"]
     trials: tuple[FeedingTrial, ...]
     rivals: tuple[str, ...]
+    answers: NDArray[np.float32]
+    """Its own, (images, classes), fed so."""
 
 
 def find_preprocessing(
@@ -88,10 +90,11 @@ def find_preprocessing(
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
-        return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=())
+        return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=(), answers=answers[0])
     shown = _shown(source, images)
     right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
-    return _best(custom, ways, right, by, float(shown.mean(axis=0).max()))
+    chosen, trials, rivals = _best(custom, ways, right, by, float(shown.mean(axis=0).max()))
+    return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=rivals, answers=answers[chosen])
 
 
 def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
@@ -196,9 +199,14 @@ def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRec
     return np.stack([to_pixels(source.read(image, recipe.grey_window), recipe) for image in images])
 
 
-def _best(
-    custom: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float
-) -> FoundPreprocessing:
+class _Best(NamedTuple):
+    chosen: int
+    """Of the ways."""
+    trials: tuple[FeedingTrial, ...]
+    rivals: tuple[str, ...]
+
+
+def _best(custom: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float) -> _Best:
     """``most`` is the share of the commonest class: who always answers that is right so often, and has learned nothing."""
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
@@ -212,7 +220,7 @@ def _best(
     # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
     chosen = min((first, *alike), key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
     rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
-    return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=tuple(rivals))
+    return _Best(chosen, trials, tuple(rivals))
 
 
 def _called(way: Feeding) -> str:

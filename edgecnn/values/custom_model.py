@@ -34,6 +34,9 @@ class GraphEntry(Value):
     ends_in_sigmoid: bool = Field(default=False, exclude_if=lambda ends: not ends)
     """Of a multi-label network that answers with probabilities, as one is taken whose images are not of one class each. Left out
     of the key of any other."""
+    ends_in_shares: bool = Field(default=False, exclude_if=lambda ends: not ends)
+    """Of one class an image: its answers are probabilities, and no softmax that could be left out makes them; sigmoids too. The
+    trunk answers with their logarithm."""
     opset: PositiveInt
     quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
     """The form in which it came quantized; None of a float network, whose keys hold no word of it."""
@@ -85,7 +88,13 @@ class CustomModel(Value):
 
     @property
     def why(self) -> str:
-        """One sentence on how its preprocessing is known."""
+        """One sentence on how its preprocessing is known, and on answers that are no logits."""
+        return self._feeding_known + (
+            "; its answers are probabilities, which a kit gives over their sum" * self.entry.ends_in_shares
+        )
+
+    @property
+    def _feeding_known(self) -> str:
         if not self.trials:
             unproved = "not proved, since no image is known to be of one class"
             return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states; {unproved}"

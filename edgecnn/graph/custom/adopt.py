@@ -16,9 +16,9 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.graph.custom.classical import without_classical
-from edgecnn.graph.custom.ends import nodes_behind
+from edgecnn.graph.custom.ends import L1_NORMS, PROBABILITIES, nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
-from edgecnn.graph.custom.onnx_entry import SIGMOIDS, SOFTMAXES
+from edgecnn.graph.ensemble import LEAST
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.values.custom_model import Channels, GraphEntry
@@ -53,6 +53,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     _widen(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
     _without_last(made.graph, entry)
+    _logarithm_of_shares(made.graph, entry)
     _rename(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
     del made.graph.output[:]
@@ -71,6 +72,7 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["colours made grey inside"] if channels == "grey" else []
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
     done += ["its last sigmoid left out"] if entry.ends_in_sigmoid else []
+    done += ["the logarithm of its shares taken"] if entry.ends_in_shares else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
 
@@ -191,10 +193,24 @@ def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
         return
     made = {name: node for node in graph.node for name in node.output}
     node = made[entry.output]
-    while node.op_type not in (*SOFTMAXES, *SIGMOIDS):
+    idle = []
+    while node.op_type not in PROBABILITIES:
+        idle += [node] if node.op_type in L1_NORMS else []
         node = made[node.input[0]]
-    node.op_type = "Identity"
-    node.ClearField("attribute")
+    for each in (*idle, node):
+        each.op_type = "Identity"
+        each.ClearField("attribute")
+
+
+def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """Whoever reads logits takes their softmax, and that of a logarithm is what it was taken of, over its sum."""
+    if not entry.ends_in_shares:
+        return
+    shares, held, least = (f"{entry.output}_{name}" for name in ("shares", "held", "least"))
+    _rename(graph, entry.output, shares)
+    graph.initializer.append(numpy_helper.from_array(np.array(LEAST, np.float32), least))
+    graph.node.append(helper.make_node("Max", [shares, least], [held], name="edgecnn_answer_Max"))
+    graph.node.append(helper.make_node("Log", [held], [entry.output], name="edgecnn_answer_Log"))
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:

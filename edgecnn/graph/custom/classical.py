@@ -19,7 +19,7 @@ def is_classical(node: onnx.NodeProto) -> bool:
     """Whether it is one of those that can be made anew: a scaler, a normalizer by L1 or L2, or a linear classifier."""
     if node.domain != DOMAIN or node.op_type not in _MADE:
         return False
-    said = _attributes(node)
+    said = attributes_of(node)
     if node.op_type == "Normalizer":
         return said.get("norm", "MAX") in _NORMS
     return said.get("post_transform", "NONE") in _POST
@@ -44,7 +44,7 @@ def without_classical(model: onnx.ModelProto) -> None:
 
 def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
     """(x - offset) · scale, a number for each feature or one for all."""
-    said = _attributes(node)
+    said = attributes_of(node)
     offset = _held(graph, f"{name}_offset", said.get("offset", [0.0]))
     scale = _held(graph, f"{name}_scale", said.get("scale", [1.0]))
     return [
@@ -55,7 +55,7 @@ def _scaler(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onn
 
 
 def _normalizer(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    p = _NORMS[_attributes(node)["norm"]]
+    p = _NORMS[attributes_of(node)["norm"]]
     return [
         helper.make_node("Cast", [node.input[0]], [f"{name}_float"], name=f"{name}_Cast", to=TensorProto.FLOAT),
         helper.make_node("LpNormalization", [f"{name}_float"], [node.output[0]], name=f"{name}_Norm", axis=1, p=p),
@@ -63,7 +63,7 @@ def _normalizer(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list
 
 
 def _linear_classifier(node: onnx.NodeProto, graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
-    said = _attributes(node)
+    said = attributes_of(node)
     classes = len(said.get("classlabels_ints") or said.get("classlabels_strings") or said["intercepts"])
     weights = np.array(said["coefficients"], np.float32).reshape(classes, -1)
     inputs = [f"{name}_float", _held(graph, f"{name}_weights", weights)]
@@ -88,6 +88,7 @@ def _held(graph: onnx.GraphProto, name: str, value: Any) -> str:
     return name
 
 
-def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Of a node, by name; a text as one."""
     found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}

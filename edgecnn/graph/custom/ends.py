@@ -1,7 +1,9 @@
-"""What the two ends of an ONNX file leave unsaid: how many colours it reads, and which of several outputs is the answer."""
+"""What the two ends of an ONNX file leave unsaid: how many colours it reads, which of several outputs is the answer, and by what
+its probabilities are made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.graph.custom.classical import DOMAIN, attributes_of
 from edgecnn.graph.custom.image_entry import COLOURS, Dims, only_one
 from edgecnn.graph.onnx_file import constants_of, inside
 
@@ -17,6 +20,11 @@ _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
 """Operators after which a tensor has the channels that it had before."""
+_KEEP_NUMBERS = ("Identity", "Cast", "Reshape", "Squeeze", "Flatten")
+"""Operators after which a tensor holds the numbers that it held before."""
+L1_NORMS = ("LpNormalization", "Normalizer")
+PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid", "LOGISTIC": "sigmoid"}
+"""Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
@@ -66,6 +74,27 @@ def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
             wanted.update(node.input)
             wanted.update(each for part in inside(node, onnx.NodeProto) for each in part.input)
     return found[::-1]
+
+
+def end_of(graph: onnx.GraphProto, answer: str) -> str | None:
+    """``softmax`` or ``sigmoid`` where the answer is what one of them gives, whatever its shape; None of any other.
+
+    Shares that a softmax made sum to 1 already: scikit-learn's converter normalizes them once more.
+    """
+    return _end({name: node for node in graph.node for name in node.output}, answer)
+
+
+def _end(makers: Mapping[str, onnx.NodeProto], answer: str) -> str | None:
+    node = makers.get(answer, onnx.NodeProto())
+    if (sums_to_one := _sums_to_one(node)) or node.op_type in _KEEP_NUMBERS:
+        found = _end(makers, node.input[0])
+        return None if sums_to_one and found == "sigmoid" else found
+    return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
+
+
+def _sums_to_one(node: onnx.NodeProto) -> bool:
+    said = attributes_of(node) if node.op_type in L1_NORMS else {}
+    return said.get("norm") == "L1" or said.get("p") == 1
 
 
 def _channels_read(graph: onnx.GraphProto, image: str) -> set[int]:

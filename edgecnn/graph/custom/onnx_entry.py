@@ -12,7 +12,7 @@ import onnx
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
 from edgecnn.graph.custom.classical import is_classical
-from edgecnn.graph.custom.ends import answer_of, dims_of, image_dims, nodes_behind
+from edgecnn.graph.custom.ends import answer_of, dims_of, end_of, image_dims, nodes_behind
 from edgecnn.graph.custom.image_entry import classes_of, image_entry, only_one
 from edgecnn.graph.onnx_file import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -20,8 +20,6 @@ from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.stage import Key, digest_of
 
-SOFTMAXES = ("Softmax",)
-SIGMOIDS = ("Sigmoid",)
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
 PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md)."""
@@ -48,8 +46,8 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | No
         **image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path),
         output=answer.name,
         classes=classes_of(answer.name, dims_of(answer), path),
-        ends_in_softmax=_last(model, answer.name).op_type in SOFTMAXES,
-        ends_in_sigmoid=_last(model, answer.name).op_type in SIGMOIDS,
+        ends_in_softmax=end_of(model.graph, answer.name) == "softmax",
+        ends_in_sigmoid=end_of(model.graph, answer.name) == "sigmoid",
         opset=opset_of(model),
         quantized=quantized,
     )
@@ -112,8 +110,3 @@ def _only(values: Iterable[Any], what: str, path: Path) -> Any:
 def _dtype(image: Any) -> str:
     kind = image.type.tensor_type.elem_type
     return _DTYPES.get(kind) or onnx.TensorProto.DataType.Name(kind).lower()
-
-
-def _last(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
-    found = next((node for node in model.graph.node if name in node.output), onnx.NodeProto())
-    return _last(model, found.input[0]) if found.op_type in ("Identity", "Cast") else found

@@ -44,7 +44,7 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     tell.step("export to ONNX", 0, 3)
     path = out / "model.onnx"
     theirs, entry = as_onnx(request.model, request.entry)
-    entry = entry.model_copy(update={"ends_in_sigmoid": request.entry.ends_in_sigmoid})
+    entry = _with_the_end_of(entry, request.entry)
     model = adopt(theirs, entry, request.feeding.channels, request.model)
     if entry.quantized is None:
         fold_batch_norms(model.graph)
@@ -73,10 +73,19 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     tell.step("export to ONNX", 3, 3)
 
 
+def _with_the_end_of(entry: GraphEntry, found: GraphEntry) -> GraphEntry:
+    """A file of torch is read once more as ONNX, where its softmax may stand in sight; what images showed of its end stays."""
+    softmax = entry.ends_in_softmax and (found.ends_in_softmax or found.ends_in_shares)
+    ends = {"ends_in_softmax": softmax, "ends_in_shares": found.ends_in_shares and not softmax}
+    return entry.model_copy(update={**ends, "ends_in_sigmoid": found.ends_in_sigmoid})
+
+
 def _as_the_file(logits: Logits, entry: GraphEntry) -> Logits:
     """What the file answers itself."""
     if entry.ends_in_sigmoid:
         return np.asarray(expit(logits))
+    if entry.ends_in_shares:
+        return np.exp(logits)
     return np.asarray(softmax(logits, axis=1)) if entry.ends_in_softmax else logits
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from scipy.special import expit
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import adopt
+from edgecnn.graph.custom.ends import end_of
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
 from edgecnn.graph.onnx_file import save_model
@@ -37,6 +39,7 @@ def trunk_of(path: Path) -> onnx.ModelProto:
     save_model(trunk, path.with_name("trunk.onnx"))
     ours = onnx_logits(path.with_name("trunk.onnx"), feeding.normalization.feed(pixels))
     ours = np.exp(ours) / np.exp(ours).sum(axis=1, keepdims=True) if entry.ends_in_softmax else ours
+    ours = expit(ours) if entry.ends_in_sigmoid else ours
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
     assert np.ptp(theirs, axis=0).any()
     onnx.checker.check_model(trunk)
@@ -132,3 +135,32 @@ def test_operators_of_scikit_learn_become_those_of_onnx(post_transform: str, nor
 def test_other_operators_of_that_domain_are_refused_by_name(op: str, attributes: dict[str, Any]) -> None:
     with pytest.raises(CustomModelUnusable, match=f"its operator {op} is of the domain ai.onnx.ml"):
         read_entry(classical((op, attributes), ("LinearClassifier", linear("NONE"))), PATH)
+
+
+@pytest.mark.parametrize("way", ["Flatten", "Reshape", "Squeeze"])
+def test_a_softmax_before_what_only_reshapes_its_shares_is_left_out(way: str, tmp_path: Path) -> None:
+    model = classifier("half", softmax=True)
+    held = {"four": [-1, len(CLASSES), 1, 1], "two": [-1, len(CLASSES)], "axes": [2, 3]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(value, np.int64), name) for name, value in held.items())
+    more = {"Flatten": [], "Reshape": ["two"], "Squeeze": ["axes"]}[way]
+    model.graph.node.append(helper.make_node(way, ["apart", *more], ["share"], name="last"))
+    model.graph.node.insert(len(model.graph.node) - 2, helper.make_node("Reshape", ["scores", "four"], ["tall"], name="tall"))
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    softmax.input[0], softmax.output[0] = "tall", "apart"
+    onnx.save(model, tmp_path / "mine.onnx")
+    assert read_entry(model, PATH).ends_in_softmax
+    assert not {"Softmax", "Log"} & {node.op_type for node in trunk_of(tmp_path / "mine.onnx").graph.node}
+
+
+def test_shares_that_scikit_learn_normalizes_once_more_are_those_of_their_softmax(tmp_path: Path) -> None:
+    onnx.save(classical(SCALER, ("LinearClassifier", linear("SOFTMAX")), ("Normalizer", {"norm": "L1"})), tmp_path / "mine.onnx")
+    trunk = trunk_of(tmp_path / "mine.onnx")
+    assert not {"Softmax", "LpNormalization"} & {node.op_type for node in trunk.graph.node}
+    for post, norm, end in (
+        ("SOFTMAX", "L2", None),
+        ("LOGISTIC", "L1", None),
+        ("LOGISTIC", None, "sigmoid"),
+        ("NONE", "L1", None),
+    ):
+        after = [] if norm is None else [("Normalizer", {"norm": norm})]
+        assert end_of(classical(("LinearClassifier", linear(post)), *after).graph, f"after{len(after)}") == end

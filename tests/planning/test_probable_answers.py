@@ -1,0 +1,60 @@
+"""A file that answers with probabilities, made by whatever, is given by its kits with these and not with a softmax of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from scipy.special import softmax
+
+from edgecnn.graph.checks import onnx_logits
+from edgecnn.graph.custom.adopt import describe_changes
+from edgecnn.graph.custom.file import opened
+from edgecnn.graph.custom.trunk import CustomRequest, make_custom_trunk
+from edgecnn.render.progress import Quiet
+from edgecnn.values.custom_model import CustomModel
+from tests.graph.custom.test_several_labels import prepared
+from tests.graph.custom_files import classifier, photo_folder, pictures
+from tests.planning.test_own_order import resolved
+
+
+def normalized(opset: int = 17) -> onnx.ModelProto:
+    """Sigmoids over their sum, as scikit-learn gives one against the rest."""
+    model = classifier("half", sigmoid=True, opset=opset)
+    model.graph.node.append(helper.make_node("LpNormalization", ["share"], ["shares"], name="norm", axis=1, p=1))
+    model.graph.output[0].name = "shares"
+    return model
+
+
+def found(model: onnx.ModelProto, folder: Path, *sets: str) -> CustomModel:
+    onnx.save(model, folder / "mine.onnx")
+    custom = resolved(folder / "mine.onnx", photo_folder(folder / "photos"), "preprocessing.like=half", *sets).custom_model
+    assert custom is not None
+    return custom
+
+
+@pytest.mark.parametrize("way", ["sigmoids over their sum", "sigmoids"])
+def test_the_softmax_of_its_trunk_is_the_file_s_own_answer(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    custom = found(normalized() if way == "sigmoids over their sum" else classifier("half", sigmoid=True), tmp_path)
+    assert custom.entry.ends_in_shares and not custom.entry.ends_in_sigmoid
+    assert custom.why.endswith("; its answers are probabilities, which a kit gives over their sum")
+    assert describe_changes(custom.entry, "rgb", custom.entry.opset) == "with the logarithm of its shares taken"
+    (tmp_path / "out").mkdir()
+    pixels, labels = pictures(64)
+    request = CustomRequest(tmp_path / "mine.onnx", prepared(tmp_path / "pixels", labels), custom.entry, custom.feeding)
+    make_custom_trunk(request, tmp_path / "out", Quiet())
+    theirs = opened(tmp_path / "mine.onnx", custom.entry).answers(pixels, custom.feeding)
+    ours = softmax(onnx_logits(tmp_path / "out/model.onnx", custom.feeding.normalization.feed(pixels)), axis=1)
+    np.testing.assert_allclose(ours, theirs / theirs.sum(axis=1, keepdims=True), atol=1e-4)
+    assert ours.max() > 0.49, "a second softmax gives 0.31 at most"
+
+
+def test_logits_and_a_last_softmax_are_left_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path / "store"))
+    plain, ends = found(classifier("half"), tmp_path).entry, found(classifier("half", softmax=True), tmp_path).entry
+    assert (plain.ends_in_shares, plain.ends_in_softmax, ends.ends_in_shares, ends.ends_in_softmax) == (False, False, False, True)
+    assert "ends_in_shares" not in plain.model_dump(), "nothing of it is in a key"
