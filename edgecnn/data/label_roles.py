@@ -54,6 +54,9 @@ def _assign(listed: Listed, choice: DataChoice) -> Assigned:
     units = None if choice.group_by is None else units_of(kept, listed.root)
     of_train = {digest: images[0].labels or () for digest, images in by_place["train", UNLABELLED].items()}
     strata = _strata(listed, of_train, units, cut, choice)
+    for role in ("validation", "test"):
+        if role in own:
+            _require_labels(role, [images[0] for images in by_place[own[role], UNLABELLED].values()], listed, choice)
     found, off = _divided(strata, cut, choice, apart=apart)
     roles = {role: [ranked_by_content(digests, choice.seed)] for role, digests in found.items()}
     roles |= {role: [ranked_by_content(by_place[part, UNLABELLED], choice.seed)] for role, part in own.items()}
@@ -79,6 +82,15 @@ def _strata(
     names = [listed.classes[label] for label in bound]
     unit_of = {digest: digest for digest in of_train} if units is None else units
     return Strata(listed.root, names, [*(by_label[label] for label in bound), *loose], unit_of)
+
+
+def _require_labels(role: SplitRole, images: Sequence[Found], listed: Listed, choice: DataChoice) -> None:
+    """Of a user's own split. What is trained needs an image of each label in ``validation``, on which thresholds are chosen; of
+    images without a single label nothing is known."""
+    having = {label for image in images for label in image.labels or ()}
+    short = [(name, 0, 1) for label, name in enumerate(listed.classes) if label not in having]
+    if short and (not having or choice.train and role == "validation"):
+        raise LabelTooRare(file=Path(choice.path), short=short, roles=(role,), own=True)
 
 
 def _divided(

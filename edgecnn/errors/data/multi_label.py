@@ -19,15 +19,18 @@ class MultiLabelNotFitting(EdgecnnError):
 
 
 class LabelTooRare(EdgecnnError):
-    """Raised when labels are on too few images for the roles that have to come out of them; the first is told in full."""
+    """Raised when labels are on too few images for the roles that have to come out of them; the first is told in full.
 
-    def __init__(self, *, file: Path, short: Sequence[tuple[str, int, int]], roles: Sequence[str]) -> None:
+    ``own``: of the one role that is a split of the list's own.
+    """
+
+    def __init__(self, *, file: Path, short: Sequence[tuple[str, int, int]], roles: Sequence[str], own: bool = False) -> None:
         (name, found, needed), others = short[0], [other for other, _, _ in short[1:]]
         also = f"{', '.join(map(repr, others[:_NAMED]))}{and_more(len(others), _NAMED)}"
         super().__init__(
             what=f"{file}: label {name!r} is on {counted(found, 'usable image')} for {listed(roles)}, and needs {needed}",
             because=f"{also} {plural(len(others), 'is', 'are')} on too few images too" if others else None,
-            hint="add images that have it, or take it out of the list",
+            hint=f"{'give that split' if own else 'add'} images that have it, or take it out of the list",
         )
 
 

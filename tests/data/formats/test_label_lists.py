@@ -121,11 +121,7 @@ def test_groups_stay_whole(tmp_path: Path) -> None:
 
 
 def test_a_split_column_gives_roles(tmp_path: Path) -> None:
-    rows = by_column(drawn(tmp_path))
-    rows[0].append("split")
-    for number, row in enumerate(rows[1:]):
-        row.append(("train", "val", "test")[number % 3])
-    counts = summary_of(listed(tmp_path, rows)).counts
+    counts = summary_of(listed(tmp_path, in_splits(by_column(drawn(tmp_path))))).counts
     assert (counts["validation"], counts["test"]) == (40, 40)
 
 
@@ -139,6 +135,37 @@ def test_a_label_on_too_few_images_is_named(tmp_path: Path) -> None:
         f"{tmp_path / 'list.csv'}: label 'dog' is on 1 usable image for test, validation and train, and needs 4"
         " — add images that have it, or take it out of the list [label-too-rare]"
     )
+
+
+def in_splits(rows: list[list[str]]) -> list[list[str]]:
+    return [[*rows[0], "split"], *([*row, ("train", "val", "test")[number % 3]] for number, row in enumerate(rows[1:]))]
+
+
+def without(rows: list[list[str]], label: str, split: str) -> list[list[str]]:
+    """No image of the split has the label."""
+    place = rows[0].index(label)
+    return [[*row[:place], "0", *row[place + 1 :]] if row[-1] == split else row for row in rows]
+
+
+def test_a_label_that_no_validation_image_of_the_list_s_own_has_is_named(tmp_path: Path) -> None:
+    path = listed(tmp_path, without(in_splits(by_column(drawn(tmp_path))), "dog", "val"))
+    with pytest.raises(LabelTooRare) as caught:
+        summary_of(path)
+    assert caught.value.line() == (
+        f"{path}: label 'dog' is on 0 usable images for validation, and needs 1"
+        " — give that split images that have it, or take it out of the list [label-too-rare]"
+    )
+    assert summary_of(path, train=False).counts["validation"] == 40, "a finished network is judged by the other labels"
+
+
+def test_a_test_split_may_lack_a_label_which_the_report_says_but_not_every_label(tmp_path: Path) -> None:
+    rows = in_splits(by_column(drawn(tmp_path)))
+    some = without(rows, "dog", "test")
+    assert summary_of(listed(tmp_path, some)).counts["test"] == 40
+    with pytest.raises(
+        LabelTooRare, match="label 'bag' is on 0 usable images for test, and needs 1: 'cat', 'dog' are on too few"
+    ):
+        summary_of(listed(tmp_path, without(without(some, "cat", "test"), "bag", "test")), train=False)
 
 
 def test_a_label_that_the_file_of_classes_does_not_know_is_refused(tmp_path: Path) -> None:
