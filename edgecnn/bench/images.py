@@ -157,7 +157,7 @@ def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSourc
     if path == DEMO:
         yield open_source(Path(summarize(choice, cache, tell).manifest_path))
         return
-    listed, _ = read_files(list_files(path, cache, tell), cache, tell)
+    listed, _ = read_files(list_files(DataChoice(path=path, train=False), cache, tell), cache, tell)
 
     def source(images: tuple[ImageEntry, ...]) -> ImageSource:
         found = DataManifest(origin="folder", root=str(listed.root), classes=tuple(listed.classes), images=images)

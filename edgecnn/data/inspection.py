@@ -57,7 +57,8 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
     began = time.monotonic()
     if choice.path == DEMO:
         raise DemoHasNoFolder
-    files = list_files(choice.path, cache, tell, group_by=choice.group_by)
+    files = list_files(choice, cache, tell)
+    files.layout.require_trainable(files.source, asked=choice.train)
     listed, _ = read_files(files, cache, tell)
     fingerprints, broken = _fingerprints(listed, tell)
     usable = listed._replace(

@@ -66,11 +66,18 @@ class Layout(NamedTuple):
     """Of a list with the column that ``data.group_by`` names: each path's cell. None where there is none."""
     labels: Mapping[str, tuple[int, ...]] | None = None
     """Of a multi-label list: each path's labels. None of any other."""
+    held_out: str | None = None
+    """The only split that is there, where it is none to train on: its images are to be had where nothing is trained."""
 
     def in_order(self, classes: tuple[str, ...]) -> Layout:
         """The same folders, their labels counted in ``classes``, which names each of them."""
         folders = tuple(each._replace(label=classes.index(self.classes[each.label])) for each in self.folders)
         return self._replace(classes=classes, folders=folders)
+
+    def require_trainable(self, named: Path, *, asked: bool) -> None:
+        """Raises TrainFolderMissing: training is asked for, and there are no images for it. ``named``: the folder or the list."""
+        if asked and self.held_out is not None:
+            raise TrainFolderMissing(named=named, found=[self.held_out], is_list=not self.parts)
 
 
 def root_of(text: str) -> Path:
@@ -98,7 +105,8 @@ def find_layout(root: Path, seen: ListingProgress) -> Layout:
     Raises:
         DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: of a folder itself.
         NoClassFolders, OneClass: no sub-folder in it or in one of its splits, or a single one.
-        SplitsDiffer, SplitNamedTwice, TrainFolderMissing: two splits with other classes; val/ and validation/; none to train on.
+        SplitsDiffer, SplitNamedTwice: two splits with other classes; val/ and validation/.
+        TrainFolderMissing: several splits, but none to train on.
     """
     names = folders_in(root, seen)
     parts = _parts(root, names, seen)
@@ -109,7 +117,9 @@ def find_layout(root: Path, seen: ListingProgress) -> Layout:
     for part, name in parts.items():
         _same_classes(root, parts["train"], classes, name, inside[part])
     folders = [folder for part, name in parts.items() for folder in _class_folders(classes, part, f"{name}/")]
-    return Layout(root, classes, parts, tuple(folders), tuple(name for name in names if name not in parts.values()))
+    ignored = tuple(name for name in names if name not in parts.values())
+    held_out = parts["train"] if PART_NAMES[parts["train"].lower()] != "train" else None
+    return Layout(root, classes, parts, tuple(folders), ignored, held_out=held_out)
 
 
 def unlabelled_layout(root: Path, seen: ListingProgress) -> Layout:
@@ -177,8 +187,10 @@ def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part
     if present == ["train"] and not (len(names) == 1 and _holds_folders(root / names[0], seen)):
         return {}
     if "train" not in present:
+        if present and len(names) == 1 and _holds_folders(root / names[0], seen):
+            return {"train": names[0]}
         if present and len(names) == sum(map(len, found.values())):
-            raise TrainFolderMissing(folder=root, found=names)
+            raise TrainFolderMissing(named=root, found=names)
         return {}
     for claimed in found.values():
         if len(claimed) > 1:

@@ -71,8 +71,9 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     """
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell, fold)
-    found = list_files(choice.path, cache, tell, labelled=choice.labels is not False, group_by=choice.group_by)
+    found = list_files(choice, cache, tell)
     layout, stamps = found.layout, found.stamps
+    layout.require_trainable(found.source, asked=choice.train)
     places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
     names = stated_names(choice.classes, layout.classes)
     groups = [[json.dumps(cell) for cell in sorted(layout.groups.items())]] if layout.groups is not None else []
@@ -100,37 +101,37 @@ class Files(NamedTuple):
     """As ``data.group_by``."""
 
 
-def list_files(path: str, cache: Path, tell: Progress, *, labelled: bool = True, group_by: str | None = None) -> Files:
+def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
     """List a data set's files; those of a zip once it is unpacked into the cache.
 
-    ``path``: a folder, a list, a zip or ``torchvision:NAME``. ``cache``: the store's root. ``labelled``: False: every file under
-    the folder is one of a single heap, whatever its sub-folders are called. ``group_by``: what images have in common that belong
-    together; a list may have it as a column.
+    ``choice``: a folder, a list, a zip or ``torchvision:NAME``. Where it has no labels, every file under the folder is one of a
+    single heap, whatever its sub-folders are called. ``cache``: the store's root.
 
-    Raises:
-        EdgecnnError: one of ``errors.data``, where the path cannot be used.
+    Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
+    path, labelled = choice.path, choice.labels is not False
     source, seen = root_of(path), ListingProgress(tell)
     if is_table(source) and not labelled:
         raise ListWithoutLabels(file=source)
     if is_published(path):
         source = published_folder(path, cache, tell)
     if is_table(source):
-        layout, stamps = read_table(source, seen, group_by)
+        layout, stamps = read_table(source, seen, choice.group_by)
     else:
         root = unpacked(source, cache, tell) if is_archive(source) else source
         with told_of(source, root):
-            layout, stamps = _in_folder(root, cache, seen, tell, labelled=labelled)
+            layout, stamps = _in_folder(root, choice, cache, seen, tell)
         if labelled and is_published(path) and (order := published_order(root)) is not None:
             layout = layout.in_order(order)
     seen.all()
-    return Files(layout, stamps, source, group_by)
+    return Files(layout, stamps, source, choice.group_by)
 
 
 def _in_folder(
-    root: Path, cache: Path, seen: ListingProgress, tell: Progress, *, labelled: bool
+    root: Path, choice: DataChoice, cache: Path, seen: ListingProgress, tell: Progress
 ) -> tuple[Layout, list[list[str]]]:
     """What a folder is made of, and its files by class folder."""
+    labelled = choice.labels is not False
     if labelled and (flat := flat_imagenet(root)) is not None:
         return flat_layout(flat, seen)
     if is_idx(root) and not labelled:

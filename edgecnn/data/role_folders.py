@@ -73,7 +73,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     if is_table(root):
         raise TableNotDivided(file=root)
     check_out(out, root)
-    has_splits = bool(list_files(choice.path, cache, tell).layout.parts)
+    has_splits = bool(list_files(choice, cache, tell).layout.parts)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     places = {

@@ -198,7 +198,7 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
     if choice.path == DEMO or is_published(choice.path):
         return choice.path
     try:
-        found = list_files(choice.path, store.root, tell, labelled=choice.labels is not False, group_by=choice.group_by)
+        found = list_files(choice, store.root, tell)
     except EdgecnnError as error:  # its builds fail with this line, each by itself
         return error.line()
     return digest_of_stamps([found.layout.classes, *found.stamps])

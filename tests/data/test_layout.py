@@ -134,9 +134,28 @@ def test_splits_without_train(tmp_path: Path) -> None:
     with pytest.raises(TrainFolderMissing) as caught:
         layout_of(made(tmp_path, "test/a", "test/b", "val/a", "val/b"))
     assert caught.value.line() == (
-        f"{tmp_path}: has test/ and val/ but no train/"
-        f" — name the folder of training images {tmp_path}/train [train-folder-missing]"
+        f"{tmp_path}: has test/ and val/ but no train/ — call the folder of training images {tmp_path}/train,"
+        f" or name one split alone, as in {tmp_path}/test [train-folder-missing]"
     )
+
+
+def test_one_split_alone_is_what_there_is_where_nothing_is_trained(tmp_path: Path) -> None:
+    layout = layout_of(made(tmp_path, "val/a", "val/b"))
+    assert (layout.classes, dict(layout.parts)) == (("a", "b"), {"train": "val"})
+    assert [(folder.part, folder.path) for folder in layout.folders] == [("train", "val/a"), ("train", "val/b")]
+    layout.require_trainable(tmp_path, asked=False)
+    with pytest.raises(TrainFolderMissing) as caught:
+        layout.require_trainable(tmp_path, asked=True)
+    assert caught.value.line() == (
+        f"{tmp_path}: has val/ but no train/ — call the folder of training images {tmp_path}/train,"
+        f" or name one split alone, as in {tmp_path}/val [train-folder-missing]"
+    )
+
+
+def test_a_lone_folder_of_images_that_is_called_as_a_split_is_none(tmp_path: Path) -> None:
+    made(tmp_path, "val")
+    with pytest.raises(TrainFolderMissing):
+        layout_of(tmp_path)
 
 
 def test_a_name_that_is_no_utf_8_is_refused_and_not_a_crash(tmp_path: Path) -> None:

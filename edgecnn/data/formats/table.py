@@ -57,7 +57,7 @@ def read_table(file: Path, seen: ListingProgress, group_by: str | None = None) -
         TableUnusable: not UTF-8, other columns, a row without a path or a label, a label with control characters, a split of
             another name, no row, a file of two groups, a cell of a label's column that is neither 0 nor 1.
         OneClass: a single label.
-        TrainFolderMissing: splits, but none to train on.
+        TrainFolderMissing: several splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
     """
     lines = _lines_of_parquet(file) if file.suffix.lower() == PARQUET else _lines(file)
@@ -85,15 +85,18 @@ def laid_out(
         raise TableUnusable(file=file, line=None, because="no row has a label")
     if len(classes) == 1:
         raise OneClass(folder=file, name=classes[0])
-    if "train" not in parts:
-        raise TrainFolderMissing(folder=file, found=list(parts.values()))
+    held_out = next(iter(parts.values())) if len(parts) == 1 and "train" not in parts else None
+    if held_out is not None:
+        rows = [row._replace(part="train") for row in rows]
+    elif "train" not in parts:
+        raise TrainFolderMissing(named=file, found=list(parts.values()), is_list=True)
     stamps: dict[tuple[Part, str], list[str]] = {}
     for row in rows:
         seen.one()
         stamps.setdefault((row.part, row.label), []).append(_stamp(folder, row.path))
     folders = tuple(ClassFolder(part, UNLABELLED if several else classes.index(label), "") for part, label in stamps)
     labels = _labels(file, rows, classes) if several else None
-    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, (), _groups(file, rows), labels)
+    layout = Layout(folder, classes, parts if len(parts) > 1 else {}, folders, (), _groups(file, rows), labels, held_out)
     return layout, [sorted(inside) for inside in stamps.values()]
 
 

@@ -139,13 +139,16 @@ class SplitNamedTwice(EdgecnnError):
 
 
 class TrainFolderMissing(EdgecnnError):
-    """Raised when there are split folders, but none to train on."""
+    """Raised when there are splits, but none to train on. ``is_list``: they are a column of a list."""
 
-    def __init__(self, *, folder: Path, found: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{folder}: has {listed([f'{name}/' for name in found])} but no train/",
-            hint=f"name the folder of training images {folder / 'train'}",
-        )
+    def __init__(self, *, named: Path, found: Sequence[str], is_list: bool = False) -> None:
+        if is_list:
+            what = f"{named}: its images are of the {plural(len(found), 'split')} {listed(found)}, and none of train"
+            hint = "give images to train on the split train, or list those of one split alone, without the column split"
+        else:
+            what = f"{named}: has {listed([f'{name}/' for name in found])} but no train/"
+            hint = f"call the folder of training images {named / 'train'}, or name one split alone, as in {named / found[0]}"
+        super().__init__(what=what, hint=hint)
 
 
 class NothingReadable(EdgecnnError):

@@ -138,8 +138,24 @@ def test_a_list_that_is_no_text_or_has_one_label_or_nothing_to_train_on(tmp_path
     with pytest.raises(OneClass, match="only one class, 'cat'"):
         summary_of(tmp_path / "list.csv")
     (tmp_path / "list.csv").write_text("path,label,split\na.png,cat,val\nb.png,dog,test\n")
-    with pytest.raises(TrainFolderMissing):
+    with pytest.raises(TrainFolderMissing) as caught:
         summary_of(tmp_path / "list.csv")
+    assert caught.value.line() == (
+        f"{tmp_path}/list.csv: its images are of the splits validation and test, and none of train — give images to train on the"
+        " split train, or list those of one split alone, without the column split [train-folder-missing]"
+    )
+
+
+def test_a_list_of_one_split_is_what_there_is_where_nothing_is_trained(photos: Path) -> None:
+    rows = listed(photos)
+    held_out = table(photos, [[*rows[0], "split"], *([*row, "val"] for row in rows[1:])], "val.csv")
+    choice = DataChoice(path=str(held_out), train=False, calibration_images=2)
+    without = choice.model_copy(update={"path": str(table(photos, rows))})
+    found, plain = (summarize(each, photos.parent / "store", Heard()) for each in (choice, without))
+    assert (found.content, found.counts, found.splits_from) == (plain.content, plain.counts, plain.splits_from)
+    for refused in (summary_of, lambda path: inspect(DataChoice(path=str(path)), photos.parent / "store", Heard())):
+        with pytest.raises(TrainFolderMissing, match="its images are of the split validation, and none of train"):
+            refused(held_out)
 
 
 def test_a_mark_of_byte_order_and_windows_line_ends_do_no_harm(photos: Path) -> None:
