@@ -133,7 +133,7 @@ def _in_folder(
     """What a folder is made of, and its files by class folder."""
     labelled = choice.labels is not False
     if labelled and (flat := flat_imagenet(root)) is not None:
-        return flat_layout(flat, seen)
+        return flat_layout(flat, seen, trains=choice.train)
     if is_idx(root) and not labelled:
         raise ListWithoutLabels(file=root)
     if is_idx(root):

@@ -9,11 +9,14 @@ import pytest
 from PIL import Image
 
 from edgecnn.data.imagenet import imagenet_ids
-from edgecnn.data.manifest import summarize
+from edgecnn.data.images import FolderImages
+from edgecnn.data.manifest import list_files, summarize
+from edgecnn.errors.data.folder import SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.values.data.dataset import DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice
+from tests.data.folders import fill
 
 SHOWN = {1: 65, 2: 970, 3: 230, 7: 809, 50: 516, 49999: 65}
 """The number of an image to the class that it shows."""
@@ -72,6 +75,59 @@ def test_each_way_of_handing_them_out_says_the_same(tmp_path: Path) -> None:
         assert len(summary.classes) == 1000
         assert summary.counts["train"] == 0
         assert min(summary.counts[role] for role in ("calibration", "validation", "test")) >= 1
+
+
+def training_images(folder: Path, without: int | None = None) -> None:
+    for place in set(SHOWN.values()) - {without}:
+        fill(folder, {imagenet_ids()[place]: 4}, start=10 * place)
+
+
+@pytest.mark.parametrize("above", ["", "ILSVRC/Data/CLS-LOC"])
+def test_beside_train_the_images_of_one_folder_are_those_tested(tmp_path: Path, above: str) -> None:
+    root = tmp_path / "imagenet"
+    pictures(root / above / "val")
+    caffe(root / above / "val.txt")
+    training_images(root / above / "train")
+    (root / above / "test").mkdir()
+    summary = summarize(DataChoice(path=str(root), calibration_images=5), tmp_path / "store", Quiet())
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_text("utf-8"))
+    by_folder = {image.path.split("/")[0]: image.role for image in manifest.images if image.role in ("train", "test")}
+    assert by_folder == {"train": "train", "val": "test"}
+    assert (summary.counts["test"], sum(summary.counts.values())) == (len(SHOWN), len(SHOWN) + 20)
+    shown = {image.path: imagenet_ids().index(summary.classes[image.label]) for image in manifest.images if image.role == "test"}
+    assert shown == {f"val/ILSVRC2012_val_{number:08d}.JPEG": place for number, place in SHOWN.items()}
+    assert summary.splits_from.startswith("val/ is test (6); out of train/ by content: ")
+    assert summary.splits_from.endswith("; not used: test/")
+    assert FolderImages(manifest).bytes_of(next(image for image in manifest.images if image.role == "test"))
+
+
+def test_where_nothing_is_trained_the_folder_train_is_named_as_unused(tmp_path: Path) -> None:
+    pictures(tmp_path / "imagenet" / "val")
+    caffe(tmp_path / "imagenet" / "val.txt")
+    training_images(tmp_path / "imagenet" / "train")
+    summary = summed_up(tmp_path / "imagenet", tmp_path)
+    assert labels_of(summary) == SHOWN and summary.splits_from.endswith("; not used: train/")
+    assert "not used" not in summed_up(tmp_path / "imagenet" / "val", tmp_path).splits_from
+
+
+def test_a_folder_train_of_other_things_is_named_as_unused(tmp_path: Path) -> None:
+    pictures(tmp_path / "imagenet" / "val")
+    caffe(tmp_path / "imagenet" / "val.txt")
+    fill(tmp_path / "imagenet" / "train", {"cats": 4, "dogs": 4})
+    layout = list_files(DataChoice(path=str(tmp_path / "imagenet")), tmp_path / "store", Quiet()).layout
+    assert (layout.parts, layout.ignored) == ({}, ("train",))
+
+
+def test_training_images_of_other_classes_are_refused(tmp_path: Path) -> None:
+    pictures(tmp_path / "val")
+    caffe(tmp_path / "val.txt")
+    training_images(tmp_path / "train", without=970)
+    with pytest.raises(SplitsDiffer) as caught:
+        list_files(DataChoice(path=str(tmp_path)), tmp_path / "store", Quiet())
+    assert caught.value.line() == (
+        f"{tmp_path}: the classes of train/ and val/ differ: val/ alone has '{imagenet_ids()[970]}'"
+        f" — name {tmp_path}/train or {tmp_path}/val alone, or have images of the same classes in both [splits-differ]"
+    )
 
 
 def test_an_image_that_the_file_says_nothing_of_is_named(tmp_path: Path) -> None:

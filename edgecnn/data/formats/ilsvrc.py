@@ -2,7 +2,8 @@
 
 Three such files are in use: the devkit's ``ILSVRC2012_validation_ground_truth.txt``, whose numbers its ``meta.mat`` translates;
 Kaggle's ``LOC_val_solution.csv``; and Caffe's ``val.txt``, which counts the classes in the order of their WordNet IDs. A part of
-the images will do: each is looked up by its own name.
+the images will do: each is looked up by its own name. Where something is trained, the folder ``train`` beside theirs is
+learned from.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.formats.table import Row, laid_out
 from edgecnn.data.imagenet import imagenet_ids
-from edgecnn.data.layout import Layout
-from edgecnn.data.listing import ListingProgress
+from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, folders_in
+from edgecnn.data.listing import ListingProgress, stamps_in
+from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
+_WORDNET: Final = re.compile(r"n\d{8}")
 _FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")
 """Where the images lie, from the folder that is named: itself, or as Kaggle's archive unpacks."""
 _BESIDE: Final = (
@@ -38,29 +41,66 @@ class Flat(NamedTuple):
 
     images: Path
     truth: Path
+    beside: tuple[str, ...] = ()
+    """Folders beside that one with the name of a split; none where it was named itself, and not a folder above it."""
 
 
 def flat_imagenet(root: Path) -> Flat | None:
     """What of this folder is such a data set; None where it is another one, or nothing tells the classes."""
-    for folder in (root / name for name in _FOLDERS):
-        if _has_images(folder):
-            places = (folder / beside / name for beside in _BESIDE for name in _READERS)
+    for name in _FOLDERS:
+        if _has_images(folder := root / name):
+            places = (folder / beside / file for beside in _BESIDE for file in _READERS)
             truth = next((each for each in places if each.is_file()), None)
-            return None if truth is None else Flat(folder, truth.resolve())
+            return None if truth is None else Flat(folder, truth.resolve(), _splits_beside(folder) if name else ())
     return None
 
 
-def flat_layout(found: Flat, seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
+def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
     """As ``read_table`` of a list of these images; classes are WordNet IDs.
 
+    ``trains``: whether images are wanted to learn from: those of ``train``, where it has a folder a WordNet ID, beside which
+    these are the split ``validation``.
+
     Raises TableUnusable: the file does not name an image that is there, or is damaged. OneClass: all show the same.
+    SplitsDiffer: those of ``train`` are of other classes.
     """
     named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(found.images)) if match}
     shows = _READERS[found.truth.name](found.truth)
     if missing := sorted(set(named) - set(shows)):
         raise TableUnusable(file=found.truth, line=None, because=f"it says nothing of {named[missing[0]]}")
     rows = [Row(name, shows[number], "train") for number, name in named.items()]
-    return laid_out(found.images, found.truth, rows, seen)
+    layout, stamps = laid_out(found.images, found.truth, rows, seen)
+    for train in (name for name in found.beside if trains and PART_NAMES[name.lower()] == "train"):
+        if classes := _wordnet_folders(found.images.parent / train, seen):
+            learned = _beside_train(found, train, classes, layout)
+            return learned, [*(stamps_in(learned.root / train / name, seen) for name in classes), *stamps]
+    return layout._replace(ignored=found.beside), stamps
+
+
+def _beside_train(found: Flat, train: str, classes: tuple[str, ...], shown: Layout) -> Layout:
+    """``train``: its folder's name, with the sub-folders ``classes``. ``shown``: the layout of the images beside it."""
+    root, name = found.images.parent, found.images.name
+    only_here, only_there = (sorted(set(one) - set(other)) for one, other in ((classes, shown.classes), (shown.classes, classes)))
+    if only_here or only_there:
+        raise SplitsDiffer(folder=root / train, other=found.images, only_here=only_here, only_there=only_there, is_flat=True)
+    learned = (ClassFolder("train", label, f"{train}/{each}") for label, each in enumerate(classes))
+    tested = (ClassFolder("validation", each.label, name) for each in shown.in_order(classes).folders)
+    ignored = tuple(each for each in found.beside if each != train)
+    return Layout(root, classes, {"train": train, "validation": name}, (*learned, *tested), ignored)
+
+
+def _splits_beside(images: Path) -> tuple[str, ...]:
+    beside = (entry for entry in images.parent.iterdir() if entry.name.lower() in PART_NAMES and entry.name != images.name)
+    return tuple(sorted(entry.name for entry in beside if entry.is_dir()))
+
+
+def _wordnet_folders(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
+    """Its sub-folders; none where one is called otherwise."""
+    try:
+        names = folders_in(folder, seen)
+    except NoClassFolders:
+        return ()
+    return names if all(map(_WORDNET.fullmatch, names)) else ()
 
 
 def _names(folder: Path) -> Iterator[str]:

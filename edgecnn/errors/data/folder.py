@@ -116,9 +116,11 @@ def _short_too(names: Sequence[str]) -> Sequence[str]:
 
 
 class SplitsDiffer(EdgecnnError):
-    """Raised when two split folders do not hold the same classes."""
+    """Raised when two split folders do not hold the same classes. ``is_flat``: the other one has no sub-folders, by itself."""
 
-    def __init__(self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str]) -> None:
+    def __init__(
+        self, *, folder: Path, other: Path, only_here: Sequence[str], only_there: Sequence[str], is_flat: bool = False
+    ) -> None:
         facts = [
             f"{where.name}/ alone has {', '.join(map(repr, names[:_NAMED]))}{and_more(len(names), _NAMED)}"
             for where, names in ((folder, only_here), (other, only_there))
@@ -126,6 +128,8 @@ class SplitsDiffer(EdgecnnError):
         ]
         near = [(name, close) for name in only_there if (close := nearest(name, only_here))]
         remedy = f"rename {other.name}/{near[0][0]} to {near[0][1]}?" if near else "give every split folder the same sub-folders"
+        if is_flat:
+            remedy = f"name {folder} or {other} alone, or have images of the same classes in both"
         super().__init__(
             what=f"{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", because="; ".join(facts), hint=remedy
         )
