@@ -17,18 +17,26 @@ from edgecnn.data.images import FolderImages, ImageSource, open_source
 from edgecnn.data.label_roles import roles_of
 from edgecnn.data.manifest import list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
-from edgecnn.data.splits import entirely_test
+from edgecnn.data.splits import Listed, entirely_test
 from edgecnn.errors.building import BenchClassesDiffer
-from edgecnn.errors.data.folder import TooFewImages
+from edgecnn.errors.data.folder import FoldsBesideSplit, TooFewImages
+from edgecnn.errors.data.groups import (
+    GroupOnTwoSides,
+    GroupPatternInvalid,
+    GroupPatternTooSlow,
+    GroupsNotDivisible,
+    NoGroupFound,
+    TooFewGroups,
+)
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.data.dataset import UNLABELLED, DataManifest, ImageEntry
+from edgecnn.values.data.dataset import UNLABELLED, DataManifest, Fold, ImageEntry
 from edgecnn.values.data.preprocessing import PixelRecipe
-from edgecnn.values.recipe import DataChoice
+from edgecnn.values.recipe import DataChoice, RoleDraw
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -74,7 +82,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
         EdgecnnError: one of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
-    for source in shown_sources(data, context.store.root, context.tell):
+    for source in shown_sources(data, recorded.drawn, context.store.root, context.tell):
         label_of = _labels_of(source, kit, data)
         write_pixels(source, recipe, folder, context.tell, ("test",))
         found = _pixel_set(folder)
@@ -144,27 +152,47 @@ def _read_labels(folder: Path, label_of: Mapping[int, int], classes: int) -> NDA
     return np.array([label_of[int(label)] for label in found], np.int64)
 
 
-def shown_sources(path: str, cache: Path, tell: Progress) -> Iterator[ImageSource]:
-    """First what a build of these images would test on, then every image; each as the role ``test`` of a source.
+_NO_BUILD = (
+    TooFewImages,
+    FoldsBesideSplit,
+    LabelTooRare,
+    LabelsNotDivisible,
+    GroupPatternInvalid,
+    GroupPatternTooSlow,
+    NoGroupFound,
+    GroupOnTwoSides,
+    TooFewGroups,
+    GroupsNotDivisible,
+)
+"""That of these images none could be made as the bundle's was, which nobody asked for."""
+
+
+def shown_sources(path: str, drawn: RoleDraw | None, cache: Path, tell: Progress) -> Iterator[ImageSource]:
+    """First what the build would have tested on, had it had these images, then every image; each as the role ``test``.
 
     Where there is a test split of its own, both are that one.
 
-    ``cache``: the store's root.
+    ``drawn``: how the build drew roles; None: as builds do by themselves. ``cache``: the store's root.
 
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    choice = DataChoice(path=path)
+    asked = DataChoice(path=path) if drawn is None else drawn.of_images(path)
     if path == DEMO:
-        yield open_source(Path(summarize(choice, cache, tell).manifest_path))
+        plain = DataChoice(path=path, seed=asked.seed)
+        yield open_source(Path(summarize(plain, cache, tell).manifest_path))
         return
-    listed, _ = read_files(list_files(DataChoice(path=path, train=False), cache, tell), cache, tell)
 
-    def source(images: tuple[ImageEntry, ...]) -> ImageSource:
-        found = DataManifest(origin="folder", root=str(listed.root), classes=tuple(listed.classes), images=images)
-        return FolderImages(found)
+    def listed(group_by: str | None) -> Listed:
+        every = DataChoice(path=path, group_by=group_by, train=False)  # no image is asked for that only trains
+        return read_files(list_files(every, cache, tell), cache, tell)[0]
 
-    with contextlib.suppress(
-        TooFewImages, LabelTooRare, LabelsNotDivisible
-    ):  # no build could be made of them, which nobody asked for
-        yield source(tuple(image for image in roles_of(listed, choice).images if image.role == "test"))
-    yield source(entirely_test(listed))
+    def source(found: Listed, images: tuple[ImageEntry, ...]) -> ImageSource:
+        of = DataManifest(origin="folder", root=str(found.root), classes=tuple(found.classes), images=images)
+        return FolderImages(of)
+
+    fold = None if drawn is None or drawn.folds is None else Fold(number=1, of=drawn.folds)
+    with contextlib.suppress(*_NO_BUILD):
+        found = listed(asked.group_by)
+        yield source(found, tuple(image for image in roles_of(found, asked, fold).images if image.role == "test"))
+    found = listed(None)
+    yield source(found, entirely_test(found, asked.seed))

@@ -40,7 +40,7 @@ from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.layers import MacTable
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, OutOfTime, Provisional, Reason, Taken
-from edgecnn.values.recipe import GateChoice
+from edgecnn.values.recipe import GateChoice, RoleDraw
 from edgecnn.values.report import Build, BuildReport, CandidateFacts, Choice
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Gate, GateResult
@@ -197,6 +197,7 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
         data="the embedded demo, Fashion-MNIST" if data.origin == "demo" else data.root,
         classes=len(data.classes) if resolved.custom_model is None else resolved.custom_model.entry.classes,
         splits=data.counts,
+        drawn=RoleDraw.of_recipe(resolved.recipe),
         synthesis=synthesis_facts(resolved, made_images(seen.execution)),
         device=resolved.device.name,
         device_attached=seen.attached,

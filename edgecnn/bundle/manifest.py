@@ -22,6 +22,7 @@ from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
 from edgecnn.values.label_figures import MultiLabelAccuracy
+from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.report import Accuracy, BuildReport
 
 MANIFEST: Final = "bundle.json"
@@ -145,6 +146,8 @@ class Recorded(NamedTuple):
     device: str | None
     accuracy: Mapping[str, Accuracy | MultiLabelAccuracy]
     """By candidate, of the build's test images."""
+    drawn: RoleDraw | None = None
+    """How those were drawn."""
 
     @property
     def pixels(self) -> frozenset[str]:
@@ -181,6 +184,12 @@ def made_facts(report: BuildReport) -> dict[str, Any]:
     return made.model_dump(mode="json", exclude_none=True)
 
 
+def drawn_facts(report: BuildReport) -> dict[str, Any]:
+    """``drawn`` of a build's bundle: how its images got their roles, so that a bench of the same ones asks about no others."""
+    drawn = report.build.drawn
+    return {} if drawn is None else {"drawn": drawn.model_dump(mode="json")}
+
+
 def recorded_in(bundle: Path) -> Recorded:
     """Of a verified bundle; what cannot be read is not remembered. What is recorded is always of the test split, whatever an
     earlier version called it."""
@@ -195,4 +204,8 @@ def recorded_in(bundle: Path) -> Recorded:
             found[name] = Accuracy.model_validate({"drop_pp": None, "discordant": None, **recorded, "split": "test"})
         except (KeyError, TypeError, ValidationError):
             continue
-    return Recorded(device if isinstance(device, str) else None, found)
+    try:
+        drawn = RoleDraw.model_validate(choice["drawn"])
+    except (KeyError, ValidationError):
+        drawn = None
+    return Recorded(device if isinstance(device, str) else None, found, drawn)

@@ -17,6 +17,7 @@ from edgecnn.bundle.manifest import (
     MANIFEST,
     SIGNATURE,
     BundleManifest,
+    drawn_facts,
     made_facts,
     manifest_of,
     manifest_text,
@@ -125,6 +126,7 @@ def _choice(report: BuildReport, carried: Mapping[str, KitRef]) -> str:
         "schema": "edgecnn.choice/1",
         "device": report.build.device,
         "made": made_facts(report),
+        **drawn_facts(report),
         "choice": report.choice.model_dump(mode="json"),
         "kits": {name: {**_entry(name, kit), **recorded_facts(report, name)} for name, kit in carried.items()},
     }

@@ -42,6 +42,11 @@ def _printable(text: str) -> str:
     return text
 
 
+Share = Annotated[float, Field(gt=0, lt=0.5)]
+GroupBy = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+Folds = Annotated[int, Field(ge=5, le=20)]
+
+
 class ModelChoice(Value):
     """``[model]``: which network, from which weights, at which resolution."""
 
@@ -71,11 +76,11 @@ class DataChoice(Value):
     """Of the roles that are drawn."""
     calibration_images: PositiveInt = 300
     """Taken out of the training images, stratified, and never trained on: the ranges of INT8 are taken from them."""
-    validation_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.15
+    validation_share: Share = 0.15
     """Share of the images without a role of their own that candidates are chosen on."""
-    test_share: Annotated[float, Field(gt=0, lt=0.5)] = 0.2
+    test_share: Share = 0.2
     """Share of them that is reported; nothing is chosen on it."""
-    group_by: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)] | None = None
+    group_by: GroupBy | None = None
     """What images have in common that must not be on two sides, such as a person, a video or a scene: the name of a column of
     the list, or a regular expression that is searched in each path; its first group in parentheses, or else all that it
     matches, is the image's group. Splits that are folders, or a column, stay as they are: a group in two is an error."""
@@ -136,7 +141,7 @@ class TrainChoice(Value):
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""
-    folds: Annotated[int, Field(ge=5, le=20)] | None = None
+    folds: Folds | None = None
     """Cross-validation: so many networks are trained, each tested on images that the others learn from, and accuracy is of all
     these images together. The first network ships. Unset: one network, tested on ``data.test_share``."""
     seed: NonNegativeInt = 0
@@ -265,3 +270,25 @@ class Recipe(Value):
 
 Raced = Literal["latency", "throughput", "energy"]
 """Those that only runs on the device can tell; there a lower precision must be measured better than the best float candidate."""
+
+
+class RoleDraw(Value):
+    """How the roles of a build's images were drawn, by ``[data]`` and ``[train]``: the same images get the same ones again."""
+
+    seed: NonNegativeInt
+    calibration_images: PositiveInt
+    validation_share: Share
+    test_share: Share
+    group_by: GroupBy | None = Field(default=None, exclude_if=lambda group_by: group_by is None)
+    train: bool
+    folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
+    """Roles are those of the first fold, whose network ships."""
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> RoleDraw:
+        """As the recipe has it, everything filled in."""
+        return cls(folds=recipe.train.folds, **recipe.data.model_dump(include=set(cls.model_fields) - {"folds"}))
+
+    def of_images(self, path: str) -> DataChoice:
+        """The same of other images, which ``path`` names."""
+        return DataChoice(path=path, **self.model_dump(exclude={"folds"}))

@@ -19,6 +19,7 @@ from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import DatedReference, Environment
 from edgecnn.values.reason import OutOfTime, Reason
+from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
@@ -233,6 +234,8 @@ class Build(Value):
     """None of a network as the catalogue has it."""
     classes: int
     splits: Mapping[str, int]
+    drawn: RoleDraw | None = Field(default=None, exclude_if=lambda drawn: drawn is None)
+    """How those of them that are no split of the user's were drawn; None of a report that is older than this."""
     synthesis: SynthesisFacts | None = Field(default=None, exclude_if=lambda facts: facts is None)
     """Training images that were composed, which ``splits`` does not count; None where none was."""
     device: str

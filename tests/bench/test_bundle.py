@@ -15,7 +15,7 @@ from PIL import Image
 from edgecnn.bench.bench import BenchRequest
 from edgecnn.bench.bundle import BundleBenchRequest, bench_bundle, is_alone
 from edgecnn.bench.facts import BundleBench
-from edgecnn.bench.images import OpenedImages, shown_images, stored_images
+from edgecnn.bench.images import OpenedImages, shown_images, shown_sources, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import recorded_in
 from edgecnn.bundle.verify import Trust, verify
@@ -29,8 +29,8 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines
 from edgecnn.store.store import Store
 from edgecnn.values.board import HostRequest
-from edgecnn.values.data.dataset import DataManifest
-from edgecnn.values.recipe import DataChoice, RaceChoice
+from edgecnn.values.data.dataset import DataManifest, Fold
+from edgecnn.values.recipe import DataChoice, RaceChoice, Recipe, RoleDraw
 from tests.building.builds import Place
 from tests.hosts.sshd import loopback, needs_sshd
 from tests.store.toys import Ear
@@ -92,6 +92,50 @@ def test_the_reported_images_alone_are_known_again_too(built_once: Place, tmp_pa
             (tmp_path / "only" / image.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(built_once.photos / image.path, tmp_path / "only" / image.path)
     assert seen(built_once, tmp_path, tmp_path / "only").facts.role == "recorded"
+
+
+DRAWN = RoleDraw.of_recipe(Recipe())
+OTHERWISE = {
+    "another seed": {"seed": 3},
+    "other shares": {"validation_share": 0.1, "test_share": 0.3},
+    "whole groups": {"group_by": "/0([0-9])"},
+    "a network that was not trained": {"train": False, "calibration_images": 9},
+    "folds": {"folds": 5},
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+def test_a_build_s_photographs_are_divided_as_the_build_did(built_once: Place, tmp_path: Path, how: str) -> None:
+    path, drawn = str(built_once.photos), RoleDraw.model_validate({**DRAWN.model_dump(), **OTHERWISE[how]})
+    fold = None if drawn.folds is None else Fold(number=1, of=drawn.folds)
+    summary = summarize(drawn.of_images(path), tmp_path / "store", Ear(), fold)
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+    tested = [image.path for image in manifest.images if image.role == "test"]
+    shown, every = (
+        [image.path for image in each.entries("test")] for each in shown_sources(path, drawn, tmp_path / "store", Ear())
+    )
+    assert shown == tested and len(every) == 150
+    by_default = next(iter(shown_sources(path, None, tmp_path / "store", Ear()))).entries("test")
+    assert [image.path for image in by_default] != tested
+
+
+def test_images_that_no_build_could_divide_so_are_shown_whole(tmp_path: Path) -> None:
+    folder = strangers(tmp_path, "bag", "boot", "shirt")
+    drawn = DRAWN.model_copy(update={"group_by": "person([0-9]+)"})
+    (source,) = shown_sources(str(folder), drawn, tmp_path / "store", Ear())
+    assert len(source.entries("test")) == 6
+
+
+def test_a_bundle_says_how_its_build_drew_roles_and_an_older_one_does_not(built: Place) -> None:
+    bundle = built.out / "bundle"
+    assert recorded_in(bundle).drawn == DRAWN
+    choice = json.loads((bundle / "choice.json").read_text())
+    for drawn in ({**choice["drawn"], "test_share": 7}, "by hand", None):
+        (bundle / "choice.json").write_text(json.dumps({**choice, "drawn": drawn}))
+        assert recorded_in(bundle).drawn is None and recorded_in(bundle).pixels
+    del choice["drawn"]
+    (bundle / "choice.json").write_text(json.dumps(choice))
+    assert recorded_in(bundle).drawn is None
 
 
 def test_other_images_are_said_to_be_others(built_once: Place, tmp_path: Path) -> None:
