@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from edgecnn.judging.findings import Finding, missing
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.multi_label import map_share
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
@@ -72,7 +72,7 @@ def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int
     """About how many test images would turn UNSURE into an answer, were the figure to stay as it is; None where no number would,
     or of another kind of metric.
 
-    By half the width of its interval, which shrinks with the root of their number.
+    By half the width of its interval, which shrinks with the root of their number; what unseen images may lose, with the number.
     """
     figures: dict[str, Interval | None] = {
         "map": map_share(seen.map, seen.trials, NON_INFERIORITY_CONFIDENCE),
@@ -84,8 +84,10 @@ def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int
     found = figures.get(metric)
     if found is None or math.isclose(bound, found.estimate, abs_tol=1e-9):
         return None
-    half = (found.high - found.low) / 2
-    return max(seen.images + 1, math.ceil(seen.images * (half / (bound - found.estimate)) ** 2))
+    half, apart, unseen = (found.high - found.low) / 2, abs(bound - found.estimate), 0.0
+    if metric == "map_drop_pp" and seen.drop_images is not None:
+        unseen = 100 * two_sided_z(NON_INFERIORITY_CONFIDENCE) ** 2 / (2 * seen.drop_images)
+    return max(seen.images + 1, math.ceil(seen.images * (half**2 + 2 * unseen * (apart - half)) / apart**2))
 
 
 def _where(seen: MultiLabelAccuracy) -> str:

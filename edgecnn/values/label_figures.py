@@ -38,6 +38,8 @@ class MultiLabelAccuracy(Value):
     """As well as ``map`` is known would a share be known of so many images: what its interval is made of."""
     drop_pp: Interval | None
     """Of ``map`` against the baseline network, paired, in percentage points, positive for worse. None for the baseline itself."""
+    drop_images: float | None = None
+    """So many images would each count as much for the drop as one does that is answered as another: at most ``images``."""
     micro_f1: Interval
     """F1 of all decisions of all labels together, 0…1."""
     macro_f1: Interval

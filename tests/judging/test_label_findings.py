@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from edgecnn.judging.bounds import budget_pp, gates_for
 from edgecnn.judging.eligibility import drop_on_validation
 from edgecnn.judging.gates import judge
+from edgecnn.judging.label_findings import images_to_settle
 from edgecnn.judging.metrics import METRICS
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, Verdict
-from tests.judging.made import a_candidate, a_multi_label, an_accuracy
+from tests.judging.made import a_candidate, a_multi_label, an_accuracy, an_interval
 
 
 def a_row(seen: MultiLabelAccuracy, name: str = "onnxruntime-int8") -> CandidateFacts:
@@ -75,3 +78,18 @@ def test_the_default_gate_and_the_budget_of_the_choice_are_those_of_the_drop_of_
     assert (budget_pp((gate,)), budget_pp(stated)) == (1.0, 2.5)
     assert drop_on_validation(a_row(a_multi_label((0.4, 0.1, 0.7)))) == 0.4
     assert drop_on_validation(a_row(a_multi_label(None), "onnxruntime-fp32")) == 0.0
+
+
+@pytest.mark.parametrize(("drop", "bound"), [(0.0, 1.0), (0.4, 1.0), (3.0, 1.0)])
+def test_with_so_many_images_of_the_same_kind_the_drop_is_settled(drop: float, bound: float) -> None:
+    def seen(images: int) -> MultiLabelAccuracy:
+        """Half of the images count as much as one does; the jackknife's part is 2 pp of 100 images."""
+        unseen = 100 * 1.645**2 / images
+        half = unseen + math.sqrt(4 * 100 / images + unseen**2)
+        figure = an_interval(drop, drop - half, drop + half, 0.9)
+        return a_multi_label().model_copy(update={"drop_pp": figure, "images": images, "drop_images": images / 2})
+
+    needed = images_to_settle("map_drop_pp", bound, seen(100))
+    assert needed is not None
+    settled = seen(needed).drop_pp
+    assert settled is not None and abs(settled.high - drop) == pytest.approx(abs(bound - drop), rel=0.02)

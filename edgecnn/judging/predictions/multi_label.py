@@ -1,7 +1,8 @@
 """From logits to what a multi-label network is worth: mAP and its paired drop, F1, precision and recall at the thresholds.
 
 Intervals are by image, since the labels of one image hang together: the delete-one jackknife's variance says of how many
-independent answers a share would be known as well, and Wilson's interval of so many stays inside 0…1.
+independent answers a share would be known as well, and Wilson's interval of so many stays inside 0…1. That a few images are
+answered quite wrongly is something that most sets of few images do not show: what one such image would cost widens them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels
 from edgecnn.judging.predictions.average_precision import LeftOut, average_precision, mean_average_precision
+from edgecnn.judging.predictions.exchanged import images_that_count
 from edgecnn.judging.predictions.thresholds import over, same_labels
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
@@ -53,13 +55,14 @@ def multi_label_accuracy(
     has = labels.astype(bool)
     found = _precision(answers, has, split)
     given = over(answers.logits, thresholds)
-    trials = trials_of(found, int(has.sum()))
+    trials = trials_of(found, images_that_count(answers.logits, has))
     return MultiLabelAccuracy(
         split=split,
         images=len(has),
         map=_share(found, trials, ACCURACY_CONFIDENCE),
         trials=trials,
         drop_pp=None if baseline is None else _drop(found, answers, baseline, has),
+        drop_images=None if baseline is None else images_that_count(baseline.logits, has),
         micro_f1=_f1(given, has, together=True),
         macro_f1=_f1(given, has, together=False),
         agreement=None if baseline is None else _alike(answers, baseline, thresholds),
@@ -81,7 +84,7 @@ def map_interval(answers: Answers, labels: Labels, split: Literal["validation", 
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
     has = labels.astype(bool)
     found = _precision(answers, has, split)
-    return _share(found, trials_of(found, int(has.sum())), ACCURACY_CONFIDENCE)
+    return _share(found, trials_of(found, images_that_count(answers.logits, has)), ACCURACY_CONFIDENCE)
 
 
 def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeftOut:
@@ -105,22 +108,25 @@ def map_share(map_: Interval, trials: float, confidence: float) -> Interval:
 
 
 def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> Interval:
-    """Normal, by the jackknife of the difference; what no image of these showed may still be there, as Tango's interval has it:
-    z² images that count as much as one of the baseline's mAP does."""
+    """By the jackknife of the difference, and what images that none of these showed may still lose.
+
+    The score interval of a mean loss d whose variance an image is at most b·d, as Wilson's is for b = 1: b is what an image costs
+    that is answered as another. In simulations of 60 to 1,000 images, 3 to 8 labels and drops of 1 to 3 points by a few images,
+    answered as others or upside down, a bound errs in 0 to 7 % at the 5 % of a gate, and in 9 % in one case of 56.
+    """
     check_finite(baseline.candidate, baseline.logits)
     check_same_pixels(answers, baseline)
     theirs = mean_average_precision(baseline.logits, has)
     assert theirs is not None
-    z, images = two_sided_z(NON_INFERIORITY_CONFIDENCE), len(has)
+    z = two_sided_z(NON_INFERIORITY_CONFIDENCE)
     apart = LeftOut(theirs.estimate - found.estimate, theirs.without - found.without)
-    trials = trials_of(theirs, int(has.sum()))
-    middle = (theirs.estimate * trials + z * z / 2) / (trials + z * z)
-    half = z * math.sqrt(apart.variance + z * z * middle * (1 - middle) / trials / images)
+    unseen = z * z / (2 * images_that_count(baseline.logits, has))
+    half = unseen + math.sqrt(z * z * apart.variance + unseen**2)
     low, high = max(-1.0, apart.estimate - half), min(1.0, apart.estimate + half)
     return Interval(estimate=100 * apart.estimate, low=100 * low, high=100 * high, confidence=NON_INFERIORITY_CONFIDENCE)
 
 
-def trials_of(found: LeftOut, most: int) -> float:
+def trials_of(found: LeftOut, most: float) -> float:
     """Of how many independent answers a share would be known as well; at most ``most``, and at least one."""
     share = min(1.0, max(0.0, found.estimate))
     if found.variance <= share * (1 - share) / max(most, 1) + 1e-15:  # of a share of 1, rounding alone is left
@@ -143,7 +149,7 @@ def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], *, together: bool) -> 
     sums, totals = hits.sum(axis=0), all_.sum(axis=0)
     without = ((sums - hits) / np.maximum(totals - all_, 1.0)).mean(axis=1)
     found = LeftOut(float((sums / totals).mean()), without)
-    return _share(found, trials_of(found, int((given | has)[:, kept].sum())), NON_INFERIORITY_CONFIDENCE)
+    return _share(found, trials_of(found, min(len(has), int((given | has)[:, kept].sum()))), NON_INFERIORITY_CONFIDENCE)
 
 
 def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bool_], given: NDArray[np.bool_]) -> LabelFigures:
