@@ -165,6 +165,7 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
         kits=whole,
         answering=dict(whole),
         known_labels={} if shown.labels is None else {"test": shown.labels},
+        known_groups={} if shown.groups is None else {"test": shown.groups},
     )
     for name, failed in found.failed.items():
         seen.fail(name, failed)

@@ -8,10 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from edgecnn.bundle.manifest import BundleVerification
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.profile import Environment
-from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import GateResult, Verdict
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from edgecnn.building.observed import Observed, ObservedBuild
-from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.plan import Plan, plans_of_folds
 from edgecnn.results.lineage import whole_entry
@@ -42,6 +42,7 @@ def _read(plan: Plan, seen: ObservedBuild, asked: Answering) -> Observed | str:
         return f"the store {store.root} no longer holds the images"
     fold = Observed(lab=seen.lab, attached=seen.attached, reference=seen.reference, classes=seen.classes)
     fold.known_labels = {"test": np.load(prepared.folder / "test.labels.npy", allow_pickle=False)}
+    fold.known_groups = {"test": prepared_groups(prepared.folder, "test")}
     pixels = PixelSet.prepared(prepared.folder, "test", plan.resolved.data.counts["test"])
     for name, kit in seen.answering.items():
         if (name, "test") not in seen.evaluations:

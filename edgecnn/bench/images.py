@@ -29,7 +29,7 @@ from edgecnn.errors.data.groups import (
     TooFewGroups,
 )
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare, MultiLabelNotFitting, UnknownLabel
-from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.lineage import ancestor, kit_artifact, pixels_of_test, prepared_test
 from edgecnn.store.store import Store
@@ -40,6 +40,7 @@ from edgecnn.values.recipe import DataChoice, RoleDraw
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -51,6 +52,8 @@ class OpenedImages:
     pixels: PixelSet | None = None
     labels: NDArray[Any] | None = None
     """int64 (images,), or of several labels an image uint8 (images, labels), by the kit's own order of classes."""
+    groups: NDArray[np.int64] | None = None
+    """Which images came together, (images,); None where they are independent of each other, as far as is known."""
 
 
 def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> OpenedImages:
@@ -69,7 +72,7 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> O
         source="store", role="recorded", images=found.images, pixels=found.sha256,
         said=f"the {found.images:,} test images of the build, out of the store",
     )  # fmt: skip
-    return OpenedImages(facts, found, labels)
+    return OpenedImages(facts, found, labels, prepared_groups(prepared.folder, "test"))
 
 
 def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
@@ -96,7 +99,8 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     facts = BenchImages(
         source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
     )
-    return OpenedImages(facts, found, _read_labels(folder, label_of, len(kit.manifest["labels"])))
+    labels = _read_labels(folder, label_of, len(kit.manifest["labels"]))
+    return OpenedImages(facts, found, labels, prepared_groups(folder, "test"))
 
 
 def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artifact | None:

@@ -8,10 +8,11 @@ from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
 from edgecnn.judging.predictions.average_precision import at_random
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Method
 from edgecnn.values.figures import CalibrationFacts, ChannelShift, ClassFigures, ClassReport
 from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
 SENTENCES = 5

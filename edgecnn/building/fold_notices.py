@@ -1,4 +1,4 @@
-"""Sentences about cross-validation: what figures are of, how folds differ, what that was worth, and when it would help."""
+"""Sentences about images in groups and about cross-validation: what figures are of, how folds differ, when they would help."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from edgecnn.errors.data.multi_label import MultiLabelNotFitting
 from edgecnn.errors.training import FoldsNotFitting
+from edgecnn.errors.wording import counted
 from edgecnn.judging.metrics import METRICS
 from edgecnn.planning.folds import require_foldable
 from edgecnn.planning.multi_label import require_fitting
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.figures import FoldFigures, Folds
-from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Interval, Verdict
 
@@ -24,10 +26,10 @@ FOLDS = 5
 
 
 def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tuple[str, ...]:
-    """What a reader of a cross-validation must know; nothing without one. ``weights``: what training began with."""
+    """What a reader of a cross-validation must know; without one, of groups of images. ``weights``: what training began with."""
     baseline = next((row for row in rows if row.is_baseline and row.test is not None and row.test.folds is not None), None)
     if baseline is None or baseline.test is None or baseline.test.folds is None:
-        return ()
+        return _of_groups(rows)
     folds = baseline.test.folds
     said = [
         f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
@@ -51,6 +53,23 @@ def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
     return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect)}"
 
 
+def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    for row in rows:
+        seen = row.test or row.multi_label
+        if row.is_baseline and seen is not None and isinstance(seen.groups, int):
+            return (f"{_grouped(seen.images, seen.groups)}; precision and recall of single labels do not",)
+        if row.is_baseline and row.test is not None and row.test.groups is not None:
+            groups = _grouped(row.test.images, row.test.groups.groups)
+            worth = row.test.images / row.test.top1_effect
+            return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth:,.0f} independent ones",)
+    return ()
+
+
+def _grouped(images: int, groups: int) -> str:
+    of = f"the {images:,} test images are of {counted(groups, 'group')}, whose images may be alike"
+    return f"GROUPS: {of}, and intervals allow for that"
+
+
 def _top1(each: FoldFigures) -> str:
     return f"{each.right / each.images:.1%}"
 
@@ -64,7 +83,11 @@ def _points(drop: Interval) -> str:
 
 
 def _spread(effect: float) -> str:
-    return f" (folds differ more than images do: the interval is {effect**0.5:.2f} times as wide for it)" if effect > 1 else ""
+    return (
+        f" (folds, or groups of images, differ more than images do: the interval is {effect**0.5:.2f} times as wide for it)"
+        if effect > 1
+        else ""
+    )
 
 
 def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:

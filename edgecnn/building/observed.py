@@ -10,7 +10,7 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.judging.predictions.accuracy import check_finite
 from edgecnn.judging.runs.ratio import PairedRace
-from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of
+from edgecnn.measure.evaluate import PixelSet, evaluate, logits_of, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import RaceResult, race
@@ -53,6 +53,8 @@ class Observed:
     """Of cross-validation: what the networks of the other folds answered to their test images; the first fold's is here."""
     known_labels: dict[Split, Any] = field(default_factory=dict)
     """Of a split's images, int64 (images,), where no build has them prepared."""
+    known_groups: dict[Split, Any] = field(default_factory=dict)
+    """Likewise which of them came together."""
     residency: dict[str, Residency] = field(default_factory=dict)
     races: dict[Purpose, RaceResult] = field(default_factory=dict)
     pairs: list[PairedRace] = field(default_factory=list)
@@ -109,6 +111,10 @@ class Observed:
         """The true classes of a split, int64 (images,); None where nobody knows them."""
         return self.known_labels.get(split)
 
+    def groups(self, split: Split) -> Any | None:
+        """Which images of a split came together, int64 (images,); None where they are independent of each other."""
+        return self.known_groups.get(split)
+
     def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What became of measuring one candidate."""
         failure = self.failures.get(candidate.id)
@@ -158,6 +164,10 @@ class ObservedBuild(Observed):
         if not self.execution.plan.resolved.data.labelled:
             return None
         return np.load(self.execution.artifacts["prepare"].folder / f"{split}.labels.npy", allow_pickle=False)
+
+    def groups(self, split: Split) -> Any | None:
+        """Of the prepared images."""
+        return prepared_groups(self.execution.artifacts["prepare"].folder, split)
 
     def outcomes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What became of each step of one candidate, and of measuring it."""

@@ -24,20 +24,21 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES
 from edgecnn.store.profiles import StoredProfile
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import NOT_TIMED, Profile
-from edgecnn.values.report import Accuracy, CandidateFacts, EndToEnd, Latency
+from edgecnn.values.report import CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Fidelity
 
 
-def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> Answers:
+def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = None, *, attached: bool) -> Answers:
     """What a kit answered, out of its stored evaluation.
 
-    ``candidate``: by whose name errors call it. ``attached``: whether the device itself answered; else it is no more than an
-    emulation.
+    ``candidate``: by whose name errors call it. ``groups``: which of its images came together, int64 (images,). ``attached``:
+    whether the device itself answered; else it is no more than an emulation.
 
     Raises OSError, ValueError: the logits cannot be read.
     """
@@ -47,13 +48,14 @@ def answers_from(stored: StoredProfile, candidate: str, *, attached: bool) -> An
         pixels=stored.profile.pixels or "",
         machine=stored.profile.host,
         fidelity=stored.profile.fidelity if attached else Fidelity.EMULATED,
+        groups=groups,
     )
 
 
 def answer_of(seen: Observed, name: str, split: Split) -> Answers | None:
     """What one candidate answered to a split; None where it was not evaluated."""
     stored = seen.evaluations.get((name, split))
-    return None if stored is None else answers_from(stored, name, attached=seen.attached)
+    return None if stored is None else answers_from(stored, name, seen.groups(split), attached=seen.attached)
 
 
 def answers_of(seen: Observed, split: Split) -> dict[str, Answers]:

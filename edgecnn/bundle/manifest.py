@@ -18,12 +18,13 @@ from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
 from edgecnn.store.disk import json_object
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.recipe import RoleDraw
-from edgecnn.values.report import Accuracy, BuildReport
+from edgecnn.values.report import BuildReport
 
 MANIFEST: Final = "bundle.json"
 SIGNATURE: Final = "bundle.json.sig"

@@ -18,7 +18,7 @@ from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.predictions.multi_label import map_interval
 from edgecnn.judging.runs.latency import disturbed, latency
 from edgecnn.judging.runs.settings import knobs_said
-from edgecnn.measure.evaluate import prepared_digests
+from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.entry import read_entry
@@ -193,12 +193,16 @@ def _timed(seen: DatedProfile) -> dict[str, Any]:
     }
 
 
+_Known = tuple[str, Any, Any]
+"""Of a test split: its pixels' digest, the labels, and which images came together."""
+
+
 class _Labels:
     """What is right, by the prepared images of a kit, read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, tuple[str, Any] | None] = {}
+        self._known: dict[str, _Known | None] = {}
 
     def several(self, kit: PackagedKit) -> bool:
         """Whether its images have several labels, as far as they are still known."""
@@ -211,13 +215,13 @@ class _Labels:
         known = self._split(kit)
         if known is None:
             return {"figure": None, "reason": "the images' labels are no longer in the store", "count": images}
-        pixels, labels = known
+        pixels, labels, groups = known
         if stored.profile.pixels != pixels or several != (labels.ndim != 1):
             return {}
         if labels.ndim == 1 and (labels == UNLABELLED).any():
             return {"figure": None, "reason": NO_LABELS, "count": images}
         try:
-            answers = answers_from(stored, kit.candidate, attached=True)
+            answers = answers_from(stored, kit.candidate, groups, attached=True)
             if labels.ndim != 1:
                 return {"figure": map_interval(answers, labels, "test"), "count": len(labels)}
             return {"figure": accuracy(answers, labels, "test").top1, "count": len(labels)}
@@ -226,7 +230,7 @@ class _Labels:
         except (OSError, ValueError) as error:
             return {"figure": None, "reason": f"the stored answers cannot be read: {error}", "count": images}
 
-    def _split(self, kit: PackagedKit) -> tuple[str, Any] | None:
+    def _split(self, kit: PackagedKit) -> _Known | None:
         fact = None if kit.made is None else kit.made.record.inputs.get("pixels")
         if fact is None:
             return None
@@ -234,7 +238,7 @@ class _Labels:
             self._known[fact.key] = self._read(fact.key, fact.content)
         return self._known[fact.key]
 
-    def _read(self, key: str, content: str) -> tuple[str, Any] | None:
+    def _read(self, key: str, content: str) -> _Known | None:
         import numpy as np
 
         made = read_entry(self._store.layout, "prepare", key)
@@ -242,6 +246,7 @@ class _Labels:
             return None
         try:
             pixels = str(prepared_digests(made.folder)["test"])
-            return pixels, np.load(made.folder / "test.labels.npy", allow_pickle=False)
+            labels = np.load(made.folder / "test.labels.npy", allow_pickle=False)
+            return pixels, labels, prepared_groups(made.folder, "test")
         except (OSError, ValueError, KeyError):
             return None

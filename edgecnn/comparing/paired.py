@@ -31,6 +31,7 @@ from edgecnn.measure.pair import race_pair
 from edgecnn.measure.race import long_enough_s
 from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, ShippedKitFacts
@@ -38,7 +39,7 @@ from edgecnn.values.knobs import Knobs
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.recipe import GateChoice
-from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 

@@ -12,14 +12,14 @@ from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
 from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, accuracy
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
-from edgecnn.measure.evaluate import prepared_digests
+from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.lineage import ancestor, kit_artifact
 from edgecnn.results.shipped import ShippedKit
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.data.dataset import UNLABELLED
 from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.report import Accuracy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +50,7 @@ class PairedAnswers:
 class _Split:
     pixels: str
     labels: NDArray[Any]
+    groups: NDArray[Any] | None
     images: Path
 
 
@@ -77,10 +78,11 @@ def paired_answers(
         raise Unavailable("their classes are not the same, or not in the same order")
     mine = _evaluations(head, store, ours.pixels, names[0])
     others = _evaluations(base, store, theirs.pixels, names[1])
+    groups = theirs.groups if ours.groups is None else ours.groups
     alike = next(((a, b) for a in mine for b in others if a.profile.host == b.profile.host), (mine[0], others[0]))
     return PairedAnswers(
-        head=_answers(head, alike[0]),
-        base=_answers(base, alike[1]),
+        head=_answers(head, alike[0], groups),
+        base=_answers(base, alike[1], groups),
         labels=ours.labels,
         names=tuple(str(name) for name in classes),
         images=ours.images,
@@ -111,6 +113,7 @@ def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
         return _Split(
             pixels=pixels,
             labels=np.load(prepared.folder / "test.labels.npy", allow_pickle=False),
+            groups=prepared_groups(prepared.folder, "test"),
             images=prepared.folder / "test.pixels.npy",
         )
     except (OSError, ValueError, KeyError) as error:
@@ -133,9 +136,9 @@ def _evaluations(shipped: ShippedKit, store: Store, pixels: str, what: str) -> t
     return found
 
 
-def _answers(shipped: ShippedKit, stored: StoredProfile) -> Answers:
+def _answers(shipped: ShippedKit, stored: StoredProfile, groups: NDArray[Any] | None) -> Answers:
     name = shipped.kit.candidate.id
     try:
-        return answers_from(stored, name, attached=shipped.attached)
+        return answers_from(stored, name, groups, attached=shipped.attached)
     except (OSError, ValueError) as error:
         raise Unavailable(f"stored answers of {name} cannot be read: {error}") from error

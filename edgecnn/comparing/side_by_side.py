@@ -33,8 +33,9 @@ from edgecnn.results.lineage import kit_artifact
 from edgecnn.results.origin import changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts
+from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
 LABELS = string.ascii_uppercase

@@ -53,6 +53,13 @@ class ImageSource(ABC):
             has[row, list(entry.labels or ())] = 1
         return has
 
+    def groups(self, entries: Sequence[ImageEntry]) -> npt.NDArray[np.int64] | None:
+        """Numbers (N,), equal for images of one group by ``data.group_by``; None where no image has one."""
+        if all(entry.group is None for entry in entries):
+            return None
+        names = [f"{row} alone" if entry.group is None else f"group {entry.group}" for row, entry in enumerate(entries)]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
     def named(self, entry: ImageEntry) -> str:
         """What it shows: the name of its class, or those of its labels."""
         shown = (entry.label,) if entry.labels is None else entry.labels

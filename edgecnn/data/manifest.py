@@ -45,9 +45,9 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import NothingReadable
 from edgecnn.errors.data.formats import DemoDamaged, ListWithoutLabels
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, Fold, ImageEntry
+from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, Fold
 from edgecnn.values.recipe import DataChoice
-from edgecnn.values.stage import Key, Progress, digest_of
+from edgecnn.values.stage import Progress, digest_of
 
 _REVISION: Final = 4
 """Raised by hand when the same files would get other roles, or a summary says more: older ones are then made anew."""
@@ -165,12 +165,6 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     return listed._replace(found=found), is_lasting
 
 
-def content_of(classes: Sequence[str], images: Sequence[ImageEntry]) -> Key:
-    """The digest that names data: over classes and, in order, each image's label or labels, role, sha256 and path."""
-    rows = [f"{image.shown} {image.role} {image.sha256} {image.path}" for image in images]
-    return digest_of({"classes": classes, "images": rows})
-
-
 def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[str, Fact]) -> Listed:
     found: list[Found] = []
     skipped: list[LeftOut] = []
@@ -250,7 +244,7 @@ def _demo_digest() -> str:
 
 def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assigned | None = None) -> DataSummary:
     """Write a list of images under its content and root, and sum it up. Raises StoreFull, StoreUnusable: of the cache."""
-    content = content_of(manifest.classes, manifest.images)
+    content = manifest.content
     # Two folders with one content must not answer for each other's files.
     place = hashlib.sha256(manifest.root.encode("utf-8")).hexdigest()[:12]
     path = cache / "manifests" / f"{content}-{place}.json"

@@ -27,8 +27,8 @@ PREPARED_ROLES: Final[tuple[SplitRole, ...]] = ("validation", "test", "calibrati
 def write_pixels(
     source: ImageSource, recipe: PixelRecipe, out: Path, tell: Progress, roles: Sequence[SplitRole] = PREPARED_ROLES
 ) -> None:
-    """Write ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy`` as ``ImageSource.labels`` has
-    them, ``labels.json``, ``pixels.json``.
+    """Write ``<role>.pixels.npy`` uint8 (N, *crop_px, 3), ``<role>.labels.npy`` and ``<role>.groups.npy`` as ``ImageSource`` has
+    them, the latter where there are groups, ``labels.json``, ``pixels.json``.
 
     Raises:
         CorruptImages: files that cannot be decoded: all of all roles are counted before it is raised.
@@ -55,6 +55,9 @@ def write_pixels(
     for role, array in pixels.items():
         array.flush()
         np.save(out / f"{role}.labels.npy", source.labels(entries[role]))
+        (out / f"{role}.groups.npy").unlink(missing_ok=True)  # of images that were here before
+        if (groups := source.groups(entries[role])) is not None:
+            np.save(out / f"{role}.groups.npy", groups)
     if broken:
         raise CorruptImages(root=source.manifest.root, broken=sorted(broken), checked=len(places))
     digests = {role: pixels_sha256(array) for role, array in pixels.items()}

@@ -168,7 +168,7 @@ def entries_of(
     """Every image of the digests that roles hold by class, in the order of each role. ``by_place``: images by digest."""
     copies_of = {(part, digest): group for (part, _), groups in by_place.items() for digest, group in groups.items()}
     return tuple(
-        ImageEntry(path=image.path, label=image.label, role=role, sha256=digest, labels=image.labels)
+        ImageEntry(path=image.path, label=image.label, role=role, sha256=digest, labels=image.labels, group=image.group)
         for role in SPLIT_ROLES
         for digest in _interleaved(roles[role])
         for image in sorted(copies_of[own.get(role, "train"), digest])
@@ -189,7 +189,7 @@ def entirely_test(listed: Listed, seed: int = 0) -> tuple[ImageEntry, ...]:
     order = _interleaved([ranked_by_content(groups[label], seed) for label in sorted(groups)])
     of = {digest: sorted(images) for inside in groups.values() for digest, images in inside.items()}
     return tuple(
-        ImageEntry(path=image.path, label=image.label, role="test", sha256=digest, labels=image.labels)
+        ImageEntry(path=image.path, label=image.label, role="test", sha256=digest, labels=image.labels, group=image.group)
         for digest in order
         for image in of[digest]
     )

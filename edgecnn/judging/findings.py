@@ -9,10 +9,11 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
 from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
 from edgecnn.values.layers import Residency
-from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 
@@ -51,7 +52,8 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     note = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
     if facts.is_baseline:
         return Finding(figure=seen.same, fidelity=seen.fidelity, note="it is the baseline network itself")
-    figure = wilson(round(seen.same.estimate * seen.images), seen.images, NON_INFERIORITY_CONFIDENCE)
+    same, images = round(seen.same.estimate * seen.images) / seen.effect, seen.images / seen.effect
+    figure = wilson(same, images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=seen.fidelity, note=note)
 
 
@@ -65,8 +67,7 @@ def drop(facts: CandidateFacts) -> Finding:
     if test.lost is None or test.gained is None:
         return missing("the baseline network was not evaluated on the same images")
     # Taken again from the counts at the confidence of the gate, whatever was shown.
-    effect = 1.0 if test.folds is None else test.folds.drop_effect
-    counts = (count / effect for count in (test.lost, test.gained, test.images))
+    counts = (count / test.drop_effect for count in (test.lost, test.gained, test.images))
     figure = tango_drop_pp(*counts, confidence=NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
@@ -76,8 +77,8 @@ def top1(facts: CandidateFacts) -> Finding:
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
-    effect, right = 1.0 if test.folds is None else test.folds.top1_effect, round(test.top1.estimate * test.images)
-    figure = wilson(right / effect, test.images / effect, NON_INFERIORITY_CONFIDENCE)
+    right = round(test.top1.estimate * test.images)
+    figure = wilson(right / test.top1_effect, test.images / test.top1_effect, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
@@ -91,8 +92,8 @@ def of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callabl
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
             return Finding(figure=itself, fidelity=test.fidelity, note="it is the baseline network itself")
-        if test.folds is not None and name in ("macro_f1", "ece"):
-            return _open_over_folds(test)
+        if name in ("macro_f1", "ece") and (open_ := _of_independent_images(test)) is not None:
+            return open_
         figure: Interval | None = getattr(test.quality, name)
         if figure is None:
             return missing(test.quality.absent.get(name, f"{name} was not measured"))
@@ -108,16 +109,21 @@ def worst_class(facts: CandidateFacts) -> Finding:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
         return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
-    if test.folds is not None:
-        return _open_over_folds(test)
+    if (open_ := _of_independent_images(test)) is not None:
+        return open_
     classes = test.quality.classes
     if classes.worst_drop_pp is None:
         return missing("the baseline network was not evaluated on the same images")
     return Finding(figure=classes.worst_drop_pp, fidelity=test.fidelity, note=_which(test, classes))
 
 
-def _open_over_folds(test: Accuracy) -> Finding:
+def _of_independent_images(test: Accuracy) -> Finding | None:
+    """That a figure is open whose interval takes images for independent, where they are not."""
+    if test.folds is None and test.groups is None:
+        return None
     note = "its interval is of images alone, and does not allow for networks that differ from fold to fold"
+    if test.folds is None:
+        note = "its interval is of independent images, and does not allow for groups whose images are alike"
     return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 
@@ -137,7 +143,8 @@ def _sized(each: ClassFigures) -> str:
 
 def _where(test: Accuracy) -> str:
     folds = "" if test.folds is None else f"over {len(test.folds.each)} folds"
-    return ", ".join(filter(None, [f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else "", folds]))
+    groups = "" if test.groups is None else f"of {counted(test.groups.groups, 'group')} of images"
+    return ", ".join(filter(None, [f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else "", folds, groups]))
 
 
 def _judged(seen: Latency | Memory | Energy) -> bool:

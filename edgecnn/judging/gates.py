@@ -21,8 +21,9 @@ from edgecnn.judging.metrics import METRICS, find
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.runs.latency import explained
 from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Failed
-from edgecnn.values.report import Accuracy, CandidateFacts
+from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 __all__ = [
@@ -93,7 +94,7 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
     if facts.agreement is not None and gate.metric == "agreement":
         needed = images_for_proportion(gate.bound, facts.agreement.same.estimate)
-        return None if needed is None else max(needed, facts.agreement.images + 1)
+        return None if needed is None else max(round(needed * facts.agreement.effect), facts.agreement.images + 1)
     if facts.multi_label is not None:
         return images_to_settle(gate.metric, gate.bound, facts.multi_label)
     test = facts.test
@@ -112,7 +113,7 @@ def _images_for_drop(bound: float, test: Accuracy) -> int | None:
         return None
     disagreement, drop_pp = (test.lost + test.gained) / test.images, 100 * (test.lost - test.gained) / test.images
     needed = images_needed(bound, disagreement, drop_pp)
-    return needed if needed is None or test.folds is None else round(needed * test.folds.drop_effect)
+    return needed if needed is None else round(needed * test.drop_effect)
 
 
 def _images_for_share(gate: Gate, test: Accuracy) -> int | None:
@@ -122,7 +123,7 @@ def _images_for_share(gate: Gate, test: Accuracy) -> int | None:
         shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
     seen = shares.get(gate.metric)
     needed = None if seen is None else images_for_proportion(gate.bound, seen.estimate)
-    return needed if needed is None or test.folds is None else round(needed * test.folds.top1_effect)
+    return needed if needed is None else round(needed * test.top1_effect)
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+from edgecnn.errors.wording import counted
 from edgecnn.judging.findings import Finding, missing
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.multi_label import map_share
@@ -91,4 +92,5 @@ def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int
 
 
 def _where(seen: MultiLabelAccuracy) -> str:
-    return f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
+    groups = "" if seen.groups is None else f"of {counted(seen.groups, 'group')} of images"
+    return ", ".join(filter(None, [f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else "", groups]))

@@ -60,6 +60,18 @@ def prepared_digests(folder: Path) -> Mapping[str, str]:
     return digests
 
 
+def prepared_groups(folder: Path, split: str) -> npt.NDArray[np.int64] | None:
+    """Which images of a prepare artifact's role are of one group, (images,); None where they are independent of each other.
+
+    Raises OSError, ValueError: it cannot be read.
+    """
+    import numpy as np
+
+    file = folder / f"{split}.groups.npy"
+    found: npt.NDArray[np.int64] | None = np.load(file, allow_pickle=False) if file.exists() else None
+    return found
+
+
 def evaluate(kit: KitRef, pixels: PixelSet, lab: Lab) -> StoredProfile:
     """The stored evaluation of a kit on these pixels, made now where there is none.
 

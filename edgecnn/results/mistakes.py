@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.judging.intervals import wilson
 from edgecnn.results.page_facts import ClassAnswers, Mistake, Mistakes
-from edgecnn.values.report import Accuracy
+from edgecnn.values.accuracy import Accuracy
 
 if TYPE_CHECKING:
     import numpy as np

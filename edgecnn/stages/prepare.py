@@ -16,8 +16,8 @@ class PrepareStage(Stage):
     """``images`` (a manifest) → memory-mapped pixels and labels of validation, test and calibration, and the golden set.
 
     Files: ``<role>.pixels.npy`` uint8 (N, *crop_px, 3) in RGB, ``<role>.labels.npy`` int64 (N,), or of multi-label images
-    uint8 (N, classes), ``labels.json`` the class names, ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as
-    ``data.golden.write_golden`` says.
+    uint8 (N, classes), ``<role>.groups.npy`` int64 (N,) where ``data.group_by`` is set, ``labels.json`` the class names,
+    ``pixels.json`` the ``pixels_sha256`` of each role, ``golden/`` as ``data.golden.write_golden`` says.
     """
 
     kind: ClassVar[str] = "prepare"

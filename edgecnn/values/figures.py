@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from pydantic import Field
+
 from edgecnn.values.base import Value
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -99,6 +101,18 @@ class Folds(Value):
     """Test images that the first network alone would need beyond its own, for a drop that is known as well."""
 
 
+class Groups(Value):
+    """Of one candidate: its test images came in groups, as frames of one video do (``data.group_by``).
+
+    An effect is how many times the variance of independent images a figure's variance is.
+    """
+
+    groups: int
+    """An image of no group is one by itself."""
+    top1_effect: float
+    drop_effect: float
+
+
 class Agreement(Value):
     """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
 
@@ -108,6 +122,8 @@ class Agreement(Value):
     split: Literal["validation", "test"]
     images: int
     same: Interval
+    effect: float = Field(default=1.0, exclude_if=lambda effect: effect == 1)
+    """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
     fidelity: Fidelity
     machine: str
     pixels: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from edgecnn.values.base import Value
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -40,6 +42,8 @@ class MultiLabelAccuracy(Value):
     """Of ``map`` against the baseline network, paired, in percentage points, positive for worse. None for the baseline itself."""
     drop_images: float | None = None
     """So many images would each count as much for the drop as one does that is answered as another: at most ``images``."""
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """Where images came in groups, as frames of one video do: of how many the intervals are. Those of single labels are not."""
     micro_f1: Interval
     """F1 of all decisions of all labels together, 0…1."""
     macro_f1: Interval

@@ -7,13 +7,22 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.data.synthesis import SynthesisFacts
-from edgecnn.values.figures import Agreement, CalibrationFacts, Energy, Folds, Memory, Quality, Steady, Sustained, Throughput
+from edgecnn.values.figures import (
+    Agreement,
+    CalibrationFacts,
+    Energy,
+    Memory,
+    Steady,
+    Sustained,
+    Throughput,
+)
 from edgecnn.values.knobs import KnobRace
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
@@ -22,38 +31,6 @@ from edgecnn.values.reason import OutOfTime, Reason
 from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
-
-
-class Accuracy(Value):
-    """Top-1 on one split, 0…1, with a 95 % score interval, and the paired drop against fp32 in percentage points.
-
-    The drop's interval is two-sided 90 %, so that each of its bounds is the one-sided 95 % that the gate is judged by.
-    """
-
-    split: Literal["validation", "test"]
-    images: int
-    top1: Interval
-    drop_pp: Interval | None
-    """Positive: worse than the baseline network. None for the baseline itself."""
-    discordant: int | None
-    """Images that exactly one of the two networks gets right."""
-    fidelity: Fidelity
-    machine: str
-    pixels: str
-    lost: int | None = None
-    """Discordant images that the baseline network gets right."""
-    gained: int | None = None
-    """Discordant images that this candidate gets right."""
-    folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
-    """Of cross-validation: every figure here is of the test images of all folds, each answered by the network of its fold.
-    ``pixels`` are those of the first."""
-    quality: Quality | None = None
-    """What top-1 does not say, by class too: of the test split alone, since nothing is chosen by it."""
-
-    @property
-    def share(self) -> Interval:
-        """What the network is judged by first."""
-        return self.top1
 
 
 class Latency(Value):

@@ -29,10 +29,10 @@ from edgecnn.runner.pixels import to_feed
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.store import Store
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Cached, Ran
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import MacTable
-from edgecnn.values.report import Accuracy
 from tests.building.resolutions import INT8, resolved
 from tests.render.reports import a_report, a_row
 from tests.store.test_profiles import KIT, a_profile

@@ -12,9 +12,10 @@ import numpy as np
 from edgecnn.judging.intervals import wilson
 from edgecnn.store.store import Store
 from edgecnn.training.history import History
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.profile import Profile
-from edgecnn.values.report import Accuracy, BuildReport
+from edgecnn.values.report import BuildReport
 from edgecnn.values.stage import Progress, Role, Stage
 from edgecnn.values.verdict import Fidelity
 from tests.building.scenes import HERE, a_choice, a_race_profile, a_report

@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 
 from edgecnn.data import groups
 from edgecnn.data.groups import groups_by_path
+from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
+from edgecnn.data.pixels import write_pixels
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupPatternInvalid, GroupPatternTooSlow, NoGroupFound
+from edgecnn.measure.evaluate import prepared_groups
 from edgecnn.recipes.recipe import apply_overrides
+from edgecnn.runner.pixel_recipe import ImageSize, PixelRecipe
 from edgecnn.values.data.dataset import DataInspection, DataManifest, DataSummary
 from edgecnn.values.recipe import DataChoice, Recipe
 from edgecnn.values.stage import digest_of
@@ -212,6 +216,17 @@ def test_an_inspection_has_the_groups_and_the_roles_of_a_build(photos: Path) -> 
     assert (facts.roles, facts.roles_from, facts.grouping) == (summary.counts, summary.splits_from, summary.grouping)
     assert facts.grouping is not None
     assert (facts.grouping.largest, facts.grouping.largest_images) == ("3", 6)
+
+
+def test_prepared_images_say_which_of_them_came_together(photos: Path, tmp_path: Path) -> None:
+    recipe = PixelRecipe(ImageSize.square(8), ImageSize.square(8), "bilinear")
+    source = open_source(Path(summary_of(photos, group_by=PERSON).manifest_path))
+    write_pixels(source, recipe, tmp_path, Heard(), ("test",))
+    found = prepared_groups(tmp_path, "test")
+    people = [person_of(photos)[Path(entry.path).name] for entry in source.entries("test")]
+    assert found is not None and len(set(found)) == len(set(people)) == len(set(zip(found, people, strict=True)))
+    write_pixels(open_source(Path(summary_of(photos).manifest_path)), recipe, tmp_path, Heard(), ("test",))
+    assert prepared_groups(tmp_path, "test") is None, "other images in their place are of no group"
 
 
 def test_where_no_group_is_asked_for_nothing_that_is_kept_knows_of_groups(photos: Path) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from edgecnn.judging.contest import Contest, Estimated
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.runs.regret import estimate
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from edgecnn.values.figures import ClassFigures, ClassReport, Quality
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
-from edgecnn.values.report import Accuracy, CandidateFacts, Latency
+from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 CONDITIONS = {"machine": "m1", "cpu": "AMD EPYC", "cores": "2", "runtime": "onnxruntime", "runtime_version": "1.31.1"}

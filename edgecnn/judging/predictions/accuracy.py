@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
-from edgecnn.judging.intervals import tango_drop_pp, wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
+from edgecnn.judging.predictions.grouped import Groups, drop_effect, group_effect
 from edgecnn.judging.predictions.thresholds import same_labels
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import Agreement
-from edgecnn.values.report import Accuracy
+from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Fidelity, Interval
 
 
@@ -32,6 +34,8 @@ class Answers:
     """Content digest of the pixels that were shown."""
     machine: str
     fidelity: Fidelity = Fidelity.MEASURED
+    groups: Groups | None = None
+    """Which images came together, (images,); None where they are independent of each other."""
 
 
 def accuracy(
@@ -52,12 +56,13 @@ def accuracy(
         LogitsDoNotMatch: where logits, labels and baseline are not about the same images and classes.
     """
     right = answered_right(answers, labels)
-    if (top1 := wilson(int(right.sum()), len(right))) is None:
+    if (top1 := share_of(right, answers.groups, ACCURACY_CONFIDENCE)) is None:
         raise NoImages(candidate=answers.candidate, split=split)
     alone = Accuracy(
         split=split,
         images=len(right),
         top1=top1,
+        groups=_effects(right, right, answers.groups),
         drop_pp=None,
         discordant=None,
         fidelity=answers.fidelity,
@@ -69,8 +74,22 @@ def accuracy(
     check_same_pixels(answers, baseline)
     theirs = answered_right(baseline, labels)
     lost, gained = int((theirs & ~right).sum()), int((right & ~theirs).sum())
-    drop = tango_drop_pp(lost, gained, len(right))
+    alone = alone.model_copy(update={"groups": _effects(right, theirs, answers.groups)})
+    drop = tango_drop_pp(*(count / alone.drop_effect for count in (lost, gained, len(right))))
     return alone.model_copy(update={"drop_pp": drop, "discordant": lost + gained, "lost": lost, "gained": gained})
+
+
+def share_of(true: NDArray[np.bool_], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
+    """The share of images of which something is true, bool (images,), 0…1; None of no images."""
+    effect = group_effect(true, groups, confidence)
+    return wilson(int(true.sum()) / effect, len(true) / effect, confidence)
+
+
+def _effects(right: NDArray[np.bool_], theirs: NDArray[np.bool_], groups: Groups | None) -> GroupEffects | None:
+    if groups is None:
+        return None
+    top1 = group_effect(right, groups, ACCURACY_CONFIDENCE)
+    return GroupEffects(groups=len(np.unique(groups)), top1_effect=top1, drop_effect=drop_effect(theirs, right, groups))
 
 
 def check_answers(answers: Answers, labels: NDArray[Any]) -> None:
@@ -171,6 +190,7 @@ def agreement(
     """
     check_finite(answers.candidate, answers.logits)
     same: Interval | None = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0)
+    effect = 1.0
     if baseline is not None:
         check_finite(baseline.candidate, baseline.logits)
         check_same_pixels(answers, baseline)
@@ -178,13 +198,15 @@ def agreement(
             alike = answers.logits.argmax(axis=1) == baseline.logits.argmax(axis=1)
         else:
             alike = same_labels(answers.logits, baseline.logits, thresholds)
-        same = wilson(int(np.count_nonzero(alike)), len(alike))
+        same = share_of(alike, answers.groups, ACCURACY_CONFIDENCE)
+        effect = group_effect(alike, answers.groups)
     if same is None or not len(answers.logits):
         raise NoImages(candidate=answers.candidate, split=split)
     return Agreement(
         split=split,
         images=len(answers.logits),
         same=same,
+        effect=effect,
         fidelity=answers.fidelity,
         machine=answers.machine,
         pixels=answers.pixels,

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, two_sided_z, wilson
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
+from edgecnn.judging.predictions.grouped import Groups, group_effect
 from edgecnn.judging.predictions.logits import read_logits
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import FoldFigures, Folds, Quality
-from edgecnn.values.report import Accuracy
 from edgecnn.values.verdict import Interval
 
 
@@ -33,7 +34,17 @@ class FoldAnswers:
         """As of one network; the pixels are called by the first fold's."""
         first = self.answers[0]
         logits = np.concatenate([each.logits for each in self.answers])
-        return replace(first, logits=logits), np.concatenate(list(self.labels))
+        return replace(first, logits=logits, groups=self.groups()), np.concatenate(list(self.labels))
+
+    def groups(self) -> Groups | None:
+        """Of all folds, none of which is in two of them; None where images are independent."""
+        found, above = list[Groups](), 0
+        for each in self.answers:
+            if each.groups is None:
+                return None
+            found.append(each.groups + above)
+            above += int(each.groups.max(initial=-1)) + 1
+        return np.concatenate(found)
 
 
 def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accuracy:
@@ -45,6 +56,9 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
     found = accuracy(answers, labels, "test", None if baseline is None else baseline.together()[0])
     theirs = None if baseline is None else baseline.right()
     folds = _folds(mine.right(), theirs)
+    if found.groups is not None:  # folds differ by them too, which more of them tell more surely
+        wider = {name: max(getattr(folds, name), getattr(found.groups, name)) for name in ("top1_effect", "drop_effect")}
+        folds = folds.model_copy(update=wider)
     images, hits = found.images / folds.top1_effect, sum(each.right for each in folds.each) / folds.top1_effect
     drop = found.drop_pp
     if found.lost is not None and found.gained is not None:
@@ -118,13 +132,13 @@ def quality_over_folds(found: Quality, mine: FoldAnswers, baseline: FoldAnswers 
         alike = [ours.logits.argmax(axis=1) == theirs.logits.argmax(axis=1) for ours, theirs in pairs]
     return found.model_copy(
         update={
-            "top5": None if found.top5 is None else _share(five),
-            "agreement": None if found.agreement is None or alike is None else _share(alike),
+            "top5": None if found.top5 is None else _share(five, mine.groups()),
+            "agreement": None if found.agreement is None or alike is None else _share(alike, mine.groups()),
         }
     )
 
 
-def _share(folds: Sequence[NDArray[np.bool_]]) -> Interval | None:
-    effect = design_effect(folds)
+def _share(folds: Sequence[NDArray[np.bool_]], groups: Groups | None) -> Interval | None:
+    effect = max(design_effect(folds), group_effect(np.concatenate(list(folds)), groups))
     right, images = sum(int(fold.sum()) for fold in folds), sum(map(len, folds))
     return wilson(right / effect, images / effect, NON_INFERIORITY_CONFIDENCE)

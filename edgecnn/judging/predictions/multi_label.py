@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
-from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels
+from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
 from edgecnn.judging.predictions.average_precision import LeftOut, average_precision, mean_average_precision
 from edgecnn.judging.predictions.exchanged import images_that_count
+from edgecnn.judging.predictions.grouped import Groups, group_effect
 from edgecnn.judging.predictions.thresholds import over, same_labels
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
@@ -55,7 +56,7 @@ def multi_label_accuracy(
     has = labels.astype(bool)
     found = _precision(answers, has, split)
     given = over(answers.logits, thresholds)
-    trials = trials_of(found, images_that_count(answers.logits, has))
+    trials = trials_of(found, images_that_count(answers.logits, has), answers.groups)
     return MultiLabelAccuracy(
         split=split,
         images=len(has),
@@ -63,8 +64,9 @@ def multi_label_accuracy(
         trials=trials,
         drop_pp=None if baseline is None else _drop(found, answers, baseline, has),
         drop_images=None if baseline is None else images_that_count(baseline.logits, has),
-        micro_f1=_f1(given, has, together=True),
-        macro_f1=_f1(given, has, together=False),
+        groups=None if answers.groups is None else len(np.unique(answers.groups)),
+        micro_f1=_f1(given, has, answers.groups, together=True),
+        macro_f1=_f1(given, has, answers.groups, together=False),
         agreement=None if baseline is None else _alike(answers, baseline, thresholds),
         labels=tuple(
             _label(name, bound, answers.logits[:, place], has[:, place], given[:, place])
@@ -84,7 +86,7 @@ def map_interval(answers: Answers, labels: Labels, split: Literal["validation", 
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
     has = labels.astype(bool)
     found = _precision(answers, has, split)
-    return _share(found, trials_of(found, images_that_count(answers.logits, has)), ACCURACY_CONFIDENCE)
+    return _share(found, trials_of(found, images_that_count(answers.logits, has), answers.groups), ACCURACY_CONFIDENCE)
 
 
 def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeftOut:
@@ -96,8 +98,7 @@ def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validat
 
 def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float]) -> Interval | None:
     check_same_pixels(answers, baseline)
-    same = same_labels(answers.logits, baseline.logits, thresholds)
-    return wilson(int(same.sum()), len(same), NON_INFERIORITY_CONFIDENCE)
+    return share_of(same_labels(answers.logits, baseline.logits, thresholds), answers.groups)
 
 
 def map_share(map_: Interval, trials: float, confidence: float) -> Interval:
@@ -120,18 +121,24 @@ def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.b
     assert theirs is not None
     z = two_sided_z(NON_INFERIORITY_CONFIDENCE)
     apart = LeftOut(theirs.estimate - found.estimate, theirs.without - found.without)
-    unseen = z * z / (2 * images_that_count(baseline.logits, has))
-    half = unseen + math.sqrt(z * z * apart.variance + unseen**2)
+    effect = group_effect(theirs.without, answers.groups)
+    unseen = effect * z * z / (2 * images_that_count(baseline.logits, has))
+    variance = apart.variance * max(effect, group_effect(apart.without, answers.groups))
+    half = unseen + math.sqrt(z * z * variance + unseen**2)
     low, high = max(-1.0, apart.estimate - half), min(1.0, apart.estimate + half)
     return Interval(estimate=100 * apart.estimate, low=100 * low, high=100 * high, confidence=NON_INFERIORITY_CONFIDENCE)
 
 
-def trials_of(found: LeftOut, most: float) -> float:
-    """Of how many independent answers a share would be known as well; at most ``most``, and at least one."""
-    share = min(1.0, max(0.0, found.estimate))
-    if found.variance <= share * (1 - share) / max(most, 1) + 1e-15:  # of a share of 1, rounding alone is left
-        return float(max(most, 1))
-    return max(1.0, share * (1 - share) / found.variance)
+def trials_of(found: LeftOut, most: float, groups: Groups | None = None) -> float:
+    """Of how many independent answers a share would be known as well; at most ``most``, and at least one.
+
+    ``groups``: which images came together, (images,).
+    """
+    effect = group_effect(found.without, groups)
+    share, most, variance = min(1.0, max(0.0, found.estimate)), max(most / effect, 1.0), found.variance * effect
+    if variance <= share * (1 - share) / most + 1e-15:  # of a share of 1, rounding alone is left
+        return most
+    return max(1.0, share * (1 - share) / variance)
 
 
 def _share(found: LeftOut, trials: float, confidence: float) -> Interval:
@@ -139,7 +146,7 @@ def _share(found: LeftOut, trials: float, confidence: float) -> Interval:
     return map_share(Interval(estimate=estimate, low=estimate, high=estimate, confidence=1.0), trials, confidence)
 
 
-def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], *, together: bool) -> Interval:
+def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None, *, together: bool) -> Interval:
     """Micro- or macro-F1; labels that no image has are in neither mean."""
     kept = has.any(axis=0)
     hits = 2.0 * (given & has)[:, kept]
@@ -149,7 +156,8 @@ def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], *, together: bool) -> 
     sums, totals = hits.sum(axis=0), all_.sum(axis=0)
     without = ((sums - hits) / np.maximum(totals - all_, 1.0)).mean(axis=1)
     found = LeftOut(float((sums / totals).mean()), without)
-    return _share(found, trials_of(found, min(len(has), int((given | has)[:, kept].sum()))), NON_INFERIORITY_CONFIDENCE)
+    trials = trials_of(found, min(len(has), int((given | has)[:, kept].sum())), groups)
+    return _share(found, trials, NON_INFERIORITY_CONFIDENCE)
 
 
 def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bool_], given: NDArray[np.bool_]) -> LabelFigures:

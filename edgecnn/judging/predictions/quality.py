@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
-from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
+from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels, share_of
 from edgecnn.judging.predictions.classes import class_report, losses_by_class
 from edgecnn.judging.predictions.logits import read_logits
 from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
@@ -47,7 +47,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
         raise NoImages(candidate=answers.candidate, split="test")
     theirs = _first_answers(baseline, answers, labels)
     losses = None if theirs is None else losses_by_class(labels, reading.place == 0, theirs == labels, classes)
-    top5 = _share(reading.place < 5) if classes >= CLASSES_FOR_TOP5 else None
+    top5 = share_of(reading.place < 5, answers.groups) if classes >= CLASSES_FOR_TOP5 else None
     absent: dict[str, str] = {}
     if top5 is None:
         absent["top5"] = f"there are {classes} classes, so each is among the first five"
@@ -57,14 +57,10 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
         top5=top5,
         macro_f1=f1,
         ece=ece,
-        agreement=None if theirs is None else _share(reading.predicted == theirs),
+        agreement=None if theirs is None else share_of(reading.predicted == theirs, answers.groups),
         classes=class_report(names, counts, losses),
         absent=absent,
     )
-
-
-def _share(true: NDArray[np.bool_]) -> Interval | None:
-    return wilson(int(true.sum()), len(true), NON_INFERIORITY_CONFIDENCE)
 
 
 def _first_answers(baseline: Answers | None, answers: Answers, labels: NDArray[Any]) -> NDArray[np.intp] | None:

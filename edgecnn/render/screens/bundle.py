@@ -12,8 +12,8 @@ from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.report import Accuracy
 
 _NAMED = 5
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edgecnn.errors.wording import counted, plural
 from edgecnn.values.base import Value
-from edgecnn.values.stage import Key
+from edgecnn.values.stage import Key, digest_of
 
 SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1
@@ -42,6 +42,8 @@ class ImageEntry(Value):
     sha256: str
     labels: tuple[int, ...] | None = Field(default=None, exclude_if=lambda labels: labels is None)
     """Of a multi-label data set, in place of ``label``, which is then ``UNLABELLED``: all that it shows, ascending, or none."""
+    group: str | None = Field(default=None, exclude_if=lambda group: group is None)
+    """What it has in common with others, by ``data.group_by``."""
 
     @property
     def shown(self) -> str:
@@ -50,7 +52,7 @@ class ImageEntry(Value):
 
 
 class DataManifest(Value):
-    """Every image of a data set. ``content`` ignores where the root is."""
+    """Every image of a data set."""
 
     schema_: Literal["edgecnn.data/2"] = "edgecnn.data/2"
     origin: Literal["demo", "folder"]
@@ -67,6 +69,13 @@ class DataManifest(Value):
     def multi_label(self) -> bool:
         """Whether each image has any number of labels, and not one class."""
         return any(image.labels is not None for image in self.images[:1])
+
+    @property
+    def content(self) -> Key:
+        """The digest that names data, wherever its root is: over classes and, in order, each image as it is listed."""
+        rows = [f"{image.shown} {image.role} {image.sha256} {image.path}" for image in self.images]
+        groups = {"groups": [image.group for image in self.images]} if any(image.group for image in self.images) else {}
+        return digest_of({"classes": self.classes, "images": rows, **groups})
 
 
 class Grouping(Value):

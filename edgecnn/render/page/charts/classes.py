@@ -14,8 +14,9 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import Figure, sources_of, tabled
 from edgecnn.render.page.charts.labels import shortened
 from edgecnn.render.page.charts.vega import Extent
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import ClassFigures
-from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts
+from edgecnn.values.report import BuildReport, CandidateFacts
 
 CLASS_PX = 24
 LEAST_PX = 96

@@ -10,9 +10,10 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, spread_of
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, absence, sources_of
 from edgecnn.render.wording import grouped
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import Energy
 from edgecnn.values.label_figures import MultiLabelAccuracy
-from edgecnn.values.report import Accuracy, BuildReport, CandidateFacts, EndToEnd, Latency
+from edgecnn.values.report import BuildReport, CandidateFacts, EndToEnd, Latency
 from edgecnn.values.verdict import Interval
 
 Answered = Accuracy | MultiLabelAccuracy

@@ -1,0 +1,89 @@
+"""Images in groups are worth fewer independent ones, by as much as those of a group are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecnn.errors.wording import counted
+from edgecnn.judging.gates import judge
+from edgecnn.judging.predictions.accuracy import Answers, accuracy
+from edgecnn.judging.predictions.grouped import group_effect
+from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Gate
+from tests.judging.made import a_candidate, a_quality
+
+GROUPS, EACH = 40, 15
+OF = np.repeat(np.arange(GROUPS), EACH)
+
+
+def alike(random: np.random.Generator, share: float, how: float) -> NDArray[np.bool_]:
+    """(images,): true of ``share`` of them, with a correlation of ``how`` within a group (beta-binomial)."""
+    odds = 1 / how - 1
+    return random.random(OF.size) < np.repeat(random.beta(share * odds, (1 - share) * odds, GROUPS), EACH)
+
+
+def judged(random: np.random.Generator, groups: NDArray[np.int64] | None) -> Accuracy:
+    """fp32 is right on nine of ten images and INT8 loses 3 pp; by group either hangs together."""
+    theirs = alike(random, 0.9, 0.3)
+    right = theirs & ~alike(random, 0.03 / 0.9, 0.3)
+    truth, logits = np.zeros(OF.size, np.int64), [np.stack([each, ~each], axis=1).astype(np.float32) for each in (right, theirs)]
+    ours, fp32 = (Answers(name, each, "p", "m", groups=groups) for name, each in zip(("int8", "fp32"), logits, strict=True))
+    return accuracy(ours, truth, "test", fp32)
+
+
+def test_intervals_hold_of_images_in_groups_that_do_not_hold_of_them_as_independent_ones() -> None:
+    """600 images of 40 groups, 300 times; each bound may err one time in twenty, and by three standard errors more."""
+
+    def errs(groups: NDArray[np.int64] | None) -> tuple[float, float]:
+        random = np.random.default_rng(3)
+        found = [judged(random, groups) for _ in range(300)]
+        below = np.mean([each.drop_pp.high < 3 for each in found if each.drop_pp is not None])
+        return float(below), float(np.mean([not each.top1.low <= 0.87 <= each.top1.high for each in found]))
+
+    drop, top1 = errs(OF)
+    assert drop <= 0.05 + 0.038 and top1 <= 0.05 + 0.038
+    assert min(errs(None)) > 0.15
+
+
+def test_independent_images_are_worth_themselves_and_images_of_one_answer_a_group_one_each() -> None:
+    random = np.random.default_rng(4)
+    each = random.random(OF.size) < 0.8
+    assert group_effect(each, None) == group_effect(each, np.arange(OF.size)) == 1
+    assert group_effect(each, OF) < 1.6
+    assert group_effect(np.repeat(each[:GROUPS], EACH), OF) == pytest.approx(EACH, rel=0.15)
+    assert group_effect(np.ones(OF.size, bool), OF) == EACH, "that all are alike does not say how alike those of a group are"
+    assert group_effect(each, np.zeros(OF.size, np.int64)) == OF.size
+
+
+def test_the_gates_are_judged_by_what_groups_leave_and_what_knows_of_no_groups_is_open() -> None:
+    found = judged(np.random.default_rng(5), OF)
+    assert found.groups is not None and found.drop_pp is not None and found.groups.drop_effect > 2
+    row = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), test=found.model_copy(update={"quality": a_quality()}))
+    result = judge(Gate(metric="drop_pp", side="max", bound=8.0, required="always"), row)
+    assert result.figure is not None and result.figure.high == pytest.approx(found.drop_pp.high)
+    assert f"of {counted(GROUPS, 'group')} of images" in result.reason
+    for metric in ("macro_f1", "ece"):
+        open_ = judge(Gate(metric=metric, side="min" if metric == "macro_f1" else "max", bound=0.5, required="always"), row)
+        assert open_.verdict.value == "UNSURE" and "does not allow for groups whose images are alike" in open_.reason
+
+
+def test_several_labels_an_image_in_groups_are_worth_fewer_too() -> None:
+    random = np.random.default_rng(6)
+    has = np.repeat(random.random((GROUPS, 3)) < 0.4, EACH, axis=0)
+    logits = has * 2.0 + np.repeat(random.normal(size=(GROUPS, 3)), EACH, axis=0) + 0.1 * random.normal(size=has.shape)
+    rounded = logits + np.repeat(random.normal(size=(GROUPS, 3)), EACH, axis=0) * 0.3
+
+    def widths(groups: NDArray[np.int64] | None) -> list[float]:
+        ours, fp32 = (
+            Answers(name, each.astype(np.float32), "p", "m", groups=groups)
+            for name, each in (("int8", rounded), ("fp32", logits))
+        )
+        found = multi_label_accuracy(ours, has.astype(np.uint8), dict.fromkeys("abc", 0.7), "test", fp32)
+        assert found.drop_pp is not None and found.agreement is not None
+        return [each.high - each.low for each in (found.map, found.drop_pp, found.micro_f1, found.agreement)]
+
+    assert all(grouped > 1.8 * alone for grouped, alone in zip(widths(OF), widths(None), strict=True))
