@@ -18,8 +18,9 @@ import edgecnn
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.table import is_table
 from edgecnn.data.images import FolderImages
+from edgecnn.data.index import parse
 from edgecnn.data.layout import root_of
-from edgecnn.data.manifest import list_files, summarize
+from edgecnn.data.manifest import Files, list_files, summarize
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data.formats import DemoHasNoFolder, TableNotDivided
@@ -73,13 +74,10 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     if is_table(root):
         raise TableNotDivided(file=root)
     check_out(out, root)
-    has_splits = bool(list_files(choice, cache, tell).layout.parts)
+    found = list_files(choice, cache, tell)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
-    places = {
-        image.path: f"{FOLDERS[image.role]}/{image.path.partition('/')[2] if has_splits else image.path}"
-        for image in manifest.images
-    }
+    places = _places(manifest, found)
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", dir=out.absolute().parent))
         try:
@@ -104,6 +102,19 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         skipped=summary.skipped,
         copies=summary.copies,
     )
+
+
+def _places(manifest: DataManifest, found: Files) -> dict[str, str]:
+    """Where each image goes; those that lie beside images of other classes, as ImageNet's do, into a folder of their class."""
+    layout, of_class = found.layout, dict[str, str]()
+    for folder, stamps in zip(layout.folders, found.stamps, strict=True):
+        if manifest.classes and folder.path in ("", *layout.parts.values()):
+            of_class |= {parse(folder.path, stamp).path: f"{layout.classes[folder.label]}/" for stamp in stamps}
+    return {
+        image.path: f"{FOLDERS[image.role]}/{of_class.get(image.path, '')}"
+        f"{image.path.partition('/')[2] if layout.parts else image.path}"
+        for image in manifest.images
+    }
 
 
 def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:

@@ -147,6 +147,15 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, text: str) -> None:
         summed_up(tmp_path, tmp_path)
 
 
+def test_a_class_that_is_no_wordnet_id_is_named(tmp_path: Path) -> None:
+    pictures(tmp_path / "val")
+    kaggle(tmp_path / "LOC_val_solution.csv")
+    written = (tmp_path / "LOC_val_solution.csv").read_text()
+    (tmp_path / "LOC_val_solution.csv").write_text(written.replace(imagenet_ids()[970], "../../home"))
+    with pytest.raises(TableUnusable, match=r"'\.\./\.\./home' is no WordNet ID"):
+        summed_up(tmp_path, tmp_path)
+
+
 def test_a_devkit_without_its_table_is_one_line(tmp_path: Path) -> None:
     pictures(tmp_path / "val")
     devkit(tmp_path / "devkit" / "data")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
@@ -16,7 +17,7 @@ from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.errors.data.formats import DemoHasNoFolder, TableNotDivided
 from edgecnn.values.data.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
-from tests.data.folders import Heard, fill, write
+from tests.data.folders import Heard, draw, fill, write
 
 
 @pytest.fixture
@@ -66,6 +67,28 @@ def test_classes_that_are_called_like_splits_stay_classes(tmp_path: Path) -> Non
     divided(photos, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out" / "test").iterdir()) == ["plane", "train"]
     assert roles_of(tmp_path / "out") == roles_of(photos)
+
+
+def shown_in(folder: Path) -> dict[str, tuple[str, str]]:
+    """Of each image what it shows, and its role."""
+    summary = summarize(DataChoice(path=str(folder), calibration_images=5), folder.parent / "store", Heard())
+    manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
+    return {image.sha256: (manifest.classes[image.label], image.role) for image in manifest.images}
+
+
+@pytest.mark.parametrize(("above", "beside_train"), [("", False), ("val", False), ("val", True)])
+def test_imagenet_s_images_go_into_folders_of_their_classes(tmp_path: Path, above: str, beside_train: bool) -> None:
+    root, ids = tmp_path / "imagenet", imagenet_ids()
+    names = [f"ILSVRC2012_val_{number:08d}.JPEG" for number in range(1, 25)]
+    for number, name in enumerate(names):
+        draw(root / above / name, 1000 + number)
+    (root / above / "val.txt").write_text("".join(f"{name} {number % 3}\n" for number, name in enumerate(names)))
+    for place in range(3 if beside_train else 0):
+        fill(root / "train", {ids[place]: 9}, start=100 + 10 * place)
+    divide(DataChoice(path=str(root), calibration_images=5), tmp_path / "out", tmp_path / "store", Heard())
+    before = shown_in(root)
+    assert shown_in(tmp_path / "out") == before and {name for name, _ in before.values()} == set(ids[:3])
+    assert len(before) == 24 + 27 * beside_train
 
 
 def test_it_is_the_same_every_time_and_another_with_another_seed(photos: Path, tmp_path: Path) -> None:

@@ -61,13 +61,15 @@ def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[La
     ``trains``: whether images are wanted to learn from: those of ``train``, where it has a folder a WordNet ID, beside which
     these are the split ``validation``.
 
-    Raises TableUnusable: the file does not name an image that is there, or is damaged. OneClass: all show the same.
-    SplitsDiffer: those of ``train`` are of other classes.
+    Raises TableUnusable: the file does not name an image that is there, names no class of it, or is damaged. OneClass: all show
+    the same. SplitsDiffer: those of ``train`` are of other classes.
     """
     named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(found.images)) if match}
     shows = _READERS[found.truth.name](found.truth)
     if missing := sorted(set(named) - set(shows)):
         raise TableUnusable(file=found.truth, line=None, because=f"it says nothing of {named[missing[0]]}")
+    if odd := next((shows[number] for number in named if not _WORDNET.fullmatch(shows[number])), None):
+        raise TableUnusable(file=found.truth, line=None, because=f"{odd[:100]!r} is no WordNet ID")
     rows = [Row(name, shows[number], "train") for number, name in named.items()]
     layout, stamps = laid_out(found.images, found.truth, rows, seen)
     for train in (name for name in found.beside if trains and PART_NAMES[name.lower()] == "train"):
