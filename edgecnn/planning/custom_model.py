@@ -51,11 +51,12 @@ _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
 _FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
-_REVISION = 7
+_REVISION = 8
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
-_OFF, _SUM_OFF = 1e-3, 1e-2
-"""How far probabilities may be from 0…1, and their sum from 1, in half precision or bytes."""
+_OFF, _SUM_OFF = 5e-3, 1e-2
+"""How far probabilities may be from 0…1, by half a step of signed bytes, and their sum from 1, in half precision. In bytes that
+is off by the more the more classes there are, so that what makes them has to tell."""
 
 
 def network_name(choice: ModelChoice) -> str:
@@ -225,14 +226,14 @@ def _found(
     known = vars(find_preprocessing(custom, recipe.preprocessing, source, tell))
     answers = known.pop("answers")
     if not (data.multi_label or entry.ends_in_sigmoid):
-        entry = _of_its_answers(entry, says.entry.ends_in_sigmoid, answers)
+        entry = _of_its_answers(entry, answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
     return CustomModel(**about, **known), stamps
 
 
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
     """A sigmoid at its end is one a label, unless the images are of one class each: then it stays what the file ends in."""
-    if data.multi_label and entry.ends_in_softmax:
+    if data.multi_label and (entry.ends_in_softmax or (entry.ends_in_shares and not entry.ends_in_sigmoid)):
         because = "it ends in a softmax, so that its answers are shares of one class"
         raise MultiLabelNotFitting(
             asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
@@ -240,12 +241,12 @@ def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEnt
     return entry.model_copy(update={"ends_in_sigmoid": entry.ends_in_sigmoid and (data.multi_label or not data.labelled)})
 
 
-def _of_its_answers(entry: GraphEntry, is_sigmoid: bool, answers: NDArray[np.float32]) -> GraphEntry:
-    """Of one class an image. ``is_sigmoid``: what makes the answers, (images, classes)."""
+def _of_its_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shares: bool) -> GraphEntry:
+    """Of one class an image. ``are_shares``: a sigmoid makes the ``answers`` (images, classes), or a softmax before bytes."""
     probable = bool(((answers > -_OFF) & (answers < 1 + _OFF)).all())
     sums_to_one = probable and bool((np.abs(answers.sum(axis=1) - 1) < _SUM_OFF).all())
     softmax = entry.ends_in_softmax and sums_to_one
-    shares = not softmax and (sums_to_one or (probable and is_sigmoid))
+    shares = not softmax and (sums_to_one or (probable and are_shares))
     return entry.model_copy(update={"ends_in_softmax": softmax, "ends_in_shares": shares})
 
 

@@ -35,8 +35,8 @@ class GraphEntry(Value):
     """Of a multi-label network that answers with probabilities, as one is taken whose images are not of one class each. Left out
     of the key of any other."""
     ends_in_shares: bool = Field(default=False, exclude_if=lambda ends: not ends)
-    """Of one class an image: its answers are probabilities, and no softmax that could be left out makes them; sigmoids too. The
-    trunk answers with their logarithm."""
+    """Its answers are probabilities, and no softmax that could be left out makes them; of one class an image sigmoids too. The
+    trunk answers with their logarithm, with ``ends_in_sigmoid`` with that of their odds."""
     opset: PositiveInt
     quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
     """The form in which it came quantized; None of a float network, whose keys hold no word of it."""
@@ -90,7 +90,8 @@ class CustomModel(Value):
     def why(self) -> str:
         """One sentence on how its preprocessing is known, and on answers that are no logits."""
         return self._feeding_known + (
-            "; its answers are probabilities, which a kit gives over their sum" * self.entry.ends_in_shares
+            "; its answers are probabilities, which a kit gives over their sum"
+            * (self.entry.ends_in_shares and not self.entry.ends_in_sigmoid)
         )
 
     @property

@@ -126,9 +126,9 @@ class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] - the pac
         return next(self._left, None)
 
 
-def quantized(folder: Path, form: str) -> Path:
+def quantized(folder: Path, form: str, **end: bool) -> Path:
     """The classifier of ``half``, as ONNX Runtime's own tool quantizes it: ``Q/DQ`` or ``QOperator``."""
-    onnx.save(classifier("half", opset=13), folder / "float.onnx")
+    onnx.save(classifier("half", opset=13, **end), folder / "float.onnx")
     way = QuantFormat.QDQ if form == "Q/DQ" else QuantFormat.QOperator
     made = folder / "quantized.onnx"
     quantize_static(

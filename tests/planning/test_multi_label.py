@@ -15,7 +15,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
 from edgecnn.values.recipe import Recipe
 from tests.data.label_lists import by_name, drawn, listed
-from tests.graph.custom_files import classifier, photo_folder
+from tests.graph.custom_files import classifier, photo_folder, quantized
 from tests.planning.test_resolve import Bench
 from tests.store.toys import Ear
 
@@ -113,8 +113,11 @@ def test_a_network_of_the_user_s_own_gives_several_labels(tmp_path: Path) -> Non
     assert {step.stage.inputs["thresholds"] for step in planned.steps if step.stage.kind == "package"} == {export.key}
 
 
-def test_shares_of_one_class_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_bytes", [False, True])
+def test_shares_of_one_class_are_refused(tmp_path: Path, in_bytes: bool) -> None:
     bench = custom_bench(tmp_path, softmax=True)
+    if in_bytes:
+        quantized(tmp_path, "Q/DQ", softmax=True).replace(tmp_path / "mine.onnx")
     with pytest.raises(MultiLabelNotFitting) as caught:
         resolve(asked(bench), bench.store, Ear())
     assert caught.value.line() == (

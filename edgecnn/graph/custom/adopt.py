@@ -71,8 +71,8 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["colours made grey inside"] if channels == "grey" else []
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
-    done += ["its last sigmoid left out"] if entry.ends_in_sigmoid else []
-    done += ["the logarithm of its shares taken"] if entry.ends_in_shares else []
+    done += ["its last sigmoid left out"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
+    done += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
     return "with " + ", ".join(done) if done else "saved anew"
 
@@ -189,7 +189,7 @@ def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[
 
 def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     """Logits in place of probabilities."""
-    if not (entry.ends_in_softmax or entry.ends_in_sigmoid):
+    if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
         return
     made = {name: node for node in graph.node for name in node.output}
     node = made[entry.output]
@@ -203,14 +203,23 @@ def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
 
 
 def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Whoever reads logits takes their softmax, and that of a logarithm is what it was taken of, over its sum."""
+    """Whoever reads logits takes their softmax, and that of a logarithm is what it was taken of, over its sum.
+
+    Of several labels they take the sigmoid, which makes a share of the logarithm of its odds.
+    """
     if not entry.ends_in_shares:
         return
-    shares, held, least = (f"{entry.output}_{name}" for name in ("shares", "held", "least"))
+    named = ("shares", "held", "least", "most", "one", "below", "rest", "odds")
+    shares, held, least, most, one, below, rest, odds = (f"{entry.output}_{name}" for name in named)
     _rename(graph, entry.output, shares)
-    graph.initializer.append(numpy_helper.from_array(np.array(LEAST, np.float32), least))
-    graph.node.append(helper.make_node("Max", [shares, least], [held], name="edgecnn_answer_Max"))
-    graph.node.append(helper.make_node("Log", [held], [entry.output], name="edgecnn_answer_Log"))
+    constants, steps = {least: LEAST}, [("Max", [shares, least], held)]
+    if entry.ends_in_sigmoid:
+        constants |= {most: 1 - LEAST, one: 1}
+        steps += [("Min", [shares, most], below), ("Sub", [one, below], rest), ("Div", [held, rest], odds)]
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    for op, inputs, made in (*steps, ("Log", [steps[-1][2]], entry.output)):
+        graph.node.append(helper.make_node(op, inputs, [made], name=f"edgecnn_answer_{op}"))
 
 
 def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:

@@ -22,9 +22,13 @@ _KEEP_CHANNELS = (
 """Operators after which a tensor has the channels that it had before."""
 _KEEP_NUMBERS = ("Identity", "Cast", "Reshape", "Squeeze", "Flatten")
 """Operators after which a tensor holds the numbers that it held before."""
+_ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
+"""And those after which they are rounded to the steps of bytes."""
 L1_NORMS = ("LpNormalization", "Normalizer")
 PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid", "LOGISTIC": "sigmoid"}
 """Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
+_OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
+"""ONNX Runtime's own, which answer in bytes."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
@@ -76,19 +80,23 @@ def nodes_behind(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:
     return found[::-1]
 
 
-def end_of(graph: onnx.GraphProto, answer: str) -> str | None:
+def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str | None:
     """``softmax`` or ``sigmoid`` where the answer is what one of them gives, whatever its shape; None of any other.
 
-    Shares that a softmax made sum to 1 already: scikit-learn's converter normalizes them once more.
+    Shares that a softmax made sum to 1 already: scikit-learn's converter normalizes them once more. ``rounded``: also where it
+    was rounded to bytes since, so that what made it cannot be left out.
     """
-    return _end({name: node for node in graph.node for name in node.output}, answer)
+    return _end({name: node for node in graph.node for name in node.output}, answer, rounded)
 
 
-def _end(makers: Mapping[str, onnx.NodeProto], answer: str) -> str | None:
+def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
     node = makers.get(answer, onnx.NodeProto())
-    if (sums_to_one := _sums_to_one(node)) or node.op_type in _KEEP_NUMBERS:
-        found = _end(makers, node.input[0])
+    through = (*_KEEP_NUMBERS, *_ROUND_NUMBERS) if rounded else _KEEP_NUMBERS
+    if (sums_to_one := _sums_to_one(node)) or node.op_type in through:
+        found = _end(makers, node.input[0], rounded)
         return None if sums_to_one and found == "sigmoid" else found
+    if rounded and node.op_type in _OF_BYTES:
+        return _OF_BYTES[node.op_type]
     return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
 
 

@@ -42,12 +42,14 @@ def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | No
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
             raise CustomModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
     image = _only(_inputs(model), "input", path)
+    end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
     return GraphEntry(
         **image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path),
         output=answer.name,
         classes=classes_of(answer.name, dims_of(answer), path),
-        ends_in_softmax=end_of(model.graph, answer.name) == "softmax",
-        ends_in_sigmoid=end_of(model.graph, answer.name) == "sigmoid",
+        ends_in_softmax=end == "softmax",
+        ends_in_sigmoid=made_by == "sigmoid",
+        ends_in_shares=end is None and made_by is not None,
         opset=opset_of(model),
         quantized=quantized,
     )

@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.checks import onnx_logits
-from edgecnn.graph.custom.adopt import adopt
+from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.ends import end_of
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
@@ -164,3 +164,19 @@ def test_shares_that_scikit_learn_normalizes_once_more_are_those_of_their_softma
     ):
         after = [] if norm is None else [("Normalizer", {"norm": norm})]
         assert end_of(classical(("LinearClassifier", linear(post)), *after).graph, f"after{len(after)}") == end
+
+
+@pytest.mark.parametrize("form", ["Q/DQ", "QOperator"])
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+def test_probabilities_that_were_rounded_to_bytes_are_known_for_such_and_stay(form: str, end: str, tmp_path: Path) -> None:
+    path = quantized(tmp_path, form, **{end: True})
+    entry, feeding, (pixels, _) = read_entry(read_model(path), path), feeding_named("half"), pictures(64)
+    assert (entry.ends_in_shares, entry.ends_in_softmax, entry.ends_in_sigmoid) == (True, False, end == "sigmoid")
+    taken = "odds" if end == "sigmoid" else "shares"
+    assert describe_changes(entry, "rgb", 13) == f"with the logarithm of its {taken} taken"
+    theirs = CustomSession(path, entry).answers(pixels, feeding)
+    save_model(adopt(read_model(path), entry, "rgb", path), tmp_path / "trunk.onnx")
+    ours = onnx_logits(tmp_path / "trunk.onnx", feeding.normalization.feed(pixels))
+    ours = expit(ours) if end == "sigmoid" else softmax(ours, axis=1) * theirs.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert theirs.max() > 0.9
