@@ -104,15 +104,12 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
 
 
 def _prepared(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> Artifact | None:
-    for pixels in sorted(recorded.pixels):
-        if (found := prepared_test(store, pixels)) is not None:
-            return found
-    for kit in kits:
+    for kit in kits:  # another build may have prepared the same pixels, and not said which came together
         made = kit_artifact(store, kit.digest)
         found = None if made is None else ancestor(store, made, "prepare")
         if found is not None and pixels_of_test(found) is not None:
             return found
-    return None
+    return next(filter(None, (prepared_test(store, pixels) for pixels in sorted(recorded.pixels))), None)
 
 
 def _pixel_set(folder: Path) -> PixelSet:
@@ -195,8 +192,10 @@ def shown_sources(path: str, drawn: RoleDraw | None, cache: Path, tell: Progress
         return FolderImages(of)
 
     fold = None if drawn is None or drawn.folds is None else Fold(number=1, of=drawn.folds)
-    with contextlib.suppress(*_NO_BUILD):
+    try:
         found = listed(asked.group_by)
+    except _NO_BUILD:
+        found = listed(None)
+    with contextlib.suppress(*_NO_BUILD):
         yield source(found, tuple(image for image in roles_of(found, asked, fold).images if image.role == "test"))
-    found = listed(None)
     yield source(found, entirely_test(found, asked.seed))

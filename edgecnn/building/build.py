@@ -24,7 +24,7 @@ from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_mac
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
 from edgecnn.judging.gates import budget_pp
-from edgecnn.judging.resolution import labels_sentence, resolution_sentence
+from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan, plans_of_folds
@@ -83,7 +83,8 @@ def _can_show(resolved: Resolved) -> str:
     images = sum(fold.counts["test"] for fold in (resolved.data, *resolved.folds))
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
-    return labels_sentence(images) if resolved.data.multi_label else resolution_sentence(images)
+    said = labels_sentence(images) if resolved.data.multi_label else resolution_sentence(images)
+    return said if resolved.data.grouping is None else f"{said}{GROUPED}"
 
 
 def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:

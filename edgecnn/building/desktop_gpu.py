@@ -20,7 +20,7 @@ from edgecnn.devices.desktop_gpu import how, how_of, role
 from edgecnn.judging.desktop_baseline import BaselineQuestion, BaselineRecord, baseline_facts
 from edgecnn.judging.predictions.accuracy import Answers, accuracy
 from edgecnn.judging.runs.latency import latency
-from edgecnn.measure.evaluate import PixelSet
+from edgecnn.measure.evaluate import PixelSet, prepared_groups
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import file_failure, stored_race
@@ -42,7 +42,11 @@ def play(execution: Execution, lab: Lab, pixels: PixelSet, extra_runs: ExtraRuns
     gpu = execution.plan.resolved.desktop_gpu
     if gpu is None:
         return None
-    seen = Observed(lab=replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"), reference=gpu.candidate.id)
+    seen = Observed(
+        lab=replace(lab, device=gpu.device, machine=f"{gpu.model}, {lab.machine}"),
+        reference=gpu.candidate.id,
+        known_groups={"test": prepared_groups(execution.artifacts["prepare"].folder, "test")},
+    )
     if gpu.unusable is not None:
         seen.failures[seen.reference] = Failed(ref="gpu-unusable", what=gpu.unusable)
         return seen

@@ -13,6 +13,7 @@ from edgecnn.planning.multi_label import require_fitting
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.figures import FoldFigures, Folds
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.resolved import Resolved
 from edgecnn.values.verdict import Interval, Verdict
@@ -56,12 +57,13 @@ def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
 def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
     for row in rows:
         seen = row.test or row.multi_label
-        if row.is_baseline and seen is not None and isinstance(seen.groups, int):
-            return (f"{_grouped(seen.images, seen.groups)}; precision and recall of single labels do not",)
+        if row.is_baseline and isinstance(seen, MultiLabelAccuracy) and seen.groups is not None:
+            worth = f"mAP of {row.candidate.id} is as sure as of {seen.trials:,.0f} independent ones"
+            return (f"{_grouped(seen.images, seen.groups)}: {worth}; precision and recall of single labels do not",)
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
-            worth = row.test.images / row.test.top1_effect
-            return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth:,.0f} independent ones",)
+            worth = f"{row.test.images / row.test.top1_effect:,.0f} independent ones"
+            return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth}",)
     return ()
 
 

@@ -274,7 +274,7 @@ class TeacherSawOtherImages(EdgecnnError):
     def __init__(self, *, folder: Path, theirs: str, ours: str) -> None:
         super().__init__(
             what=f"{folder} cannot teach from {theirs} what is judged by {ours}",
-            because="its images, classes or roles are others, so that images which judge here may have taught it",
+            because="its images, classes, roles or groups are others, so that images which judge here may have taught it",
             hint="build the teacher on the same --data, or name a network of the list, which is trained on it",
         )
 

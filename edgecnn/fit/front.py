@@ -8,7 +8,7 @@ from pathlib import Path
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.fit.choose import inside_of
 from edgecnn.judging.gates import judge
-from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.judging.predictions.accuracy import difference_pp
 from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
@@ -60,7 +60,4 @@ def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     except Unavailable as why:
         return str(why)
     ours, theirs = (each.logits.argmax(axis=1) == found.labels for each in (found.head, found.base))
-    drop = tango_drop_pp(int((theirs & ~ours).sum()), int((ours & ~theirs).sum()), len(found.labels))
-    if drop is None:
-        return "there are no test images"
-    return drop.model_copy(update={"estimate": -drop.estimate, "low": -drop.high, "high": -drop.low})
+    return difference_pp(ours, theirs, found.head.groups) or "there are no test images"

@@ -32,6 +32,10 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     return 100 * float(high)
 
 
+GROUPED = "; so many independent ones would, and images of a group that are alike show less"
+"""What a sentence of either kind ends with where images came in groups."""
+
+
 def resolution_sentence(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> str:
     """What ``plan`` says: "1,000 images at about 2 % disagreement resolve ± 1.0 pp"."""
     half = resolvable_drop_pp(images, disagreement)

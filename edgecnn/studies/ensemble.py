@@ -12,7 +12,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
-from edgecnn.measure.evaluate import prepared_digests
+from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.store.store import Store
@@ -91,7 +91,8 @@ def _check_alike(members: Sequence[BuiltNetwork]) -> None:
             raise MembersDiffer(folders=folders, what="classes", values=(_classes(first), _classes(each)), hint=hint)
         if each.resolved.data.content != first.resolved.data.content:
             values = _images(first), _images(each)
-            raise MembersDiffer(folders=folders, what="images", values=values, hint=IMAGES_HINT)
+            what = "images" if each.resolved.data.grouping == first.resolved.data.grouping else "images or their groups"
+            raise MembersDiffer(folders=folders, what=what, values=values, hint=IMAGES_HINT)
         if each.resolved.preprocessing.pixels != first.resolved.preprocessing.pixels:
             values = _pixels(first), _pixels(each)
             raise MembersDiffer(folders=folders, what="pixels", values=values, hint=PIXELS_HINT)
@@ -112,7 +113,7 @@ def _pixels(member: BuiltNetwork) -> str:
 
 
 def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[int], tell: Progress) -> Ensemble:
-    right = _right(members, out, tell)
+    right, groups = _right(members, out, tell), prepared_groups(members[0].prepared.folder, "validation")
     rows = [
         EnsembleRow(
             name=each.report.build.arch,
@@ -120,7 +121,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
             parameters=parameters[number],
             macs=each.macs,
             size_bytes=each.model.stat().st_size,
-            accuracy_top1=share_right(right[number]) if right else None,
+            accuracy_top1=share_right(right[number], groups) if right else None,
         )
         for number, each in enumerate(members)
     ]
@@ -130,7 +131,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         parameters=sum(row.parameters for row in rows),
         macs=sum(row.macs for row in rows),
         size_bytes=out.stat().st_size,
-        accuracy_top1=share_right(right[-1]) if right else None,
+        accuracy_top1=share_right(right[-1], groups) if right else None,
     )
     best = max(range(len(rows)), key=lambda number: int(right[number].sum())) if right else None
     return Ensemble(
@@ -138,7 +139,7 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
         images=len(right[-1]) if right else 0,
         whole=whole,
         members=tuple(rows),
-        difference_pp=None if best is None else difference_pp(right[-1], right[best]),
+        difference_pp=None if best is None else difference_pp(right[-1], right[best], groups),
         best=None if best is None else str(members[best].folder),
         command=_command(members[0], out),
     )

@@ -14,6 +14,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.data.images import open_source
 from edgecnn.errors.studies import NothingIsRight
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
+from edgecnn.measure.evaluate import prepared_groups
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
 from edgecnn.runner.pixels import PixelRecipe, centre_corner, resized
 from edgecnn.store.store import Store
@@ -53,7 +54,7 @@ def ten_crop(build: Path, store: Store, tell: Progress) -> TenCrop:
         views = _Views(network, tell)
         shares = probabilities(network.model, map(network.feed, views))
         ten = shares.reshape(len(labels), VIEWS, -1).mean(axis=1).argmax(axis=1) == labels
-        return _compared(network, (single, ten), views.without_room)
+        return _compared(network, (single, ten), views.without_room, prepared_groups(network.prepared.folder, "test"))
 
 
 def ten_views(picture: Image.Image, recipe: PixelRecipe) -> NDArray[np.uint8]:
@@ -89,10 +90,13 @@ class _Views:
             self._tell.step("evaluate ten crops", done, len(entries), "images")
 
 
-def _compared(network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int) -> TenCrop:
+def _compared(
+    network: BuiltNetwork, right: tuple[NDArray[np.bool_], NDArray[np.bool_]], without_room: int, groups: NDArray[np.int64] | None
+) -> TenCrop:
     single, ten = right
     gained, lost = int((ten & ~single).sum()), int((single & ~ten).sum())
-    single_top1, ten_top1, difference = share_right(single), share_right(ten), difference_pp(ten, single)
+    single_top1, ten_top1 = share_right(single, groups), share_right(ten, groups)
+    difference = difference_pp(ten, single, groups)
     if difference is None or single_top1 is None or ten_top1 is None:
         raise NothingIsRight(folder=network.folder)
     return TenCrop(

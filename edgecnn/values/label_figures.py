@@ -41,7 +41,7 @@ class MultiLabelAccuracy(Value):
     drop_pp: Interval | None
     """Of ``map`` against the baseline network, paired, in percentage points, positive for worse. None for the baseline itself."""
     drop_images: float | None = None
-    """So many images would each count as much for the drop as one does that is answered as another: at most ``images``."""
+    """So many images, of so many groups, would each count as much for the drop as one does that is answered as another."""
     groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
     """Where images came in groups, as frames of one video do: of how many the intervals are. Those of single labels are not."""
     micro_f1: Interval

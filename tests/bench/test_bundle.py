@@ -119,6 +119,13 @@ def test_a_build_s_photographs_are_divided_as_the_build_did(built_once: Place, t
     assert [image.path for image in by_default] != tested
 
 
+def test_images_of_a_build_in_groups_are_of_these_where_they_lie_alone_or_are_others(built_once: Place, tmp_path: Path) -> None:
+    drawn = RoleDraw.model_validate({**DRAWN.model_dump(), **OTHERWISE["whole groups"]})
+    for source in shown_sources(str(built_once.photos), drawn, tmp_path / "store", Ear()):
+        groups = source.groups(source.entries("test"))
+        assert groups is not None and len(set(groups)) == len({image.path[-6] for image in source.entries("test")})
+
+
 def test_images_that_no_build_could_divide_so_are_shown_whole(tmp_path: Path) -> None:
     folder = strangers(tmp_path, "bag", "boot", "shirt")
     drawn = DRAWN.model_copy(update={"group_by": "person([0-9]+)"})

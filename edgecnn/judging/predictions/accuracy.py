@@ -150,20 +150,23 @@ def answered_right(answers: Answers, labels: NDArray[Any]) -> NDArray[np.bool_]:
     return right
 
 
-def share_right(right: NDArray[np.bool_]) -> Interval | None:
-    """Top-1, 0…1, of bool (images,); None of no images."""
-    return wilson(int(right.sum()), len(right))
+def share_right(right: NDArray[np.bool_], groups: Groups | None = None) -> Interval | None:
+    """Top-1, 0…1, of bool (images,); None of no images. ``groups``: which of them came together, (images,)."""
+    return share_of(right, groups, ACCURACY_CONFIDENCE)
 
 
-def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_]) -> Interval | None:
+def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None = None) -> Interval | None:
     """What ``better`` gets right more than ``other``, in percentage points, paired; None of no images.
 
     It is the drop of ``other``: what ``better`` alone gets right is lost without it.
 
     Args:
         better, other: bool (images,), which of the same images each answers rightly.
+        groups: which of them came together, (images,); None where they are independent.
     """
-    return tango_drop_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better))
+    effect = drop_effect(better, other, groups)
+    counts = (int((better & ~other).sum()), int((other & ~better).sum()), len(better))
+    return tango_drop_pp(*(count / effect for count in counts))
 
 
 NO_LABELS = "the images have no labels, so that nothing says which answer is right"

@@ -15,6 +15,7 @@ from edgecnn.judging.predictions.grouped import Groups, group_effect
 from edgecnn.judging.predictions.logits import read_logits
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import FoldFigures, Folds, Quality
+from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Interval
 
 
@@ -37,13 +38,13 @@ class FoldAnswers:
         return replace(first, logits=logits, groups=self.groups()), np.concatenate(list(self.labels))
 
     def groups(self) -> Groups | None:
-        """Of all folds, none of which is in two of them; None where images are independent."""
+        """Of all folds, no group of which is in two of them; None where images are independent."""
+        if all(each.groups is None for each in self.answers):
+            return None
         found, above = list[Groups](), 0
         for each in self.answers:
-            if each.groups is None:
-                return None
-            found.append(each.groups + above)
-            above += int(each.groups.max(initial=-1)) + 1
+            found.append(above + (np.arange(len(each.logits)) if each.groups is None else each.groups))
+            above = int(found[-1].max(initial=above - 1)) + 1
         return np.concatenate(found)
 
 
@@ -54,11 +55,7 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
     """
     answers, labels = mine.together()
     found = accuracy(answers, labels, "test", None if baseline is None else baseline.together()[0])
-    theirs = None if baseline is None else baseline.right()
-    folds = _folds(mine.right(), theirs)
-    if found.groups is not None:  # folds differ by them too, which more of them tell more surely
-        wider = {name: max(getattr(folds, name), getattr(found.groups, name)) for name in ("top1_effect", "drop_effect")}
-        folds = folds.model_copy(update=wider)
+    folds = _folds(mine, None if baseline is None else baseline.right(), found.groups)
     images, hits = found.images / folds.top1_effect, sum(each.right for each in folds.each) / folds.top1_effect
     drop = found.drop_pp
     if found.lost is not None and found.gained is not None:
@@ -66,20 +63,24 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
     return found.model_copy(update={"folds": folds, "top1": wilson(hits, images) or found.top1, "drop_pp": drop})
 
 
-def _folds(right: Sequence[NDArray[np.bool_]], theirs: Sequence[NDArray[np.bool_]] | None) -> Folds:
+def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, grouped: GroupEffects | None) -> Folds:
+    """``grouped``: of the images of all folds together. Folds differ by their groups too, which more of them tell more surely."""
+    right, first = mine.right(), mine.answers[0].groups
     each, drop_effect, alone = [], 1.0, None
     if theirs is not None:
         drop_effect = design_effect([other.astype(int) - ours for ours, other in zip(right, theirs, strict=True)])
-        alone = difference_pp(theirs[0], right[0])
+        alone = difference_pp(theirs[0], right[0], first)
     for place, ours in enumerate(right):
         other = None if theirs is None else theirs[place]
         lost, gained = (None, None) if other is None else (int((other & ~ours).sum()), int((ours & ~other).sum()))
         each.append(FoldFigures(images=len(ours), right=int(ours.sum()), lost=lost, gained=gained))
-    alone_top1 = share_right(right[0])
+    top1_effect, alone_top1 = design_effect(right, ACCURACY_CONFIDENCE), share_right(right[0], first)
+    if grouped is not None:
+        top1_effect, drop_effect = max(top1_effect, grouped.top1_effect), max(drop_effect, grouped.drop_effect)
     assert alone_top1 is not None
     return Folds(
         each=tuple(each),
-        top1_effect=design_effect(right, ACCURACY_CONFIDENCE),
+        top1_effect=top1_effect,
         drop_effect=drop_effect,
         alone_top1=alone_top1,
         alone_drop_pp=alone,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 
 Groups = NDArray[np.int64]
 """(images,): equal numbers are of one group."""
+_ROUNDING: Final = 1e-9
+"""By which values differ that are alike but for what is left of sums."""
 
 
 def group_effect(values: NDArray[Any], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> float:
@@ -37,7 +39,7 @@ def group_effect(values: NDArray[Any], groups: Groups | None, confidence: float 
         return float(images)
     apart = values.astype(float) - values.mean()
     squares = float((apart**2).sum())
-    if squares <= 0:
+    if squares <= images * (_ROUNDING * max(1.0, float(np.abs(values).max()))) ** 2:
         return images / count
     from scipy.special import stdtrit
 

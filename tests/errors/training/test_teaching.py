@@ -12,9 +12,9 @@ def test_a_folder_that_cannot_teach_says_why_and_what_makes_one() -> None:
 
 def test_a_build_of_other_images_is_no_teacher() -> None:
     assert TeacherSawOtherImages(folder=Path("builds/large"), theirs="/old", ours="/new").line() == (
-        "builds/large cannot teach from /old what is judged by /new: its images, classes or roles are others, so that images"
-        " which judge here may have taught it — build the teacher on the same --data, or name a network of the list, which is"
-        " trained on it [teacher-saw-other-images]"
+        "builds/large cannot teach from /old what is judged by /new: its images, classes, roles or groups are others, so"
+        " that images which judge here may have taught it — build the teacher on the same --data, or name a network of the list,"
+        " which is trained on it [teacher-saw-other-images]"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -104,3 +106,21 @@ def test_shares_of_all_folds_allow_for_networks_that_differ_and_no_gate_takes_wh
     for metric in ("macro_f1", "ece", "worst_class_drop_pp"):
         result = judge(Gate(metric=metric, side="min" if metric == "macro_f1" else "max", bound=0.5, required="always"), facts)
         assert result.verdict is Verdict.UNSURE and "does not allow for networks that differ" in result.reason
+
+
+def test_folds_in_groups_are_as_sure_as_their_groups_allow_and_a_fold_may_have_none() -> None:
+    fp32, int8 = both([60] * 5, lost=[4] * 5, gained=[0] * 5)
+    plain = accuracy_over_folds(int8, fp32)
+    groups = [np.arange(60) // 12, np.arange(60) // 12, None, np.arange(60) // 12, np.arange(60) // 12]
+    mine, theirs = (
+        FoldAnswers([replace(each, groups=of) for each, of in zip(side.answers, groups, strict=True)], side.labels)
+        for side in (int8, fp32)
+    )
+    together = mine.groups()
+    assert together is not None and len(set(together)) == 4 * 5 + 60, "the images of one fold are of no group, each by itself"
+    found = accuracy_over_folds(mine, theirs)
+    assert found.folds is not None and plain.folds is not None and found.drop_pp is not None and plain.drop_pp is not None
+    assert found.folds.drop_effect > plain.folds.drop_effect and found.drop_pp.high > plain.drop_pp.high
+    assert found.folds.worth_images < plain.folds.worth_images
+    assert found.folds.alone_drop_pp is not None and plain.folds.alone_drop_pp is not None
+    assert found.folds.alone_drop_pp.high > plain.folds.alone_drop_pp.high

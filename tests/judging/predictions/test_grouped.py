@@ -71,6 +71,18 @@ def test_the_gates_are_judged_by_what_groups_leave_and_what_knows_of_no_groups_i
         assert open_.verdict.value == "UNSURE" and "does not allow for groups whose images are alike" in open_.reason
 
 
+@pytest.mark.parametrize("labels", [1, 3, 5, 7])
+def test_of_a_network_that_ranks_perfectly_rounding_decides_nothing(labels: int) -> None:
+    random = np.random.default_rng(7)
+    has = random.random((OF.size, labels)) < 0.3
+    logits = np.where(has, 3.0, -3.0) + 0.1 * random.normal(size=has.shape)
+    ours, fp32 = (Answers(name, logits.astype(np.float32), "p", "m", groups=OF) for name in ("int8", "fp32"))
+    names = [f"label {number}" for number in range(labels)]
+    found = multi_label_accuracy(ours, has.astype(np.uint8), dict.fromkeys(names, 0.5), "test", fp32)
+    assert found.drop_pp is not None and found.drop_images is not None and found.drop_pp.high > 5, "40 groups show no less"
+    assert found.drop_images == pytest.approx(found.trials) and found.trials <= GROUPS
+
+
 def test_several_labels_an_image_in_groups_are_worth_fewer_too() -> None:
     random = np.random.default_rng(6)
     has = np.repeat(random.random((GROUPS, 3)) < 0.4, EACH, axis=0)
