@@ -223,12 +223,12 @@ def _found(
     entry = _of_its_images(says.entry, data, path)
     custom = CustomFile(path=path, entry=entry, stated=says.stated)
     source = open_source(Path(data.manifest_path))
-    known = vars(find_preprocessing(custom, recipe.preprocessing, source, tell))
-    answers = known.pop("answers")
+    found = find_preprocessing(custom, recipe.preprocessing, source, tell)
     if not (data.multi_label or entry.ends_in_sigmoid):
-        entry = _of_its_answers(entry, answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
+        entry = _of_its_answers(entry, found.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
-    return CustomModel(**about, **known), stamps
+    feeding = {"feeding": found.feeding, "stated_by": found.stated_by, "trials": found.trials, "rivals": found.rivals}
+    return CustomModel(**about, **feeding), stamps
 
 
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:

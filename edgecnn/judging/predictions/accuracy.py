@@ -56,7 +56,7 @@ def accuracy(
         LogitsDoNotMatch: where logits, labels and baseline are not about the same images and classes.
     """
     right = answered_right(answers, labels)
-    if (top1 := share_of(right, answers.groups, ACCURACY_CONFIDENCE)) is None:
+    if (top1 := share_right(right, answers.groups)) is None:
         raise NoImages(candidate=answers.candidate, split=split)
     alone = Accuracy(
         split=split,
@@ -74,9 +74,15 @@ def accuracy(
     check_same_pixels(answers, baseline)
     theirs = answered_right(baseline, labels)
     lost, gained = int((theirs & ~right).sum()), int((right & ~theirs).sum())
-    alone = alone.model_copy(update={"groups": _effects(right, theirs, answers.groups)})
-    drop = tango_drop_pp(*(count / alone.drop_effect for count in (lost, gained, len(right))))
-    return alone.model_copy(update={"drop_pp": drop, "discordant": lost + gained, "lost": lost, "gained": gained})
+    return alone.model_copy(
+        update={
+            "groups": _effects(right, theirs, answers.groups),
+            "drop_pp": difference_pp(theirs, right, answers.groups),
+            "discordant": lost + gained,
+            "lost": lost,
+            "gained": gained,
+        }
+    )
 
 
 def share_of(true: NDArray[np.bool_], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
