@@ -165,8 +165,15 @@ def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
         made = "{:,} x {:,} pixels would be {:,} x {:,} when resized, more than {:,} in all"
         raise UnreadableImage(made.format(image.width, image.height, size[0], size[1], MAX_PIXELS))
     if size != image.size:
-        image = image.resize(size, _FILTERS[recipe.interpolation])
+        image = _by_one_side_then_the_other(image, size, _FILTERS[recipe.interpolation])
     return _padded(image, recipe)
+
+
+def _by_one_side_then_the_other(image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
+    """In Pillow 13's order, which is down first where far more rows go than columns; before it Pillow went across first."""
+    (width, height), (wide, high) = image.size, size
+    first = (width, high) if height - high > 2 * max(0, width - wide) else (wide, height)
+    return image.resize(first, filter_).resize(size, filter_)
 
 
 def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:

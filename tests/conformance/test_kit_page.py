@@ -28,7 +28,7 @@ from tests.runner.kits import rewrite_manifest
 
 pytestmark = pytest.mark.full
 
-PICTURES = [(97, 61), (61, 97), (33, 200), (20, 20), (64, 64), (500, 333)]
+PICTURES = [(97, 61), (61, 97), (33, 200), (59, 83), (20, 20), (64, 64), (500, 333)]
 RECIPES: list[dict[str, Any]] = [
     {"resize_px": 32, "crop_px": 32, "interpolation": "bilinear"},
     {"resize_px": 36, "crop_px": 32, "interpolation": "bicubic"},
@@ -37,6 +37,7 @@ RECIPES: list[dict[str, Any]] = [
     {"resize_px": 64, "crop_px": 64, "interpolation": "bicubic"},
     {"resize_px": "24x64", "crop_px": "20x56", "interpolation": "bilinear"},
     {"resize_px": "48x32", "crop_px": "48x32", "interpolation": "bicubic", "resize": "stretch"},
+    {"resize_px": "32x56", "crop_px": "32x56", "interpolation": "bicubic", "resize": "stretch"},
     {"resize_px": "31x47", "crop_px": "31x47", "interpolation": "bilinear", "resize": "letterbox", "fill": [124, 116, 104]},
     {"resize_px": "24x96", "crop_px": "24x96", "interpolation": "bilinear", "resize": "line", "fill": [128, 128, 128]},
 ]

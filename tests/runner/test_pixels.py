@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from torchvision.transforms import InterpolationMode, v2
 
+import edgecnn
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, pixels_sha256, to_feed, to_pixels
+from tests.runner.pythons import environment_with
 
 LEVELS = np.random.default_rng(3).integers(0, 256, (40, 61, 3), dtype=np.uint8)
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -70,6 +75,28 @@ def test_a_stretched_picture_has_the_frames_shape() -> None:
     image = picture(61, 40)
     made = to_pixels(image, PixelRecipe(FRAME, FRAME, "bilinear", "stretch"))
     assert np.array_equal(made, np.asarray(v2.Resize((48, 192), InterpolationMode.BILINEAR)(image)))
+
+
+@pytest.mark.full  # installs an old Pillow from the package index
+def test_an_old_pillow_makes_the_same_pixels(tmp_path: Path) -> None:
+    python = environment_with(tmp_path / "env", "pillow<12", "numpy")
+    assert of_portraits(python) == of_portraits(Path(sys.executable))
+
+
+def of_portraits(python: Path) -> str:
+    """The digests of tall pictures, stretched, by a kit's own runner."""
+    made = """
+import numpy as np
+from PIL import Image
+from runner.pixels import ImageSize, PixelRecipe, pixels_sha256, to_pixels
+for width, height in ((341, 512), (288, 512), (200, 700), (100, 300)):
+    stripes = np.arange(3 * width * height).reshape(height, width, 3) // 128 % 2 * 255
+    image = Image.fromarray(stripes.astype(np.uint8))
+    for how in ("bilinear", "bicubic"):
+        print(pixels_sha256(to_pixels(image, PixelRecipe(ImageSize(224, 224), ImageSize(224, 224), how, "stretch"))))
+"""
+    words, folder = [str(python), "-c", made], Path(edgecnn.__file__).parent
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 def test_a_size_is_a_side_or_height_by_width() -> None:

@@ -109,9 +109,9 @@ function withoutAlpha(rgba) {
   return rgb;
 }
 
-/** Across first, then down; of tall pictures that become narrower Pillow 13 goes down first. Each rounds to whole levels. */
+/** As Pillow 13: across first, then down, or down first where far more rows go than columns. Each rounds to whole levels. */
 function resized(rgb, width, height, wide, high, filter) {
-  if (height > 2 * width && wide < width) return alongRows(down(rgb, width, height, high, filter), width, high, wide, filter);
+  if (height - high > 2 * Math.max(0, width - wide)) return alongRows(down(rgb, width, height, high, filter), width, high, wide, filter);
   return down(alongRows(rgb, width, height, wide, filter), wide, height, high, filter);
 }
 
