@@ -72,19 +72,14 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     if choice.path == DEMO:
         return _summarize_demo(choice, cache, tell, fold)
     found = list_files(choice, cache, tell)
-    layout, stamps = found.layout, found.stamps
-    layout.require_trainable(found.source, asked=choice.train)
-    places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
-    names = stated_names(choice.classes, layout.classes)
-    groups = [[json.dumps(cell) for cell in sorted(layout.groups.items())]] if layout.groups is not None else []
-    labels = [[json.dumps(cell) for cell in sorted(layout.labels.items())]] if layout.labels is not None else []
-    state = digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names or [], *stamps, *groups, *labels])
+    found.layout.require_trainable(found.source, asked=choice.train)
+    state = found.state(choice.classes)
     root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
     kept_in = _summary_file(cache, choice, root, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
     listed, is_lasting = read_files(found, cache, tell)
-    summary = _summarized(choice, layout, listed, cache, fold).model_copy(update={"root": root})
+    summary = _summarized(choice, found.layout, listed, cache, fold).model_copy(update={"root": root})
     if is_lasting:
         _keep(kept_in, state, summary)
     return summary
@@ -99,6 +94,17 @@ class Files(NamedTuple):
     """What the path named: the folder, or a file that stands for one."""
     group_by: str | None = None
     """As ``data.group_by``."""
+
+    def state(self, classes: str | None) -> str:
+        """A digest that stays the same only while no file, label, group, split or name of a class is another.
+
+        ``classes``: as ``data.classes``. Raises ClassNamesUnusable: see ``stated_names``.
+        """
+        layout = self.layout
+        places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
+        cells = [[json.dumps(cell) for cell in sorted(of.items())] for of in (layout.groups, layout.labels) if of is not None]
+        names = stated_names(classes, layout.classes) or ()
+        return digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names, *self.stamps, *cells])
 
 
 def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:

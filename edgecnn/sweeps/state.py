@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError
 import edgecnn
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
-from edgecnn.data.index import digest_of_stamps
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.results.folder import REPORT
@@ -198,10 +198,13 @@ def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
     if choice.path == DEMO or is_published(choice.path):
         return choice.path
     try:
-        found = list_files(choice, store.root, tell)
+        return list_files(choice, store.root, tell).state(choice.classes)
+    except NoClassFolders as error:
+        if choice.labels is not None or not error.files:
+            return error.line()
+        return _images(choice.model_copy(update={"labels": False}), store, tell)  # as a custom model takes them
     except EdgecnnError as error:  # its builds fail with this line, each by itself
         return error.line()
-    return digest_of_stamps([found.layout.classes, *found.stamps])
 
 
 def changed_since(state: SweepState, asked: Mapping[str, str]) -> list[str]:

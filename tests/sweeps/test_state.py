@@ -58,6 +58,43 @@ def test_what_is_asked_changes_with_recipe_images_weights_and_device_file(tmp_pa
     assert asked(text)[0] != none
 
 
+def test_labels_and_groups_of_a_list_count_and_so_does_which_split_a_folder_is(tmp_path: Path, store: Store) -> None:
+    for number in range(4):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    for label in ("train/cat", "train/dog", "val/cat", "val/dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / label / "1.png")
+
+    def asked(path: str, text: str = "") -> str:
+        (tmp_path / "list.csv").write_text(text)
+        grid = f'[set]\ndata.path = "{path}"\ndata.group_by = "scene"\n[grid]\nmodel.arch = ["lenet-5"]'
+        (found,) = fingerprints(cells(tmp_path, grid), store, Quiet()).values()
+        return found
+
+    several = "path,labels,scene\n0.png,{},{}\n1.png,{},b\n2.png,cat dog,c\n3.png,,c\n"
+    one = "path,label,split,scene\n0.png,{},{},a\n1.png,{},{},b\n2.png,cat,val,{}\n3.png,dog,val,d\n"
+    lists = [
+        several.format("cat", "a", "dog"), several.format("dog", "a", "cat"), several.format("cat", "b", "dog"),
+        one.format("cat", "train", "dog", "train", "c"), one.format("dog", "train", "cat", "train", "c"),
+        one.format("cat", "train", "dog", "train", "d"), one.format("cat", "test", "dog", "train", "c"),
+    ]  # fmt: skip
+    seen = [asked("list.csv", each) for each in lists]
+    assert len(set(seen)) == len(lists) and asked("list.csv", lists[1]) == seen[1]
+    as_validation = asked("photos")
+    (tmp_path / "photos" / "val").rename(tmp_path / "photos" / "test")
+    assert asked("photos") != as_validation
+
+
+def test_images_without_labels_count_too(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "heap").mkdir()
+    text = '[set]\ndata.path = "heap"\nmodel.onnx = "own.onnx"\n[grid]\ntarget.device = ["cpu"]'
+    seen = set[str]()
+    for colour in ("red", "blue", "white"):
+        Image.new("RGB", (8, 8), colour).save(tmp_path / "heap" / "1.png")
+        seen |= set(fingerprints(cells(tmp_path, text), store, Quiet()).values())
+    assert len(seen) == 3
+
+
 def test_what_is_composed_and_who_teaches_count_too_and_where_a_value_stands_does_not(tmp_path: Path, store: Store) -> None:
     for each in ("cutouts/cat", "backgrounds", "teacher"):
         (tmp_path / each).mkdir(parents=True)
