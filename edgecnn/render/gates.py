@@ -32,6 +32,12 @@ def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
     return f"{deciding[0].candidate} {_DECIDED[verdict].format(listed([bound_of(each.gate) for each in deciding]))}"
 
 
+def unmeasured(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
+    """``1 of 2 gates not measured``: what a PASS leaves open; None where it leaves nothing, and of any other verdict."""
+    missing = sum(each.verdict is Verdict.MISSING for each in gates)
+    return f"{missing} of {len(gates)} gates not measured" if missing and verdict is Verdict.PASS else None
+
+
 def gate_line(result: GateResult) -> str:
     """``gate max drop_pp 1: PASS, and why``."""
     gate = result.gate

@@ -10,86 +10,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 import edgecnn
-from edgecnn.errors.base import ExitCode
-from edgecnn.judging.gates import exit_code_of
-from edgecnn.judging.metrics import SHOWN
-from edgecnn.results.folder import report_or_none
+from edgecnn.errors.wording import first_of
 from edgecnn.sweeps.file import Cell
+from edgecnn.sweeps.fleet_cell import FleetCell, cell_of
 from edgecnn.sweeps.kin import KinRace, kin_of
-from edgecnn.sweeps.state import Since, SweepState, build_folder, changed_since
+from edgecnn.sweeps.state import SweepState, changed_since
 from edgecnn.values.base import Value
-from edgecnn.values.report import CandidateFacts, Choice
-from edgecnn.values.verdict import GateResult, Interval, Verdict
-
-
-class FleetCell(Value):
-    """One build of the sweep, as its own report has it."""
-
-    name: str
-    variant: str
-    """Its row: the network, and what else tells it from others."""
-    network: str
-    device: str
-    runtime: str | None
-    """Where the sweep names one."""
-    tested_on: str
-    """Builds with this in common are tested on the same images."""
-    state: Literal["finished", "changed", "failed", "waiting"]
-    """changed: it is asked for otherwise now, and the figures are of what was asked before."""
-    folder: str
-    error: str | None = None
-    exit_code: int
-    """What a process may say of it: of a build that is not finished, that something is missing."""
-    seconds: float = 0.0
-    verdict: Verdict = Verdict.MISSING
-    gates: tuple[GateResult, ...] = ()
-    require_measured: bool = False
-    choice: Choice | None = None
-    facts: CandidateFacts | None = None
-    """Of what ships; layers are left out: the build's own report has them."""
-    machine: str | None = None
-    board: str | None = None
-    """The leased board that measured it."""
-    made_at: str | None = None
-    notices: tuple[str, ...] = ()
-    since: Since | None = None
-    """Against what it was before it was asked for otherwise; None where it never was."""
-    beaten_by: str | None = None
-    """A finished build for the same device, tested on the same images, that is faster and no less accurate by the estimates; None
-    on the front, or without figures."""
-    beaten_for_sure: bool = False
-    """Whether the intervals of both figures keep the two apart, and nothing else slowed its race."""
-
-    @property
-    def accuracy(self) -> Interval | None:
-        """Top-1 on its test split, or mAP."""
-        answered = None if self.facts is None else self.facts.answered
-        return None if answered is None else answered.share
-
-    @property
-    def p50_ms(self) -> Interval | None:
-        """Of what ships, on the device."""
-        return None if self.facts is None else SHOWN["p50_ms"].value(self.facts)
-
-    @property
-    def several_labels(self) -> bool:
-        """Whether its accuracy is mAP."""
-        return self.facts is not None and self.facts.multi_label is not None
-
-    @property
-    def on_front(self) -> bool:
-        """Whether it is finished, has both figures, and nothing beats it."""
-        return self.state == "finished" and self.beaten_by is None and None not in (self.accuracy, self.p50_ms)
-
-    @property
-    def disturbed(self) -> bool:
-        """Whether something else slowed its race, so that it may be faster than its figures."""
-        return self.facts is not None and self.facts.latency is not None and self.facts.latency.disturbed is not None
+from edgecnn.values.verdict import Interval, Verdict
 
 
 class FleetDevice(Value):
@@ -110,8 +42,10 @@ class FleetVariant(Value):
     """The least accuracy that it has on any device."""
     lacks: tuple[str, ...]
     """Devices of the sweep that it has no build for."""
+    not_measured: Mapping[str, str] = {}
+    """Finished build to its bounds for which nothing was measured, such as ``p99_ms ≤ 20``."""
     passes: bool
-    """Whether it has a build for every device, and each is finished and passes its gates."""
+    """Whether it has a build for every device, and each is finished, was measured for every bound and passes its gates."""
 
 
 class FleetReport(Value):
@@ -127,7 +61,7 @@ class FleetReport(Value):
     for_all: str | None
     """Of the networks that pass on every device, the one whose least accuracy is the highest; None where none passes on all."""
     why: str
-    """Of that, a sentence."""
+    """Of that, a sentence; of networks that only want measuring, also what, and the command for it."""
     provisional: Mapping[str, str]
     """Build whose choice is provisional to the command that settles it."""
     set_aside: Mapping[str, str] = {}
@@ -142,10 +76,10 @@ class FleetReport(Value):
 
 def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState, out: Path) -> FleetReport:
     """Read what the builds left; nothing is measured."""
-    found = _with_fronts([_cell(cell, asked[cell.name], state, out) for cell in cells])
+    found = _with_fronts([cell_of(cell, asked[cell.name], state, out) for cell in cells])
     names, devices = dict.fromkeys(cell.variant for cell in found), tuple(dict.fromkeys(cell.device for cell in found))
     variants = tuple(_variant(name, [cell for cell in found if cell.variant == name], devices) for name in names)
-    best, why = _for_all(variants, len({(cell.tested_on, cell.several_labels) for cell in found if cell.accuracy}))
+    best, why = _for_all(variants, found)
     return FleetReport(
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         sweep=state.sweep,
@@ -155,52 +89,15 @@ def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState,
         for_all=best,
         why=why,
         provisional={
-            cell.name: cell.choice.settle_command or shlex.join(["edgecnn", "bench", cell.folder])
+            cell.name: cell.measured_by
             for cell in found
-            if cell.choice is not None and cell.choice.state == "provisional"
+            if cell.choice is not None and cell.choice.state == "provisional" and cell.measured_by is not None
         },
         set_aside=state.set_aside,
         kin=kin_of(cells, state.outcomes, out),
         changed=tuple(changed_since(state, asked)),
         command=shlex.join(["edgecnn", "sweep", "run", state.sweep, "--out", str(out)]),
     )
-
-
-def _cell(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
-    folder, outcome = build_folder(out, cell.name), state.outcomes.get(cell.name)
-    shared = ("name", "variant", "network", "device", "runtime", "tested_on")
-    known: dict[str, Any] = {name: getattr(cell, name) for name in shared} | {"folder": str(folder)}
-    if outcome is None:
-        return FleetCell(**known, state="waiting", exit_code=ExitCode.MISSING)
-    known["seconds"] = outcome.seconds
-    report = report_or_none(folder)
-    if report is None or not outcome.reported:
-        code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
-        return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
-    ships, strict = report.shipped, cell.recipe.gates.require_measured
-    current = outcome.asked == asked and cell.name not in state.begun
-    facts = None if ships is None else ships.without_layers
-    code = exit_code_of(report.gates, require_measured=strict)
-    return FleetCell(
-        **known,
-        state="finished" if current else "changed",
-        exit_code=code if current else ExitCode.MISSING,
-        verdict=report.verdict,
-        gates=report.gates,
-        require_measured=strict,
-        choice=report.choice,
-        facts=facts,
-        machine=None if facts is None or facts.latency is None else facts.latency.machine,
-        board=outcome.board,
-        made_at=report.made_at,
-        notices=report.notices,
-        since=outcome.since if current else None,
-    )
-
-
-def _code(of_process: int) -> ExitCode:
-    """A build that a signal ended, and whatever else is no code of ours, is missing."""
-    return ExitCode(of_process) if of_process in set(ExitCode) else ExitCode.MISSING
 
 
 def _with_fronts(cells: Sequence[FleetCell]) -> list[FleetCell]:
@@ -237,29 +134,47 @@ def _device(name: str, cells: Sequence[FleetCell]) -> FleetDevice:
 def _variant(name: str, cells: Sequence[FleetCell], devices: Sequence[str]) -> FleetVariant:
     known = [cell.accuracy for cell in cells if cell.accuracy is not None]
     lacks = tuple(device for device in devices if device not in {cell.device for cell in cells})
+    not_measured = {cell.name: cell.not_measured for cell in cells if cell.state == "finished" and cell.not_measured is not None}
     return FleetVariant(
         variant=name,
         verdicts={cell.name: cell.verdict if cell.state == "finished" else Verdict.MISSING for cell in cells},
         lowest=min(known, key=lambda each: each.estimate, default=None),
         lacks=lacks,
-        passes=not lacks and all(cell.state == "finished" and cell.verdict is Verdict.PASS for cell in cells),
+        not_measured=not_measured,
+        passes=not lacks
+        and not not_measured
+        and all(cell.state == "finished" and cell.verdict is Verdict.PASS for cell in cells),
     )
 
 
-def _for_all(variants: Sequence[FleetVariant], kinds: int) -> tuple[str | None, str]:
-    """``kinds``: how many sets of test images, or metrics on them, the builds have; accuracies of two are not compared."""
+def _for_all(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> tuple[str | None, str]:
+    """Accuracies on different test images, or of different metrics on them, are not compared."""
     passing = [each for each in variants if each.passes and each.lowest is not None]
     if not passing:
         most = max(variants, key=lambda each: sum(verdict is Verdict.PASS for verdict in each.verdicts.values()))
         passed = sum(verdict is Verdict.PASS for verdict in most.verdicts.values())
         lacks = f", and has none for {', '.join(most.lacks)}" if most.lacks else ""
-        return None, f"none passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
-    if kinds > 1:
+        said = f"none passes on every device; {most.variant} passes in {passed} of {len(most.verdicts)} builds{lacks}"
+        return None, said + _not_measured([most], cells)
+    left = _not_measured([each for each in variants if _only_not_measured(each)], cells)
+    if len({(cell.tested_on, cell.several_labels) for cell in cells if cell.accuracy}) > 1:
         named = ", ".join(each.variant for each in passing)
-        return None, f"these pass on every device, and are tested on different images, so that they are not ranked: {named}"
+        return None, f"these pass on every device, and are tested on different images, so that they are not ranked: {named}{left}"
     ranked = sorted(passing, key=lambda each: -(each.lowest.estimate if each.lowest else 0.0))
     best, why = ranked[0], f"{len(passing)} of {len(variants)} pass on every device; of these it is the most accurate"
     rival = ranked[1].lowest if len(ranked) > 1 else None
     if rival is not None and best.lowest is not None and rival.high >= best.lowest.low:
         why += f", not shown more accurate than {ranked[1].variant}: their intervals overlap"
-    return best.variant, why
+    return best.variant, why + left
+
+
+def _only_not_measured(of: FleetVariant) -> bool:
+    """Whether it passes on every device as far as it was measured there."""
+    passes = all(verdict is Verdict.PASS or name in of.not_measured for name, verdict in of.verdicts.items())
+    return bool(of.not_measured) and not of.lacks and passes
+
+
+def _not_measured(variants: Sequence[FleetVariant], cells: Sequence[FleetCell]) -> str:
+    commands = {cell.name: "" if cell.measured_by is None else f": {cell.measured_by}" for cell in cells}
+    left = [f"{name} for {bounds}{commands[name]}" for each in variants for name, bounds in each.not_measured.items()]
+    return f"; not measured: {first_of(left, 3)}" if left else ""

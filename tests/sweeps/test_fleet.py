@@ -12,12 +12,15 @@ from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import worst
 from edgecnn.values.report import Choice
-from edgecnn.values.verdict import Interval, Verdict
+from edgecnn.values.verdict import Gate, Interval, Verdict
 from tests.judging.made import a_latency, an_accuracy, an_interval
-from tests.render.reports import a_report, a_row
+from tests.render.reports import a_build, a_gate, a_report, a_row
 from tests.sweeps.written import cells
 
 THREE = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2", "resnet-18"]\ntarget.device = ["cpu"]'
+UNTIMED = a_gate(Verdict.MISSING, "raspberry-pi-5 was not attached").model_copy(
+    update={"gate": Gate(metric="p99_ms", side="max", bound=20.0, required="when-measured")}
+)
 
 
 def share(estimate: float, half: float = 0.01) -> Interval:
@@ -34,7 +37,9 @@ def fleet(out: Path, found: tuple[Cell, ...], *figures: tuple[Interval, Interval
             latency = a_latency(each[1], disturbed="other work" if changes.get("disturbed") == cell.name else None)
             row = a_row(test=an_accuracy(top1=each[0]), latency=latency, chosen=True)
             verdict = Verdict.FAIL if changes.get("fails") == cell.name else Verdict.PASS
-            (folder / REPORT).write_text(report_text(a_report(row, verdict=verdict)), encoding="utf-8")
+            known = {"gates": (a_gate(), UNTIMED), "build": a_build(device="raspberry-pi-5", device_attached=False)}
+            untimed = known if changes.get("untimed") == cell.name else {}
+            (folder / REPORT).write_text(report_text(a_report(row, verdict=verdict, **untimed)), encoding="utf-8")
         outcome = CellOutcome(
             name=cell.name, asked="1", exit_code=0 if each else 2, reported=each is not None, seconds=1.0,
             ended_at="2026-11-26T10:00:00+00:00", error=None if each else "there is no folder photos [no-data]",
@@ -82,6 +87,26 @@ def test_the_network_for_all_devices_passes_in_every_build(tmp_path: Path) -> No
     none = fleet(tmp_path / "c", cells(tmp_path, two), figures[0], None, None, None)
     assert none.for_all is None
     assert none.why == "none passes on every device; lenet-5 passes in 1 of 2 builds"
+
+
+def test_a_network_whose_budget_was_not_measured_is_not_for_all_and_what_measures_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two = '[grid]\nmodel.arch = ["lenet-5", "mobilenet-v2"]\ntarget.device = ["cpu", "raspberry-pi-5"]'
+    name, ms = "mobilenet-v2-raspberry-pi-5", an_interval(1.0, 0.9, 1.1)
+    of = f"not measured: {name} for p99_ms ≤ 20: edgecnn bench {{}}/builds/{name} --host USER@raspberry-pi-5"
+    one = fleet(tmp_path / "a", cells(tmp_path, two)[2:], (share(0.7), ms), (share(0.58), ms), untimed=name)
+    assert (one.for_all, one.variants[0].passes) == (None, False)
+    assert one.why == f"none passes on every device; mobilenet-v2 passes in 2 of 2 builds; {of.format(tmp_path / 'a')}"
+    assert one.variants[0].not_measured == {name: "p99_ms ≤ 20"}
+    figures = (share(0.6), ms), (share(0.5), ms), (share(0.7), ms), (share(0.58), ms)
+    other = fleet(tmp_path / "b", cells(tmp_path, two), *figures, untimed=name)
+    of_one = "1 of 2 pass on every device; of these it is the most accurate"
+    assert (other.for_all, other.why) == ("lenet-5", f"{of_one}; {of.format(tmp_path / 'b')}")
+    show_fleet(other)
+    assert "PASS, 1 of 2 gates not measured" in capsys.readouterr().out
+    page = fleet_page(other)
+    assert page.count('<span class="interval">1 of 2 gates not measured</span>') == 1
 
 
 def test_a_network_without_a_build_for_each_device_is_not_for_all(tmp_path: Path) -> None:

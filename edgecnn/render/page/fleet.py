@@ -11,8 +11,9 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.sweep import COLUMNS, fleet_lines, row_of, standing_of
-from edgecnn.sweeps.fleet import FleetCell, FleetReport
+from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of
+from edgecnn.sweeps.fleet import FleetReport
+from edgecnn.sweeps.fleet_cell import FleetCell
 
 TEMPLATE = "fleet.html.j2"
 HEIGHT_PX = 300
@@ -22,7 +23,7 @@ _TABLE_COLUMNS = ("build", "accuracy (95 %)", "p50 ms", "standing")
 def fleet_page(found: FleetReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = drawn(_front(number, each.device, found.cells) for number, each in enumerate(found.devices))
-    rows = [(cell, row_of(cell)) for cell in found.cells]
+    rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in found.cells]
     return document(TEMPLATE, shown, found=found, figures=shown, columns=COLUMNS, rows=rows, lines=list(fleet_lines(found)))
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.render import figures
-from edgecnn.render.gates import gate_line
+from edgecnn.render.gates import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
-from edgecnn.sweeps.fleet import FleetCell, FleetReport
+from edgecnn.sweeps.fleet import FleetReport
+from edgecnn.sweeps.fleet_cell import FleetCell
 from edgecnn.sweeps.judge import SweepJudgement
 from edgecnn.sweeps.kin import KinRace
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
@@ -74,9 +75,14 @@ def row_of(cell: FleetCell) -> tuple[str, ...]:
         word = cell.verdict.value if cell.choice is not None else cell.state
         return (cell.variant, target_text(cell), word, "nothing" if cell.choice is not None else "–", *["–"] * 4, "")
     ships = facts.candidate.id + (" (provisional)" if cell.choice is not None and cell.choice.state == "provisional" else "")
-    verdict = cell.verdict.value if cell.state == "finished" else f"{cell.verdict.value}, {cell.state}"
+    verdict = ", ".join(filter(None, [cell.verdict.value, beside_verdict(cell)]))
     rest = (figures.cell(name, facts) for name in ("p50_ms", "size_mib", "energy_mj"))
     return (cell.variant, target_text(cell), verdict, ships, figures.accuracy(facts.answered), *rest, standing_of(cell))
+
+
+def beside_verdict(cell: FleetCell) -> str | None:
+    """What keeps a verdict from being all that is to be said: its build is asked for otherwise now, or leaves gates open."""
+    return unmeasured(cell.verdict, cell.gates) if cell.state == "finished" else cell.state
 
 
 def target_text(cell: FleetCell) -> str:
@@ -106,9 +112,8 @@ def judgement_lines(found: SweepJudgement) -> Iterator[str]:
     """A line a build, and one for each gate that it does not pass."""
     for each in found.builds:
         gates = () if each.report is None else each.report.gates
-        missing = sum(gate.verdict is Verdict.MISSING for gate in gates)
-        unmeasured = f", but {missing} of {len(gates)} gates not measured" if missing and each.verdict is Verdict.PASS else ""
-        yield f"{each.verdict.value}: {each.name}{unmeasured}" + (f": {each.error}" if each.error else "")
+        left = unmeasured(each.verdict, gates)
+        yield f"{each.verdict.value}: {each.name}" + (f", but {left}" if left else "") + (f": {each.error}" if each.error else "")
         if each.report is not None:
             yield from (f"  {gate_line(gate)}" for gate in each.report.gates if gate.verdict is not Verdict.PASS)
 
