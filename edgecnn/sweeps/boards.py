@@ -31,6 +31,7 @@ from edgecnn.errors.hosts.board import (
 from edgecnn.errors.hosts.leases import BoardsLostToBuild, BoardTaken, BoardWithoutAddress, NoBoardLeft, NoSuchBoards
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.errors.sweeps import SweepInvalid
+from edgecnn.errors.wording import counted
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.sweeps.file import Cell, Sweep, not_of_sweep
 from edgecnn.values.board import HostRequest
@@ -110,6 +111,16 @@ def open_pool(sweep: Sweep, boards: Boards, cells: Sequence[Cell]) -> Pool:
             others = [f"{each.name} ({', '.join(each.tags) or 'no tags'})" for each in every]
             raise NoSuchBoards(where=boards.where, kind=str(kind), others=others)
     return Pool(boards, found)
+
+
+def boards_line(device: str, where: str, names: Sequence[str]) -> str:
+    """Which boards of a device there are, in a sentence, and what becomes of its builds where there is none."""
+    there = (
+        f"{counted(len(names), 'board')}: {', '.join(names)}"
+        if names
+        else "no board, so that none is leased: its builds go to their host, or are measured here if this is the device"
+    )
+    return f"{device}: {where} has {there}"
 
 
 def words_of(board: Board) -> tuple[str, ...]:

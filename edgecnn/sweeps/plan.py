@@ -58,7 +58,8 @@ class SweepPlan(Value):
     boards_from: str | None = None
     """From where boards are leased."""
     boards: Mapping[str, tuple[str, ...]] = {}
-    """Device with open builds to the boards there that may measure them; where there is none, it is measured without a lease."""
+    """Device with open builds, or ones that found no board, to the boards there that may measure them; where there is none, it is
+    measured without a lease."""
     make_seconds: tuple[float, float]
     """Of all stages that are missing and of whose kind one was made, one after another."""
     unknown: int
@@ -105,8 +106,8 @@ def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:
 
     Raises EdgecnnError: what ``open_pool`` does.
     """
-    pool = pool_of(given)
-    stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo}
+    pool = pool_of(given, tell)
+    stages, found, todo = _Stages(store, tell), list[PlannedCell](), {cell.name for cell in given.todo(pool)}
     for done, cell in enumerate(given.cells):
         tell.step("sweep: plan", done, len(given.cells), "builds")
         facts: dict[str, Any] = {"name": cell.name, "network": cell.network, "device": cell.device, "words": cell.words}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import ExitCode
+from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
 from edgecnn.store.store import Store
-from edgecnn.sweeps.boards import Pool, boards_of, leased, open_pool
+from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.run import Make, SweepRun, work_off
@@ -39,10 +40,22 @@ class OpenSweep:
         return fleet_of(self.cells, self.asked, self.state, self.out)
 
     @property
-    def todo(self) -> tuple[Cell, ...]:
+    def unfinished(self) -> tuple[Cell, ...]:
         """Builds that did not end yet, or failed, or are asked for otherwise now."""
         finished = {each.name for each in self.report.cells if each.state == "finished"}
         return tuple(cell for cell in self.cells if cell.name not in finished)
+
+    @property
+    def boardless(self) -> tuple[Cell, ...]:
+        """Finished builds that were to be measured on a leased board when there was none."""
+        without = {each.name for each in self.report.cells if each.state == "finished" and each.board is None}
+        return tuple(cell for cell in self.cells if cell.leased is not None and cell.name in without)
+
+    def todo(self, pool: Pool | None) -> tuple[Cell, ...]:
+        """Builds that are not finished, and those that a board of ``pool`` would now measure at last."""
+        again = () if pool is None else tuple(cell for cell in self.boardless if pool.has(cell))
+        names = {cell.name for cell in (*self.unfinished, *again)}
+        return tuple(cell for cell in self.cells if cell.name in names)
 
 
 def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress) -> OpenSweep:
@@ -60,9 +73,20 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress) -> Op
     return OpenSweep(sweep, folder, cells, asked, state, store, boards)
 
 
-def pool_of(given: OpenSweep) -> Pool | None:
-    """The boards that open builds would be measured on; None where none are leased. Raises EdgecnnError: see ``open_pool``."""
-    return None if given.boards is None else open_pool(given.sweep, given.boards, given.todo)
+def pool_of(given: OpenSweep, tell: Progress) -> Pool | None:
+    """The boards that open builds, and ones that found none, would be measured on; None where none are leased.
+
+    Raises EdgecnnError: see ``open_pool``. A lab that cannot be asked is told where every build is finished.
+    """
+    if given.boards is None:
+        return None
+    try:
+        return open_pool(given.sweep, given.boards, (*given.unfinished, *given.boardless))
+    except (CoordinatorUnreachable, LabgridAbsent) as error:
+        if given.unfinished:
+            raise
+        tell.note(error.line())
+        return None
 
 
 def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = None) -> OpenSweep:
@@ -71,13 +95,17 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = N
     ``make``: who makes their stages; None: this machine.
     Raises SweepIsRunning, NotASweepFolder; before anything is made, what ``open_pool`` does; and what ``make`` does.
     """
-    pool = pool_of(given)
+    pool = pool_of(given, tell)
+    if pool is not None:
+        for kind in (kind for kind, boards in pool.found.items() if not boards):
+            tell.note(boards_line(kind.device, pool.boards.where, ()))
     with sweep_lock(given.out):
         state = read_state(given.out, given.sweep.path).model_copy(update={"sweep": str(given.sweep.path), "cells": given.asked})
         fresh = replace(given, state=state)
         write_state(given.out, state)
-        run = SweepRun(given.out, fresh.todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)
-        return replace(fresh, state=work_off(run, state, tell, make)) if run.todo else fresh
+        todo = fresh.todo(pool)
+        run = SweepRun(given.out, todo, given.asked, given.store, jobs, len(given.cells), pool, given.cells)
+        return replace(fresh, state=work_off(run, state, tell, make)) if todo else fresh
 
 
 def worst(codes: Iterable[int]) -> ExitCode:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,17 +13,21 @@ import pytest
 from edgecnn.devices.leases.protocol import Board, Kind, Lease, Wait
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import BoardDiskFull, BoardLacksBuilder, BoardNotReady, BuilderUnfit, LinkLost, OwnAnswerUnusable
-from edgecnn.errors.hosts.leases import BoardTaken, NoBoardLeft
+from edgecnn.errors.hosts.leases import BoardTaken, CoordinatorUnreachable, NoBoardLeft
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.render.progress import Quiet
+from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store
 from edgecnn.sweeps import boards
 from edgecnn.sweeps.boards import Ended, Pool
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.processes import Children
 from edgecnn.sweeps.run import SweepRun, work_off
-from edgecnn.sweeps.state import SweepState
-from tests.sweeps.written import cells
+from edgecnn.sweeps.state import SweepState, build_folder
+from edgecnn.sweeps.sweep import open_sweep, run_sweep
+from tests.render.reports import a_report
+from tests.store.toys import Ear
+from tests.sweeps.written import cells, written
 
 TWO = """[grid]
 model.arch = ["lenet-5"]
@@ -49,8 +53,11 @@ class ToldLab:
     gone: list[str] = field(default_factory=list)
     wait_s: float = 0.0
     where: str = "labgrid://lab"
+    away: CoordinatorUnreachable | None = None
 
     def of(self, kind: Kind) -> tuple[Board, ...]:
+        if self.away is not None:
+            raise self.away
         return tuple(Board(name=name, device=kind.device, host=f"pi@{name}") for name in self.names)
 
     @contextmanager
@@ -159,6 +166,34 @@ def test_of_a_board_that_the_lab_has_no_longer_that_is_the_reason(two: tuple[Cel
     pool.boards.names.clear()  # type: ignore[attr-defined]
     with pytest.raises(NoBoardLeft, match=r"raspberry-pi-5: lab-1: labgrid://lab has it no longer"), pool.leased(two[0], wait):
         pass
+
+
+def test_a_build_for_which_the_lab_had_no_board_is_open_again_once_it_has_one(
+    two: tuple[Cell, Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(
+        children: Children, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None
+    ) -> int:
+        if words[0] == "build":
+            build_folder(children.out, cell.name).mkdir(parents=True, exist_ok=True)
+            (build_folder(children.out, cell.name) / REPORT).write_text(report_text(a_report()), encoding="utf-8")
+        return 0
+
+    def run() -> tuple[list[str | None], list[str]]:
+        ear, given = Ear(), replace(open_sweep(file, tmp_path / "out", Store.open(tmp_path / "store"), Quiet()), boards=lab)
+        ended = run_sweep(given, 1, ear).state.outcomes.values()
+        return [each.board for each in ended], [note for note in ear.notes if "began" not in note]
+
+    monkeypatch.setattr(Children, "start", start)
+    lab, file = ToldLab([]), written(tmp_path, f'boards = "labgrid://lab"\n{TWO}')
+    without = "raspberry-pi-5: labgrid://lab has no board, so that none is leased: its builds go to their host, or are measured "
+    assert [run()[0], run()[0]] == [[None, None]] * 2
+    assert run()[1] == [f"{without}here if this is the device"], "nothing is built again as long as there is none"
+    lab.away = CoordinatorUnreachable(where=lab.where, said="the connection ended")
+    assert run() == ([None, None], [lab.away.line()]), "nothing else is open"
+    lab.away, lab.names = None, ["lab-1"]
+    assert run()[0] == ["lab-1", "lab-1"]
+    assert run() == (["lab-1", "lab-1"], [])
 
 
 def test_seconds_of_a_build_are_not_those_that_it_waited_for_a_board(

@@ -9,6 +9,7 @@ from edgecnn.render import figures
 from edgecnn.render.gates import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.render.wording import took
+from edgecnn.sweeps.boards import boards_line
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.fleet_cell import FleetCell
 from edgecnn.sweeps.judge import SweepJudgement
@@ -52,13 +53,7 @@ def plan_lines(found: SweepPlan) -> Iterator[str]:
         "unknown, since no build of this sweep is finished" if found.measure_seconds is None else took(found.measure_seconds)
     )
     yield f"  evaluating and racing: {measuring}"
-    for device, boards in found.boards.items():
-        there = (
-            f"{counted(len(boards), 'board')}: {', '.join(boards)}"
-            if boards
-            else "no board, so that none is leased: its builds go to their host, or are measured here if this is the device"
-        )
-        yield f"  {device}: {found.boards_from} has {there}"
+    yield from (f"  {boards_line(device, str(found.boards_from), boards)}" for device, boards in found.boards.items())
     yield from (f"  changed: {line}" for line in found.changed)
 
 
