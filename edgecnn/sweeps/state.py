@@ -19,6 +19,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.errors.wording import first_of, first_problem
+from edgecnn.planning.complete import tool_versions
 from edgecnn.results.folder import REPORT
 from edgecnn.store.disk import files_under, write_text_atomically
 from edgecnn.store.store import Store
@@ -80,6 +81,8 @@ class SweepState(Value):
     """The sweep's file."""
     cells: Mapping[str, str] = {}
     """Build to what was asked of it when the sweep was last run."""
+    tools: Mapping[str, str] = {}
+    """Version of each tool when the sweep was last run."""
     outcomes: Mapping[str, CellOutcome] = {}
     begun: tuple[str, ...] = ()
     """Builds that did not end since: which request's figures lie in the folder of one that was interrupted is not known."""
@@ -152,12 +155,12 @@ def write_state(out: Path, state: SweepState) -> None:
 
 
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
-    """Build to a digest of all that is asked of it: recipe, device, board, version, and the state of the files that are named.
+    """Build to a digest of all that is asked of it: recipe, device, board, versions, and the state of the files that are named.
 
     Files are looked at and not read; images that changed are found as any build finds them, by size and time.
     Raises EdgecnnError: a device is unknown.
     """
-    seen = dict[str, Any]()
+    seen, tools = dict[str, Any](), tool_versions()
 
     def images(choice: DataChoice) -> Any:
         key = digest_of(choice.model_dump(mode="json"))
@@ -165,16 +168,17 @@ def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[st
             seen[key] = _images(choice, store, tell)
         return seen[key]
 
-    return {cell.name: digest_of(_asked(cell, images(cell.recipe.data))) for cell in cells}
+    return {cell.name: digest_of(_asked(cell, images(cell.recipe.data), tools)) for cell in cells}
 
 
-def _asked(cell: Cell, images: Any) -> dict[str, Any]:
+def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
     recipe = cell.recipe
     named = [recipe.model.onnx, recipe.model.weights, recipe.data.classes]
     folders = recipe.synthesis.stated_folders.values()
     teacher = () if recipe.train.teacher is None else (Path(recipe.train.teacher).expanduser() / REPORT,)
     return {
         "version": edgecnn.__version__,
+        "tools": tools,
         "recipe": recipe.model_dump(mode="json", by_alias=True),
         "device": target_of(recipe.target, None).device.model_dump(mode="json"),
         "host": cell.host,
@@ -214,7 +218,9 @@ def changed_since(state: SweepState, asked: Mapping[str, str]) -> list[str]:
     added = [name for name in asked if name not in state.cells]
     gone = [name for name in state.cells if name not in asked]
     other = [name for name, now in asked.items() if state.cells.get(name, now) != now]
+    tools = [f"{name} {state.tools[name]} → {now}" for name, now in tool_versions().items() if state.tools.get(name, now) != now]
     sentences = (
+        (tools, "other tools than in the last run, which may make other bytes"),
         (added, "new since the last run"),
         (gone, "no longer in the sweep; their results stay where they are"),
         (other, "asked for otherwise than in the last run, so that a run builds them again"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
+from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
 from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
@@ -100,7 +101,8 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = N
         for kind in (kind for kind, boards in pool.found.items() if not boards):
             tell.note(boards_line(kind.device, pool.boards.where, ()))
     with sweep_lock(given.out):
-        state = read_state(given.out, given.sweep.path).model_copy(update={"sweep": str(given.sweep.path), "cells": given.asked})
+        now = {"sweep": str(given.sweep.path), "cells": given.asked, "tools": tool_versions()}
+        state = read_state(given.out, given.sweep.path).model_copy(update=now)
         fresh = replace(given, state=state)
         write_state(given.out, state)
         todo = fresh.todo(pool)

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
+from edgecnn.planning.complete import tool_versions
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import cells_of, read_sweep
@@ -133,6 +134,22 @@ def test_what_differs_from_the_last_run_is_said() -> None:
         "b: asked for otherwise than in the last run, so that a run builds them again",
     ]
     assert changed_since(SweepState(sweep="s.toml"), {"a": "1"}) == []
+
+
+def test_another_version_of_a_tool_opens_every_build_and_is_said(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> dict[str, str]:
+        return fingerprints(cells(tmp_path), store, Quiet())
+
+    before = SweepState(sweep="s.toml", cells=asked(), tools=tool_versions())
+    assert asked() == before.cells and changed_since(before, asked()) == []
+    newer = {**tool_versions(), "onnxruntime": "9.9", "openvino": "absent"}
+    monkeypatch.setattr("edgecnn.sweeps.state.tool_versions", lambda: newer)
+    assert not set(asked().values()) & set(before.cells.values())
+    was = f"onnxruntime {before.tools['onnxruntime']} → 9.9; openvino {before.tools['openvino']} → absent"
+    assert changed_since(before, asked())[0] == f"{was}: other tools than in the last run, which may make other bytes"
+    assert len(changed_since(SweepState(sweep="s.toml", cells=before.cells), asked())) == 1, "what an older state does not know"
 
 
 def test_a_state_comes_back_and_a_damaged_or_later_one_is_refused(tmp_path: Path) -> None:
