@@ -170,10 +170,9 @@ def resized(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
 
 
 def _by_one_side_then_the_other(image: Image.Image, size: Tuple[int, int], filter_: Any) -> Image.Image:
-    """In Pillow 13's order, which is down first where far more rows go than columns; before it Pillow went across first."""
-    (width, height), (wide, high) = image.size, size
-    first = (width, high) if height - high > 2 * max(0, width - wide) else (wide, height)
-    return image.resize(first, filter_).resize(size, filter_)
+    """In Pillow 13's order, down first where far more rows go than columns; earlier ones always went across first."""
+    down_first = image.height - size[1] > 2 * max(0, image.width - size[0])
+    return image.resize((image.width, size[1]) if down_first else (size[0], image.height), filter_).resize(size, filter_)
 
 
 def _resized_to(size: Tuple[int, int], recipe: PixelRecipe) -> Tuple[int, int]:

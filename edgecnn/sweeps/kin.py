@@ -1,7 +1,7 @@
 """Boards of a kind among themselves: one build is raced on every board that measured builds of its device, to tell a slow board.
 
-Each race is of another day and another machine: a board is called slower only where its whole interval lies above another's, and
-nothing else slowed its race.
+Each race is of another day and another machine: a board is called slower only where its whole interval lies above another's by
+more than a machine's own drift may be, and nothing else slowed its race.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from edgecnn.bench.bundle_folder import REPORTED
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices.leases.protocol import Board
+from edgecnn.judging.bounds import DEFAULT_LATENCY_RATIO
 from edgecnn.results.folder import report_or_none
 from edgecnn.sweeps.boards import words_of
 from edgecnn.sweeps.file import Cell, file_name
@@ -34,8 +35,10 @@ class KinBoard(Value):
     p50_ms: Interval | None
     disturbed: str | None
     """What slowed its race, so that the board may be faster than this."""
+    observed_at: str = ""
+    """When its race began."""
     slower_than: str | None = None
-    """The fastest board of the kind whose interval lies wholly below its own."""
+    """The fastest board of the kind whose interval lies wholly below its own, by ``DEFAULT_LATENCY_RATIO`` and more."""
 
 
 class KinRace(Value):
@@ -97,7 +100,8 @@ def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]
     for board in _used(cell.device, cells, outcomes):
         latency = ships.latency if board == first else _benched(_folder(out, board, cell), ships)
         if latency is not None and not latency.selecting:
-            boards.append(KinBoard(board=board, p50_ms=latency.p50_ms, disturbed=latency.disturbed))
+            known = {name: getattr(latency, name) for name in ("p50_ms", "disturbed", "observed_at")}
+            boards.append(KinBoard(board=board, **known))
     return KinRace(device=cell.device, build=cell.name, candidate=ships.candidate.id, boards=compared(boards))
 
 
@@ -116,8 +120,8 @@ def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
     def slower_than(one: KinBoard) -> str | None:
         if one.p50_ms is None or one.disturbed is not None:
             return None
-        low = one.p50_ms.low
-        faster = [(other.p50_ms.estimate, other.board) for other in boards if other.p50_ms and other.p50_ms.high < low]
+        below = one.p50_ms.low / DEFAULT_LATENCY_RATIO
+        faster = [(other.p50_ms.estimate, other.board) for other in boards if other.p50_ms and other.p50_ms.high < below]
         return min(faster)[1] if faster else None
 
     return tuple(each.model_copy(update={"slower_than": slower_than(each)}) for each in boards)

@@ -25,6 +25,8 @@ def test_a_board_is_slower_where_its_whole_interval_lies_above_another_s() -> No
     fast, slow = board("lab-1", an_interval(1.0, 0.9, 1.1)), board("lab-2", an_interval(1.3, 1.2, 1.4))
     near, none = board("lab-3", an_interval(1.2, 1.05, 1.3)), board("lab-4", None)
     assert slower(fast, slow, near, none) == [None, "lab-1", None, None]
+    drifted = board("lab-6", an_interval(1.12, 1.11, 1.13))
+    assert slower(fast, drifted) == [None, None], "another day's race of one board may differ by so much"
     busy = board("lab-2", slow.p50_ms, "other work")
     assert slower(fast, busy) == [None, None], "what slowed its race may be all that it is"
     fastest = board("lab-5", an_interval(0.8, 0.7, 0.85))

@@ -115,7 +115,7 @@ def judgement_lines(found: SweepJudgement) -> Iterator[str]:
 
 def _kin_lines(race: KinRace) -> Iterator[str]:
     """Each board that is slower than another of its kind; where none is, so much."""
-    taken = {each.board: f"{figures.milliseconds(each.p50_ms)} ms" for each in race.boards}
+    taken = {each.board: f"{figures.milliseconds(each.p50_ms)} ms{_on_day(each.observed_at)}" for each in race.boards}
     slower = [each for each in race.boards if each.slower_than is not None]
     for each in slower:
         yield (
@@ -125,6 +125,10 @@ def _kin_lines(race: KinRace) -> Iterator[str]:
     if not slower:
         said = ", ".join(f"{board} {p50}" for board, p50 in taken.items())
         yield f"no {race.device} is shown to be slower than another: {said}, {race.candidate} of {race.build}"
+
+
+def _on_day(observed_at: str) -> str:
+    return observed_at and f" on {observed_at[:10]}"
 
 
 def fleet_lines(found: FleetReport) -> Iterator[str]:
