@@ -63,8 +63,8 @@ def dated_records(device: str) -> DatedRecords:
 def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
     """Figures of the build's network at its resolution, in its candidates: of each machine the newest."""
     resolved, candidates = seen.execution.plan.resolved, {candidate.id for candidate in seen.candidates}
-    if resolved.mode == "custom" or resolved.recipe.surgery.instead:
-        return ()  # another network, whatever it is called
+    if not resolved.is_catalogue_network:
+        return ()
     newest = dict[tuple[str, str], DatedReference]()
     for each in sorted(found, key=lambda one: one.record.measured_at):
         taken = candidates if each.record.device == resolved.device.name else GPU_WAYS

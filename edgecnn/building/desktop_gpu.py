@@ -133,7 +133,7 @@ def desktop_baseline(seen: ObservedBuild, records: Sequence[BaselineRecord] = ()
         accuracy_machine=seen.lab.machine,
         failure=f"{gpu.model} is here but could not run it: {failed.what}" if gpu and failed else None,
     )
-    facts = baseline_facts(question, local=local_record(seen), records=records)
+    facts = baseline_facts(question, local=local_record(seen), records=records if resolved.is_catalogue_network else ())
     if gpu is None or played is None or played.reference not in played.raced("baseline"):
         return facts
     answered = _accuracy(seen, played, played.reference, answer_of(seen, BASELINE_ID, "test"))

@@ -99,6 +99,11 @@ class Resolved(Value):
         return self.data.multi_label or (custom is not None and not self.data.labelled and custom.entry.ends_in_sigmoid)
 
     @property
+    def is_catalogue_network(self) -> bool:
+        """Whether it is what ``arch`` names; a custom network and one that surgery changed are others, whatever the name."""
+        return self.mode != "custom" and not self.recipe.surgery.instead
+
+    @property
     def training_images(self) -> int:
         """Photographs and composed ones."""
         return images_trained_on(self.data, self.synthesis, photographs=self.recipe.data.train)

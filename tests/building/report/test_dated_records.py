@@ -11,6 +11,7 @@ import pytest
 from edgecnn.bench.reference_networks import NETWORKS
 from edgecnn.building import dated_records as of_records
 from edgecnn.building.dated_records import dated_records, dated_references
+from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.report import report_of
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
@@ -86,7 +87,9 @@ def test_a_record_of_something_else_is_not(tmp_path: Path, folder: Path, of: str
 
 
 def test_of_a_network_that_surgery_changed_nothing_is_known(tmp_path: Path, folder: Path) -> None:
+    """Neither of its device nor of the GPU that plays the baseline: both records are of the network as it was."""
     written(folder / "pi.json")
+    written(folder / "gpu.json", a_gpu_s("rtx-4090"))
     recipe = Recipe.model_validate(
         {
             "model": {"arch": "mobilenet-v3-small", "resolution_px": 64},
@@ -96,6 +99,9 @@ def test_of_a_network_that_surgery_changed_nothing_is_known(tmp_path: Path, fold
         }
     )
     assert references(tmp_path, recipe=recipe) == ()
+    seen = staged(tmp_path / "again", recipe=recipe).seen
+    played = desktop_baseline(seen, dated_records(PI.name).desktop)
+    assert (played.latency.p50_ms, played.variants) == (None, ())
 
 
 def test_a_device_that_is_any_machine_wants_the_same_processor(tmp_path: Path, folder: Path) -> None:
