@@ -32,9 +32,8 @@ from edgecnn.store.store import Store
 from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import LatencyBaseline, PinnedBuild, sealed_digest
 from edgecnn.values.figures import Energy
-from edgecnn.values.profile import Profile
+from edgecnn.values.profile import EMULATED_TIMES, Profile
 from edgecnn.values.report import Latency
-from edgecnn.values.verdict import Fidelity
 
 _MORE_PROCESSES = (
     "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "
@@ -81,11 +80,14 @@ def imported(folder: Path, runs: Path, candidate: str | None = None) -> LatencyB
 def runs_of(shipped: ShippedKit, folder: Path) -> Profile:
     """What a device measured of this kit, read out of the folder that it was copied back to.
 
-    Raises RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself.
+    Raises RunsUnusable: see ``profile_of_runs``; and where the machine that ran cannot be the device, by what it said of itself,
+    or was emulated.
     """
     device = shipped.device
     profile = profile_of_runs(folder, shipped.kit, "an unnamed device" if device is None else device.name)
     because = None if device is None else contradiction(device, profile.environment)
+    if because is None and not profile.environment.timed:
+        because = f"they were made on {profile.environment.conditions['emulator']}, and {EMULATED_TIMES}"
     if because is not None:
         raise RunsUnusable(folder=folder, because=because)
     return profile
@@ -136,9 +138,11 @@ def read_baseline(path: Path) -> LatencyBaseline:
 def read_days(paths: Sequence[Path]) -> list[LatencyBaseline]:
     """Baselines of one kit, recorded on different days, the latest last.
 
-    Raises LatencyBaselineUnreadable: one of them cannot be read, is of another kit, or of a day that another is of.
+    Raises LatencyBaselineUnreadable: one of them cannot be read, is of another kit, of a day that another is of, or emulated.
     """
     found = sorted(((read_baseline(path), path) for path in paths), key=lambda each: each[0].observed_at)
+    if (emulated := next((path for baseline, path in found if not baseline.environment.timed), None)) is not None:
+        raise LatencyBaselineUnreadable(path=emulated, because=EMULATED_TIMES)
     for (before, first), (after, then) in pairwise(found):
         if before.shipped.kit != after.shipped.kit:
             raise LatencyBaselineUnreadable(path=then, because=f"it is of another kit than {first}", hint=_SAME_KIT)
@@ -163,7 +167,7 @@ def as_profile(baseline: LatencyBaseline) -> Profile:
         device=baseline.shipped.device or "",
         host=baseline.machine,
         environment=baseline.environment,
-        fidelity=Fidelity.MEASURED,
+        fidelity=baseline.environment.fidelity,
         observed_at=baseline.observed_at,
         knobs=baseline.shipped.knobs.options,
         runs=baseline.runs,

@@ -33,7 +33,7 @@ from edgecnn.results.origin import changes
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.values.base import Value
 from edgecnn.values.comparison import Comparison, LatencyBaseline
-from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Profile
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, NOT_TIMED, Environment, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult
@@ -114,7 +114,7 @@ def _present(
         return profile, None, profile.environment, profile.host
     here = lab.environment_of(shipped.kit)
     _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
-    if (why := why_not_runnable(shipped.kit, lab)) is not None:
+    if (why := why_not_runnable(shipped.kit, lab) if here.timed else NOT_TIMED) is not None:
         return None, why, here, lab.machine
     recorded = [run for day in days for run in day.runs]
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in recorded))

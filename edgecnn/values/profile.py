@@ -35,7 +35,9 @@ MEDIANS = {"others_percent": 1, "steal_percent": 2}
 WORST = {"temperature_c": 1}
 """The same of those of which the highest counts."""
 
-NOT_TIMED = "not raced, since times of an emulated processor are its emulator's and no device's"
+EMULATED_TIMES = "times of an emulated processor are its emulator's and no device's"
+"""Why runs from an environment that is not ``timed`` are figures of nothing."""
+NOT_TIMED = f"not raced, since {EMULATED_TIMES}"
 """Why there is no time of a kit in an environment that is not ``timed``."""
 
 Purpose = Literal[

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from edgecnn.comparing.baseline_file import imported, write_record
+from edgecnn.comparing.baseline_file import figures_of, imported, read_baseline, sealed, write_record
 from edgecnn.comparing.unpaired import CompareRequest, compare
 from edgecnn.errors.comparing import BaselineElsewhere, LatencyBaselineUnreadable, UnknownCondition
+from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.values.comparison import Comparison
-from edgecnn.values.verdict import Verdict
+from edgecnn.values.profile import NOT_TIMED, Environment
+from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles
 
 
@@ -117,6 +119,26 @@ def test_what_a_board_measured_in_another_state_is_refused(bench: Bench) -> None
     runs = measured_on_a_device(bench.host, bench.head, bench.folder / "now")
     with pytest.raises(BaselineElsewhere):
         bench.compare(runs=runs)
+
+
+def test_no_times_of_an_emulator_are_recorded_or_judged(bench: Bench) -> None:
+    """Whether they are a board's files, a race that would be run here, or a baseline of before this was looked at."""
+    bench.host.conditions["emulator"] = "QEMU user mode 10.1"
+    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "emulated")
+    for use in (lambda: imported(bench.base, runs), lambda: bench.compare(runs=runs, head=bench.base)):
+        with pytest.raises(RunsUnusable, match="made on QEMU user mode 10.1, and times of an emulated processor"):
+            use()
+    calls = len(bench.host.ran)
+    found = bench.compare(allow_different=("emulator",))
+    assert (found.verdict, exit_code_of(found.gates), len(bench.host.ran)) == (Verdict.MISSING, 3, calls)
+    assert found.gates[0].reason == NOT_TIMED
+    baseline = read_baseline(bench.files[0])
+    conditions = {**baseline.environment.conditions, "emulator": "QEMU user mode 10.1"}
+    old = baseline.model_copy(update={"environment": Environment(conditions=conditions, observed={})})
+    write_record(sealed(old), bench.files[0])
+    assert figures_of(old).fidelity is Fidelity.EMULATED
+    with pytest.raises(LatencyBaselineUnreadable, match="times of an emulated processor are its emulator's"):
+        bench.compare(allow_different=("emulator",))
 
 
 def test_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing(bench: Bench) -> None:
