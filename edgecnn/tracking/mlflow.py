@@ -29,9 +29,9 @@ SCHEME: Final = "mlflow"
 EXPERIMENT: Final = "edgecnn"
 """Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
 BUILD_TAG, REPORT_TAG, ERROR_TAG = "edgecnn.build", "edgecnn.report", "error"
+SUPERSEDED_TAG: Final = "edgecnn.superseded_by"
+"""Of a run whose build has another report by now: the run that holds it."""
 _SOURCE: Final = {"mlflow.source.name": "edgecnn", "mlflow.source.type": "LOCAL"}
-_OF_FIGURES: Final = (".fidelity", "/fidelity", ".disturbed")
-"""How tags end that are of a figure, and go with it."""
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
 _BATCH: Final = 100
 """Parameters or tags that MLflow takes at once; of metrics it takes more."""
@@ -130,26 +130,29 @@ class Tracker:
             client.get_experiment_by_name(EXPERIMENT)
 
     def send(self, run: TrackedRun, files: Sequence[Path] = (), experiment: str = "") -> Sent:
-        """Write a run, or bring the one that is there up to date. ``experiment``: a sweep's name.
+        """Write a run, unless one of the same report is there. ``experiment``: a sweep's name.
 
-        It counts as there only once everything arrived. Raises TrackerUnreachable: what arrived stays, and the next call
-        completes it.
+        Of a build that came to something else before, the earlier runs stay as they are and name this one: MLflow takes back no
+        figure and no file of a run. It counts as there only once everything arrived. Raises TrackerUnreachable: what arrived
+        stays, and the next call completes it.
         """
         with self._reached(_SENDING) as client:
             named = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
             experiment_id = _experiment(client, named)
-            there = _found(client, experiment_id, run.build)
+            known = list(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{run.build}'"))
+            there = _to_be_filled(known, run)
             status = "FAILED" if run.failed else "FINISHED"
-            if there is not None and (there.info.status, there.data.tags.get(REPORT_TAG)) == (status, run.report):
+            if there is not None and _holds(there, status, run.report):
                 return Sent(self._page(there), named, anew=False)
             if there is None:
                 began = run.ended_ms - int(1000 * run.seconds)
-                there = client.create_run(experiment_id, began, {BUILD_TAG: run.build, **_SOURCE}, run.name)
+                tags = {BUILD_TAG: run.build, REPORT_TAG: run.report, **_SOURCE}
+                there = client.create_run(experiment_id, began, tags, run.name)
             _fill(client, there, run)
             for file in files:
                 client.log_artifact(there.info.run_id, str(file))
-            client.set_tag(there.info.run_id, REPORT_TAG, run.report)
             client.set_terminated(there.info.run_id, status, run.ended_ms)
+            _supersede(client, known, there)
             return Sent(self._page(there), named, anew=True)
 
     def _page(self, run: Run) -> str:
@@ -208,8 +211,24 @@ def _experiment(client: MlflowClient, name: str) -> str:
     return str(found.experiment_id)
 
 
-def _found(client: MlflowClient, experiment_id: str, build: str) -> Run | None:
-    return next(iter(client.search_runs([experiment_id], f"tags.`{BUILD_TAG}` = '{build}'", max_results=1)), None)
+def _to_be_filled(known: Sequence[Run], run: TrackedRun) -> Run | None:
+    """The one that holds this report, or a part of it; else one of a failed build, which has nothing but its error."""
+    same = next((each for each in known if each.data.tags.get(REPORT_TAG) == run.report), None)
+    return same or next((each for each in known if each.info.status == "FAILED" and SUPERSEDED_TAG not in each.data.tags), None)
+
+
+def _holds(there: Run, status: str, report: str) -> bool:
+    tags = there.data.tags
+    return (there.info.status, tags.get(REPORT_TAG)) == (status, report) and SUPERSEDED_TAG not in tags
+
+
+def _supersede(client: MlflowClient, known: Sequence[Run], by: Run) -> None:
+    for each in known:
+        run_id, tags = each.info.run_id, each.data.tags
+        if run_id != by.info.run_id and SUPERSEDED_TAG not in tags:
+            client.set_tag(run_id, SUPERSEDED_TAG, by.info.run_id)
+            if each.info.status == "RUNNING":  # it did not arrive whole, and never will
+                client.set_terminated(run_id, "KILLED")
 
 
 def _fill(client: MlflowClient, there: Run, run: TrackedRun) -> None:
@@ -217,9 +236,9 @@ def _fill(client: MlflowClient, there: Run, run: TrackedRun) -> None:
 
     run_id, tags = there.info.run_id, there.data.tags
     client.update_run(run_id, "RUNNING")
-    for key in tags.keys() - run.tags.keys():
-        if key in (REPORT_TAG, ERROR_TAG) or key.endswith(_OF_FIGURES):  # a team's own tags stay
-            client.delete_tag(run_id, key)
+    for key in (tags.keys() - run.tags.keys()) & {ERROR_TAG, SUPERSEDED_TAG}:  # a team's own tags stay
+        client.delete_tag(run_id, key)
+    client.set_tag(run_id, REPORT_TAG, run.report)
     parameters = [Param(key, value) for key, value in run.parameters.items()]
     metrics = [Metric(key, value, run.ended_ms, 0) for key, value in run.metrics.items()]
     named = [RunTag(key, value) for key, value in run.tags.items()]

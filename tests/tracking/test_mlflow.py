@@ -74,21 +74,41 @@ def test_a_build_is_a_run_with_parameters_figures_tags_and_files(at: str, tmp_pa
 def test_the_same_build_sent_again_is_the_same_run(at: str) -> None:
     tracker = Tracker(f"mlflow:{at}")
     assert [tracker.send(RUN).anew for _ in range(2)] == [True, False]
-    timed = {"report": "r2", "metrics": {"p50_ms": 2.0}, "ended_ms": RUN.ended_ms + 1000}
-    assert tracker.send(RUN.model_copy(update=timed)).anew
-    (found,) = runs(at)
-    assert found.data.metrics["p50_ms"] == 2.0 and found.data.tags["edgecnn.report"] == "r2"
     assert tracker.send(RUN.model_copy(update={"build": "c" * 64})).anew and len(runs(at)) == 2
 
 
-def test_a_figure_that_is_gone_takes_its_tags_along_and_a_team_s_tags_stay(at: str) -> None:
+def superseded(at: str) -> dict[str, str | None]:
+    """Report to the report of the run that took its place."""
+    known = {each.info.run_id: each.data.tags for each in runs(at)}
+    by = {tags["edgecnn.report"]: tags.get("edgecnn.superseded_by") for tags in known.values()}
+    return {report: None if other is None else known[other]["edgecnn.report"] for report, other in by.items()}
+
+
+def test_another_report_of_a_build_is_a_run_of_its_own_and_nothing_is_mixed(at: str, tmp_path: Path) -> None:
     tracker, client = Tracker(f"mlflow:{at}"), MlflowClient(tracking_uri=at)
-    tracker.send(RUN)
+    provisional = bundle(tmp_path / "provisional")
+    (tmp_path / "provisional/bundle/kits/other.onnx").touch()
+    tracker.send(RUN, provisional)
     client.set_tag(runs(at)[0].info.run_id, "reviewed", "by us")
-    tracker.send(RUN.model_copy(update={"report": "r2", "tags": {"verdict": "MISSING"}}))
-    (found,) = runs(at)
-    assert "p50_ms.fidelity" not in found.data.tags
-    assert (found.data.tags["reviewed"], found.data.tags["verdict"]) == ("by us", "MISSING")
+    settled = RUN.model_copy(update={"report": "r2", "metrics": {"p50_ms": 2.0}, "tags": {"verdict": "MISSING"}})
+    files = bundle(tmp_path / "settled")
+    assert [tracker.send(settled, files).anew for _ in range(2)] == [True, False]
+    new, old = sorted(runs(at), key=lambda each: each.data.tags["edgecnn.report"] == "r1")
+    assert new.data.metrics == {"p50_ms": 2.0} and "p50_ms.fidelity" not in new.data.tags
+    assert artifacts(at, new.info.run_id, "bundle/kits") == ["bundle/kits/model.onnx"]
+    assert old.data.metrics == RUN.metrics and old.data.tags["reviewed"] == "by us"
+    assert superseded(at) == {"r1": "r2", "r2": None}
+    assert tracker.send(RUN, provisional).anew and superseded(at) == {"r1": None, "r2": "r1"}, "as it was before, once more"
+    assert not tracker.send(RUN, provisional).anew and len(runs(at)) == 2
+
+
+def test_what_never_arrived_whole_is_no_run_that_goes_on_once_the_build_has_another_report(at: str, tmp_path: Path) -> None:
+    tracker = Tracker(f"mlflow:{at}")
+    with pytest.raises(TrackerUnreachable):
+        tracker.send(RUN, [tmp_path / "gone"])
+    tracker.send(RUN.model_copy(update={"report": "r2"}), bundle(tmp_path))
+    assert superseded(at) == {"r1": "r2", "r2": None}
+    assert {each.data.tags["edgecnn.report"]: each.info.status for each in runs(at)} == {"r1": "KILLED", "r2": "FINISHED"}
 
 
 def test_what_did_not_arrive_whole_is_sent_again(at: str, tmp_path: Path) -> None:
