@@ -1,4 +1,5 @@
-"""One race at a time on this machine, whichever store and user it is of: two that share it measure each other."""
+"""One race at a time on this machine, whichever store and user it is of, and from wherever it is run: two that share it measure
+each other. A race over SSH takes the same lock on its board."""
 
 from __future__ import annotations
 
@@ -11,7 +12,13 @@ from filelock import FileLock, Timeout
 from edgecnn.store.locks import SILENT_S
 from edgecnn.values.stage import Progress
 
-LOCK = Path("/tmp/edgecnn-race.lock")  # noqa: S108 - shared by all users on purpose: filelock opens it without following links
+MACHINE = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is a lock, opened without following links
+"""Whose holder measures on a board over SSH; the names of its other locks begin with it."""
+RACE = ".race"
+LOCK = Path(MACHINE + RACE)
+
+
+WAITING = "waiting for another race on {} to end: two at once would measure each other"
 
 
 @contextmanager
@@ -24,7 +31,7 @@ def alone(tell: Progress, file: Path = LOCK) -> Iterator[None]:
     try:
         lock.acquire(timeout=SILENT_S)
     except Timeout:
-        tell.note("waiting for another race on this machine to end: two at once would measure each other")
+        tell.note(WAITING.format("this machine"))
         lock.acquire(timeout=-1)
     except OSError:
         yield

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from edgecnn.hosts import alone as module
-from edgecnn.hosts.alone import alone
+from edgecnn.hosts.alone import LOCK, alone
+from edgecnn.hosts.program import Program
+from edgecnn.hosts.ssh import host
 from tests.store.toys import Ear
 
 
@@ -52,3 +57,18 @@ def test_a_lock_that_cannot_be_had_or_leads_elsewhere_is_left_alone(tmp_path: Pa
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with alone(Ear(), tmp_path / place):
         assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_is_timed_over_ssh_takes_the_lock_that_the_board_s_own_races_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An evaluation takes none: nothing of it is timed."""
+    asked = list[dict[str, Any]]()
+
+    def ran(program: Program, **_: object) -> dict[str, str]:
+        asked.append(json.loads(program.opening[8:]))
+        return {}
+
+    monkeypatch.setattr(host, "run_program", ran)
+    there = host.SshHost(cast("Any", SimpleNamespace(words=list, name="pi")), host.LOCK, "a test")
+    for command in ("bench", "evaluate"):
+        there._program("kits/a", [], command, 60.0, Ear())
+    assert [[path for path, _ in each["locks"]] for each in asked] == [[str(LOCK), f"{host.LOCK}.run"], [f"{host.LOCK}.run"]]

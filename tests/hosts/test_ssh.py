@@ -18,8 +18,10 @@ import pytest
 
 from edgecnn.errors.hosts.board import BoardBusy, BoardDiskFull, LinkLost
 from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.hosts.alone import alone
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Schedule, Task
+from edgecnn.hosts.ssh import host as host_module
 from edgecnn.hosts.ssh.host import SshHost
 from edgecnn.hosts.ssh.link import COMMAND, Address
 from tests.hosts.sshd import Loopback, needs_sshd
@@ -91,6 +93,26 @@ def test_the_runners_own_words_come_back(far: SshHost, copy_kit: CopyKit) -> Non
 def test_a_second_user_is_held_off_while_the_first_is_there(far: SshHost, board: Loopback, tmp_path: Path) -> None:
     with pytest.raises(BoardBusy, match=r"^loopback: in use by \w+ for \d s: a test — the same command when that has ended"):
         connect(tmp_path, "another")
+
+
+def test_a_race_of_the_board_s_own_and_one_over_ssh_wait_for_each_other(
+    far: SshHost,
+    onnx_kit: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(host_module, "_AGAIN_S", 0.5)
+    heard, own, lock = Heard(), Heard(), tmp_path / "lock.race"
+    racing = threading.Thread(target=lambda: far.run(race(onnx_kit, tmp_path / "out", runs=4), lease_s=60, tell=heard))
+    with alone(own, lock):
+        racing.start()
+        assert wait_until(lambda: heard.notes, 20) and not runs_in(tmp_path / "far")
+    assert wait_until(lambda: runs_in(tmp_path / "far"), 20)
+    with alone(own, lock):
+        assert len(runs_in(tmp_path / "far")) == 4, "it came after all of them"
+    racing.join(30)
+    assert heard.notes == ["waiting for another race on loopback to end: two at once would measure each other"]
+    assert len(list((tmp_path / "out").glob("run-*.json"))) == 4
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])

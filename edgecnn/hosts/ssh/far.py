@@ -24,7 +24,6 @@ from typing import Any, BinaryIO, Callable, Dict
 OBJECTS, KITS, RESULTS = "objects", "kits", "results"
 STALE_S = 7 * 24 * 3600.0
 """After which results that nobody fetched, and objects that no kit has, go; found so old twice, by this machine's clock."""
-ORPHAN_S = 45.0  # a runner whose link went ends by its lease before that
 BLOCK = 1 << 20
 
 
@@ -164,8 +163,9 @@ def get(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
 def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, Any]:
     """Become a kit's runner, which holds a lease on standard input and leads a group of its own."""
     folder = place.inside(request["kit"])
-    lock = _locked(Path(request["lock"]), ORPHAN_S)
-    os.set_inheritable(lock.fileno(), True)
+    locks = [_locked(Path(path), wait_s) for path, wait_s in request["locks"]]
+    for lock in locks:
+        os.set_inheritable(lock.fileno(), True)
     with contextlib.suppress(OSError):  # it leads a group already
         os.setsid()
     os.chdir(str(folder))
@@ -254,7 +254,7 @@ def _locked(path: Path, timeout_s: float) -> BinaryIO:
             return stream
         except BlockingIOError:
             if time.monotonic() >= give_up_at:
-                raise Refused("board-busy", **_owner(stream)) from None
+                raise Refused("board-busy", lock=str(path), **_owner(stream)) from None
             time.sleep(0.1)
 
 

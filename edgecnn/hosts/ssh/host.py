@@ -11,6 +11,7 @@ from typing import Any
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.board import BoardDiskFull, BoardFailed, LinkLost
 from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.hosts.alone import MACHINE, RACE, WAITING
 from edgecnn.hosts.messages import usable
 from edgecnn.hosts.program import MachineInfo, Program, Unheard, builder_in, info_in, run_program, runner_failed
 from edgecnn.hosts.protocol import SCHEDULE, Task
@@ -26,10 +27,17 @@ from edgecnn.values.stage import Progress
 
 LEASE_S = 30.0
 """A runner whose link went without a word ends after that."""
-LOCK = "/tmp/edgecnn.lock"  # noqa: S108 - shared by all users on purpose: it is a lock, opened without following links
+LOCK = MACHINE
 """Whose holder measures there. One path for all users of a board."""
+_ORPHAN_S = 45.0  # a runner whose link went ends by its lease before that
+_AGAIN_S = 20.0
+"""Between two looks at the lock of what is timed there, so that looking disturbs nobody's race."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
+
+
+class _RacedThere(Exception):
+    """Somebody else's race is run on the board now."""
 
 
 class SshHost:
@@ -123,14 +131,16 @@ class SshHost:
     # -----------------------------------------------------------------------------------------------------------------
 
     def _program(self, place: str, argv: Sequence[str], doing: str, lease_s: float, tell: Progress) -> Mapping[str, Any]:
-        """A runner there, to its end."""
+        """A runner there, to its end. What is timed has the board alone, as a race of the board's own has."""
         kit = "/".join(place.split("/")[-2:])
-        request = opening("run", kit=kit, argv=argv, lock=f"{self._lock}.run", variables=KEPT_VARIABLES)
+        locks = [(self._race_lock, _AGAIN_S)] if doing == "bench" else []
+        locks.append((f"{self._lock}.run", _ORPHAN_S))
+        request = opening("run", kit=kit, argv=argv, locks=locks, variables=KEPT_VARIABLES)
         words, failure = self.board.words(), self._failure(doing)
         beat_s = LEASE_S / 6
         program = Program(words, (doing,), opening=request, beat_s=beat_s, failure=failure, board=self.board.name)
         try:
-            return run_program(program, lease_s=lease_s, tell=tell)
+            return self._when_alone(program, lease_s, tell)
         except RunnerFailed as error:
             raise self._judged(error) from error
         except (RunnerCrashed, RunnerTimedOut) as error:
@@ -138,10 +148,27 @@ class SshHost:
                 raise LinkLost(board=self.board.name, doing=doing) from error
             raise self._judged(error) from error
 
+    def _when_alone(self, program: Program, lease_s: float, tell: Progress) -> Mapping[str, Any]:
+        """Run it when no other race is run there, as one of the board's own may be, which waits for this one too."""
+        told = False
+        while True:
+            try:
+                return run_program(program, lease_s=lease_s, tell=tell)
+            except _RacedThere:
+                if not told:
+                    tell.note(WAITING.format(self.board.name))
+                told = True
+
+    @property
+    def _race_lock(self) -> str:
+        return f"{self._lock}{RACE}"
+
     def _failure(self, doing: str) -> Callable[[Mapping[str, Any]], EdgecnnError]:
         """The runner's own words, or those of our side there."""
 
         def failure(error: Mapping[str, Any]) -> EdgecnnError:
+            if error.get("far") and error.get("ref") == "board-busy" and error.get("lock") == self._race_lock:
+                raise _RacedThere
             return self.board.failure(doing, error) if error.get("far") else runner_failed(error)
 
         return failure
