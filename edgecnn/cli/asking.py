@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust
     from edgecnn.planning.request import BuildRequest, Goal
     from edgecnn.values.board import HostRequest
-    from edgecnn.values.recipe import Recipe
+    from edgecnn.values.recipe import GateChoice, Recipe
 
 
 def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
@@ -46,14 +46,20 @@ def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
     )
 
 
+def bounds_of(asked: BuildOptions) -> GateChoice:
+    """The bounds of a call. Raises EdgecnnError: see ``parse_bounds``."""
+    from edgecnn.judging.bounds import parse_bounds
+
+    return parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured)
+
+
 def measured_as(asked: BuildOptions) -> dict[str, Any]:
     """How a build is measured and judged, as the fields that every request which does so has."""
-    from edgecnn.judging.bounds import parse_bounds
     from edgecnn.planning.request import extra_runs_of
 
     simple = _fields(asked)
     return {
-        "gates": parse_bounds(asked.at_most, asked.at_least, require_measured=asked.require_measured),
+        "gates": bounds_of(asked),
         "extra_runs": extra_runs_of(asked.batches, end_to_end=asked.end_to_end, soak=asked.soak),
         **{name: simple.get(name) for name in ("meter", "until")},
     }

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from edgecnn.cli.option_table import JOB, TRACKED
+from edgecnn.cli.asking import bounds_of
+from edgecnn.cli.option_table import GATES, JOB, TRACKED
 from edgecnn.cli.tracking import send_sweep, tracker_of
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -27,32 +28,36 @@ OnOpt = Annotated[
         "--on", metavar="ray|ray://HOST:PORT", help="A Ray cluster whose machines make the stages; measured is as without."
     ),
 ]
-JUDGED = ("at_most", "at_least", "require_measured", "allow_stored")
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     group = family(app, "sweep", short="Many networks on many devices from one file; one report.", panel=BUILD)
-    verb(group, "plan", short="Show the builds, what is stored, and how long the rest may take.")(plan)
-    verb(group, "run", short="Work off what is open, and report all.", takes=(JOB, TRACKED))(run)
+    verb(group, "plan", short="Show the builds, what is stored, and how long the rest may take.", takes=(GATES,))(plan)
+    verb(group, "run", short="Work off what is open, and report all.", takes=(GATES, JOB, TRACKED))(run)
     verb(group, "status", short="Report what is finished so far.")(status)
-    verb(group, "judge", short="Judge the finished builds again.", takes=(JOB, *JUDGED))(judge)
+    verb(group, "judge", short="Judge the finished builds again.", takes=(GATES, JOB, "allow_stored"))(judge)
 
 
 def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
-    """Show the builds of a sweep, what of each is stored or made by another, and how long the rest may take. Runs nothing."""
+    """Show the builds of a sweep, what of each is stored or made by another, and how long the rest may take. Runs nothing.
+
+    Bounds are those that `sweep run` would be given.
+    """
     from edgecnn.render.screens.sweep import show_sweep_plan
     from edgecnn.sweeps.plan import plan_sweep
     from edgecnn.sweeps.sweep import open_sweep
 
-    found = plan_sweep(open_sweep(sweep, out, call.store, call.tell), call.store, call.tell)
+    given = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.asked))
+    found = plan_sweep(given, call.store, call.tell)
     call.show(found, lambda: show_sweep_plan(found))
 
 
 def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: OnOpt = None) -> ExitCode:
     """Build what is open, one's failure leaving the others, and write fleet.json and fleet.html.
 
-    An interrupted call loses nothing, and the same command goes on from there.
+    Bounds replace those of every build's recipe, as of `edgecnn build`; a build that was judged by others is open again. An
+    interrupted call loses nothing, and the same command goes on from there.
     """
     from edgecnn.api import write_fleet, write_fleet_page
     from edgecnn.render.ci import sheets_of_fleet
@@ -62,7 +67,7 @@ def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: 
     from edgecnn.sweeps.sweep import open_sweep, run_sweep, worst
 
     _refuse_unusable(on, jobs)
-    given = open_sweep(sweep, out, call.store, call.tell)
+    given = open_sweep(sweep, out, call.store, call.tell, bounds_of(call.asked))
     for line in changed_since(given.state, given.asked):
         call.tell.note(line)
     say_if_unusable(call.store, call.tell)

@@ -12,6 +12,7 @@ from pathlib import Path
 from edgecnn.building.build import run_build
 from edgecnn.fit.choose import inside_of
 from edgecnn.fit.request import FitRequest
+from edgecnn.judging.bounds import bound_words
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES
@@ -161,8 +162,7 @@ class MemberBuilder:
         settings += [] if recipe.train.epochs == usual.train.epochs else [f"train.epochs={recipe.train.epochs}"]
         settings += [] if recipe.surgery.epochs == usual.surgery.epochs else [f"surgery.epochs={recipe.surgery.epochs}"]
         words += [word for setting in settings for word in ("--set", setting)]
-        for side, bounds in (("--max", asked.gates.max), ("--min", asked.gates.min)) if asked.gates else ():
-            words += [word for name, bound in bounds.items() for word in (side, f"{name}={bound:g}")]
+        words += bound_words(asked.gates) if asked.gates else ()
         return asked.model_copy(update={"command": shlex.join([*words, "--out", str(asked.out)])})
 
 

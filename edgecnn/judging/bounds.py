@@ -54,6 +54,14 @@ def parse_bounds(
     return choice
 
 
+def bound_words(choice: GateChoice) -> tuple[str, ...]:
+    """The same as words of a command line."""
+    sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
+    stated = [(side, f"{name}={repr(bound).removesuffix('.0')}") for side, bounds in sides for name, bound in bounds.items()]
+    words = [word for side, text in stated for word in (f"--{side}", text)]
+    return (*words, *(("--require-measured",) if choice.require_measured else ()))
+
+
 def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:
     """Refuse bounds that could not be held against anything.
 

@@ -28,7 +28,7 @@ from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
 from edgecnn.values.base import Value
 from edgecnn.values.board import EMULATED
-from edgecnn.values.recipe import Recipe
+from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.stage import digest_of
 
 MOST_BUILDS: Final = 10_000
@@ -77,6 +77,8 @@ class Cell(Value):
     """The board that measures it, as ``--host`` takes one; None: a leased one, else this machine, where it is the device."""
     leased: tuple[str, ...] | None = None
     """That a board may be leased which measures it, and the tags that it must have; None: none is."""
+    gates: GateChoice = GateChoice()
+    """Bounds of the call, which replace the recipe's; they are among the words."""
     words: tuple[str, ...]
     """Behind ``edgecnn build``, but for the board: the recipe and options by which a person builds the same by hand."""
     trains_as: str

@@ -16,6 +16,7 @@ from pydantic import Field
 
 import edgecnn
 from edgecnn.errors.wording import first_of
+from edgecnn.judging.bounds import bound_words
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet_cell import FleetCell, cell_of
 from edgecnn.sweeps.kin import KinRace, kin_of
@@ -96,7 +97,7 @@ def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState,
         set_aside=state.set_aside,
         kin=kin_of(cells, state.outcomes, out),
         changed=tuple(changed_since(state, asked)),
-        command=shlex.join(["edgecnn", "sweep", "run", state.sweep, "--out", str(out)]),
+        command=shlex.join(["edgecnn", "sweep", "run", state.sweep, *bound_words(state.gates), "--out", str(out)]),
     )
 
 

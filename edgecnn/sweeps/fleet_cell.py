@@ -108,7 +108,7 @@ def cell_of(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
     if report is None or not outcome.reported:
         code = ExitCode.MISSING if outcome.reported else _code(outcome.exit_code)
         return FleetCell(**known, state="failed", error=outcome.error or "its report is gone", exit_code=code)
-    ships, strict = report.shipped, cell.recipe.gates.require_measured
+    ships, strict = report.shipped, cell.recipe.gates.require_measured or cell.gates.require_measured
     current = outcome.asked == asked and cell.name not in state.begun
     facts = None if ships is None else ships.without_layers
     code = exit_code_of(report.gates, require_measured=strict)

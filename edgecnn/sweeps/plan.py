@@ -98,7 +98,8 @@ class _Stages:
 def request_of(cell: Cell, out: Path) -> BuildRequest:
     """What ``edgecnn build`` with the cell's words asks, but for its board. Raises EdgecnnError: an unknown device or runtime."""
     recipe, device, file = on_device(cell.recipe)
-    return BuildRequest(recipe=recipe, device=device, device_file=file, out=build_folder(out, cell.name))
+    folder = build_folder(out, cell.name)
+    return BuildRequest(recipe=recipe, device=device, device_file=file, out=folder, gates=cell.gates)
 
 
 def plan_sweep(given: OpenSweep, store: Store, tell: Progress) -> SweepPlan:

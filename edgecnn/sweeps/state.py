@@ -26,7 +26,7 @@ from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
 from edgecnn.values.base import Value, another_schema
-from edgecnn.values.recipe import DataChoice
+from edgecnn.values.recipe import DataChoice, GateChoice
 from edgecnn.values.stage import Progress, digest_of
 from edgecnn.values.verdict import Interval, Verdict
 
@@ -83,6 +83,8 @@ class SweepState(Value):
     """Build to what was asked of it when the sweep was last run."""
     tools: Mapping[str, str] = {}
     """Version of each tool when the sweep was last run."""
+    gates: GateChoice = GateChoice()
+    """Bounds of that call, which replaced those of every build's recipe."""
     outcomes: Mapping[str, CellOutcome] = {}
     begun: tuple[str, ...] = ()
     """Builds that did not end since: which request's figures lie in the folder of one that was interrupted is not known."""
@@ -155,7 +157,7 @@ def write_state(out: Path, state: SweepState) -> None:
 
 
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
-    """Build to a digest of all that is asked of it: recipe, device, board, versions, and the state of the files that are named.
+    """Build to a digest of all that is asked of it: recipe, bounds, device, board, versions, and the state of named files.
 
     Files are looked at and not read; images that changed are found as any build finds them, by size and time.
     Raises EdgecnnError: a device is unknown.
@@ -183,6 +185,7 @@ def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
         "device": target_of(recipe.target, None).device.model_dump(mode="json"),
         "host": cell.host,
         **({} if cell.leased is None else {"leased": cell.leased}),
+        **({} if cell.gates == GateChoice() else {"gates": cell.gates.model_dump(mode="json")}),
         "files": [_stamp(path) for path in (*(Path(path).expanduser() for path in named if path is not None), *teacher)],
         "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(each)))] for each in folders],
         "images": images,

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
+from edgecnn.judging.bounds import bound_words
 from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
@@ -17,6 +18,7 @@ from edgecnn.sweeps.file import Cell, Sweep, cells_of, read_sweep
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.run import Make, SweepRun, work_off
 from edgecnn.sweeps.state import SweepState, fingerprints, read_state, sweep_lock, write_state
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.stage import Progress
 
 _WORST_FIRST = (ExitCode.BAD_INPUT, ExitCode.OWN_FAULT, ExitCode.MISSING, ExitCode.GATE_FAILED, ExitCode.UNSURE)
@@ -59,19 +61,25 @@ class OpenSweep:
         return tuple(cell for cell in self.cells if cell.name in names)
 
 
-def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress) -> OpenSweep:
+def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates: GateChoice | None = None) -> OpenSweep:
     """Read a sweep's file and its state.
 
-    ``out``: folder of its results; None: ``builds/`` and the file's name. Raises EdgecnnError: as ``read_sweep``, ``cells_of``,
-    ``boards_of``, ``fingerprints`` and ``read_state``.
+    ``out``: folder of its results; None: ``builds/`` and the file's name. ``gates``: bounds of every build, which replace those
+    of its recipe; None: as the last run had them. Raises EdgecnnError: as ``read_sweep``, ``cells_of``, ``boards_of``,
+    ``fingerprints`` and ``read_state``.
     """
     sweep = read_sweep(path)
     cells = cells_of(sweep)
     boards = boards_of(sweep, cells)
-    cells = leased(sweep, boards, cells)
     folder = out if out is not None else Path("builds") / path.stem
-    asked, state = fingerprints(cells, store, tell), read_state(folder, path)
-    return OpenSweep(sweep, folder, cells, asked, state, store, boards)
+    state = read_state(folder, path)
+    state = state if gates is None else state.model_copy(update={"gates": gates})
+    cells = tuple(_bounded(cell, state.gates) for cell in leased(sweep, boards, cells))
+    return OpenSweep(sweep, folder, cells, fingerprints(cells, store, tell), state, store, boards)
+
+
+def _bounded(cell: Cell, gates: GateChoice) -> Cell:
+    return cell.model_copy(update={"gates": gates, "words": (*cell.words, *bound_words(gates))})
 
 
 def pool_of(given: OpenSweep, tell: Progress) -> Pool | None:
@@ -101,7 +109,7 @@ def run_sweep(given: OpenSweep, jobs: int, tell: Progress, make: Make | None = N
         for kind in (kind for kind, boards in pool.found.items() if not boards):
             tell.note(boards_line(kind.device, pool.boards.where, ()))
     with sweep_lock(given.out):
-        now = {"sweep": str(given.sweep.path), "cells": given.asked, "tools": tool_versions()}
+        now = {"sweep": str(given.sweep.path), "cells": given.asked, "tools": tool_versions(), "gates": given.state.gates}
         state = read_state(given.out, given.sweep.path).model_copy(update=now)
         fresh = replace(given, state=state)
         write_state(given.out, state)

@@ -11,6 +11,7 @@ from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet import FleetReport, fleet_of
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
 from edgecnn.sweeps.sweep import worst
+from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import Choice
 from edgecnn.values.verdict import Gate, Interval, Verdict
 from tests.judging.made import a_latency, an_accuracy, an_interval
@@ -136,6 +137,14 @@ def test_a_build_whose_report_is_gone_or_that_asks_otherwise_now_is_no_success(t
     assert [(cell.state, cell.exit_code) for cell in again.cells] == [("failed", 3), ("changed", 3), ("finished", 0)]
     assert again.cells[1].beaten_by is None and not again.cells[1].on_front
     assert worst(cell.exit_code for cell in again.cells) == 3
+
+
+def test_what_the_bounds_of_a_run_want_measured_stops_it_where_it_was_not(tmp_path: Path) -> None:
+    (found, *_) = cells(tmp_path, THREE)
+    strict = found.model_copy(update={"gates": GateChoice(require_measured=True)})
+    for cell, wanted in ((found, False), (strict, True)):
+        report = fleet(tmp_path / str(wanted), (cell,), (share(0.6), an_interval(1.0, 0.9, 1.1)))
+        assert report.cells[0].require_measured is wanted
 
 
 def test_accuracies_that_overlap_are_not_called_different(tmp_path: Path) -> None:

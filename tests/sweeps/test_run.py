@@ -126,3 +126,9 @@ def test_a_killed_sweep_goes_on_where_it_was_and_trains_once(jobs: str, tmp_path
     assert (tmp_path / "builds/sweep/sweep.json").read_bytes() == before
     said = place.plain("sweep", "status", "sweep.toml").stdout
     assert said.count("PASS") + said.count("UNSURE") == 2 and "failed" not in said and "open:" not in said
+    bounded = place.plain(*words[3:], "--min", "top1=0.999", "--junit", "junit.xml")
+    assert bounded.returncode == 1 and (tmp_path / "junit.xml").read_text().count("<failure ") == 2
+    assert len(list((place.store / "artifacts/train").iterdir())) == 1
+    judged = json.loads(place.plain("sweep", "status", "sweep.toml", "--json").stdout)["cells"]
+    assert [(cell["state"], cell["verdict"]) for cell in judged] == [("finished", "FAIL")] * 2
+    assert place.plain(*words[3:]).returncode == 0, "without bounds the recipe's hold again"

@@ -4,10 +4,12 @@ import pytest
 from PIL import Image
 
 from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
+from edgecnn.judging.bounds import parse_bounds
 from edgecnn.planning.complete import tool_versions
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import cells_of, read_sweep
+from edgecnn.sweeps.plan import request_of
 from edgecnn.sweeps.state import (
     STATE,
     CellOutcome,
@@ -19,6 +21,8 @@ from edgecnn.sweeps.state import (
     sweep_lock,
     write_state,
 )
+from edgecnn.sweeps.sweep import OpenSweep, open_sweep
+from edgecnn.values.recipe import GateChoice
 from tests.sweeps.written import TWO_BY_TWO, cells, written
 
 
@@ -119,6 +123,25 @@ def test_what_is_composed_and_who_teaches_count_too_and_where_a_value_stands_doe
     assert asked("[set]\ntrain.epochs = 3\n[grid]\nmodel.arch = ['lenet-5']") == asked(
         "[grid]\nmodel.arch = ['lenet-5']\ntrain.epochs = [3]"
     )
+
+
+def test_bounds_of_a_run_are_words_of_its_builds_and_others_open_them_again(tmp_path: Path, store: Store) -> None:
+    path, out = written(tmp_path), tmp_path / "out"
+
+    def opened(gates: GateChoice | None) -> OpenSweep:
+        return open_sweep(path, out, store, Quiet(), gates)
+
+    strict = parse_bounds(["p99_ms=20"], ["top1=0.125"], require_measured=True)
+    usual, bounded = opened(GateChoice()), opened(strict)
+    assert usual.asked == opened(None).asked and not set(usual.asked.values()) & set(bounded.asked.values())
+    bounds = ("--max", "p99_ms=20", "--min", "top1=0.125", "--require-measured")
+    assert [cell.words[-5:] for cell in bounded.cells] == [bounds] * 4
+    assert request_of(bounded.cells[0], out).gates == strict
+    out.mkdir()
+    write_state(out, bounded.state)
+    assert opened(None).asked == bounded.asked, "status and judge speak of the builds of the last run"
+    assert opened(GateChoice()).asked == usual.asked
+    assert opened(None).report.command == f"edgecnn sweep run {path} {' '.join(bounds)} --out {out}"
 
 
 def test_images_that_cannot_be_listed_are_their_builds_failure_and_not_the_sweep_s(tmp_path: Path, store: Store) -> None:

@@ -85,13 +85,12 @@ def test_a_sweep_is_worked_off_and_judged_in_place_of_a_build(tmp_path: Path) ->
     assert swept is not None and swept.returncode == 2, swept
     assert (tmp_path / "builds/sweep.xml").read_text().count("<testsuite ") == 2
     assert "absent" in swept.stderr and (tmp_path / "builds/sweep/fleet.html").is_file()
-    judged = job.run("Judge the sweep by these bounds", environment)
-    assert judged is not None and judged.returncode == 3 and "[nothing-swept]" in judged.stderr
+    log = (tmp_path / "builds/sweep/logs/lenet-5-cpu.log").read_text()
+    assert "--max drop_pp=1 --out " in log, "each build is judged by the bounds where it is measured"
     assert judged_by_nothing(tmp_path, environment, sweep="sweep.toml") == 0
     for inputs in ({}, {"sweep": "sweep.toml", "head": "ci-gate"}, {"sweep": "sweep.toml", "base": "ci-gate"}):
         assert judged_by_nothing(tmp_path, environment, **inputs) == 2, inputs
-    alone = Job(tmp_path, sweep="sweep.toml", extras="", python=sys.executable)
-    assert alone.run("Judge the sweep by these bounds", environment) is None
+    assert not [step["name"] for step in STEPS if "sweep judge" in step["run"]], "which cannot time what boards measured"
 
 
 @pytest.mark.parametrize(("unsure", "code"), [("stop", 4), ("pass", 0)])
@@ -99,8 +98,9 @@ def test_unsure_stops_or_passes_as_it_is_told(tmp_path: Path, unsure: str, code:
     fake = a_python(tmp_path, 'case "$*" in *--unsure-passes*) exit 0 ;; esac; exit 4')
     job = Job(tmp_path, head="ci-gate", base="ci-gate", extras="", python=str(fake), unsure=unsure)
     environment = {"PATH": os.environ["PATH"]}
-    for name in ("Build HEAD and judge it by itself", "Judge HEAD against BASE"):
-        done = job.run(name, environment)
+    swept = Job(tmp_path, sweep="sweep.toml", extras="", python=str(fake), unsure=unsure)
+    for name in ("Build HEAD and judge it by itself", "Judge HEAD against BASE", "Work the sweep off"):
+        done = (swept if "sweep" in name else job).run(name, environment)
         assert done is not None
         assert done.returncode == code, name
 
