@@ -9,6 +9,8 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.wording import and_more, did_you_mean
 
 _SHOWN = 3
+_DIGITS = 12
+"""Of a digest that is shown."""
 WEIGHTS_WORDS = ("auto", "imagenet", "none")
 """What may be asked of weights beside a path."""
 
@@ -82,6 +84,17 @@ class WeightsCorrupt(EdgecnnError):
             what=f"{source} is not the published file",
             because=f"its sha256 begins with {found[: len(expected_prefix)]}, published is {expected_prefix}",
             hint="delete it, or reinstall the package that brought it, and run the same command again",
+        )
+
+
+class WeightsChanged(EdgecnnError):
+    """Raised when a user's file has other bytes than were planned with: replaced since, or another machine's copy."""
+
+    def __init__(self, *, path: Path, planned: str, found: str) -> None:
+        super().__init__(
+            what=f"{path} is not the file that was planned with",
+            because=f"its sha256 begins with {found[:_DIGITS]}, planned was {planned[:_DIGITS]}",
+            hint="run the same command again; on a cluster, every machine needs the same file there",
         )
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from edgecnn.backends.installed import require_packages
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.weights import WeightsChanged, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named, libraries_of
 from edgecnn.models.compound import base_name
+from edgecnn.store.disk import sha256_of
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
@@ -53,13 +56,17 @@ class FetchStage(Stage):
             DownloadFailed: the connection broke; what arrived stays in ``resume/``.
             WeightsCorrupt: the digest is not the published one.
             WeightsUnavailable: the package that had them at planning time is gone.
+            WeightsChanged: the user's file has other bytes than were planned with.
             WeightsUnreadable, WeightsDoNotFit: the file is damaged, or of another network.
         """
         require_packages(("torch", "torchvision", "safetensors"), extra="train", needed_for="fetch")
         with sleeping_threads():
             from edgecnn.models.fetching import fetch_weights
 
-        fetch_weights(self.spec(), given.get("weights_file"), out, tell)
+        file = given.get("weights_file")
+        if file is not None:
+            _require_planned(file, self.inputs["weights_file"])
+        fetch_weights(self.spec(), file, out, tell)
 
     @classmethod
     def from_answer(cls, spec: ArchSpec, answer: WeightsAnswer) -> FetchStage:
@@ -95,3 +102,12 @@ class FetchStage(Stage):
             return row
         names = ("origin", "name", "file", "url", "sha256_prefix", "licence", "source")
         return row.model_copy(update={"weights": row.weights.model_copy(update={name: getattr(self, name) for name in names})})
+
+
+def _require_planned(file: Path, planned: Key) -> None:
+    try:
+        found = sha256_of(file)
+    except OSError as error:
+        raise WeightsUnreadable(path=file, reason=system_reason(error)) from error
+    if found != planned:
+        raise WeightsChanged(path=file, planned=planned, found=found)

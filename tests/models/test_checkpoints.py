@@ -16,6 +16,8 @@ from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsU
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import archs_that_fit, build_network, load_trained, unwrapped_weights
 from edgecnn.stages.fetch import FetchStage
+from edgecnn.store.disk import sha256_of
+from edgecnn.values.stage import Key
 from tests.stages.test_fetch import Heard
 
 SMALL = arch_named("mobilenet-v3-small")
@@ -67,7 +69,9 @@ def test_fetch_says_and_keeps_how_a_file_was_read(state: State, tmp_path: Path) 
     torch.save({"state_dict": before("module.", state)}, tmp_path / "mine.pth")
     (out := tmp_path / "out").mkdir()
     heard = Heard()
-    FetchStage(arch=SMALL.name, origin="file").make({"weights_file": tmp_path / "mine.pth"}, out, heard)
+    planned = Key(sha256_of(tmp_path / "mine.pth"))
+    stage = FetchStage(arch=SMALL.name, origin="file", inputs={"weights_file": planned})
+    stage.make({"weights_file": tmp_path / "mine.pth"}, out, heard)
     facts = json.loads((out / "weights.json").read_text())
     assert facts["classes"] == 4 and facts["read_as"] == ["its entry 'state_dict'", "names without 'module.'"]
     assert heard.notes == ["mine.pth: read as its entry 'state_dict', names without 'module.'"]

@@ -8,12 +8,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from edgecnn.errors.weights import DownloadFailed, WeightsCorrupt, WeightsDoNotFit
+from edgecnn.errors.weights import DownloadFailed, WeightsChanged, WeightsCorrupt, WeightsDoNotFit, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network, load_trained
 from edgecnn.models.weights import answer_weights, hub_folder
 from edgecnn.stages.fetch import FetchStage
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.stage import Key
 from tests.data.folders import Heard
 from tests.models.made import published, saved_network, serving, weights_of
 
@@ -98,10 +100,24 @@ def test_a_users_file_is_read_from_where_it_is_given(tmp_path: Path) -> None:
     assert (facts["classes"], facts["file"], facts["source"]) == (4, "mine.safetensors", "a file of the user")
 
 
+def test_a_users_file_of_other_bytes_than_were_planned_with_leaves_nothing(tmp_path: Path) -> None:
+    mine, out = tmp_path / "mine.safetensors", out_folder(tmp_path)
+    saved_network(SMALL, mine, classes=4)
+    stage = FetchStage.from_answer(SMALL, answer_weights(SMALL, str(mine)))
+    saved_network(SMALL, mine, classes=5)  # as where another machine has an older copy
+    with pytest.raises(WeightsChanged, match="is not the file that was planned with"):
+        stage.make({"weights_file": mine}, out, Heard())
+    mine.unlink()
+    with pytest.raises(WeightsUnreadable):
+        stage.make({"weights_file": mine}, out, Heard())
+    assert not list(out.iterdir())
+
+
 def test_a_users_file_of_another_network_leaves_nothing(tmp_path: Path) -> None:
     saved_network(SMALL, tmp_path / "mine.safetensors")
     out = out_folder(tmp_path)
-    stage = FetchStage(arch="resnet-18", origin="file")
+    planned = Key(sha256_of(tmp_path / "mine.safetensors"))
+    stage = FetchStage(arch="resnet-18", origin="file", inputs={"weights_file": planned})
     with pytest.raises(WeightsDoNotFit, match="does not hold the weights of resnet-18"):
         stage.make({"weights_file": tmp_path / "mine.safetensors"}, out, Heard())
     assert not list(out.iterdir())

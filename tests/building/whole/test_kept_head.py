@@ -18,6 +18,7 @@ from edgecnn.planning.custom_model import check_custom
 from edgecnn.render.progress import Quiet
 from edgecnn.stages.export import ExportStage
 from edgecnn.stages.fetch import FetchStage
+from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.recipe import DataChoice, ModelChoice, QuantizeChoice, Recipe, TrainChoice
@@ -42,7 +43,7 @@ def test_a_state_dict_goes_from_fetch_to_export_without_a_training(tmp_path: Pat
     assert fetch is not None and export is not None and export.stage.inputs["weights"] == fetch.key
 
     (made := tmp_path / "fetched").mkdir()
-    FetchStage(arch="resnet-18", origin="file", inputs={"weights_file": Key("0" * 64)}).make(
+    FetchStage(arch="resnet-18", origin="file", inputs={"weights_file": Key(sha256_of(weights))}).make(
         {"weights_file": weights}, made, Quiet()
     )
     assert json.loads((made / "weights.json").read_text())["classes"] == 4

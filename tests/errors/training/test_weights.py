@@ -6,6 +6,7 @@ from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.weights import (
     DownloadFailed,
     PackageUnimportable,
+    WeightsChanged,
     WeightsCorrupt,
     WeightsDoNotFit,
     WeightsFileMissing,
@@ -85,6 +86,14 @@ def test_a_wrong_digest_shows_both() -> None:
         " — delete it, or reinstall the package that brought it, and run the same command again [weights-corrupt]"
     )
     says(WeightsCorrupt(source="http://x/y.pth", expected_prefix="1234", found="aaaabbbb"), line)
+
+
+def test_a_users_file_of_other_bytes_shows_both_digests() -> None:
+    line = (
+        "/mine.pth is not the file that was planned with: its sha256 begins with bbbbbbbbbbbb, planned was aaaaaaaaaaaa"
+        " — run the same command again; on a cluster, every machine needs the same file there [weights-changed]"
+    )
+    says(WeightsChanged(path=Path("/mine.pth"), planned="a" * 64, found="b" * 64), line)
 
 
 def test_a_broken_download_says_how_far_it_came() -> None:
