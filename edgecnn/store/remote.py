@@ -176,18 +176,14 @@ def entry_here(layout: Layout, name: str) -> tuple[Path, RemoteEntry] | None:
     folder = layout.root / name
     with named_failures(layout.root, f"reading {name[:40]}"):
         if name.startswith("artifacts/"):
-            found = trusted_entry(layout, folder.parent.name, folder.name)
-            if not isinstance(found, Artifact):
-                return None
-            listed = {f"{FILES}/{path}": fact for path, fact in found.record.files.items()}
-            own = RECORD
+            found: Artifact | StoredProfile | Damage | None = trusted_entry(layout, folder.parent.name, folder.name)
         else:
-            profile = read_profile(folder)
-            if not isinstance(profile, StoredProfile):
-                return None
-            listed, own = dict(profile.files), FACTS
+            found = read_profile(folder)
+        if found is None or isinstance(found, Damage):
+            return None
+        own = _own_record(name)
         size = (folder / own).stat().st_size
-        return folder, RemoteEntry(files={**listed, own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
+        return folder, RemoteEntry(files={**_recorded(found), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
 
 
 def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | None:
@@ -206,7 +202,7 @@ def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | N
                 remove(path)
         if (damage := remote.download(entry, work)) is not None:
             return damage
-        found = _as_entry(work, name)
+        found = _as_entry(work, name, entry)
         if isinstance(found, Damage):
             remove(work)
             return found
@@ -218,16 +214,31 @@ def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | N
     return entry
 
 
-def _as_entry(work: Path, name: str) -> Artifact | StoredProfile | Damage:
-    """What lies there, if it is the entry of that name, whole."""
-    folder = Path(name)
-    if name.startswith("artifacts/"):
-        found: Any = read_folder(work, folder.parent.name, folder.name)
-        if isinstance(found, Artifact):
-            there = {each for each, _ in files_under(work / FILES)}
-            return found if there == set(found.record.files) else Damage("it lacks files that its record names")
+def _as_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:
+    """What lies there as its list has it, if it is the entry of that name and its own record says the same."""
+    folder, own = Path(name), _own_record(name)
+    if own == RECORD:
+        found: Artifact | StoredProfile | Damage | None = read_folder(work, folder.parent.name, folder.name)
     else:
         found = read_profile(work)
         if isinstance(found, StoredProfile) and f"{found.profile.subject}" != folder.parent.parent.name:
             return Damage("its profile is of another subject")
-    return found if found is not None else Damage(f"{RECORD} is missing")
+    if found is None or isinstance(found, Damage):
+        return found or Damage(f"{own} is missing")
+    listed, recorded = {path: fact for path, fact in entry.files.items() if path != own}, _recorded(found)
+    if listed.keys() != recorded.keys():
+        return Damage("it lacks files that its record names")
+    other = next((path for path, fact in recorded.items() if listed[path] != fact), None)
+    return found if other is None else Damage(f"{other} is not the file that {own} names")
+
+
+def _own_record(name: str) -> str:
+    """The file of an entry that names all its others."""
+    return RECORD if name.startswith("artifacts/") else FACTS
+
+
+def _recorded(found: Artifact | StoredProfile) -> Mapping[str, FileFact]:
+    """What an entry's own record says of its files, by path inside the entry's folder."""
+    if isinstance(found, Artifact):
+        return {f"{FILES}/{path}": fact for path, fact in found.record.files.items()}
+    return found.files
