@@ -96,7 +96,7 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
 
 
 def push(call: Call, url: UrlArg = None) -> ExitCode:
-    """Send every finished entry that the remote store lacks. Nothing there is changed or deleted."""
+    """Send every finished entry that the remote store lacks or has damaged. What is whole there stays as it is."""
     return _transferred(call, "push", url)
 
 

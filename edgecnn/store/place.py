@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -22,6 +23,9 @@ _SSH: Final = ("sftp", "ssh")
 _LOCAL: Final = ("file", "local")
 
 
+_PART: Final = re.compile(r".+\.[0-9a-f]{16}\.part")
+
+
 class FileAfar(NamedTuple):
     """One file there."""
 
@@ -38,6 +42,11 @@ def without_credentials(url: str) -> str:
 def has_credentials(url: str) -> bool:
     """Whether a user, or more, stands before the host."""
     return without_credentials(url) != url
+
+
+def is_part(path: str) -> bool:
+    """Whether a killed ``Place.write`` may have left it."""
+    return _PART.fullmatch(path) is not None
 
 
 class Place:
@@ -97,11 +106,20 @@ class Place:
         return {path.removeprefix(self._at("")): FileAfar(int(each["size"]), self._changed(each)) for path, each in there.items()}
 
     def write(self, path: str, content: bytes) -> None:
-        """Put a small file there. Raises RemoteUnusable."""
+        """Put a small file there, whole or not at all. Raises RemoteUnusable."""
         with self.reached("writing to it"):
-            if self._has_folders:
-                self._fs.makedirs(self._at(path).rpartition("/")[0], exist_ok=True)
-            self._fs.pipe_file(self._at(path), content)
+            if not self._has_folders:  # a bucket shows no file before all of it is there
+                self._fs.pipe_file(self._at(path), content)
+                return
+            aside = self._at(f"{path}.{secrets.token_hex(8)}.part")
+            self._fs.makedirs(aside.rpartition("/")[0], exist_ok=True)
+            try:
+                self._fs.pipe_file(aside, content)
+                self._fs.mv(aside, self._at(path))
+            except BaseException:
+                with suppress(Exception):
+                    self._fs.rm_file(aside)
+                raise
 
     def remove(self, path: str) -> None:
         """Delete one file, if it is there. Raises RemoteUnusable: for want of permission, as a rule."""

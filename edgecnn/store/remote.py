@@ -1,15 +1,15 @@
 """The store afar: finished entries in a folder, a bucket or on a server, as fsspec reaches it.
 
-Files lie there under the SHA-256 of their bytes and are written before the list that names them, so that writers at the same time
-write the same, a half upload is no entry, and nothing has to be renamed. Nothing here depends on clocks or deletes an entry;
-``remote_gc`` alone does.
+Files lie there under the SHA-256 of their bytes and are written before the list that names them, and a list appears whole or not
+at all, so that writers at the same time write the same and a half upload is no entry. Nothing here depends on clocks or deletes
+an entry; ``remote_gc`` alone does. A list is replaced only where nobody could have fetched what it names.
 What comes back is an entry only after every byte was compared with that list and the list with the entry's own record.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from time import monotonic, sleep
@@ -19,16 +19,17 @@ from pydantic import Field, ValidationError
 
 from edgecnn.errors.store import RemoteUnusable
 from edgecnn.store.disk import files_under, fsync_folder, publish, remove, sha256_of, stamp_of, sync_all
-from edgecnn.store.entry import Damage, read_folder, remember_stamps, trusted_entry
+from edgecnn.store.entry import Damage, file_damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.store.place import Place
 from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
 from edgecnn.values.artifact import Artifact, FileFact
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, another_schema
 from edgecnn.values.stage import digest_of
 
 ENTRIES, BLOBS = "entries", "blobs"
+_SCHEMA: Final = "edgecnn.remote-entry/1"
 _LIST_BYTES_MAX: Final = 16 << 20
 PATIENCE_S: Final = 10.0
 """For which a file that another writer began may stay as long as it is."""
@@ -39,9 +40,18 @@ _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/
 class RemoteEntry(Value):
     """The list of one entry afar."""
 
-    schema_: Literal["edgecnn.remote-entry/1"] = Field(default="edgecnn.remote-entry/1", alias="schema")
+    schema_: Literal["edgecnn.remote-entry/1"] = Field(default=_SCHEMA, alias="schema")
     files: Mapping[str, FileFact]
     """Path inside the entry's folder to its bytes' size and digest."""
+
+    def lacking(self, there: Container[tuple[str, int]]) -> str | None:
+        """Why nobody can fetch it; None where all its files are ``there``, by digest and bytes."""
+        lacking = (path for path, fact in self.files.items() if (fact.sha256, fact.bytes) not in there)
+        return next((f"its {path} is not there, or only in part" for path in lacking), None)
+
+
+class ForeignList(Damage):
+    """A list of another edgecnn's schema: it is not this one's to replace."""
 
 
 class Remote(Place):
@@ -49,13 +59,17 @@ class Remote(Place):
 
     def names(self) -> set[str]:
         """Of every entry there, such as ``artifacts/train/<key>``. Raises RemoteUnusable: it cannot be listed."""
+        return set(self.lists())
+
+    def lists(self) -> dict[str, int]:
+        """Bytes of the list of every entry there, by the entry's name. Raises RemoteUnusable: it cannot be listed."""
         with self.reached("listing it"):
             try:
-                found = self._fs.find(self._at(ENTRIES))
+                found = self._fs.find(self._at(ENTRIES), detail=True)
             except FileNotFoundError:
-                return set()
-        below = [path.partition(f"{self._at(ENTRIES)}/")[2].removesuffix(".json") for path in found]
-        return {name for name in below if is_name(name)}
+                return {}
+        below = {path.partition(f"{self._at(ENTRIES)}/")[2].removesuffix(".json"): info for path, info in found.items()}
+        return {name: int(info["size"]) for name, info in below.items() if is_name(name)}
 
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
         """Bytes of those files that are there, by digest. Raises RemoteUnusable."""
@@ -84,11 +98,11 @@ class Remote(Place):
             list(pool.map(self.write, lists, lists.values()))
         return sent | self._sent(files, facts)
 
-    def entry(self, name: str) -> RemoteEntry | Damage | None:
-        """The list of an entry; None where there is none. Raises RemoteUnusable."""
+    def entry(self, name: str, size: int | None = None) -> RemoteEntry | Damage | None:
+        """The list of an entry; None where there is none. ``size``: of it, where a listing told. Raises RemoteUnusable."""
         with self.reached("reading from it"):
             try:
-                if int(self._fs.info(self._list(name))["size"]) > _LIST_BYTES_MAX:
+                if (int(self._fs.info(self._list(name))["size"]) if size is None else size) > _LIST_BYTES_MAX:
                     return Damage("its list of files is too large")
                 content = self._fs.cat_file(self._list(name))
             except FileNotFoundError:
@@ -96,10 +110,27 @@ class Remote(Place):
         try:
             entry = RemoteEntry.model_validate_json(content)
         except ValidationError:
-            return Damage("its list of files is damaged")
+            damage = Damage if another_schema(content, _SCHEMA) is None else ForeignList
+            return damage("its list of files is damaged")
         if any(not _is_inside(path) or not re.fullmatch("[0-9a-f]{64}", fact.sha256) for path, fact in entry.files.items()):
             return Damage("its list of files names what lies outside it")
         return entry
+
+    def entries(self, lists: Mapping[str, int | None]) -> dict[str, RemoteEntry | Damage]:
+        """Those of these lists that are there, read together. ``lists``: see ``lists()``; None where the bytes are not known.
+
+        Raises RemoteUnusable.
+        """
+        with ThreadPoolExecutor(self.at_once) as pool:
+            found = dict(zip(lists, pool.map(self.entry, lists, lists.values()), strict=True))
+        return {name: each for name, each in found.items() if each is not None}
+
+    def examined(self, lists: Mapping[str, int | None]) -> dict[str, RemoteEntry | Damage]:
+        """The same, and whether the files that each names are there in full; their bytes are not read. Raises RemoteUnusable."""
+        found = self.entries(lists)
+        understood = {name: each for name, each in found.items() if isinstance(each, RemoteEntry)}
+        sizes = self.sizes(fact.sha256 for each in understood.values() for fact in each.files.values()).items()
+        return found | {name: Damage(why) for name, each in understood.items() if (why := each.lacking(sizes)) is not None}
 
     def download(self, entry: RemoteEntry, into: Path) -> Damage | None:
         """Bring an entry's files into a folder, those left out that an interrupted call left there whole; each is compared with
@@ -181,6 +212,8 @@ def entry_here(layout: Layout, name: str) -> tuple[Path, RemoteEntry] | None:
             found = read_profile(folder)
         if found is None or isinstance(found, Damage):
             return None
+        if isinstance(found, StoredProfile) and any(file_damage(folder, *each) for each in found.files.items()):
+            return None  # reading it compared sizes
         own = _own_record(name)
         size = (folder / own).stat().st_size
         return folder, RemoteEntry(files={**_recorded(found), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})

@@ -3,12 +3,14 @@
 Ages are differences of times of change that the place itself gave: "now" is that of a small file that is written there, read
 back and deleted, so that a place where nothing can be written, dated or deleted fails before anything else is touched.
 
-Lists go first, then files that no list names. Between reading the lists and taking a file away another may find that file there,
-leave it unsent and write a list that names it, and no place deletes "only if not named". So a file is first moved to ``trash/``,
-under a name that no other call uses, then every list is read again, and what is named by now is moved back; only the rest is
-deleted. And `push`, after it wrote its lists, looks once more and sends what is no longer there. A list written before the second
-reading is seen by it; one written later was written after the move, and its writer sees that the file is gone. This holds however
-long either is held up; the grace spares what is being sent, and calls that fetch. A call that is killed leaves files in
+Lists go first, those left out that changed since they were dated: a push mends what nobody could fetch. (One that is mended in
+the moment between that look and its deletion goes; the next push sends it.) Then files go that no list names. Between reading the
+lists and taking a file away another may find that file there, leave it unsent and write a list that names it, and no place
+deletes "only if not named". So a file is first moved to ``trash/``, under a name that no other call uses, then every list is read
+again, and what is named by now is moved back; only the rest is deleted. And `push`, after it wrote its lists, looks once more and
+sends what is no longer there. A list written before the second reading is seen by it; one written later was written after the
+move, and its writer sees that the file is gone. This holds however long either is held up; the grace spares what is being sent,
+and calls that fetch. A call that is killed leaves files in
 ``trash/`` at worst; the next one sorts them in the same way.
 """
 
@@ -16,14 +18,14 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from edgecnn.errors.store import NothingAfar, NothingCollected
 from edgecnn.store.entry import Damage
 from edgecnn.store.gc import GcReport, Removal
-from edgecnn.store.place import FileAfar
+from edgecnn.store.place import FileAfar, is_part
 from edgecnn.store.remote import BLOBS, ENTRIES, Remote, RemoteEntry, blob_at, is_name
 
 TRASH: Final = "trash"
@@ -47,13 +49,16 @@ def collect_afar(
     old = {path for path, age in age_s.items() if age >= grace_s}
     aged = {path for path in old if _is_entry(path) and older_than_s is not None and age_s[path] >= older_than_s}
     lists = _lists(remote, [path for path in files if path not in aged])
-    there = {(_digest(path), file.bytes) for path, file in files.items()}  # in the trash of a killed call, too
-    broken = {path: why for path in old & lists.keys() if _is_entry(path) and (why := _lacking(lists[path], there))}
+    digests = {path: digest for path in files if (digest := _digest(path))}  # in the trash of a killed call, too
+    there = {(digest, files[path].bytes) for path, digest in digests.items()}
+    broken = {path: why for path in old & lists.keys() if _is_entry(path) and (why := lists[path].lacking(there))}
     named = {digest for digest, _ in _named(each for path, each in lists.items() if path not in broken)}
-    unnamed = {path: files[path].bytes for path in old if (digest := _digest(path)) and digest not in named}
+    unnamed = {path: files[path].bytes for path in old & digests.keys() if digests[path] not in named}
     whys = {path: f"sent {age_s[path] / 86400:.1f} days ago" for path in aged} | broken
     if not dry_run:
-        _each(remote, remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path))])
+        now = remote.found((ENTRIES,)) if whys else {}
+        whys = {path: why for path, why in whys.items() if now.get(path) == files[path]}  # not what a push mended meanwhile
+        _each(remote, remote.remove, [*whys, *(path for path in old if _CLOCK.fullmatch(path) or is_part(path))])
         moved = [path for path in unnamed if path.startswith(f"{BLOBS}/")]
         _each(remote, lambda path: remote.move(path, f"{TRASH}/{call}-{_digest(path)}"), moved)
         unnamed = _emptied(remote)
@@ -106,20 +111,13 @@ def _put_back(remote: Remote, trash: Mapping[str, int]) -> set[str]:
 
 def _lists(remote: Remote, paths: Iterable[str]) -> dict[str, RemoteEntry]:
     """The lists among files, those left out that are gone meanwhile. Raises NothingCollected: one cannot be understood."""
-    wanted = [path for path in paths if path.startswith(f"{ENTRIES}/") and path.endswith(".json")]
-    with ThreadPoolExecutor(remote.at_once) as pool:
-        found = dict(zip(wanted, pool.map(remote.entry, map(_name, wanted)), strict=True))
+    wanted = {_name(path): path for path in paths if path.startswith(f"{ENTRIES}/") and path.endswith(".json")}
+    found = {wanted[name]: each for name, each in remote.entries(dict.fromkeys(wanted)).items()}
     for path, each in found.items():
         if isinstance(each, Damage):
             hint = f"update edgecnn; where that does not help, delete {path} there: the next push sends its entry again"
             raise NothingCollected(url=remote.url, because=f"which files {path} names is not known: {each.why}", hint=hint)
     return {path: each for path, each in found.items() if isinstance(each, RemoteEntry)}
-
-
-def _lacking(entry: RemoteEntry, there: Container[tuple[str | None, int]]) -> str | None:
-    """Why nobody can fetch an entry; None where all its files are there in full."""
-    lacking = (path for path, fact in entry.files.items() if (fact.sha256, fact.bytes) not in there)
-    return next((f"its {path} is not there, or only in part" for path in lacking), None)
 
 
 def _named(entries: Iterable[RemoteEntry]) -> set[tuple[str, int]]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.remote import ENTRIES, Remote, RemoteEntry, entry_here, fetch
+from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry, entry_here, fetch
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
@@ -28,7 +28,7 @@ class Transferred(Value):
     bytes: int
     """Of files that were sent; what was there already is not."""
     there: int
-    """Entries that both had."""
+    """Entries that both had, whole as far as sizes tell."""
     left: tuple[str, ...] = ()
     """Entries that were left where they are, with the reason: damaged there, or gone meanwhile."""
 
@@ -66,18 +66,25 @@ def _of_remote(store: Store, tell: Progress, asked: Callable[[Remote], _Answer])
 
 
 def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | None = None) -> Transferred:
-    """Send what the remote lacks. ``only``: names of these entries; None: all. Raises RemoteUnusable, StoreUnusable."""
+    """Send what the remote lacks, or has so that nobody can fetch it: its list is damaged, or files that it names are not there.
+
+    Every list of an entry that is here is read for that, and files are looked up by their sizes. ``only``: names of these
+    entries; None: all. Raises RemoteUnusable, StoreUnusable.
+    """
     here = names_here(store) if only is None else only
-    there = remote.names() if only is None else {name for name in only if isinstance(remote.entry(name), RemoteEntry)}
-    sent, size, left = 0, 0, list[str]()
-    lacking = [name for name in here if name not in there]
+    lists = remote.lists() if only is None else dict[str, int | None].fromkeys(only)
+    found = remote.examined({name: lists[name] for name in here if name in lists})
+    there = {name for name, each in found.items() if isinstance(each, RemoteEntry)}
+    foreign = [name for name, each in found.items() if isinstance(each, ForeignList)]
+    sent, size, left = 0, 0, [f"{name}: its list there is of another edgecnn" for name in foreign]
+    lacking = [name for name in here if name not in there.union(foreign)]
     for batch in _batches(store, lacking, left):
         blobs = {fact.sha256: each.folder / path for each in batch for path, fact in each.entry.files.items()}
         facts = {fact.sha256: fact.bytes for each in batch for fact in each.entry.files.values()}
         new = remote.upload(blobs, {each.name: each.entry for each in batch})
         sent, size = sent + len(batch), size + sum(facts[digest] for digest in new)
         tell.step("push", sent, len(lacking), "entries")
-    return Transferred(entries=sent, bytes=size, there=len(here) - len(lacking), left=tuple(left))
+    return Transferred(entries=sent, bytes=size, there=len(there), left=tuple(left))
 
 
 def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[list[_Sent]]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.store import remote_gc
 from edgecnn.store.remote import Remote
+from edgecnn.store.remote_gc import collect_afar
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
 from edgecnn.values.artifact import Ran
 from tests.store.test_profiles import a_profile
+from tests.store.test_remote_gc import aged, is_whole
 from tests.store.toys import Quantize, obtain
 
 
@@ -61,3 +67,108 @@ def test_the_same_of_a_profile_s_logits(store: Store, other: Store, afar: Remote
     put_in_place_of(afar, name, "logits.npy", b"LOGITS")
     assert pull(other, afar, Quiet()).left == (f"{name}: logits.npy is not the file that files.json names",)
     assert not list(other.profiles.entries())
+
+
+def blob_of(afar: Remote, name: str, file: str) -> Path:
+    digest = json.loads(list_of(afar, name).read_text())["files"][file]["sha256"]
+    return Path(afar.url, "blobs", digest[:2], digest)
+
+
+def damaged(how: str, afar: Remote, name: str) -> None:
+    blob = blob_of(afar, name, "files/model.onnx")
+    if how == "empty list":  # as a full disk left it
+        list_of(afar, name).write_bytes(b"")
+    elif how == "half a list":
+        list_of(afar, name).write_bytes(list_of(afar, name).read_bytes()[:100])
+    elif how == "no file":
+        blob.unlink()
+    else:
+        blob.write_bytes(blob.read_bytes()[:10])
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("how", ["empty list", "half a list", "no file", "half a file"])
+def test_what_nobody_can_fetch_is_sent_again_by_who_has_it(
+    how: str, alone: bool, store: Store, afar: Remote, tmp_path: Path
+) -> None:
+    name = f"artifacts/quantize/{obtain(store, Quantize())[0].key}"
+    with_logits(store, tmp_path)
+    push(store, afar, Quiet())
+    damaged(how, afar, name)
+    sent = push(store, afar, Quiet(), only=[name] if alone else None)
+    assert (sent.entries, sent.there, sent.left) == (1, 0 if alone else 1, ())
+    assert is_whole(afar, tmp_path / "other", 2)
+    again = push(store, afar, Quiet())
+    assert (again.entries, again.bytes, again.there) == (0, 0, 2)
+
+
+def test_a_list_of_a_later_edgecnn_is_left_as_it_is(store: Store, afar: Remote) -> None:
+    name = f"artifacts/quantize/{obtain(store, Quantize())[0].key}"
+    push(store, afar, Quiet())
+    list_of(afar, name).write_text('{"schema": "edgecnn.remote-entry/2"}')
+    sent = push(store, afar, Quiet())
+    assert (sent.entries, sent.there, sent.left) == (0, 0, (f"{name}: its list there is of another edgecnn",))
+    assert list_of(afar, name).read_text() == '{"schema": "edgecnn.remote-entry/2"}'
+
+
+def test_a_list_that_a_full_disk_cuts_off_is_never_seen(
+    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obtain(store, Quantize())
+
+    def full(path: str, content: bytes) -> None:
+        Path(path).write_bytes(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(RemoteUnusable, match="writing to it: .*No space left"):
+        patched.setattr(afar._fs, "pipe_file", full)
+        push(store, afar, Quiet())
+    assert not [path for path in Path(afar.url, "entries").rglob("*") if path.is_file()]
+    assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)
+
+
+def test_a_list_whose_writer_is_killed_is_none_and_what_it_left_is_cleared(
+    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obtain(store, Quantize())
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(afar._fs, "mv", killed)
+        patched.setattr(afar._fs, "rm_file", killed)
+        push(store, afar, Quiet())
+    assert afar.names() == set() and len(list(Path(afar.url).rglob("*.part"))) == 1
+    assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)
+    assert collect_afar(afar).removed == () and len(list(Path(afar.url).rglob("*.part"))) == 1, "it may be on its way"
+    aged(afar, 2)
+    assert collect_afar(afar).removed == () and not list(Path(afar.url).rglob("*.part"))
+    assert is_whole(afar, tmp_path / "third", 1)
+
+
+def test_an_entry_that_a_push_mends_while_it_is_collected_stays(
+    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"artifacts/quantize/{obtain(store, Quantize())[0].key}"
+    push(store, afar, Quiet())
+    damaged("half a file", afar, name)
+    aged(afar, 3)
+    real = remote_gc._lists
+
+    def late(*given: Any) -> Any:
+        found = real(*given)
+        push(store, Remote(afar.url), Quiet())
+        return found
+
+    monkeypatch.setattr(remote_gc, "_lists", late)
+    assert collect_afar(afar, older_than_s=None).removed == ()
+    assert is_whole(afar, tmp_path / "other", 1)
+
+
+def test_logits_that_rotted_here_are_not_sent(store: Store, afar: Remote, tmp_path: Path) -> None:
+    name = with_logits(store, tmp_path)
+    (store.root / name / "logits.npy").write_bytes(b"LOGITS")
+    sent = push(store, afar, Quiet())
+    assert (sent.entries, sent.left) == (0, (f"{name}: damaged here; `edgecnn store verify` says how",))
+    assert afar.names() == set()

@@ -104,7 +104,7 @@ def test_an_entry_whose_files_are_not_all_there_goes_and_is_sent_again(store: St
     push(store, afar, Quiet())
     blob = blob_of(afar, artifact, "model.onnx")
     blob.write_bytes(blob.read_bytes()[:10])
-    assert collect_afar(afar).removed == () and push(store, afar, Quiet()).entries == 0
+    assert collect_afar(afar).removed == ()
     aged(afar, 2)
     assert collect_afar(afar).removed[0].why == "its files/model.onnx is not there, or only in part"
     assert push(store, afar, Quiet()).entries == 1 and is_whole(afar, tmp_path / "other", 1)

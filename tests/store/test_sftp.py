@@ -49,6 +49,16 @@ def test_two_writers_at_once_leave_one_whole_store_that_can_be_cleared(afar: str
     assert verify(third, Quiet()).ok
 
 
+def test_a_list_that_was_cut_off_is_replaced(afar: str, tmp_path: Path) -> None:
+    store = filled(tmp_path / "one", 1)
+    push(store, Remote(afar), Quiet())
+    (cut, _) = (tmp_path / "afar/entries").rglob("*.json")
+    cut.write_bytes(b"")
+    assert push(store, Remote(afar), Quiet()).entries == 1
+    assert not list((tmp_path / "afar").rglob("*.part"))
+    assert pull(Store.open(tmp_path / "two"), Remote(afar), Quiet()).entries == 2
+
+
 def test_a_server_whose_host_key_is_not_known_is_not_used(afar: str, tmp_path: Path) -> None:
     (tmp_path / "home/.ssh/known_hosts").write_text("")
     with pytest.raises(
