@@ -148,6 +148,7 @@ def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: Evidence
         p99_ms=kit.latency.p99_ms,
         runs=kit.latency.runs,
         disturbed=kit.latency.disturbed,
+        unsteady=kit.latency.steady.unsteady if kit.latency.steady else None,
         signed_by=of.vouched_by,
         record_sha256=of.record.sha256,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.render import figures
-from edgecnn.render.wording import by_reason
+from edgecnn.render.wording import by_reason, grouped
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant
 
@@ -21,6 +21,7 @@ def sentence(baseline: BaselineFacts) -> str:
     """Who plays, under its true name, with the reference's latency; or that it is missing, and why."""
     seen = baseline.latency
     said = f"p50 {figures.p50(seen)} ms ({baseline.how})" if seen.p50_ms else f"{MISSING}, {seen.reason}"
+    said += f"; {seen.steady.unsteady}" if seen.steady and seen.steady.unsteady else ""
     answered = baseline.accuracy
     top1 = f"; top-1 {figures.accuracy(answered)}, drop {figures.drop(answered)}" if answered else ""
     return f"{baseline.device}: {said}{top1}; {baseline.accuracy_from}"
@@ -62,7 +63,9 @@ def notes(baseline: BaselineFacts) -> list[str]:
     clocks = by_reason({name: seen.absent["on_gpu_ms"] for name, seen in every.items() if "on_gpu_ms" in seen.absent})
     where = f"{baseline.latency.fidelity.value} on {baseline.latency.machine}, {baseline.latency.observed_at}"
     own = [RATIO_ALONE] if baseline.accuracy is not None else []
-    return [where, LEGEND, *own, *(f"not timed by the GPU's clock: {names} ({why})" for why, names in clocks.items())]
+    unsteady = {name: said for name, seen in every.items() if seen.steady and (said := seen.steady.unsteady)}
+    untimed = [f"not timed by the GPU's clock: {names} ({why})" for why, names in clocks.items()]
+    return [where, LEGEND, *own, *untimed, *(f"runs of {line}" for line in grouped(unsteady))]
 
 
 def _images_per_s(value: Throughput | None) -> str:

@@ -218,6 +218,6 @@ def _reference(each: DatedReference) -> str:
     times = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p50", each.p50_ms), ("p99", each.p99_ms)) if figure]
     kit = f"{each.weights} weights, {counted(each.classes, 'class', 'classes')}, runtime {each.runtime_version}"
     where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {counted(each.runs, 'run')}"
-    besides = [each.disturbed] if each.disturbed else []
+    besides = [said for said in (each.disturbed, each.unsteady) if said]
     vouched = f"signed by {each.signed_by}" if each.signed_by else "unsigned"
     return "; ".join([f"{', '.join(times)} ms", where, kit, *besides, vouched])

@@ -157,6 +157,11 @@ class Steady(Value):
     says: str
     """One sentence; it begins "does not settle" where a run does not."""
 
+    @property
+    def unsteady(self) -> str | None:
+        """What it says where runs did not settle, or were timed before they had; None where neither was seen."""
+        return self.says if self.unsettled or self.late else None
+
 
 class SoakWindow(Value):
     """One stretch of ten seconds."""

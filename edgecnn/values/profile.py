@@ -270,6 +270,8 @@ class DatedReference(Value):
     p99_ms: Interval | None
     runs: int
     disturbed: str | None = None
+    unsteady: str | None = None
+    """What is said of the runs where some did not settle, or were timed before they had."""
     signed_by: str | None = None
     """The signer, or the key, once the signature was found good; None: unsigned."""
     record_sha256: str

@@ -7,6 +7,7 @@ import pytest
 from edgecnn.render import desktop
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.screens.report import show_report
+from edgecnn.values.figures import Steady
 from edgecnn.values.report import BaselineFacts
 from tests.judging.made import a_latency, an_interval
 from tests.render.reports import a_played_baseline, a_report
@@ -44,6 +45,13 @@ def test_nobody_is_one_sentence_and_no_table() -> None:
 def test_a_race_too_short_for_p99_still_has_its_p50() -> None:
     alone = a_played_baseline(latency=a_latency(an_interval(1.2), reason="p99: a run has only 100 samples"), variants=())
     assert desktop.sentence(alone).startswith("nvidia-h200: p50 1.20")
+
+
+def test_ways_whose_runs_did_not_settle_are_named_in_the_notes_and_the_reference_s_in_the_sentence_too() -> None:
+    steady = Steady(flat=6, faster=0, slower=0, unsettled=2, short=0, late=0, after_ms=None, says="does not settle: 2 of 8")
+    played = a_played_baseline(latency=a_latency(an_interval(1.2), steady=steady))
+    assert "runs of torch-fp32: does not settle: 2 of 8" in desktop.notes(played)
+    assert "; does not settle: 2 of 8; " in desktop.sentence(played)
 
 
 @pytest.mark.parametrize("baseline", [NOBODY, a_played_baseline()])

@@ -7,11 +7,12 @@ import pytest
 from edgecnn.bundle.evidence import EvidenceVerification, EvidenceWeights
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.document import report_page
-from edgecnn.render.screens.evidence import LIMITS, verification_lines
+from edgecnn.render.screens.evidence import LIMITS, record_lines, verification_lines
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import REFERENCES, reference_lines
 from edgecnn.render.terminal import show_lines
 from edgecnn.results.page_facts import PageFacts
+from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity
@@ -56,6 +57,25 @@ def test_what_a_record_claims_is_said_in_plain_words() -> None:
         "what ran: multiply-adds 100 % in fp32",
         f"  {LIMITS}",
     ]
+
+
+SAID = "does not settle: 2 of 8 runs still change in their last half"
+
+
+def runs(says: str = SAID, **count: int) -> Steady:
+    none = {"flat": 8, "faster": 0, "slower": 0, "unsettled": 0, "short": 0, "late": 0}
+    return Steady.model_validate({**none, **count, "after_ms": None, "says": says})
+
+
+@pytest.mark.parametrize("count", [{"flat": 6, "unsettled": 2}, {"flat": 1, "slower": 7, "late": 2}])
+def test_runs_that_did_not_settle_or_were_timed_before_they_had_are_said(count: dict[str, int]) -> None:
+    kit = an_evidence_kit(latency=a_latency(an_interval(4.0), steady=runs(**count)))
+    assert f"; 8 runs, measured; {SAID}; onnxruntime" in "\n".join(record_lines(an_evidence(a_network(kit))))
+
+
+def test_runs_that_were_steady_are_not_spoken_of() -> None:
+    kit = an_evidence_kit(latency=a_latency(an_interval(4.0), steady=runs("steady from the start in all 8 runs")))
+    assert "steady" not in "\n".join(record_lines(an_evidence(a_network(kit))))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +125,10 @@ def test_a_reference_says_where_when_and_whose_word_it_is() -> None:
         "`onnxruntime-int8`: p50 2.00 [1.90, 2.10] ms; emulated on a board, 2026-11-20T09:00:00+00:00, 8 runs; "
         "seeded weights, 1,000 classes, runtime 1.23.0; signed by ann@example.com",
     ]
+
+
+def test_a_reference_whose_runs_did_not_settle_says_so() -> None:
+    assert f"; {SAID}; unsigned" in reference_lines([a_reference(unsteady=SAID)])[0]
 
 
 def test_terminal_markdown_and_page_show_it_apart_from_the_build_s_own_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,6 +75,7 @@ def _kit_line(kit: EvidenceKit) -> str:
         f"{counted(seen.runs, 'run')}, {seen.fidelity.value}",
         *([seen.reason] if seen.reason else []),
         *([seen.disturbed] if seen.disturbed else []),
+        *([seen.steady.unsteady] if seen.steady and seen.steady.unsteady else []),
         f"{kit.candidate.runtime.value} {kit.runtime_version}",
         f"{kit.size_mib:.1f} MiB",
         ran_in(kit.residency).partition(";")[0] if kit.residency else "what ran in which precision is not known",

@@ -18,6 +18,7 @@ from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
 from edgecnn.devices.files import device_named
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.planning.candidates import BASELINE
+from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference, Environment
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.verdict import Fidelity, Verdict
@@ -119,6 +120,19 @@ def test_of_each_machine_the_newest_is_shown(tmp_path: Path, folder: Path) -> No
     written(folder / "second.json", an_evidence(a_network(an_evidence_kit(p50_ms=9.0)), environment=second))
     found = references(tmp_path)
     assert [each.p50_ms.estimate for each in found if each.p50_ms] == [3.0, 9.0]
+
+
+def test_a_shipped_record_says_which_runs_did_not_settle_and_so_does_a_reference_to_it() -> None:
+    evidence = dated_records(PI.name).evidence
+    kits = [kit for each in evidence for network in each.record.networks for kit in network.kits]
+    assert [kit.latency.steady is not None and kit.latency.steady.unsteady is not None for kit in kits].count(True) == 10
+
+
+def test_runs_that_did_not_settle_stay_marked(tmp_path: Path, folder: Path) -> None:
+    unsettled = Steady(flat=6, faster=0, slower=0, unsettled=2, short=0, late=0, after_ms=None, says="does not settle: 2 of 8")
+    kit = an_evidence_kit(latency=a_latency(an_interval(4.0), steady=unsettled))
+    written(folder / "pi.json", an_evidence(a_network(kit)))
+    assert [each.unsteady for each in references(tmp_path)] == ["does not settle: 2 of 8"]
 
 
 def test_what_was_emulated_stays_marked(tmp_path: Path, folder: Path) -> None:
