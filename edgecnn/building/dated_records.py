@@ -123,10 +123,11 @@ def _vouched(found: EvidenceVerification) -> str:
 
 
 def _fitting(record: EvidenceRecord, resolved: Resolved, here: Environment) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
-    """A device file that leaves the processor to the machine is every machine's: then it must be the same processor."""
-    cpu, of_another_device = record.environment.conditions.get("cpu"), record.device != resolved.device.name
-    if not of_another_device and resolved.device.processor.architecture == "any" and cpu != here.conditions.get("cpu"):
-        return
+    """A device file that leaves the processor to the machine is every machine's: then it must be the same, with as many cores."""
+    if record.device == resolved.device.name and resolved.device.processor.architecture == "any":
+        there = record.environment.conditions
+        if any(there.get(name) != here.conditions.get(name) for name in ("cpu", "cores")):
+            return
     asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for network in record.networks:
         if (network.arch, network.resolution_px) == asked:
@@ -147,6 +148,7 @@ def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: Evidence
         p50_ms=kit.latency.p50_ms,
         p99_ms=kit.latency.p99_ms,
         runs=kit.latency.runs,
+        run_settings=kit.latency.run_settings,
         disturbed=kit.latency.disturbed,
         unsteady=kit.latency.steady.unsteady if kit.latency.steady else None,
         signed_by=of.vouched_by,

@@ -214,10 +214,15 @@ def reference_lines(references: Iterable[DatedReference]) -> list[str]:
     return [f"`{each.candidate}`: {_reference(each)}" for each in references]
 
 
+def runs_of(seen: Latency | DatedReference) -> str:
+    """How many, and on how many threads where that is known: ``8 runs (4 threads)``."""
+    return counted(seen.runs, "run") + (f" ({seen.run_settings})" if seen.run_settings else "")
+
+
 def _reference(each: DatedReference) -> str:
     times = [f"{name} {figures.milliseconds(figure)}" for name, figure in (("p50", each.p50_ms), ("p99", each.p99_ms)) if figure]
     kit = f"{each.weights} weights, {counted(each.classes, 'class', 'classes')}, runtime {each.runtime_version}"
-    where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {counted(each.runs, 'run')}"
+    where = f"{each.fidelity.value} on {each.machine}, {each.observed_at}, {runs_of(each)}"
     besides = [said for said in (each.disturbed, each.unsteady) if said]
     vouched = f"signed by {each.signed_by}" if each.signed_by else "unsigned"
     return "; ".join([f"{', '.join(times)} ms", where, kit, *besides, vouched])

@@ -269,6 +269,8 @@ class DatedReference(Value):
     p50_ms: Interval | None
     p99_ms: Interval | None
     runs: int
+    run_settings: str | None = None
+    """On how many threads, and with which knobs besides; None where the record does not say, as of GPUs."""
     disturbed: str | None = None
     unsteady: str | None = None
     """What is said of the runs where some did not settle, or were timed before they had."""

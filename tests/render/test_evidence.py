@@ -127,6 +127,12 @@ def test_a_reference_says_where_when_and_whose_word_it_is() -> None:
     ]
 
 
+def test_on_how_many_threads_kits_ran_is_said() -> None:
+    kit = an_evidence_kit(latency=a_latency(an_interval(4.0), run_settings="4 threads"))
+    assert "; 8 runs (4 threads), measured; " in "\n".join(record_lines(an_evidence(a_network(kit))))
+    assert ", 8 runs (4 threads); " in reference_lines([a_reference(run_settings="4 threads")])[0]
+
+
 def test_a_reference_whose_runs_did_not_settle_says_so() -> None:
     assert f"; {SAID}; unsigned" in reference_lines([a_reference(unsteady=SAID)])[0]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
 from edgecnn.errors.wording import counted
 from edgecnn.render import figures
-from edgecnn.render.sentences import ran_in
+from edgecnn.render.sentences import ran_in, runs_of
 from edgecnn.render.wording import grouped, took
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
@@ -72,7 +72,7 @@ def _kit_line(kit: EvidenceKit) -> str:
         f"{', '.join(times)} ms" if times else "no time is known",
         *([f"{figures.milliseconds(seen.on_gpu_ms)} ms by the GPU's clock"] if seen.on_gpu_ms else []),
         *(_throughput(kit)),
-        f"{counted(seen.runs, 'run')}, {seen.fidelity.value}",
+        f"{runs_of(seen)}, {seen.fidelity.value}",
         *([seen.reason] if seen.reason else []),
         *([seen.disturbed] if seen.disturbed else []),
         *([seen.steady.unsteady] if seen.steady and seen.steady.unsteady else []),

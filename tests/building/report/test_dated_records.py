@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,16 @@ def test_a_device_that_is_any_machine_wants_the_same_processor(tmp_path: Path, f
     assert {each.machine for each in references(tmp_path, device=device_named("cpu"))} == {"a board"}
 
 
+def test_a_device_that_is_any_machine_wants_as_many_cores_too(tmp_path: Path, folder: Path) -> None:
+    seen = staged(tmp_path, device=device_named("cpu")).seen
+    for cores in ("4", "16"):
+        conditions = {**HERE.conditions, "machine": f"m{cores}", "cores": cores}
+        there = Environment(conditions=conditions, observed={})
+        written(folder / f"{cores}.json", an_evidence(device="cpu", machine=f"one of {cores}", environment=there))
+    seen.lab = replace(seen.lab, environment=Environment(conditions={**HERE.conditions, "cores": "4"}, observed={}))
+    assert {each.machine for each in dated_references(seen, dated_records("cpu").evidence)} == {"one of 4"}
+
+
 def test_of_each_machine_the_newest_is_shown(tmp_path: Path, folder: Path) -> None:
     for day, ms in (("2026-11-20", 4.0), ("2026-11-25", 3.0), ("2026-11-22", 5.0)):
         kit = an_evidence_kit(p50_ms=ms)
@@ -126,6 +137,12 @@ def test_a_shipped_record_says_which_runs_did_not_settle_and_so_does_a_reference
     evidence = dated_records(PI.name).evidence
     kits = [kit for each in evidence for network in each.record.networks for kit in network.kits]
     assert [kit.latency.steady is not None and kit.latency.steady.unsteady is not None for kit in kits].count(True) == 10
+
+
+def test_on_how_many_threads_it_ran_is_known(tmp_path: Path, folder: Path) -> None:
+    kit = an_evidence_kit(latency=a_latency(an_interval(4.0), run_settings="4 threads"))
+    written(folder / "pi.json", an_evidence(a_network(kit)))
+    assert [each.run_settings for each in references(tmp_path)] == ["4 threads"]
 
 
 def test_runs_that_did_not_settle_stay_marked(tmp_path: Path, folder: Path) -> None:
