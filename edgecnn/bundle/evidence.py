@@ -41,7 +41,7 @@ class EvidenceWeights(Value):
     what: str
     """In words, such as ``ImageNet-1k weights (ResNet18_Weights.IMAGENET1K_V1)``."""
     sha256: str | None = None
-    """Of the published file; None of seeded ones."""
+    """Of the published file; None of seeded ones, which the kit's digest and edgecnn's version tell from others."""
     licence: str | None = None
 
 

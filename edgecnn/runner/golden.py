@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .sessions import Session
 
 _HINT = "this machine's Pillow or runtime computes something else than the kit was made with"
+_LOGITS_HINT = "its runtime, in the kit's precision, computes something else than where the kit was made"
 
 
 class LogitsCheck(NamedTuple):
@@ -103,7 +104,7 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
     allowed = float(golden.logits_tolerance * (expected.max() - expected.min()))
     if not difference <= allowed:  # so that NaN fails
         why = "they differ by up to {:.4g}, allowed are {:.4g}".format(difference, allowed)
-        raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _HINT)
+        raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _LOGITS_HINT)
     return LogitsCheck(difference, allowed)
 
 

@@ -1,7 +1,7 @@
 """Pixels and the exported file of a network that learned nothing, for kits that are timed and never shipped.
 
 Batch norms take the statistics of the drawn images, so that activations stay in the range of a trained network's: numbers that
-vanish would be computed more slowly than any that a trained network makes.
+vanish would be computed more slowly than any that a trained network makes, and half precision does not hold large ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from edgecnn.values.stage import Progress
 from edgecnn.values.training import AS_IT_IS, Form
 
 GRAIN = 8
-"""A drawn image is noise of so many patches a side, smoothed: as coarse as what photographs show."""
+"""Half of what is drawn is noise of so many patches a side, smoothed, as coarse as what photographs show; the other half is as
+fine as pixels. A network settled on smooth noise alone answers the golden card's edges with hundreds of times as much."""
 
 
 def make_untrained(spec: ArchSpec, settings: ProbeSettings, out: Path, tell: Progress) -> None:
@@ -55,20 +56,20 @@ def untrained_network(spec: ArchSpec, classes: int, images: npt.NDArray[np.float
 
 
 def drawn_images(images: int, size: ImageSize) -> npt.NDArray[np.uint8]:
-    """Coloured noise, uint8 (images, *size, 3); the same every time."""
+    """Coloured noise, coarse and then fine, uint8 (images, *size, 3); the same every time."""
     draw = np.random.default_rng(0)
-    coarse = draw.integers(0, 256, (images, GRAIN, GRAIN, 3), dtype=np.uint8)
-    return np.stack(
-        [np.asarray(Image.fromarray(each).resize((size.width_px, size.height_px), Image.Resampling.BICUBIC)) for each in coarse]
-    )
+    coarse = draw.integers(0, 256, (images - images // 2, GRAIN, GRAIN, 3), dtype=np.uint8)
+    fine = draw.integers(0, 256, (images // 2, *size, 3), dtype=np.uint8)
+    smooth = (Image.fromarray(each).resize((size.width_px, size.height_px), Image.Resampling.BICUBIC) for each in coarse)
+    return np.stack([*(np.asarray(each) for each in smooth), *fine])
 
 
 def settle(network: nn.Module, images: torch.Tensor) -> None:
-    """Give every batch norm the statistics of these images, float32 (N, 3, H, W)."""
-    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
-    for norm in norms:
+    """Give every batch norm the statistics of these images, float32 (N, 3, H, W), with no layer dropped as training would."""
+    network.eval()
+    for norm in (each for each in network.modules() if isinstance(each, nn.BatchNorm2d)):
         norm.momentum = None  # the plain mean of what it sees
-    network.train()
+        norm.train()
     with torch.no_grad():
         network(images)
     network.eval()

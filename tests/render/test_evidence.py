@@ -7,7 +7,7 @@ import pytest
 from edgecnn.bundle.evidence import EvidenceVerification, EvidenceWeights
 from edgecnn.render.markdown import report_markdown
 from edgecnn.render.page.document import report_page
-from edgecnn.render.screens.evidence import LIMITS, record_lines, verification_lines
+from edgecnn.render.screens.evidence import LIMITS, SEEDED_ANSWERS, record_lines, verification_lines
 from edgecnn.render.screens.report import show_report
 from edgecnn.render.sentences import REFERENCES, reference_lines
 from edgecnn.render.terminal import show_lines
@@ -109,6 +109,18 @@ def test_what_is_missing_emulated_disturbed_or_left_out_is_said() -> None:
     assert "    no figures of openvino-int8: it fails its own test" in text
     assert "  left out: resnet-50: no time was left of 30 minutes; --minutes gives more" in text
     assert "  warning of then: the governor is powersave" in text
+
+
+def test_what_seeded_weights_answer_is_not_held_against_the_machine() -> None:
+    why = "they differ by up to 80.46 — this machine's Pillow or runtime computes something else [golden-logits-differ]"
+    published = EvidenceWeights(origin="published", what="ImageNet-1k weights (X)")
+    networks = (
+        (a_network(failed={"a": why}), True),
+        (a_network(failed={"a": why}, weights=published), False),
+        (a_network(failed={"a": "no such instruction"}), False),
+    )
+    for network, said in networks:
+        assert (f"    {SEEDED_ANSWERS}" in record_lines(an_evidence(network))) == said
 
 
 def test_a_terminal_is_shown_another_s_control_characters_as_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,8 @@ from edgecnn.render.wording import grouped, took
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
 _OBSERVED = ("temperature_c", "throttled", "others_percent")
 LIMITS = "It says nothing of accuracy, of any other machine, or of weights: only of how long these kits took there that day."
+SEEDED_ANSWERS = "seeded weights may answer what a lower precision cannot hold: other answers alone are no fault of the machine"
+_GOLDEN_DIFFER = "[golden-logits-differ]"
 
 
 def verification_lines(found: EvidenceVerification) -> Iterator[str]:
@@ -63,6 +65,8 @@ def _network_lines(network: EvidenceNetwork) -> Iterator[str]:
     yield f"  {network.arch} at {network.resolution_px} px, {size}; weights {weights.origin}: {weights.what}{licence}"
     yield from (f"    {_kit_line(kit)}" for kit in network.kits)
     yield from (f"    no figures of {line}" for line in grouped(network.failed))
+    if weights.origin == "seeded" and any(_GOLDEN_DIFFER in why for why in network.failed.values()):
+        yield f"    {SEEDED_ANSWERS}"
 
 
 def _kit_line(kit: EvidenceKit) -> str:
