@@ -14,7 +14,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.bench.gpu_evidence import GpuGathering
 from edgecnn.bench.reference_networks import EvidenceRequest, Gathering
 from edgecnn.building.engines import builder_for
-from edgecnn.bundle.evidence import EvidenceRecord, without_places
+from edgecnn.bundle.evidence import EvidenceNetwork, EvidenceRecord, renamed, without_places
 from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.devices.machine import Machine, machine_for
@@ -25,6 +25,7 @@ from edgecnn.planning.variants import is_of_trunk
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
+from edgecnn.values.profile import Environment
 from edgecnn.values.recipe import Recipe, TargetChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
@@ -79,7 +80,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
     if not any(network.kits for network in gathering.networks):
         reasons = {**gathering.left_out, **{name: why for each in gathering.networks for name, why in each.failed.items()}}
         raise NothingInEvidence(device=asked.device.name, reasons=reasons)
-    clean = partial(without_places, board=machine.board)
+    clean, named = partial(without_places, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
     file = asked.device_file or resource_folder("devices") / f"{asked.device.name}.toml"
     return EvidenceRecord(
         version=edgecnn.__version__,
@@ -87,14 +88,21 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
         device_title=asked.device.title,
         device_sha256=sha256_of(file),
         machine=lab.machine,
-        environment=lab.environment,
+        environment=named(lab.environment),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
         minutes=asked.minutes,
         seconds=round(gathering.spent_s, 1),
-        networks=tuple(each.model_copy(update={"failed": _cleaned(each.failed, clean)}) for each in gathering.networks),
+        networks=tuple(_as_sent(each, clean, named) for each in gathering.networks),
         left_out=_cleaned({**gathering.left_out, **unavailable}, clean),
         warnings=tuple(clean(each) for each in machine.warnings),
     )
+
+
+def _as_sent(
+    network: EvidenceNetwork, clean: Callable[[str], str], named: Callable[[Environment], Environment]
+) -> EvidenceNetwork:
+    kits = tuple(kit.model_copy(update={"environment": named(kit.environment)}) for kit in network.kits)
+    return network.model_copy(update={"kits": kits, "failed": _cleaned(network.failed, clean)})
 
 
 def _cleaned(reasons: Mapping[str, str], clean: Callable[[str], str]) -> dict[str, str]:

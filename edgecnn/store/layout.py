@@ -46,6 +46,11 @@ class Layout:
         """Damaged and replaced entries, until ``edgecnn store gc``."""
         return self.root / "trash"
 
+    @property
+    def secret(self) -> Path:
+        """Random bytes by which this store's machines are renamed in what is sent to others; they never leave it."""
+        return self.root / "secret"
+
     def entry(self, kind: str, key: str) -> Path:
         """The folder of one finished artifact."""
         return self.artifacts / kind / key

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.artifacts import Artifacts
-from edgecnn.store.disk import nearest_existing, remove
+from edgecnn.store.disk import nearest_existing, remove, write_bytes_atomically
 from edgecnn.store.failures import makers_failures, named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import InUse, Locks
@@ -53,6 +54,18 @@ class Store:
     def root(self) -> Path:
         """The store's folder, absolute."""
         return self.layout.root
+
+    def secret(self, tell: Progress) -> bytes:
+        """32 random bytes, drawn when first asked for, and the same as long as the store is kept; they are never sent.
+
+        Raises StoreFull, StoreUnusable: they cannot be kept or read.
+        """
+        path = self.layout.secret
+        with self.locks.held("secret", "secret", tell), named_failures(self.root, "keeping its secret"):
+            if not path.is_file():
+                write_bytes_atomically(path, secrets.token_bytes(32))
+                path.chmod(0o600)
+            return path.read_bytes()
 
     @contextmanager
     def workspace(self, kind: str, name: str, tell: Progress) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named
 from edgecnn.planning.candidates import BASELINE
+from edgecnn.resources import resource_folder
+from edgecnn.runner.machine.environment import read_environment
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.board import HostRequest
@@ -119,10 +122,6 @@ def test_six_networks_of_different_blocks_are_measured_in_every_candidate_and_no
 
 
 def test_the_device_file_is_named_with_the_digest_that_sha256sum_prints(board: Board) -> None:
-    import hashlib
-
-    from edgecnn.resources import resource_folder
-
     content = (resource_folder("devices") / "cpu.toml").read_bytes()
     assert board.measured().device_sha256 == hashlib.sha256(content).hexdigest()
 
@@ -215,6 +214,16 @@ def test_published_weights_are_named_by_their_digest_and_a_download_that_fails_i
     monkeypatch.setattr(KitMaker, "fetched", broken)
     assert board.measured().networks[0].weights.origin == "seeded"
     assert any("the connection broke" in note for note in board.ear.notes)
+
+
+def test_the_machine_s_digest_is_not_sent_and_what_stands_for_it_is_one_store_s_from_record_to_record(board: Board) -> None:
+    """A Raspberry Pi's serial number has few unknown bits, and its host name is usually raspberrypi: both can be tried."""
+    own = read_environment()["conditions"]["machine"]
+    sent, again = board.measured(), board.measured()
+    assert own not in sent.model_dump_json()
+    (name,) = {each.environment.conditions["machine"] for found in (sent, again) for each in (found, *found.networks[0].kits)}
+    board.folder /= "another"
+    assert board.measured().environment.conditions["machine"] != name
 
 
 def test_nothing_of_a_record_is_a_report_of_a_build() -> None:

@@ -44,8 +44,9 @@ def read_conditions(runtime: Optional[str] = None, root: Path = ROOT) -> Dict[st
     """What must agree before two runs may be joined.
 
     ``machine`` is the first 16 hexadecimal digits of SHA-256 over the board's serial number, or else /etc/machine-id, and the
-    host name: the same name twice for one machine, and nothing to read back. ``cores`` is how many this process may use,
-    ``affinity`` which ones, ``cpu_limit`` how many cores' worth of time its control groups grant it (``none``: no limit).
+    host name: the same name twice for one machine. Whoever tries all short serials with a usual host name can read it back, so
+    that a record that is sent has another one. ``cores`` is how many this process may use, ``affinity`` which ones, ``cpu_limit``
+    how many cores' worth of time its control groups grant it (``none``: no limit).
     """
     found: Dict[str, Optional[str]] = {
         "machine": _machine(root),
