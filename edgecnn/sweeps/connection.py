@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import socket
 from collections.abc import Collection, Iterator
@@ -25,6 +26,11 @@ _START: Final = (
     "`ray start --head` starts one, and `ray start --address=HOST:6379` takes a further machine into it; one that asks for a "
     "token is reached with RAY_AUTH_MODE=token"
 )
+_LATE: Final = (
+    "Ray gives its server for clients 30 s to start: begin `ray start --head` with "
+    "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster"
+)
+_NO_CLIENT_SERVER: Final = re.compile(r"Starting Ray client server failed|Proxy failed to Connect")
 _ANSWERS_S: Final = 10.0
 _LOOK_S: Final = 120.0
 
@@ -126,5 +132,6 @@ def reached(address: str, hint: str) -> Iterator[None]:
         yield
     except (ray.exceptions.RayError, OSError, RuntimeError, ValueError) as error:
         said = system_reason(error) if isinstance(error, OSError) else str(error)
-        said = next((line.strip().rstrip(":") for line in said.splitlines() if line.strip()), "")
-        raise ClusterUnusable(address=address, because=said or type(error).__name__, hint=hint) from error
+        lines = [line.strip().rstrip(":") for line in said.splitlines() if line.strip()] or [type(error).__name__]
+        late = [line.removeprefix("RuntimeError: ") for line in lines if _NO_CLIENT_SERVER.search(line)]
+        raise ClusterUnusable(address=address, because=late[-1] if late else lines[0], hint=_LATE if late else hint) from error

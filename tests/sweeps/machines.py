@@ -49,6 +49,7 @@ class Machines:
             f"--dashboard-agent-listen-port={free_port()}", "--disable-usage-stats", "--block",
         )  # fmt: skip
         known = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_process_group_cleanup_enabled": "1", **environment}
+        known |= {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "120"}  # two slow cores need more than Ray's 30 s
         log = self.folder / f"machine-{number}.log"
         with log.open("wb") as said:
             self.started.append(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.errors.sweeps import ClusterUnusable, WorkersDiffer
-from edgecnn.sweeps.connection import near
+from edgecnn.sweeps.connection import near, reached
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
 from tests.store.small_disks import needs_mount, on_disks
@@ -197,3 +197,14 @@ def test_ctrl_c_ends_what_runs_there(place: Place, tmp_path: Path) -> None:
             running.send_signal(signal.SIGINT)
             assert running.wait(90) == 130
         wait_until(lambda: not making("train"), 60)
+
+
+def test_a_head_that_is_too_slow_for_a_client_is_told_how_it_gets_more_time() -> None:
+    said = 'Initialization failure from server:\nTraceback:\n    "Starting Ray client server failed. See "\nRuntimeError: {}\n'
+    with pytest.raises(ClusterUnusable) as caught, reached("ray://head:10001", "start one"):
+        raise ConnectionAbortedError(said.format("Starting Ray client server failed. See ray_client_server_1.err."))
+    assert caught.value.line() == (
+        "the cluster ray://head:10001 cannot be used: Starting Ray client server failed. See ray_client_server_1.err. — "
+        "Ray gives its server for clients 30 s to start: begin `ray start --head` with "
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S=120, or use `--on ray` on a machine of the cluster [cluster-unusable]"
+    )

@@ -15,6 +15,7 @@ from edgecnn.store.transfer import say_if_unusable
 from tests.building.builds import Place, place_with_photos
 from tests.data.folders import Heard
 from tests.house.child import child
+from tests.quantization.made import SATURATES
 from tests.store.toys import wait_until
 from tests.sweeps.written import LENET
 
@@ -99,7 +100,9 @@ def test_a_killed_sweep_goes_on_where_it_was_and_trains_once(jobs: str, tmp_path
     words = [*place.command("build")[:3], "sweep", "run", "sweep.toml", "--jobs", jobs, "--quiet"]
     planned = place.plain("sweep", "plan", "sweep.toml", "--json")
     cells = json.loads(planned.stdout)["cells"]
-    assert cells[0]["cached"] == 0 and cells[1]["shared"] == cells[1]["stages"] > 0
+    assert cells[0]["cached"] == 0 and cells[1]["shared"] > 0
+    if not SATURATES:  # else this machine's INT8 is of seven bits, and the other's is not
+        assert cells[1]["shared"] == cells[1]["stages"]
     for sent in (signal.SIGKILL, signal.SIGINT):
         with child(words, env=place.environment, cwd=tmp_path, start_new_session=True) as running:
             time.sleep(6)
