@@ -87,6 +87,7 @@ def keep_the_ordinary(spec: ArchSpec, weights: Path, pixels: Path) -> None:
     np.save(pixels / "validation.labels.npy", labels[kept])
 
 
+@pytest.mark.timeout(3600)  # those that are made for 224 pixels train for 20 minutes on one slow core
 @pytest.mark.parametrize(
     "name", [*each_with_the_others_slow(ORDINARY), *(pytest.param(f"timm:{each}", marks=pytest.mark.slow) for each in OF_TIMM)]
 )
