@@ -164,6 +164,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - raised again where somebody sees it
         traceback.print_exc()
         ended = [f"{type(error).__name__}: {error}"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever hears this closes the stream
     told.say("ended", ended)
     os._exit(0)  # a thread waits for standard input, which the interpreter's own end does not bear
 
