@@ -81,11 +81,14 @@ class Artifacts:
         Raises StoreFull, StoreUnusable: it cannot be read, or not be put here.
         """
         found = trusted_entry(self._layout, kind, key)
-        if not isinstance(found, Artifact):
-            with self._locks.held(kind, key, tell):
+        if isinstance(found, Artifact) and self._used_undisturbed(found):
+            return found
+        with self._locks.held(kind, key, tell):  # of another call that brings it or dates it, or of gc
+            found = trusted_entry(self._layout, kind, key)
+            if not isinstance(found, Artifact):
                 self._fetched(kind, key, tell)
                 found = trusted_entry(self._layout, kind, key)
-        return found if isinstance(found, Artifact) and self._used_undisturbed(found) else None
+            return found if isinstance(found, Artifact) and self._used(found) else None
 
     def use(self, artifact: Artifact) -> bool:
         """Date an entry that was found by its record, so that ``gc`` leaves it to the running build; False where gc has it."""

@@ -45,6 +45,8 @@ def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents:
         return Made(node, _made(task, terms.shared, dict(zip(roles, contents, strict=True))))
     except (StoreFull, StoreUnusable, TemporaryFolderFull) as error:
         return Made(node, error.line(), elsewhere=True)
+    except _NotGiven as error:
+        return Made(node, str(error), elsewhere=True)
     except EdgecnnError as error:
         return Made(node, error.line())
     except Exception as error:  # noqa: BLE001 - a build that makes the same by itself says what it is
@@ -78,9 +80,13 @@ def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Sh
             continue
         artifact = store.artifacts.of_key(task.made[role], key, _Silent())
         if artifact is None:
-            raise FileNotFoundError(f"no store has {task.made[role]} {key[:12]}")
+            raise _NotGiven(f"{socket.gethostname()} finds {task.made[role]} {key[:12]} in no store")
         found[role] = artifact.given
     return found
+
+
+class _NotGiven(Exception):
+    """What another machine made did not come here; a third may well get it."""
 
 
 class _Silent:

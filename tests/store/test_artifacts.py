@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,14 @@ def test_finding_an_entry_of_thirty_files_takes_under_two_milliseconds(store: St
         assert isinstance(store.artifacts.find(Quantize(), VERSIONS, {}), Artifact)
         seconds.append(time.perf_counter() - before)
     assert min(seconds) < 0.002
+
+
+def test_what_another_call_dates_just_now_is_waited_for(store: Store) -> None:
+    made, _ = obtain(store, Quantize())
+    key = Quantize().key(VERSIONS)
+    with ThreadPoolExecutor(1) as pool:
+        with store.locks.held("quantize", key, Ear()):
+            found = pool.submit(store.artifacts.of_key, "quantize", key, Ear())
+            time.sleep(0.2)
+            assert not found.done()
+        assert found.result(30) == made

@@ -101,3 +101,9 @@ def test_what_is_sent_along_and_cannot_be_written_there_is_the_machine_s_own_fai
     task = replace(task_of(stage), sources={"images": tmp_path / "asks/manifests/list.json"})
     error = StoreUnusable(root=tmp_path / "theirs", because=f"file exists: {tmp_path / 'theirs/manifests'}")
     assert make(task, terms, ("images",), b"{}") == Made(error=error.line(), elsewhere=True)
+
+
+def test_an_input_that_does_not_come_to_this_machine_may_come_to_another(terms: Terms) -> None:
+    key = Key("a" * 64)
+    task = replace(task_of(Train(inputs={"pixels": key})), made={"pixels": "prepare"})
+    assert make(task, terms, node="one") == Made("one", f"{HOST} finds prepare {key[:12]} in no store", elsewhere=True)
