@@ -45,7 +45,7 @@ def make(task: StageTask, terms: Terms, roles: tuple[Role, ...] = (), *contents:
         return Made(node, _made(task, terms.shared, dict(zip(roles, contents, strict=True))))
     except (StoreFull, StoreUnusable, TemporaryFolderFull) as error:
         return Made(node, error.line(), elsewhere=True)
-    except _NotGiven as error:
+    except _InputAbsent as error:
         return Made(node, str(error), elsewhere=True)
     except EdgecnnError as error:
         return Made(node, error.line())
@@ -80,12 +80,12 @@ def _found(task: StageTask, sent: Mapping[Role, bytes], store: Store, shared: Sh
             continue
         artifact = store.artifacts.of_key(task.made[role], key, _Silent())
         if artifact is None:
-            raise _NotGiven(f"{socket.gethostname()} finds {task.made[role]} {key[:12]} in no store")
+            raise _InputAbsent(f"{socket.gethostname()} finds {task.made[role]} {key[:12]} in no store")
         found[role] = artifact.given
     return found
 
 
-class _NotGiven(Exception):
+class _InputAbsent(Exception):
     """What another machine made did not come here; a third may well get it."""
 
 
