@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -25,10 +25,15 @@ def listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def bound_text(side: Literal["max", "min"], name: object, bound: float) -> str:
+    """``p50_ms ≤ 5``."""
+    return f"{name} {'≤' if side == 'max' else '≥'} {bound:g}"
+
+
 def bounds_text(most: Mapping[Any, float], least: Mapping[Any, float] | None = None) -> str:
     """``p50_ms ≤ 5 and top1 ≥ 0.8``."""
-    upper = [f"{name} ≤ {bound:g}" for name, bound in most.items()]
-    return " and ".join(upper + [f"{name} ≥ {bound:g}" for name, bound in (least or {}).items()])
+    upper = [bound_text("max", name, bound) for name, bound in most.items()]
+    return " and ".join(upper + [bound_text("min", name, bound) for name, bound in (least or {}).items()])
 
 
 def and_more(count: int, shown: int) -> str:

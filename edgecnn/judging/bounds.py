@@ -19,6 +19,7 @@ from edgecnn.errors.gates import (
     MetricNotCompared,
     UnknownMetric,
 )
+from edgecnn.errors.wording import bound_text
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, METRICS, Metric
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Gate
@@ -52,6 +53,11 @@ def parse_bounds(
     choice = GateChoice(max=parsed["max"], min=parsed["min"], require_measured=require_measured)
     check_bounds(choice, stated_by="command line", compared=compared)
     return choice
+
+
+def bound_of(gate: Gate) -> str:
+    """``drop_pp ≤ 1``."""
+    return bound_text(gate.side, gate.metric, gate.bound)
 
 
 def bound_words(choice: GateChoice) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
-from edgecnn.judging.bounds import budget_pp, check_bounds, gates_for, parse_bounds
+from edgecnn.judging.bounds import bound_of, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding
 from edgecnn.judging.label_findings import images_to_settle
 from edgecnn.judging.metrics import METRICS, find
@@ -143,12 +143,12 @@ class _Advice(NamedTuple):
 def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> str:
     if finding.figure is None:
         return finding.note
-    sign = "≤" if gate.side == "max" else "≥"
+    bound = bound_of(gate)
     says = {
-        Verdict.PASS: f"meets {gate.metric} {sign} {gate.bound:g}",
-        Verdict.FAIL: f"breaks {gate.metric} {sign} {gate.bound:g}",
-        Verdict.UNSURE: f"leaves {gate.metric} {sign} {gate.bound:g} open",
-        Verdict.MISSING: f"is not held against {gate.metric} {sign} {gate.bound:g}",
+        Verdict.PASS: f"meets {bound}",
+        Verdict.FAIL: f"breaks {bound}",
+        Verdict.UNSURE: f"leaves {bound} open",
+        Verdict.MISSING: f"is not held against {bound}",
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
     more = f"; {enough_images(advice.images)}" if advice.images else ""

@@ -8,8 +8,8 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
+from edgecnn.judging.bounds import bound_of
 from edgecnn.render import figures
-from edgecnn.render.gates import bound_of
 from edgecnn.render.wording import visible_lines
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of

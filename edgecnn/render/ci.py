@@ -17,8 +17,9 @@ from xml.etree import ElementTree
 import edgecnn
 from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode, visible
+from edgecnn.judging.bounds import bound_of
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.render.gates import bound_of, decided, error_rates
+from edgecnn.render.gates import decided, error_rates
 from edgecnn.render.wording import visible_lines
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.wording import listed
+from edgecnn.judging.bounds import bound_of
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
-from edgecnn.values.verdict import Gate, GateResult, Verdict
+from edgecnn.values.verdict import GateResult, Verdict
 
 _DIFFERENCES = ("drop_pp", "map_drop_pp", "worst_class_drop_pp")
-
-
-def bound_of(gate: Gate) -> str:
-    """``drop_pp ≤ 1``."""
-    return f"{gate.metric} {'≤' if gate.side == 'max' else '≥'} {gate.bound:g}"
 
 
 _DECIDED = {

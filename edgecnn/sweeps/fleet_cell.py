@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edgecnn.building.notices import timing_command
 from edgecnn.errors.base import ExitCode
-from edgecnn.errors.wording import bounds_text
+from edgecnn.judging.bounds import bound_of
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
@@ -63,11 +63,7 @@ class FleetCell(Value):
     @property
     def not_measured(self) -> str | None:
         """Its bounds for which nothing was measured, such as ``p99_ms ≤ 20``; None where there is none such."""
-        sides: dict[str, dict[str, float]] = {"max": {}, "min": {}}
-        for each in self.gates:
-            if each.verdict is Verdict.MISSING:
-                sides[each.gate.side][each.gate.metric] = each.gate.bound
-        return bounds_text(sides["max"], sides["min"]) or None
+        return " and ".join(bound_of(each.gate) for each in self.gates if each.verdict is Verdict.MISSING) or None
 
     @property
     def accuracy(self) -> Interval | None:
