@@ -3,9 +3,10 @@
     python -m benchmarks.fleet.transfer STORE [--work transfer] [--rounds 7] [--s3]
 
 STORE is a store with finished builds. Each round pushes it into an empty place and pulls it into an empty store, and lets fsspec
-put and get the same files by the same names, in turns. fsspec compares nothing and leaves the disk to the kernel; a pulled entry
-was compared with its digests and is on the disk, so that getting is timed until the disk has it too. ``--s3``: the place
-is a bucket of moto's server (extra ``s3``, and what the tests need).
+put and get the same files by the same names, in turns: what several entries have in common is put once and got for each. fsspec
+compares nothing and leaves the disk to the kernel; a pulled entry was compared with its digests and is on the disk, so that
+getting is timed until the disk has it too. ``--s3``: the place is a bucket of moto's server (extra ``s3``, and what the tests
+need).
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.render.progress import Quiet
-from edgecnn.store.remote import Remote, blob_at, entry_here
+from edgecnn.store.fetch import entry_here
+from edgecnn.store.remote import Remote, blob_at
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import names_here, pull, push
+from edgecnn.values.artifact import FileFact
 
 PORT = 5987
 CREDENTIALS = {
@@ -38,10 +42,17 @@ CREDENTIALS = {
 }
 
 
-def blobs_of(store: Store) -> dict[str, Path]:
-    """Every file that a push would send, by its digest."""
-    entries = [found for name in names_here(store) if (found := entry_here(store.layout, name)) is not None]
-    return {fact.sha256: folder / path for folder, entry in entries for path, fact in entry.files.items()}
+class File(NamedTuple):
+    """Of an entry: its path below the store, and what it holds."""
+
+    path: str
+    fact: FileFact
+
+
+def files_of(store: Store) -> list[File]:
+    """Every file of every entry."""
+    entries = {name: found for name in names_here(store) if (found := entry_here(store.layout, name)) is not None}
+    return [File(f"{name}/{path}", fact) for name, entry in entries.items() for path, fact in entry.files.items()]
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -51,26 +62,28 @@ def seconds(action: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def put(place: Remote, files: dict[str, Path]) -> None:
-    place._fs.put([str(path) for path in files.values()], [place._at(blob_at(digest)) for digest in files])
+def put(place: Remote, store: Store, files: list[File]) -> None:
+    each = {file.fact.sha256: store.root / file.path for file in files}
+    place._fs.put([str(path) for path in each.values()], [place._at(blob_at(digest)) for digest in each])
 
 
-def get(place: Remote, files: dict[str, Path], into: Path) -> None:
-    into.mkdir()
-    place._fs.get([place._at(blob_at(digest)) for digest in files], [str(into / digest) for digest in files])
+def get(place: Remote, files: list[File], into: Path) -> None:
+    for folder in {(into / file.path).parent for file in files}:
+        folder.mkdir(parents=True, exist_ok=True)
+    place._fs.get([place._at(blob_at(file.fact.sha256)) for file in files], [str(into / file.path) for file in files])
 
 
-def get_synced(place: Remote, files: dict[str, Path], into: Path) -> None:
+def get_synced(place: Remote, files: list[File], into: Path) -> None:
     get(place, files, into)
     os.sync()
 
 
-def one_round(store: Store, files: dict[str, Path], url: str, work: Path, turn: int) -> dict[str, float]:
+def one_round(store: Store, files: list[File], url: str, work: Path, turn: int) -> dict[str, float]:
     ours, plain = Remote(f"{url}/ours"), Remote(f"{url}/plain")
     fresh = Store.open(work / "store")
     ways: dict[str, Callable[[], object]] = {
         "push": lambda: push(store, ours, Quiet()),
-        "put": lambda: put(plain, files),
+        "put": lambda: put(plain, store, files),
         "pull": lambda: pull(fresh, ours, Quiet()),
         "get": lambda: get(plain, files, work / "got"),
         "get, on disk": lambda: get_synced(plain, files, work / "got on disk"),
@@ -123,15 +136,18 @@ def main() -> None:
     work = said.work.resolve()
     work.mkdir(parents=True)
     store = Store.open(said.store.resolve())
-    files = blobs_of(store)
-    size = sum(path.stat().st_size for path in files.values()) / 2**20
-    print(f"{len(names_here(store))} entries, {len(files):,} files, {size:,.0f} MiB")
+    files = files_of(store)
+    sent = {file.fact.sha256: file.fact.bytes for file in files}
+    mib = {"push": sum(sent.values()) / 2**20, "pull": sum(file.fact.bytes for file in files) / 2**20}
+    there = f"{len(sent):,} of them different, {mib['push']:,.0f} MiB"
+    print(f"{len(names_here(store))} entries, {len(files):,} files, {mib['pull']:,.0f} MiB; {there}")
     with bucket() if said.s3 else folder(work.parent / f"{work.name}-place") as url:
         rounds = [one_round(store, files, url, work, turn) for turn in range(said.rounds)]
     for ours, plain in (("push", "put"), ("pull", "get"), ("pull", "get, on disk")):
+        print(f"{ours} {[round(each[ours], 2) for each in rounds]} s, {plain} {[round(each[plain], 2) for each in rounds]} s")
         ratio = ratio_interval([each[plain] for each in rounds], [each[ours] for each in rounds])
-        assert ratio is not None
-        rates = [size / median(each[name] for each in rounds) for name in (ours, plain)]
+        assert ratio is not None, "of so few rounds there is no interval: --rounds 7"
+        rates = [mib[ours] / median(each[name] for each in rounds) for name in (ours, plain)]
         print(f"{ours}: {ratio.estimate:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] of fsspec's {plain}", end="; ")
         print(f"{rates[0]:,.0f} of {rates[1]:,.0f} MiB/s")
 

@@ -9,11 +9,12 @@ from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable, StoreFull, 
 from edgecnn.store.disk import discard
 from edgecnn.store.entry import Damage, read_entry, trusted_entry
 from edgecnn.store.failures import named_failures
+from edgecnn.store.fetch import fetch
 from edgecnn.store.layout import RECORD, Layout
 from edgecnn.store.locks import Locks
 from edgecnn.store.making import Maker, Making
 from edgecnn.store.place import without_credentials
-from edgecnn.store.remote import Remote, RemoteEntry, fetch
+from edgecnn.store.remote import Remote, RemoteEntry
 from edgecnn.store.wanted import StageInputs, Wanted, explain_miss, stored_payloads
 from edgecnn.values.artifact import Artifact, Cached, FoundInput, Miss, Ran
 from edgecnn.values.stage import Key, Progress, Role, Stage

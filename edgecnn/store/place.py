@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -137,11 +137,16 @@ class Place:
                 self._fs.mv(self._at(path), self._at(to))
 
     @contextmanager
-    def reached(self, doing: str) -> Iterator[None]:
-        """Around whatever a client does: its failures, which share no class, in its own words. Raises RemoteUnusable."""
+    def reached(self, doing: str, passing: Container[int | None] = ()) -> Iterator[None]:
+        """Around whatever a client does: its failures, which share no class, in its own words.
+
+        ``passing``: errnos that are not of the place but of this machine. Raises RemoteUnusable, OSError: one of those.
+        """
         try:
             yield
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in passing:
+                raise
             raise RemoteUnusable(url=self.url, because=f"{doing}: {first_line(error)}") from error
 
     def _inside(self, folder: str) -> list[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ What comes back is an entry only after every byte was compared with that list an
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -18,15 +19,12 @@ from typing import Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.store import RemoteUnusable
-from edgecnn.store.disk import files_under, fsync_folder, publish, remove, sha256_of, stamp_of, sync_all
-from edgecnn.store.entry import Damage, file_damage, read_folder, remember_stamps, trusted_entry
-from edgecnn.store.failures import named_failures
-from edgecnn.store.layout import FILES, RECORD, Layout
+from edgecnn.store.disk import remove, sha256_of, stamp_of, sync_all
+from edgecnn.store.entry import Damage
+from edgecnn.store.failures import NO_SPACE
 from edgecnn.store.place import Place
-from edgecnn.store.profiles import FACTS, StoredProfile, read_profile
-from edgecnn.values.artifact import Artifact, FileFact
+from edgecnn.values.artifact import FileFact
 from edgecnn.values.base import Value, another_schema
-from edgecnn.values.stage import digest_of
 
 ENTRIES, BLOBS = "entries", "blobs"
 _SCHEMA: Final = "edgecnn.remote-entry/1"
@@ -34,6 +32,8 @@ _LIST_BYTES_MAX: Final = 16 << 20
 PATIENCE_S: Final = 10.0
 """For which a file that another writer began may stay as long as it is."""
 _LOOK_S: Final = 0.5
+_ASKED_SINGLY: Final = 2
+"""Files of one folder that are asked for one by one: its listing tells of all that it has, up to a thousand in an answer."""
 _NAME: Final = re.compile(r"(artifacts/[a-z]+/[0-9a-f]{64}|profiles/[\w][\w.-]*/[\w][\w.-]*/[\w][\w.-]*)", re.ASCII)
 
 
@@ -74,10 +74,20 @@ class Remote(Place):
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
         """Bytes of those files that are there, by digest. Raises RemoteUnusable."""
         wanted = set(digests)
+        folders = {digest[:2] for digest in wanted}
         with self.reached("looking what it has"), ThreadPoolExecutor(self.at_once) as pool:
-            listed = pool.map(self._blobs_in, sorted({digest[:2] for digest in wanted}))
-            found = {PurePosixPath(each["name"]).name: int(each["size"]) for folder in listed for each in folder}
-        return {digest: size for digest, size in found.items() if digest in wanted}
+            if len(wanted) <= _ASKED_SINGLY * len(folders):
+                found = dict(zip(wanted, pool.map(self._blob_bytes, wanted), strict=True))
+                return {digest: size for digest, size in found.items() if size is not None}
+            listed = pool.map(self._blobs_in, sorted(folders))
+            sizes = {PurePosixPath(each["name"]).name: int(each["size"]) for folder in listed for each in folder}
+        return {digest: size for digest, size in sizes.items() if digest in wanted}
+
+    def _blob_bytes(self, digest: str) -> int | None:
+        try:
+            return int(self._fs.info(self._blob(digest))["size"])
+        except FileNotFoundError:
+            return None
 
     def _blobs_in(self, folder: str) -> list[Any]:
         try:
@@ -85,18 +95,20 @@ class Remote(Place):
         except FileNotFoundError:
             return []
 
-    def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry]) -> set[str]:
+    def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry], known: Mapping[str, int]) -> set[str]:
         """Put those files there, by digest, that it lacks, then the lists of entries; digests of what was sent.
+
+        ``known``: bytes of files that were there when it was last looked, by digest.
 
         After the lists it looks once more: a file that was there may have been taken away by a collection that had read the
         lists before (see ``remote_gc``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
-        sent = self._sent(files, facts)
+        sent = self._sent(files, facts, known)
         lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
         with ThreadPoolExecutor(self.at_once) as pool:
             list(pool.map(self.write, lists, lists.values()))
-        return sent | self._sent(files, facts)
+        return sent | self._sent(files, facts, self.sizes(facts))
 
     def entry(self, name: str, size: int | None = None) -> RemoteEntry | Damage | None:
         """The list of an entry; None where there is none. ``size``: of it, where a listing told. Raises RemoteUnusable."""
@@ -132,38 +144,50 @@ class Remote(Place):
         sizes = self.sizes(fact.sha256 for each in understood.values() for fact in each.files.values()).items()
         return found | {name: Damage(why) for name, each in understood.items() if (why := each.lacking(sizes)) is not None}
 
-    def download(self, entry: RemoteEntry, into: Path) -> Damage | None:
-        """Bring an entry's files into a folder, those left out that an interrupted call left there whole; each is compared with
-        its digest. Raises RemoteUnusable, OSError."""
-        lacking = {path: fact for path, fact in entry.files.items() if not _is_whole(into / path, fact)}
-        sizes = self.sizes({fact.sha256 for fact in lacking.values()})
-        for path, fact in lacking.items():
-            if sizes.get(fact.sha256) != fact.bytes:
-                return Damage(f"{path} has {sizes.get(fact.sha256, 0):,} bytes there instead of {fact.bytes:,}")
-            (into / path).parent.mkdir(parents=True, exist_ok=True)
-        with self.reached("reading from it"):
-            if lacking:
-                self._fs.get([self._blob(fact.sha256) for fact in lacking.values()], [str(into / path) for path in lacking])
-        wrong = [path for path, fact in sync_all({path: into / path for path in lacking}).items() if fact != lacking[path]]
+    def download(self, files: Mapping[Path, FileFact]) -> dict[Path, str]:
+        """Bring files here, those left out that an interrupted call left there whole; why of each that did not come, as the rest
+        of a sentence. Bytes that several have in common are asked for once; all are compared with their digests and are on the
+        disk. Raises RemoteUnusable, OSError."""
+        lacking = {path: fact for path, fact in files.items() if not _is_whole(path, fact)}
+        there = self.sizes({fact.sha256 for fact in lacking.values()})
+        arrived = {path: there.get(fact.sha256, 0) for path, fact in lacking.items()}
+        wanted = {path: fact for path, fact in lacking.items() if there.get(fact.sha256) == fact.bytes}
+        self._get(wanted)
+        wrong = {path for path, fact in sync_all({path: path for path in wanted}).items() if fact != wanted[path]}
         for path in wrong:
-            remove(into / path)
-        return Damage(f"{wrong[0]} has other bytes there than when it was stored") if wrong else None
+            remove(path)
+        short = {path: fact.bytes for path, fact in lacking.items() if path not in wanted}
+        return {path: f"has {arrived[path]:,} bytes there instead of {size:,}" for path, size in short.items()} | dict.fromkeys(
+            wrong, "has other bytes there than when it was stored"
+        )
 
-    def _sent(self, files: Mapping[str, Path], facts: Mapping[str, int]) -> set[str]:
+    def _get(self, wanted: Mapping[Path, FileFact]) -> None:
+        for folder in {path.parent for path in wanted}:
+            folder.mkdir(parents=True, exist_ok=True)
+        first = {fact.sha256: path for path, fact in wanted.items()}
+        with self.reached("reading from it", passing=NO_SPACE):
+            if first:
+                self._fs.get([self._blob(digest) for digest in first], [str(path) for path in first.values()])
+        for path, fact in wanted.items():
+            if (source := first[fact.sha256]) != path:
+                shutil.copyfile(source, path)
+
+    def _sent(self, files: Mapping[str, Path], facts: Mapping[str, int], there: Mapping[str, int]) -> set[str]:
         sent = set[str]()
         while True:
-            there = self.sizes(facts)
             lacking = [digest for digest, size in facts.items() if there.get(digest) != size]
             if not lacking:
                 return sent
             if short := {digest: there.get(digest, 0) for digest in lacking if digest in sent}:
                 if self._still_written(short):
+                    there = self.sizes(facts)
                     continue
                 digest, arrived = next(iter(short.items()))
                 raise RemoteUnusable(url=self.url, because=f"of a file of {facts[digest]:,} bytes {arrived:,} arrived")
             with self.reached("writing to it"):
                 self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
             sent.update(lacking)
+            there = {**there, **dict.fromkeys(lacking, 0), **self.sizes(lacking)}
 
     def _still_written(self, short: Mapping[str, int]) -> bool:
         """Whether somebody else, who sends the same files, is at one of them: on a server's disk the last one begins it anew."""
@@ -200,78 +224,3 @@ def _is_inside(path: str) -> bool:
 def _is_whole(path: Path, fact: FileFact) -> bool:
     stamp = stamp_of(path)
     return stamp is not None and stamp[0] == fact.bytes and sha256_of(path) == fact.sha256
-
-
-def entry_here(layout: Layout, name: str) -> tuple[Path, RemoteEntry] | None:
-    """The folder and the files of a finished entry of this store; None where it is damaged or gone. Raises StoreUnusable."""
-    folder = layout.root / name
-    with named_failures(layout.root, f"reading {name[:40]}"):
-        if name.startswith("artifacts/"):
-            found: Artifact | StoredProfile | Damage | None = trusted_entry(layout, folder.parent.name, folder.name)
-        else:
-            found = read_profile(folder)
-        if found is None or isinstance(found, Damage):
-            return None
-        if isinstance(found, StoredProfile) and any(file_damage(folder, *each) for each in found.files.items()):
-            return None  # reading it compared sizes
-        own = _own_record(name)
-        size = (folder / own).stat().st_size
-        return folder, RemoteEntry(files={**_recorded(found), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
-
-
-def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | None:
-    """Bring one entry here and publish it; its list where it is here now, None where it is not there.
-
-    An artifact's lock is the caller's to hold. Raises RemoteUnusable, StoreFull, StoreUnusable.
-    """
-    entry = remote.entry(name)
-    if entry is None or isinstance(entry, Damage):
-        return entry
-    work = layout.work("pull", digest_of(name))
-    with named_failures(layout.root, f"fetching {name[:40]}"):
-        work.mkdir(parents=True, exist_ok=True)
-        for stray, path in list(files_under(work)):
-            if stray not in entry.files:
-                remove(path)
-        if (damage := remote.download(entry, work)) is not None:
-            return damage
-        found = _as_entry(work, name, entry)
-        if isinstance(found, Damage):
-            remove(work)
-            return found
-        fsync_folder(work)
-        if not publish(work, layout.root / name):
-            remove(work)
-    if isinstance(found, Artifact):
-        remember_stamps(layout, found)
-    return entry
-
-
-def _as_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:
-    """What lies there as its list has it, if it is the entry of that name and its own record says the same."""
-    folder, own = Path(name), _own_record(name)
-    if own == RECORD:
-        found: Artifact | StoredProfile | Damage | None = read_folder(work, folder.parent.name, folder.name)
-    else:
-        found = read_profile(work)
-        if isinstance(found, StoredProfile) and f"{found.profile.subject}" != folder.parent.parent.name:
-            return Damage("its profile is of another subject")
-    if found is None or isinstance(found, Damage):
-        return found or Damage(f"{own} is missing")
-    listed, recorded = {path: fact for path, fact in entry.files.items() if path != own}, _recorded(found)
-    if listed.keys() != recorded.keys():
-        return Damage("it lacks files that its record names")
-    other = next((path for path, fact in recorded.items() if listed[path] != fact), None)
-    return found if other is None else Damage(f"{other} is not the file that {own} names")
-
-
-def _own_record(name: str) -> str:
-    """The file of an entry that names all its others."""
-    return RECORD if name.startswith("artifacts/") else FACTS
-
-
-def _recorded(found: Artifact | StoredProfile) -> Mapping[str, FileFact]:
-    """What an entry's own record says of its files, by path inside the entry's folder."""
-    if isinstance(found, Artifact):
-        return {f"{FILES}/{path}": fact for path, fact in found.record.files.items()}
-    return found.files

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Final, TypeVar
 
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry, entry_here, fetch
+from edgecnn.store.fetch import entry_here, fetch, fetch_all
+from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Progress
 
 _Answer = TypeVar("_Answer")
-_TOGETHER_FILES: Final = 64
-_TOGETHER_BYTES: Final = 256 << 20
-"""Of entries that are sent together: clients send several files at once."""
+_TOGETHER: Final = (128, 512, 64 << 20)
+"""Entries, files and bytes that go together: clients move several files at once, and a disk syncs many about as fast as one."""
 
 
 class Transferred(Value):
@@ -31,12 +30,6 @@ class Transferred(Value):
     """Entries that both had, whole as far as sizes tell."""
     left: tuple[str, ...] = ()
     """Entries that were left where they are, with the reason: damaged there, or gone meanwhile."""
-
-
-class _Sent(NamedTuple):
-    name: str
-    folder: Path
-    entry: RemoteEntry
 
 
 def names_here(store: Store) -> list[str]:
@@ -76,51 +69,79 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     found = remote.examined({name: lists[name] for name in here if name in lists})
     there = {name for name, each in found.items() if isinstance(each, RemoteEntry)}
     foreign = [name for name, each in found.items() if isinstance(each, ForeignList)]
-    sent, size, left = 0, 0, [f"{name}: its list there is of another edgecnn" for name in foreign]
-    lacking = [name for name in here if name not in there.union(foreign)]
-    for batch in _batches(store, lacking, left):
-        blobs = {fact.sha256: each.folder / path for each in batch for path, fact in each.entry.files.items()}
-        facts = {fact.sha256: fact.bytes for each in batch for fact in each.entry.files.values()}
-        new = remote.upload(blobs, {each.name: each.entry for each in batch})
+    left = [f"{name}: its list there is of another edgecnn" for name in foreign]
+    lacking = {name: entry for name in here if name not in there.union(foreign) and (entry := _whole(store, name, left))}
+    known = remote.sizes({fact.sha256 for entry in lacking.values() for fact in entry.files.values()})
+    sent, size = 0, 0
+    for batch in _batches(lacking.items()):
+        facts = {fact.sha256: fact.bytes for entry in batch.values() for fact in entry.files.values()}
+        blobs = {fact.sha256: store.root / name / path for name, entry in batch.items() for path, fact in entry.files.items()}
+        new = remote.upload(blobs, batch, known)
+        known |= {digest: facts[digest] for digest in new}
         sent, size = sent + len(batch), size + sum(facts[digest] for digest in new)
         tell.step("push", sent, len(lacking), "entries")
     return Transferred(entries=sent, bytes=size, there=len(there), left=tuple(left))
 
 
-def _batches(store: Store, names: Sequence[str], left: list[str]) -> Iterator[list[_Sent]]:
-    batch, files, size = list[_Sent](), 0, 0
-    for name in names:
-        found = entry_here(store.layout, name)
-        if found is None:
-            left.append(f"{name}: damaged here; `edgecnn store verify` says how")
-            continue
-        batch.append(_Sent(name, *found))
-        files, size = files + len(found[1].files), size + bytes_of(found[1].files)
-        if files >= _TOGETHER_FILES or size >= _TOGETHER_BYTES:
+def _whole(store: Store, name: str, left: list[str]) -> RemoteEntry | None:
+    if (entry := entry_here(store.layout, name)) is None:
+        left.append(f"{name}: damaged here; `edgecnn store verify` says how")
+    return entry
+
+
+def _batches(entries: Iterable[tuple[str, RemoteEntry]]) -> Iterator[dict[str, RemoteEntry]]:
+    batch, files, size = dict[str, RemoteEntry](), 0, 0
+    for name, entry in entries:
+        batch[name] = entry
+        files, size = files + len(entry.files), size + bytes_of(entry.files)
+        if any(has >= most for has, most in zip((len(batch), files, size), _TOGETHER, strict=True)):
             yield batch
-            batch, files, size = [], 0, 0
+            batch, files, size = {}, 0, 0
     if batch:
         yield batch
 
 
 def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
-    """Fetch what this store lacks, several entries at once. Raises RemoteUnusable, StoreFull, StoreUnusable."""
-    here = set(names_here(store))
-    there = remote.names()
-    lacking = sorted(there - here)
-    fetched, size, left = 0, 0, list[str]()
+    """Fetch what this store lacks. Raises RemoteUnusable, StoreFull, StoreUnusable."""
+    here, lists = set(names_here(store)), remote.lists()
+    lacking = sorted(lists.keys() - here)
+    outcomes = dict[str, RemoteEntry | Damage]()
+    for batch in _batches(_listed(remote, lists, lacking, outcomes)):
+        outcomes |= _fetched(store, remote, batch)
+        tell.step("pull", len(outcomes), len(lacking), "entries")
+    for name in lacking:
+        if name not in outcomes:  # somebody else was at it
+            with store.locks.held(*_lock(name), tell):
+                found = None if (store.root / name).exists() else fetch(remote, store.layout, name)
+            outcomes |= {} if found is None else {name: found}
+    fetched = [each for each in outcomes.values() if isinstance(each, RemoteEntry)]
+    return Transferred(
+        entries=len(fetched),
+        bytes=sum(bytes_of(each.files) for each in fetched),
+        there=len(here & lists.keys()),
+        left=tuple(f"{name}: {each.why}" for name, each in sorted(outcomes.items()) if isinstance(each, Damage)),
+    )
 
-    def one(name: str) -> RemoteEntry | Damage | None:
-        kind, _, key = name.removeprefix("artifacts/").partition("/")
-        lock = (kind, key) if name.startswith("artifacts/") else ("pull", key.replace("/", "-"))
-        with store.locks.held(*lock, tell):
-            return fetch(remote, store.layout, name)
 
-    with ThreadPoolExecutor(remote.at_once) as pool:
-        for done, (name, found) in enumerate(zip(lacking, pool.map(one, lacking), strict=True), start=1):
-            if isinstance(found, Damage):
-                left.append(f"{name}: {found.why}")
-            elif found is not None:
-                fetched, size = fetched + 1, size + bytes_of(found.files)
-            tell.step("pull", done, len(lacking), "entries")
-    return Transferred(entries=fetched, bytes=size, there=len(here & there), left=tuple(left))
+def _listed(
+    remote: Remote, lists: Mapping[str, int], names: Sequence[str], damaged: dict[str, RemoteEntry | Damage]
+) -> Iterator[tuple[str, RemoteEntry]]:
+    """Read lists, many at once and none long before it is needed; those that are damaged are put down."""
+    for first in range(0, len(names), _TOGETHER[0]):
+        for name, entry in remote.entries({name: lists[name] for name in names[first : first + _TOGETHER[0]]}).items():
+            if isinstance(entry, RemoteEntry):
+                yield name, entry
+            else:
+                damaged[name] = entry
+
+
+def _fetched(store: Store, remote: Remote, batch: Mapping[str, RemoteEntry]) -> dict[str, RemoteEntry | Damage]:
+    """Those of which no lock is held elsewhere: to wait for one while others are held could be for ever."""
+    with ExitStack() as held:
+        ours = [name for name in batch if held.enter_context(store.locks.held_if_free(*_lock(name)))]
+        return fetch_all(remote, store.layout, {name: batch[name] for name in ours})
+
+
+def _lock(name: str) -> tuple[str, str]:
+    kind, _, key = name.removeprefix("artifacts/").partition("/")
+    return (kind, key) if name.startswith("artifacts/") else ("pull", key.replace("/", "-"))

@@ -1,0 +1,94 @@
+"""Entries that are moved together: each byte once, what others hold last, and a disk that fills on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from edgecnn.render.progress import Quiet
+from edgecnn.store import transfer
+from edgecnn.store.remote import Remote
+from edgecnn.store.store import Store
+from edgecnn.store.transfer import pull, push
+from edgecnn.store.verify import verify
+from tests.store.small_disks import needs_mount, said_on
+from tests.store.toys import Ear, Quantize, Train, files_in, obtain
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Store:
+    return Store.open(tmp_path / "other")
+
+
+def three_entries(store: Store) -> list[str]:
+    """Two of them have files in common."""
+    made = [obtain(store, stage)[0] for stage in (Train(epochs=2), Train(epochs=3), Quantize())]
+    return [f"artifacts/{each.kind}/{each.key}" for each in made]
+
+
+@pytest.mark.parametrize("together", [(1, 512, 1 << 20), (128, 512, 1 << 20)])
+def test_what_entries_have_in_common_goes_and_comes_once(
+    together: tuple[int, int, int], store: Store, other: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_entries(store)
+    monkeypatch.setattr(transfer, "_TOGETHER", together)
+    assert push(store, afar, Quiet()).bytes == sum(path.stat().st_size for path in Path(afar.url, "blobs").rglob("*/*"))
+    asked, get = list[str](), afar._fs.get
+    monkeypatch.setattr(afar._fs, "get", lambda sources, targets: [asked.extend(sources), get(sources, targets)])
+    assert pull(other, afar, Quiet()).entries == 3
+    assert together[0] == 1 or len(asked) == len(set(asked))
+    assert files_in(other.root / "artifacts") == files_in(store.root / "artifacts") and verify(other, Quiet()).ok
+
+
+def test_what_another_is_making_comes_last_and_is_not_fetched_if_it_is_there_by_then(
+    store: Store, other: Store, afar: Remote
+) -> None:
+    name = three_entries(store)[0]
+    push(store, afar, Quiet())
+    held, let_go = Event(), Event()
+
+    def making() -> None:
+        with other.locks.held(*name.split("/")[1:], Quiet()):
+            held.set()
+            let_go.wait(30)
+            (other.root / name).mkdir(parents=True)
+
+    (maker := Thread(target=making)).start()
+    held.wait(30)
+    ear = Ear(at_step=lambda done: let_go.set() if done == 2 else None)
+    found = pull(other, afar, ear)
+    maker.join()
+    assert (found.entries, found.left) == (2, ()) and ear.steps[-1][1:3] == (2, 3)
+    assert not list((other.root / name).iterdir()), "what the other made stays"
+
+
+ON_A_SMALL_DISK = """
+import json, sys
+from edgecnn.errors.store import StoreFull
+from edgecnn.render.progress import Quiet
+from edgecnn.store.remote import Remote
+from edgecnn.store.store import Store
+from edgecnn.store.transfer import pull
+from edgecnn.store.verify import verify
+from pathlib import Path
+store = Store.open(Path(sys.argv[1]))
+try:
+    pull(store, Remote(sys.argv[2]), Quiet())
+    line = ""
+except StoreFull as error:
+    line = error.line()
+print(json.dumps({"line": line, "whole": verify(store, Quiet()).ok, "entries": len(list(store.artifacts.names()))}))
+"""
+
+
+@needs_mount
+def test_a_disk_that_fills_while_pulling_is_this_store_s_and_not_the_remote_s(store: Store, afar: Remote, tmp_path: Path) -> None:
+    three_entries(store)
+    obtain(store, Quantize(images=1), maker=lambda given, out, tell: (out / "big.bin").write_bytes(bytes(8 << 20)))
+    push(store, afar, Quiet())
+    (tmp_path / "small").mkdir()
+    said = said_on({tmp_path / "small": "4m"}, ON_A_SMALL_DISK, str(tmp_path / "small" / "store"), afar.url)
+    assert said["line"].startswith(f"no space left for the store {tmp_path}/small/store: 0.0 MiB free while fetching artifacts/")
+    assert said["whole"] and said["entries"] == 0
