@@ -65,10 +65,10 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def sync_folders(folder: Path) -> None:
-    """Force the names in ``folder``, and in every folder below it, onto the disk."""
-    for place, _, _ in os.walk(folder, topdown=False):
-        fsync_folder(Path(place))
+def sync_folders(*folders: Path) -> None:
+    """Force the names in these folders, and in every folder below them, onto the disk."""
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
+        list(pool.map(fsync_folder, (Path(place) for each in folders for place, _, _ in os.walk(each))))
 
 
 def fsync_folder(folder: Path) -> None:
@@ -97,7 +97,7 @@ def publish(work: Path, entry: Path) -> bool:
 
 
 def renamed(work: Path, entry: Path) -> bool:
-    """The same, with the new name not forced onto the disk: that is the caller's, for many entries at once."""
+    """Rename a settled folder as ``publish`` does, and leave it to the caller to force the new name onto the disk."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     try:
         work.rename(entry)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from edgecnn.store.disk import files_under, fsync_folder, remove, renamed, sha256_of, sync_folders
+from edgecnn.errors.store import RemoteUnusable
+from edgecnn.errors.wording import counted
+from edgecnn.store.disk import discard, files_under, fsync_folder, remove, renamed, sha256_of, sync_folders
 from edgecnn.store.entry import Damage, file_damage, read_folder, remember_stamps, trusted_entry
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import FILES, RECORD, Layout
@@ -15,7 +18,8 @@ from edgecnn.store.remote import Remote, RemoteEntry
 from edgecnn.values.artifact import Artifact, FileFact
 from edgecnn.values.stage import digest_of
 
-_SYNCED_AT_ONCE = 8
+_GIVE_UP_AFTER: Final = 3
+"""Entries that cannot be read, one after another: the place is away."""
 
 
 def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
@@ -35,52 +39,96 @@ def entry_here(layout: Layout, name: str) -> RemoteEntry | None:
         return RemoteEntry(files={**_recorded(found), own: FileFact(sha256=sha256_of(folder / own), bytes=size)})
 
 
+class Fetched(NamedTuple):
+    """What came of a remote store."""
+
+    outcomes: dict[str, RemoteEntry | Damage]
+    """By name: the list of an entry that is here now, or why it is not."""
+    bytes: int = 0
+    """That were read there."""
+
+
 def fetch(remote: Remote, layout: Layout, name: str) -> RemoteEntry | Damage | None:
     """Bring one entry here and publish it; its list where it is here now, None where it is not there.
 
     An artifact's lock is the caller's to hold. Raises RemoteUnusable, StoreFull, StoreUnusable.
     """
     entry = remote.entry(name)
-    return fetch_all(remote, layout, {name: entry})[name] if isinstance(entry, RemoteEntry) else entry
+    return fetch_all(remote, layout, {name: entry}).outcomes[name] if isinstance(entry, RemoteEntry) else entry
 
 
-def fetch_all(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]) -> dict[str, RemoteEntry | Damage]:
-    """The same for entries whose lists were read: their files come, and are forced onto the disk, together."""
+def fetch_all(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]) -> Fetched:
+    """Bring entries whose lists were read: their files come, and are forced onto the disk, together.
+
+    One that cannot be read there leaves the others. The artifacts' locks are the caller's to hold. Raises RemoteUnusable: the
+    only one cannot be read, or several one after another. StoreFull, StoreUnusable.
+    """
+    try:
+        return _together(remote, layout, entries)
+    except RemoteUnusable:
+        if len(entries) == 1:
+            raise
+    outcomes, size, failed = dict[str, RemoteEntry | Damage](), 0, 0
+    for name, entry in entries.items():
+        try:
+            found = _together(remote, layout, {name: entry})
+        except RemoteUnusable as error:
+            if (failed := failed + 1) == _GIVE_UP_AFTER:
+                raise
+            outcomes[name] = Damage(f"{error.because}")
+        else:
+            outcomes, size, failed = outcomes | found.outcomes, size + found.bytes, 0
+    return Fetched(outcomes, size)
+
+
+def _together(remote: Remote, layout: Layout, entries: Mapping[str, RemoteEntry]) -> Fetched:
     works = {name: layout.work("pull", digest_of(name)) for name in entries}
-    with named_failures(layout.root, f"fetching {next(iter(entries), '')[:40]}"):
+    with named_failures(layout.root, f"fetching {counted(len(entries), 'entry', 'entries')}"):
         for name, entry in entries.items():
             _cleared(works[name], entry)
-        named = {works[name] / path: (name, path) for name, entry in entries.items() for path in entry.files}
-        missing = remote.download({place: entries[name].files[path] for place, (name, path) in named.items()})
-        whys = {named[place][0]: f"{named[place][1]} {why}" for place, why in missing.items()}
-        whole = {name: work for name, work in works.items() if name not in whys}
-        read = {name: _as_entry(work, name, entries[name]) for name, work in whole.items()}
-        _published(layout, whole, read)
-    outcomes = {name: each if isinstance(each, Damage) else entries[name] for name, each in read.items()}
-    return {name: Damage(whys[name]) if name in whys else outcomes[name] for name in entries}
+        files = {works[name] / path: (name, path) for name, entry in entries.items() for path in entry.files}
+        missing, size = remote.download({file: entries[name].files[path] for file, (name, path) in files.items()})
+        outcomes = dict[str, RemoteEntry | Damage](entries)
+        for file, why in missing.items():
+            name, path = files[file]
+            outcomes[name] = Damage(f"{path} {why}")
+        whole = [name for name, each in outcomes.items() if isinstance(each, RemoteEntry)]
+        read = {name: _as_entry(works[name], name, entries[name]) for name in whole}
+        outcomes |= {name: each for name, each in read.items() if isinstance(each, Damage)}
+        _published(layout, works, read)
+    return Fetched(outcomes, size)
 
 
 def _cleared(work: Path, entry: RemoteEntry) -> None:
-    """Leave in the folder only what the list names, such as what an interrupted call brought."""
+    """Leave in the folder only what the list names, such as what an interrupted call brought, and date it for ``gc``."""
     work.mkdir(parents=True, exist_ok=True)
+    os.utime(work)
     for stray, path in list(files_under(work)):
         if stray not in entry.files:
             remove(path)
 
 
 def _published(layout: Layout, works: Mapping[str, Path], read: Mapping[str, Artifact | StoredProfile | Damage]) -> None:
-    """Rename what is an entry to where it is found; the rest, and what stands there already, goes."""
-    good = {name: work for name, work in works.items() if not isinstance(read[name], Damage)}
-    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool:
-        list(pool.map(sync_folders, good.values()))
-    new = {name for name, work in good.items() if renamed(work, layout.root / name)}
+    """Rename each that is an entry to where it is found. What is damaged there makes way; beside a whole one ours goes."""
+    good = [name for name, each in read.items() if not isinstance(each, Damage)]
+    sync_folders(*(works[name] for name in good))
+    new = {name for name in good if _renamed(layout, works[name], name)}
     for parent in {(layout.root / name).parent for name in new}:
         fsync_folder(parent)
-    for name in works.keys() - new:
+    for name in read.keys() - new:
         remove(works[name])
-    for found in read.values():
-        if isinstance(found, Artifact):
+    for name in new:
+        if isinstance(found := read[name], Artifact):
             remember_stamps(layout, found)
+
+
+def _renamed(layout: Layout, work: Path, name: str) -> bool:
+    if renamed(work, layout.root / name):
+        return True
+    if entry_here(layout, name) is not None:
+        return False
+    discard(layout.root / name, layout.trash)
+    return renamed(work, layout.root / name)
 
 
 def _as_entry(work: Path, name: str, entry: RemoteEntry) -> Artifact | StoredProfile | Damage:

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, ValidationError
 
 from edgecnn.errors.store import RemoteUnusable
-from edgecnn.store.disk import remove, sha256_of, stamp_of, sync_all
+from edgecnn.store.disk import remove, stamp_of, sync_all, synced
 from edgecnn.store.entry import Damage
 from edgecnn.store.failures import NO_SPACE
 from edgecnn.store.place import Place
@@ -29,6 +29,8 @@ from edgecnn.values.base import Value, another_schema
 ENTRIES, BLOBS = "entries", "blobs"
 _SCHEMA: Final = "edgecnn.remote-entry/1"
 _LIST_BYTES_MAX: Final = 16 << 20
+_NAME_BYTES_MAX: Final = 255
+"""What file systems take of one name."""
 PATIENCE_S: Final = 10.0
 """For which a file that another writer began may stay as long as it is."""
 _LOOK_S: Final = 0.5
@@ -63,16 +65,23 @@ class Remote(Place):
 
     def lists(self) -> dict[str, int]:
         """Bytes of the list of every entry there, by the entry's name. Raises RemoteUnusable: it cannot be listed."""
+        below = {path.removesuffix(".json"): size for path, size in self._files_in(ENTRIES).items()}
+        return {name: size for name, size in below.items() if is_name(name)}
+
+    def _files_in(self, folder: str) -> dict[str, int]:
+        """Bytes of every file below, by its path there; of a blob by its digest."""
         with self.reached("listing it"):
             try:
-                found = self._fs.find(self._at(ENTRIES), detail=True)
+                found = self._fs.find(self._at(folder), detail=True)
             except FileNotFoundError:
                 return {}
-        below = {path.partition(f"{self._at(ENTRIES)}/")[2].removesuffix(".json"): info for path, info in found.items()}
-        return {name: int(info["size"]) for name, info in below.items() if is_name(name)}
+        below = {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in found.items()}
+        return {path.rpartition("/")[2]: size for path, size in below.items()} if folder == BLOBS else below
 
-    def sizes(self, digests: Iterable[str]) -> dict[str, int]:
-        """Bytes of those files that are there, by digest. Raises RemoteUnusable."""
+    def sizes(self, digests: Iterable[str] | None = None) -> dict[str, int]:
+        """Bytes of those files that are there, or of all, by digest. Raises RemoteUnusable."""
+        if digests is None:
+            return self._files_in(BLOBS)
         wanted = set(digests)
         folders = {digest[:2] for digest in wanted}
         with self.reached("looking what it has"), ThreadPoolExecutor(self.at_once) as pool:
@@ -95,16 +104,16 @@ class Remote(Place):
         except FileNotFoundError:
             return []
 
-    def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry], known: Mapping[str, int]) -> set[str]:
+    def upload(self, files: Mapping[str, Path], entries: Mapping[str, RemoteEntry], known: Mapping[str, int] | None) -> set[str]:
         """Put those files there, by digest, that it lacks, then the lists of entries; digests of what was sent.
 
-        ``known``: bytes of files that were there when it was last looked, by digest.
+        ``known``: bytes of the files that were there lately, by digest; None: it is looked.
 
         After the lists it looks once more: a file that was there may have been taken away by a collection that had read the
         lists before (see ``remote_gc``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
-        sent = self._sent(files, facts, known)
+        sent = self._sent(files, facts, self.sizes(facts) if known is None else known)
         lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
         with ThreadPoolExecutor(self.at_once) as pool:
             list(pool.map(self.write, lists, lists.values()))
@@ -126,6 +135,8 @@ class Remote(Place):
             return damage("its list of files is damaged")
         if any(not _is_inside(path) or not re.fullmatch("[0-9a-f]{64}", fact.sha256) for path, fact in entry.files.items()):
             return Damage("its list of files names what lies outside it")
+        if any(f"{above}" in entry.files for path in entry.files for above in PurePosixPath(path).parents):
+            return Damage("its list of files names a file that is also a folder")
         return entry
 
     def entries(self, lists: Mapping[str, int | None]) -> dict[str, RemoteEntry | Damage]:
@@ -137,31 +148,27 @@ class Remote(Place):
             found = dict(zip(lists, pool.map(self.entry, lists, lists.values()), strict=True))
         return {name: each for name, each in found.items() if each is not None}
 
-    def examined(self, lists: Mapping[str, int | None]) -> dict[str, RemoteEntry | Damage]:
-        """The same, and whether the files that each names are there in full; their bytes are not read. Raises RemoteUnusable."""
-        found = self.entries(lists)
-        understood = {name: each for name, each in found.items() if isinstance(each, RemoteEntry)}
-        sizes = self.sizes(fact.sha256 for each in understood.values() for fact in each.files.values()).items()
-        return found | {name: Damage(why) for name, each in understood.items() if (why := each.lacking(sizes)) is not None}
+    def download(self, files: Mapping[Path, FileFact]) -> tuple[dict[Path, str], int]:
+        """Bring files here, those left out that an interrupted call left there whole, and force them onto the disk.
 
-    def download(self, files: Mapping[Path, FileFact]) -> dict[Path, str]:
-        """Bring files here, those left out that an interrupted call left there whole; why of each that did not come, as the rest
-        of a sentence. Bytes that several have in common are asked for once; all are compared with their digests and are on the
-        disk. Raises RemoteUnusable, OSError."""
+        Why of each that did not come, as the rest of a sentence, and the bytes that were read there: what several files have in
+        common is read once. All are compared with their digests. Raises RemoteUnusable, OSError.
+        """
         lacking = {path: fact for path, fact in files.items() if not _is_whole(path, fact)}
         there = self.sizes({fact.sha256 for fact in lacking.values()})
-        arrived = {path: there.get(fact.sha256, 0) for path, fact in lacking.items()}
-        wanted = {path: fact for path, fact in lacking.items() if there.get(fact.sha256) == fact.bytes}
-        self._get(wanted)
-        wrong = {path for path, fact in sync_all({path: path for path in wanted}).items() if fact != wanted[path]}
-        for path in wrong:
-            remove(path)
-        short = {path: fact.bytes for path, fact in lacking.items() if path not in wanted}
-        return {path: f"has {arrived[path]:,} bytes there instead of {size:,}" for path, size in short.items()} | dict.fromkeys(
-            wrong, "has other bytes there than when it was stored"
-        )
+        whys = dict[Path, str]()
+        for path, fact in lacking.items():
+            if (arrived := there.get(fact.sha256, 0)) != fact.bytes or fact.sha256 not in there:
+                whys[path] = f"has {arrived:,} bytes there instead of {fact.bytes:,}"
+        wanted = {path: fact for path, fact in lacking.items() if path not in whys}
+        read = self._get(wanted)
+        for path, found in sync_all({path: path for path in wanted}).items():
+            if found != wanted[path]:
+                remove(path)
+                whys[path] = "has other bytes there than when it was stored"
+        return whys, read
 
-    def _get(self, wanted: Mapping[Path, FileFact]) -> None:
+    def _get(self, wanted: Mapping[Path, FileFact]) -> int:
         for folder in {path.parent for path in wanted}:
             folder.mkdir(parents=True, exist_ok=True)
         first = {fact.sha256: path for path, fact in wanted.items()}
@@ -171,6 +178,7 @@ class Remote(Place):
         for path, fact in wanted.items():
             if (source := first[fact.sha256]) != path:
                 shutil.copyfile(source, path)
+        return sum(wanted[path].bytes for path in first.values())
 
     def _sent(self, files: Mapping[str, Path], facts: Mapping[str, int], there: Mapping[str, int]) -> set[str]:
         sent = set[str]()
@@ -187,7 +195,7 @@ class Remote(Place):
             with self.reached("writing to it"):
                 self._fs.put([str(files[digest]) for digest in lacking], [self._blob(digest) for digest in lacking])
             sent.update(lacking)
-            there = {**there, **dict.fromkeys(lacking, 0), **self.sizes(lacking)}
+            there = {digest: size for digest, size in there.items() if digest not in lacking} | self.sizes(lacking)
 
     def _still_written(self, short: Mapping[str, int]) -> bool:
         """Whether somebody else, who sends the same files, is at one of them: on a server's disk the last one begins it anew."""
@@ -217,10 +225,14 @@ def is_name(text: str) -> bool:
 
 
 def _is_inside(path: str) -> bool:
+    """Spelt as it will lie there, so that no two name one file."""
     parts = PurePosixPath(path).parts
-    return bool(parts) and not path.startswith("/") and ".." not in parts and "\\" not in path and "\0" not in path
+    plain = path == "/".join(parts) and not path.startswith("/") and not {"..", "."} & set(parts)
+    fits = all(len(part.encode(errors="replace")) <= _NAME_BYTES_MAX for part in parts)
+    return bool(parts) and plain and fits and "\\" not in path and "\0" not in path
 
 
 def _is_whole(path: Path, fact: FileFact) -> bool:
+    """On the disk too: the call that brought it may have been killed before it forced it there."""
     stamp = stamp_of(path)
-    return stamp is not None and stamp[0] == fact.bytes and sha256_of(path) == fact.sha256
+    return stamp is not None and stamp[0] == fact.bytes and synced(path) == fact

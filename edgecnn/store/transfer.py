@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from edgecnn.errors.store import RemoteNeedsPackage, RemoteUnusable
 from edgecnn.store.disk import bytes_of
 from edgecnn.store.entry import Damage
-from edgecnn.store.fetch import entry_here, fetch, fetch_all
+from edgecnn.store.fetch import entry_here, fetch_all
 from edgecnn.store.remote import ENTRIES, ForeignList, Remote, RemoteEntry
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value
@@ -66,27 +66,38 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
     """
     here = names_here(store) if only is None else only
     lists = remote.lists() if only is None else dict[str, int | None].fromkeys(only)
-    found = remote.examined({name: lists[name] for name in here if name in lists})
-    there = {name for name, each in found.items() if isinstance(each, RemoteEntry)}
+    found = remote.entries({name: lists[name] for name in here if name in lists})
+    known = remote.sizes() if only is None else None
+    there = _whole(remote, found, known)
     foreign = [name for name, each in found.items() if isinstance(each, ForeignList)]
     left = [f"{name}: its list there is of another edgecnn" for name in foreign]
-    lacking = {name: entry for name in here if name not in there.union(foreign) and (entry := _whole(store, name, left))}
-    known = remote.sizes({fact.sha256 for entry in lacking.values() for fact in entry.files.values()})
+    lacking = [name for name in here if name not in there.union(foreign)]
     sent, size = 0, 0
-    for batch in _batches(lacking.items()):
+    for batch in _batches(_read_here(store, lacking, left)):
         facts = {fact.sha256: fact.bytes for entry in batch.values() for fact in entry.files.values()}
         blobs = {fact.sha256: store.root / name / path for name, entry in batch.items() for path, fact in entry.files.items()}
-        new = remote.upload(blobs, batch, known)
-        known |= {digest: facts[digest] for digest in new}
-        sent, size = sent + len(batch), size + sum(facts[digest] for digest in new)
+        new = {digest: facts[digest] for digest in remote.upload(blobs, batch, known)}
+        known = None if known is None else known | new
+        sent, size = sent + len(batch), size + sum(new.values())
         tell.step("push", sent, len(lacking), "entries")
     return Transferred(entries=sent, bytes=size, there=len(there), left=tuple(left))
 
 
-def _whole(store: Store, name: str, left: list[str]) -> RemoteEntry | None:
-    if (entry := entry_here(store.layout, name)) is None:
-        left.append(f"{name}: damaged here; `edgecnn store verify` says how")
-    return entry
+def _whole(remote: Remote, found: Mapping[str, RemoteEntry | Damage], known: Mapping[str, int] | None) -> set[str]:
+    """Of entries whose lists are there those of which no file lacks; the files' bytes are not read."""
+    understood = {name: each for name, each in found.items() if isinstance(each, RemoteEntry)}
+    if known is None:
+        known = remote.sizes({fact.sha256 for each in understood.values() for fact in each.files.values()})
+    return {name for name, each in understood.items() if each.lacking(known.items()) is None}
+
+
+def _read_here(store: Store, names: Sequence[str], left: list[str]) -> Iterator[tuple[str, RemoteEntry]]:
+    """Each when its turn comes: entries may be replaced, or taken away, while others are sent."""
+    for name in names:
+        if (entry := entry_here(store.layout, name)) is not None:
+            yield name, entry
+        else:
+            left.append(f"{name}: damaged here; `edgecnn store verify` says how")
 
 
 def _batches(entries: Iterable[tuple[str, RemoteEntry]]) -> Iterator[dict[str, RemoteEntry]]:
@@ -105,41 +116,51 @@ def pull(store: Store, remote: Remote, tell: Progress) -> Transferred:
     """Fetch what this store lacks. Raises RemoteUnusable, StoreFull, StoreUnusable."""
     here, lists = set(names_here(store)), remote.lists()
     lacking = sorted(lists.keys() - here)
-    outcomes = dict[str, RemoteEntry | Damage]()
-    for batch in _batches(_listed(remote, lists, lacking, outcomes)):
-        outcomes |= _fetched(store, remote, batch)
-        tell.step("pull", len(outcomes), len(lacking), "entries")
-    for name in lacking:
-        if name not in outcomes:  # somebody else was at it
-            with store.locks.held(*_lock(name), tell):
-                found = None if (store.root / name).exists() else fetch(remote, store.layout, name)
-            outcomes |= {} if found is None else {name: found}
-    fetched = [each for each in outcomes.values() if isinstance(each, RemoteEntry)]
+    pulling = _Pulling(store, remote, lists, tell, len(lacking))
+    elsewhere = pulling.bring(lacking)
+    while elsewhere:
+        with store.locks.held(*_lock(elsewhere[0]), tell):
+            pass  # whoever is at it has ended
+        elsewhere = pulling.bring(elsewhere)
     return Transferred(
-        entries=len(fetched),
-        bytes=sum(bytes_of(each.files) for each in fetched),
-        there=len(here & lists.keys()),
-        left=tuple(f"{name}: {each.why}" for name, each in sorted(outcomes.items()) if isinstance(each, Damage)),
+        entries=pulling.entries,
+        bytes=pulling.bytes,
+        there=len(here & lists.keys()) + pulling.there,
+        left=tuple(f"{name}: {why}" for name, why in sorted(pulling.left.items())),
     )
 
 
-def _listed(
-    remote: Remote, lists: Mapping[str, int], names: Sequence[str], damaged: dict[str, RemoteEntry | Damage]
-) -> Iterator[tuple[str, RemoteEntry]]:
-    """Read lists, many at once and none long before it is needed; those that are damaged are put down."""
-    for first in range(0, len(names), _TOGETHER[0]):
-        for name, entry in remote.entries({name: lists[name] for name in names[first : first + _TOGETHER[0]]}).items():
-            if isinstance(entry, RemoteEntry):
-                yield name, entry
-            else:
-                damaged[name] = entry
+class _Pulling:
+    def __init__(self, store: Store, remote: Remote, lists: Mapping[str, int], tell: Progress, total: int) -> None:
+        self.store, self.remote, self.lists, self.tell, self.total = store, remote, lists, tell, total
+        self.entries, self.bytes, self.there = 0, 0, 0
+        self.left = dict[str, str]()
 
+    def bring(self, names: Sequence[str]) -> list[str]:
+        """Those whose lock another holds: to wait for one while holding others could be for ever."""
+        elsewhere = list[str]()
+        for batch in _batches(self._listed(names)):
+            with ExitStack() as held:
+                ours = {name for name in batch if held.enter_context(self.store.locks.held_if_free(*_lock(name)))}
+                new = {name: batch[name] for name in ours if not (self.store.root / name).exists()}
+                outcomes, size = fetch_all(self.remote, self.store.layout, new)
+            elsewhere += [name for name in batch if name not in ours]
+            damaged = {name: each.why for name, each in outcomes.items() if isinstance(each, Damage)}
+            self.left |= damaged
+            self.entries, self.there = self.entries + len(new) - len(damaged), self.there + len(ours) - len(new)
+            self.bytes += size
+            self.tell.step("pull", self.entries + self.there + len(self.left), self.total, "entries")
+        return elsewhere
 
-def _fetched(store: Store, remote: Remote, batch: Mapping[str, RemoteEntry]) -> dict[str, RemoteEntry | Damage]:
-    """Those of which no lock is held elsewhere: to wait for one while others are held could be for ever."""
-    with ExitStack() as held:
-        ours = [name for name in batch if held.enter_context(store.locks.held_if_free(*_lock(name)))]
-        return fetch_all(remote, store.layout, {name: batch[name] for name in ours})
+    def _listed(self, names: Sequence[str]) -> Iterator[tuple[str, RemoteEntry]]:
+        """Lists are read many at once."""
+        for first in range(0, len(names), _TOGETHER[0]):
+            some = {name: self.lists[name] for name in names[first : first + _TOGETHER[0]]}
+            for name, entry in self.remote.entries(some).items():
+                if isinstance(entry, RemoteEntry):
+                    yield name, entry
+                else:
+                    self.left[name] = entry.why
 
 
 def _lock(name: str) -> tuple[str, str]:

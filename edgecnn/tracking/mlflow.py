@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SCHEME: Final = "mlflow"
 EXPERIMENT: Final = "edgecnn"
 """Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
+OF_TRAINED_MODELS: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""As MLflow 3's own page writes it: without, the page opens as one of evaluations of language models."""
 BUILD_TAG, REPORT_TAG, ERROR_TAG = "edgecnn.build", "edgecnn.report", "error"
 SUPERSEDED_TAG: Final = "edgecnn.superseded_by"
 """Of a run whose build has another report by now: the run that holds it."""
@@ -203,7 +205,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name))
+            return str(client.create_experiment(name, tags=OF_TRAINED_MODELS))
         except MlflowException:  # another build made it in the same moment
             found = client.get_experiment_by_name(name)
             if found is None:

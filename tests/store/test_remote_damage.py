@@ -15,8 +15,9 @@ from edgecnn.render.progress import Quiet
 from edgecnn.store import remote_gc
 from edgecnn.store.remote import Remote
 from edgecnn.store.remote_gc import collect_afar
-from edgecnn.store.store import Store
+from edgecnn.store.store import REMOTE, Store
 from edgecnn.store.transfer import pull, push
+from edgecnn.store.verify import verify
 from edgecnn.values.artifact import Ran
 from tests.store.test_profiles import a_profile
 from tests.store.test_remote_gc import aged, is_whole
@@ -172,3 +173,35 @@ def test_logits_that_rotted_here_are_not_sent(store: Store, afar: Remote, tmp_pa
     sent = push(store, afar, Quiet())
     assert (sent.entries, sent.left) == (0, (f"{name}: damaged here; `edgecnn store verify` says how",))
     assert afar.names() == set()
+
+
+def test_a_damaged_entry_makes_way_for_a_whole_one_and_is_never_taken_for_it(
+    store: Store, afar: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = obtain(store, Quantize())[0]
+    push(store, afar, Quiet())
+    monkeypatch.setenv(REMOTE, afar.url)
+    reader = Store.open(store.root)
+    model = made.folder / "model.onnx"
+    whole = model.read_bytes()
+    model.write_bytes(whole[::-1])
+    found = reader.artifacts.of_key("quantize", made.key, Quiet())
+    assert found is not None and (found.folder / "model.onnx").read_bytes() == whole and verify(store, Quiet()).ok
+    model.write_bytes(whole[::-1])
+    list_of(afar, f"artifacts/quantize/{made.key}").unlink()
+    assert reader.artifacts.of_key("quantize", made.key, Quiet()) is None
+    assert reader.artifacts.of_key("quantize", made.key, Quiet()) is None
+
+
+@pytest.mark.parametrize("path", ["files/model.onnx/x", "record.json/x", f"files/{'x' * 300}", "files/./model.onnx", "files//x"])
+def test_a_list_with_names_that_no_disk_takes_is_damaged_and_leaves_the_others(
+    path: str, store: Store, other: Store, afar: Remote, tmp_path: Path
+) -> None:
+    name = f"artifacts/quantize/{obtain(store, Quantize())[0].key}"
+    with_logits(store, tmp_path)
+    push(store, afar, Quiet())
+    facts = json.loads(list_of(afar, name).read_text())
+    facts["files"][path] = facts["files"]["record.json"]
+    list_of(afar, name).write_text(json.dumps(facts))
+    found = pull(other, afar, Quiet())
+    assert found.entries == 1 and len(found.left) == 1 and "its list of files names" in found.left[0]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
+from edgecnn.errors.store import RemoteUnusable
 from edgecnn.render.progress import Quiet
+from edgecnn.store import remote as of_remote
 from edgecnn.store import transfer
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import pull, push
 from edgecnn.store.verify import verify
 from tests.store.small_disks import needs_mount, said_on
+from tests.store.test_remote_damage import blob_of
 from tests.store.toys import Ear, Quantize, Train, files_in, obtain
 
 
@@ -60,8 +67,83 @@ def test_what_another_is_making_comes_last_and_is_not_fetched_if_it_is_there_by_
     ear = Ear(at_step=lambda done: let_go.set() if done == 2 else None)
     found = pull(other, afar, ear)
     maker.join()
-    assert (found.entries, found.left) == (2, ()) and ear.steps[-1][1:3] == (2, 3)
+    assert (found.entries, found.there, found.left) == (2, 1, ()) and ear.steps[-1][1:3] == (3, 3)
     assert not list((other.root / name).iterdir()), "what the other made stays"
+
+
+def test_a_file_that_cannot_be_read_there_leaves_the_other_entries(
+    store: Store, other: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = three_entries(store)[2]
+    push(store, afar, Quiet())
+    blob = blob_of(afar, name, "files/model.onnx")
+    get_file = afar._fs.get_file
+
+    def refused(source: str, target: str, **more: Any) -> None:
+        if source == str(blob):
+            raise PermissionError(errno.EACCES, "Permission denied", source)
+        get_file(source, target, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(afar._fs, "get_file", refused)
+        found = pull(other, afar, Quiet())
+    assert found.entries == 2 and found.left == (f"{name}: reading from it: [Errno 13] Permission denied: '{blob}'",)
+    assert pull(other, afar, Quiet()).entries == 1 and verify(other, Quiet()).ok
+
+
+def test_a_place_that_goes_away_is_not_asked_for_every_entry(
+    store: Store, other: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for epochs in range(1, 9):
+        obtain(store, Train(epochs=epochs))
+    push(store, afar, Quiet())
+    asked = list[Any]()
+
+    def gone(*given: Any) -> None:
+        asked.append(given)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(afar._fs, "get", gone)
+    with pytest.raises(RemoteUnusable, match="timed out"):
+        pull(other, afar, Quiet())
+    assert len(asked) == 1 + 3
+
+
+def test_what_goes_or_is_replaced_here_while_others_are_sent_harms_nobody(
+    store: Store, other: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = three_entries(store)
+    monkeypatch.setattr(transfer, "_TOGETHER", (1, 1, 1))
+    files = store.root / second / "files"
+    model = next(path for path in (store.root / third / "files").rglob("model.onnx"))
+
+    def meanwhile(done: int) -> None:
+        if done == 1:
+            shutil.rmtree(files.parent)
+            model.write_bytes(model.read_bytes()[::-1])
+
+    sent = push(store, afar, Ear(at_step=meanwhile), only=[first, second, third])
+    assert sent.left == tuple(f"{name}: damaged here; `edgecnn store verify` says how" for name in (second, third))
+    assert pull(other, afar, Quiet()).entries == 1 and verify(other, Quiet()).ok
+
+
+def test_what_a_killed_pull_left_is_forced_onto_the_disk_before_it_is_an_entry(
+    store: Store, other: Store, afar: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = three_entries(store)
+    push(store, afar, Quiet())
+
+    def killed(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(of_remote, "sync_all", killed)
+        pull(other, afar, Quiet())
+    on_disk, fsync = set[Path](), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: [on_disk.add(Path(f"/proc/self/fd/{handle}").readlink()), fsync(handle)])
+    assert pull(other, afar, Quiet()).bytes == 0
+    work = {each for each in on_disk if each.name in {"record.json", "model.onnx", "facts.json"}}
+    assert len(names) == 3 and len(work) == 5
 
 
 ON_A_SMALL_DISK = """
@@ -90,5 +172,5 @@ def test_a_disk_that_fills_while_pulling_is_this_store_s_and_not_the_remote_s(st
     push(store, afar, Quiet())
     (tmp_path / "small").mkdir()
     said = said_on({tmp_path / "small": "4m"}, ON_A_SMALL_DISK, str(tmp_path / "small" / "store"), afar.url)
-    assert said["line"].startswith(f"no space left for the store {tmp_path}/small/store: 0.0 MiB free while fetching artifacts/")
+    assert said["line"].startswith(f"no space left for the store {tmp_path}/small/store: 0.0 MiB free while fetching 4 entries; ")
     assert said["whole"] and said["entries"] == 0

@@ -129,6 +129,8 @@ def test_a_failed_build_of_a_sweep_becomes_the_finished_one(at: str) -> None:
     tracker.send(RUN, experiment="nightly")
     (found,) = runs(at, "nightly")
     assert found.info.status == "FINISHED" and "error" not in found.data.tags and runs(at) == []
+    experiment = MlflowClient(tracking_uri=at).get_experiment(found.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_the_team_s_own_variable_names_the_experiment(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
