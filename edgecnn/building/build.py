@@ -83,7 +83,8 @@ def _can_show(resolved: Resolved) -> str:
     images = sum(fold.counts["test"] for fold in (resolved.data, *resolved.folds))
     if not resolved.data.labelled:
         return f"{images:,} images without labels show how often two candidates agree, and nothing of accuracy"
-    said = labels_sentence(images) if resolved.data.multi_label else resolution_sentence(images)
+    of_what = " of accuracy between two candidates"
+    said = labels_sentence(images) if resolved.data.multi_label else f"{resolution_sentence(images)}{of_what}"
     return said if resolved.data.grouping is None else f"{said}{GROUPED}"
 
 

@@ -181,7 +181,7 @@ class ShapeNotTaken(EdgecnnError):
         super().__init__(
             what=f"{arch} cannot take images of {asked_px} px",
             because="its layers do not fit together on that shape",
-            hint="--set model.resolution_px with the side of a square, or leave it out",
+            hint="--set model.resolution_px with sides that are multiples of 32, or leave it out",
         )
 
 

@@ -50,7 +50,7 @@ def timm_arch(name: str) -> ArchSpec:
 
 def require_shape(row: ArchSpec, size: ImageSize) -> None:
     """Raises ShapeNotTaken: the network has no answer to images of that shape."""
-    if not size.is_square and _first_taken(row.builder, [size]) is None:
+    if size != row.resolution_px and _first_taken(row.builder, [size]) is None:
         raise ShapeNotTaken(arch=row.name, asked_px=str(size))
 
 

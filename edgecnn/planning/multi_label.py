@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import BoundOfSeveralLabels, MultiLabelNotFitting
 from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import GateChoice, Recipe
@@ -25,11 +25,14 @@ def require_fitting(asked: Recipe, data: DataSummary) -> None:
 
 
 def require_bounds(data: DataSummary, *gates: GateChoice | None) -> None:
-    """Refuse bounds that nothing of these images could be held against. Raises MultiLabelNotFitting: names the metric."""
+    """Refuse bounds that nothing of these images could be held against. Raises MultiLabelNotFitting, BoundOfSeveralLabels."""
     bounded = [name for choice in gates if choice is not None for name in (*choice.max, *choice.min)]
     if data.multi_label and (name := next((name for name in bounded if name in OF_ONE_CLASS), None)) is not None:
         because = f"{', '.join(OF_SEVERAL)}, macro_f1 and agreement can be bounded there"
         raise MultiLabelNotFitting(asked=f"a bound of {name}", because=because, hint="as in --max map_drop_pp=1")
+    one_class = data.labelled and not data.multi_label
+    if one_class and (name := next((name for name in bounded if name in OF_SEVERAL), None)) is not None:
+        raise BoundOfSeveralLabels(metric=name)
 
 
 def _of_network(asked: Recipe) -> Iterator[tuple[str, str]]:

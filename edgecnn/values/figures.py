@@ -98,7 +98,7 @@ class Folds(Value):
     """Of the first network and its test images alone."""
     alone_drop_pp: Interval | None
     worth_images: int
-    """Test images that the first network alone would need beyond its own, for a drop that is known as well."""
+    """Test images, in such groups as its own, that the first network alone would need beyond these, for a drop known as well."""
 
 
 class Groups(Value):

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgecnn.building.report import gates_of
-from edgecnn.errors.data.multi_label import MultiLabelNotFitting
+from edgecnn.errors.data.multi_label import BoundOfSeveralLabels, MultiLabelNotFitting
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
@@ -146,3 +146,18 @@ def test_a_bound_of_one_class_is_refused_before_anything_is_built(bench: Bench) 
             f"a bound of {name} does not go with several labels an image: map_drop_pp, map, micro_f1, macro_f1 and agreement can "
             "be bounded there — as in --max map_drop_pp=1 [multi-label-not-fitting]"
         )
+
+
+@pytest.mark.parametrize("tables", [{"gates": {"max": {"map_drop_pp": 5}}}, {"gates": {"min": {"micro_f1": 0.5}}}])
+def test_a_bound_of_several_labels_is_refused_where_images_have_one_class(
+    tables: dict[str, dict[str, dict[str, float]]], tmp_path: Path
+) -> None:
+    bench = custom_bench(tmp_path)
+    bench.photos = tmp_path / "own"
+    name = next(iter(next(iter(tables["gates"].values()))))
+    with pytest.raises(BoundOfSeveralLabels) as caught:
+        resolve(bench.request(**tables), bench.store, Ear())
+    assert caught.value.line() == (
+        f"a bound of {name} does not go with one class an image: it is of images with several labels — as in --max drop_pp=1 or "
+        "--min top1=0.8 [bound-of-several-labels]"
+    )

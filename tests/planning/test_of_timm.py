@@ -57,6 +57,8 @@ def test_a_shape_is_tried_before_anything_is_trained(tmp_path: Path) -> None:
     assert settled(tmp_path, "timm:repvit_m0_9", "model.resolution_px=48x192").model.resolution_px == ImageSize(48, 192)
     with pytest.raises(ShapeNotTaken):
         settled(tmp_path, "timm:halonet26t", "model.resolution_px=256x544")
+    with pytest.raises(ShapeNotTaken):
+        settled(tmp_path, "timm:hrnet_w18_small", "model.resolution_px=200")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,17 @@ class MultiLabelNotFitting(EdgecnnError):
         super().__init__(what=f"{asked} does not go with several labels an image", because=because, hint=hint)
 
 
+class BoundOfSeveralLabels(EdgecnnError):
+    """Raised when a bound is of a metric that images of one class each have none of."""
+
+    def __init__(self, *, metric: str) -> None:
+        super().__init__(
+            what=f"a bound of {metric} does not go with one class an image",
+            because="it is of images with several labels",
+            hint="as in --max drop_pp=1 or --min top1=0.8",
+        )
+
+
 class LabelTooRare(EdgecnnError):
     """Raised when labels are on too few images for the roles that have to come out of them; the first is told in full.
 

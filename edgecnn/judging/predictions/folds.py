@@ -75,6 +75,7 @@ def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, groupe
         lost, gained = (None, None) if other is None else (int((other & ~ours).sum()), int((ours & ~other).sum()))
         each.append(FoldFigures(images=len(ours), right=int(ours.sum()), lost=lost, gained=gained))
     top1_effect, alone_top1 = design_effect(right, ACCURACY_CONFIDENCE), share_right(right[0], first)
+    of_groups = 1.0 if grouped is None else grouped.drop_effect
     if grouped is not None:
         top1_effect, drop_effect = max(top1_effect, grouped.top1_effect), max(drop_effect, grouped.drop_effect)
     assert alone_top1 is not None
@@ -84,7 +85,7 @@ def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, groupe
         drop_effect=drop_effect,
         alone_top1=alone_top1,
         alone_drop_pp=alone,
-        worth_images=round(sum(map(len, right)) / drop_effect) - len(right[0]),
+        worth_images=round(sum(map(len, right)) * of_groups / drop_effect) - len(right[0]),
     )
 
 

@@ -46,12 +46,19 @@ def best_thresholds(logits: NDArray[Any], labels: NDArray[Any], names: Sequence[
     return {name: _best_threshold(shares[:, place], labels[:, place].astype(bool)) for place, name in enumerate(names)}
 
 
+def _rounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """To four decimals, or as many as the distance from 0 or 1 takes: a rare label's best threshold may be 0.00001."""
+    within = shares[(shares > 0) & (shares < 1)]
+    decimals = 3 - np.floor(np.log10(np.minimum(within, 1 - within))).astype(int)
+    found = np.array([round(float(share), max(4, int(places))) for share, places in zip(within, decimals, strict=True)])
+    return found[(found > 0) & (found < 1)]
+
+
 def _best_threshold(shares: NDArray[np.float64], has: NDArray[np.bool_]) -> float:
     if not has.any():
         return UNCHOSEN
     seen = np.unique(shares)
-    middles = np.unique(np.round(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2]), 4))
-    middles = middles[(middles > 0) & (middles < 1)]
+    middles = np.unique(_rounded(np.concatenate([[0.5], (seen[1:] + seen[:-1]) / 2])))
     order = np.sort(shares)
     right = np.sort(shares[has])
     got = len(order) - np.searchsorted(order, middles, side="left")

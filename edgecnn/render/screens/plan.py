@@ -22,7 +22,6 @@ def show_plan(planned: PlannedBuild) -> None:
     instead = surgery_instead(resolved.recipe)
     named = "labels, any number an image" if resolved.data.multi_label else "classes"
     classes = f"{len(resolved.data.classes)} {named}; " if resolved.data.labelled else ""
-    one_class = resolved.data.labelled and not resolved.data.multi_label
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",
@@ -34,7 +33,7 @@ def show_plan(planned: PlannedBuild) -> None:
             *(f"surgery: {done}, beside the unchanged network" for done in dict.fromkeys(changed)),
             *([f"surgery: {instead.done}, and nothing of the unchanged network"] if instead is not None else []),
             *_left_out(resolved.data),
-            f"the test set: {planned.test_set}" + (" of accuracy between two candidates" if one_class else ""),
+            f"the test set: {planned.test_set}",
             *(f"gate: {gate.side} {gate.metric} {gate.bound:g}, {gate.required} ({gate.stated_by})" for gate in planned.gates),
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),

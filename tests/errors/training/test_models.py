@@ -75,7 +75,7 @@ def test_merged_branches_that_answer_otherwise_are_our_own_fault() -> None:
 def test_a_shape_that_a_network_has_no_answer_to_is_refused() -> None:
     assert ShapeNotTaken(arch="timm:tiny_vit_5m_224", asked_px="48x192").line() == (
         "timm:tiny_vit_5m_224 cannot take images of 48x192 px: its layers do not fit together on that shape — "
-        "--set model.resolution_px with the side of a square, or leave it out [shape-not-taken]"
+        "--set model.resolution_px with sides that are multiples of 32, or leave it out [shape-not-taken]"
     )
 
 

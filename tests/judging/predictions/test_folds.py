@@ -121,6 +121,21 @@ def test_folds_in_groups_are_as_sure_as_their_groups_allow_and_a_fold_may_have_n
     found = accuracy_over_folds(mine, theirs)
     assert found.folds is not None and plain.folds is not None and found.drop_pp is not None and plain.drop_pp is not None
     assert found.folds.drop_effect > plain.folds.drop_effect and found.drop_pp.high > plain.drop_pp.high
-    assert found.folds.worth_images < plain.folds.worth_images
+    assert found.folds.worth_images == plain.folds.worth_images == 240, "in such groups as those of the first fold"
     assert found.folds.alone_drop_pp is not None and plain.folds.alone_drop_pp is not None
     assert found.folds.alone_drop_pp.high > plain.folds.alone_drop_pp.high
+
+
+@pytest.mark.parametrize("size", [2, 4, 12])
+def test_what_folds_are_worth_is_counted_in_images_in_such_groups_as_the_first_fold_s(size: int) -> None:
+    draw, labels = np.random.default_rng(1), [np.zeros(60, np.int64)] * 5
+    rights = [np.repeat(draw.random(60 // size) < 0.7, size) for _ in labels]
+    mine, theirs = (
+        FoldAnswers(
+            [replace(answered(name, each & (np.arange(60) != lost), labels[0], fold), groups=np.arange(60) // size)
+             for fold, each in enumerate(rights)], labels)
+        for name, lost in (("int8", 7), ("fp32", -1))
+    )  # fmt: skip
+    found = accuracy_over_folds(mine, theirs).folds
+    assert found is not None and found.drop_effect > 1.3
+    assert 120 < found.worth_images <= 240, "five folds of one size tell at most what four more of the first tell"

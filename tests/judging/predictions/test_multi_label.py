@@ -201,6 +201,14 @@ def test_a_threshold_is_that_of_the_largest_f1() -> None:
     assert again == chosen, "the order of images decides nothing"
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_label_that_is_told_by_tiny_probabilities_has_a_threshold_between_them(sign: int) -> None:
+    logits = sign * np.array([[-11.0], [-11.0], [-14.0], [-14.0]], np.float32)
+    has = np.array([[1], [1], [0], [0]] if sign > 0 else [[0], [0], [1], [1]], np.uint8)
+    chosen = best_thresholds(logits, has, ("rare",))
+    assert over(logits, chosen).ravel().tolist() == has.ravel().astype(bool).tolist()
+
+
 def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken_and_half_without_images() -> None:
     logits = np.array([[4.0, 1.0], [4.0, 1.0], [-4.0, 1.0], [-4.0, 1.0]], np.float32)
     has = np.array([[1, 0], [1, 0], [0, 0], [0, 0]], np.uint8)
