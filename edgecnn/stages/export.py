@@ -28,7 +28,7 @@ class ExportStage(Stage):
     """
 
     kind: ClassVar[str] = "export"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
 
     arch: str
     classes: PositiveInt
