@@ -22,7 +22,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
-from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.data.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
 
@@ -79,6 +79,19 @@ class ImageSource(ABC):
             CorruptImages: it cannot be decoded to the end.
         """
 
+    def pixels(self, entry: ImageEntry, recipe: PixelRecipe) -> npt.NDArray[np.uint8]:
+        """One image as a kit is given it: uint8 (*crop_px, 3).
+
+        Raises ImageGone, ImageChanged: as ``read``. CorruptImages: as ``read``, or it is too narrow to be brought to size.
+        """
+        try:
+            return to_pixels(self.read(entry, recipe.grey_window), recipe)
+        except UnreadableImage as error:
+            raise self._corrupt(entry, error) from error
+
+    def _corrupt(self, entry: ImageEntry, error: UnreadableImage) -> CorruptImages:
+        return CorruptImages(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1)
+
 
 class FolderImages(ImageSource):
     """Images in files."""
@@ -100,7 +113,7 @@ class FolderImages(ImageSource):
         try:
             return decode(io.BytesIO(data), grey_window)
         except UnreadableImage as error:
-            raise CorruptImages(root=self.manifest.root, broken=[(entry.path, error.why)], checked=1) from error
+            raise self._corrupt(entry, error) from error
 
 
 class DemoImages(ImageSource):

@@ -17,7 +17,7 @@ import numpy as np
 from edgecnn.data.images import ImageSource
 from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.data.folder import CorruptImages
-from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, pixels_sha256, to_pixels
+from edgecnn.runner.pixels import PixelRecipe, pixels_sha256
 from edgecnn.values.data.dataset import SplitRole
 from edgecnn.values.stage import Progress
 
@@ -43,11 +43,9 @@ def write_pixels(
     def decoded(place: tuple[SplitRole, int]) -> list[tuple[str, str]]:
         role, row = place
         try:
-            pixels[role][row] = to_pixels(source.read(entries[role][row], recipe.grey_window), recipe)
+            pixels[role][row] = source.pixels(entries[role][row], recipe)
         except CorruptImages as error:
             return list(error.broken)
-        except UnreadableImage as error:
-            return [(entries[role][row].path, error.why)]
         return []
 
     places = [(role, row) for role, images in entries.items() for row in range(len(images))]

@@ -24,7 +24,7 @@ from edgecnn.errors.custom_model import (
 from edgecnn.judging.intervals import wilson
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
-from edgecnn.runner.pixels import ImageSize, pixels_sha256, to_pixels
+from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
 from edgecnn.values.data.dataset import ImageEntry
 from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, PreprocessingChoice, ResizeMode
@@ -196,7 +196,7 @@ def _tried(
 
 def _decoded(source: ImageSource, images: Sequence[ImageEntry], pixels: PixelRecipe) -> NDArray[np.uint8]:
     recipe = pixels.of_runner()
-    return np.stack([to_pixels(source.read(image, recipe.grey_window), recipe) for image in images])
+    return np.stack([source.pixels(image, recipe) for image in images])
 
 
 class _Best(NamedTuple):

@@ -1,8 +1,18 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from edgecnn.data.images import open_source
+from edgecnn.data.manifest import summarize
 from edgecnn.data.pixels import reserved
+from edgecnn.errors.data.folder import CorruptImages
+from edgecnn.planning.preprocessing_search import _decoded
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.values.data.dataset import SPLIT_ROLES
+from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, draw, fill
 
 
 def test_reserved_pixels_have_their_blocks_on_the_disk_before_they_are_filled(tmp_path: Path) -> None:
@@ -12,3 +22,18 @@ def test_reserved_pixels_have_their_blocks_on_the_disk_before_they_are_filled(tm
     pixels[99] = 7
     pixels.flush()
     assert np.load(tmp_path / "a.npy")[99].min() == 7
+
+
+def test_an_image_too_narrow_for_its_size_is_told_wherever_pixels_are_made(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"train/cat": 4, "train/dog": 4, "val/cat": 2, "val/dog": 2, "test/cat": 2, "test/dog": 2})
+    draw(photos / "train" / "cat" / "thread.png", 90, (1, 20_000))
+    summary = summarize(DataChoice(path=str(photos), calibration_images=2), tmp_path / "store", Heard())
+    source, recipe = open_source(Path(summary.manifest_path)), PixelRecipe(resize_px=256, crop_px=224, interpolation="bicubic")
+    (entry,) = (each for role in SPLIT_ROLES for each in source.entries(role) if each.path.endswith("thread.png"))
+    said = "1 of 1 images cannot be decoded: train/cat/thread.png: 1 x 20,000 pixels would be 256 x 5,120,000 when resized"
+    with pytest.raises(CorruptImages, match=said):
+        DecodedImages(source, [entry], recipe).read([0])
+    with pytest.raises(CorruptImages, match=said):
+        _decoded(source, [entry], recipe)
+    with pytest.raises(CorruptImages, match=said):
+        source.pixels(entry, recipe.of_runner())

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.images import ImageSource
-from edgecnn.runner.pixels import to_pixels
 from edgecnn.training.machine import training_threads
 from edgecnn.values.data.dataset import ImageEntry
 from edgecnn.values.data.preprocessing import PixelRecipe
@@ -69,4 +68,4 @@ class DecodedImages:
             return np.stack(list(pool.map(self._one, positions)))
 
     def _one(self, position: int) -> npt.NDArray[np.uint8]:
-        return to_pixels(self.source.read(self.entries[position], self._recipe.grey_window), self._recipe)
+        return self.source.pixels(self.entries[position], self._recipe)
