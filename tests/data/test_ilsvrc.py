@@ -11,7 +11,7 @@ from PIL import Image
 from edgecnn.data.imagenet import imagenet_ids
 from edgecnn.data.images import FolderImages
 from edgecnn.data.manifest import list_files, summarize
-from edgecnn.errors.data.folder import SplitsDiffer
+from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.values.data.dataset import DataManifest, DataSummary
@@ -162,3 +162,80 @@ def test_a_devkit_without_its_table_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "devkit" / "data" / "meta.mat").write_bytes(b"no table")
     with pytest.raises(TableUnusable, match=r"meta\.mat beside it is missing, or does not explain its numbers"):
         summed_up(tmp_path / "val", tmp_path)
+
+
+def test_blank_lines_at_the_end_of_the_devkits_numbers_are_none(tmp_path: Path) -> None:
+    pictures(tmp_path / "val")
+    devkit(tmp_path / "devkit" / "data")
+    with (tmp_path / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt").open("a") as file:
+        file.write("\n  \n")
+    assert labels_of(summed_up(tmp_path / "val", tmp_path)) == SHOWN
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["1", "", "3"], ", line 2: cannot be used as a list of images: it is blank"),
+        (["1", "x", "3"], ", line 2: cannot be used as a list of images: 'x' is none of the numbers that meta.mat explains"),
+        (
+            ["1", "2", "1001"],
+            ", line 3: cannot be used as a list of images: '1001' is none of the numbers that meta.mat explains",
+        ),
+    ],
+)
+def test_a_line_of_the_devkit_that_is_no_class_is_named(tmp_path: Path, lines: list[str], said: str) -> None:
+    pictures(tmp_path / "val")
+    devkit(tmp_path / "devkit" / "data")
+    truth = tmp_path / "devkit" / "data" / "ILSVRC2012_validation_ground_truth.txt"
+    truth.write_text("\n".join(lines) + "\n")
+    with pytest.raises(TableUnusable) as caught:
+        summed_up(tmp_path / "val", tmp_path)
+    hint = "take ILSVRC2012_validation_ground_truth.txt as it is handed out, or have a sub-folder of images a class"
+    assert caught.value.line() == f"{truth.resolve()}{said} — {hint} [table-unusable]"
+
+
+@pytest.mark.parametrize("number", ["-1", "1000"])
+def test_a_class_that_is_none_of_the_thousand_is_refused_with_its_line(tmp_path: Path, number: str) -> None:
+    pictures(tmp_path / "val")
+    caffe(tmp_path / "val.txt")
+    written = (tmp_path / "val.txt").read_text().replace("JPEG 230\n", f"JPEG {number}\n")
+    (tmp_path / "val.txt").write_text("\n" + written)
+    said = rf"val\.txt, line 4: .*: its classes count from 0 to 999, and {number} is none of them"
+    with pytest.raises(TableUnusable, match=said):
+        summed_up(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [("cat,n01440764 1", "'cat' is no image of ImageNet's"), ("ILSVRC2012_val_00000002", "it names no image and")],
+)
+def test_lines_of_kaggles_file_count_from_its_header(tmp_path: Path, row: str, said: str) -> None:
+    pictures(tmp_path / "val")
+    kaggle(tmp_path / "LOC_val_solution.csv")
+    header, first, *others = (tmp_path / "LOC_val_solution.csv").read_text().splitlines()
+    (tmp_path / "LOC_val_solution.csv").write_text("\n".join([header, first, "", row, *others]))
+    with pytest.raises(TableUnusable, match=rf"LOC_val_solution\.csv, line 4: .*: {said}"):
+        summed_up(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("named", ["", "val"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_where_no_file_says_what_images_show_each_is_named_that_would(tmp_path: Path, named: str, trained: bool) -> None:
+    pictures(tmp_path / "val")
+    if trained:
+        training_images(tmp_path / "train")
+    with pytest.raises(NoClassFolders) as caught:
+        summed_up(tmp_path / named, tmp_path)
+    assert caught.value.line() == (
+        f"{tmp_path}/val: no classes: it holds ImageNet's validation images, and none of"
+        " ILSVRC2012_validation_ground_truth.txt, LOC_val_solution.csv and val.txt says what they show — put one there (or,"
+        " seen from there, into .., devkit/data, ../devkit/data, ILSVRC2012_devkit_t12/data, ../ILSVRC2012_devkit_t12/data and"
+        " ../../../..), or have a sub-folder of images a class [no-class-folders]"
+    )
+    assert caught.value.files == len(SHOWN)
+
+
+def test_such_images_in_the_way_of_class_folders_are_passed_over(tmp_path: Path) -> None:
+    pictures(tmp_path / "photos")
+    fill(tmp_path / "photos", {"cats": 4, "dogs": 4})
+    assert list_files(DataChoice(path=str(tmp_path / "photos")), tmp_path / "store", Quiet()).layout.classes == ("cats", "dogs")

@@ -9,7 +9,7 @@ learned from.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +22,9 @@ from edgecnn.errors.data.formats import TableUnusable
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
 _WORDNET: Final = re.compile(r"n\d{8}")
+_KAGGLE: Final = re.compile(r"([^,]+),\s*(\S+).*")
+"""An image and its class, behind which are its boxes."""
+_CAFFE: Final = re.compile(r"(\S+)\s+(\S+)")
 _FOLDERS: Final = ("", "val", "ILSVRC/Data/CLS-LOC/val", "Data/CLS-LOC/val")
 """Where the images lie, from the folder that is named: itself, or as Kaggle's archive unpacks."""
 _BESIDE: Final = (
@@ -34,6 +37,7 @@ _BESIDE: Final = (
     "../../../..",
 )
 """Where the file lies, from the folder of the images."""
+_FEWEST_CLASSES: Final = 2
 
 
 class Flat(NamedTuple):
@@ -46,13 +50,26 @@ class Flat(NamedTuple):
 
 
 def flat_imagenet(root: Path) -> Flat | None:
-    """What of this folder is such a data set; None where it is another one, or nothing tells the classes."""
+    """What of this folder is such a data set; None where it is another one.
+
+    Raises NoClassFolders: it is, but no file tells the classes, and no sub-folders do.
+    """
     for name in _FOLDERS:
         if _has_images(folder := root / name):
             places = (folder / beside / file for beside in _BESIDE for file in _READERS)
             truth = next((each for each in places if each.is_file()), None)
-            return None if truth is None else Flat(folder, truth.resolve(), _splits_beside(folder) if name else ())
+            if truth is not None:
+                return Flat(folder, truth.resolve(), _splits_beside(folder) if name else ())
+            _require_class_folders(folder)
+            return None
     return None
+
+
+def _require_class_folders(folder: Path) -> None:
+    """Beside class folders the images are merely in the way."""
+    inside = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    if sum(entry.is_dir() for entry in inside) < _FEWEST_CLASSES:
+        raise NoClassFolders(folder=folder, files=len(inside), truth_files=tuple(_READERS), looked_in=_BESIDE[1:])
 
 
 def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[Layout, list[list[str]]]:
@@ -67,9 +84,9 @@ def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[La
     named = {int(match[1]): match.string for match in map(_IMAGE.fullmatch, _names(found.images)) if match}
     shows = _READERS[found.truth.name](found.truth)
     if missing := sorted(set(named) - set(shows)):
-        raise TableUnusable(file=found.truth, line=None, because=f"it says nothing of {named[missing[0]]}")
+        raise _unusable(found.truth, f"it says nothing of {named[missing[0]]}")
     if odd := next((shows[number] for number in named if not _WORDNET.fullmatch(shows[number])), None):
-        raise TableUnusable(file=found.truth, line=None, because=f"{odd[:100]!r} is no WordNet ID")
+        raise _unusable(found.truth, f"{odd[:100]!r} is no WordNet ID")
     rows = [Row(name, shows[number], "train") for number, name in named.items()]
     layout, stamps = laid_out(found.images, found.truth, rows, seen)
     for train in (name for name in found.beside if trains and PART_NAMES[name.lower()] == "train"):
@@ -113,50 +130,65 @@ def _has_images(folder: Path) -> bool:
     return folder.is_dir() and any(map(_IMAGE.fullmatch, _names(folder)))
 
 
-def _lines(file: Path) -> list[str]:
+def _lines(file: Path) -> list[tuple[int, str]]:
+    """Those that are not blank, with their numbers from 1."""
     try:
-        return file.read_text("utf-8").splitlines()
+        text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TableUnusable(file=file, line=None, because="it is no text that can be read") from error
+        raise _unusable(file, "it is no text that can be read") from error
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+
+
+def _unusable(file: Path, because: str, line: int | None = None) -> TableUnusable:
+    return TableUnusable(file=file, line=line, because=because, is_handed_out=True)
 
 
 def _of_devkit(file: Path) -> Mapping[int, str]:
+    """The line of a class's number is the number of the image, so that none but the last ones may be blank."""
+    ids, found = _explained(file.with_name("meta.mat"), file), {}
+    for number, (line, text) in enumerate(_lines(file), start=1):
+        if number != line:
+            raise _unusable(file, "it is blank", number)
+        if text not in ids:
+            raise _unusable(file, f"{text[:100]!r} is none of the numbers that meta.mat explains", line)
+        found[number] = ids[text]
+    return found
+
+
+def _explained(meta: Path, file: Path) -> Mapping[str, str]:
+    """The WordNet ID behind each number of a class."""
     from scipy.io import loadmat  # what nearly nobody needs
 
-    meta = file.with_name("meta.mat")
     try:
         synsets = loadmat(meta, squeeze_me=True)["synsets"]
-        ids = {int(each["ILSVRC2012_ID"]): str(each["WNID"]) for each in synsets if int(each["num_children"]) == 0}
-        return {number: ids[int(line)] for number, line in enumerate(_lines(file), start=1)}
-    except TableUnusable:
-        raise
+        return {str(int(each["ILSVRC2012_ID"])): str(each["WNID"]) for each in synsets if int(each["num_children"]) == 0}
     except Exception as error:  # which one a damaged table raises, its bytes decide
-        raise TableUnusable(
-            file=file, line=None, because=f"{meta.name} beside it is missing, or does not explain its numbers"
-        ) from error
+        raise _unusable(file, f"{meta.name} beside it is missing, or does not explain its numbers") from error
 
 
 def _of_kaggle(file: Path) -> Mapping[int, str]:
-    rows = (line.split(",", 1) for line in _lines(file)[1:] if line.strip())
-    return _told(file, ((name, shown.split()[0]) for name, shown in rows))
+    return _told(file, _lines(file)[1:], _KAGGLE)
 
 
 def _of_caffe(file: Path) -> Mapping[int, str]:
     ids = imagenet_ids()
-    rows = (line.split() for line in _lines(file) if line.strip())
-    return _told(file, ((name, ids[int(number)]) for name, number in rows))
+    return _told(file, _lines(file), _CAFFE, {str(place): wnid for place, wnid in enumerate(ids)})
 
 
-def _told(file: Path, rows: Iterator[tuple[str, str]]) -> Mapping[int, str]:
+def _told(
+    file: Path, lines: Sequence[tuple[int, str]], row: re.Pattern[str], ids: Mapping[str, str] | None = None
+) -> Mapping[int, str]:
+    """``row``: an image and its class, which ``ids`` translates."""
     found = {}
-    try:
-        for name, shown in rows:
-            match = _IMAGE.fullmatch(f"{Path(name).stem}.JPEG")
-            if match is None:
-                raise TableUnusable(file=file, line=None, because=f"{name[:100]!r} is no image of ImageNet's validation set")
-            found[int(match[1])] = shown
-    except (ValueError, IndexError) as error:
-        raise TableUnusable(file=file, line=len(found) + 1, because="it names no image and class") from error
+    for line, text in lines:
+        if (cells := row.fullmatch(text)) is None:
+            raise _unusable(file, "it names no image and class", line)
+        name, shown = cells.groups()
+        if (image := _IMAGE.fullmatch(f"{Path(name).stem}.JPEG")) is None:
+            raise _unusable(file, f"{name[:100]!r} is no image of ImageNet's validation set", line)
+        if ids is not None and shown not in ids:
+            raise _unusable(file, f"its classes count from 0 to {len(ids) - 1}, and {shown[:100]} is none of them", line)
+        found[int(image[1])] = shown if ids is None else ids[shown]
     return found
 
 

@@ -46,12 +46,19 @@ class DataFolderUnreadable(EdgecnnError):
 
 
 class NoClassFolders(EdgecnnError):
-    """Raised when a folder has no sub-folder to name a class."""
+    """Raised when a folder has no sub-folder to name a class.
 
-    def __init__(self, *, folder: Path, files: int) -> None:
+    ``truth_files``: those of which one would tell the classes of ImageNet's validation images, which the folder holds, and
+    ``looked_in``: where else than in the folder itself they were looked for, as paths from there.
+    """
+
+    def __init__(self, *, folder: Path, files: int, truth_files: Sequence[str] = (), looked_in: Sequence[str] = ()) -> None:
         self.files = files
-        found = f"{files:,} files but no sub-folder" if files else "it is empty"
-        super().__init__(what=f"{folder}: no classes", because=found, hint=_SHAPE)
+        found, hint = f"{files:,} files but no sub-folder" if files else "it is empty", _SHAPE
+        if truth_files:
+            found = f"it holds ImageNet's validation images, and none of {listed(truth_files)} says what they show"
+            hint = f"put one there (or, seen from there, into {listed(looked_in)}), or have a sub-folder of images a class"
+        super().__init__(what=f"{folder}: no classes", because=found, hint=hint)
 
 
 class OneClass(EdgecnnError):
