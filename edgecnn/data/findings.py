@@ -84,6 +84,9 @@ def _classes(facts: DataInspection) -> Iterator[Finding]:
     joined = next((each.name for each in facts.classes if "|" in each.name or ";" in each.name), None)
     if joined is not None:
         yield _say("names", f"class {joined!r} looks like several labels; a list gives an image several in a column labels")
+    if facts.multi_label and (meant := _comma_label([each.name for each in facts.classes])) is not None:
+        several = "where it means several, put | or ; between them, since a comma is part of a name"
+        yield _say("names", f"{meant!r} counts as one label of its own: {several}", serious=True)
     filled = [each for each in facts.classes if each.images]
     if facts.imbalance >= _UNBALANCED:
         most, least = max(filled, key=lambda each: each.images), min(filled, key=lambda each: each.images)
@@ -92,6 +95,14 @@ def _classes(facts: DataInspection) -> Iterator[Finding]:
             f"{most.name!r} has {facts.imbalance:.1f} times the images of {least.name!r} ({most.images:,} and {least.images:,}):"
             " look at macro_f1 and at each class, not at top-1 alone; train.balance makes them count alike",
         )
+
+
+def _comma_label(names: Sequence[str]) -> str | None:
+    """The first one that seems to be several with commas between them."""
+    joined, known = [name for name in names if "," in name], set(names)
+    if 2 * len(joined) > len(names):
+        return joined[0]
+    return next((name for name in joined if any(part.strip() in known for part in name.split(","))), None)
 
 
 def _pixels(facts: DataInspection) -> Iterator[Finding]:

@@ -195,6 +195,25 @@ def test_names_that_were_meant_as_several_labels_are_told(tmp_path: Path) -> Non
     assert any("looks like several labels; a list gives an image several in a column labels" in each for each in said)
 
 
+@pytest.mark.parametrize("fewest", [0, 2], ids=["beside single labels", "in most labels"])
+def test_labels_with_commas_between_are_told_with_what_is_read(tmp_path: Path, fewest: int) -> None:
+    shown = [(path, names) for path, names in drawn(tmp_path) if len(names) >= fewest]
+    path = listed(tmp_path, by_name(shown, between=","))
+    facts = inspect(DataChoice(path=str(path)), tmp_path / "store", Heard()).facts
+    said = [finding for finding in facts.findings if finding.kind == "names"]
+    assert [finding.serious for finding in said] == [True]
+    assert said[0].sentence == (
+        "'bag,cat' counts as one label of its own: where it means several, put | or ; between them, since a comma is part"
+        " of a name"
+    )
+
+
+def test_a_comma_in_a_few_names_is_no_finding(tmp_path: Path) -> None:
+    shown = [(path, tuple("cat, tabby" if name == "cat" else name for name in names)) for path, names in drawn(tmp_path)]
+    facts = inspect(DataChoice(path=str(listed(tmp_path, by_name(shown)))), tmp_path / "store", Heard()).facts
+    assert [finding for finding in facts.findings if finding.kind == "names"] == []
+
+
 def test_a_list_can_be_inspected(tmp_path: Path) -> None:
     shown = drawn(tmp_path)
     facts = inspect(DataChoice(path=str(listed(tmp_path, by_name(shown)))), tmp_path / "store", Heard()).facts
