@@ -121,12 +121,12 @@ def _one_fold(strata: Strata, cut: Cut, calibration_images: int, seed: int, fold
     parts = [[fold.part_of(count, number) for count in left] for number in range(1, fold.of)]
     wanted = [validations, *([end - begin for begin, end in part] for part in parts)]
     validation, *folds = _drawn(strata, names, wanted, seed)
-    test = folds[fold.number - 1]
+    test, tested = folds[fold.number - 1], [end - begin for begin, end in map(fold.part_of, left)]
     behind = [*folds[fold.number :], *folds[: fold.number - 1]]  # calibration is the fold behind this one
     others = [[digest for each in behind for digest in each[place]] for place in range(len(strata.ranked))]
     return Divided(
         {"test": test, "validation": validation, **calibrated(others, calibration_images)},
-        (*_off("validation", validation, validations, strata),),
+        (*_off("test", test, tested, strata), *_off("validation", validation, validations, strata)),
     )
 
 

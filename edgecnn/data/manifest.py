@@ -49,7 +49,7 @@ from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, F
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress, digest_of
 
-_REVISION: Final = 4
+_REVISION: Final = 5
 """Raised by hand when the same files would get other roles, or a summary says more: older ones are then made anew."""
 
 

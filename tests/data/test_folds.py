@@ -89,3 +89,18 @@ def test_a_fold_is_another_content_and_is_kept_apart(tmp_path: Path) -> None:
     assert len({whole.content, first.content, second.content}) == 3
     assert first.splits_from.startswith("fold 1 of 5, by content, no split folders: test ")
     assert summarize(choice, store, Heard(), Fold(number=2, of=5)) == second and summarize(choice, store, Heard()) == whole
+
+
+def test_what_whole_groups_did_to_the_share_that_a_fold_tests_is_said() -> None:
+    sizes = (9, 9, 9, 9, 8, 8, 8, 8, 1, 1)
+    found = [
+        image for number, size in enumerate(sizes) for image in pictured(f"p{number}", [size, size, size], start=100 * number)
+    ]
+    every = folds(found, 5, group_by="person")
+    off = [[said for said in each.grouping.off if said.startswith("test")] for each in every if each.grouping is not None]
+    tested = [len(paths(each, "test")) / len(found) for each in every]
+    wanted = (1 - len(paths(every[0], "validation")) / len(found)) / 5
+    assert max(abs(share - wanted) for share in tested) > 0.05
+    for share, said in zip(tested, off, strict=True):
+        assert bool(said) == (abs(share - wanted) > 0.02), (share, said)
+        assert not said or said[0].startswith(f"test has {share:.0%} of the images, not ")
