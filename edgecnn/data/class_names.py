@@ -30,13 +30,14 @@ def names_in(file: Path) -> tuple[str, ...]:
     if (stated := _of_model(file)) is not None:
         return stated
     names = [line.strip() for line in _text(file).rstrip().split("\n")]
+    first = dict[str, int]()
     for line, name in enumerate(names, start=1):
         if not name:
             raise ClassNamesUnusable(file=file, because=f"its line {line} is empty")
         if any(unicodedata.category(sign) in _STEERING for sign in name):
             raise ClassNamesUnusable(file=file, because=f"its line {line}, {ascii(name[:100])}, holds a control character")
-        if names.index(name) < line - 1:
-            raise ClassNamesUnusable(file=file, because=f"its lines {names.index(name) + 1} and {line} are both {name[:100]!r}")
+        if first.setdefault(name, line) < line:
+            raise ClassNamesUnusable(file=file, because=f"its lines {first[name]} and {line} are both {name[:100]!r}")
     return tuple(names)
 
 
@@ -117,12 +118,15 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
     """The place of each folder's name in the file; spaces, ``_`` and ``-`` are one, and so is case where names stay apart.
 
-    Raises NotInClassNames: a folder is called after none of them.
+    Raises NotInClassNames: a folder is called after none of them. ClassNamesUnusable: two are called after one.
     """
-    found = _places(folders, names)
+    found, first = _places(folders, names), dict[int, str]()
     for folder, place in zip(folders, found, strict=True):
         if place is None:
             raise NotInClassNames(root=root, folder=folder, file=file, nearest=nearest(folder, names))
+        if (other := first.setdefault(place, folder)) != folder:
+            because = f"{other!r} and {folder!r} of {root} are both called after its {names[place]!r}"
+            raise ClassNamesUnusable(file=Path(file), because=because)
     return tuple(place for place in found if place is not None)
 
 

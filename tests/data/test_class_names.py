@@ -67,6 +67,14 @@ def test_names_that_differ_by_case_alone_are_told_apart(photos: Path) -> None:
     assert label_of(summed_up(photos, names)) == {"ant": 1, "zebra": 2, "Sea_lion": 3}
 
 
+def test_two_folders_that_are_called_after_one_name_are_refused(photos: Path) -> None:
+    (photos / "zebra").rename(photos / "sea-lion")
+    names = photos.parent / "names.txt"
+    names.write_text("sea lion\nant\n")
+    with pytest.raises(ClassNamesUnusable, match="'sea-lion' and 'Sea_lion' of .*photos are both called after its 'sea lion'"):
+        summed_up(photos, names)
+
+
 def test_a_folder_that_the_file_does_not_name_is_answered_with_the_nearest(photos: Path) -> None:
     names = photos.parent / "names.txt"
     names.write_text("zebras\nsea lion\nant\n")

@@ -135,6 +135,7 @@ class _Columns(NamedTuple):
         if group is not None and group not in _COLUMNS[-1]:
             images.remove(group)
         if (labels := label_columns(images)) is not None:
+            _require_plain(file, 1 if is_text else None, labels.names)
             return cls(header, group, labels)
         if (images if is_text else sorted(images)) not in [names if is_text else sorted(names) for names in _COLUMNS]:
             also = "" if group_by is None or group is not None else f", and none is data.group_by '{group_by}'"
@@ -169,7 +170,7 @@ def _column(name: str) -> str:
 
 def _lines_of_parquet(file: Path) -> Iterator[tuple[int, list[str]]]:
     names = parquet_columns(file)
-    yield 0, names
+    yield 0, [_column(name.strip()) for name in names]
     yield from enumerate(parquet_rows(file, names), start=1)
 
 
@@ -180,17 +181,21 @@ def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
     path, split = cell["path"], cell.get("split", "train")
     if not path or "\0" in path:
         raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
-    names = (cell["label"],) if columns.labels is None else _several(file, line, cell, columns.labels)
-    if columns.labels is None and not names[0].strip():
+    names = (cell["label"].strip(),) if columns.labels is None else _several(file, line, cell, columns.labels)
+    if columns.labels is None and not names[0]:
         raise TableUnusable(file=file, line=line, because="no label")
-    for name in (*names, *(columns.labels.names if columns.labels else ())):
-        if any(unicodedata.category(sign) in _STEERING for sign in name):
-            raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
+    _require_plain(file, line, names)
     part = PART_NAMES.get(split.strip().lower())
     if part is None:
         raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")
     group = None if columns.group is None else cell[columns.group].strip()
     return Row(path, names[0], part, group) if columns.labels is None else Row(path, "", part, group, names)
+
+
+def _require_plain(file: Path, line: int | None, names: Sequence[str]) -> None:
+    for name in names:
+        if any(unicodedata.category(sign) in _STEERING for sign in name):
+            raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
 
 
 def _several(file: Path, line: int, cell: Mapping[str, str], labels: LabelColumns) -> tuple[str, ...]:

@@ -64,6 +64,12 @@ def test_order_of_columns_and_how_text_is_stored_do_not_matter(photos: Path) -> 
     assert summary_of(written(photos.parent, numbered, "numbers.PARQUET")).classes == ("0", "1")
 
 
+def test_its_columns_may_be_written_as_those_of_a_csv_list(photos: Path) -> None:
+    columns = columns_of(listed(photos))
+    called = written(photos.parent, {"Path": columns["path"], " LABEL": columns["label"]})
+    assert summary_of(called).content == summary_of(table(photos, listed(photos))).content
+
+
 def test_a_column_of_groups_is_that_of_the_csv_list_in_any_place_and_type(photos: Path) -> None:
     rows = listed(photos)
     scenes = [number // 3 for number in range(len(rows) - 1)]

@@ -158,6 +158,12 @@ def test_a_list_of_one_split_is_what_there_is_where_nothing_is_trained(photos: P
             refused(held_out)
 
 
+def test_blanks_around_a_cell_are_no_part_of_a_label(photos: Path) -> None:
+    plain = listed(photos)
+    spaced = [plain[0], *([path, f" {label} " if number % 2 else label] for number, (path, label) in enumerate(plain[1:]))]
+    assert summary_of(table(photos, spaced)).classes == ("cat", "dog")
+
+
 def test_a_mark_of_byte_order_and_windows_line_ends_do_no_harm(photos: Path) -> None:
     rows = listed(photos)
     place = photos.parent / "list.csv"
