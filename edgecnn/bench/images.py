@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.bench.facts import BenchImages
 from edgecnn.building.build import BuildContext
 from edgecnn.bundle.manifest import Recorded
+from edgecnn.data.class_names import labels_by_name
 from edgecnn.data.demo import DEMO
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source
@@ -20,6 +21,7 @@ from edgecnn.data.pixels import write_pixels
 from edgecnn.data.splits import Listed, entirely_test
 from edgecnn.errors.building import BenchClassesDiffer
 from edgecnn.errors.data.folder import FoldsBesideSplit, TooFewImages
+from edgecnn.errors.data.formats import NotInClassNames
 from edgecnn.errors.data.groups import (
     GroupOnTwoSides,
     GroupPatternInvalid,
@@ -93,6 +95,8 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
         if same:
             break
     images = f"{found.images:,} images of {data}"
+    if not same and len(label_of) < (known := len(kit.manifest["labels"])):
+        images += f", of {len(label_of):,} of the bundle's {known:,} {'labels' if source.manifest.multi_label else 'classes'}"
     said = f"{images}, pixel for pixel the build's test images" if same else f"{images}, which are other images"
     if not same:
         said += " than the build's test images: whether the network was trained on them is not known"
@@ -119,20 +123,18 @@ def _pixel_set(folder: Path) -> PixelSet:
 
 
 def _labels_of(source: ImageSource, kit: KitRef, data: str) -> Mapping[int, int]:
-    """The source's label to the kit's."""
+    """The source's label to the kit's; some of the kit's are enough."""
     classes: Sequence[str] = kit.manifest["labels"]
     if (kit.manifest.get("thresholds") is not None) != source.manifest.multi_label:
         raise MultiLabelNotFitting(asked=f"--data {data}", because=_OTHER_KIND[source.manifest.multi_label], hint=_OWN_KIND)
-    if source.manifest.multi_label:
-        for name in source.classes:
-            if name not in classes:
-                raise UnknownLabel(file=Path(data), name=name, known=classes, known_by="the bundle's network")
-        return {label: classes.index(name) for label, name in enumerate(source.classes)}
-    if set(source.classes) == set(classes):
-        return {label: classes.index(name) for label, name in enumerate(source.classes)}
-    if tuple(classes) == imagenet_classes():
-        return dict(enumerate(imagenet_labels(source.classes, Path(source.manifest.root))))
-    raise BenchClassesDiffer(data=data, found=source.classes, classes=classes)
+    try:
+        if tuple(classes) == imagenet_classes() and not source.manifest.multi_label:
+            return dict(enumerate(imagenet_labels(source.classes, Path(source.manifest.root))))
+        return dict(enumerate(labels_by_name(source.classes, classes, Path(data), "the bundle's network")))
+    except NotInClassNames as error:
+        if source.manifest.multi_label:
+            raise UnknownLabel(file=Path(data), name=error.folder, known=classes, known_by="the bundle's network") from error
+        raise BenchClassesDiffer(data=data, name=error.folder, classes=classes) from error
 
 
 _OTHER_KIND = (

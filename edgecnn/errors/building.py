@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import and_more
+from edgecnn.errors.wording import did_you_mean
 
 
 class NothingToBuild(EdgecnnError, exit_code=ExitCode.MISSING):
@@ -138,15 +138,13 @@ class BenchProcessorDiffers(EdgecnnError):
 
 
 class BenchClassesDiffer(EdgecnnError):
-    """Raised when a bundle is to be shown images of other classes than it tells apart."""
+    """Raised when a bundle is to be shown images of a class that it does not know."""
 
-    def __init__(self, *, data: object, found: Sequence[str], classes: Sequence[str]) -> None:
-        lacks, more = sorted(set(classes) - set(found)), sorted(set(found) - set(classes))
-        sides = (("lack", lacks), ("have besides", more))
+    def __init__(self, *, data: object, name: str, classes: Sequence[str]) -> None:
         super().__init__(
             what=f"{data}: its classes are not the bundle's",
-            because="; ".join(f"they {verb} {_few(names)}" for verb, names in sides if names),
-            hint="a sub-folder for each class of kit.json's labels, called the same",
+            because=f"{name!r} is none of the {len(classes):,} in kit.json's labels",
+            hint=f"{did_you_mean(name, classes)}call each sub-folder after one of these",
         )
 
 
@@ -176,7 +174,3 @@ class NoKitRuns(EdgecnnError, exit_code=ExitCode.MISSING):
 
     def __init__(self, *, bundle: object, machine: str, reasons: Sequence[str]) -> None:
         super().__init__(what=f"no kit of {bundle} runs on {machine}", because="; ".join(reasons))
-
-
-def _few(names: Sequence[str], shown: int = 5) -> str:
-    return ", ".join(names[:shown]) + and_more(len(names), shown)

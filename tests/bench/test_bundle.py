@@ -179,8 +179,8 @@ def test_other_classes_are_refused_with_their_names(built_once: Place, tmp_path:
     with pytest.raises(BenchClassesDiffer) as caught:
         seen(built_once, tmp_path, folder)
     assert caught.value.line() == (
-        f"{folder}: its classes are not the bundle's: they lack boot, shirt; they have besides boots — a sub-folder for each "
-        "class of kit.json's labels, called the same [bench-classes-differ]"
+        f"{folder}: its classes are not the bundle's: 'boots' is none of the 3 in kit.json's labels — did you mean boot? "
+        "call each sub-folder after one of these [bench-classes-differ]"
     )
 
 

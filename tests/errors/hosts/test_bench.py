@@ -12,14 +12,14 @@ MANY = [f"class-{number}" for number in range(8)]
     ("error", "line"),
     [
         (
-            BenchClassesDiffer(data="photos", found=["bag", "boots"], classes=["bag", "boot"]),
-            "photos: its classes are not the bundle's: they lack boot; they have besides boots — a sub-folder for each class of "
-            "kit.json's labels, called the same [bench-classes-differ]",
+            BenchClassesDiffer(data="photos", name="boots", classes=["bag", "boot"]),
+            "photos: its classes are not the bundle's: 'boots' is none of the 2 in kit.json's labels — did you mean boot? call "
+            "each sub-folder after one of these [bench-classes-differ]",
         ),
         (
-            BenchClassesDiffer(data="photos", found=["bag"], classes=["bag", *MANY]),
-            "photos: its classes are not the bundle's: they lack class-0, class-1, class-2, class-3, class-4 and 3 more — a "
-            "sub-folder for each class of kit.json's labels, called the same [bench-classes-differ]",
+            BenchClassesDiffer(data="photos", name="hat", classes=["bag", *MANY]),
+            "photos: its classes are not the bundle's: 'hat' is none of the 9 in kit.json's labels — call each sub-folder after "
+            "one of these [bench-classes-differ]",
         ),
         (
             BenchOptionOfBuild(option="--soak", bundle="flowers.zip"),

@@ -1,0 +1,81 @@
+"""A bundle whose names come from a file (``data.classes``) is shown folders and lists that spell them in their own way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgecnn.data.imagenet import imagenet_classes
+from edgecnn.errors.building import BenchClassesDiffer
+from edgecnn.errors.data.multi_label import UnknownLabel
+from tests.bench.test_bundle import seen, strangers
+from tests.building.builds import CLASSES, Place
+
+NAMES = ["hat", "t shirt", "Boot"]
+
+
+def naming(built_once: Place, folder: Path, labels: list[str], thresholds: list[float] | None = None) -> Place:
+    """The bundle as a build with other names would have left it."""
+    place = Place(folder / "named")
+    shutil.copytree(built_once.out / "bundle", place.out / "bundle")
+    for kit in place.out.glob("bundle/kits/*/kit.json"):
+        manifest = json.loads(kit.read_text()) | {"labels": labels}
+        kit.write_text(json.dumps(manifest if thresholds is None else manifest | {"thresholds": thresholds}))
+    return place
+
+
+def test_a_build_s_own_photographs_are_known_again_under_names_of_a_file(built_once: Place, tmp_path: Path) -> None:
+    place = naming(built_once, tmp_path, [name.upper() for name in CLASSES])
+    found = seen(place, tmp_path, built_once.photos)
+    assert found.facts.role == "recorded" and found.labels is not None and set(found.labels.tolist()) == {0, 1, 2}
+
+
+def test_a_folder_is_the_class_of_its_name_and_some_folders_are_enough(built_once: Place, tmp_path: Path) -> None:
+    place = naming(built_once, tmp_path, NAMES)
+    folder = strangers(tmp_path, "boot", "t-shirt")
+    found = seen(place, tmp_path, folder)
+    assert found.labels is not None and sorted(found.labels.tolist()) == [1, 1, 2, 2]
+    assert found.facts.said.startswith(f"4 images of {folder}, of 2 of the bundle's 3 classes, which are other images than")
+
+
+def test_so_are_imagenet_s(built_once: Place, tmp_path: Path) -> None:
+    place = naming(built_once, tmp_path, list(imagenet_classes()))
+    found = seen(place, tmp_path, strangers(tmp_path, "n01440764", "toilet_tissue"))
+    assert found.labels is not None and sorted(found.labels.tolist()) == [0, 0, 999, 999]
+
+
+def test_a_list_of_several_labels_is_too(built_once: Place, tmp_path: Path) -> None:
+    place = naming(built_once, tmp_path, NAMES, [0.5, 0.5, 0.5])
+    strangers(tmp_path, "all", "more")
+    rows = [["path", "boot", "t-shirt"], *([f"others/{name}/{n}.png", "1", str(n)] for name in ("all", "more") for n in (0, 1))]
+    with (tmp_path / "list.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    found = seen(place, tmp_path, tmp_path / "list.csv")
+    assert found.labels is not None and sorted(found.labels.tolist()) == [[0, 0, 1], [0, 0, 1], [0, 1, 1], [0, 1, 1]]
+    assert found.labels.dtype == np.uint8
+
+
+@pytest.mark.parametrize("named", ["boots", "hats"])
+def test_a_name_that_is_none_of_them_is_told_with_the_nearest(built_once: Place, tmp_path: Path, named: str) -> None:
+    place = naming(built_once, tmp_path, NAMES)
+    folder = strangers(tmp_path, named, "t-shirt")
+    with pytest.raises(BenchClassesDiffer) as caught:
+        seen(place, tmp_path, folder)
+    near = {"boots": "Boot", "hats": "hat"}[named]
+    assert caught.value.line() == (
+        f"{folder}: its classes are not the bundle's: '{named}' is none of the 3 in kit.json's labels — did you mean {near}? "
+        "call each sub-folder after one of these [bench-classes-differ]"
+    )
+
+
+def test_a_label_that_is_none_of_them_is_told_with_the_network_s(built_once: Place, tmp_path: Path) -> None:
+    place = naming(built_once, tmp_path, NAMES, [0.5, 0.5, 0.5])
+    strangers(tmp_path, "all", "more")
+    (tmp_path / "list.csv").write_text("path,boots,t-shirt\nothers/all/0.png,1,0\nothers/all/1.png,1,1\n")
+    with pytest.raises(UnknownLabel, match="the label 'boots' is none of the 3 of the bundle's network: these are hat, t shirt"):
+        seen(place, tmp_path, tmp_path / "list.csv")
