@@ -150,7 +150,7 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
-            yield 1, [_column(name.strip()) for name in next(reader, [])]
+            yield 1, [_column(name) for name in next(reader, [])]
             for cells in reader:
                 line = reader.line_num
                 if cells:
@@ -164,13 +164,14 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _column(name: str) -> str:
-    """Its name, a list's own in small letters; a label is called what the user calls it."""
+    """Its name without blanks around it, a list's own in small letters; a label is called what the user calls it."""
+    name = name.strip()
     return name.lower() if name.lower() in (*_COLUMNS[-1], NAMES) else name
 
 
 def _lines_of_parquet(file: Path) -> Iterator[tuple[int, list[str]]]:
     names = parquet_columns(file)
-    yield 0, [_column(name.strip()) for name in names]
+    yield 0, [_column(name) for name in names]
     yield from enumerate(parquet_rows(file, names), start=1)
 
 
@@ -242,7 +243,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     try:
         with parquet.ParquetFile(file) as source:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
-                cells = [_lists(batch.column(name)) if name == NAMES else _texts(batch.column(name)) for name in columns]
+                cells = [_lists(batch.column(name)) if _column(name) == NAMES else _texts(batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise TableUnusable(file=file, line=None, because=_said(error)) from error

@@ -50,7 +50,7 @@ def test_a_parquet_list_column_is_the_same_data(tmp_path: Path) -> None:
     paths, labels = [path for path, _ in shown], [list(names) for _, names in shown]
     by_csv = summary_of(listed(tmp_path, by_name(shown))).content
     truth = {name: [name in names for names in labels] for name in NAMES}
-    for columns in ({"path": paths, "labels": labels}, {"path": paths, **truth}):
+    for columns in ({"path": paths, "labels": labels}, {"Path": paths, "Labels ": labels}, {"path": paths, **truth}):
         parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
         assert summary_of(tmp_path / "list.parquet").content == by_csv
 
