@@ -83,7 +83,7 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
 
     Raises:
-        BenchClassesDiffer, UnknownLabel, MultiLabelNotFitting: they are not of the kit's classes or labels.
+        BenchClassesDiffer, UnknownLabel, FoldersOfOneClass, MultiLabelNotFitting: they are not of the kit's classes or labels.
         EdgecnnError: one of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()

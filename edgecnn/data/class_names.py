@@ -10,7 +10,7 @@ from typing import Final
 
 from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.formats import ClassNamesUnusable, NotInClassNames
+from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.errors.wording import nearest
 
 IMAGENET = "imagenet"
@@ -118,15 +118,14 @@ def order_by_names(names: Sequence[str], folders: Sequence[str], root: Path, mod
 def labels_by_name(folders: Sequence[str], names: Sequence[str], root: Path, file: str) -> tuple[int, ...]:
     """The place of each folder's name in the file; spaces, ``_`` and ``-`` are one, and so is case where names stay apart.
 
-    Raises NotInClassNames: a folder is called after none of them. ClassNamesUnusable: two are called after one.
+    Raises NotInClassNames: a folder is called after none of them. FoldersOfOneClass: two are called after one.
     """
     found, first = _places(folders, names), dict[int, str]()
     for folder, place in zip(folders, found, strict=True):
         if place is None:
             raise NotInClassNames(root=root, folder=folder, file=file, nearest=nearest(folder, names))
         if (other := first.setdefault(place, folder)) != folder:
-            because = f"{other!r} and {folder!r} of {root} are both called after its {names[place]!r}"
-            raise ClassNamesUnusable(file=Path(file), because=because)
+            raise FoldersOfOneClass(root=root, folders=(other, folder), name=names[place], file=file)
     return tuple(place for place in found if place is not None)
 
 

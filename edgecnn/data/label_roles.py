@@ -126,7 +126,8 @@ def labels_known(
 
     ``names``: in that order; None where ``data.classes`` states none. ``listed``: the labels of the list, in its order.
 
-    Raises UnknownLabel: a label of the list stands not in the file. MultiLabelNotFitting: ``data.classes`` names no file.
+    Raises UnknownLabel: a label of the list stands not in the file. FoldersOfOneClass: two are one there. MultiLabelNotFitting:
+    ``data.classes`` names no file.
     """
     if names is None:
         if choice.classes == IMAGENET:
@@ -136,6 +137,6 @@ def labels_known(
         place = labels_by_name(listed, names, Path(choice.path), str(choice.classes))
     except NotInClassNames as error:
         raise UnknownLabel(file=Path(choice.path), name=error.folder, known=names, known_by=str(choice.classes)) from error
-    moved = [tuple(sorted({place[label] for label in image.labels or ()})) for image in images]
+    moved = [tuple(sorted(place[label] for label in image.labels or ())) for image in images]
     labelled = (image.model_copy(update={"labels": labels}) for image, labels in zip(images, moved, strict=True))
     return tuple(labelled), tuple(names)

@@ -12,6 +12,7 @@ import pytest
 
 from edgecnn.data.imagenet import imagenet_classes
 from edgecnn.errors.building import BenchClassesDiffer
+from edgecnn.errors.data.formats import FoldersOfOneClass
 from edgecnn.errors.data.multi_label import UnknownLabel
 from tests.bench.test_bundle import seen, strangers
 from tests.building.builds import CLASSES, Place
@@ -70,6 +71,17 @@ def test_a_name_that_is_none_of_them_is_told_with_the_nearest(built_once: Place,
     assert caught.value.line() == (
         f"{folder}: its classes are not the bundle's: '{named}' is none of the 3 in kit.json's labels — did you mean {near}? "
         "call each sub-folder after one of these [bench-classes-differ]"
+    )
+
+
+def test_two_folders_of_one_of_them_are_told(built_once: Place, tmp_path: Path) -> None:
+    place = naming(built_once, tmp_path, NAMES)
+    folder = strangers(tmp_path, "t_shirt", "t-shirt")
+    with pytest.raises(FoldersOfOneClass) as caught:
+        seen(place, tmp_path, folder)
+    assert caught.value.line() == (
+        f"{folder}: 't-shirt' and 't_shirt' are both the class 't shirt' of the bundle's network — make them one, or give each a "
+        "name of its own there [folders-of-one-class]"
     )
 
 

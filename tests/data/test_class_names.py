@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgecnn.data.class_names import stated_names
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import ClassNamesUnusable, NotInClassNames
+from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.render.progress import Quiet
 from edgecnn.values.data.dataset import DataManifest, DataSummary
@@ -71,8 +71,14 @@ def test_two_folders_that_are_called_after_one_name_are_refused(photos: Path) ->
     (photos / "zebra").rename(photos / "sea-lion")
     names = photos.parent / "names.txt"
     names.write_text("sea lion\nant\n")
-    with pytest.raises(ClassNamesUnusable, match="'sea-lion' and 'Sea_lion' of .*photos are both called after its 'sea lion'"):
+    with pytest.raises(FoldersOfOneClass) as refusal:
         summed_up(photos, names)
+    assert refusal.value.line() == (
+        f"{photos}: 'sea-lion' and 'Sea_lion' are both the class 'sea lion' of {names} — make them one, or give each a name of "
+        "its own there [folders-of-one-class]"
+    )
+    names.write_text("ant\nSea_lion\nsea-lion\n")
+    assert label_of(summed_up(photos, names)) == {"ant": 0, "Sea_lion": 1, "sea-lion": 2}
 
 
 def test_a_folder_that_the_file_does_not_name_is_answered_with_the_nearest(photos: Path) -> None:

@@ -135,6 +135,17 @@ class NotInClassNames(EdgecnnError):
         )
 
 
+class FoldersOfOneClass(EdgecnnError):
+    """Raised when two folders, or two labels of a list, are called after one class of ``data.classes``, or of a bundle."""
+
+    def __init__(self, *, root: Path, folders: tuple[str, str], name: str, file: str) -> None:
+        first, second = folders
+        super().__init__(
+            what=f"{root}: {first!r} and {second!r} are both the class {name!r} of {file}",
+            hint="make them one, or give each a name of its own there",
+        )
+
+
 class ClassOrderOpen(EdgecnnError):
     """Raised when a model answers in an order that nobody stated, and people sort the folders otherwise than tools do."""
 

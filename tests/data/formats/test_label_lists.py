@@ -10,7 +10,7 @@ import pytest
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.formats import FoldersOfOneClass, TableUnusable
 from edgecnn.errors.data.groups import GroupOnTwoSides
 from edgecnn.errors.data.multi_label import LabelTooRare, MultiLabelNotFitting, UnknownLabel
 from edgecnn.values.data.dataset import SPLIT_ROLES, UNLABELLED, DataManifest, DataSummary
@@ -185,6 +185,16 @@ def test_a_label_that_the_file_of_classes_does_not_know_is_refused(tmp_path: Pat
         assert image.labels == tuple(sorted((1, 2, 0)[label] for label in by_default[image.path].labels or ()))
     with pytest.raises(MultiLabelNotFitting):
         summary_of(path, classes="imagenet")
+
+
+def test_two_labels_of_one_class_are_refused(tmp_path: Path) -> None:
+    _, *rows = by_column(drawn(tmp_path))
+    path = listed(tmp_path, [["path", "t_shirt", "t-shirt", "dog"], *rows])
+    (tmp_path / "names.txt").write_text("dog\nt shirt\n")
+    with pytest.raises(
+        FoldersOfOneClass, match=f"{path}: 't-shirt' and 't_shirt' are both the class 't shirt' of .*names.txt — "
+    ):
+        summary_of(path, classes=str(tmp_path / "names.txt"))
 
 
 def test_names_that_were_meant_as_several_labels_are_told(tmp_path: Path) -> None:
