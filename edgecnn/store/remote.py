@@ -69,19 +69,18 @@ class Remote(Place):
         return {name: size for name, size in below.items() if is_name(name)}
 
     def _files_in(self, folder: str) -> dict[str, int]:
-        """Bytes of every file below, by its path there; of a blob by its digest."""
+        """Bytes of every file below, by its path from there."""
         with self.reached("listing it"):
             try:
                 found = self._fs.find(self._at(folder), detail=True)
             except FileNotFoundError:
                 return {}
-        below = {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in found.items()}
-        return {path.rpartition("/")[2]: size for path, size in below.items()} if folder == BLOBS else below
+        return {path.partition(f"{self._at(folder)}/")[2]: int(info["size"]) for path, info in found.items()}
 
     def sizes(self, digests: Iterable[str] | None = None) -> dict[str, int]:
         """Bytes of those files that are there, or of all, by digest. Raises RemoteUnusable."""
         if digests is None:
-            return self._files_in(BLOBS)
+            return {path.rpartition("/")[2]: size for path, size in self._files_in(BLOBS).items()}
         wanted = set(digests)
         folders = {digest[:2] for digest in wanted}
         with self.reached("looking what it has"), ThreadPoolExecutor(self.at_once) as pool:
@@ -113,7 +112,8 @@ class Remote(Place):
         lists before (see ``remote_gc``). Raises RemoteUnusable.
         """
         facts = {fact.sha256: fact.bytes for entry in entries.values() for fact in entry.files.values()}
-        sent = self._sent(files, facts, self.sizes(facts) if known is None else known)
+        there = self.sizes(facts) if known is None else {each: known[each] for each in facts.keys() & known.keys()}
+        sent = self._sent(files, facts, there)
         lists = {f"{ENTRIES}/{name}.json": entry.model_dump_json(by_alias=True).encode() for name, entry in entries.items()}
         with ThreadPoolExecutor(self.at_once) as pool:
             list(pool.map(self.write, lists, lists.values()))
@@ -227,7 +227,7 @@ def is_name(text: str) -> bool:
 def _is_inside(path: str) -> bool:
     """Spelt as it will lie there, so that no two name one file."""
     parts = PurePosixPath(path).parts
-    plain = path == "/".join(parts) and not path.startswith("/") and not {"..", "."} & set(parts)
+    plain = path == "/".join(parts) and not path.startswith("/") and ".." not in parts
     fits = all(len(part.encode(errors="replace")) <= _NAME_BYTES_MAX for part in parts)
     return bool(parts) and plain and fits and "\\" not in path and "\0" not in path
 

@@ -77,7 +77,8 @@ def push(store: Store, remote: Remote, tell: Progress, only: Sequence[str] | Non
         facts = {fact.sha256: fact.bytes for entry in batch.values() for fact in entry.files.values()}
         blobs = {fact.sha256: store.root / name / path for name, entry in batch.items() for path, fact in entry.files.items()}
         new = {digest: facts[digest] for digest in remote.upload(blobs, batch, known)}
-        known = None if known is None else known | new
+        if known is not None:
+            known.update(new)
         sent, size = sent + len(batch), size + sum(new.values())
         tell.step("push", sent, len(lacking), "entries")
     return Transferred(entries=sent, bytes=size, there=len(there), left=tuple(left))
