@@ -1,4 +1,4 @@
-"""LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32 and INT8.
+"""LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32, fp16 and INT8.
 
 What converts and quantizes goes with no others, and asks for Python 3.12: it lies in the environment that
 ``EDGECNN_RUNTIME_LITERT`` names. A kit needs ``ai-edge-litert`` alone; an app for Android loads the same file.
@@ -14,6 +14,7 @@ from pathlib import Path
 from edgecnn.backends.elsewhere import run_elsewhere
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
@@ -84,7 +85,7 @@ class LitertBackend:
         """See ``Backend.convert``; fp32 alone. ``quantization/litert`` makes every candidate of a build, and holds it against the
         trunk's answers.
 
-        Raises RuntimeEnvironmentMissing, ConverterFailed.
+        Raises RuntimeEnvironmentMissing, ConverterFailed, LayerNotConverted.
         """
         if candidate.precision is not Precision.FP32:
             raise LookupError(f"{candidate.id} is made by the quantization module of its method")
@@ -110,16 +111,34 @@ BACKEND = LitertBackend()
 PROGRAM = str(Path(__file__).with_name("litert_program.py"))
 _CONVERTED = "model_float32.tflite"
 """What onnx2tf calls what it makes of ``model.onnx``."""
+_LACKING = "lacking.txt"
+"""What the program leaves in its place where LiteRT has no operator for a layer."""
 
 
 def convert_trunk(onnx: Path, candidate: Candidate, place: Path) -> Path:
     """The network as a float32 ``.tflite`` below ``place``, for one image a call, written as suits what is to be made of it.
 
-    Raises ConverterFailed: onnx2tf made none.
+    Raises ConverterFailed: onnx2tf made none. LayerNotConverted: LiteRT has no operator for a layer.
     """
     made = place / _CONVERTED
-    make_by_program("convert", (onnx, place, candidate.precision.value), made, candidate.id)
+    try:
+        make_by_program("convert", (onnx, place, candidate.precision.value), made, candidate.id)
+    except ConverterFailed:
+        if (lacking := place / _LACKING).exists():
+            _refuse_layers(onnx, lacking.read_text(encoding="utf-8").split(), candidate.id)
+        raise
     return made
+
+
+def _refuse_layers(onnx: Path, customs: list[str], candidate: str) -> None:
+    """Raises LayerNotConverted: the first layer that became one of these operators."""
+    from onnx import load
+
+    for node in load(onnx, load_external_data=False).graph.node:
+        if f"ONNX_{node.op_type}".upper() in customs:
+            raise LayerNotConverted(
+                converter="onnx2tf", candidate=candidate, layer=node.op_type, name=node.name or node.output[0]
+            )
 
 
 def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:

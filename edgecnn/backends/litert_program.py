@@ -1,6 +1,7 @@
 """Runs in LiteRT's own environment, where there is no edgecnn.
 
-    convert MODEL.onnx FOLDER fp32|fp16|int8        # FOLDER/model_float32.tflite, of one image a call, to be made that
+    convert MODEL.onnx FOLDER fp32|fp16|int8        # FOLDER/model_float32.tflite, of one image a call, to be made that;
+                                                    # else FOLDER/lacking.txt: what LiteRT has no operator for, one a line
     quantize FLOAT.tflite FEED.npy INT8.tflite      # full INT8 but for its two ends, ranges from the feed
     halve FLOAT.tflite FP16.tflite                  # weights in half precision
     answer MODEL.tflite FEED.npy LOGITS.npy         # by no code of the runner, which must reproduce it
@@ -33,6 +34,19 @@ def convert(onnx: str, folder: str, precision: str) -> None:
         non_verbose=True,
         verbosity="error",
     )
+    _without_custom_operators(Path(folder))
+
+
+def _without_custom_operators(folder: Path) -> None:
+    """onnx2tf writes what it has no form of as an operator of ONNX's own name (``ONNX_DET``), and says that all went well."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    made = folder / "model_float32.tflite"
+    network = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(made.read_bytes(), 0))
+    customs = [code.customCode.decode() for code in network.operatorCodes if code.builtinCode == schema.BuiltinOperator.CUSTOM]
+    if customs:
+        made.unlink()
+        (folder / "lacking.txt").write_text("\n".join(customs), encoding="utf-8")
 
 
 def _for_xnnpack(network: Any, precision: str) -> Any:

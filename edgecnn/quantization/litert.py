@@ -31,6 +31,7 @@ def quantize(job: Job) -> dict[str, Any]:
         AlreadyQuantized: the trunk holds quantization nodes.
         CalibrationNotFinite: the network answers an image with NaN or infinity.
         ConverterFailed: the converter or the quantizer made nothing, or a network that answers otherwise than the trunk.
+        LayerNotConverted: LiteRT has no operator for a layer.
     """
     require_unquantized(load_model(job.onnx), job.onnx)
     require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))

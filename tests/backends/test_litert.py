@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import save_model
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
+from edgecnn.backends.installed import lacking
 from edgecnn.backends.litert import BACKEND
 from edgecnn.backends.litert_program import _for_xnnpack
 from edgecnn.backends.litert_trace import residency_of
 from edgecnn.devices.files import device_named
+from edgecnn.errors.devices import LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.values.candidate import Candidate, Precision, Unsupported
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 
 MACS = MacTable(
@@ -180,3 +184,17 @@ def test_a_row_of_the_profiler_s_table_has_as_many_calls_as_pieces_that_it_joins
         ("RELU_0_TO_1", 1.0),
     ]
     assert [row["time_us"] for row in found] == pytest.approx([9 * 177, 6 * 1107, 3])
+
+
+@pytest.mark.full  # needs LiteRT's environment
+def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -> None:
+    if lacks := lacking(BACKEND.packages, BACKEND.extra):
+        pytest.skip(f"{lacks.why} — {lacks.command}")
+    ends = [make_tensor_value_info(name, 1, shape) for name, shape in (("image", ["n", 3, 8, 8]), ("logits", ["n", 3]))]
+    graph = make_graph([make_node("Det", ["image"], ["logits"], name="volumes")], "network", ends[:1], ends[1:])
+    save_model(make_model(graph, opset_imports=[make_opsetid("", 20)], ir_version=10), tmp_path / "model.onnx")
+    fp32 = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
+    with pytest.raises(LayerNotConverted) as caught:
+        BACKEND.convert(tmp_path / "model.onnx", fp32, tmp_path)
+    assert caught.value.what == "onnx2tf has no form of Det for litert-fp32 (layer volumes)"
+    assert not (tmp_path / "model.tflite").exists()

@@ -15,12 +15,15 @@ import pytest
 from PIL import Image
 
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.runner.browser import server as serving
 from edgecnn.runner.browser.server import KitServer
+from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.golden import feed_sha256, golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.pixels import decode, pixels_sha256, to_pixels
+from edgecnn.runner.sessions.wasm_browser import open_session
 from edgecnn.values.data.preprocessing import PixelRecipe
 from tests.conformance.subjects import copied, subjects
 from tests.render.page.browser import Tab, a_tab, chromium
@@ -114,6 +117,30 @@ def test_the_page_tests_itself_and_asks_nobody_else(tab: Tab, server: KitServer)
     assert all(each.startswith(server.address("")) or each.startswith("blob:") for each in tab.requests), tab.requests
     assert tab.evaluate("getComputedStyle(document.getElementById('seen')).display") == "none", "no picture yet"
     assert not tab.complaints
+
+
+def test_on_a_server_that_does_not_isolate_it_the_page_has_one_thread(
+    kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "ISOLATED", {})
+    server = KitServer(kit, [*Kit.open(kit).manifest.files, MANIFEST])
+    try:
+        with a_tab(tmp_path) as tab:
+            tab.call("Page.navigate", url=server.address(""))
+            assert settled(tab).startswith("Self-test passed: ")
+            said = str(tab.evaluate("document.getElementById('about').textContent"))
+            assert "1 thread, since its server does not isolate the page from other origins" in said
+    finally:
+        server.close()
+
+
+def test_a_browser_without_threads_is_missing_and_no_fault_of_the_kit(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "ISOLATED", {})
+    with pytest.raises(RunnerError) as caught:
+        open_session(Kit.open(kit), {"threads": "2"})
+    assert (caught.value.ref, caught.value.missing) == ("browser-lacks-threads", True)
+    assert caught.value.because == "it does not isolate the page from other origins, as its server asks"
+    open_session(Kit.open(kit), {"threads": "1"}).close()
 
 
 def test_what_it_shows_of_a_picture_is_what_the_runner_says(tab: Tab, kit: Path) -> None:

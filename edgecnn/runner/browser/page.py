@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 from ..failure import RunnerError
-from .installed import INSTALLED_BY, browser, no_browser
+from .installed import INSTALLED_BY, NAMED_BY, browser, no_browser
 from .server import KitServer, Message, packed
 
 _ALONE = (
@@ -140,6 +140,9 @@ class Page:
                 if found.get("lacks_gpu"):
                     hint = "a browser on a machine with a GPU; chrome://gpu says what this one has"
                     raise RunnerError(LACKS_GPU, "the browser gives its pages no GPU", why, hint, missing=True)
+                if found.get("lacks_threads"):
+                    hint = "another browser: {}, or name one with {}".format(INSTALLED_BY, NAMED_BY)
+                    raise RunnerError("browser-lacks-threads", "the browser gives its pages no threads", why, hint, missing=True)
                 raise RunnerError("browser-failed", "the browser's page could not do it", why)
             return found, numbers
         raise RunnerError("browser-silent", "the browser's page did not answer in {:g} s".format(patience_s), self._last())

@@ -115,6 +115,6 @@ def open_session(
     Options: ``threads``, which need a page that is isolated from other origins, as this one is. ``batch`` is not used.
 
     Raises:
-        RunnerError: missing-package, browser-not-started or runtime-refused-model.
+        RunnerError: missing-package, browser-not-started, browser-lacks-threads or runtime-refused-model.
     """
     return BrowserSession(kit, dict(options), trace_folder)

@@ -8,7 +8,9 @@ let manifest, network;
 
 const deeds = {
   async open({ threads = 1, trace, software }) {
-    if (threads > 1 && !self.crossOriginIsolated) throw new Error("the page is not isolated, so there are no threads");
+    if (threads > 1 && !self.crossOriginIsolated) {
+      throw Object.assign(new Error("it does not isolate the page from other origins, as its server asks"), { lacksThreads: true });
+    }
     manifest = await openManifest();
     if (trace) listen();
     network = await openNetwork(manifest, { threads, verbose: trace, software });
@@ -77,7 +79,7 @@ for (;;) {
   try {
     done = await deeds[head.do](head, body);
   } catch (error) {
-    done = { head: { error: String(error?.message ?? error), lacks_gpu: error?.lacksGpu } };
+    done = { head: { error: String(error?.message ?? error), lacks_gpu: error?.lacksGpu, lacks_threads: error?.lacksThreads } };
   }
   await fetch(work, { method: "POST", body: packed({ ...done.head, number: head.number }, done.body) });
 }
