@@ -28,7 +28,7 @@ _DYNAMIC = "QD8"
 """Activations that are rounded while it runs; nothing here is made so."""
 _BY_TYPE = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 _INPUT_OF_WEIGHTS = 1
-"""Of each of ``_OPERATORS``; what a transposed convolution reads is its third input."""
+"""Of each of ``_OPERATORS``."""
 
 
 def residency_of(trace: Path, macs: MacTable) -> Residency:
@@ -119,10 +119,10 @@ def _multiplies(named: str) -> bool:
 
 def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
     kernel = named.removeprefix(_DELEGATED)
-    if kernel.startswith(_MOVES):
+    if kernel.startswith(_MOVES) and kernel not in _OPERATORS:  # TRANSPOSE moves numbers, TRANSPOSE_CONV multiplies them
         return OVERHEAD
     if not named.startswith(_DELEGATED):
-        return UNKNOWN if operator is None else _BY_TYPE.get(operator["inputs"][0]["type"], UNKNOWN)
+        return UNKNOWN if operator is None else _BY_TYPE.get(operator["inputs"][_input_read(operator)]["type"], UNKNOWN)
     if _DYNAMIC in kernel:
         return UNKNOWN
     if any(each in kernel for each in _INT8):
@@ -132,12 +132,17 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
 
 def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
     weights, made = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"], operator["outputs"][0]["shape"]
-    read = operator["inputs"][2]["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
+    read = operator["inputs"][_input_read(operator)]["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
     positions = 1 if operator["op"] == "FULLY_CONNECTED" else prod(read[1:3])
     found = next((each for each in free if each.macs == prod(weights) * positions), None)
     if found is not None:
         free.remove(found)
     return found
+
+
+def _input_read(operator: Mapping[str, Any]) -> int:
+    """Which input is what it computes of: a transposed convolution's first is the size of its output."""
+    return 2 if operator["op"] == "TRANSPOSE_CONV" else 0
 
 
 def _moved(run: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:

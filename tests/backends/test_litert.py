@@ -110,6 +110,16 @@ def test_an_operator_that_xnnpack_left_is_named_with_what_its_file_multiplies(tm
     assert found.mac_share == {"int8": 1.0}
 
 
+def test_a_transposed_convolution_that_xnnpack_left_multiplies_and_moves_nothing(tmp_path: Path) -> None:
+    transposed = {
+        "op": "TRANSPOSE_CONV",
+        "inputs": [port(4, kind="int32"), port(8, 3, 3, 3), port(1, 8, 8, 3)],
+        "outputs": [port(1, 16, 16, 8)],
+    }
+    macs = MacTable(resolution_px=8, layers=(LayerMacs(name="up", op="ConvTranspose", macs=216 * 64, outputs=("a",)),))
+    assert residency_of(trace(tmp_path, ["TRANSPOSE_CONV"], [transposed]), macs).mac_share == {"int8": 1.0}
+
+
 def test_where_kernels_and_operators_do_not_match_nothing_is_credited(tmp_path: Path) -> None:
     found = residency_of(trace(tmp_path, KERNELS[:-1], OPERATORS), MACS)
     assert found.mac_share == {"unknown": 1.0}

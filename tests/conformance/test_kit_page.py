@@ -134,6 +134,20 @@ def test_on_a_server_that_does_not_isolate_it_the_page_has_one_thread(
         server.close()
 
 
+def test_a_golden_photo_of_another_size_is_no_match(kit: Path, tmp_path: Path) -> None:
+    spoiled = Path(shutil.copytree(kit, tmp_path / "kit"))
+    Image.new("RGB", (8, 8)).save(spoiled / "golden/small.png")
+    photo = {"file": Kit.open(kit).manifest.golden.png[0].file, "pixels": "golden/small.png", "max_levels": 255}
+    rewrite_manifest(spoiled, lambda manifest: manifest["golden"].update(jpeg=photo))
+    server = KitServer(spoiled, [*Kit.open(spoiled).manifest.files, "golden/small.png", MANIFEST])
+    try:
+        with a_tab(tmp_path / "profile") as tab:
+            tab.call("Page.navigate", url=server.address(""))
+            assert settled(tab) == "golden/small.png is not of the network's size"
+    finally:
+        server.close()
+
+
 def test_a_browser_without_threads_is_missing_and_no_fault_of_the_kit(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "ISOLATED", {})
     with pytest.raises(RunnerError) as caught:

@@ -43,9 +43,10 @@ export async function timed(manifest, network, calls) {
 }
 
 async function checkPhoto(photo, recipe) {
-  const [made, kept] = [toPixels(await pictureOf(photo.file), recipe), (await pictureOf(photo.pixels)).data];
+  const [made, kept] = [toPixels(await pictureOf(photo.file), recipe), await pictureOf(photo.pixels)];
+  if (`${[kept.height, kept.width]}` !== `${sizeOf(recipe.crop_px)}`) throw new Error(`${photo.pixels} is not of the network's size`);
   let levels = 0;
-  made.forEach((value, at) => (levels = Math.max(levels, Math.abs(value - kept[4 * Math.floor(at / 3) + (at % 3)]))));
+  made.forEach((value, at) => (levels = Math.max(levels, Math.abs(value - kept.data[4 * Math.floor(at / 3) + (at % 3)]))));
   if (levels > photo.max_levels) throw new Error(`${photo.file}: a pixel differs by ${levels} levels, allowed are ${photo.max_levels}`);
 }
 
