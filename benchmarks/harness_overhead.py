@@ -2,12 +2,15 @@
 
 Pairs of blocks alternate, so that both see the same machine; the ratio is the median over pairs. Beside it stands what the
 harness costs by itself, timed on a session that does nothing, which no drift of the machine can hide.
-Run from the checkout: ``python -m benchmarks.harness_overhead``.
+Run from the checkout: ``python -m benchmarks.harness_overhead``; with ``--browser`` the page's loop in Chromium, against bare
+calls of ONNX Runtime Web's session in the same page.
 """
 
 from __future__ import annotations
 
+import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -80,7 +83,57 @@ def measure(runtime: str, folder: Path) -> None:
     )
 
 
+BARE = """
+deeds.bare = async ({ shape: [feeds, ...shape], count }, body) => {
+  const given = { [network.input.name]: network.tensor(numbersOf(body).slice(0, numbersOf(body).length / feeds), shape) };
+  const begin = performance.now();
+  for (let call = 0; call < count; call++) await network.session.run(given);
+  return { head: { spent_ms: performance.now() - begin } };
+};
+"""
+"""What the page is taught beside its own deeds, before it begins to take work."""
+BEGINS = "for (;;) {"
+
+
+def measure_page(folder: Path) -> None:
+    """Ratio of the page's samples to bare calls, one thread and all."""
+    from edgecnn.building.untrained_kits import KitMaker
+    from edgecnn.render.progress import PlainLines
+    from edgecnn.runner.browser.page import Page
+    from edgecnn.runner.machine.environment import read_conditions
+    from edgecnn.runner.manifest import MANIFEST
+    from edgecnn.store.store import Store
+    from edgecnn.values.candidate import Candidate, Precision, Runtime
+    from edgecnn.values.fit import Probe
+
+    candidate = Candidate(id="wasm-fp32", runtime=Runtime.WASM, precision=Precision.FP32)
+    maker = KitMaker(Store.open(), PlainLines(), read_conditions())
+    made = maker.kits(Probe(arch="mobilenet-v2", resolution_px=32, classes=10), [candidate]).made[candidate.id]
+    kit = Kit.open(Path(shutil.copytree(made.folder, folder / "page")))
+    script = kit.path("measure.mjs")
+    script.write_text(script.read_text().replace(BEGINS, BARE + BEGINS))
+    feed = next(iter(feed_of(kit, golden_pixels(kit)[:1]).values()))
+    for threads in (1, 2):
+        page = Page(kit.folder, [*kit.manifest.files, MANIFEST], "measure.html")
+        page.ask({"do": "open", "threads": threads, "trace": False}, b"", 300)
+        head = {"shape": [1, *feed.shape], "count": CALLS, "limit_ms": 1e9}
+        ways = {
+            "time": lambda page=page, head=head: sum(page.ask({"do": "time", **head}, feed.tobytes(), 300)[0]["samples_ms"]),
+            "bare": lambda page=page, head=head: page.ask({"do": "bare", **head}, feed.tobytes(), 300)[0]["spent_ms"],
+        }
+        for _ in range(20):  # browsers compile twice
+            ways["bare"](), ways["time"]()
+        pairs = [{way: ways[way]() for way in sorted(ways, reverse=pair % 2 == 0)} for pair in range(PAIRS)]
+        page.close()
+        bare_us = statistics.median(each["bare"] for each in pairs) / CALLS * 1e3
+        ratio = statistics.median(each["time"] / each["bare"] for each in pairs)
+        print(f"ONNX Runtime Web, {threads} threads: bare {bare_us:.0f} us a call; page / bare = {ratio:.4f}")
+
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        for each in ("onnxruntime", "openvino"):
-            measure(each, Path(folder))
+    with tempfile.TemporaryDirectory() as scratch:
+        if "--browser" in sys.argv:
+            measure_page(Path(scratch))
+        else:
+            for each in ("onnxruntime", "openvino"):
+                measure(each, Path(scratch))

@@ -1,10 +1,11 @@
 """Every runtime of a CPU in one race: six networks at 224 px, batch 1, on all cores that this process may use.
 
-    python -m benchmarks.runtimes --out results.json [--networks mobilenet-v2 ...] [--rounds 7]
+    python -m benchmarks.runtimes --out results.json [--networks mobilenet-v2 ...] [--rounds 7] [--browser]
 
 Weights learned nothing, which changes no time. Each kit is what `edgecnn build` packs, and each run a fresh process of it; all
 kits of a network take turns. LiteRT and ncnn run where `EDGECNN_RUNTIME_LITERT` and `EDGECNN_RUNTIME_NCNN` name their Pythons,
-and are left out elsewhere.
+and are left out elsewhere. With `--browser` ONNX Runtime Web runs too, in Chromium, and stands beside ONNX Runtime as a ratio,
+round by round.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from edgecnn.devices.check.ready import Wanted
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.runs.latency import latency_when_chosen
+from edgecnn.judging.intervals import ratio_interval
+from edgecnn.judging.runs.latency import latency_when_chosen, run_ms
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
@@ -31,6 +33,7 @@ from edgecnn.render.progress import PlainLines
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.fit import Probe
+from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 
 NETWORKS = ("mobilenet-v2", "mobilenet-v3-large", "efficientnet-lite0", "efficientnet-b0", "resnet-18", "resnet-50")
@@ -42,12 +45,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--browser", action="store_true")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     tell, device = PlainLines(), device_named(DEVICE)
     with machine_for(None, Wanted(device, "benchmarks.runtimes"), tell) as machine:
         lab = machine.lab(Store.open(), tell, device.name)
-        kinds = candidates(machine)
+        kinds = [each for name in ((DEVICE, "browser") if asked.browser else (DEVICE,)) for each in candidates(machine, name)]
         rows = {name: raced(name, kinds, lab, asked.rounds) for name in asked.networks}
     about = {"machine": local_facts().describe(), "measured_at": datetime.now(UTC).isoformat(timespec="seconds")}
     versions = {runtime: lab.host.runtime_version(runtime) for runtime in sorted({each.runtime.value for each in kinds})}
@@ -56,16 +60,14 @@ def main() -> None:
     print(table(found))
 
 
-def candidates(machine: Machine) -> list[Candidate]:
-    """Of every runtime that this machine has."""
+def candidates(machine: Machine, name: str) -> list[Candidate]:
+    """Of every runtime of a device that this machine has; WebGPU is measured where there is a GPU."""
     found: list[Candidate] = []
-    for runtime in Runtime:
-        if (
-            runtime in device_named(DEVICE).runtimes
-            and lacking(backend_for(runtime).packages, backend_for(runtime).extra) is None
-        ):
-            target = {"device": DEVICE, "runtime": runtime}
-            found += candidates_of(device_named(DEVICE), Recipe.model_validate({"target": target}), machine.facts)[0]
+    device = device_named(name)
+    for runtime in (each for each in Runtime if each in device.runtimes and each is not Runtime.WEBGPU):
+        if lacking(backend_for(runtime).packages, backend_for(runtime).extra) is None:
+            recipe = Recipe.model_validate({"target": {"device": name, "runtime": runtime}})
+            found += candidates_of(device, recipe, machine.facts)[0]
     return list({each.id: each for each in found}.values())
 
 
@@ -84,7 +86,17 @@ def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str,
             row[candidate] = p50 and p50.model_dump(mode="json")
         else:
             row[candidate] = found.failed.get(kit.entrant)
+    times = {name: runs_ms(found.profiles[kit.entrant]) for name, kit in made.made.items() if kit.entrant in found.profiles}
+    for precision in ("fp32", "int8"):
+        web, native = f"wasm-{precision}", f"onnxruntime-{precision}"
+        if web in times and native in times and (ratio := ratio_interval(times[web], times[native])) is not None:
+            row[f"{web} / {native}"] = ratio.model_dump(mode="json")
     return row
+
+
+def runs_ms(profile: Profile) -> list[float]:
+    """The median of each run, in the order of rounds."""
+    return [run_ms(run) or 0.0 for run in sorted(profile.runs, key=lambda run: run.round)]
 
 
 def table(found: dict[str, Any]) -> str:
