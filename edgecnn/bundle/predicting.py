@@ -5,6 +5,7 @@ The code that runs is edgecnn's own runner, never the bundle's; a zip is unpacke
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.interpreters import began_with, python_of
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
             finally:
                 classifier.close()
     except RunnerError as error:
-        hints = [each for each in (error.hint, _others(found, name)) if each]
+        hints = [each for each in (_by_its_own_python(found, name, error), error.hint, _others(found, name)) if each]
         raise RunnerFailed(**{**error.facts(), "hint": ", or ".join(hints) or None}) from error
 
 
@@ -98,6 +100,14 @@ def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: i
 
     said = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
     return {**said, "knobs": classifier.knobs}
+
+
+def _by_its_own_python(found: Verified, name: str, error: RunnerError) -> str | None:
+    """A runtime in an environment of its own is missing from this process, and its kit answers there."""
+    kit = found.opened.path / "kits" / name
+    if error.ref != "missing-package" or found.opened.form != "folder" or (python := python_of(kit)) == began_with():
+        return None
+    return f"cd {shlex.quote(str(kit))} && {shlex.quote(python)} -B -m runner predict PICTURE"
 
 
 def _others(found: Verified, name: str) -> str | None:
