@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.runner.machine.environment import available_cores
@@ -25,13 +26,17 @@ def matches(device: Device, facts: LocalFacts) -> bool:
     return (
         (match.architecture is None or match.architecture == facts.architecture)
         and (match.cpu_vendor is None or match.cpu_vendor == facts.cpu_vendor)
-        and (match.model_contains is None or any(match.model_contains in model for model in models))
-        and (match.model_is is None or match.model_is in models)
+        and _is_named(match, models)
         and (not match.compatible or not set(match.compatible).isdisjoint(facts.compatible))
         and (not match.cpu_part or (bool(facts.cpu_parts) and set(facts.cpu_parts) <= set(match.cpu_part)))
         and set(match.isa) <= set(facts.isa)
         and not set(match.lacks_isa) & set(facts.isa)
     )
+
+
+def _is_named(match: Match, models: Sequence[str]) -> bool:
+    contained = match.model_contains is None or any(match.model_contains in model for model in models)
+    return contained and (match.model_is is None or match.model_is in models)
 
 
 def how_closely(device: Device) -> tuple[bool, int]:
@@ -123,9 +128,9 @@ def contradiction(device: Device, ran: Environment) -> str | None:
     vendor = observed.get("cpu_vendor")
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
         return f"they were made on a processor of {vendor}, and {device.name} has one of {device.match.cpu_vendor}"
-    models = [observed[name] for name in ("model", "gpu") if name in observed]
+    models = [model for name in ("model", "gpu") for model in observed.get(name, "").split("; ") if model]
     models = [ran.conditions["emulator"]] if "emulator" in ran.conditions else models
-    named = device.match.model_contains
-    if named is not None and models and not any(named in model for model in models):
+    if models and not _is_named(device.match, models):
+        named = device.match.model_is or device.match.model_contains
         return f"they were made on {', '.join(models)}, and {device.name} calls itself {named}"
     return None

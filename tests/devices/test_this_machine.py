@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.devices.files import device_named
-from edgecnn.devices.this_machine import local_facts, matches, with_local_facts
+import pytest
+
+from edgecnn.devices.files import device_named, load_devices
+from edgecnn.devices.this_machine import contradiction, local_facts, matches, with_local_facts
 from edgecnn.values.board import LocalFacts
+from edgecnn.values.profile import Environment
 
 THIS_MACHINE = LocalFacts(
     architecture="x86_64", cpu_vendor="GenuineIntel", models=(), isa=("avx512_vnni",), cores=2, memory_mib=2048
@@ -87,3 +90,14 @@ CPU implementer\t: 0x41
 Hardware\t: BCM2835
 Model\t\t: Raspberry Pi 5 Model B Rev 1.0
 """
+
+
+@pytest.mark.parametrize("name", [each.name for each in load_devices().values() if each.role == "baseline"])
+def test_a_desktop_gpu_is_known_by_its_whole_name(name: str) -> None:
+    """The laptop's card and the one of another market have the desktop's name inside theirs, and fewer cores."""
+    device = device_named(name)
+    assert device.match.model_contains is None
+    for model, same in ((device.title, True), (f"{device.title} Laptop GPU", False), (f"{device.title} D", False)):
+        assert matches(device, THIS_MACHINE.model_copy(update={"models": (model,)})) == same
+        ran = Environment(conditions={}, observed={"gpu": f"NVIDIA GeForce GT 1030; {model}"})
+        assert (contradiction(device, ran) is None) == same
