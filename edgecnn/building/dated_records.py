@@ -7,6 +7,7 @@ measurement of the build: nothing is chosen or judged by it.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,13 +19,15 @@ from edgecnn.bundle.evidence_file import EvidenceTrust, bounded_content, parse_e
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, how
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.measuring import EvidenceUnreadable
 from edgecnn.errors.wording import first_problem
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.resources import resource_folder
+from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema
-from edgecnn.values.profile import DatedReference, Environment
+from edgecnn.values.candidate import Runtime
+from edgecnn.values.profile import DatedReference, Environment, observed_moment
 from edgecnn.values.report import BaselineVariant
-from edgecnn.values.resolved import Resolved
 
 GPU_WAYS = frozenset(each.id for each in (REFERENCE, *BESIDE))
 ALLOWED_SIGNERS = "allowed_signers"
@@ -61,18 +64,21 @@ def dated_records(device: str) -> DatedRecords:
 
 
 def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification]) -> tuple[DatedReference, ...]:
-    """Figures of the build's network at its resolution, in its candidates: of each machine the newest."""
+    """Figures of the build's network at its resolution, in its candidates: of each machine the newest, of signed ones if any."""
     resolved, candidates = seen.execution.plan.resolved, {candidate.id for candidate in seen.candidates}
     if not resolved.is_catalogue_network:
         return ()
-    newest = dict[tuple[str, str], DatedReference]()
-    for each in sorted(found, key=lambda one: one.record.measured_at):
+    newest = dict[tuple[str, str], tuple[tuple[bool, datetime], DatedReference]]()
+    for each in found:
         taken = candidates if each.record.device == resolved.device.name else GPU_WAYS
-        for network, kit in _fitting(each.record, resolved, seen.lab.environment):
-            if kit.candidate.id in taken and kit.latency.p50_ms is not None:
-                machine = each.record.environment.conditions.get("machine", each.record.machine)
-                newest[kit.candidate.id, machine] = _reference(each, network, kit)
-    return tuple(newest[name] for name in sorted(newest))
+        for network, kit in _fitting(each.record, seen):
+            if kit.candidate.id not in taken or kit.latency.p50_ms is None:
+                continue
+            name = kit.candidate.id, each.record.environment.conditions.get("machine", each.record.machine)
+            rank = each.vouched_by is not None, datetime.fromisoformat(kit.latency.observed_at)
+            if name not in newest or rank > newest[name][0]:
+                newest[name] = rank, _reference(each, network, kit)
+    return tuple(newest[name][1] for name in sorted(newest))
 
 
 def _files() -> Iterator[Path]:
@@ -86,13 +92,21 @@ def _gpus() -> set[str]:
 
 def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerification | None:
     """None of evidence of other devices."""
-    content = bounded_content(path)
+    content, signers = bounded_content(path), path.parent / ALLOWED_SIGNERS
     if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
-        return BaselineRecord.model_validate_json(content)
+        record = BaselineRecord.model_validate_json(content)
+        if signers.is_file():
+            raise EvidenceUnreadable(
+                path=path, because=f"{record.schema_} cannot be signed, and {ALLOWED_SIGNERS} lies beside it"
+            )
+        try:
+            observed_moment(record.latency.observed_at)
+        except ValueError as error:
+            raise EvidenceUnreadable(path=path, because=f"latency.observed_at {error}") from error
+        return record
     found = parse_evidence(path, content)
     if found.record.device not in devices:
         return None
-    signers = path.parent / ALLOWED_SIGNERS
     return vouched_for(path, found, EvidenceTrust(signers if signers.is_file() else None))
 
 
@@ -122,19 +136,45 @@ def _vouched(found: EvidenceVerification) -> str:
     return f"signed by {found.vouched_by}" if found.vouched_by else "unsigned"
 
 
-def _fitting(record: EvidenceRecord, resolved: Resolved, here: Environment) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
-    """A device file that leaves the processor to the machine is every machine's: then it must be the same, with as many cores."""
-    if record.device == resolved.device.name and resolved.device.processor.architecture == "any":
-        there = record.environment.conditions
-        if any(there.get(name) != here.conditions.get(name) for name in ("cpu", "cores")):
-            return
+def _fitting(record: EvidenceRecord, seen: ObservedBuild) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
+    resolved = seen.execution.plan.resolved
+    if not record.environment.timed or (record.device == resolved.device.name and not _is_alike(record, seen)):
+        return
+    adapters = {_adapter(profile.environment) for result in seen.races.values() for profile in result.profiles.values()} - {None}
     asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
     for network in record.networks:
         if (network.arch, network.resolution_px) == asked:
-            yield from ((network, kit) for kit in network.kits)
+            for kit in network.kits:
+                if kit.candidate.runtime is not Runtime.WEBGPU or _adapter(kit.environment) in adapters:
+                    yield network, kit
+
+
+def _is_alike(record: EvidenceRecord, seen: ObservedBuild) -> bool:
+    """A device file that states its cores is one board's, whose count must not differ. Another is many processors': then it must
+    be known to be the same one, with as many cores. A user's own file must have been the same."""
+    resolved, there, here = seen.execution.plan.resolved, record.environment.conditions, seen.lab.environment.conditions
+    if resolved.device_file is not None and record.device_sha256 != _digest_of(Path(resolved.device_file)):
+        return False
+    processor = resolved.device.processor
+    if processor.architecture != "any" and processor.cores is not None:
+        return there.get("cores", str(processor.cores)) == str(processor.cores)
+    return all(name in there and there[name] == here.get(name) for name in ("cpu", "cores"))
+
+
+def _digest_of(file: Path) -> str | None:
+    """None where it is not there any more."""
+    try:
+        return sha256_of(file)
+    except OSError:
+        return None
+
+
+def _adapter(ran: Environment) -> str | None:
+    return ran.conditions.get("webgpu_adapter")
 
 
 def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: EvidenceKit) -> DatedReference:
+    machine = of.record.machine, of.record.environment.conditions.get("cpu"), _adapter(kit.environment)
     return DatedReference(
         candidate=kit.candidate.id,
         arch=network.arch,
@@ -142,7 +182,7 @@ def _reference(of: EvidenceVerification, network: EvidenceNetwork, kit: Evidence
         classes=network.classes,
         weights=network.weights.origin,
         runtime_version=kit.runtime_version,
-        machine=of.record.machine,
+        machine=", ".join(filter(None, machine)),
         observed_at=kit.latency.observed_at,
         fidelity=kit.environment.fidelity,
         p50_ms=kit.latency.p50_ms,

@@ -26,6 +26,7 @@ from edgecnn.errors.wording import first_problem
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import sealed_digest
+from edgecnn.values.profile import observed_moment
 from edgecnn.values.stage import canonical_json
 from edgecnn.values.verdict import Fidelity
 
@@ -201,6 +202,7 @@ def _signed_bytes(written: Mapping[str, Any]) -> bytes:
 
 def _contradictions(record: EvidenceRecord) -> Iterator[str]:
     """What no measurement leaves: a file with a right digest may still have been put together by hand."""
+    yield from _undated("measured_at", record.measured_at)
     for network in record.networks:
         for kit in network.kits:
             name = f"{kit.candidate.id} of {network.arch}"
@@ -211,8 +213,16 @@ def _contradictions(record: EvidenceRecord) -> Iterator[str]:
             yield from (f"{name}: {said}" for said in _impossible(kit))
 
 
+def _undated(name: str, text: str) -> Iterator[str]:
+    try:
+        observed_moment(text)
+    except ValueError as error:
+        yield f"{name} {error}"
+
+
 def _impossible(kit: EvidenceKit) -> Iterator[str]:
     for figure in ("p50_ms", "p99_ms"):
         found = getattr(kit.latency, figure)
         if found is not None and not 0 < found.low <= found.estimate <= found.high:
             yield f"{figure} is not inside its interval"
+    yield from _undated("observed_at", kit.latency.observed_at)

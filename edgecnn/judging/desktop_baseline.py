@@ -6,6 +6,7 @@ A role is never played by a number that was not measured: where there is neither
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -63,12 +64,12 @@ def baseline_facts(
     Args:
         question: the network, resolution and role.
         local: what a GPU of this machine measured, filed under what it really is; it need not be the role's model.
-        records: the files of ``baselines/``; of these only the role's own device counts, because a record of another
-            GPU is no news about this one.
+        records: the files of ``baselines/``, their dates checked; of these only the role's own device counts, because a
+            record of another GPU is no news about this one.
     """
     accuracy_from = f"accuracy here is of the fp32 network on {question.accuracy_machine}"
     fitting = [record for record in records if record.device == question.device and _fits(record, question)]
-    played = local if local is not None and _fits(local, question) else max(fitting, key=_age, default=None)
+    played = local if local is not None and _fits(local, question) else max(fitting, key=_moment, default=None)
     if played is None:
         nobody = question.failure or f"no {question.device} here"
         reason = f"{nobody}, and no dated record of {question.arch} at {question.resolution_px} px"
@@ -90,6 +91,5 @@ def _fits(record: BaselineRecord, question: BaselineQuestion) -> bool:
     return (record.arch, record.resolution_px) == asked and record.latency.fidelity is Fidelity.MEASURED
 
 
-def _age(record: BaselineRecord) -> str:
-    """ISO 8601 in UTC sorts as text."""
-    return record.latency.observed_at
+def _moment(record: BaselineRecord) -> datetime:
+    return datetime.fromisoformat(record.latency.observed_at)

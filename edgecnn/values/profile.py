@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import field_validator
@@ -39,6 +40,23 @@ EMULATED_TIMES = "times of an emulated processor are its emulator's and no devic
 """Why runs from an environment that is not ``timed`` are figures of nothing."""
 NOT_TIMED = f"not raced, since {EMULATED_TIMES}"
 """Why there is no time of a kit in an environment that is not ``timed``."""
+
+_CLOCKS_DIFFER = timedelta(hours=1)
+"""Of two people's machines, at most."""
+
+
+def observed_moment(text: str) -> datetime:
+    """The moment that another's record names. Raises ValueError: no date, none with an offset from UTC, or of a time to come."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no date") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} does not say its offset from UTC")
+    if moment > datetime.now(UTC) + _CLOCKS_DIFFER:
+        raise ValueError(f"{text!r} is of a time to come")
+    return moment
+
 
 Purpose = Literal[
     "screen", "select", "knobs", "report", "energy", "baseline", "against", "trial", "batches", "throughput", "end-to-end",

@@ -62,6 +62,11 @@ def test_a_record_of_something_else_is_no_news(changes):
     assert baseline_facts(QUESTION, records=[a_record(**changes)]).latency.fidelity is Fidelity.MISSING
 
 
+def test_the_newest_is_told_by_the_moment_and_not_by_its_spelling():
+    later, earlier = a_record("2026-11-01T00:00:00-05:00", 0.9), a_record("2026-11-01T04:00:00+00:00", 0.6)
+    assert baseline_facts(QUESTION, records=[later, earlier]).latency.p50_ms.estimate == 0.9
+
+
 def test_a_gpu_that_is_here_plays_it_under_its_own_name():
     found = baseline_facts(QUESTION, local=a_record(device="h200", ms=0.4), records=[a_record()])
     assert (found.device, found.latency.p50_ms.estimate) == ("h200", 0.4)
