@@ -6,7 +6,8 @@ What was made and raced lies in the store, so that the same command after an int
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 import edgecnn
@@ -15,6 +16,7 @@ from edgecnn.bench.gpu_evidence import GpuGathering
 from edgecnn.bench.reference_networks import EvidenceRequest, Gathering
 from edgecnn.building.engines import builder_for
 from edgecnn.bundle.evidence import EvidenceNetwork, EvidenceRecord, renamed, without_places
+from edgecnn.devices.check.board import hardware_differences
 from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.desktop_gpu import gpu_here
 from edgecnn.devices.machine import Machine, machine_for
@@ -25,7 +27,7 @@ from edgecnn.planning.variants import is_of_trunk
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import EMULATED_TIMES, Environment
 from edgecnn.values.recipe import Recipe, TargetChoice
 from edgecnn.values.resolved import DesktopGpu
 from edgecnn.values.stage import Progress
@@ -36,17 +38,22 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
 
     Raises:
         MissingPackage: what makes networks is not installed.
-        EvidenceElsewhere: this machine is another one than the device.
+        EvidenceElsewhere: this machine is another one than the device, or emulated.
         NothingInEvidence: no network could be made and timed.
         BoardError: of the board, or a lost link; the same call goes on where it stopped.
     """
     require_packages(("torch", "torchvision", "onnx"), extra="train", needed_for="evidence")
     device, runtime = asked.device, asked.runtime
+    if asked.host is not None and asked.host.emulated:
+        raise EvidenceElsewhere(device=device.name, why=EMULATED_TIMES)
     wanted = Wanted(device, f"edgecnn evidence --target {device.name}", runtimes_for(device, runtime))
     with store.in_use.held(), machine_for(asked.host, wanted, tell) as machine:
         at = attachment_of(device, machine.facts, machine.board)
         if not at.attached:
             raise EvidenceElsewhere(device=device.name, why=at.why)
+        differing = tuple(hardware_differences(device, machine.facts))
+        for sentence in differing:
+            tell.note(sentence)
         lab = machine.lab(store, tell, device.name)
         if device.role == "baseline" and runtime is None:
             gpu = _gpu(asked)
@@ -59,7 +66,7 @@ def evidence_of(asked: EvidenceRequest, store: Store, tell: Progress) -> Evidenc
             unavailable = {name: each.why for name, each in lacking.items()}
             gathering = Gathering(asked, lab, candidates, builder_for(candidates, machine, tell))
         gathering.run()
-        return _record(gathering, machine, unavailable)
+        return _record(gathering, replace(machine, warnings=(*machine.warnings, *differing)), unavailable)
 
 
 def _gpu(asked: EvidenceRequest) -> DesktopGpu:
@@ -81,6 +88,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
         reasons = {**gathering.left_out, **{name: why for each in gathering.networks for name, why in each.failed.items()}}
         raise NothingInEvidence(device=asked.device.name, reasons=reasons)
     clean, named = partial(without_places, board=machine.board), partial(renamed, secret=lab.store.secret(lab.tell))
+    dates = (kit.latency.observed_at for network in gathering.networks for kit in network.kits)
     file = asked.device_file or resource_folder("devices") / f"{asked.device.name}.toml"
     return EvidenceRecord(
         version=edgecnn.__version__,
@@ -89,7 +97,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
         device_sha256=sha256_of(file),
         machine=lab.machine,
         environment=named(lab.environment),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=min(dates, key=datetime.fromisoformat),
         minutes=asked.minutes,
         seconds=round(gathering.spent_s, 1),
         networks=tuple(_as_sent(each, clean, named) for each in gathering.networks),

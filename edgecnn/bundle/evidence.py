@@ -28,11 +28,14 @@ def without_places(text: str, board: str | None = None) -> str:
     """The same with each path cut to its last name, and without a board's address: a record is sent to others, and the name of
     a folder may be a person's.
 
-    ``board``: its address, as failures there begin with it.
+    ``board``: its address, as failures there begin with it; a short one may be part of another word, which stays.
     """
-    text = text if board is None else text.replace(f"{board}: ", "").replace(board, "the board")
     text = text.replace(f"{os.environ.get('HOME') or '~'}/", "~/")  # the one whose spaces are known to be a path's
-    return _PATH.sub(r"…/\1", _QUOTED_PATH.sub(r"\1…/\2\1", text))
+    text = _PATH.sub(r"…/\1", _QUOTED_PATH.sub(r"\1…/\2\1", text))
+    if board is None:
+        return text
+    word = rf"(?<![\w-]){re.escape(board)}"
+    return re.sub(rf"{word}(?![\w-])", "the board", re.sub(f"{word}: ", "", text))
 
 
 def renamed(environment: Environment, secret: bytes) -> Environment:
@@ -107,6 +110,7 @@ class EvidenceRecord(Value):
     environment: Environment
     """The machine's, without the conditions that only a kit decides."""
     measured_at: str
+    """When the oldest of the figures was observed."""
     minutes: PositiveFloat
     """That measuring was allowed."""
     seconds: NonNegativeFloat

@@ -255,3 +255,5 @@ def test_a_path_keeps_its_last_name_alone(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert without_places("12 ms/run and 3/4 of it") == "12 ms/run and 3/4 of it"
     assert without_places("pi@10.0.0.5: no room; ask pi@10.0.0.5", "pi@10.0.0.5") == "no room; ask the board"
+    assert without_places("pi: pip is not in /opt/pi/bin; ask pi.", "pi") == "pip is not in …/bin; ask the board."
+    assert without_places("pip: raspberry-pi-5 lacks api: x", "pi") == "pip: raspberry-pi-5 lacks api: x"

@@ -13,10 +13,10 @@ from edgecnn.render.sentences import REFERENCES, reference_lines
 from edgecnn.render.terminal import show_lines
 from edgecnn.results.page_facts import PageFacts
 from edgecnn.values.figures import Steady
-from edgecnn.values.profile import DatedReference
+from edgecnn.values.profile import DatedReference, Environment
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity
-from tests.bundle.evidence_records import EMULATED, a_network, an_emulated_kit, an_evidence, an_evidence_kit
+from tests.bundle.evidence_records import EMULATED, HERE, a_network, an_emulated_kit, an_evidence, an_evidence_kit
 from tests.judging.made import a_latency, an_interval
 from tests.render.page.reading import read
 from tests.render.reports import a_report
@@ -143,6 +143,13 @@ def test_on_how_many_threads_kits_ran_is_said() -> None:
     kit = an_evidence_kit(latency=a_latency(an_interval(4.0), run_settings="4 threads"))
     assert "; 8 runs (4 threads), measured; " in "\n".join(record_lines(an_evidence(a_network(kit))))
     assert ", 8 runs (4 threads); " in reference_lines([a_reference(run_settings="4 threads")])[0]
+
+
+def test_a_kit_names_its_webgpu_adapter_and_its_own_date_where_that_is_another_day() -> None:
+    on_nvidia = Environment(conditions={**HERE.conditions, "webgpu_adapter": "nvidia"}, observed={})
+    kit = an_evidence_kit(latency=a_latency(an_interval(4.0), observed_at="2026-11-21T01:00:00+00:00"), environment=on_nvidia)
+    said = "\n".join(record_lines(an_evidence(a_network(kit))))
+    assert "8 runs, measured 2026-11-21T01:00:00+00:00; onnxruntime 1.23.0 on nvidia; 13.4 MiB" in said
 
 
 def test_a_reference_whose_runs_did_not_settle_says_so() -> None:

@@ -20,7 +20,7 @@ from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels
 from edgecnn.store.store import default_root
-from edgecnn.values.board import BoardCheck, BoardFacts, HostRequest
+from edgecnn.values.board import BoardCheck, BoardFacts, HostRequest, LocalFacts
 from edgecnn.values.device import Device
 from edgecnn.values.stage import Progress
 
@@ -113,10 +113,11 @@ def recognised_as(facts: BoardFacts, device: Device | None = None) -> tuple[str,
 
 def differences(device: Device, facts: BoardFacts) -> tuple[str, ...]:
     """One sentence each; none where the machine is what the file says."""
-    return (*_hardware(device, facts), *_differing_runtimes(device, facts))
+    return (*hardware_differences(device, facts), *_differing_runtimes(device, facts))
 
 
-def _hardware(device: Device, facts: BoardFacts) -> Iterator[str]:
+def hardware_differences(device: Device, facts: LocalFacts) -> Iterator[str]:
+    """Those that no software makes."""
     processor = device.processor
     if processor.architecture == "any":
         return

@@ -43,7 +43,7 @@ def record_lines(record: EvidenceRecord) -> Iterator[str]:
     seen = "; ".join(f"{name} {observed[name]}" for name in _OBSERVED if name in observed)
     yield from ([f"  observed: {seen}"] if seen else [])
     for network in record.networks:
-        yield from _network_lines(network)
+        yield from _network_lines(network, record.measured_at)
     yield from (f"  left out: {line}" for line in grouped(record.left_out))
     yield from (f"  warning of then: {warning}" for warning in record.warnings)
     yield f"  {LIMITS}"
@@ -58,29 +58,29 @@ def _told(record: EvidenceRecord, name: str) -> bool:
     return name in record.environment.conditions or name in ("governor", "clocks")
 
 
-def _network_lines(network: EvidenceNetwork) -> Iterator[str]:
+def _network_lines(network: EvidenceNetwork, measured_at: str) -> Iterator[str]:
     weights = network.weights
     licence = f", {weights.licence}" if weights.licence else ""
     size = f"{network.parameters:,} parameters, {network.macs / 1e6:.0f} M multiply-adds"
     yield f"  {network.arch} at {network.resolution_px} px, {size}; weights {weights.origin}: {weights.what}{licence}"
-    yield from (f"    {_kit_line(kit)}" for kit in network.kits)
+    yield from (f"    {_kit_line(kit, measured_at)}" for kit in network.kits)
     yield from (f"    no figures of {line}" for line in grouped(network.failed))
     if weights.origin == "seeded" and any(_GOLDEN_DIFFER in why for why in network.failed.values()):
         yield f"    {SEEDED_ANSWERS}"
 
 
-def _kit_line(kit: EvidenceKit) -> str:
-    seen = kit.latency
+def _kit_line(kit: EvidenceKit, measured_at: str) -> str:
+    seen, adapter = kit.latency, kit.environment.conditions.get("webgpu_adapter")
     times = [f"{name} {figures.milliseconds(each)}" for name, each in (("p50", seen.p50_ms), ("p99", seen.p99_ms)) if each]
     parts = [
         f"{', '.join(times)} ms" if times else "no time is known",
         *([f"{figures.milliseconds(seen.on_gpu_ms)} ms by the GPU's clock"] if seen.on_gpu_ms else []),
         *(_throughput(kit)),
-        f"{runs_of(seen)}, {seen.fidelity.value}",
+        f"{runs_of(seen)}, {seen.fidelity.value}" + ("" if seen.observed_at[:10] == measured_at[:10] else f" {seen.observed_at}"),
         *([seen.reason] if seen.reason else []),
         *([seen.disturbed] if seen.disturbed else []),
         *([seen.steady.unsteady] if seen.steady and seen.steady.unsteady else []),
-        f"{kit.candidate.runtime.value} {kit.runtime_version}",
+        f"{kit.candidate.runtime.value} {kit.runtime_version}" + (f" on {adapter}" if adapter else ""),
         f"{kit.size_mib:.1f} MiB",
         ran_in(kit.residency).partition(";")[0] if kit.residency else "what ran in which precision is not known",
     ]
