@@ -129,8 +129,9 @@ def contradiction(device: Device, ran: Environment) -> str | None:
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
         return f"they were made on a processor of {vendor}, and {device.name} has one of {device.match.cpu_vendor}"
     models = [model for name in ("model", "gpu") for model in observed.get(name, "").split("; ") if model]
-    models = [ran.conditions["emulator"]] if "emulator" in ran.conditions else models
-    if models and not _is_named(device.match, models):
+    cpu = ran.conditions.get("cpu", "").partition(" (")[0]
+    models, named_by_cpu = ([ran.conditions["emulator"]], ()) if "emulator" in ran.conditions else (models, (cpu,))
+    if models and not _is_named(device.match, (*models, *named_by_cpu)):
         named = device.match.model_is or device.match.model_contains
         return f"they were made on {', '.join(models)}, and {device.name} calls itself {named}"
     return None

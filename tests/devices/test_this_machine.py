@@ -101,3 +101,13 @@ def test_a_desktop_gpu_is_known_by_its_whole_name(name: str) -> None:
         assert matches(device, THIS_MACHINE.model_copy(update={"models": (model,)})) == same
         ran = Environment(conditions={}, observed={"gpu": f"NVIDIA GeForce GT 1030; {model}"})
         assert (contradiction(device, ran) is None) == same
+
+
+def test_a_processor_s_name_names_a_device_beside_that_of_the_computer_and_of_its_gpu() -> None:
+    laptop = {"architecture": "x86_64", "cpu_vendor": "GenuineIntel", "model": "XPS 14 9440", "gpu": "NVIDIA GeForce RTX 4050"}
+    ran = Environment(conditions={"cpu": "Intel(R) Core(TM) Ultra 7 155H (6/170/4)"}, observed=laptop)
+    assert contradiction(device_named("intel-core-ultra"), ran) is None
+    older = Environment(conditions={"cpu": "13th Gen Intel(R) Core(TM) i7-1370P (6/186/2)"}, observed=laptop)
+    assert contradiction(device_named("intel-core-ultra"), older) == (
+        "they were made on XPS 14 9440, NVIDIA GeForce RTX 4050, and intel-core-ultra calls itself Core(TM) Ultra"
+    )
