@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.latency import latency_when_chosen, run_ms
+from edgecnn.judging.runs.latency import latency_when_chosen
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
@@ -96,7 +97,7 @@ def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str,
 
 def runs_ms(profile: Profile) -> list[float]:
     """The median of each run, in the order of rounds."""
-    return [run_ms(run) or 0.0 for run in sorted(profile.runs, key=lambda run: run.round)]
+    return [statistics.median(run.samples_ns) / 1e6 for run in sorted(profile.runs, key=lambda run: run.round)]
 
 
 def table(found: dict[str, Any]) -> str:
