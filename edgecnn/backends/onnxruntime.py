@@ -27,6 +27,11 @@ from edgecnn.values.model_file import (
     SessionSpec,
 )
 
+EXACT_PRODUCTS: Mapping[str, str] = {"session.x64quantprecision": "1"}
+"""For INT8 with 8-bit weights, wherever it runs: on x86 without VNNI, where such a kit is only tried for its device, u8×s8 sums
+would saturate, and the answers be another machine's. It changes nothing on Arm or with VNNI. Source:
+``kOrtSessionOptionsAvx2PrecisionMode`` of onnxruntime_session_options_config_keys.h."""
+
 
 class OnnxRuntimeBackend:
     """``onnxruntime`` with its CPU execution provider."""
@@ -90,12 +95,14 @@ class OnnxRuntimeBackend:
     def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
         if why := facts.rules_out(Precision.INT8):
             return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=why)
+        saturate = byte_products_saturate(processor)
         return Candidate(
             id="onnxruntime-int8",
             runtime=self.runtime,
             precision=Precision.INT8,
             method=Method.POST_TRAINING,
-            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)),
+            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=saturate),
+            session_options={} if saturate else EXACT_PRODUCTS,
         )
 
 

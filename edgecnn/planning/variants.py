@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from edgecnn.backends.installed import installed_version
+from edgecnn.backends.isa import byte_products_saturate
+from edgecnn.backends.onnxruntime import EXACT_PRODUCTS
 from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.training import NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
@@ -201,4 +203,6 @@ def custom_candidates(
         why=f"the file came quantized ({form}), and its float network is not in it",
         command="--model with the float network that it was made from",
     )
-    return (ORIGINAL,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}
+    exact = {} if byte_products_saturate(device.processor) else EXACT_PRODUCTS
+    original = ORIGINAL.model_copy(update={"session_options": exact})
+    return (original,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}

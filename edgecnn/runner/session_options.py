@@ -58,6 +58,7 @@ OPTIONS: Mapping[str, Dict[str, Callable[[str], str]]] = {
         "pin_threads": _BIT,
         "session.intra_op.allow_spinning": _BIT,
         "session.disable_quant_qdq": _BIT,
+        "session.x64quantprecision": _BIT,
     },
     "openvino_cpu": {
         "threads": _threads,

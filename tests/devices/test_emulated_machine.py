@@ -103,6 +103,7 @@ ROUNDED = {
     "ncnn-fp32": (0.0, 1e-5),
     "ncnn-fp16": (1e-5, LOGITS_TOLERANCE[Precision.FP16]),
     "onnxruntime-fp16": (1e-5, 0.02),
+    "onnxruntime-int8": (0.0, AGREE["int8"]),
     "openvino-fp32": (0.0, 1e-5),
     "openvino-fp16": (1e-5, LOGITS_TOLERANCE[Precision.FP16]),
 }
@@ -111,7 +112,7 @@ there too: 0.047 and 0.026 were seen."""
 
 
 @pytest.mark.parametrize("name", ROUNDED)
-def test_what_multiplies_halves_there_says_so_and_answers(machine: Path, tmp_path: Path, name: str) -> None:
+def test_what_is_offered_there_says_what_it_multiplies_and_answers(machine: Path, tmp_path: Path, name: str) -> None:
     subject = next(each for each in subjects(device_named(DEVICE)) if each.candidate.id == name)
     if lacks := lacking(subject.backend.packages, subject.backend.extra):
         pytest.skip(f"{lacks.why} — {lacks.command}")
