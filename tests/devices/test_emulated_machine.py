@@ -90,8 +90,6 @@ def test_litert_answers_there_as_it_does_here(machine: Path, tmp_path: Path, pre
     if lacks := lacking(subject.backend.packages, subject.backend.extra):
         pytest.skip(f"{lacks.why} — {lacks.command}")
     kit = kit_of(subject)
-    said = EmulatedHost(machine / PROGRAM).run(Task(kit, "selftest"), lease_s=600, tell=Silent())["selftest"]
-    assert said["logits_difference"] <= said["logits_allowed"]
     np.save(tmp_path / "pixels.npy", pictures(PICTURES))
     arm = logits(EmulatedHost(machine / PROGRAM), kit, tmp_path / "pixels.npy", tmp_path / "arm")
     x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
