@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.intervals import ratio_interval
-from edgecnn.judging.runs.latency import latency_when_chosen
+from edgecnn.judging.runs.latency import estimated_ms, latency_when_chosen
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
@@ -96,8 +95,9 @@ def raced(name: str, kinds: list[Candidate], lab: Lab, rounds: int) -> dict[str,
 
 
 def runs_ms(profile: Profile) -> list[float]:
-    """The median of each run, in the order of rounds."""
-    return [statistics.median(run.samples_ns) / 1e6 for run in sorted(profile.runs, key=lambda run: run.round)]
+    """The median of each run, in the order of rounds; slow networks give too few samples for ``paired_ratio``."""
+    runs = sorted(profile.runs, key=lambda run: run.round)
+    return [found for run in runs if (found := estimated_ms(run)) is not None]
 
 
 def table(found: dict[str, Any]) -> str:

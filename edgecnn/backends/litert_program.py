@@ -42,8 +42,9 @@ def _without_custom_operators(folder: Path) -> None:
     from ai_edge_litert import schema_py_generated as schema
 
     made = folder / "model_float32.tflite"
-    network = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(made.read_bytes(), 0))
-    customs = [code.customCode.decode() for code in network.operatorCodes if code.builtinCode == schema.BuiltinOperator.CUSTOM]
+    network = schema.Model.GetRootAsModel(made.read_bytes(), 0)
+    codes = [network.OperatorCodes(index) for index in range(network.OperatorCodesLength())]
+    customs = [code.CustomCode().decode() for code in codes if code.BuiltinCode() == schema.BuiltinOperator.CUSTOM]
     if customs:
         made.unlink()
         (folder / "lacking.txt").write_text("\n".join(customs), encoding="utf-8")

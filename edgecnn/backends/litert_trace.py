@@ -122,7 +122,7 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
     if kernel.startswith(_MOVES) and kernel not in _OPERATORS:  # TRANSPOSE moves numbers, TRANSPOSE_CONV multiplies them
         return OVERHEAD
     if not named.startswith(_DELEGATED):
-        return UNKNOWN if operator is None else _BY_TYPE.get(operator["inputs"][_input_read(operator)]["type"], UNKNOWN)
+        return UNKNOWN if operator is None else _BY_TYPE.get(_read_by(operator)["type"], UNKNOWN)
     if _DYNAMIC in kernel:
         return UNKNOWN
     if any(each in kernel for each in _INT8):
@@ -132,7 +132,7 @@ def _precision(named: str, operator: Mapping[str, Any] | None) -> str:
 
 def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | None:
     weights, made = operator["inputs"][_INPUT_OF_WEIGHTS]["shape"], operator["outputs"][0]["shape"]
-    read = operator["inputs"][_input_read(operator)]["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
+    read = _read_by(operator)["shape"] if operator["op"] == "TRANSPOSE_CONV" else made
     positions = 1 if operator["op"] == "FULLY_CONNECTED" else prod(read[1:3])
     found = next((each for each in free if each.macs == prod(weights) * positions), None)
     if found is not None:
@@ -140,9 +140,10 @@ def _joined(operator: Mapping[str, Any], free: list[LayerMacs]) -> LayerMacs | N
     return found
 
 
-def _input_read(operator: Mapping[str, Any]) -> int:
-    """Which input is what it computes of: a transposed convolution's first is the size of its output."""
-    return 2 if operator["op"] == "TRANSPOSE_CONV" else 0
+def _read_by(operator: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The input that it computes of: a transposed convolution's first is the size of its output."""
+    read: Mapping[str, Any] = operator["inputs"][2 if operator["op"] == "TRANSPOSE_CONV" else 0]
+    return read
 
 
 def _moved(run: list[Mapping[str, Any]], float32: str) -> Mapping[str, int] | None:

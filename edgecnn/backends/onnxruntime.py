@@ -27,11 +27,6 @@ from edgecnn.values.model_file import (
     SessionSpec,
 )
 
-EXACT_PRODUCTS: Mapping[str, str] = {"session.x64quantprecision": "1"}
-"""For INT8 with 8-bit weights, wherever it runs: on x86 without VNNI, where such a kit is only tried for its device, u8×s8 sums
-would saturate, and the answers be another machine's. It changes nothing on Arm or with VNNI. Source:
-``kOrtSessionOptionsAvx2PrecisionMode`` of onnxruntime_session_options_config_keys.h."""
-
 
 class OnnxRuntimeBackend:
     """``onnxruntime`` with its CPU execution provider."""
@@ -95,15 +90,23 @@ class OnnxRuntimeBackend:
     def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
         if why := facts.rules_out(Precision.INT8):
             return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=why)
-        saturate = byte_products_saturate(processor)
         return Candidate(
             id="onnxruntime-int8",
             runtime=self.runtime,
             precision=Precision.INT8,
             method=Method.POST_TRAINING,
-            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=saturate),
-            session_options={} if saturate else EXACT_PRODUCTS,
+            scheme=Scheme(activation_dtype="uint8", activation_symmetric=False, reduced_range=byte_products_saturate(processor)),
+            session_options=exact_products(processor),
         )
+
+
+def exact_products(processor: Processor) -> Mapping[str, str]:
+    """Session options of INT8 with 8-bit weights; none where such sums saturate on the device itself.
+
+    They tell on x86 without VNNI alone, where such a kit is only tried for its device: u8×s8 sums would saturate, and the answers
+    be another machine's. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of onnxruntime_session_options_config_keys.h.
+    """
+    return {} if byte_products_saturate(processor) else {"session.x64quantprecision": "1"}
 
 
 def _too_old(facts: RuntimeFacts) -> str | None:

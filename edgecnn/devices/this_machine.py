@@ -128,10 +128,12 @@ def contradiction(device: Device, ran: Environment) -> str | None:
     vendor = observed.get("cpu_vendor")
     if device.match.cpu_vendor is not None and vendor not in (None, device.match.cpu_vendor):
         return f"they were made on a processor of {vendor}, and {device.name} has one of {device.match.cpu_vendor}"
-    models = [model for name in ("model", "gpu") for model in observed.get(name, "").split("; ") if model]
-    cpu = ran.conditions.get("cpu", "").partition(" (")[0]
-    models, named_by_cpu = ([ran.conditions["emulator"]], ()) if "emulator" in ran.conditions else (models, (cpu,))
-    if models and not _is_named(device.match, (*models, *named_by_cpu)):
+    if "emulator" in ran.conditions:
+        models = names = [ran.conditions["emulator"]]
+    else:
+        models = [model for name in ("model", "gpu") for model in observed.get(name, "").split("; ") if model]
+        names = [*models, ran.conditions.get("cpu", "").partition(" (")[0]]
+    if models and not _is_named(device.match, names):
         named = device.match.model_is or device.match.model_contains
         return f"they were made on {', '.join(models)}, and {device.name} calls itself {named}"
     return None

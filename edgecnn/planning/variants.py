@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from edgecnn.backends.installed import installed_version
-from edgecnn.backends.isa import byte_products_saturate
-from edgecnn.backends.onnxruntime import EXACT_PRODUCTS
+from edgecnn.backends.onnxruntime import exact_products
 from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.training import NothingToPrune, NothingToReplace, SurgeryOfNothing
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
@@ -203,6 +202,5 @@ def custom_candidates(
         why=f"the file came quantized ({form}), and its float network is not in it",
         command="--model with the float network that it was made from",
     )
-    exact = {} if byte_products_saturate(device.processor) else EXACT_PRODUCTS
-    original = ORIGINAL.model_copy(update={"session_options": exact})
+    original = ORIGINAL.model_copy(update={"session_options": exact_products(device.processor)})
     return (original,), {**unavailable, **{candidate.id: lacking for candidate in candidates}}

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,18 @@ def tab(server: KitServer, tmp_path: Path) -> Iterator[Tab]:
         yield found
 
 
+@contextmanager
+def page_of(kit: Path, profile: Path, *words: str) -> Iterator[Tab]:
+    """The page of a kit in a browser of its own. ``words``: of the browser's command line."""
+    server = KitServer(kit, [path.relative_to(kit).as_posix() for path in kit.rglob("*")])
+    try:
+        with a_tab(profile, *words) as tab:
+            tab.call("Page.navigate", url=server.address(""))
+            yield tab
+    finally:
+        server.close()
+
+
 def settled(tab: Tab) -> str:
     """What the page says of its self-test."""
     return str(
@@ -123,15 +136,10 @@ def test_on_a_server_that_does_not_isolate_it_the_page_has_one_thread(
     kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "ISOLATED", {})
-    server = KitServer(kit, [*Kit.open(kit).manifest.files, MANIFEST])
-    try:
-        with a_tab(tmp_path) as tab:
-            tab.call("Page.navigate", url=server.address(""))
-            assert settled(tab).startswith("Self-test passed: ")
-            said = str(tab.evaluate("document.getElementById('about').textContent"))
-            assert "1 thread, since its server does not isolate the page from other origins" in said
-    finally:
-        server.close()
+    with page_of(kit, tmp_path) as tab:
+        assert settled(tab).startswith("Self-test passed: ")
+        said = str(tab.evaluate("document.getElementById('about').textContent"))
+        assert "1 thread, since its server does not isolate the page from other origins" in said
 
 
 def test_a_golden_photo_of_another_size_is_no_match(kit: Path, tmp_path: Path) -> None:
@@ -139,13 +147,8 @@ def test_a_golden_photo_of_another_size_is_no_match(kit: Path, tmp_path: Path) -
     Image.new("RGB", (8, 8)).save(spoiled / "golden/small.png")
     photo = {"file": Kit.open(kit).manifest.golden.png[0].file, "pixels": "golden/small.png", "max_levels": 255}
     rewrite_manifest(spoiled, lambda manifest: manifest["golden"].update(jpeg=photo))
-    server = KitServer(spoiled, [*Kit.open(spoiled).manifest.files, "golden/small.png", MANIFEST])
-    try:
-        with a_tab(tmp_path / "profile") as tab:
-            tab.call("Page.navigate", url=server.address(""))
-            assert settled(tab) == "golden/small.png is not of the network's size"
-    finally:
-        server.close()
+    with page_of(spoiled, tmp_path / "profile") as tab:
+        assert settled(tab) == "golden/small.png is not of the network's size"
 
 
 def test_a_browser_without_threads_is_missing_and_no_fault_of_the_kit(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,17 +15,15 @@ from edgecnn.graph.macs import mac_table
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.runner.browser.page import WITH_GPU
-from edgecnn.runner.browser.server import KitServer
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.machine.environment import EMULATOR
-from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.sessions.webgpu_browser import open_session
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import SessionSpec
 from edgecnn.values.verdict import Fidelity
-from tests.conformance.test_kit_page import settled
+from tests.conformance.test_kit_page import page_of, settled
 from tests.quantization.made import Quiet
-from tests.render.page.browser import a_tab, chromium
+from tests.render.page.browser import chromium
 
 pytestmark = pytest.mark.full  # needs a browser
 
@@ -73,13 +71,8 @@ def test_asked_for_it_answers_as_emulated_and_says_what_ran_where(kit: Path, tmp
     ids=["without", "by software"],
 )
 def test_the_page_says_what_it_runs_on(kit: Path, tmp_path: Path, words: tuple[str, ...], about: str, said: str) -> None:
-    server = KitServer(kit, [*Kit.open(kit).manifest.files, MANIFEST])
-    try:
-        with a_tab(tmp_path / "profile", *words) as tab:
-            tab.call("Page.navigate", url=server.address(""))
-            assert settled(tab).startswith(said)
-            assert str(tab.evaluate("document.getElementById('about').textContent")).startswith(about)
-            assert tab.evaluate("document.getElementById('time').disabled") is True, "there is no GPU to time"
-            tab.screenshot(tmp_path / "page.png")
-    finally:
-        server.close()
+    with page_of(kit, tmp_path / "profile", *words) as tab:
+        assert settled(tab).startswith(said)
+        assert str(tab.evaluate("document.getElementById('about').textContent")).startswith(about)
+        assert tab.evaluate("document.getElementById('time').disabled") is True, "there is no GPU to time"
+        tab.screenshot(tmp_path / "page.png")
