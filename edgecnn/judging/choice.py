@@ -12,11 +12,12 @@ from typing import Literal
 
 from edgecnn.judging.contest import Contest, Estimated, as_good, behind
 from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
+from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.noise import rounds_to_settle
 from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, preferred, standing_of
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Method, Precision
+from edgecnn.values.candidate import Candidate, Method, Precision
 from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.recipe import Objective
 from edgecnn.values.report import CandidateFacts, Choice
@@ -207,12 +208,13 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
     """fp32 and every candidate inside the budget are carried; the first in a fixed order is used until the device has spoken."""
-    ordered = sorted(eligible.inside, key=lambda facts: (_ORDER.get(facts.candidate.precision, len(_ORDER)), facts.candidate.id))
+    late = {facts.candidate.id for facts in eligible.inside if of_other_arithmetic(facts) is not None}
+    ordered = sorted(eligible.inside, key=lambda facts: (facts.candidate.id in late, *_place(facts.candidate)))
     first = ordered[0].candidate.id
     full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
-    carried = Provisional(part="carried", order=order, missing=missing)
+    carried = Provisional(part="carried", order=order, missing=missing, late=tuple(name for name in order if name in late))
     used, reference = (carried.model_copy(update={"part": part}) for part in ("used", "reference"))
     choice = Choice(
         state="provisional",
@@ -226,3 +228,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
+
+
+def _place(candidate: Candidate) -> tuple[int, str]:
+    return _ORDER.get(candidate.precision, len(_ORDER)), candidate.id

@@ -11,6 +11,7 @@ from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
+from edgecnn.values.candidate import Precision
 from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts, Latency
@@ -32,7 +33,7 @@ class Finding(Value):
     rounds: int | None = None
     """Latency: runs behind the figure, more of which would make it narrower."""
     never_met: str | None = None
-    """Why no bound is met by this figure, however far below it lies; it may break one."""
+    """Why no bound is met by this figure, however far inside it lies; it may break one."""
     largest_of: int | None = None
     """Memory: the figure is the largest of so many runs, see ``GateResult``."""
 
@@ -55,6 +56,22 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     same, images = round(seen.same.estimate * seen.images) / seen.effect, seen.images / seen.effect
     figure = wilson(same, images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=seen.fidelity, note=note)
+
+
+def of_other_arithmetic(facts: CandidateFacts) -> str | None:
+    """Why accuracy from another machine meets no bound: nothing is known to have been multiplied there as on the device.
+
+    Rounded weights are in such a figure; rounded products and sums are not, and they can cost several points. None where that
+    machine multiplied in that precision too, where a twin answered (which the figure says), and of every other precision.
+    """
+    seen, precision = facts.residency, facts.candidate.precision
+    if precision not in (Precision.FP16, Precision.BF16) or seen is None or seen.basis != "elsewhere":
+        return None
+    if seen.mac_share.get(precision, 0.0) > 0:
+        return None
+    return (
+        f"nothing is known to have been multiplied in {precision} there, as the device does; only a run on the device settles it"
+    )
 
 
 def drop(facts: CandidateFacts) -> Finding:

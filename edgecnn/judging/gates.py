@@ -43,7 +43,7 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
     advice = _Advice(
-        images=_images_to_settle(gate, facts) if unsure else None,
+        images=_images_to_settle(gate, facts) if unsure and finding.never_met is None else None,
         rounds=_rounds_to_settle(gate, finding) if unsure else None,
         spelled=spelled,
     )
@@ -88,7 +88,9 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
         if low > gate.bound * times:
             return Verdict.FAIL
         return Verdict.PASS if high <= gate.bound and finding.never_met is None else Verdict.UNSURE
-    return Verdict.PASS if low >= gate.bound else Verdict.FAIL if high < gate.bound else Verdict.UNSURE
+    if high < gate.bound:
+        return Verdict.FAIL
+    return Verdict.PASS if low >= gate.bound and finding.never_met is None else Verdict.UNSURE
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
@@ -153,8 +155,10 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     note = f" ({finding.note})" if finding.note else ""
     more = f"; {enough_images(advice.images)}" if advice.images else ""
     if verdict is Verdict.UNSURE and finding.rounds:
-        more = f": {finding.never_met or what_helps(advice.rounds, advice.spelled)}"
-    if verdict is Verdict.UNSURE and finding.disturbed and finding.never_met is None:
+        more = f": {what_helps(advice.rounds, advice.spelled)}"
+    if verdict is Verdict.UNSURE and finding.never_met:
+        more = f": {finding.never_met}"
+    elif verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"
     if verdict is Verdict.FAIL and finding.disturbed and finding.slowed_at_most:
         more = f": {finding.disturbed}, {explained(finding.slowed_at_most)}"

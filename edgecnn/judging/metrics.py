@@ -188,7 +188,8 @@ def find(metric: str, facts: CandidateFacts) -> Finding:
     assert judged is not None
     if METRICS[metric].source != "accuracy":
         return judged(facts)
-    return findings.unlabelled(metric, facts) or label_findings.of_kind(metric, facts) or judged(facts)
+    found = findings.unlabelled(metric, facts) or label_findings.of_kind(metric, facts) or judged(facts)
+    return found.model_copy(update={"never_met": findings.of_other_arithmetic(facts)})
 
 
 _AGAINST_FP32 = ("drop_pp", "map_drop_pp", "agreement", "worst_class_drop_pp")

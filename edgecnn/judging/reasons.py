@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from edgecnn.errors.wording import plural
+from edgecnn.errors.wording import listed, plural
 from edgecnn.values.base import Value
 from edgecnn.values.reason import (
     Alike,
@@ -113,7 +113,8 @@ def _provisional(reason: Provisional, name: str) -> str:
 
 
 def _why_used(reason: Provisional, name: str) -> str:
-    order = "by a fixed order (fp16, INT8, other), which predicts nothing"
+    last = f"; last {listed(reason.late)}, whose accuracy was not computed as the device does" if reason.late else ""
+    order = f"by a fixed order (fp16, INT8, other{last}), which predicts nothing"
     return f"{reason.missing}, so {name} is used until a race settles it: {order}"
 
 

@@ -193,8 +193,13 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
         images_seen=facts.answered.images if facts.answered is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
         rounds_seen=facts.latency.runs if facts.latency is not None and gate.rounds_to_settle else None,
-        command=_longer(report, gate.rounds_to_settle),
+        command=_on_the_device(gate, report) or _longer(report, gate.rounds_to_settle),
     )
+
+
+def _on_the_device(gate: GateResult, report: BuildReport) -> str | None:
+    """Of an emulated figure that no number of images settles."""
+    return report.choice.settle_command if gate.fidelity is Fidelity.EMULATED and gate.images_to_settle is None else None
 
 
 def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:

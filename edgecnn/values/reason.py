@@ -58,6 +58,8 @@ class Provisional(Value):
     """Candidates inside the budget, the one that is used for now first."""
     missing: str
     """What would have settled it, such as ``jetson-orin-nano was not attached``."""
+    late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
+    """Of the order those at its end whose accuracy is of another arithmetic than the device's."""
 
 
 class Slower(Value):

@@ -78,6 +78,31 @@ def test_an_emulated_accuracy_may_meet_the_gate_and_is_labelled():
     assert "(emulated on AMD EPYC) meets drop_pp ≤ 1" in result.reason
 
 
+FP32_ELSEWHERE = a_residency("elsewhere", {"fp32": 0.3, "unknown": 0.7})
+
+
+@pytest.mark.parametrize(
+    ("gate", "figure"), [(a_gate(), "drop 0.00 pp [-0.12, 0.12]"), (a_gate("top1", 0.8, side="min"), "top-1 90.0 %")]
+)
+def test_half_precision_that_was_computed_in_fp32_meets_no_bound_on_accuracy(gate, figure):
+    """ncnn's half arithmetic on a Cortex-A76 named another class for 5 of 64 images; in fp32 on x86 the same kit lost none."""
+    emulated = an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)
+    result = judge(gate, facts("ncnn-fp16", test=emulated, residency=FP32_ELSEWHERE))
+    assert (result.verdict, result.fidelity, result.images_to_settle) == (UNSURE, Fidelity.EMULATED, None)
+    assert result.reason.startswith(figure)
+    assert result.reason.endswith(
+        "open: nothing is known to have been multiplied in fp16 there, as the device does; only a run on the device settles it"
+    )
+    so_too = a_residency("elsewhere", {"fp16": 0.9, "fp32": 0.1})
+    assert verdict(gate, candidate=facts("litert-fp16").candidate, test=emulated, residency=so_too) is PASS
+
+
+def test_half_precision_that_lost_too_much_in_fp32_has_failed():
+    lost = an_accuracy(200, 10, 3000, fidelity=Fidelity.EMULATED)
+    assert judge(a_gate(), facts("ncnn-fp16", test=lost, residency=FP32_ELSEWHERE)).verdict is FAIL
+    assert judge(a_gate("top1", 0.99, side="min"), facts("ncnn-fp16", test=lost, residency=FP32_ELSEWHERE)).verdict is FAIL
+
+
 def test_top1_is_judged_by_its_interval():
     gate = a_gate("top1", 0.9, side="min")
     assert verdict(gate, test=an_accuracy(images=1000, right=930)) is PASS

@@ -14,7 +14,7 @@ from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts
-from tests.judging.made import a_contest, an_accuracy, an_interval, facts
+from tests.judging.made import a_contest, a_residency, an_accuracy, an_interval, facts
 
 HERE = ChoiceRules(attached=True)
 AWAY = ChoiceRules(attached=False, device="jetson-orin-nano")
@@ -195,6 +195,24 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
         "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
     }
     assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")
+
+
+def test_what_was_not_computed_as_the_device_does_is_used_last() -> None:
+    table = (
+        fp32(),
+        facts("ncnn-fp16", validation=an_accuracy(split="validation"), residency=a_residency("elsewhere", {"fp32": 1.0})),
+        facts("litert-fp16", validation=an_accuracy(split="validation"), residency=a_residency("elsewhere", {"fp16": 1.0})),
+        facts("openvino-fp16", validation=an_accuracy(split="validation"), residency=a_residency("elsewhere", {"fp32": 1.0})),
+    )
+    found = chosen(*table, rules=AWAY)
+    assert found.choice.candidate == "litert-fp16"
+    assert found.because["litert-fp16"].model_dump()["order"] == (
+        "litert-fp16", "onnxruntime-fp32", "ncnn-fp16", "openvino-fp16"
+    )  # fmt: skip
+    assert found.reasons["litert-fp16"].endswith(
+        "by a fixed order (fp16, INT8, other; last ncnn-fp16 and openvino-fp16, whose accuracy was not computed as the device "
+        "does), which predicts nothing"
+    )
 
 
 @pytest.mark.parametrize("rules", [HERE, AWAY])

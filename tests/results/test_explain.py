@@ -13,8 +13,9 @@ from edgecnn.results.explain import explain, explain_candidate
 from edgecnn.results.explanation import Explanation, OpenQuestion, StandIn, Unmeasured
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported
 from edgecnn.values.report import BuildReport
+from edgecnn.values.verdict import Fidelity
 from tests.building.explained import DROP, SETTLE, decided, provisional_report, raced_report
-from tests.judging.made import a_gate, a_latency, an_accuracy, an_interval, facts
+from tests.judging.made import a_gate, a_latency, a_residency, an_accuracy, an_interval, facts
 
 FOLDER = Path("builds/x")
 
@@ -96,6 +97,16 @@ def test_an_unsure_gate_names_the_images_that_would_settle_it_beside_those_that_
     assert (question.candidate, question.images_seen, question.command) == ("onnxruntime-int8", 1000, None)
     assert question.says == gates[0].reason
     assert question.says.endswith(f"about {question.images:,} images would settle it")
+
+
+def test_half_precision_that_was_not_computed_as_the_device_does_is_settled_on_the_device() -> None:
+    emulated = an_accuracy(1, 1, images=3000, fidelity=Fidelity.EMULATED)
+    there = {"test": emulated, "residency": a_residency("elsewhere", {"fp32": 1.0})}
+    away = provisional_report()
+    row = next(row for row in away.candidates if row.candidate.id == "tensorrt-fp16").model_copy(update=there)
+    *_, question = explain(with_row(away, "tensorrt-fp16", gates=judge_candidate([DROP], row), **there)).open_questions
+    assert question.says.endswith("only a run on the device settles it")
+    assert (question.images, question.command) == (None, away.choice.settle_command)
 
 
 def test_an_unsure_latency_gate_names_the_rounds_and_the_command_that_asks_for_them() -> None:
