@@ -15,8 +15,10 @@ async function begin() {
   manifest = await openManifest();
   part("name").textContent = document.title = manifest.name;
   network = await openNetwork(manifest, { threads });
-  part("about").textContent = `${manifest.candidate.precision} ${place()}. Pictures stay in this browser.`;
+  const what = `${manifest.candidate.precision} ${place()}`;
+  part("about").textContent = `${what}. Testing itself…`;
   const { difference, allowed, exact } = await selftest(manifest, network);
+  part("about").textContent = `${what}. Pictures stay in this browser.`;
   const bits = exact ? "pixels are the same to the bit" : "pixels were not compared to the bit, for which a page needs HTTPS or localhost";
   part("test").textContent =
     `Self-test passed: answers differ by at most ${difference.toPrecision(2)} (${allowed.toPrecision(2)} allowed), ${bits}.`;
