@@ -161,6 +161,8 @@ def _answered(seen: ObservedBuild, name: str, kit: KitRef, pixels: PixelSet) -> 
     found = next((each for each in stored if each.profile.pixels == pixels.sha256), None)
     if found is None:
         return answered
+    if found.profile.host != seen.lab.machine:
+        seen.elsewhere.add(name)
     then = f"{found.profile.observed_at} on {found.profile.host}"
     seen.notes.append(f"accuracy of {name} is of {then}, since it does not run here: {answered.what}")
     return found

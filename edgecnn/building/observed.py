@@ -49,6 +49,8 @@ class Observed:
     answering: dict[str, KitRef] = field(default_factory=dict)
     """What answered: the same kit, or its emulated twin."""
     evaluations: dict[tuple[str, Split], StoredProfile] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
+    """Candidates that do not run on this machine, whose evaluations are another one's."""
     folds: list[Observed] = field(default_factory=list)
     """Of cross-validation: what the networks of the other folds answered to their test images; the first fold's is here."""
     known_labels: dict[Split, Any] = field(default_factory=dict)

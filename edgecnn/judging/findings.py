@@ -59,19 +59,22 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def of_other_arithmetic(facts: CandidateFacts) -> str | None:
-    """Why accuracy from another machine meets no bound: nothing is known to have been multiplied there as on the device.
+    """Why the kit's own answers on another machine than its device meet no bound: it may multiply otherwise.
 
-    Rounded weights are in such a figure; rounded products and sums are not, and they can cost several points. None where that
-    machine multiplied in that precision too, where a twin answered (which the figure says), and of every other precision.
+    Rounded weights are in such a figure; the rounded products and sums of fp16 and bf16 are not, and can cost several points.
+    None of other precisions, where residency shows products of that one, and of an engine's twin, which is said to be one.
     """
-    seen, precision = facts.residency, facts.candidate.precision
-    if precision not in (Precision.FP16, Precision.BF16) or seen is None or seen.basis != "elsewhere":
+    precision, residency = facts.candidate.precision, facts.residency
+    if precision not in (Precision.FP16, Precision.BF16) or facts.evaluated_kit not in (None, facts.kit):
         return None
-    if seen.mac_share.get(precision, 0.0) > 0:
+    seen = facts.answered or facts.agreement
+    seen = seen or facts.validation or facts.multi_label_on_validation or facts.agreement_on_validation
+    if seen is None or seen.fidelity is not Fidelity.EMULATED:
         return None
-    return (
-        f"nothing is known to have been multiplied in {precision} there, as the device does; only a run on the device settles it"
-    )
+    if residency is not None and (residency.basis != "elsewhere" or residency.mac_share.get(precision, 0.0) > 0):
+        return None
+    known = f"nothing is known to have been multiplied in {precision} there, as it is on the device"
+    return f"{known}; only the device settles it"
 
 
 def drop(facts: CandidateFacts) -> Finding:

@@ -113,7 +113,7 @@ def _provisional(reason: Provisional, name: str) -> str:
 
 
 def _why_used(reason: Provisional, name: str) -> str:
-    last = f"; last {listed(reason.late)}, whose accuracy was not computed as the device does" if reason.late else ""
+    last = f"; last {listed(reason.late)}, not known to have been computed as on the device" if reason.late else ""
     order = f"by a fixed order (fp16, INT8, other{last}), which predicts nothing"
     return f"{reason.missing}, so {name} is used until a race settles it: {order}"
 

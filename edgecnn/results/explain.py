@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgecnn.errors.comparing import UnknownCandidate
+from edgecnn.judging.findings import of_other_arithmetic
+from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.reasons import worded
 from edgecnn.judging.runs.noise import what_helps
@@ -193,13 +196,17 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
         images_seen=facts.answered.images if facts.answered is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
         rounds_seen=facts.latency.runs if facts.latency is not None and gate.rounds_to_settle else None,
-        command=_on_the_device(gate, report) or _longer(report, gate.rounds_to_settle),
+        command=_on_the_device(gate, facts, report) or _longer(report, gate.rounds_to_settle),
     )
 
 
-def _on_the_device(gate: GateResult, report: BuildReport) -> str | None:
-    """Of an emulated figure that no number of images settles."""
-    return report.choice.settle_command if gate.fidelity is Fidelity.EMULATED and gate.images_to_settle is None else None
+def _on_the_device(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
+    """Of an accuracy that no number of images settles here; USER@DEVICE is the reader's to fill in."""
+    if METRICS[gate.gate.metric].source != "accuracy" or of_other_arithmetic(facts) is None:
+        return None
+    folder = report.output
+    there = folder and shlex.join(["edgecnn", "bench", folder, "--host", f"USER@{report.build.device}"])
+    return report.choice.settle_command or there
 
 
 def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:

@@ -59,7 +59,7 @@ class Provisional(Value):
     missing: str
     """What would have settled it, such as ``jetson-orin-nano was not attached``."""
     late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
-    """Of the order those at its end whose accuracy is of another arithmetic than the device's."""
+    """Of the order those at its end whose accuracy is not known to have been computed as the device does."""
 
 
 class Slower(Value):

@@ -51,8 +51,11 @@ def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)
 
 
-def judged(place: Place, *bounds: str, allow_stored: bool = False) -> Judgement:
+def judged(place: Place, *bounds: str, allow_stored: bool = False, machine: str | None = None) -> Judgement:
     lab = replace(local_lab(Store.open(place.store), Ear()), host=WithoutRuntime())
+    if machine is not None:
+        conditions = {**lab.environment.conditions, "cpu": machine}
+        lab = replace(lab, machine=machine, environment=lab.environment.model_copy(update={"conditions": conditions}))
     return judge_finished(JudgeRequest(folder=place.out, gates=parse_bounds(bounds, ()), allow_stored=allow_stored), lab)
 
 
@@ -170,6 +173,12 @@ def test_of_a_device_that_is_not_here_latency_is_missing_and_accuracy_is_emulate
     assert (exit_code_of(found.report.gates), exit_code_of(found.report.gates, require_measured=True)) == (0, 3)
     (ships,) = [row for row in found.report.candidates if row.chosen]
     assert ships.residency is not None and ships.residency.basis == "elsewhere"
+
+
+def test_answers_of_another_machine_are_emulated_where_the_kit_cannot_run_on_this_one(built: Place) -> None:
+    gate = only_gate(judged(built, "drop_pp=60", machine="another machine"))
+    assert (gate.verdict, gate.fidelity) == (Verdict.PASS, Fidelity.EMULATED)
+    assert only_gate(judged(built, "drop_pp=60")).fidelity is Fidelity.MEASURED
 
 
 def test_the_recipe_s_own_wish_that_everything_is_measured_still_holds(built: Place) -> None:

@@ -5,7 +5,7 @@ from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.values.artifact import Failed
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_class, a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
+from tests.judging.made import a_class, a_gate, a_latency, a_multi_label, a_quality, a_residency, an_accuracy, an_interval, facts
 
 PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
 
@@ -91,10 +91,35 @@ def test_half_precision_that_was_computed_in_fp32_meets_no_bound_on_accuracy(gat
     assert (result.verdict, result.fidelity, result.images_to_settle) == (UNSURE, Fidelity.EMULATED, None)
     assert result.reason.startswith(figure)
     assert result.reason.endswith(
-        "open: nothing is known to have been multiplied in fp16 there, as the device does; only a run on the device settles it"
+        "open: nothing is known to have been multiplied in fp16 there, as it is on the device; only the device settles it"
     )
     so_too = a_residency("elsewhere", {"fp16": 0.9, "fp32": 0.1})
     assert verdict(gate, candidate=facts("litert-fp16").candidate, test=emulated, residency=so_too) is PASS
+
+
+EMULATED_DROP = an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)
+
+
+@pytest.mark.parametrize(
+    ("ident", "fields", "expected"),
+    [
+        ("openvino-bf16", {"test": EMULATED_DROP, "residency": FP32_ELSEWHERE}, UNSURE),
+        ("ncnn-fp16", {"test": EMULATED_DROP}, UNSURE),
+        ("ncnn-fp16", {"test": EMULATED_DROP, "evaluated_kit": "sha-of-ncnn-fp16"}, UNSURE),
+        ("tensorrt-fp16", {"test": EMULATED_DROP, "evaluated_kit": "sha-of-the-twin"}, PASS),
+        ("ncnn-fp16", {"test": EMULATED_DROP, "residency": a_residency("executed", {"fp32": 1.0})}, PASS),
+        ("ncnn-fp16", {"test": an_accuracy(1, 1, 3000), "residency": a_residency("executed", {"fp32": 1.0})}, PASS),
+        ("onnxruntime-int8", {"test": EMULATED_DROP, "residency": FP32_ELSEWHERE}, PASS),
+    ],
+)
+def test_only_own_answers_in_half_precision_on_another_machine_need_products_in_it(ident, fields, expected):
+    assert verdict(a_gate(), candidate=facts(ident).candidate, kit=f"sha-of-{ident}", **fields) is expected
+
+
+def test_half_precision_of_several_labels_and_of_none_meets_no_bound_either():
+    several = a_multi_label(fidelity=Fidelity.EMULATED)
+    assert judge(a_gate("map_drop_pp", 5.0), facts("ncnn-fp16", multi_label=several)).verdict is UNSURE
+    assert judge(a_gate("map_drop_pp", 5.0), facts("ncnn-int8", multi_label=several)).verdict is PASS
 
 
 def test_half_precision_that_lost_too_much_in_fp32_has_failed():

@@ -14,6 +14,7 @@ from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_contest, a_residency, an_accuracy, an_interval, facts
 
 HERE = ChoiceRules(attached=True)
@@ -198,11 +199,12 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
 
 
 def test_what_was_not_computed_as_the_device_does_is_used_last() -> None:
+    emulated = an_accuracy(split="validation", fidelity=Fidelity.EMULATED)
     table = (
         fp32(),
-        facts("ncnn-fp16", validation=an_accuracy(split="validation"), residency=a_residency("elsewhere", {"fp32": 1.0})),
-        facts("litert-fp16", validation=an_accuracy(split="validation"), residency=a_residency("elsewhere", {"fp16": 1.0})),
-        facts("openvino-fp16", validation=an_accuracy(split="validation"), residency=a_residency("elsewhere", {"fp32": 1.0})),
+        facts("ncnn-fp16", validation=emulated, residency=a_residency("elsewhere", {"fp32": 1.0})),
+        facts("litert-fp16", validation=emulated, residency=a_residency("elsewhere", {"fp16": 1.0})),
+        facts("openvino-fp16", validation=emulated),
     )
     found = chosen(*table, rules=AWAY)
     assert found.choice.candidate == "litert-fp16"
@@ -210,8 +212,8 @@ def test_what_was_not_computed_as_the_device_does_is_used_last() -> None:
         "litert-fp16", "onnxruntime-fp32", "ncnn-fp16", "openvino-fp16"
     )  # fmt: skip
     assert found.reasons["litert-fp16"].endswith(
-        "by a fixed order (fp16, INT8, other; last ncnn-fp16 and openvino-fp16, whose accuracy was not computed as the device "
-        "does), which predicts nothing"
+        "by a fixed order (fp16, INT8, other; last ncnn-fp16 and openvino-fp16, not known to have been computed as on the "
+        "device), which predicts nothing"
     )
 
 

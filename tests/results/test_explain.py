@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity
 from tests.building.explained import DROP, SETTLE, decided, provisional_report, raced_report
-from tests.judging.made import a_gate, a_latency, a_residency, an_accuracy, an_interval, facts
+from tests.judging.made import a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
 
 FOLDER = Path("builds/x")
 
@@ -99,14 +100,20 @@ def test_an_unsure_gate_names_the_images_that_would_settle_it_beside_those_that_
     assert question.says.endswith(f"about {question.images:,} images would settle it")
 
 
-def test_half_precision_that_was_not_computed_as_the_device_does_is_settled_on_the_device() -> None:
-    emulated = an_accuracy(1, 1, images=3000, fidelity=Fidelity.EMULATED)
-    there = {"test": emulated, "residency": a_residency("elsewhere", {"fp32": 1.0})}
-    away = provisional_report()
-    row = next(row for row in away.candidates if row.candidate.id == "tensorrt-fp16").model_copy(update=there)
-    *_, question = explain(with_row(away, "tensorrt-fp16", gates=judge_candidate([DROP], row), **there)).open_questions
-    assert question.says.endswith("only a run on the device settles it")
-    assert (question.images, question.command) == (None, away.choice.settle_command)
+def of_tensorrt_fp16(**changes: Any) -> OpenQuestion:
+    """What is open of it, in a report in which it was evaluated so."""
+    away, worst = provisional_report(), a_gate("worst_class_drop_pp", 12.0)
+    row = next(row for row in away.candidates if row.candidate.id == "tensorrt-fp16").model_copy(update=changes)
+    *_, question = explain(with_row(away, "tensorrt-fp16", gates=judge_candidate([worst], row), **changes)).open_questions
+    return question
+
+
+def test_half_precision_that_was_not_computed_as_on_the_device_is_settled_there() -> None:
+    open_class = an_accuracy(1, 1, fidelity=Fidelity.EMULATED, quality=a_quality())
+    own = of_tensorrt_fp16(test=open_class, evaluated_kit=None, residency=a_residency("elsewhere", {"fp32": 1.0}))
+    assert own.says.endswith("only the device settles it")
+    assert (own.images, own.command) == (None, SETTLE)
+    assert of_tensorrt_fp16(test=open_class).command is None, "images of a class are what a twin's gate lacks"
 
 
 def test_an_unsure_latency_gate_names_the_rounds_and_the_command_that_asks_for_them() -> None:
