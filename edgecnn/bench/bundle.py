@@ -20,7 +20,6 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bench.images import OpenedImages, shown_images, stored_images
 from edgecnn.building.build import BuildContext
 from edgecnn.building.engines import WithEngines, builder_for, with_engines
-from edgecnn.building.notices import bench_command
 from edgecnn.building.observed import Observed, evaluated
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.runnable import tried
@@ -42,6 +41,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.request import ExtraRuns
+from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store

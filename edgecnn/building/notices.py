@@ -17,6 +17,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
+from edgecnn.results.explain import bench_command
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.profile import NOT_TIMED
@@ -46,11 +47,6 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
         return timing_command(request.out, request.device.name, request.command)
     where = () if request.host is None else ("--host", request.host.address)
     return shlex.join(("edgecnn", "bench", str(request.out), *where, "--anew"))
-
-
-def bench_command(folder: Path, device: str) -> str:
-    """What measures a finished build, or a bundle, on a device, from here; USER@DEVICE is the reader's to fill in."""
-    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device}"
 
 
 def timing_command(folder: Path, device: str, made_by: str) -> str:

@@ -74,6 +74,10 @@ class Observed:
     unrunnable: dict[str, str | None] = field(default_factory=dict)
     """What ``why_not_runnable`` answered."""
 
+    def answers_as_device(self, name: str) -> bool:
+        """Whether the evaluations of a candidate are the device's own."""
+        return self.attached and name not in self.elsewhere
+
     @property
     def candidates(self) -> tuple[Candidate, ...]:
         """Whoever has a row."""

@@ -54,8 +54,9 @@ def answers_from(stored: StoredProfile, candidate: str, groups: Any | None = Non
 
 def answer_of(seen: Observed, name: str, split: Split) -> Answers | None:
     """What one candidate answered to a split; None where it was not evaluated."""
-    stored, attached = seen.evaluations.get((name, split)), seen.attached and name not in seen.elsewhere
-    return None if stored is None else answers_from(stored, name, seen.groups(split), attached=attached)
+    stored = seen.evaluations.get((name, split))
+    own = seen.answers_as_device(name)
+    return None if stored is None else answers_from(stored, name, seen.groups(split), attached=own)
 
 
 def answers_of(seen: Observed, split: Split) -> dict[str, Answers]:
@@ -175,7 +176,7 @@ def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> Candidate
 def _answered_in(name: str, seen: Observed) -> str | None:
     """The version of the runtime that a kit answered in, where that was the device's."""
     kit, stored = seen.kits.get(name), seen.evaluations.get((name, "test"))
-    if kit is None or stored is None or not seen.attached or name in seen.elsewhere or stored.profile.subject != kit.digest:
+    if kit is None or stored is None or not seen.answers_as_device(name) or stored.profile.subject != kit.digest:
         return None
     return stored.profile.environment.conditions.get("runtime_version")
 

@@ -176,6 +176,11 @@ def build_again(report: BuildReport) -> str | None:
     return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or None
 
 
+def bench_command(folder: Path, device: str) -> str:
+    """What measures a finished build, or a bundle, on a device, from here; USER@DEVICE is the reader's to fill in."""
+    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device}"
+
+
 def _of_choice(report: BuildReport) -> OpenQuestion:
     choice, device = report.choice, report.build.device if report.environment.timed else "a real device"
     command = choice.settle_command or (build_again(report) if report.build.device_attached else None)
@@ -201,11 +206,10 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
 
 
 def _on_the_device(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:
-    """Of an accuracy that no number of images settles here; USER@DEVICE is the reader's to fill in."""
+    """Of an accuracy that no number of images settles here."""
     if METRICS[gate.gate.metric].source != "accuracy" or of_other_arithmetic(facts) is None:
         return None
-    folder = report.output
-    there = folder and shlex.join(["edgecnn", "bench", folder, "--host", f"USER@{report.build.device}"])
+    there = None if report.output is None else bench_command(Path(report.output), report.build.device)
     return report.choice.settle_command or there
 
 

@@ -5,7 +5,7 @@ from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.values.artifact import Failed
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_class, a_gate, a_latency, a_multi_label, a_quality, a_residency, an_accuracy, an_interval, facts
+from tests.judging.made import a_class, a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
 
 PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
 
@@ -76,56 +76,6 @@ def test_an_emulated_accuracy_may_meet_the_gate_and_is_labelled():
     result = judge(a_gate(), facts(test=an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)))
     assert (result.verdict, result.fidelity) == (PASS, Fidelity.EMULATED)
     assert "(emulated on AMD EPYC) meets drop_pp ≤ 1" in result.reason
-
-
-FP32_ELSEWHERE = a_residency("elsewhere", {"fp32": 0.3, "unknown": 0.7})
-
-
-@pytest.mark.parametrize(
-    ("gate", "figure"), [(a_gate(), "drop 0.00 pp [-0.12, 0.12]"), (a_gate("top1", 0.8, side="min"), "top-1 90.0 %")]
-)
-def test_half_precision_that_was_computed_in_fp32_meets_no_bound_on_accuracy(gate, figure):
-    """ncnn's half arithmetic on a Cortex-A76 named another class for 5 of 64 images; in fp32 on x86 the same kit lost none."""
-    emulated = an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)
-    result = judge(gate, facts("ncnn-fp16", test=emulated, residency=FP32_ELSEWHERE))
-    assert (result.verdict, result.fidelity, result.images_to_settle) == (UNSURE, Fidelity.EMULATED, None)
-    assert result.reason.startswith(figure)
-    assert result.reason.endswith(
-        "open: nothing is known to have been multiplied in fp16 there, as it is on the device; only the device settles it"
-    )
-    so_too = a_residency("elsewhere", {"fp16": 0.9, "fp32": 0.1})
-    assert verdict(gate, candidate=facts("litert-fp16").candidate, test=emulated, residency=so_too) is PASS
-
-
-EMULATED_DROP = an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)
-
-
-@pytest.mark.parametrize(
-    ("ident", "fields", "expected"),
-    [
-        ("openvino-bf16", {"test": EMULATED_DROP, "residency": FP32_ELSEWHERE}, UNSURE),
-        ("ncnn-fp16", {"test": EMULATED_DROP}, UNSURE),
-        ("ncnn-fp16", {"test": EMULATED_DROP, "evaluated_kit": "sha-of-ncnn-fp16"}, UNSURE),
-        ("tensorrt-fp16", {"test": EMULATED_DROP, "evaluated_kit": "sha-of-the-twin"}, PASS),
-        ("ncnn-fp16", {"test": EMULATED_DROP, "residency": a_residency("executed", {"fp32": 1.0})}, PASS),
-        ("ncnn-fp16", {"test": an_accuracy(1, 1, 3000), "residency": a_residency("executed", {"fp32": 1.0})}, PASS),
-        ("onnxruntime-int8", {"test": EMULATED_DROP, "residency": FP32_ELSEWHERE}, PASS),
-    ],
-)
-def test_only_own_answers_in_half_precision_on_another_machine_need_products_in_it(ident, fields, expected):
-    assert verdict(a_gate(), candidate=facts(ident).candidate, kit=f"sha-of-{ident}", **fields) is expected
-
-
-def test_half_precision_of_several_labels_and_of_none_meets_no_bound_either():
-    several = a_multi_label(fidelity=Fidelity.EMULATED)
-    assert judge(a_gate("map_drop_pp", 5.0), facts("ncnn-fp16", multi_label=several)).verdict is UNSURE
-    assert judge(a_gate("map_drop_pp", 5.0), facts("ncnn-int8", multi_label=several)).verdict is PASS
-
-
-def test_half_precision_that_lost_too_much_in_fp32_has_failed():
-    lost = an_accuracy(200, 10, 3000, fidelity=Fidelity.EMULATED)
-    assert judge(a_gate(), facts("ncnn-fp16", test=lost, residency=FP32_ELSEWHERE)).verdict is FAIL
-    assert judge(a_gate("top1", 0.99, side="min"), facts("ncnn-fp16", test=lost, residency=FP32_ELSEWHERE)).verdict is FAIL
 
 
 def test_top1_is_judged_by_its_interval():
