@@ -31,7 +31,7 @@ from edgecnn.runner.runtimes import BROWSER
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts
 from edgecnn.values.model_file import MODEL_FILE_NAME
-from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, prepared, scratch, trunk
+from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, fitted_trunk, prepared, scratch, trunk
 from tests.made_once import made_once
 from tests.quantization.made import Quiet
 from tests.runner.kits import copy_runner, seal, write_golden
@@ -93,6 +93,11 @@ def kit_of(subject: Subject) -> Path:
     return _laid(subject.candidate.id, "")
 
 
+def fitted_kit_of(subject: Subject) -> Path:
+    """The same of the network that tells some pictures apart, see ``fitted_trunk``."""
+    return _laid(subject.candidate.id, "", fitted=True)
+
+
 def answering_kit(subject: Subject) -> Path:
     """The kit that answers for the candidate on a machine that cannot run it: its twin's, where it has one."""
     return _laid(subject.candidate.id, TWIN_FOLDER) if subject.candidate.needs_engine else kit_of(subject)
@@ -111,20 +116,25 @@ def spoiled(kit: Path, spoil: Callable[[Path], None]) -> Path:
 
 
 @cache
-def _made(candidate_id: str) -> Path:
+def _made(candidate_id: str, fitted: bool) -> Path:
     every = (*subjects(), *subjects(device_named(DEVICE)))
     candidate = next(each.candidate for each in every if each.candidate.id == candidate_id)
     images = 0 if candidate.precision.is_float else IMAGES
     request = CandidateRequest(
-        onnx=trunk(NETWORK), pixels=prepared(), candidate=candidate, images=images, normalization=NORMALIZATION
+        onnx=fitted_trunk(NETWORK) if fitted else trunk(NETWORK),
+        pixels=prepared(),
+        candidate=candidate,
+        images=images,
+        normalization=NORMALIZATION,
     )
-    return made_once(f"conformance-{candidate_id}", lambda out: make_candidate(request, out, Quiet()))
+    return made_once(f"conformance-{candidate_id}{'-fitted' * fitted}", lambda out: make_candidate(request, out, Quiet()))
 
 
 @cache
-def _laid(candidate_id: str, part: str) -> Path:
-    made = _made(candidate_id)
-    return lay_kit(made / part, scratch() / f"conformance-kit-{candidate_id}{part}", np.load(made / "golden_logits.npy"))
+def _laid(candidate_id: str, part: str, fitted: bool = False) -> Path:
+    made = _made(candidate_id, fitted)
+    name = f"conformance-kit-{candidate_id}{part}{'-fitted' * fitted}"
+    return lay_kit(made / part, scratch() / name, np.load(made / "golden_logits.npy"))
 
 
 def lay_kit(model: Path, kit: Path, logits: Any, side: int = RESOLUTION_PX) -> Path:

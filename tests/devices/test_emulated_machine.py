@@ -28,8 +28,8 @@ from edgecnn.runner.pixels import as_picture, to_pixels
 from edgecnn.values.candidate import Precision
 from edgecnn.values.model_file import LOGITS_TOLERANCE
 from edgecnn.values.verdict import Fidelity
-from tests.conformance.subjects import NETWORK, kit_of, subjects
-from tests.graph.trunks import pictures, trunk
+from tests.conformance.subjects import NETWORK, fitted_kit_of, kit_of, subjects
+from tests.graph.trunks import CLASSES, FITTED, fitted_trunk, pictures
 from tests.hosts.conftest import board, server  # noqa: F401 - fixtures
 from tests.hosts.sshd import Loopback, needs_sshd
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
@@ -114,16 +114,17 @@ def test_what_is_offered_there_says_what_it_multiplies_and_answers(machine: Path
     subject = next(each for each in subjects(device_named(DEVICE)) if each.candidate.id == name)
     if lacks := lacking(subject.backend.packages, subject.backend.extra):
         pytest.skip(f"{lacks.why} — {lacks.command}")
-    kit, host = kit_of(subject), EmulatedHost(machine / PROGRAM)
-    np.save(tmp_path / "pixels.npy", pictures(PICTURES))
+    kit, host = fitted_kit_of(subject), EmulatedHost(machine / PROGRAM)
+    np.save(tmp_path / "pixels.npy", pictures(FITTED))
     arm = logits(host, kit, tmp_path / "pixels.npy", tmp_path / "arm")
     x86 = logits(LocalHost(), kit, tmp_path / "pixels.npy", tmp_path / "x86")
     away = np.abs(arm - x86).max() / np.ptp(x86)
     least, most = ROUNDED[name]
-    assert least <= away <= most and (arm.argmax(1) == x86.argmax(1)).all()
+    assert least <= away <= most
+    assert (arm.argmax(1) == x86.argmax(1)).all() and (x86.argmax(1) == np.arange(FITTED) % CLASSES).all()
     item = {"kit": str(kit), "round": 0, "position": 0, "samples": 2, "warmup_s": 0.0, "max_s": 1.0, "knobs": {}, "trace": True}
     host.run(Task(kit, "bench", out=tmp_path / "race", schedule=Schedule((item,), 300.0)), lease_s=600, tell=Silent())
-    found = subject.backend.read_residency(next((tmp_path / "race").glob("trace-*")), mac_table(trunk(NETWORK)))
+    found = subject.backend.read_residency(next((tmp_path / "race").glob("trace-*")), mac_table(fitted_trunk(NETWORK)))
     assert found.mac_share == {name.rpartition("-")[2]: pytest.approx(1.0)}
 
 

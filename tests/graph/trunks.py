@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import json
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from tests.made_once import made_once
 NORMALIZATION = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 RESOLUTION_PX = 64
 CLASSES = 10
+FITTED = 24
 
 
 @cache
@@ -70,6 +72,35 @@ def trunk(name: str) -> Path:
         f"trunk-{name}", lambda folder: export_onnx(network(name), ImageSize.square(RESOLUTION_PX), folder / f"{name}.onnx")
     )
     return folder / f"{name}.onnx"
+
+
+@cache
+def fitted_trunk(name: str) -> Path:
+    """The exported network with a head by least squares that names picture ``i`` class ``i % CLASSES``, of the first ``FITTED``.
+
+    Random heads name one class for nearly all pictures, or hang between two: neither tells that answers stayed the same.
+    """
+    folder = made_once(
+        f"fitted-trunk-{name}",
+        lambda folder: export_onnx(_fitted(name), ImageSize.square(RESOLUTION_PX), folder / f"{name}.onnx"),
+    )
+    return folder / f"{name}.onnx"
+
+
+def _fitted(name: str) -> torch.nn.Module:
+    made = copy.deepcopy(network(name))
+    head = made.get_submodule("fc")
+    assert isinstance(head, torch.nn.Linear)
+    features: list[torch.Tensor] = []
+    hook = head.register_forward_hook(lambda _, given, answer: features.append(given[0]))
+    wanted = torch.nn.functional.one_hot(torch.arange(FITTED) % CLASSES, CLASSES).float()
+    with torch.no_grad():
+        made(torch.from_numpy(feed_of(pictures(FITTED))))
+        hook.remove()
+        found = torch.linalg.lstsq(torch.cat([features[0], torch.ones(FITTED, 1)], dim=1), wanted, driver="gelsd").solution
+        head.weight.copy_(found[:-1].T)
+        head.bias.copy_(found[-1])
+    return made
 
 
 @cache
