@@ -6,6 +6,7 @@ together with ``bundle-bench.json``. Its choice is not settled by this: that tak
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -73,11 +74,12 @@ class BundleBenchRequest:
 
 def is_alone(path: Path) -> bool:
     """Whether that is a zip, or a bundle's folder beside which no build's report lies."""
-    if path.is_file():
+    is_file = os.path.isfile  # False, too, of a name that is too long to be one
+    if is_file(path):
         return True
     build = path.resolve().parent if path.resolve().name == BUNDLE and not (path / BUNDLE).exists() else path
-    bundled = (path / CHOICE).is_file() or (path / BUNDLE / CHOICE).is_file()
-    return bundled and not (build / REPORT).is_file()
+    bundled = is_file(path / CHOICE) or is_file(path / BUNDLE / CHOICE)
+    return bundled and not is_file(build / REPORT)
 
 
 def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> BundleBench:

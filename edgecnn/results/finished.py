@@ -6,6 +6,7 @@ Nothing is resolved again: a later edit of the recipe file, of the images or of 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,14 +70,14 @@ def build_folder(text: str) -> Path | None:
         FolderOrPipeline: a pipeline's name, and the folder of a finished build of that name is here.
     """
     path = Path(text)
-    there, bare = path.is_dir(), "/" not in text
+    there, bare = os.path.isdir(path), "/" not in text  # noqa: PTH112 - False of a name that is too long
     if bare and text in pipeline_names():
         if there and (path / REPORT).is_file():
             raise FolderOrPipeline(name=text)
         return None
     if there:
         return path
-    if bare or text.endswith(".toml") or path.is_file():
+    if bare or text.endswith(".toml") or os.path.isfile(path):  # noqa: PTH113
         return None
     raise NoBuildToJudge(folder=path, because="there is no such folder")
 
@@ -143,6 +144,12 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
 
 
 def _why_none(folder: Path) -> str | None:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no report.json in it"
+    except OSError as error:  # such as a name that is too long
+        return system_reason(error)
     if (folder / REPORT).is_file():
         whole = (folder / BUNDLE / CHOICE).is_file()
         return None if whole else "it has a report.json, and no bundle/choice.json beside it"
