@@ -92,7 +92,11 @@ def finished_build(folder: Path) -> FinishedBuild:
         KitNotCarried: nothing was chosen, so that nothing ships.
         BuildDamaged: the kit that ships was changed.
     """
-    if (because := _why_none(folder)) is not None:
+    try:
+        because = _why_none(folder)
+    except OSError as error:  # such as a name that is too long
+        because = system_reason(error)
+    if because is not None:
         raise NoBuildToJudge(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
     resolved, keys = planned(folder, report.keys, again_of(report))
@@ -144,12 +148,6 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
 
 
 def _why_none(folder: Path) -> str | None:
-    try:
-        folder.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return "there is no report.json in it"
-    except OSError as error:  # such as a name that is too long
-        return system_reason(error)
     if (folder / REPORT).is_file():
         whole = (folder / BUNDLE / CHOICE).is_file()
         return None if whole else "it has a report.json, and no bundle/choice.json beside it"
