@@ -101,12 +101,13 @@ ROUNDED = {
     "ncnn-fp32": (0.0, 1e-5),
     "ncnn-fp16": (1e-5, LOGITS_TOLERANCE[Precision.FP16]),
     "onnxruntime-fp16": (1e-5, 0.02),
-    "onnxruntime-int8": (0.0, AGREE["int8"]),
+    "onnxruntime-int8": (0.0, 0.05),
     "openvino-fp32": (0.0, 1e-5),
     "openvino-fp16": (1e-5, LOGITS_TOLERANCE[Precision.FP16]),
 }
 """Of the logits' range, how far what ran there and here may be apart. ncnn and OpenVINO compute in fp32 here, and add in halves
-there too: 0.047 and 0.026 were seen."""
+there too: 0.047 and 0.026 were seen. INT8 of ONNX Runtime rounds otherwise at five values of a million in an early layer, which
+the fitted head shows as 0.031; sums that saturate were 0.145."""
 
 
 @pytest.mark.parametrize("name", ROUNDED)
