@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgecnn.errors.sweeps import NothingSwept
@@ -83,11 +84,11 @@ def test_status_and_judge_of_what_was_never_run(tmp_path: Path) -> None:
 
 
 def builds_running(folder: Path) -> list[str]:
-    """Command lines of builds that write below the folder's results."""
+    """Command lines of builds that a sweep of the folder began."""
     lines = (
-        path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if path.exists()
+        " ".join(each.info["cmdline"] or ())
+        for each in psutil.process_iter(["cmdline", "cwd"])
+        if each.info["cwd"] == str(folder)
     )
     return [line for line in lines if "edgecnn build" in line and "builds/sweep" in line]
 
@@ -102,7 +103,7 @@ def test_a_killed_sweep_goes_on_where_it_was_and_trains_once(jobs: str, tmp_path
     cells = json.loads(planned.stdout)["cells"]
     assert cells[0]["cached"] == 0 and cells[1]["shared"] > 0
     if not SATURATES:  # else this machine's INT8 is of seven bits, and the other's is not
-        assert cells[1]["shared"] == cells[1]["stages"]
+        assert cells[1]["shared"] == cells[1]["stages"] - 2, "all but fp16, made and answered for the board alone"
     for sent in (signal.SIGKILL, signal.SIGINT):
         with child(words, env=place.environment, cwd=tmp_path, start_new_session=True) as running:
             time.sleep(6)
