@@ -27,7 +27,8 @@ _DTYPES = {"f32": "float32", "u8": "uint8", "f16": "float16", "i8": "int8"}
 class OpenVinoSession(Session):
     """A model in OpenVINO's CPU plugin, compiled for one batch size where that is known."""
 
-    def __init__(self, model: Path, options: Dict[str, str], trace_folder: Optional[Path], batch: Optional[int]) -> None:
+    def __init__(self, kit: Kit, options: Dict[str, str], trace_folder: Optional[Path], batch: Optional[int]) -> None:
+        model = kit.path(kit.manifest.model.entry)
         config = _config(dict(options), traced=trace_folder is not None)
         try:
             graph = openvino.Core().read_model(str(model))
@@ -40,22 +41,23 @@ class OpenVinoSession(Session):
         self.threads = int(self._compiled.get_property("INFERENCE_NUM_THREADS"))  # it may take fewer than it was given
         self._trace_folder = trace_folder
         self._request = self._compiled.create_infer_request()
-        self._outputs: List[str] = [output.get_any_name() for output in self._compiled.outputs]
+        self._inputs: List[str] = [_name_of(port, kit.manifest.model.input.name) for port in self._compiled.inputs]
+        self._outputs: List[str] = [_name_of(port, kit.manifest.model.output.name) for port in self._compiled.outputs]
 
     def inputs(self) -> Sequence[TensorSpec]:
         """As compiled."""
         return [
             TensorSpec(
-                each.get_any_name(),
-                _DTYPES.get(each.element_type.get_type_name(), each.element_type.get_type_name()),
-                tuple(size.get_length() if size.is_static else None for size in each.partial_shape),
+                name,
+                _DTYPES.get(port.element_type.get_type_name(), port.element_type.get_type_name()),
+                tuple(size.get_length() if size.is_static else None for size in port.partial_shape),
             )
-            for each in self._compiled.inputs
+            for name, port in zip(self._inputs, self._compiled.inputs)
         ]
 
     def run(self, feed: Mapping[str, Any]) -> Mapping[str, Any]:
         """One synchronous call. The feed is read in place; the outputs are copies of the request's memory."""
-        values = self._request.infer(feed, share_inputs=True)
+        values = self._request.infer([feed[name] for name in self._inputs], share_inputs=True)
         return dict(zip(self._outputs, values.to_tuple()))
 
     def close(self) -> None:
@@ -80,7 +82,12 @@ def open_session(
     Raises:
         RunnerError: bad-option or runtime-refused-model.
     """
-    return OpenVinoSession(kit.path(kit.manifest.model.entry), dict(options), trace_folder, batch)
+    return OpenVinoSession(kit, dict(options), trace_folder, batch)
+
+
+def _name_of(port: Any, packaged: str) -> str:
+    """The name that the kit was packaged with where the port has it: a port has the names of every tensor merged into it."""
+    return packaged if packaged in port.get_names() else str(port.get_any_name())
 
 
 def _config(options: Dict[str, str], traced: bool) -> Dict[str, str]:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 
 from edgecnn.runner.failure import RunnerError
@@ -58,6 +60,27 @@ def test_a_feed_that_does_not_fit_is_refused_before_the_runtime_sees_it(kit: Kit
     with pytest.raises(RunnerError) as caught:
         run_checked(open_session(kit, batch=1), kit, feed)
     assert caught.value.ref == "wrong-feed"
+
+
+def test_a_tensor_that_openvino_merged_with_others_keeps_the_name_of_the_kit(onnx_kit: Path, tmp_path: Path) -> None:
+    """As the transposes of a file with channels last leave it: the port then has the names of all merged tensors."""
+    folder = shutil.copytree(onnx_kit, tmp_path / "merged")
+    graph = openvino.convert_model(folder / "model.onnx")
+    graph.input(0).get_tensor().set_names({"a_planes", "image", "pixels"})
+    graph.output(0).get_tensor().set_names({"a_scores", "logits", "shares"})
+    openvino.save_model(graph, folder / "model.xml", compress_to_fp16=False)
+
+    def in_openvino(manifest: dict[str, Any]) -> None:
+        manifest["session"] = {"module": "openvino_cpu", "options": {"INFERENCE_PRECISION_HINT": "f32"}}
+        manifest["model"] |= {"entry": "model.xml", "files": ["model.bin", "model.xml"]}
+
+    rewrite_manifest(folder, in_openvino)
+    kit = Kit.open(folder)
+    for batch in (None, 1):
+        session = open_session(kit, batch=batch)
+        assert [spec.name for spec in session.inputs()] == ["image"]
+        found = run_checked(session, kit, feed_of(kit, golden_pixels(kit)[:1]))
+        np.testing.assert_allclose(found, np.load(folder / "golden/logits.npy")[:1], atol=1e-4)
 
 
 def test_an_output_with_other_classes_than_the_kit_says_is_refused(onnx_kit: Path) -> None:
