@@ -35,7 +35,7 @@ def _told(given: argparse.Namespace) -> int:
     try:
         result = given.command(given)
     except RunnerError as error:
-        say({"ok": False, "error": error.facts()})
+        say(dict(error.results, ok=False, error=error.facts()))
         return 1
     except ModuleNotFoundError as error:
         say({"ok": False, "error": _missing(given.name, error).facts()})
@@ -138,11 +138,12 @@ def _predict(given: argparse.Namespace) -> Dict[str, Any]:
         found = predict_files(classifier, given.files, given.top, Teller("predicting", len(given.files), "pictures").step)
     finally:
         classifier.close()
-    if not found["predictions"]:
+    results = dict(found, knobs=classifier.knobs)
+    if found["unreadable"]:
         first = found["unreadable"][0]
-        what = "none of {:,} files can be read as a picture".format(len(given.files))
-        raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"]))
-    return dict(found, knobs=classifier.knobs)
+        what = "{:,} of {:,} files cannot be read as an image".format(len(found["unreadable"]), len(given.files))
+        raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"]), results=results)
+    return results
 
 
 def _page(given: argparse.Namespace) -> Dict[str, Any]:

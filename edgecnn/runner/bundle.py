@@ -17,7 +17,7 @@ from .kit import Kit
 from .knobs import CHOICE, CHOICE_SCHEMA, knobs_of
 from .machine.environment import read_environment
 from .meters.found import can_watch
-from .runs.items import SCHEMA
+from .runs.items import SCHEMA, run_file
 from .runs.schedule import bench
 from .runtimes import runs_on_gpu
 from .say import note, progress
@@ -48,7 +48,7 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
         samples: timed inferences of each process.
 
     Raises:
-        RunnerError: no-bundle, or what building and racing refuse.
+        RunnerError: no-bundle, what building and racing refuse, or runs-failed, with what the other runs measured.
     """
     carried = _carried(bundle)
     for kit, _ in carried:
@@ -59,7 +59,15 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
     environment = read_environment()
     write_json(out / MACHINE, environment)
     timed = _race(carried, out, rounds, {"samples": samples, "max_s": _MAX_S})
-    return dict(timed, out=str(out), energy=_energy(carried, out / ENERGY, rounds, environment["observed"]))
+    measured = dict(timed, out=str(out), energy=_energy(carried, out / ENERGY, rounds, environment["observed"]))
+    failed = [run_file(out, index) for index in timed["failed"]]
+    failed += [run_file(out / ENERGY, index) for index in measured["energy"].get("failed", [])]
+    if failed:
+        what = "{:,} of {:,} runs failed".format(len(failed), timed["items"] + measured["energy"].get("items", 0))
+        error = read_json(failed[0])["error"]
+        because = "{}: {}".format(failed[0].name, ": ".join(filter(None, (error["what"], error["because"]))))
+        raise RunnerError("runs-failed", what, because, error["hint"], error["missing"], results={"bench": measured})
+    return measured
 
 
 def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 
 class RunnerError(Exception):
@@ -14,10 +14,17 @@ class RunnerError(Exception):
         because: what was seen.
         hint: the next step, a command where one exists.
         missing: True when a package, runtime or device is absent, rather than an input wrong.
+        results: fields of the last line next to the error, where part of the work succeeded.
     """
 
     def __init__(
-        self, ref: str, what: str, because: Optional[str] = None, hint: Optional[str] = None, missing: bool = False
+        self,
+        ref: str,
+        what: str,
+        because: Optional[str] = None,
+        hint: Optional[str] = None,
+        missing: bool = False,
+        results: Optional[Mapping[str, Any]] = None,
     ) -> None:
         super().__init__(what)
         self.ref = ref
@@ -25,6 +32,7 @@ class RunnerError(Exception):
         self.because = because
         self.hint = hint
         self.missing = missing
+        self.results: Mapping[str, Any] = {} if results is None else results
 
     def facts(self) -> Dict[str, Any]:
         """The ``error`` object of a result line and of a run file."""

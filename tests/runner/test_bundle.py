@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.building.bundles import write_choice
-from tests.runner.kits import make_kit
+from tests.runner.kits import make_kit, rewrite_manifest
 from tests.runner.meters.recorded import CHIP, ORIN_NANO
 from tests.runner.processes import edit, runner
 from tests.runner.trees import tree
@@ -84,6 +84,17 @@ def test_without_a_meter_latencies_are_measured_and_the_reason_is_kept(tmp_path:
     kept = json.loads((measured / "machine.json").read_text())["observed"]
     assert kept["energy_absent"] == said["onnxruntime-fp32"]
     assert (len(runs_in(measured)), (measured / "energy").exists()) == (4, False)
+
+
+def test_a_kit_that_fails_while_it_is_measured_is_an_error_and_the_other_runs_are_kept(tmp_path: Path, kits_once: Path) -> None:
+    bundle = a_bundle(tmp_path, kits_once, tree(tmp_path / "nothing", {"proc/cpuinfo": "processor : 0\nflags : hypervisor\n"}))
+    rewrite_manifest(bundle / "kits/onnxruntime-int8", lambda manifest: manifest["model"]["input"].update(name="picture"))
+    status, last = runner(bundle / "kits/onnxruntime-fp32", "measure", "../..", *QUICK)
+    assert (status, last["ok"], last["error"]["ref"]) == (1, False, "runs-failed")
+    assert last["error"]["what"] == "2 of 4 runs failed"
+    assert "the model takes image, and was given picture" in last["error"]["because"]
+    assert (last["bench"]["items"], len(last["bench"]["failed"])) == (4, 2)
+    assert [run["kit"] for run in runs_in(bundle / "measured") if "error" not in run] != []
 
 
 @pytest.mark.slow  # measures two kits twice, with energy runs of seconds

@@ -88,10 +88,11 @@ def test_the_command_line_answers_for_each_file(onnx_kit: Path) -> None:
     assert error_of(onnx_kit, "predict", "nowhere.png") == "unreadable-image"
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_answered(onnx_kit: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_answered(onnx_kit: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("hello")
     status, last = runner(onnx_kit, "predict", "nowhere.png", "golden/card.png", str(tmp_path / "note.txt"))
-    assert status == 0
+    assert (status, last["ok"], last["error"]["ref"]) == (1, False, "unreadable-image")
+    assert last["error"]["what"] == "2 of 3 files cannot be read as an image"
     assert [answer["file"] for answer in last["predictions"]] == ["golden/card.png"]
     assert [each["file"] for each in last["unreadable"]] == ["nowhere.png", str(tmp_path / "note.txt")]
     assert last["unreadable"][1]["because"] == "in no picture format that is read (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, AVIF)"
