@@ -18,7 +18,8 @@ from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
 from edgecnn.building.report import decide, gates_of, last_race, report_of
-from edgecnn.bundle.publish import publish_bundle
+from edgecnn.building.runnable import kits_that_fail
+from edgecnn.bundle.publish import staged_bundle
 from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
@@ -32,7 +33,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
-from edgecnn.values.artifact import Artifact, Miss
+from edgecnn.values.artifact import Artifact, Failed, Miss
 from edgecnn.values.artifact import FoundInput as GivenInput
 from edgecnn.values.candidate import is_of_a_device, reference_of
 from edgecnn.values.profile import Environment
@@ -153,9 +154,15 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         drops = observer.drops if request.goal in MEASURING else None
         execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
         observe(request, observer, stages, here.lab(store, tell))
-        report = report_of(seen, request, seconds=time.perf_counter() - started)
-        _publish(report, seen, request, context.pages)
-    return report
+        while True:
+            report = report_of(seen, request, seconds=time.perf_counter() - started)
+            if request.goal == "judge" and report.choice.candidate is None:
+                raise EveryCandidateFailed(reasons=_failures(report))
+            failures = _publish(report, seen, request, context, here.lab(store, tell))
+            if not failures:
+                return report
+            for name, failed in failures.items():  # the choice is made again without it
+                seen.fail(name, failed, "failed its self-test in the bundle")
 
 
 def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
@@ -188,18 +195,28 @@ def _lacking(planned: Plan, store: Store) -> list[str]:
     return [name for name in missing if not is_of_a_device(name)]
 
 
-def _publish(report: BuildReport, seen: ObservedBuild, request: BuildRequest, pages: Mapping[str, Page]) -> None:
-    """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone."""
-    texts = {name: page(report) for name, page in pages.items()}
+def _publish(
+    report: BuildReport, seen: ObservedBuild, request: BuildRequest, context: BuildContext, home: Lab
+) -> Mapping[str, Failed]:
+    """All under one lock, ``report.json`` last; a goal that stops earlier leaves a finished build's report and bundle alone.
+
+    Returns the kits that failed their self-test in the finished bundle; then nothing was published.
+    """
+    texts = {name: page(report) for name, page in context.pages.items()}
     with output_lock(request.out):
         publish_plan(seen.execution.plan, request.out)
         if request.goal != "judge":
             publish_progress(report, request.goal, request.out)
-            return
+            return {}
         inside = {name.removeprefix(f"{BUNDLE}/"): texts.pop(name) for name in list(texts) if name.startswith(f"{BUNDLE}/")}
-        publish_bundle(report, seen.kits, request.out, inside, seen.lab.tell.note)
+        with staged_bundle(report, seen.kits, request.out, inside, seen.lab.tell.note) as bundle:
+            carried = {name: seen.kits[name] for name in report.choice.carried if name in seen.kits}
+            if failures := kits_that_fail(bundle.folder, carried, home, is_new=bundle.is_new):
+                return failures
+            bundle.publish()
         publish_baseline(local_record(seen), request.out)
         publish_report(report, request.out, texts)
+    return {}
 
 
 def _limits(planned: Plan, store: Store, request: BuildRequest) -> Limits:
@@ -225,7 +242,7 @@ def observe(request: BuildRequest, observer: Observer, stages: StageContext, hom
         return
     reference = reference_of(seen.candidates)
     if reference not in seen.answering:
-        raise EveryCandidateFailed(reasons=_reasons(seen.execution))
+        raise EveryCandidateFailed(reasons=_failed_steps(seen.execution))
     pixels = pixel_sets(seen.execution)
     observer.evaluate_all(pixels)
     observe_folds(observer, stages)
@@ -253,7 +270,13 @@ def _race(observer: Observer, request: BuildRequest) -> None:
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
 
 
-def _reasons(execution: Execution) -> tuple[str, ...]:
+def _failures(report: BuildReport) -> tuple[str, ...]:
+    """Of every candidate that does not work, why."""
+    rows = (facts for facts in report.candidates if not facts.works)
+    return tuple(f"{facts.candidate.id}: {facts.reason}" for facts in rows)
+
+
+def _failed_steps(execution: Execution) -> tuple[str, ...]:
     return tuple(
         f"{name}: {getattr(outcome, 'what', outcome.outcome)}"
         for name, outcome in execution.outcomes.items()

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import UnknownFailure
 from edgecnn.errors.hosts.board import BoardError
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
-from edgecnn.measure.lab import Lab
+from edgecnn.measure.lab import Lab, same_conditions
 from edgecnn.values.artifact import Failed
 
 ENGINE = ("build", "engine.plan")
 """Where a device leaves the engine that it builds of a kit."""
 LEASE_S = 300.0
+_LOG = logging.getLogger(__name__)
+_ENDS_ONE = "this failure ends one candidate, and the others go on"
 _DAMAGED = ("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")
 
 Made = TypeVar("Made")
 
 
 def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Failed:
-    """What the work gives, or how it failed: the others go on.
+    """What the work gives, or how it failed, whatever was raised: the others go on. ``--debug`` shows the traceback.
 
     ``passing``: how references of errors begin that are raised all the same.
 
@@ -35,7 +41,37 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
     except EdgecnnError as error:
         if passing and error.ref.startswith(passing):
             raise
+        _LOG.debug(_ENDS_ONE, exc_info=True)
         return Failed.of(error)
+    except Exception as error:  # noqa: BLE001 - libraries raise anything, which says nothing of the other candidates
+        _LOG.debug(_ENDS_ONE, exc_info=True)
+        return Failed.of(UnknownFailure(error=error))
+
+
+def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new: bool) -> dict[str, Failed]:
+    """Kits of a finished bundle that fail their own self-test on this machine, and how.
+
+    A kit that needs an engine, or whose runtime this machine lacks, cannot be tested here and is not among them. ``is_new``: the
+    bundle was just written. In an older one a kit is tested again only where the machine's conditions changed since it passed.
+    """
+    failures: dict[str, Failed] = {}
+    for name, kit in kits.items():
+        knobs, present = kit.knobs.options, lab.environment_of(kit)
+        passed = (stored.profile for stored in lab.store.profiles.of(kit.digest, "selftest") if stored.profile.knobs == knobs)
+        is_known = not is_new and any(same_conditions(profile.environment, present) for profile in passed)
+        if is_known or kit.manifest.get("engine") is not None:
+            continue
+        lab.tell.note(f"self-test of {name} in the bundle")
+        try:
+            lab.host.run(Task(bundle / "kits" / name, "selftest"), lease_s=LEASE_S, tell=lab.tell)
+        except RunnerFailed as error:
+            if not error.missing:
+                failures[name] = Failed.of(error)
+        except EdgecnnError as error:
+            failures[name] = Failed.of(error)
+        else:
+            lab.store.profiles.add(lab.profile(kit, present, what="selftest", knobs=knobs))
+    return failures
 
 
 def has_engine(kit: KitRef) -> bool:

@@ -9,7 +9,9 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +38,27 @@ KEPT = "measured"
 Note = Callable[[str], None]
 
 
-def publish_bundle(
+@dataclass(frozen=True)
+class StagedBundle:
+    """A whole bundle that nobody sees yet, or the published one where nothing changed."""
+
+    folder: Path
+    is_new: bool
+    publish: Callable[[], None]
+    """Put it in place of the published bundle, by one rename."""
+
+
+@contextmanager
+def staged_bundle(
     report: BuildReport,
     kits: Mapping[str, KitRef],
     folder: Path,
     pages: Mapping[str, str] | None = None,
     note: Note | None = None,
-) -> None:
+) -> Iterator[StagedBundle]:
     """``bundle/``: the carried kits, ``choice.json`` that says which one is used, its pages, and ``bundle.json`` over them all.
+
+    It is published by the caller, who can test it before; else it is gone at the end.
 
     An unchanged bundle is left alone, so that a cached build copies nothing and a signature stays. One that lost or changed a
     file is made again, one changed without another size too; what lies there beside its files, such as byte code, is no change.
@@ -60,6 +75,7 @@ def publish_bundle(
     name = report.build.name or f"{report.build.arch}-{report.build.device}"  # --out . has no name
     manifest = manifest_of(name, 1 if before is None else before.version + 1, carried, texts)
     if before == manifest.model_copy(update={"version": manifest.version - 1}) and _holds(bundle, texts, carried):
+        yield StagedBundle(folder=bundle, is_new=False, publish=lambda: None)
         return
     texts[MANIFEST] = manifest_text(manifest)
     fresh = Path(tempfile.mkdtemp(prefix=".bundle.", dir=folder))
@@ -72,13 +88,17 @@ def publish_bundle(
             shutil.copytree(bundle / KEPT, fresh / KEPT)
         fresh.chmod(0o755)
         sync_tree(fresh)
-        stamps = stamps_of_new(fresh)
-        signed = (bundle / SIGNATURE).is_file()
-        _swapped(fresh, bundle)
-        write_stamps(folder / STAMPS, stamps)
-        if signed:
-            sign = f"edgecnn sign {shlex.quote(str(folder))} --key KEY"
-            hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
+
+        def publish() -> None:
+            stamps = stamps_of_new(fresh)
+            signed = (bundle / SIGNATURE).is_file()
+            _swapped(fresh, bundle)
+            write_stamps(folder / STAMPS, stamps)
+            if signed:
+                sign = f"edgecnn sign {shlex.quote(str(folder))} --key KEY"
+                hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
+
+        yield StagedBundle(folder=fresh, is_new=True, publish=publish)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -8,6 +8,7 @@ docstring is its own ``--help``, and ``short`` its one line in the list of verbs
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,10 @@ def run_verb(call: Call, body: Callable[[], ExitCode | None]) -> ExitCode:
         finally:
             call.close()
 
+    if call.asked.debug:  # tracebacks of what does not end the call
+        log = logging.getLogger("edgecnn")
+        log.setLevel(logging.DEBUG)
+        log.addHandler(logging.StreamHandler())
     return guarded(lambda: call.job.watched(closed), as_json=call.asked.as_json, debug=call.asked.debug)
 
 

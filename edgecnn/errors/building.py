@@ -66,10 +66,30 @@ class BaselineFailed(EdgecnnError, exit_code=ExitCode.MISSING):
 
 
 class EveryCandidateFailed(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when not even the fp32 kit came out."""
+    """Raised when no kit works that the target may ship. Nothing is published."""
 
     def __init__(self, *, reasons: tuple[str, ...]) -> None:
-        super().__init__(what="no candidate could be built", because="; ".join(reasons))
+        super().__init__(what="no candidate works, so nothing was published", because="; ".join(reasons))
+
+
+class UnknownFailure(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
+    """Stands for an exception in one candidate's branch that no error of ours foresaw."""
+
+    def __init__(self, *, error: Exception) -> None:
+        text = " ".join(str(error).split())
+        super().__init__(
+            what=f"a library stopped with {type(error).__name__}",
+            because=f"{text[:300]}…" if len(text) > 300 else text or None,
+            hint="run the same command with --debug for the traceback",
+        )
+
+
+class SelfTestFailed(EdgecnnError):
+    """Raised when a kit that was just packaged fails its own self-test with the runner that ships."""
+
+    def __init__(self, *, candidate: str, failure: EdgecnnError) -> None:
+        because = failure.what if failure.because is None else f"{failure.what} ({failure.because})"
+        super().__init__(what=f"the kit of {candidate} fails its own self-test", because=because, hint=failure.hint)
 
 
 class NothingToJudge(EdgecnnError, exit_code=ExitCode.MISSING):

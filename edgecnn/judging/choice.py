@@ -86,7 +86,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(eligible)
     if not safe:
-        nothing = Choice(state="none", candidate=None, why="no candidate was built that could be chosen")
+        nothing = Choice(state="none", candidate=None, why="no candidate works that could be chosen")
         return Chosen(choice=nothing, because=describe(eligible, {}))
     chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"
@@ -187,9 +187,16 @@ def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:
 
 
 def _full_precision(eligible: Eligibility) -> list[CandidateFacts]:
-    """The fp32 kits that the target allows; where its runtime has none (TensorRT), the baseline network's."""
-    full = [facts for facts in eligible.candidates if _is_full(facts) and facts.kit]
-    return [facts for facts in full if facts.candidate.id in eligible.allowed] or full
+    """The working fp32 kits that the target allows.
+
+    A target whose runtime has no fp32 (TensorRT) falls back on the baseline network's, unless everything it allows failed: then
+    there is nothing to fall back from.
+    """
+    allowed = [facts for facts in eligible.candidates if facts.candidate.id in eligible.allowed]
+    own = [facts for facts in allowed if _is_full(facts)]
+    if own or not any(facts.works for facts in allowed):
+        return [facts for facts in own if facts.works]
+    return [facts for facts in eligible.candidates if _is_full(facts) and facts.works]
 
 
 def _is_full(facts: CandidateFacts) -> bool:

@@ -26,7 +26,7 @@ class Eligibility(Value):
 def eligibility_of(
     candidates: Sequence[CandidateFacts], budget_pp: float, shippable: Sequence[str] | None, most_mib: float | None = None
 ) -> Eligibility:
-    """Sort candidates by what validation showed. Only what has a kit, answered, and was measured without failing is inside.
+    """Sort candidates by what validation showed. Only a candidate that works and was evaluated is inside.
 
     ``most_mib``: what a gate on size allows. It is known before any race, so that what is larger is not raced for; where all
     are larger the gate alone says so.
@@ -35,11 +35,7 @@ def eligibility_of(
     inside = tuple(
         facts
         for facts in candidates
-        if facts.candidate.id in allowed
-        and facts.kit is not None
-        and "measure" not in facts.outcomes
-        and (drop := drop_on_validation(facts)) is not None
-        and drop <= budget_pp
+        if facts.candidate.id in allowed and facts.works and (drop := drop_on_validation(facts)) is not None and drop <= budget_pp
     )
     small = tuple(facts for facts in inside if most_mib is None or (facts.size_mib or 0.0) <= most_mib)
     bound = most_mib if small else None

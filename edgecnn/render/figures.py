@@ -187,9 +187,6 @@ def whole_share(share: float) -> str:
     return f"{shown} %"
 
 
-_NEEDED = ("quantize", "package", "measure")
-"""What a candidate cannot do without. An ahead-of-time compile that failed is a note: the device builds its own engine."""
-_BROKEN = ("failed", "blocked", "unavailable")
 NO_ACCURACY = (
     "The images have no labels: no accuracy is known, and it can have fallen by no more than the share of other answers."
 )
@@ -226,8 +223,7 @@ def verdict(facts: CandidateFacts) -> str:
     """The candidate's verdict, or what became of it where it could not be made."""
     if facts.verdict is Verdict.FAIL:
         return facts.verdict.value  # also of answers that are no numbers, for which measuring it counts as failed
-    broken = [facts.outcomes[kind].outcome for kind in _NEEDED if kind in facts.outcomes]
-    return next((outcome for outcome in broken if outcome in _BROKEN), facts.verdict.value)
+    return facts.verdict.value if facts.broken is None else facts.broken.outcome
 
 
 def row(facts: CandidateFacts) -> tuple[str, ...]:

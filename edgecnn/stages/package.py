@@ -1,7 +1,7 @@
 """Copies one candidate into the folder that is measured here and shipped there: the kit.
 
-Nothing runs here. What is in the kit is what ships, the runner's own source included, so the manifest's digest names exactly
-the code and the bytes that a figure belongs to.
+What is in the kit is what ships, the runner's own source included, so the manifest's digest names exactly the code and the
+bytes that a figure belongs to. A kit is finished once it passes its own self-test, by the runner inside it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 import edgecnn.runner
-from edgecnn.errors.building import RunnerSourceChanged
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
+from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.hosts.local import LocalHost
+from edgecnn.hosts.protocol import Task
 from edgecnn.runner.golden import feed_sha256
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Preprocessing
@@ -25,6 +29,7 @@ from edgecnn.values.model_file import THRESHOLDS
 from edgecnn.values.stage import Progress, Role, Stage
 
 KIT_SCHEMA = "edgecnn.kit/1"
+_TEST_LEASE_S = 300.0
 
 
 def runner_source() -> Path:
@@ -68,6 +73,7 @@ class PackageStage(Stage):
 
         Raises:
             RunnerSourceChanged: the runner is not the one that was planned with.
+            SelfTestFailed: the kit does not give its golden answers, or its runner ends without a result.
             ThresholdsOfAnotherModel: they are not one for each label of the images.
         """
         if runner_digest() != self.runner_sha256:
@@ -94,6 +100,16 @@ class PackageStage(Stage):
             "files": _file_facts(out),
         }
         (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        if manifest["engine"] is None:
+            self._test(out, tell)
+
+    def _test(self, kit: Path, tell: Progress) -> None:
+        """A machine that lacks the kit's runtime, browser or GPU cannot test it, which says nothing of the kit."""
+        try:
+            LocalHost().run(Task(kit, "selftest"), lease_s=_TEST_LEASE_S, tell=tell)
+        except EdgecnnError as error:
+            if not (isinstance(error, RunnerFailed) and error.missing):
+                raise SelfTestFailed(candidate=self.candidate.id, failure=error) from error
 
     def _labels(self, given: Mapping[Role, Path]) -> list[str]:
         """Names of the classes; of images without labels nobody named any, so that they are numbered."""

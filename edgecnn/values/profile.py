@@ -216,10 +216,10 @@ class Choosing(Value):
 
 
 class Profile(Value):
-    """Filed under the sha256 of the kit that ran. One of evaluation, race or residency."""
+    """Filed under the sha256 of the kit that ran. One of evaluation, race, residency, or a self-test that passed."""
 
     schema_: Literal["edgecnn.profile/1"] = "edgecnn.profile/1"
-    what: Literal["evaluation", "race", "residency"]
+    what: Literal["evaluation", "race", "residency", "selftest"]
     subject: str
     """sha256 of the kit's manifest, which holds the sha256 of every file in the kit."""
     device: str

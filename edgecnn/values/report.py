@@ -9,7 +9,7 @@ from pydantic import Field
 
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.arch import PretrainedWeights
-from edgecnn.values.artifact import Outcome, Unavailable
+from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.data.preprocessing import Resolution
@@ -131,6 +131,20 @@ class CandidateFacts(Value):
     kept_float: tuple[str, ...] = ()
     """Of INT8: the layers that were left in float, by their nodes in the ONNX trunk: of mixed precision the most damaging first,
     then products of activations, which is attention."""
+
+    @property
+    def broken(self) -> Failed | Blocked | Unavailable | None:
+        """The first step that a candidate cannot do without and that has no result; None where each has one.
+
+        A failed ahead-of-time compilation is not such a step: the device builds its own engine.
+        """
+        needed = (self.outcomes.get(kind) for kind in ("quantize", "package", "measure"))
+        return next((outcome for outcome in needed if isinstance(outcome, Failed | Blocked | Unavailable)), None)
+
+    @property
+    def works(self) -> bool:
+        """Whether it has a kit that failed nowhere: nothing else is chosen, shipped or counted as a success."""
+        return self.kit is not None and self.broken is None
 
     @property
     def without_layers(self) -> CandidateFacts:

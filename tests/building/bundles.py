@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
+from edgecnn.bundle.publish import staged_bundle
 from tests.runner.kits import make_kit
 
 
@@ -22,6 +24,12 @@ def make_bundle(folder: Path, *, chosen: str | None = "onnxruntime-fp32", **kit:
     digest = hashlib.sha256((made / "kit.json").read_bytes()).hexdigest()
     write_choice(folder, chosen, {"onnxruntime-fp32": {"folder": "kits/onnxruntime-fp32", "sha256": digest}})
     return folder
+
+
+def publish_bundle(*given: Any) -> None:
+    """Publish a bundle of a report without testing its kits; arguments as of ``staged_bundle``."""
+    with staged_bundle(*given) as bundle:
+        bundle.publish()
 
 
 def write_choice(folder: Path, chosen: str | None, kits: dict[str, dict[str, str]]) -> None:

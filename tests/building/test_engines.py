@@ -17,7 +17,6 @@ from edgecnn.building.engines import with_builder
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild
-from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import Machine
 from edgecnn.devices.this_machine import local_facts
@@ -36,6 +35,7 @@ from edgecnn.values.candidate import Candidate, Rung
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress, Role, Stage
+from tests.building.bundles import publish_bundle
 from tests.building.resolutions import TRT_FP16, VERSIONS, resolved
 from tests.building.scenes import ELSEWHERE, NoHost, a_choice, a_kit, a_report, an_artifact
 from tests.measure.labs import FakeHost, lab_at

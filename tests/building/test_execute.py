@@ -43,6 +43,8 @@ class Toy(Stage):
         (out / "half.txt").write_text("begun")
         if self.ends == "broken":
             raise Broken(self.name)
+        if self.ends == "unforeseen":
+            raise RuntimeError("Check 'false' failed at a line\nof a library")
         if self.ends == "interrupted":
             raise KeyboardInterrupt
         (out / "name.txt").write_text(self.name)
@@ -116,6 +118,23 @@ def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageCon
     )
     assert execution.outcomes["package:onnxruntime-fp32"] == Blocked(by="quantize:onnxruntime-fp32")
     assert words(execution)["package:onnxruntime-int8"] == "ran"
+
+
+@pytest.mark.parametrize("step", ["quantize_int8", "package_int8"])
+def test_an_exception_that_nobody_foresaw_ends_its_own_candidate_too(
+    workshop: StageContext, step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG", logger="edgecnn"):
+        execution = execute(Execution(plan=a_plan(**{step: "unforeseen"})), workshop)
+    name = step.replace("_", ":onnxruntime-")
+    assert execution.outcomes[name] == Failed(
+        ref="unknown-failure",
+        what="a library stopped with RuntimeError: Check 'false' failed at a line of a library — "
+        "run the same command with --debug for the traceback [unknown-failure]",
+        hint="run the same command with --debug for the traceback",
+    )
+    assert words(execution)["package:onnxruntime-fp32"] == "ran"
+    assert any(record.exc_info and record.exc_info[0] is RuntimeError for record in caplog.records), "what --debug shows"
 
 
 def test_a_failing_branch_is_told_while_the_build_goes_on(workshop: StageContext) -> None:

@@ -14,7 +14,6 @@ from edgecnn.building.execute import Execution
 from edgecnn.building.knob_race import race_knobs
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
-from edgecnn.bundle.publish import publish_bundle
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -32,6 +31,7 @@ from edgecnn.values.layers import MacTable
 from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Progress
 from tests.building.builds import Place
+from tests.building.bundles import publish_bundle
 from tests.building.resolutions import resolved
 from tests.building.scenes import a_choice, a_report, an_artifact
 from tests.measure.labs import FakeHost, a_kit, lab_at

@@ -14,12 +14,13 @@ from threading import Barrier, Thread
 import pytest
 
 from edgecnn.building.publish import check_output, publish_plan, publish_progress, publish_report
-from edgecnn.bundle.publish import STAMPS, publish_bundle
+from edgecnn.bundle.publish import STAMPS
 from edgecnn.errors.building import OutputHoldsOtherFiles
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.results.folder import output_lock
+from tests.building.bundles import publish_bundle
 from tests.building.resolutions import INT8, resolved
 from tests.building.scenes import a_choice, a_kit, a_report
 from tests.store.toys import files_in

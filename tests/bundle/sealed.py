@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bundle.manifest import MANIFEST, manifest_text, parse_manifest
-from edgecnn.bundle.publish import publish_bundle
 from edgecnn.bundle.verify import Trust, Verified, verify
 from edgecnn.bundle.zip_writing import write_zip
 from edgecnn.measure.kits import KitRef
@@ -18,6 +17,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.bundle import LICENCES, README, bundle_licences, bundle_readme
 from edgecnn.render.progress import Quiet
 from edgecnn.values.artifact import FileFact
+from tests.building.bundles import publish_bundle
 from tests.building.scenes import a_choice, a_report
 from tests.runner.kits import make_kit, rewrite_manifest
 

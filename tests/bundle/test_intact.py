@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from edgecnn.bundle import publish as intact
-from edgecnn.bundle.publish import STAMPS, is_intact, publish_bundle
+from edgecnn.bundle.publish import STAMPS, is_intact
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
+from tests.building.bundles import publish_bundle
 from tests.building.resolutions import INT8
 from tests.building.scenes import a_choice, a_kit, a_report
 

@@ -1,6 +1,7 @@
 import pytest
 
 from edgecnn.judging.choice import ChoiceRules, choose
+from edgecnn.values.artifact import Failed
 from edgecnn.values.training import Surgery
 from tests.judging.made import a_contest, an_accuracy, an_interval, facts
 
@@ -203,6 +204,34 @@ def test_what_has_no_kit_or_no_answers_is_never_chosen():
     assert found.choice.candidate == "onnxruntime-fp32"
     assert found.reasons["onnxruntime-int8"] == "no kit was made"
     assert found.reasons["openvino-int8"] == "not evaluated on validation, so nothing says that it is inside the budget"
+
+
+BROKE = Failed(ref="wrong-feed", what="the model takes a_planes, and was given image")
+
+
+def test_what_failed_anywhere_is_not_chosen_and_not_carried_whatever_the_cause():
+    """In each way that leads to a choice: the fallback, the provisional order, the race, the smallest."""
+    for step in ("quantize", "package", "measure"):
+        broken = fp32(outcomes={step: BROKE}, validation=None, size_mib=1.0)
+        other = row("openvino-fp32", size_mib=2.0)
+        smallest = AWAY.model_copy(update={"objective": "size"})
+        for rules, ms in ((AWAY, {}), (smallest, {}), (ATTACHED, {"onnxruntime_fp32": 1.0, "openvino_fp32": 9.0})):
+            found = raced(broken, other, rules=rules, **ms).choice if ms else choose([broken, other], rules).choice
+            assert (found.candidate, "onnxruntime-fp32" in found.carried) == ("openvino-fp32", False), (step, rules)
+        over = row("openvino-int8", 9.0)
+        assert choose([broken, over], AWAY).choice.candidate is None
+
+
+def test_a_target_that_allows_only_what_failed_gets_nothing_of_another_runtime():
+    """`--target intel-cpu:openvino` asks for OpenVINO: the baseline's kit in ONNX Runtime is no answer to it."""
+    of_openvino = AWAY.model_copy(update={"shippable": ("openvino-fp32", "openvino-int8")})
+    broken = [row(name, validation=None, outcomes={"measure": BROKE}) for name in of_openvino.shippable]
+    assert choose([fp32(), *broken], of_openvino).choice.candidate is None
+    of_tensorrt = AWAY.model_copy(update={"shippable": ("tensorrt-fp16", "tensorrt-int8")})
+    both = [row(name, validation=None, outcomes={"package": BROKE}) for name in of_tensorrt.shippable]
+    assert choose([fp32(), *both], of_tensorrt).choice.candidate is None
+    over = row("tensorrt-int8", 9.0)
+    assert choose([fp32(), both[0], over], of_tensorrt).choice.candidate == "onnxruntime-fp32", "TensorRT has no fp32 of its own"
 
 
 def test_nothing_at_all_is_no_choice():

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edgecnn.errors.building import RunnerSourceChanged
+from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
 from edgecnn.runner.golden import golden_pixels
 from edgecnn.runner.kit import Kit
@@ -145,6 +145,26 @@ def test_a_kit_passes_its_own_test_by_its_own_runner(made: Made, tmp_path: Path)
     done = subprocess.run(command, cwd=kit, env=clean_environment(kit), capture_output=True, text=True, check=False)
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["ok"] is True, done.stdout + done.stderr
+
+
+def test_a_kit_that_fails_its_own_test_is_not_made(made: Made, tmp_path: Path) -> None:
+    """What answers at random, or otherwise in the session that ships than where golden answers were recorded."""
+    moved = Made(tmp_path / "m", made.pixels)
+    shutil.copytree(made.model, moved.model)
+    np.save(moved.model / "golden_logits.npy", 1 + np.load(made.model / "golden_logits.npy"))
+    with pytest.raises(SelfTestFailed) as caught:
+        packaged(moved, tmp_path / "kit")
+    assert caught.value.what == "the kit of onnxruntime-fp32 fails its own self-test"
+    assert "the model does not give the golden logits (they differ by up to 1" in (caught.value.because or "")
+
+
+def test_a_kit_whose_runtime_this_machine_lacks_is_made_untested(made: Made, tmp_path: Path) -> None:
+    moved = Made(tmp_path / "m", made.pixels)
+    shutil.copytree(made.model, moved.model)
+    described_otherwise = json.loads(described())
+    described_otherwise["requirements"]["packages"] = {"no-such-runtime": ">=1"}
+    (moved.model / "model.json").write_text(json.dumps(described_otherwise))
+    assert (packaged(moved, tmp_path / "kit") / "kit.json").is_file()
 
 
 def test_two_folders_give_byte_identical_kits(made: Made, tmp_path: Path) -> None:

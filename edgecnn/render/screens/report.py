@@ -48,8 +48,8 @@ def show_report(report: BuildReport) -> None:
 
 
 def _left_out(report: BuildReport) -> dict[str, str]:
-    """Candidates that lose too much where the choice is made, whatever the gates say of the test images."""
-    rows = (row for row in report.candidates if isinstance(row.because, (Loses, Differs)))
+    """Candidates that do not work, or that lose too much where the choice is made, whatever the gates say of the test images."""
+    rows = (row for row in report.candidates if row.broken is not None or isinstance(row.because, (Loses, Differs)))
     return {row.candidate.id: worded(row.because, row.candidate.id) for row in rows if row.because}
 
 

@@ -1,0 +1,108 @@
+"""Before a build ends, each kit of the bundle passes its own self-test; one that does not is never published."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgecnn.building import build
+from edgecnn.building.build import BuildContext, measured_build
+from edgecnn.building.execute import Execution
+from edgecnn.building.runnable import kits_that_fail
+from edgecnn.devices.machine import this_machine
+from edgecnn.errors.building import EveryCandidateFailed
+from edgecnn.measure.kits import KitRef
+from edgecnn.planning.plan import plan
+from edgecnn.planning.request import BuildRequest
+from edgecnn.store.store import Store
+from edgecnn.values.artifact import Failed
+from edgecnn.values.profile import Environment
+from edgecnn.values.report import BuildReport
+from tests.building.bundles import make_bundle
+from tests.building.resolutions import resolved
+from tests.building.scenes import a_choice, a_report, a_request
+from tests.judging.made import facts
+from tests.runner.kits import rewrite_manifest
+from tests.store.toys import Ear
+
+
+def changed(bundle: Path, name: str) -> Path:
+    """A copy of the bundle whose kit no longer gives its golden answers."""
+    copy = shutil.copytree(bundle, bundle.with_name(name))
+    rewrite_manifest(copy / "kits/onnxruntime-fp32", lambda manifest: manifest["model"]["input"].update(name="picture"))
+    return copy
+
+
+def test_a_kit_that_fails_its_self_test_is_named_and_one_that_passed_is_not_tested_again_under_the_same_conditions(
+    tmp_path: Path,
+) -> None:
+    ear = Ear()
+    lab = this_machine().lab(Store.open(tmp_path / "store"), ear)
+    bundle = make_bundle(tmp_path / "bundle")
+    kits = {"onnxruntime-fp32": KitRef.at(bundle / "kits/onnxruntime-fp32")}
+    broken = changed(bundle, "broken")
+    (failed,) = kits_that_fail(
+        broken, {"onnxruntime-fp32": KitRef.at(broken / "kits/onnxruntime-fp32")}, lab, is_new=True
+    ).values()
+    assert failed.ref == "wrong-feed"
+    ear.notes.clear()
+    tested = ["self-test of onnxruntime-fp32 in the bundle"]
+    for is_new, notes in ((True, tested), (False, []), (True, tested)):
+        assert kits_that_fail(bundle, kits, lab, is_new=is_new) == {}
+        assert ear.notes == notes, f"is_new {is_new}"
+        ear.notes.clear()
+    conditions = {**lab.environment.conditions, "python": "3.99.0"}
+    later = Environment(conditions=conditions, observed={})
+    object.__setattr__(lab, "environment", later)
+    assert kits_that_fail(bundle, kits, lab, is_new=False) == {} and ear.notes == tested, "another Python"
+
+
+def a_measured_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: set[str]
+) -> tuple[BuildRequest, BuildReport | EveryCandidateFailed]:
+    """A build of two candidates that was executed and measured; these kits fail in the finished bundle."""
+    planned, request = plan(resolved()), a_request(tmp_path / "out")
+
+    def executed(execution: Execution, *_: object) -> Execution:
+        return execution
+
+    def report(seen: build.ObservedBuild, *_: object, **__: object) -> BuildReport:
+        left = [name for name in ("onnxruntime-int8", "onnxruntime-fp32") if name not in seen.failures]
+        rows = [facts(name, outcomes={"measure": failed}, reason=failed.what) for name, failed in seen.failures.items()]
+        choice = a_choice(left[0]) if left else a_report().choice
+        return a_report(choice=choice, candidates=tuple(rows))
+
+    def in_bundle(bundle: Path, kits: object, lab: object, *, is_new: bool) -> dict[str, Failed]:
+        return {
+            name: Failed(ref="golden-logits-differ", what="no") for name in refused if name in (bundle / "chosen").read_text()
+        }
+
+    monkeypatch.setattr(build, "execute", executed)
+    monkeypatch.setattr(build, "observe", lambda *_: None)
+    monkeypatch.setattr(build, "report_of", report)
+    monkeypatch.setattr(build, "local_record", lambda seen: None)
+    monkeypatch.setattr(build, "kits_that_fail", in_bundle)
+    pages = {"bundle/chosen": lambda report: str(report.choice.candidate)}
+    machine = this_machine()
+    context = BuildContext(Store.open(tmp_path / "store"), Ear(), pages)
+    try:
+        return request, measured_build(planned, machine, request, context)
+    except EveryCandidateFailed as error:
+        return request, error
+
+
+def test_the_choice_is_made_again_without_a_kit_that_fails_in_the_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request, report = a_measured_build(tmp_path, monkeypatch, {"onnxruntime-int8"})
+    assert isinstance(report, BuildReport) and report.choice.candidate == "onnxruntime-fp32"
+    assert (request.out / "bundle/chosen").read_text() == "onnxruntime-fp32"
+
+
+def test_a_build_whose_every_kit_fails_in_the_bundle_publishes_nothing_and_ends_with_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, error = a_measured_build(tmp_path, monkeypatch, {"onnxruntime-int8", "onnxruntime-fp32"})
+    assert isinstance(error, EveryCandidateFailed) and error.exit_code == 3
+    assert error.because == "onnxruntime-int8: no; onnxruntime-fp32: no"
+    assert sorted(path.name for path in request.out.iterdir() if not path.name.startswith(".")) == ["plan.json"]
