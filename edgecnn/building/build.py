@@ -157,7 +157,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         while True:
             report = report_of(seen, request, seconds=time.perf_counter() - started)
             if request.goal == "judge" and report.choice.candidate is None:
-                raise EveryCandidateFailed(reasons=_failures(report))
+                raise EveryCandidateFailed(reasons={row.candidate.id: row.reason for row in report.candidates if not row.works})
             failures = _publish(report, seen, request, context, here.lab(store, tell))
             if not failures:
                 return report
@@ -270,15 +270,5 @@ def _race(observer: Observer, request: BuildRequest) -> None:
     observer.report(last, how, request.extra_runs.model_copy(update={"best_batch": best_batch}))
 
 
-def _failures(report: BuildReport) -> tuple[str, ...]:
-    """Of every candidate that does not work, why."""
-    rows = (facts for facts in report.candidates if not facts.works)
-    return tuple(f"{facts.candidate.id}: {facts.reason}" for facts in rows)
-
-
-def _failed_steps(execution: Execution) -> tuple[str, ...]:
-    return tuple(
-        f"{name}: {getattr(outcome, 'what', outcome.outcome)}"
-        for name, outcome in execution.outcomes.items()
-        if outcome.outcome == "failed"
-    )
+def _failed_steps(execution: Execution) -> dict[str, str]:
+    return {name: outcome.what for name, outcome in execution.outcomes.items() if isinstance(outcome, Failed)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -68,8 +68,12 @@ class BaselineFailed(EdgecnnError, exit_code=ExitCode.MISSING):
 class EveryCandidateFailed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when no kit works that the target may ship. Nothing is published."""
 
-    def __init__(self, *, reasons: tuple[str, ...]) -> None:
-        super().__init__(what="no candidate works, so nothing was published", because="; ".join(reasons))
+    def __init__(self, *, reasons: Mapping[str, str]) -> None:
+        """``reasons``: candidate, or the step that failed, to why; the baseline's first."""
+        first, *others = reasons or {"nothing was made": ""}
+        because = ": ".join(filter(None, (first, reasons.get(first))))
+        more = f"; {', '.join(others)} failed too" if others else ""
+        super().__init__(what="no candidate works, so nothing was published", because=f"{because}{more}")
 
 
 class UnknownFailure(EdgecnnError, exit_code=ExitCode.OWN_FAULT):

@@ -34,8 +34,11 @@ def test_an_unusable_output_folder_is_named_with_the_way_out() -> None:
 
 
 def test_a_build_without_any_kit_says_what_became_of_each_candidate() -> None:
-    error = EveryCandidateFailed(reasons=("quantize:onnxruntime-fp32: no", "package:x: no"))
-    assert error.line() == ("no candidate could be built: quantize:onnxruntime-fp32: no; package:x: no [every-candidate-failed]")
+    error = EveryCandidateFailed(reasons={"quantize:onnxruntime-fp32": "no", "package:x": "no"})
+    assert error.line() == (
+        "no candidate works, so nothing was published: quantize:onnxruntime-fp32: no; package:x failed too"
+        " [every-candidate-failed]"
+    )
     assert error.exit_code is ExitCode.MISSING
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from edgecnn.runner.failure import RunnerError
@@ -13,7 +14,7 @@ from edgecnn.runner.golden import check_logits, check_photo, golden_pixels
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.sessions import Session, open_session
 from tests.runner.conftest import CopyKit
-from tests.runner.kits import SIDE, logits_of, make_kit
+from tests.runner.kits import SIDE, logits_of, make_kit, rewrite_manifest
 
 
 @pytest.fixture(params=["onnx_kit", "openvino_kit"])
@@ -76,6 +77,24 @@ def test_a_model_that_computes_nan_is_noticed(copy_kit: CopyKit) -> None:
     with pytest.raises(RunnerError) as caught:
         check_logits(kit, Broken(), golden_pixels(kit))
     assert caught.value.because is not None and caught.value.because.startswith("they differ by up to nan")
+
+
+def test_a_network_that_answers_at_random_is_noticed_though_its_answers_are_near_the_golden_ones(copy_kit: CopyKit) -> None:
+    folder = copy_kit()
+    model = onnx.load(folder / "model.onnx")
+    model.graph.node[-1].output[0] = "clean"
+    model.graph.node.extend(
+        [
+            onnx.helper.make_node("RandomNormalLike", ["clean"], ["noise"], name="noise", scale=0.1),
+            onnx.helper.make_node("Add", ["clean", "noise"], ["logits"], name="noisy"),
+        ]
+    )
+    onnx.save(model, folder / "model.onnx")
+    rewrite_manifest(folder, lambda manifest: manifest["golden"].update(logits_tolerance=0.5))
+    kit = Kit.open(folder)
+    with pytest.raises(RunnerError) as caught:
+        check_logits(kit, open_session(kit), golden_pixels(kit))
+    assert caught.value.ref == "answers-vary"
 
 
 def test_what_another_program_is_fed_and_should_answer_is_written_as_plain_numbers(tmp_path: Path) -> None:

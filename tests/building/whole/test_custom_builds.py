@@ -85,6 +85,34 @@ def test_the_page_and_judge_know_a_build_that_was_never_trained(place: Place, re
     assert done.returncode == 0, done.stderr
 
 
+def test_a_file_that_answers_at_random_ships_nothing_and_ends_with_3(place: Place) -> None:
+    model = classifier("half")
+    gemm = next(node for node in model.graph.node if node.op_type == "Gemm")
+    scores, gemm.output[0] = gemm.output[0], "clean"
+    model.graph.node.append(onnx.helper.make_node("RandomNormalLike", ["clean"], ["noise"], name="noise", scale=0.3))
+    model.graph.node.append(onnx.helper.make_node("Add", ["clean", "noise"], [scores], name="noisy"))
+    onnx.save(model, place.folder / "random.onnx")
+    done = place.plain("build", "--onnx", "random.onnx", "--data", "photos", *FAST)
+    assert done.returncode == 3 and "[every-candidate-failed]" in done.stderr, done.stdout
+    assert not (place.folder / "builds/random-cpu/bundle").exists()
+
+
+@pytest.mark.slow  # a whole build with OpenVINO
+def test_a_file_with_channels_last_whose_tensors_openvino_merges_ships_in_openvino(place: Place) -> None:
+    model = classifier("half", layout="NHWC", opset=13)
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["a_planes" if name == "planes" else name for name in names]
+    onnx.save(model, place.folder / "last.onnx")
+    words = ("--target", "cpu:openvino", *FAST[2:], "--out", "last")
+    done = place.plain("build", "--onnx", "last.onnx", "--data", "photos", *words)
+    assert done.returncode == 0, done.stderr
+    rows = {row["candidate"]["id"]: row for row in json.loads((place.folder / "last/report.json").read_text())["candidates"]}
+    assert rows["openvino-fp32"]["test"]["top1"]["estimate"] == 1.0
+    picture = sorted((place.photos / "bright red").iterdir())[0]
+    assert place.plain("predict", "last", str(picture)).returncode == 0
+
+
 REFUSED = {
     "custom-model-and-arch": ("--arch", "resnet-18"),
     "custom-file-missing": ("--onnx", "no.onnx"),
