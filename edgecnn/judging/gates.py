@@ -57,6 +57,7 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
         images_to_settle=advice.images,
         rounds_to_settle=advice.rounds,
         largest_of=finding.largest_of,
+        kit_failed=facts.broken is not None,
     )
 
 
@@ -193,8 +194,8 @@ def overall(results: Sequence[GateResult]) -> Verdict:
 def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
     """What a process may say of these results: missing before FAIL before UNSURE before pass.
 
-    An advisory UNSURE is shown and does not count; MISSING counts where the gate is required ``always``, and everywhere with
-    ``require_measured``. No results at all are MISSING: nothing was judged.
+    An advisory UNSURE is shown and does not count. MISSING counts where the gate is required ``always`` or the kit failed, and
+    everywhere with ``require_measured``. No results at all are MISSING: nothing was judged.
     """
     if not results or any(_counts_as_missing(result, require_measured) for result in results):
         return ExitCode.MISSING
@@ -206,4 +207,4 @@ def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = Fals
 
 
 def _counts_as_missing(result: GateResult, require_measured: bool) -> bool:
-    return result.verdict is Verdict.MISSING and (require_measured or result.gate.required == "always")
+    return result.verdict is Verdict.MISSING and (require_measured or result.kit_failed or result.gate.required == "always")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import Field
+
 from edgecnn.values.base import Value
 
 
@@ -68,3 +70,5 @@ class GateResult(Value):
     largest_of: int | None = None
     """The figure is the largest of so many runs: no error rate is known, and of n + 1 independent runs whose values are all
     different, the last is the largest with a chance of 1 / (n + 1)."""
+    kit_failed: bool = Field(default=False, exclude_if=lambda failed: not failed)
+    """The candidate's kit failed: a MISSING figure of it counts, whatever the gate requires."""

@@ -1,9 +1,10 @@
 import pytest
 
 from edgecnn.errors.base import ExitCode
-from edgecnn.judging.gates import exit_code_of, overall
+from edgecnn.judging.gates import exit_code_of, judge_candidate, overall
+from edgecnn.values.artifact import Failed
 from edgecnn.values.verdict import Verdict
-from tests.judging.made import a_result
+from tests.judging.made import a_gate, a_result, facts
 
 PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
 
@@ -35,6 +36,14 @@ def test_missing_outranks_fail_outranks_unsure_outranks_pass(verdicts, code, wor
     results = [a_result(verdict) for verdict in verdicts]
     for order in (results, results[::-1]):
         assert (exit_code_of(order), overall(order)) == (code, word)
+
+
+def test_what_is_missing_of_a_kit_that_failed_never_ends_with_0():
+    """Of a build, a bench, a bundle alone, a sweep and a fit alike: all judge a row by its gates."""
+    gates = [a_gate(metric, required="advisory") for metric in ("drop_pp", "p50_ms")]
+    failed = facts(outcomes={"measure": Failed(ref="wrong-feed", what="no")})
+    assert exit_code_of(judge_candidate(gates, facts())) == ExitCode.OK
+    assert exit_code_of(judge_candidate(gates, failed)) == ExitCode.MISSING
 
 
 def test_a_missing_that_does_not_count_hides_nothing():
