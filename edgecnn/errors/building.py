@@ -82,7 +82,7 @@ class UnknownFailure(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     def __init__(self, *, error: Exception) -> None:
         text = " ".join(str(error).split())
         super().__init__(
-            what=f"a library stopped with {type(error).__name__}",
+            what=f"stopped at an unexpected error ({type(error).__name__})",
             because=f"{text[:300]}…" if len(text) > 300 else text or None,
             hint="run the same command with --debug for the traceback",
         )

@@ -129,7 +129,7 @@ def test_an_exception_that_nobody_foresaw_ends_its_own_candidate_too(
     name = step.replace("_", ":onnxruntime-")
     assert execution.outcomes[name] == Failed(
         ref="unknown-failure",
-        what="a library stopped with RuntimeError: Check 'false' failed at a line of a library — "
+        what="stopped at an unexpected error (RuntimeError): Check 'false' failed at a line of a library — "
         "run the same command with --debug for the traceback [unknown-failure]",
         hint="run the same command with --debug for the traceback",
     )
