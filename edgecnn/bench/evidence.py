@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 import edgecnn
@@ -27,6 +26,7 @@ from edgecnn.planning.variants import is_of_trunk
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
+from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import EMULATED_TIMES, Environment
 from edgecnn.values.recipe import Recipe, TargetChoice
 from edgecnn.values.resolved import DesktopGpu
@@ -97,7 +97,7 @@ def _record(gathering: Gathering, machine: Machine, unavailable: Mapping[str, st
         device_sha256=sha256_of(file),
         machine=lab.machine,
         environment=named(lab.environment),
-        measured_at=min(dates, key=datetime.fromisoformat),
+        measured_at=min(dates, key=utc_moment),
         minutes=asked.minutes,
         seconds=round(gathering.spent_s, 1),
         networks=tuple(_as_sent(each, clean, named) for each in gathering.networks),

@@ -24,7 +24,7 @@ from edgecnn.errors.wording import first_problem
 from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
-from edgecnn.values.base import another_schema
+from edgecnn.values.base import another_schema, utc_moment
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.profile import DatedReference, Environment, observed_moment
 from edgecnn.values.report import BaselineVariant
@@ -75,7 +75,7 @@ def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification])
             if kit.candidate.id not in taken or kit.latency.p50_ms is None:
                 continue
             name = kit.candidate.id, each.record.environment.conditions.get("machine", each.record.machine)
-            rank = each.vouched_by is not None, datetime.fromisoformat(kit.latency.observed_at)
+            rank = each.vouched_by is not None, utc_moment(kit.latency.observed_at)
             if name not in newest or rank > newest[name][0]:
                 newest[name] = rank, _reference(each, network, kit)
     return tuple(newest[name][1] for name in sorted(newest))

@@ -18,6 +18,7 @@ from edgecnn.measure.race_request import TITLES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.results.explain import bench_command
+from edgecnn.values.base import utc_moment
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.profile import NOT_TIMED
@@ -228,5 +229,5 @@ def _stand_in(seen: ObservedBuild) -> str:
 
 
 def _age(observed_at: str) -> str:
-    hours = (datetime.now(UTC) - datetime.fromisoformat(observed_at)).total_seconds() / 3600
+    hours = (datetime.now(UTC) - utc_moment(observed_at)).total_seconds() / 3600
     return f"reused from {observed_at}, {hours:.1f} h old"

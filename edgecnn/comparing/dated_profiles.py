@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import json_object
-from edgecnn.store.entry import Damage, read_entry
+from edgecnn.store.entry import read_entry
 from edgecnn.store.profiles import StoredProfile, read_profile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
@@ -86,11 +86,10 @@ def dated_profiles(store: Store, wanted: Mapping[str, PackagedKit], notices: lis
         if subject not in wanted or what not in ("race", "evaluation"):
             continue
         stored = read_profile(folder)
-        moment = None if stored is None or isinstance(stored, Damage) else _moment(stored.profile.observed_at)
-        if not isinstance(stored, StoredProfile) or stored.profile.subject != subject or moment is None:
+        if not isinstance(stored, StoredProfile) or stored.profile.subject != subject:
             damaged += 1
         elif what == "evaluation" or stored.profile.purpose in TIMED:
-            yield DatedProfile(stored, moment)
+            yield DatedProfile(stored, stored.profile.moment)
     if damaged:
         what = "1 profile cannot be read and is" if damaged == 1 else f"{damaged} profiles cannot be read and are"
         notices.append(f"{what} left out: edgecnn store verify")
@@ -105,11 +104,3 @@ def _reads(made: Artifact) -> tuple[ImageSize | None, int | None]:
         resolution_px = None
     labels = manifest.get("labels")
     return resolution_px, len(labels) if isinstance(labels, list) else None
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        stated = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)

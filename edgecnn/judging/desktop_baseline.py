@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.figures import Throughput
 from edgecnn.values.report import BaselineFacts, BaselineVariant, Latency
@@ -92,4 +92,4 @@ def _fits(record: BaselineRecord, question: BaselineQuestion) -> bool:
 
 
 def _moment(record: BaselineRecord) -> datetime:
-    return datetime.fromisoformat(record.latency.observed_at)
+    return utc_moment(record.latency.observed_at)

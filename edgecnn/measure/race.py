@@ -87,8 +87,7 @@ def stored_race(request: RaceRequest, lab: Lab) -> RaceResult | None:
     present = {kit.entrant: lab.environment_of(kit) for kit in request.kits}
     for first in by_kit[request.kits[0].entrant]:
         name = first.profile.race or ""
-        observed_at = datetime.fromisoformat(first.profile.observed_at)
-        if not name.startswith(request.identity) or not fresh(observed_at, request.max_age_h):
+        if not name.startswith(request.identity) or not fresh(first.profile.moment, request.max_age_h):
             continue
         found = {
             entrant: next(entry.profile for entry in stored if entry.profile.race == name)
@@ -116,7 +115,7 @@ def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str 
         then = found.environment.conditions
         if not (found.runs and found.device == device and all(then.get(name) == value for name, value in present.items())):
             continue
-        if fresh(datetime.fromisoformat(found.observed_at), max_age_h):
+        if fresh(found.moment, max_age_h):
             others = [each.profile for kit in beside for each in profiles.of(kit.digest, "race")]
             raced = {entrant_of(each.subject, each.knobs): each for each in others if each.race == found.race and each.runs}
             return RaceResult(race=found.race or "", observed_at=found.observed_at, profiles=raced, failed={}, reused=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from edgecnn.hosts.protocol import Schedule
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
+from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import Environment, Run, RunEnergy
 
 _LATEST_NS = 10**9
@@ -61,7 +61,7 @@ def read_run(path: Path) -> dict[str, Any]:
             if found.environment is None:
                 raise Unusable("environment: Field required")
             measured = checked(Run, {name: run[name] for name in Run.model_fields if name in run})
-            datetime.fromisoformat(measured.started_at)
+            utc_moment(measured.started_at)
             if (why := impossible(measured)) is not None:
                 raise Unusable(why)
     except (Unusable, ValueError) as error:

@@ -22,6 +22,7 @@ from edgecnn.measure.run_file import read_run, run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
 from edgecnn.runner.files import sha256_of
 from edgecnn.runner.runs.schedule import RESULT
+from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import Environment, Profile, Run
 
 
@@ -101,8 +102,7 @@ def _no_energy(folder: Path) -> str:
 
 def _dated(runs: Sequence[Run]) -> str:
     """When the last run began, and at the latest now: a device whose clock is ahead dates nothing into the future."""
-    last = max(datetime.fromisoformat(run.started_at) for run in runs)
-    last = last if last.tzinfo else last.replace(tzinfo=UTC)
+    last = max(utc_moment(run.started_at) for run in runs)
     return min(last, datetime.now(UTC)).isoformat(timespec="seconds")
 
 

@@ -13,7 +13,7 @@ from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, RECORD, UNPACKING, proof_of
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, utc_moment
 
 
 class ListingRow(Value):
@@ -76,7 +76,7 @@ def listing(store: Store, kind: str | None = None) -> tuple[ListingRow, ...]:
 
 def _row(artifact: Artifact, now: datetime) -> ListingRow:
     record = artifact.record
-    made = datetime.fromisoformat(record.made_at)
+    made = utc_moment(record.made_at)
     used = made
     with suppress(FileNotFoundError):  # being removed just now
         used = datetime.fromtimestamp((artifact.folder.parent / RECORD).stat().st_mtime, UTC)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from edgecnn.errors.wording import first_problem
 from edgecnn.store.disk import discard, fsync_folder, publish, remove, sha256_of, stamp_of, synced, write_synced
 from edgecnn.store.entry import Damage, file_damage
 from edgecnn.store.failures import named_failures
@@ -58,7 +59,7 @@ class Profiles:
         """File a profile with copies of the files that belong to it. The same profile again is the same entry.
 
         Args:
-            profile: ``observed_at`` is ISO 8601; without a zone it is taken as UTC.
+            profile: what was observed.
             files: name beside the profile to the file that is copied there.
 
         Raises:
@@ -71,7 +72,7 @@ class Profiles:
             if not _NAME.fullmatch(name) or name in (PROFILE, FACTS):
                 raise ValueError(f"{name!r} cannot name a profile's subject or file")
         digest = digest_of([profile.model_dump(mode="json"), {name: sha256_of(path) for name, path in named.items()}])
-        entry = self._layout.profiles / profile.subject / profile.what / f"{_moment(profile):%Y%m%dT%H%M%SZ}-{digest[:12]}"
+        entry = self._layout.profiles / profile.subject / profile.what / f"{profile.moment:%Y%m%dT%H%M%SZ}-{digest[:12]}"
         with named_failures(self._layout.root, f"filing a profile of {profile.subject[:12]}"):
             found = read_profile(entry)
             if isinstance(found, StoredProfile):
@@ -94,7 +95,7 @@ class Profiles:
         with named_failures(self._layout.root, f"reading profiles of {subject[:12]}"):
             entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
             found = [profile for entry in entries if isinstance(profile := read_profile(entry), StoredProfile)]
-        return tuple(sorted(found, key=lambda stored: _moment(stored.profile), reverse=True))
+        return tuple(sorted(found, key=lambda stored: stored.profile.moment, reverse=True))
 
     def entries(self) -> Iterator[StoredProfile]:
         """Every readable profile, by subject and kind, oldest first."""
@@ -119,7 +120,10 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
     except (FileNotFoundError, NotADirectoryError) as error:
         return Damage(f"{Path(str(error.filename)).name} is missing") if folder.exists() else None
     except ValidationError as error:
-        return Damage(f"{FACTS if error.title == ProfileFiles.__name__ else PROFILE} is truncated or no record")
+        file = FACTS if error.title == ProfileFiles.__name__ else PROFILE
+        if error.errors()[0]["type"] == "value_error":  # such as a date that is none
+            return Damage(f"{file}: {first_problem(error)}")
+        return Damage(f"{file} is truncated or no record")
     for name, fact in facts.files.items():
         stamp = stamp_of(folder / name)
         if stamp is None or stamp[0] != fact.bytes:
@@ -138,8 +142,3 @@ def _written(work: Path, profile: Profile, files: Mapping[str, Path]) -> Profile
     write_synced(work / FACTS, json.dumps(facts.model_dump(mode="json"), indent=1, sort_keys=True) + "\n")
     fsync_folder(work)
     return facts
-
-
-def _moment(profile: Profile) -> datetime:
-    stated = datetime.fromisoformat(profile.observed_at)
-    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.stage import Key, digest_of
 
 
@@ -42,6 +42,12 @@ class Record(Value):
     made_at: str
     seconds: float
     notes: tuple[str, ...] = ()
+
+    @field_validator("made_at")
+    @classmethod
+    def _dated(cls, made_at: str) -> str:
+        utc_moment(made_at)
+        return made_at
 
     @property
     def content(self) -> str:

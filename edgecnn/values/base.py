@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,23 @@ class Value(BaseModel):
     """Immutable, closed to unknown keys, and equal when its fields are equal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, protected_namespaces=(), defer_build=True)
+
+
+def utc_moment(text: str) -> datetime:
+    """Parse a date and time with its offset, as of a record, into UTC.
+
+    Raises ValueError: no date, no offset from UTC, or a moment outside the years 1 to 9999 of UTC.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no date") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} does not say its offset from UTC")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is out of the range of dates") from None
 
 
 _SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")

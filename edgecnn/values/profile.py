@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -46,13 +46,8 @@ _CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def observed_moment(text: str) -> datetime:
-    """The moment that another's record names. Raises ValueError: no date, none with an offset from UTC, or of a time to come."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text[:40]!r} is no date") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} does not say its offset from UTC")
+    """The moment that another's record names, in UTC. Raises ValueError: as ``utc_moment``, or of a time to come."""
+    moment = utc_moment(text)
     if moment > datetime.now(UTC) + _CLOCKS_DIFFER:
         raise ValueError(f"{text!r} is of a time to come")
     return moment
@@ -244,6 +239,17 @@ class Profile(Value):
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""
     residency: Residency | None = None
+
+    @field_validator("observed_at")
+    @classmethod
+    def _dated(cls, observed_at: str) -> str:
+        utc_moment(observed_at)
+        return observed_at
+
+    @property
+    def moment(self) -> datetime:
+        """When it was observed, in UTC."""
+        return utc_moment(self.observed_at)
 
 
 class Stretch(Value):

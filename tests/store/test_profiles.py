@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,13 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.store import StoreFull, StoreUnusable, UnstableValue
-from edgecnn.store.profiles import read_profile
+from edgecnn.store.profiles import FACTS, PROFILE, read_profile
 from edgecnn.store.store import Store
+from edgecnn.store.verify import verify
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile
 from edgecnn.values.verdict import Fidelity
+from tests.store.toys import Ear
 
 KIT = "ab" * 32
 
@@ -43,7 +47,7 @@ def test_a_profile_comes_back_with_copies_of_its_files(store: Store, tmp_path: P
 
 
 def test_the_newest_observation_comes_first_whatever_its_zone(store: Store) -> None:
-    times = ["2026-11-30T10:00:00+00:00", "2026-11-30T10:30:00+02:00", "2026-11-30T09:00:00", "2026-11-30T10:00:00.250+00:00"]
+    times = ["2026-11-30T10:00:00+00:00", "2026-11-30T10:30:00+02:00", "2026-11-30T09:00:00Z", "2026-11-30T10:00:00.250+00:00"]
     for moment in times:
         store.profiles.add(a_profile(observed_at=moment))
     found = [stored.profile.observed_at for stored in store.profiles.of(KIT, "evaluation")]
@@ -77,6 +81,29 @@ def test_a_damaged_profile_counts_as_not_measured(store: Store, tmp_path: Path, 
     assert getattr(damage, "why", None) == why
     again = store.profiles.add(a_profile(), {"logits.npy": tmp_path / "logits.npy"})
     assert store.profiles.of(KIT, "evaluation") == (again,)
+
+
+NO_MOMENTS = (
+    "yesterday", "", "2026-11-20T09:00:00", "0001-01-01T00:00:00+09:00", "9999-12-31T23:59:59-09:00", "2026-13-40T00:00:00Z",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("when", NO_MOMENTS)
+def test_a_stored_profile_without_a_moment_in_utc_is_damaged_and_repaired(store: Store, when: str) -> None:
+    """As a pulled store may bring: files.json vouches for the bytes, so that only the date shows it."""
+    stored = store.profiles.add(a_profile())
+    with pytest.raises(ValueError, match="observed_at"):
+        Profile.model_validate({**stored.profile.model_dump(), "observed_at": when})
+    text = (stored.folder / PROFILE).read_text().replace(stored.profile.observed_at, when)
+    (stored.folder / PROFILE).write_text(text)
+    facts = json.loads((stored.folder / FACTS).read_text())
+    facts["files"][PROFILE] = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text)}
+    (stored.folder / FACTS).write_text(json.dumps(facts))
+    assert store.profiles.of(stored.profile.subject, stored.profile.what) == ()
+    found = verify(store, Ear(), repair=True)
+    (damaged,) = found.damaged
+    assert damaged.why.startswith(f"{PROFILE}: observed_at: ")
+    assert not stored.folder.exists() and verify(store, Ear()).damaged == ()
 
 
 def test_what_cannot_be_written_as_json_is_refused(store: Store) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import altair as alt
@@ -17,6 +16,7 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MISSING, OF_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
 from edgecnn.render.screens.history import KIT_SHOWN, broken, figure_text, of_kind, of_text, reads_text, since_text
+from edgecnn.values.base import utc_moment
 
 TEMPLATE = "history.html.j2"
 HEIGHT_PX = 230
@@ -149,7 +149,7 @@ def _span(points: Sequence[MeasuredPoint]) -> tuple[float, float]:
 
 
 def _moment_ms(point: MeasuredPoint) -> float:
-    return datetime.fromisoformat(point.observed_at).timestamp() * 1000
+    return utc_moment(point.observed_at).timestamp() * 1000
 
 
 def _row(point: MeasuredPoint, told: Told) -> dict[str, Any]:
