@@ -19,7 +19,9 @@ def packaged(folder: Path, module: str = "onnxruntime_cpu", stands_for: dict[str
     }
     (folder / "kit.json").write_text(json.dumps(manifest))
     facts = {"kit.json": FileFact(sha256="a" * 64, bytes=1)}
-    record = Record(key=Key("k" * 64), payload={}, inputs={}, files=facts, environment={}, made_at="2026-11-20T09:00:00+00:00", seconds=1.0)
+    record = Record(
+        key=Key("k" * 64), payload={}, inputs={}, files=facts, environment={}, made_at="2026-11-20T09:00:00+00:00", seconds=1.0
+    )
     return Artifact(kind="package", key=record.key, folder=folder, record=record)
 
 
