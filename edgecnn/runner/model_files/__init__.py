@@ -24,6 +24,8 @@ _CHECKS = {
     ".tflite": tflite_fault,
     ".param": param_fault,
 }
+_OF_TORCH = "torch_gpu"
+"""A program of torch runs where it was made: no bundle carries one, and torch checks the archive that it loads."""
 
 
 def is_checked(name: str) -> bool:
@@ -50,6 +52,9 @@ def check_model(kit: Kit) -> None:
     """
     if kit.models_checked_in == kit.folder:
         return
+    entry = kit.manifest.model.entry
+    if not is_checked(entry) and kit.manifest.session.module != _OF_TORCH:
+        raise _refused(entry, "a model ends in {}".format(", ".join(sorted(_CHECKS))))
     for name in filter(is_checked, kit.manifest.files):
         path = kit.path(name)
         folder = name[: name.rfind("/") + 1]
@@ -57,9 +62,13 @@ def check_model(kit: Kit) -> None:
         sizes = {each: where.stat().st_size for each, where in listed.items() if where.is_file()}
         fault = _fault_on_disk(path, sizes) if path.is_file() else ""
         if fault:
-            what = "{}: this model must not be opened".format(name)
-            raise RunnerError("model-refused", what, fault, "get the kit again from where it was built")
+            raise _refused(name, fault)
     kit.models_checked_in = kit.folder
+
+
+def _refused(name: str, why: str) -> RunnerError:
+    what = "{}: this model must not be opened".format(name)
+    return RunnerError("model-refused", what, why, "get the kit again from where it was built")
 
 
 def _fault_on_disk(path: Path, sizes: Mapping[str, int]) -> str:

@@ -22,8 +22,8 @@ _PATHS: Dict[str, Dict[int, str]] = {
 """The fields of onnx.proto that lead to a tensor's external data."""
 _DEPTH_MAX = 100
 """Of messages in messages, as protobuf itself limits it."""
-_MEMORY = "_ORT_MEM_ADDR_"
-"""ONNX Runtime reads weights of such a location from an address of its own memory (tensorprotoutils.h)."""
+_MEMORY = "*"
+"""ONNX Runtime reads weights from an address of its memory where the location begins with ``*/`` (tensorprotoutils.h)."""
 
 
 def onnx_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
