@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from onnx import ModelProto
+
 from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
 from edgecnn.bundle.manifest import MANIFEST
 from edgecnn.bundle.predicting import predict_photos
@@ -21,8 +23,11 @@ from tests.bundle.sealed import KIT_FOLDER, copied, published, reseal, reseal_fi
 from tests.bundle.test_signing import allow, signed
 from tests.data.folders import fill
 from tests.fuzz.kind import Kind
-from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_words, of_zip
+from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_words, of_zip
 from tests.runner.kits import make_kit
+from tests.runner.model_files.test_ncnn_param import NETWORK as NCNN_NETWORK
+from tests.runner.model_files.test_onnx_files import with_weights
+from tests.runner.model_files.test_openvino_ir import NETWORK as OPENVINO_NETWORK
 from tests.runner.model_files.tflite_files import Number, Numbers, sum_network, tflite_file
 
 _KIT = f"{KIT_FOLDER}/kit.json"
@@ -105,10 +110,15 @@ def _litert_seeds(_: Path) -> Sequence[bytes]:
 def _checked_model(path: Path) -> object:
     """By the check that the runner and ``edgecnn verify`` share."""
     content = path.read_bytes()
-    fault = model_fault(path.name, content, {path.name: len(content)})
+    fault = model_fault(path.name, content, {path.name: len(content), "model.bin": 1 << 20, "w": 16})
     if fault:
         raise RunnerError("model-refused", fault)
     return None
+
+
+def _apart_seeds(_: Path) -> Sequence[bytes]:
+    places = ("initializer", "attribute", "branch", "sparse", "function")
+    return [with_weights(place, "w").SerializeToString() for place in places]
 
 
 def _evidence_seeds(folder: Path) -> Sequence[bytes]:
@@ -142,6 +152,9 @@ BUNDLES: dict[str, Kind] = {
     "choice.json, sealed again": Kind(CHOICE, partial(_seeds_of, CHOICE), of_json, partial(_sealed_again, CHOICE)),
     "kit.json, sealed again": Kind("kit.json", partial(_seeds_of, _KIT), of_json, partial(_sealed_again, _KIT)),
     "litert": Kind("model.tflite", _litert_seeds, of_words, _checked_model),
+    "ncnn": Kind("model.param", lambda _: [NCNN_NETWORK.encode()], of_bytes, _checked_model),
+    "openvino": Kind("model.xml", lambda _: [OPENVINO_NETWORK.encode()], of_bytes, _checked_model),
+    "onnx, weights apart": Kind("model.onnx", _apart_seeds, of_message(ModelProto), _checked_model),
     "kit.json": Kind("kit.json", _kit_seeds, of_json, _opened_kit),
     "evidence": Kind("evidence.json", _evidence_seeds, of_json, lambda path: verify_evidence(path, EvidenceTrust(None))),
     "allowed signers": Kind("signers", _signer_seeds, of_bytes, _of_nobody),

@@ -197,21 +197,25 @@ def _bytes_held(buffer: _Buffer, entry: _Table) -> int:
 def _check_graph(graph: _Table, codes: Sequence[int], held: Sequence[int]) -> int:
     """Return the number of its tensors."""
     tensors = graph.tables(0, "tensor", 11)
-    for tensor in tensors:
-        _check_tensor(tensor, held)
+    constant = [_check_tensor(tensor, held) for tensor in tensors]
     graph.text(4)
     for field in (1, 2):
         _require_indices("graph", graph.integers(field), 0, len(tensors))
+    written = list(graph.integers(1))
     for operator in graph.tables(3, "operator", 14):
         _require_indices("operator", [operator.number(0, "I")], 0, len(codes))
         _require_indices("operator", operator.integers(1), -1, len(tensors))
         _require_indices("operator", operator.integers(2), 0, len(tensors))
         _require_indices("operator", operator.integers(8), -1, len(tensors))
         _check_options(operator)
+        written += operator.integers(2)
+    if any(constant[index] for index in written):
+        raise _Fault("it would write over its own weights")
     return len(tensors)
 
 
-def _check_tensor(tensor: _Table, held: Sequence[int]) -> None:
+def _check_tensor(tensor: _Table, held: Sequence[int]) -> bool:
+    """Return whether its numbers are in the file, which is mapped as read-only."""
     name, kind, place = tensor.text(3), tensor.number(1, "b"), tensor.number(2, "I")
     if tensor.number(10, "I"):
         raise _Fault("its tensor {} is read from another file".format(name))
@@ -233,6 +237,7 @@ def _check_tensor(tensor: _Table, held: Sequence[int]) -> None:
     quantization = tensor.table(4, "quantization", 7)
     if quantization is not None:
         _check_quantization(quantization, name, shape)
+    return held[place] > 0
 
 
 def _check_quantization(quantization: _Table, name: str, shape: Sequence[int]) -> None:

@@ -170,6 +170,8 @@ OUTSIDE = "it is damaged: an offset leads outside the file"
         (with_field(tensor, 6, {}), "its tensor 'w' is sparse or a variant"),
         (quantized(_2=Numbers("f", [0.1] * 3), _6=Number("i", 3)), "its tensor 'w' is quantized in a form that no kit has"),
         (quantized(_5={}), "its tensor 'w' is quantized in a form that no kit has"),
+        (with_field(graph, 1, Numbers("i", [WEIGHTS])), "it would write over its own weights"),
+        (with_field(operator, 2, Numbers("i", [WEIGHTS])), "it would write over its own weights"),
         (behind(16, 1 << 40), "it is damaged: weights lie outside the file"),
         (behind((1 << 64) - 8, 16), "it is damaged: weights lie outside the file"),
     ],
