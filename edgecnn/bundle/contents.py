@@ -91,7 +91,6 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
     for name in filter(has_tensors, beside):
         if (why := unreadable_here(f"{folder}{name}")) != "":
             unread.append(why)
-            continue
         with opened.open(f"{folder}{name}") as stream:
             fault = fault_of(name, stream.read(beside[name]), _around(name, beside))
         if fault:

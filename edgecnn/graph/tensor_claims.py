@@ -13,6 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgecnn.graph.onnx_file import BYTES_MAX, inside
+from edgecnn.runner.model_files.onnx_files import location_fault
 
 _FILLED = ("ConstantOfShape", "Expand", "Tile")
 """Operators that make a large tensor of a small one, by a shape that may be a constant."""
@@ -88,8 +89,8 @@ def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
 def _external_fault(tensor: onnx.TensorProto, wanted: int, beside: Mapping[str, int]) -> str:
     said = {entry.key: entry.value for entry in tensor.external_data}
     location = said.get("location", "")
-    if location not in beside:
-        return f"would be read from {ascii(location)[:100]}, which is no file of its kit"
+    if (fault := location_fault(location, beside)) != "":
+        return fault
     start, length = (_whole(said.get(key, default)) for key, default in (("offset", "0"), ("length", str(wanted))))
     if start is None or length is None or wanted > length or start + length > beside[location]:
         return f"would be read from beyond the end of {location}"

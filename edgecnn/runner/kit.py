@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from pathlib import Path, PurePosixPath
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from .failure import RunnerError
 from .files import sha256_of
@@ -27,12 +27,14 @@ class Kit:
         folder: where it lies, absolute.
         sha256: SHA-256 of ``kit.json``; under it every observation of this kit is filed.
         manifest: its contents.
+        models_checked_in: the folder whose model files were checked; see ``model_files``.
     """
 
     def __init__(self, folder: Path, sha256: str, manifest: Manifest) -> None:
         self.folder = folder
         self.sha256 = sha256
         self.manifest = manifest
+        self.models_checked_in: Optional[Path] = None
 
     @classmethod
     def open(cls, folder: Path) -> Kit:

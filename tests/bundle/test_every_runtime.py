@@ -9,9 +9,11 @@ import pytest
 from edgecnn.backends.registry import backend_for
 from edgecnn.bundle.tensors import fault_of
 from edgecnn.values.candidate import Runtime
-from tests.bundle.sealed import verified, with_kit
+from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal
 from tests.runner.kits import rewrite_manifest
+from tests.runner.model_files.test_tflite import changed, litert_kit, reading
+from tests.runner.model_files.tflite_files import sum_network, tflite_file
 
 FILES = {
     Runtime.ONNXRUNTIME: ("model.onnx",),
@@ -29,7 +31,7 @@ Convolution conv_0 1 1 in0 1 0=10 1=3 5=1 6=270
 {layer} 1 1 1 out0
 """
 CONTENT = {
-    ".tflite": b"\x1c\0\0\0TFL3" + bytes(20),
+    ".tflite": tflite_file(sum_network()),
     ".param": WHOLE.format(layer="InnerProduct last_1").encode(),
     ".xml": b'<?xml version="1.0"?><net><layers/></net>',
     ".bin": bytes(1080),
@@ -56,12 +58,20 @@ def test_a_bundle_with_a_kit_of_any_runtime_is_whole(bundle: Path, runtime: Runt
     assert verified(with_kit(bundle, lambda kit: turned_into(kit, runtime))).contents.unchecked == ()
 
 
-def test_a_model_of_litert_that_is_none_is_refused(bundle: Path) -> None:
-    def spoilt(kit: Path) -> None:
-        turned_into(kit, Runtime.LITERT)
-        (kit / "model.tflite").write_bytes(b"GIF89a" + bytes(20))
-
-    assert "model.tflite is not to be opened: it is no TensorFlow Lite model" in refusal(with_kit(bundle, spoilt))
+@pytest.mark.parametrize(
+    "content, because",
+    [
+        (b"GIF89a" + bytes(20), "it is not a TensorFlow Lite model"),
+        *(
+            (changed(reading(file)), f"it reads weights from another file, '{file}'")
+            for file in ("/etc/passwd", "../x", "bundle.json")
+        ),
+    ],
+)
+def test_a_bundle_with_a_model_of_litert_that_must_not_be_opened_is_not_whole(bundle: Path, content: bytes, because: str) -> None:
+    assert refusal(with_kit(bundle, lambda kit: litert_kit(kit, content) and None)) == (
+        f"{KIT_FOLDER}/model.tflite is not to be opened: {because} — get it again from where it was built [bundle-model-refused]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,11 +85,11 @@ def test_a_model_of_litert_that_is_none_is_refused(bundle: Path) -> None:
         ("\xff", "it is no network of ncnn"),
         (
             WHOLE.format(layer="InnerProduct last_1").replace("6=270", "6=2000000000"),
-            "a layer 'Convolution' of it would take 2,000,000,000 numbers, and its weights have 1,080 bytes",
+            "a layer Convolution of it would take 2,000,000,000 numbers, and its weights have 1,080 bytes",
         ),
         (
             "7767517\n1 1\nMemoryData grow 0 1 out0 0=60000 1=60000\n",
-            "a layer 'MemoryData' of it would take 3,600,000,000 numbers, and its weights have 1,080 bytes",
+            "a layer MemoryData of it would take 3,600,000,000 numbers, and its weights have 1,080 bytes",
         ),
     ],
 )

@@ -55,6 +55,18 @@ def of_bytes(content: bytes, draw: Random) -> bytes:
     return bytes(held)
 
 
+def of_words(content: bytes, draw: Random) -> bytes:
+    """One to three offsets, lengths or numbers of four bytes are others; one in five inputs has wrong bytes instead."""
+    if len(content) < 4 or draw.randrange(5) == 0:
+        return of_bytes(content, draw)
+    held = bytearray(content)
+    for _ in range(draw.randint(1, 3)):
+        at = 4 * draw.randrange(len(held) // 4)
+        number = draw.choice((*_NUMBERS, len(held), len(held) - at, draw.randrange(len(held))))
+        held[at : at + 4] = (number & 0xFFFFFFFF).to_bytes(4, "little")
+    return bytes(held)
+
+
 def of_message(kind: type[Message]) -> Mutation:
     """Fields anywhere in such a message are set, emptied, doubled or exchanged; one in five inputs has wrong bytes instead."""
 

@@ -19,8 +19,10 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
+from ..kit import Kit
 from ..machine.cudart import Cuda
 from ..machine.sensors import gpu_models
+from ..model_files import check_model
 from .builder import KEEP_LOG, Order
 
 SCHEMA = "edgecnn.engine-build/1"
@@ -54,11 +56,13 @@ def build_engines(kit_folder: Path, out: Path, wish: Wish = PLAIN, tell: Optiona
         tell: called with (what, done, total, unit).
 
     Raises:
-        RunnerError: see ``builder``; also for a kit that needs no engine, and for a builder that died.
+        RunnerError: see ``builder``; also for a kit that needs no engine, a model that ``check_model`` refuses, and a builder
+            that died.
     """
     kit = read_json(kit_folder / "kit.json")
     if not kit.get("engine"):
         raise RunnerError("kit-needs-no-engine", "%s runs as it is: there is no engine to build" % kit["name"])
+    check_model(Kit.open(kit_folder))
     make_folder(out)
     began = time.monotonic()
     targets: List[Optional[str]] = list(wish.capabilities) or [None]

@@ -29,6 +29,7 @@ from ..knobs import check_knobs
 from ..machine.environment import read_conditions
 from ..machine.memory import MemoryWatch
 from ..machine.sensors import Opening, observe, opening
+from ..model_files import check_model
 from ..runtimes import runs_on_gpu, runtime_of
 from ..sessions import load_runtime, open_session
 from ..timing import timed_calls
@@ -115,6 +116,7 @@ def _opened(item: Item) -> Kit:
     kit = Kit.open(item.kit)
     kit.verify_files()
     kit.check_requirements()
+    check_model(kit)  # here, so that its time is not part of how long the session takes to open
     load_runtime(kit)
     check_knobs(kit, item.knobs)
     return kit

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 from ..failure import RunnerError
 from ..installing import install_command
 from ..machine.environment import available_cores
+from ..model_files import check_model
 from ..session_options import check_options
 from ..timing import timed_calls
 
@@ -85,10 +86,12 @@ def open_session(
         trace_folder: an existing folder for the runtime's profile; a traced session is no measure of latency.
 
     Raises:
-        RunnerError: what ``check_options`` refuses, unknown-session, missing-package, or the runtime's own refusal.
+        RunnerError: what ``check_options`` or ``check_model`` refuses, unknown-session, missing-package, or the runtime's own
+            refusal.
     """
     options: Dict[str, str] = dict(kit.manifest.session.options)
     options.update(knobs or {})
+    check_model(kit)
     runtime = load_runtime(kit)
     check_options(kit.manifest.session.module, options)
     session: Session = runtime.open_session(kit, options, trace_folder=trace_folder, batch=batch)

@@ -67,14 +67,19 @@ class NcnnSession(Session):
             self._net = None
 
     def _answer(self, picture: Any) -> Any:
+        code, tensor = self._extract(picture)
+        if code != 0:
+            raise RunnerError("runtime-refused-feed", "ncnn computed nothing", "its extractor answered {}".format(code))
+        return np.array(tensor)
+
+    def _extract(self, picture: Any) -> Any:
+        """Return the extractor's code and tensor. No error is raised here: its traceback would hold the extractor, and one that
+        outlives its network crashes."""
         extractor = self._net.create_extractor()
         extractor.input(self._input, ncnn.Mat(picture))  # ncnn reads the array in place, which this call keeps alive
         if self._trace is not None:
             self._trace.walk(extractor)
-        code, found = extractor.extract(self._output)
-        if code != 0:
-            raise RunnerError("runtime-refused-feed", "ncnn computed nothing", "its extractor answered {}".format(code))
-        return np.array(found)
+        return extractor.extract(self._output)
 
 
 def open_session(

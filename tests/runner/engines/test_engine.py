@@ -20,6 +20,7 @@ from tests.quantization.misread import with_shifted_activations, with_uint8_acti
 from tests.runner.engine_kits import FP16, INT8, RTX, engine_kit, made
 from tests.runner.engines.conftest import NETWORK
 from tests.runner.kits import make_kit
+from tests.runner.model_files.test_onnx_files import with_weights
 
 
 def refusal(kit: Path, out: Path, package: str | None = RTX, *capabilities: str) -> RunnerError:
@@ -84,7 +85,14 @@ def test_a_file_that_does_not_parse_is_named_with_node_and_operator(tmp_path: Pa
 def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "short.onnx").write_bytes((made(NETWORK, FP16) / "model.onnx").read_bytes()[:5000])
     kit = engine_kit(tmp_path / "kit", NETWORK, FP16, onnx=tmp_path / "short.onnx")
-    assert refusal(kit, tmp_path / "out", RTX, "8.6").ref == "engine-parse-failed"
+    assert refusal(kit, tmp_path / "out", RTX, "8.6").ref == "model-refused"
+
+
+def test_a_network_that_reads_another_file_is_refused_before_the_builder_starts(tmp_path: Path) -> None:
+    onnx.save(with_weights("initializer", "/etc/passwd"), tmp_path / "apart.onnx")
+    kit = engine_kit(tmp_path / "kit", NETWORK, FP16, onnx=tmp_path / "apart.onnx")
+    refused = refusal(kit, tmp_path / "out", RTX, "8.6")
+    assert (refused.ref, (tmp_path / "out").exists()) == ("model-refused", False)
 
 
 def test_a_builder_that_is_not_there_is_missing_and_not_bad_input(kit: Path, tmp_path: Path) -> None:

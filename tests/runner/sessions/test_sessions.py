@@ -129,7 +129,7 @@ def test_more_threads_than_a_machine_has_are_refused(kit: Kit, threads: str) -> 
 
 
 def test_a_model_that_the_runtime_cannot_read_is_one_line(kit: Kit, tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"not a network")
+    (tmp_path / "model.onnx").write_bytes(onnx.ModelProto(ir_version=10).SerializeToString())
     kit.folder = tmp_path
     with pytest.raises(RunnerError) as caught:
         open_session(kit)

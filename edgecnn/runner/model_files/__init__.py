@@ -1,0 +1,80 @@
+"""The checks of a kit's model files before a runtime opens one: each format in one place, for this runner and ``edgecnn verify``.
+
+A runtime trusts a model file: it reads weights from any file that the model names, and allocates what a shape says.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Mapping
+
+from ..failure import RunnerError
+from .ncnn_param import param_fault
+from .onnx_files import onnx_fault
+from .openvino_ir import ir_fault
+from .tflite import tflite_fault
+
+if TYPE_CHECKING:
+    from ..kit import Kit
+
+_CHECKS = {
+    ".onnx": onnx_fault,
+    ".xml": ir_fault,
+    ".tflite": tflite_fault,
+    ".param": param_fault,
+}
+_OF_TORCH = "torch_gpu"
+"""A program of torch runs where it was made: no bundle carries one, and torch checks the archive that it loads."""
+
+
+def is_checked(name: str) -> bool:
+    """Return whether a file of that name is a model that is checked here."""
+    return PurePosixPath(name).suffix in _CHECKS
+
+
+def model_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
+    """Return why a model file must not be opened, or nothing.
+
+    Args:
+        name: of the file, without its folder.
+        content: its bytes, or the file mapped into memory.
+        sizes: bytes of every file of its folder that the kit lists, by name.
+    """
+    return _CHECKS[PurePosixPath(name).suffix](name, content, sizes)
+
+
+def check_model(kit: Kit) -> None:
+    """Refuse a kit with a model file that must not be opened. A second call for the same kit reads nothing.
+
+    Raises:
+        RunnerError: model-refused, naming the file and the reason.
+    """
+    if kit.models_checked_in == kit.folder:
+        return
+    entry = kit.manifest.model.entry
+    if not is_checked(entry) and kit.manifest.session.module != _OF_TORCH:
+        raise _refused(entry, "a model ends in {}".format(", ".join(sorted(_CHECKS))))
+    for name in filter(is_checked, kit.manifest.files):
+        path = kit.path(name)
+        folder = name[: name.rfind("/") + 1]
+        listed = {each[len(folder) :]: kit.path(each) for each in kit.manifest.files if each.startswith(folder)}
+        sizes = {each: where.stat().st_size for each, where in listed.items() if where.is_file()}
+        fault = _fault_on_disk(path, sizes) if path.is_file() else ""
+        if fault:
+            raise _refused(name, fault)
+    kit.models_checked_in = kit.folder
+
+
+def _refused(name: str, why: str) -> RunnerError:
+    what = "{}: this model must not be opened".format(name)
+    return RunnerError("model-refused", what, why, "get the kit again from where it was built")
+
+
+def _fault_on_disk(path: Path, sizes: Mapping[str, int]) -> str:
+    """Map the file: weights are not read, so that they do not count as memory of the session."""
+    with path.open("rb") as stream:
+        if sizes[path.name] == 0:
+            return model_fault(path.name, b"", sizes)
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return model_fault(path.name, content, sizes)
