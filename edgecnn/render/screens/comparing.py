@@ -12,7 +12,7 @@ from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, Sid
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, points
-from edgecnn.render.gates import error_rates, gate_line
+from edgecnn.render.gates import error_rates, gate_line, learned_lines
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
 from edgecnn.render.sentences import energy_words
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
@@ -29,6 +29,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     """One fact a line, verdict first."""
     drop = f"not known: {found.drop_absent}" if found.drop_pp is None else points(found.drop_pp)
     lines = [
+        *learned_lines(found.gates),
         f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
         *(f"  {gate_line(each)}" for each in found.gates),
         f"  p50 of HEAD: {_median(found.latency)}",
