@@ -11,7 +11,7 @@ from edgecnn.errors.wording import first_of
 from edgecnn.judging.learned import Weakness, weakness_of
 from edgecnn.models.catalogue import all_archs
 from edgecnn.models.weights import held_weights
-from edgecnn.planning.complete import stored_weights
+from edgecnn.planning.complete import stored_weights, tool_versions
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.report import CandidateFacts
@@ -64,7 +64,7 @@ def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
     The network itself comes first, then its family, then those with about as many multiply-adds. A stated scale or resolution
     has to fit.
     """
-    own, asked = resolved.arch, resolved.asked.model
+    own, asked, versions = resolved.arch, resolved.asked.model, tool_versions()
 
     def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
         macs = abs(math.log(spec.macs / own.macs)) if spec.macs and own.macs else math.inf
@@ -74,6 +74,6 @@ def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
         fits = asked.resolution_px is None or (spec.least_px <= min(asked.resolution_px) and not spec.only_native_px)
         if spec.weights is None or not fits or (asked.scale is not None and spec.name != own.name) or lacking(spec.needs, "zoo"):
             continue
-        if held_weights(spec.weights, cached=stored_weights(spec, store, resolved.versions)) is not None:
+        if held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None:
             return spec
     return None
