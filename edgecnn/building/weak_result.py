@@ -27,7 +27,7 @@ def weak_notices(seen: ObservedBuild, rows: Sequence[CandidateFacts]) -> tuple[s
     weak = None if shown is None else weakness_of(shown)
     if shown is None or weak is None:
         return ()
-    return (f"{_described(shown, weak)}; {_advice(seen.execution.plan.resolved, seen.lab.store)}",)
+    return (f"{_described(shown, weak)}; {what_would_help(seen.execution.plan.resolved, seen.lab.store)}",)
 
 
 def _described(row: CandidateFacts, weak: Weakness) -> str:
@@ -40,8 +40,8 @@ def _described(row: CandidateFacts, weak: Weakness) -> str:
     return f"{said}; {len(weak.never)} of {weak.classes} {what} {verb} never recognised ({names})"
 
 
-def _advice(resolved: Resolved, store: Store) -> str:
-    """What would help, with the option that does it."""
+def what_would_help(resolved: Resolved, store: Store) -> str:
+    """The advice for a weak result, with the option that follows it."""
     if resolved.mode == "custom":
         return "nothing was trained here: check the order of the classes and the preprocessing of the model"
     if resolved.mode == "kept":

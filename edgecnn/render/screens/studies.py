@@ -85,10 +85,9 @@ def unlearned_lines(found: Ensemble) -> list[str]:
     top1, chance = found.whole.accuracy_top1, found.chance_top1
     if not found.is_unlearned or top1 is None or chance is None:
         return []
-    against = f"it classifies {percent_interval(top1)} of the validation images correctly"
-    return [
-        f"UNSURE: {found.whole.name} is not shown to have learned: {against}; always answering one class reaches {100 * chance:.1f} %"
-    ]
+    says = f"it classifies {percent_interval(top1)} of the validation images correctly"
+    against = f"always answering one class reaches {100 * chance:.1f} %"
+    return [f"UNSURE: {found.whole.name} is not shown to have learned: {says}; {against}"]
 
 
 def ensemble_lines(found: Ensemble) -> list[str]:
