@@ -13,10 +13,11 @@ from edgecnn.render.bundle import bundle_readme
 from edgecnn.render.ci import annotation_lines, junit_of, sheet_of_report, summary_markdown
 from edgecnn.render.gates import decided, learned_lines
 from edgecnn.render.markdown import report_markdown
+from edgecnn.render.page.compared import comparison_page
 from edgecnn.render.page.document import report_page
 from edgecnn.render.page.fit_front import fit_page
 from edgecnn.render.page.fleet import fleet_page
-from edgecnn.render.screens.comparing import comparison_lines
+from edgecnn.render.screens.comparing import comparison_lines, show_side_by_side
 from edgecnn.render.screens.explanation import explanation_lines
 from edgecnn.render.screens.fit import show_fit
 from edgecnn.render.screens.report import show_measured, show_report
@@ -35,6 +36,7 @@ from edgecnn.values.verdict import Verdict
 from tests.fit.made import report as fit_report
 from tests.fit.test_choose import member
 from tests.judging.made import a_class, a_quality, an_accuracy, an_interval
+from tests.render.page.comparisons import some_builds
 from tests.render.page.reading import read
 from tests.render.reports import a_gate, a_report, a_row
 from tests.render.test_comparison import a_comparison
@@ -135,6 +137,20 @@ def test_a_sweep_that_is_judged_again_says_it_below_the_verdict() -> None:
 
 def test_a_comparison_begins_with_it() -> None:
     assert comparison_lines(a_comparison(verdict=Verdict.UNSURE, gates=GATES))[0] == SAID
+
+
+def test_builds_side_by_side_and_their_page_name_such_builds_first(capsys: pytest.CaptureFixture[str]) -> None:
+    builds = some_builds()
+    row = builds.candidates[0]
+    chosen = tuple(
+        facts and facts.model_copy(update={"chosen": True, "gates": gates})
+        for facts, gates in zip(row.facts, (GATES, (), GATES), strict=True)
+    )
+    found = builds.model_copy(update={"candidates": (row.model_copy(update={"facts": chosen}), *builds.candidates[1:])})
+    show_side_by_side(found)
+    assert capsys.readouterr().out.splitlines()[0] == "not shown to have learned: A, C"
+    assert read(comparison_page(found)).first("main").first("p").words == "not shown to have learned: A, C"
+    assert "not shown to have learned" not in comparison_page(builds)
 
 
 @pytest.mark.parametrize(("low", "begins"), [(0.05, True), (0.15, False)])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, points
@@ -97,12 +98,20 @@ def columns(accuracy: str) -> tuple[str, ...]:
 def show_side_by_side(found: SideBySide) -> None:
     """Print it."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    show_lines(unlearned_lines(found))
     show_rows(BUILD_COLUMNS, [_build_cells(found, place) for place in range(len(found.builds))])
     show_rows(columns(found.accuracy), list(_rows(found)))
     show_lines(figures.legend([facts for row in found.candidates for facts in row.facts if facts is not None]))
     show_lines(plot_lines(found, stdout_signs(), width))
     show_lines(change_lines(found))
     show_lines([f"  note: {notice}" for notice in found.notices])
+
+
+def unlearned_lines(found: SideBySide) -> list[str]:
+    """Which builds ship a network that is not shown to have learned, on one line; nothing if there are none."""
+    chosen = [(label, facts) for _, label, facts in each_facts(found, [build.label for build in found.builds]) if facts]
+    names = sorted(label for label, facts in chosen if facts.chosen and learned_result(facts.gates) is not None)
+    return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
 def _build_cells(found: SideBySide, place: int) -> tuple[str, ...]:
