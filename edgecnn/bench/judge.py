@@ -14,13 +14,14 @@ from pathlib import Path
 
 import edgecnn
 from edgecnn.bench.subject import subject_of
-from edgecnn.building.data_notices import class_notices, guess_notices
+from edgecnn.building.data_notices import class_notices
 from edgecnn.building.fold_notices import fold_notices
 from edgecnn.building.notices import notices, timing_command
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.report import gates_of
 from edgecnn.building.rows import candidate_facts, reported
+from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
@@ -105,7 +106,7 @@ def judge_finished(
             "verdict": overall(results),
             "gates": results,
             "notices": (
-                *guess_notices(rows),
+                *weak_notices(seen, rows),
                 *fold_notices(rows, finished.resolved.weights),
                 *notices(seen, anew=ANEW_HOW),
                 *class_notices(rows),

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Sequence
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.errors.wording import and_more, counted
 from edgecnn.judging.channel_shift import LEAST_IMAGES, channel_shifts
-from edgecnn.judging.predictions.average_precision import at_random
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Method
 from edgecnn.values.figures import CalibrationFacts, ChannelShift, ClassFigures, ClassReport
-from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 
@@ -27,30 +25,6 @@ def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
     said = [sentence for name, test, classes in measured for sentence in _lost(name, test, classes)]
     compared = next((classes for _, _, classes in measured if classes.compared), None)
     return (*said, *_too_small(compared)) if compared is not None else tuple(said)
-
-
-def guess_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
-    """That the network itself is not shown to be better than naming the commonest class each time, where it is not."""
-    row = next((row for row in rows if row.is_baseline), None)
-    if row is not None and row.multi_label is not None:
-        return _guessed_labels(row.candidate.id, row.multi_label)
-    if row is None or row.test is None or row.test.quality is None:
-        return ()
-    commonest = max(row.test.quality.classes.classes, key=lambda each: each.images)
-    share, found = commonest.images / row.test.images, row.test.top1
-    if found.low > share:
-        return ()
-    right = f"{row.candidate.id} classifies {found.estimate:.1%} [{found.low:.1%}, {found.high:.1%}] of the test images correctly"
-    return (f"NOT SHOWN TO HAVE LEARNED: {right}, and always answering {commonest.name!r} would reach {share:.1%}",)
-
-
-def _guessed_labels(candidate: str, found: MultiLabelAccuracy) -> tuple[str, ...]:
-    shares = [at_random(found.images, each.images) for each in found.labels if each.images]
-    guessed, seen = sum(shares) / len(shares), found.map
-    if seen.low > guessed:
-        return ()
-    reached = f"{candidate} reaches a mAP of {seen.estimate:.1%} [{seen.low:.1%}, {seen.high:.1%}]"
-    return (f"NOT SHOWN TO HAVE LEARNED: {reached}, and ranking the test images at random would reach {guessed:.1%}",)
 
 
 def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import edgecnn
-from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices, guess_notices
+from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices
 from edgecnn.building.dated_records import dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.fold_notices import fold_notices, folds_would_help
@@ -25,6 +25,7 @@ from edgecnn.building.trained import (
     weights_sentence,
     weights_sha256,
 )
+from edgecnn.building.weak_result import weak_notices
 from edgecnn.judging.bounds import most_mib
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
@@ -161,7 +162,7 @@ def _notices(
     seen: ObservedBuild, request: BuildRequest, rows: Sequence[CandidateFacts], calibration: CalibrationFacts | None
 ) -> tuple[str, ...]:
     return (
-        *guess_notices(rows),
+        *weak_notices(seen, rows),
         *fold_notices(rows, seen.execution.plan.resolved.weights),
         *folds_would_help(seen.execution.plan.resolved, rows),
         *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),

@@ -152,13 +152,14 @@ def ten_crop(call: Call, build: BuildArg) -> None:
     call.show(found, lambda: show_ten_crop(found))
 
 
-def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> None:
+def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> ExitCode:
     """Average finished builds in one ONNX file, for build --model, and say what it costs and gains."""
     from edgecnn.render.screens.studies import show_ensemble
     from edgecnn.studies.ensemble import make_ensemble
 
     found = make_ensemble(builds, out, call.store, call.tell)
     call.show(found, lambda: show_ensemble(found))
+    return ExitCode.UNSURE if found.is_unlearned else ExitCode.OK
 
 
 def loadgen(  # noqa: PLR0913 - a command line's options are its parameters

@@ -19,6 +19,7 @@ from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
+from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
@@ -79,7 +80,8 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     traced = None if head.row is None else head.row.residency
     known = {"multi_label" if several else "test": answered, "outcomes": outcomes, "evaluated_kit": head.evaluated_kit}
     facts = timed_row(head.kit, ours, lab.machine).model_copy(update={**known, "residency": traced})
-    judged = tuple(_judged(gate, facts, finding, seen) for gate in gates)
+    unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
+    judged = (*(() if unlearned is None else (unlearned,)), *(_judged(gate, facts, finding, seen) for gate in gates))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -21,6 +21,7 @@ from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.bounds import comparison_gates
 from edgecnn.judging.gates import judge, overall
+from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
 from edgecnn.judging.runs.latency import disturbed, worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON, OF_A_DEVICE
@@ -82,7 +83,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         finding = unpaired_finding(profile, [as_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
-    judged = tuple(_judged(gate, facts, finding, spelled) for gate in gates)
+    unlearned = None if shipped.row is None else not_learned(shipped.row)
+    judged = (*(() if unlearned is None else (unlearned,)), *(_judged(gate, facts, finding, spelled) for gate in gates))
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple, get_args
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import bounds_text
 from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.learned import learned_result
 from edgecnn.values.fit import BudgetMetric, FitReport, Member
-from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
+from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Interval, Verdict
 
 LEAST_RANKED = 4
 """Members below which no rank correlation is given. Of four it still says little: its number is shown beside it."""
@@ -38,8 +39,16 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
 
     Accuracy is an estimate, as of every choice here; budgets are gates. Where none is met for certain, the one that may be ships
     provisionally; where none may be, nothing does. An accuracy that is required is shown on ``test`` alone, by its gate: until it
-    is, what ships is provisional.
+    is, what ships is provisional. So is a network that is not shown to have learned.
     """
+    chosen = _chosen(members, within, required_top1)
+    shipped = next((each for each in members if each.name == chosen.name), None)
+    if shipped is None or (unlearned := learned_result(shipped.gates)) is None:
+        return chosen
+    return Chosen(chosen.name, "provisional", f"{chosen.why}; {unlearned.reason}")
+
+
+def _chosen(members: Sequence[Member], within: Mapping[BudgetMetric, float], required_top1: float | None) -> Chosen:
     built = [each for each in members if each.validation_top1 is not None]
     if not built:
         return Chosen(None, "none", "nothing was built")
@@ -68,7 +77,7 @@ def choose_member(members: Sequence[Member], within: Mapping[BudgetMetric, float
 def _fastest(inside: Sequence[Member], state: _State, where: str, required_top1: float) -> Chosen:
     best = min(inside, key=_cost)
     why = f"the fastest of the {len(inside)} whose top-1 on validation is shown to reach {required_top1:.1%}{where}"
-    gate = next((each for each in best.gates if each.gate.metric == "top1"), None)
+    gate = next((each for each in best.gates if each.gate.metric == "top1" and each.gate.stated_by != CHANCE), None)
     if gate is None or gate.verdict is Verdict.PASS:
         return Chosen(best.name, state, why)
     return Chosen(best.name, "provisional", f"{why}; on the test images that is not shown: {_share(best.test_top1)}")

@@ -17,6 +17,7 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import bound_of, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding
 from edgecnn.judging.label_findings import images_to_settle
+from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import METRICS, find
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.runs.latency import explained
@@ -33,8 +34,9 @@ __all__ = [
 
 
 def judge_candidate(gates: Sequence[Gate], facts: CandidateFacts) -> tuple[GateResult, ...]:
-    """Every gate against one candidate, in the gates' order."""
-    return tuple(judge(gate, facts) for gate in gates)
+    """Every gate against one candidate, in the gates' order; first, if it applies, that it is not shown to have learned."""
+    unlearned = not_learned(facts)
+    return (*(() if unlearned is None else (unlearned,)), *(judge(gate, facts) for gate in gates))
 
 
 def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateResult:

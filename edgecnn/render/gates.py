@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.wording import listed
 from edgecnn.judging.bounds import bound_of
+from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
-from edgecnn.values.verdict import GateResult, Verdict
+from edgecnn.values.verdict import CHANCE, GateResult, Verdict
 
 _DIFFERENCES = ("drop_pp", "map_drop_pp", "worst_class_drop_pp")
 
@@ -25,7 +26,16 @@ def decided(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
     deciding = [each for each in gates if each.verdict is verdict]
     if not deciding:
         return None
-    return f"{deciding[0].candidate} {_DECIDED[verdict].format(listed([bound_of(each.gate) for each in deciding]))}"
+    bounds = [bound_of(each.gate) for each in deciding if each.gate.stated_by != CHANCE]
+    said = ["is not shown to have learned"] if len(bounds) < len(deciding) else []
+    said += [_DECIDED[verdict].format(listed(bounds))] if bounds else []
+    return f"{deciding[0].candidate} {' and '.join(said)}"
+
+
+def learned_lines(gates: Sequence[GateResult]) -> list[str]:
+    """The first line of whatever shows these gates, if their network is not shown to have learned; else nothing."""
+    unlearned = learned_result(gates)
+    return [] if unlearned is None else [f"{unlearned.verdict.value}: {unlearned.reason}"]
 
 
 def unmeasured(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.base import visible
 from edgecnn.render import desktop, figures, quality
-from edgecnn.render.gates import decided, error_rates
+from edgecnn.render.gates import decided, error_rates, learned_lines
 from edgecnn.render.sentences import (
     REFERENCES,
     extent_lines,
@@ -23,13 +23,14 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 
 def report_markdown(report: BuildReport) -> str:
     """The report, verdict first."""
-    build, choice, rates = report.build, report.choice, error_rates(report.gates)
+    build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     gates = (
         f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
         for g in report.gates
     )
     parts = [
-        f"# {build.arch} on {build.device}: {report.verdict.value}",
+        f"# {build.arch} on {build.device}: {report.verdict.value}" + (", not shown to have learned" if unlearned else ""),
+        *(f"**{line}**" for line in unlearned),
         ". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each),
         _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
         _legend(report),

@@ -11,6 +11,7 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.studies import MemberQuantized, MembersDiffer, OneMember
+from edgecnn.judging.learned import commonest_share
 from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.recipes.toml_file import toml_value
@@ -137,12 +138,18 @@ def _described(members: Sequence[BuiltNetwork], out: Path, parameters: Sequence[
     return Ensemble(
         file=str(out),
         images=len(right[-1]) if right else 0,
+        chance_top1=_chance(members[0]) if right else None,
         whole=whole,
         members=tuple(rows),
         difference_pp=None if best is None else difference_pp(right[-1], right[best], groups),
         best=None if best is None else str(members[best].folder),
         command=_command(members[0], out),
     )
+
+
+def _chance(member: BuiltNetwork) -> float:
+    labels = member.array("validation.labels").tolist()
+    return commonest_share([labels.count(place) for place in range(len(member.classes))])
 
 
 def _right(members: Sequence[BuiltNetwork], out: Path, tell: Progress) -> list[NDArray[np.bool_]]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from edgecnn.judging.learned import beats_chance
 from edgecnn.values.base import Value
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.verdict import Interval
@@ -35,6 +36,8 @@ class Ensemble(Value):
     file: str
     images: NonNegativeInt
     """That were answered; 0 where no accuracy is known."""
+    chance_top1: float | None = None
+    """Top-1 of always answering the most frequent class of these images, 0…1; None where no accuracy is known."""
     whole: EnsembleRow
     """``parameters`` and ``macs`` are the members' sums."""
     members: tuple[EnsembleRow, ...]
@@ -44,6 +47,11 @@ class Ensemble(Value):
     """That member."""
     command: str
     """Builds the file, with its preprocessing stated."""
+
+    @property
+    def is_unlearned(self) -> bool:
+        """Whether an accuracy is known and not shown to be better than chance."""
+        return self.chance_top1 is not None and not beats_chance(self.whole.accuracy_top1, self.chance_top1)
 
 
 class TenCrop(Value):

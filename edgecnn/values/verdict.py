@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,10 @@ class Interval(Value):
         return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})
 
 
+CHANCE: Final = "chance"
+"""States the bound that a network has to beat to be shown to have learned."""
+
+
 class Gate(Value):
     """A bound on one metric. ``side`` says whether the bound is the largest or the smallest allowed."""
 
@@ -50,7 +54,7 @@ class Gate(Value):
     bound: float
     required: Literal["always", "when-measured", "advisory"]
     """``advisory``: FAIL counts, UNSURE and MISSING do not. ``when-measured``: MISSING does not count."""
-    stated_by: Literal["default", "recipe", "command line"] = "default"
+    stated_by: Literal["default", "recipe", "command line", "chance"] = "default"
 
 
 class GateResult(Value):

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bundle.publish import staged_bundle
+from edgecnn.results.folder import REPORT, report_text
+from edgecnn.values.figures import ClassReport
+from tests.judging.made import a_class, a_quality, an_accuracy
+from tests.render.reports import a_report, a_row
 from tests.runner.kits import make_kit
 
 
@@ -30,6 +34,15 @@ def publish_bundle(*given: Any) -> None:
     """Publish a bundle of a report without testing its kits; arguments as of ``staged_bundle``."""
     with staged_bundle(*given) as bundle:
         bundle.publish()
+
+
+def built_at_chance_level(folder: Path) -> Path:
+    """The folder of a build whose report has 11.7 % top-1 on ten classes; its bundle is of one kit."""
+    kit = hashlib.sha256((make_bundle(folder / "bundle") / "kits/onnxruntime-fp32/kit.json").read_bytes()).hexdigest()
+    classes = ClassReport(classes=tuple(a_class(f"c{number}", images=100) for number in range(10)))
+    row = a_row("onnxruntime-fp32", kit=kit, test=an_accuracy(right=117, quality=a_quality(classes=classes)), chosen=True)
+    (folder / REPORT).write_text(report_text(a_report(row)), encoding="utf-8")
+    return folder
 
 
 def write_choice(folder: Path, chosen: str | None, kits: dict[str, dict[str, str]]) -> None:

@@ -20,7 +20,7 @@ from edgecnn.runner.runs.items import Item
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.building.bundles import make_bundle, reseal, write_choice
+from tests.building.bundles import built_at_chance_level, make_bundle, reseal, write_choice
 from tests.building.races import RacingHost, racing_lab, two_bundles
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
@@ -230,6 +230,29 @@ def test_answers_that_are_no_numbers_leave_the_ratio_judged(
     gates = {each.gate.metric: each for each in found.gates}
     assert (gates["latency_ratio"].verdict, gates["drop_pp"].verdict) == (Verdict.PASS, verdict)
     assert "logits of image 1 of the test split hold nan" in gates["drop_pp"].reason
+
+
+@pytest.mark.parametrize(("right", "verdicts"), [(20, ["UNSURE", "PASS"]), (0, ["FAIL", "PASS"]), (40, ["PASS"])])
+def test_a_head_at_chance_level_passes_nothing_whatever_base_does(
+    right: int, verdicts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.arange(60) % 3
+    named = (labels + (np.arange(60) >= right)) % 3
+    told = {
+        name: Answers(candidate="onnxruntime-fp32", logits=np.eye(3, dtype=np.float32)[answers], pixels="p", machine="m")
+        for name, answers in (("head", named), ("base", labels))
+    }
+    answers = PairedAnswers(**told, labels=labels, names=("a", "b", "c"), images=tmp_path / "gone.npy")
+    monkeypatch.setattr("edgecnn.comparing.paired.paired_answers", lambda *_: answers)
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, base)
+    assert ([gate.verdict for gate in found.gates], found.verdict) == (verdicts, verdicts[0])
+
+
+def test_without_stored_answers_the_report_of_head_says_that_it_is_at_chance_level(tmp_path: Path) -> None:
+    head = built_at_chance_level(tmp_path / "head")
+    found = judged(tmp_path, RacingHost(bundle=1.0, base=1.0), head, make_bundle(tmp_path / "base"))
+    assert (found.gates[0].gate.stated_by, found.verdict) == ("chance", Verdict.UNSURE)
 
 
 def test_of_bundles_alone_the_kits_say_what_changed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from edgecnn.judging.gates import exit_code_of
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.profile import NOT_TIMED, Environment
 from edgecnn.values.verdict import Fidelity, Verdict
+from tests.building.bundles import built_at_chance_level
 from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles
 
 
@@ -51,6 +52,17 @@ def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, 
     assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
     assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
     assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20, 2026-11-21 and 2026-11-22; how far these days differ")
+
+
+def test_a_build_at_chance_level_passes_nothing(bench: Bench) -> None:
+    bench.head = built_at_chance_level(bench.folder / "flowers")
+    bench.host.ms["bundle"] = 1.9
+    found = bench.compare()
+    assert [(gate.gate.stated_by, gate.verdict) for gate in found.gates] == [
+        ("chance", Verdict.UNSURE),
+        ("default", Verdict.PASS),
+    ]
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.UNSURE, 4)
 
 
 def test_the_wider_the_days_differ_the_less_is_shown_and_fewer_than_three_show_nothing(bench: Bench) -> None:

@@ -91,6 +91,18 @@ def test_times_of_an_emulated_device_settle_nothing() -> None:
     assert choose_member([member("a", 0.9, 3.0, fidelity=Fidelity.EMULATED)], {}, 0.85).state != "settled"
 
 
+@pytest.mark.parametrize("required_top1", [None, 0.1])
+@pytest.mark.parametrize("verdict", [Verdict.UNSURE, Verdict.FAIL])
+def test_a_network_at_chance_level_is_never_settled_and_never_ends_with_0(verdict: Verdict, required_top1: float | None) -> None:
+    chance = Gate(metric="top1", side="min", bound=0.1, required="always", stated_by="chance")
+    unlearned = judged("top1", verdict).model_copy(update={"gate": chance, "reason": "a is not shown to have learned"})
+    shipped = member("a", 0.15, 3.0, gates=(unlearned, judged("p50_ms", Verdict.PASS), judged("top1", Verdict.PASS)))
+    chosen = choose_member([shipped], BUDGET, required_top1)
+    assert (chosen.name, chosen.state) == ("a", "provisional")
+    assert chosen.why.endswith("; a is not shown to have learned")
+    assert exit_code(report(shipped, shipped="a", state=chosen.state)) == (4 if verdict is Verdict.UNSURE else 1)
+
+
 @pytest.mark.parametrize(("verdict", "code"), [(Verdict.PASS, 0), (Verdict.UNSURE, 4), (Verdict.MISSING, 3)])
 def test_the_command_ends_as_a_build_of_what_ships_would(verdict: Verdict, code: int) -> None:
     shipped = gated("a", "energy_mj", verdict)

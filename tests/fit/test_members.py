@@ -11,18 +11,24 @@ from typing import Any
 
 import pytest
 
+from edgecnn.building.report import report_of
 from edgecnn.devices.files import device_named
 from edgecnn.fit import members
+from edgecnn.fit.choose import choose_member, exit_code
 from edgecnn.fit.members import Course, MemberBuilder
 from edgecnn.fit.request import FitRequest
 from edgecnn.models.catalogue import arch_named
+from edgecnn.planning.candidates import BASELINE
 from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
 from edgecnn.store.layout import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.fit import Member
-from edgecnn.values.recipe import FitChoice, Recipe
+from edgecnn.values.recipe import FitChoice, GateChoice, Recipe
 from edgecnn.values.training import AS_IT_IS, Form
+from edgecnn.values.verdict import Verdict
+from tests.building.scenes import Staging, a_request
+from tests.fit.made import report as fit_report
 
 FIRST = "depth=1,width=1,resolution=64"
 TEACHER = Course(teacher=Path("builds/first"))
@@ -128,3 +134,19 @@ def test_epochs_before_surgery_are_a_members_own_where_they_are_not_the_firsts(
     making = replace(builder(monkeypatch), store=SimpleNamespace(layout=layout))
     trained = making.train(member(scale, Form(squeeze_excite="remove")), Course())
     assert (trained.epochs, trained.validation_top1) == (epochs, 0.7)
+
+
+def test_what_a_member_s_build_says_of_chance_keeps_the_search_from_being_settled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    staged = Staging(tmp_path)
+    staged.answered(BASELINE.id, 117)
+    staged.raced("report", {BASELINE.id: 1.0})
+    asked = a_request(tmp_path, device=staged.resolved.device, gates=GateChoice(max={"p50_ms": 3.0}))
+    report = report_of(staged.seen, asked, seconds=1.0)
+    monkeypatch.setattr(members, "run_build", lambda *_: report)
+    built = replace(builder(monkeypatch), store=Store.open(tmp_path / "store")).build(member(), Course())
+    assert built.inside is Verdict.PASS, "its latency is"
+    chosen = choose_member([built], {"p50_ms": 3.0}, None)
+    assert (chosen.name, chosen.state) == (built.name, "provisional")
+    assert exit_code(fit_report(built, shipped=built.name, state=chosen.state)) == 4

@@ -12,7 +12,7 @@ from edgecnn.render.page.candidates import COLUMNS, figure_cells
 from edgecnn.render.page.charts.figure import MEASURED, OF_FIDELITY, Figure, drawn
 from edgecnn.render.page.charts.intervals import PLACES
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.comparing import NOT_IN_BUILD, each_facts, latency_advice, machine_text
+from edgecnn.render.screens.comparing import NOT_IN_BUILD, each_facts, latency_advice, machine_text, unlearned_lines
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
@@ -36,6 +36,7 @@ def comparison_page(found: SideBySide) -> str:
         figures=shown,
         cells_of=figure_cells,
         verdict_of=figures.verdict,
+        unlearned=unlearned_lines(found),
         columns=COLUMNS,
         changes=[(each, tuple(_kinds(each))) for each in found.changed],
         advice=[line.strip() for line in latency_advice(found)],

@@ -12,7 +12,15 @@ from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.fit import COLUMNS, cells_of, elsewhere_columns, elsewhere_rows, fit_lines, interval_ms
+from edgecnn.render.screens.fit import (
+    COLUMNS,
+    cells_of,
+    elsewhere_columns,
+    elsewhere_rows,
+    fit_lines,
+    interval_ms,
+    unlearned_lines,
+)
 from edgecnn.values.fit import FitReport, Member
 from edgecnn.values.verdict import Fidelity
 
@@ -24,7 +32,7 @@ COUNTED = Mark("counted", "▣", "added up from the layers' shapes; nothing ran"
 def fit_page(found: FitReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     figures = [each for each in (_front(found), _history(found), _axes(found)) if each is not None]
-    facts = {"said": list(fit_lines(found)), "limits": limits_of(found), "elsewhere": _elsewhere(found)}
+    facts = {"said": [*unlearned_lines(found), *fit_lines(found)], "limits": limits_of(found), "elsewhere": _elsewhere(found)}
     return document(TEMPLATE, figures, figures=figures, found=found, **facts)
 
 

@@ -11,7 +11,7 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Source, Table, drawn
 from edgecnn.render.page.document import document
-from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of
+from edgecnn.render.screens.sweep import COLUMNS, beside_verdict, fleet_lines, row_of, standing_of, unlearned_lines
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.fleet_cell import FleetCell
 
@@ -24,7 +24,15 @@ def fleet_page(found: FleetReport) -> str:
     """The whole file as text, to be written in UTF-8."""
     shown = drawn(_front(number, each.device, found.cells) for number, each in enumerate(found.devices))
     rows = [(cell, row_of(cell), beside_verdict(cell)) for cell in found.cells]
-    return document(TEMPLATE, shown, found=found, figures=shown, columns=COLUMNS, rows=rows, lines=list(fleet_lines(found)))
+    return document(
+        TEMPLATE,
+        shown,
+        found=found,
+        figures=shown,
+        columns=COLUMNS,
+        rows=rows,
+        lines=[*unlearned_lines(found), *fleet_lines(found)],
+    )
 
 
 def _front(number: int, device: str, cells: Sequence[FleetCell]) -> Figure | None:

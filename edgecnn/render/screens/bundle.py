@@ -10,7 +10,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.bundle.manifest import BundleVerification
 from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
-from edgecnn.render.gates import gate_lines
+from edgecnn.render.gates import gate_lines, learned_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.label_figures import MultiLabelAccuracy
@@ -98,6 +98,7 @@ def exposed_lines(address: str, port: int) -> Iterator[str]:
 
 def show_bundle_bench(found: BundleBench) -> None:
     """The table of kits, the recorded accuracy where none was measured, gates, and what to know."""
+    show_lines(learned_lines(found.gates))
     heads = figures.headings(found.candidates)
     title = f"{found.bundle.name} version {found.bundle.version} on {found.machine}"
     show_rows(tuple(heads.values()), [figures.row(each) for each in found.candidates], title=title, styles=VERDICT_STYLE)

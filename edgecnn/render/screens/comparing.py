@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, SideBySide
+from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.figures import milliseconds, points
-from edgecnn.render.gates import error_rates, gate_line
+from edgecnn.render.gates import error_rates, gate_line, learned_lines
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
 from edgecnn.render.sentences import energy_words
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
@@ -29,6 +30,7 @@ def comparison_lines(found: Comparison) -> list[str]:
     """One fact a line, verdict first."""
     drop = f"not known: {found.drop_absent}" if found.drop_pp is None else points(found.drop_pp)
     lines = [
+        *learned_lines(found.gates),
         f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
         *(f"  {gate_line(each)}" for each in found.gates),
         f"  p50 of HEAD: {_median(found.latency)}",
@@ -96,12 +98,20 @@ def columns(accuracy: str) -> tuple[str, ...]:
 def show_side_by_side(found: SideBySide) -> None:
     """Print it."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    show_lines(unlearned_lines(found))
     show_rows(BUILD_COLUMNS, [_build_cells(found, place) for place in range(len(found.builds))])
     show_rows(columns(found.accuracy), list(_rows(found)))
     show_lines(figures.legend([facts for row in found.candidates for facts in row.facts if facts is not None]))
     show_lines(plot_lines(found, stdout_signs(), width))
     show_lines(change_lines(found))
     show_lines([f"  note: {notice}" for notice in found.notices])
+
+
+def unlearned_lines(found: SideBySide) -> list[str]:
+    """Which builds ship a network that is not shown to have learned, on one line; nothing if there are none."""
+    chosen = [(label, facts) for _, label, facts in each_facts(found, [build.label for build in found.builds]) if facts]
+    names = sorted(label for label, facts in chosen if facts.chosen and learned_result(facts.gates) is not None)
+    return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
 def _build_cells(found: SideBySide, place: int) -> tuple[str, ...]:

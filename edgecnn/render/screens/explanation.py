@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from edgecnn.render import figures
-from edgecnn.render.gates import gate_line
+from edgecnn.render.gates import gate_line, learned_lines
 from edgecnn.render.sentences import ran_in
 from edgecnn.results.explanation import ExplainedCandidate, Explanation, StandIn
 from edgecnn.values.report import CandidateFacts
@@ -37,6 +37,7 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
 def _choice_lines(explanation: Explanation) -> Iterator[str]:
     build, choice = explanation.build, explanation.choice
     used = f"{choice.candidate} is used, {_STATE[choice.state]}" if choice.candidate is not None else "nothing was chosen"
+    yield from (line for each in explanation.candidates if each.facts.chosen for line in learned_lines(each.facts.gates))
     yield f"{build.arch} on {build.device}: {used}; verdict {explanation.verdict.value}"
     yield f"  {choice.why}"
     if choice.settle_command is not None:

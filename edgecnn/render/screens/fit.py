@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.errors.wording import counted
 from edgecnn.render.figures import MARKS, percent_interval
+from edgecnn.render.gates import learned_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
 from edgecnn.values.fit import LEAST_TIMED, FitReport, LatencyTable, Member
@@ -17,10 +18,16 @@ COLUMNS = ("network", "px", "M MACs", "predicted p50 ms", "p50 ms", "top-1, vali
 
 def show_fit(found: FitReport, out: Path) -> None:
     """Print what was trained, and what ships and why."""
+    show_lines(unlearned_lines(found))
     show_rows(COLUMNS, [cells_of(each, found) for each in found.members])
     if found.elsewhere:
         show_rows(elsewhere_columns(found), elsewhere_rows(found))
     show_lines([*fit_lines(found), f"  {out}"])
+
+
+def unlearned_lines(found: FitReport) -> list[str]:
+    """That what ships is not shown to have learned, if so."""
+    return [line for each in found.members if each.name == found.shipped for line in learned_lines(each.gates)]
 
 
 def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:

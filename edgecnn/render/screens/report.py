@@ -10,7 +10,7 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.judging.reasons import worded
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.build_plot import plot_lines
-from edgecnn.render.gates import decided, gate_lines
+from edgecnn.render.gates import decided, gate_lines, learned_lines
 from edgecnn.render.grid import Grid, show_grid
 from edgecnn.render.plots import stdout_signs
 from edgecnn.render.sentences import extent_lines, hollow_lines, knob_lines, latency_lines, reference_lines, residency_lines
@@ -54,8 +54,10 @@ def _left_out(report: BuildReport) -> dict[str, str]:
 
 
 def show_candidates(report: BuildReport) -> None:
-    """The table, and of several labels an image that of what ships by label."""
+    """The table, and of several labels an image that of what ships by label. A network at chance level is the first line."""
     screen = console()
+    for line in learned_lines(report.gates):
+        say(screen, line, VERDICT_STYLE["UNSURE"])
     rows = [_candidate_cells(facts) for facts in report.candidates]
     title = f"{report.build.arch} → {report.build.device}"
     heads = figures.headings(report.candidates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgecnn.errors.wording import counted, first_of
+from edgecnn.judging.learned import learned_result
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_line, unmeasured
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
@@ -59,8 +60,15 @@ def plan_lines(found: SweepPlan) -> Iterator[str]:
 
 def show_fleet(found: FleetReport) -> None:
     """Print the table of networks × devices, and what follows from it."""
+    show_lines(unlearned_lines(found))
     show_rows(COLUMNS, [row_of(cell) for cell in found.cells], styles=VERDICT_STYLE)
     show_lines(fleet_lines(found))
+
+
+def unlearned_lines(found: FleetReport) -> list[str]:
+    """Which builds ship a network that is not shown to have learned, on one line; nothing if there are none."""
+    names = [cell.name for cell in found.cells if learned_result(cell.gates) is not None]
+    return [f"not shown to have learned: {', '.join(names)}"] if names else []
 
 
 def row_of(cell: FleetCell) -> tuple[str, ...]:
@@ -141,9 +149,6 @@ def fleet_lines(found: FleetReport) -> Iterator[str]:
     yield from (
         f"  since {cell.since.made_at[:10]}: {cell.name}: {_since(cell, cell.since)}" for cell in found.cells if cell.since
     )
-    dull = [cell.name for cell in found.cells if any(each.startswith("NOT SHOWN TO HAVE LEARNED") for each in cell.notices)]
-    if dull:
-        yield f"  NOT SHOWN TO HAVE LEARNED: {', '.join(dull)}"
     yield from (f"  failed: {cell.name}: {cell.error}" for cell in found.cells if cell.state == "failed")
     waiting = [cell.name for cell in found.cells if cell.state != "finished"]
     if waiting:

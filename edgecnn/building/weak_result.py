@@ -1,0 +1,79 @@
+"""The notice of a weak accuracy: how weak it is, and which option would help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from edgecnn.backends.installed import lacking
+from edgecnn.building.observed import ObservedBuild
+from edgecnn.errors.wording import first_of
+from edgecnn.judging.learned import Weakness, weakness_of
+from edgecnn.models.catalogue import all_archs
+from edgecnn.models.weights import held_weights
+from edgecnn.planning.complete import stored_weights, tool_versions
+from edgecnn.store.store import Store
+from edgecnn.values.arch import ArchSpec
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.resolved import Resolved
+
+_NAMES = 3
+"""Classes that the notice names; report.json has the recall of each."""
+
+
+def weak_notices(seen: ObservedBuild, rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
+    """One sentence if the accuracy of what ships is weak; else nothing. If nothing was chosen, that of fp32 counts."""
+    shown = next((row for row in rows if row.chosen), None) or next((row for row in rows if row.is_baseline), None)
+    weak = None if shown is None else weakness_of(shown)
+    if shown is None or weak is None:
+        return ()
+    return (f"{_described(shown, weak)}; {what_would_help(seen.execution.plan.resolved, seen.lab.store)}",)
+
+
+def _described(row: CandidateFacts, weak: Weakness) -> str:
+    figure, metric = weak.accuracy, "mAP" if weak.several_labels else "top-1"
+    said = f"weak result: {row.candidate.id} has {100 * figure.estimate:.1f} % {metric}"
+    if not weak.never:
+        return said
+    names = first_of([repr(name) for name in weak.never], _NAMES)
+    what, verb = "labels" if weak.several_labels else "classes", "is" if len(weak.never) == 1 else "are"
+    return f"{said}; {len(weak.never)} of {weak.classes} {what} {verb} never recognised ({names})"
+
+
+def what_would_help(resolved: Resolved, store: Store) -> str:
+    """The advice for a weak result, with the option that follows it."""
+    if resolved.mode == "custom":
+        return "nothing was trained here: check the order of the classes and the preprocessing of the model"
+    if resolved.mode == "kept":
+        return "nothing was trained: without --keep-head, the network learns these classes"
+    if resolved.mode == "scratch":
+        if resolved.weights.pretrained:
+            return "pretrained weights were not used: `--transfer all`"
+        if (better := pretrained_here(resolved, store)) is not None:
+            same = better.name == resolved.arch.name
+            unasked = " --weights auto" if resolved.weights.choice == "none" else ""
+            option = "--weights imagenet" if same else f"--arch {better.name}{unasked}"
+            return f"pretrained weights of {better.name} are on this machine: `{option}`"
+    epochs = 2 * max(1, resolved.recipe.train.epochs or 0)
+    return f"more images may help, or a longer training: `--set train.epochs={epochs}`"
+
+
+def pretrained_here(resolved: Resolved, store: Store) -> ArchSpec | None:
+    """The network most like the one that was trained whose published weights are on this machine; None if there is none.
+
+    The network itself comes first, then its family, then those with about as many multiply-adds. A stated scale or resolution
+    has to fit.
+    """
+    own, asked, versions = resolved.arch, resolved.asked.model, tool_versions()
+
+    def unlikeness(spec: ArchSpec) -> tuple[bool, bool, float]:
+        macs = abs(math.log(spec.macs / own.macs)) if spec.macs and own.macs else math.inf
+        return spec.name != own.name, spec.family != own.family, macs
+
+    for spec in sorted(all_archs(), key=unlikeness):
+        fits = asked.resolution_px is None or (spec.least_px <= min(asked.resolution_px) and not spec.only_native_px)
+        if spec.weights is None or not fits or (asked.scale is not None and spec.name != own.name) or lacking(spec.needs, "zoo"):
+            continue
+        if held_weights(spec.weights, cached=stored_weights(spec, store, versions)) is not None:
+            return spec
+    return None

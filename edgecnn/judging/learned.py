@@ -1,0 +1,115 @@
+"""Whether a network is shown to have learned: its accuracy against chance, on the same images.
+
+Every verb asks here: what builds, judges and compares (through ``gates.judge_candidate``), the search for a custom model's
+preprocessing, and ensembles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from edgecnn.judging.predictions.average_precision import at_random
+from edgecnn.judging.resolution import enough_images, images_for_proportion
+from edgecnn.values.report import CandidateFacts
+from edgecnn.values.verdict import CHANCE, Gate, GateResult, Interval, Verdict
+
+LEAST_IMAGES = 10
+"""Test images of a class that may be called never recognised: with 0 of 10 right, its recall is below 26 % at one-sided 95 %."""
+WEAK = 0.4
+"""Share of the way from chance to 100 %. Landis and Koch, Biometrics 33 (1977) 159-174, call agreement beyond chance up to here
+slight or fair."""
+
+
+class Chance(NamedTuple):
+    """The accuracy of a network that has learned nothing."""
+
+    level: float
+    """0…1."""
+    how: str
+    """Which guess reaches it, as the subject of a sentence."""
+
+
+def commonest_share(images: Sequence[int]) -> float:
+    """The accuracy of always answering the most frequent class, 0…1; ``images``: of each class, not all 0."""
+    return max(images) / sum(images)
+
+
+def beats_chance(accuracy: Interval | None, level: float) -> bool:
+    """Whether the whole interval is above chance. Without an accuracy nothing is shown."""
+    return accuracy is not None and accuracy.low > level
+
+
+def chance_of(facts: CandidateFacts) -> Chance | None:
+    """Chance on the test images of one candidate; None if its accuracy was not measured there."""
+    if (several := facts.multi_label) is not None:
+        levels = [at_random(several.images, label.images) for label in several.labels if label.images]
+        return Chance(sum(levels) / len(levels), "ranking the images at random") if levels else None
+    classes = () if facts.test is None or facts.test.quality is None else facts.test.quality.classes.classes
+    if not any(figures.images for figures in classes):
+        return None
+    commonest = max(classes, key=lambda figures: figures.images)
+    return Chance(commonest_share([figures.images for figures in classes]), f"always answering {commonest.name!r}")
+
+
+def not_learned(facts: CandidateFacts) -> GateResult | None:
+    """The result that keeps a network at chance level from passing; None if it beats chance, or no accuracy is known."""
+    chance, answered = chance_of(facts), facts.answered
+    if chance is None or answered is None or beats_chance(answered.share, chance.level):
+        return None
+    figure, several = answered.share, facts.multi_label is not None
+    reached = f"{100 * figure.estimate:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+    says = f"its mAP is {reached}" if several else f"it classifies {reached} of the test images correctly"
+    above = not several and figure.estimate > chance.level
+    needed = images_for_proportion(chance.level, figure.estimate, figure.confidence) if above else None
+    if needed is not None and facts.test is not None:
+        needed = max(round(needed * facts.test.top1_effect), answered.images + 1)
+    more = f"; {enough_images(needed)}" if needed is not None else ""
+    against = f"{says}; {chance.how} reaches {100 * chance.level:.1f} %"
+    return GateResult(
+        gate=Gate(metric="map" if several else "top1", side="min", bound=chance.level, required="always", stated_by=CHANCE),
+        candidate=facts.candidate.id,
+        verdict=Verdict.FAIL if figure.high < chance.level else Verdict.UNSURE,
+        figure=figure,
+        fidelity=answered.fidelity,
+        reason=f"{facts.candidate.id} is not shown to have learned: {against}{more}",
+        images_to_settle=needed,
+    )
+
+
+def learned_result(gates: Sequence[GateResult]) -> GateResult | None:
+    """The result of ``not_learned`` among those of one candidate."""
+    return next((result for result in gates if result.gate.stated_by == CHANCE), None)
+
+
+class Weakness(NamedTuple):
+    """Why an accuracy is weak, as facts."""
+
+    accuracy: Interval
+    several_labels: bool
+    """The accuracy is mAP; else top-1."""
+    never: tuple[str, ...]
+    """Classes or labels that no test image got right."""
+    classes: int
+
+
+def weakness_of(facts: CandidateFacts) -> Weakness | None:
+    """Why a candidate's accuracy on the test images is weak; None if it is not, or is unknown.
+
+    It is weak if a class with ``LEAST_IMAGES`` test images is never recognised, or if even the upper bound of accuracy is less
+    than ``WEAK`` of the way from chance to 100 %.
+    """
+    chance, answered = chance_of(facts), facts.answered
+    if chance is None or answered is None:
+        return None
+    rows = (
+        facts.multi_label.labels
+        if facts.multi_label
+        else facts.test.quality.classes.classes
+        if facts.test and facts.test.quality
+        else ()
+    )
+    never = tuple(row.name for row in rows if row.images >= LEAST_IMAGES and row.recall is not None and row.recall.estimate == 0)
+    if never or answered.share.high - chance.level < WEAK * (1 - chance.level):
+        return Weakness(answered.share, facts.multi_label is not None, never, len(rows))
+    return None
