@@ -25,8 +25,9 @@ class NoBuildToCompare(EdgecnnError):
 class BundleUnreadable(EdgecnnError):
     """Raised when a file of a bundle, or the plan beside it, is truncated, was edited, or is of a later version."""
 
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path} cannot be read", because=because, hint="the same build command writes it again")
+    def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
+        again = "the same build command writes it again"
+        super().__init__(what=f"{path} cannot be read", because=because, hint=hint or again)
 
 
 class KitNotCarried(EdgecnnError, exit_code=ExitCode.MISSING):

@@ -9,6 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+if not __package__:  # started by its path, so that no import below would be found
+    import started_by_path  # type: ignore[import-not-found]
+
+    sys.exit(started_by_path.refuse())
+
 from .failure import RunnerError
 from .say import CANNOT_WRITE, drop_unwritable, progress, say
 
