@@ -20,7 +20,7 @@ from typing import IO, Final, Literal, Protocol
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
-from edgecnn.runner.known_causes import cause_of_file
+from edgecnn.runner.causes.known import cause_of_file
 
 FILES_MAX: Final = 65_000
 """Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""

@@ -34,8 +34,8 @@ from edgecnn.errors.bundle import (
     SignersNotNamed,
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
+from edgecnn.runner.causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.runner.files import sha256_of
-from edgecnn.runner.known_causes import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress

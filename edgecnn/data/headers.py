@@ -13,7 +13,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from edgecnn.runner.known_causes import why_no_image
+from edgecnn.runner.causes.known import why_no_image
 from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
 
 LARGEST_BYTES: Final = 1 << 31

@@ -27,7 +27,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
-from edgecnn.runner.known_causes import LEFT_BEHIND
+from edgecnn.runner.causes.known import LEFT_BEHIND
 
 Part = Literal["train", "validation", "test"]
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable
-from edgecnn.runner.known_causes import LEFT_BEHIND
+from edgecnn.runner.causes.known import LEFT_BEHIND
 from edgecnn.values.stage import Progress
 
 QUIET_FOR_S: Final = 1.0

@@ -20,7 +20,7 @@ from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
-from edgecnn.runner.known_causes import cause_in
+from edgecnn.runner.causes.known import cause_in
 from edgecnn.values.arch import ArchSpec
 
 WeightsFormat = Literal["safetensors", "torch"]

@@ -19,7 +19,7 @@ from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToC
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
-from edgecnn.runner.known_causes import line_endings
+from edgecnn.runner.causes.known import line_endings
 from edgecnn.store.disk import json_object
 from edgecnn.values.comparison import Origin, PinnedBuild, ShippedKitFacts
 from edgecnn.values.device import Device

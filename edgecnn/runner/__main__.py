@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
 if not __package__:  # started by its path, so that no import below would be found
-    import started_by_path  # type: ignore[import-not-found]
+    sys.path[0], __package__ = str(Path(__file__).resolve().parents[1]), "runner"
+    from .causes.started_by_path import refuse
 
-    sys.exit(started_by_path.refuse())
+    sys.exit(refuse())
 
 from .failure import RunnerError
 from .say import CANNOT_WRITE, drop_unwritable, progress, say

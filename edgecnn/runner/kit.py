@@ -9,10 +9,10 @@ import platform
 from pathlib import Path, PurePosixPath
 from typing import Dict, List
 
+from .causes.known import cause_of_change, left_by_a_tool
 from .failure import RunnerError
 from .files import sha256_of
 from .installing import install_command
-from .known_causes import cause_of_change, left_by_a_tool
 from .manifest import MANIFEST, Manifest, parse_manifest
 from .runtimes import installed_version
 from .versions import matches

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .known_causes import why_no_image
+from .causes.known import why_no_image
 from .pixel_recipe import ALL_LEVELS
 from .pixel_recipe import MAX_PIXELS as MAX_PIXELS
 from .pixel_recipe import ImageSize as ImageSize

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from edgecnn.errors.usage import WrongBytes
-from edgecnn.runner.known_causes import cause_in, cause_of_file
+from edgecnn.runner.causes.known import cause_in, cause_of_file
 from edgecnn.values.artifact import FileFact
 
 _Name = TypeVar("_Name")

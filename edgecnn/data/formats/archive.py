@@ -22,7 +22,7 @@ from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.formats import ArchiveUnusable
-from edgecnn.runner.known_causes import LEFT_BEHIND
+from edgecnn.runner.causes.known import LEFT_BEHIND
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.runner.causes.known import cause_in, cause_of_change
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
-from edgecnn.runner.known_causes import cause_in, cause_of_change
 from edgecnn.runner.pixels import NOT_A_PICTURE, UnreadableImage, decode
 from tests.runner.conftest import CopyKit
 
@@ -134,14 +133,3 @@ def test_a_damaged_webp_is_no_fault_of_pillow() -> None:
     with pytest.raises(UnreadableImage) as caught:
         decode(io.BytesIO(picture("WEBP")[:200]))
     assert "Pillow" not in caught.value.why
-
-
-@pytest.mark.parametrize("start", ["runner", "runner/__main__.py"])
-def test_a_runner_that_is_started_by_its_path_says_how_to_start_it(onnx_kit: Path, tmp_path: Path, start: str) -> None:
-    (tmp_path / "photo.png").write_bytes((onnx_kit / "golden/card.png").read_bytes())
-    command = [sys.executable, str(onnx_kit / start), "predict", "photo.png"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    error = json.loads(done.stdout.splitlines()[-1])["error"]
-    assert (done.returncode, done.stderr, error["ref"]) == (1, "", "started-by-path")
-    again = subprocess.run(error["hint"], shell=True, cwd=tmp_path, capture_output=True, text=True)  # noqa: S602 - as pasted
-    assert json.loads(again.stdout.splitlines()[-1])["ok"] is True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 def refuse() -> int:
     """Print the command that starts it, with this call's words, as the last line of a failed call; the exit code."""
-    kit = Path(__file__).resolve().parents[1]
+    kit = Path(__file__).resolve().parents[2]
     words = [str(Path(word).resolve()) if Path(word).exists() else word for word in sys.argv[1:]]
     command = " ".join(map(shlex.quote, [sys.executable or "python3", "-m", "runner", *words]))
     error = {
