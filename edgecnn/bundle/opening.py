@@ -33,6 +33,7 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _END: Final = struct.Struct("<4s4H2LH")
 """The end of the central directory (4.3.16)."""
 _ENCRYPTED: Final = 0x1
+_RATIO_MAX: Final = 100  # an entry that grows by more is not to be unpacked
 
 
 class Opened(Protocol):
@@ -220,8 +221,9 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
 
 def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
     """Whether an entry has what usual zip tools write and ``edgecnn bundle zip`` does not. Unpacked, it may be a bundle."""
+    bomb = entry.file_size > _RATIO_MAX * max(entry.compress_size, 1)
     usual = entry.is_dir() or bool(entry.extra) or entry.compress_type != zipfile.ZIP_STORED
-    return usual and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
+    return usual and not bomb and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
 
 
 def _entry_fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:

@@ -20,7 +20,7 @@ from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
-from edgecnn.runner.causes.known import cause_in
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.arch import ArchSpec
 
 WeightsFormat = Literal["safetensors", "torch"]
@@ -63,7 +63,7 @@ def format_of(path: Path) -> WeightsFormat:
     when it is read.
 
     Raises WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted. WeightsHoldObjects: a whole model, an
-    optimizer or any other Python object was saved.
+    optimizer or any other Python object was saved. WrongBytes: see ``refuse_known_cause``.
     """
     try:
         with path.open("rb") as file:
@@ -78,8 +78,7 @@ def format_of(path: Path) -> WeightsFormat:
                 return _safetensors(path, file, size)
     except OSError as error:
         raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
-    if (cause := cause_in(head, path)) is not None:
-        raise WeightsUnreadable(path=path, reason=f"{cause.why}: {cause.fix}")
+    refuse_known_cause(path, head)
     raise WeightsUnreadable(path=path, reason=f"it looks like {_looks_like(head)}" if head else "it is empty")
 
 

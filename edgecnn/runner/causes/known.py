@@ -163,7 +163,8 @@ def line_endings(place: Optional[Path]) -> Cause:
     if folder is None or top is None:
         return Cause(why, "copy or unpack it again as binary: unzip without -a, FTP in binary mode")
     inside = folder.relative_to(top).as_posix()
-    pattern = "* -text" if inside == "." else "/{}/** -text".format(inside)
+    pattern = "*" if inside == "." else "/{}/**".format(inside)
+    line = "{} -text".format('"{}"'.format(pattern) if " " in pattern else pattern)
     git, path = "git -C {}".format(shlex.quote(str(top))), shlex.quote(inside)
     again = "{0} rm -rq --cached {1} && {0} checkout HEAD -- {1}".format(git, path)
-    return Cause(why, "commit the line '{}' in .gitattributes, then: {}".format(pattern, again))
+    return Cause(why, "commit the line '{}' in .gitattributes, then: {}".format(line, again))
