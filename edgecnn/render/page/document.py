@@ -21,7 +21,7 @@ import edgecnn
 from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
 from edgecnn.render.figures import tested_on
-from edgecnn.render.gates import decided
+from edgecnn.render.gates import decided, gate_reason
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
@@ -51,6 +51,7 @@ def report_page(facts: PageFacts) -> str:
         desktop=desktop,
         report=facts.report,
         decided=decided(facts.report.verdict, facts.report.gates),
+        gate_reason=gate_reason,
         shows=shown_digest(facts.report),
         figures=shown,
         lacking=not_measured(facts.report, shown),
