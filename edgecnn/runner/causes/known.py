@@ -101,7 +101,7 @@ def _missing_decoder(head: bytes) -> Optional[Cause]:
     name = next((name for name, begins in _SIGNATURES.items() if begins(head)), None)
     if name is None or (name.upper() in Image.OPEN and features.check(_DECODERS[name])):
         return None
-    why = "it is a {} image, and Pillow {} has no decoder for it here".format(name, getattr(PIL, "__version__", ""))
+    why = "it is in the {} format, and Pillow {} was built without it here".format(name, getattr(PIL, "__version__", ""))
     return Cause(why, "pip install --force-reinstall --only-binary :all: pillow")
 
 

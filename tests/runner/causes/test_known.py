@@ -125,8 +125,8 @@ def test_a_format_that_this_pillow_has_no_decoder_for_is_named(kind: str, module
     command = [sys.executable, "-W", "ignore", "-c", _LACKING.format(module=module)]
     done = subprocess.run(command, input=picture(kind), capture_output=True, check=True)
     why = done.stdout.decode().strip()
-    assert why.startswith(f"it is a {name} image, and Pillow ")
-    assert why.endswith(" has no decoder for it here: pip install --force-reinstall --only-binary :all: pillow")
+    assert why.startswith(f"it is in the {name} format, and Pillow ")
+    assert why.endswith(" was built without it here: pip install --force-reinstall --only-binary :all: pillow")
 
 
 def test_a_damaged_webp_is_no_fault_of_pillow() -> None:
