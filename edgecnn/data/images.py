@@ -98,7 +98,7 @@ class FolderImages(ImageSource):
     """Images in files."""
 
     def bytes_of(self, entry: ImageEntry) -> bytes:
-        """A file's bytes, which are those of the manifest. Raises ImageGone, ImageChanged, WrongBytes: see ``ImageSource.read``."""
+        """A file's bytes, those of the manifest. Raises ImageGone, ImageChanged, WrongBytes: see ``ImageSource.read``."""
         path = Path(self.manifest.root, entry.path)
         try:
             data = path.read_bytes()
