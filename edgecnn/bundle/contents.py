@@ -28,6 +28,8 @@ class Contents(NamedTuple):
     chosen: str | None
     unchecked: tuple[str, ...]
     """Sentences on model files whose tensors nothing here could read."""
+    manifests: Mapping[str, Manifest]
+    """Of each kit, by its name."""
 
 
 def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
@@ -38,9 +40,11 @@ def read_contents(opened: Opened, manifest: BundleManifest) -> Contents:
     """
     kits, chosen = _choice(opened, manifest)
     unread: list[str] = []
+    manifests = {}
     for name, entry in kits.items():
-        unread += _check_kit(opened, manifest, f"kits/{name}/", entry)
-    return Contents(tuple(kits), chosen, tuple(unread))
+        manifests[name], unreadable = _check_kit(opened, manifest, f"kits/{name}/", entry)
+        unread += unreadable
+    return Contents(tuple(kits), chosen, tuple(unread), manifests)
 
 
 def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping[str, Any]], str | None]:
@@ -68,8 +72,8 @@ def _choice(opened: Opened, manifest: BundleManifest) -> tuple[dict[str, Mapping
     return dict(sorted(kits.items())), chosen
 
 
-def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> list[str]:
-    """Its manifest lists what the bundle's lists below its folder; sentences on what could not be looked into."""
+def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Mapping[str, Any]) -> tuple[Manifest, list[str]]:
+    """Its manifest, which lists what the bundle's lists below its folder; sentences on what could not be looked into."""
     try:
         kit = parse_manifest(_json(opened, manifest, f"{folder}{_KIT}"))
     except (RunnerError, TypeError) as error:
@@ -95,7 +99,7 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
             fault = fault_of(name, stream.read(beside[name]), _around(name, beside))
         if fault:
             raise BundleModelRefused(path=opened.path, file=f"{folder}{name}", because=fault)
-    return unread
+    return kit, unread
 
 
 def _around(name: str, files: Mapping[str, int]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from edgecnn.errors.measuring import EvidenceChanged, EvidenceUnreadable, Eviden
 from edgecnn.errors.store import UnstableValue
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
-from edgecnn.store.disk import write_text_atomically
+from edgecnn.store.disk import refuse_known_cause, write_text_atomically
 from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import sealed_digest
 from edgecnn.values.profile import observed_moment
@@ -166,6 +166,7 @@ def bounded_content(path: Path) -> bytes:
         raise EvidenceUnreadable(path=path, because=system_reason(error)) from error
     if len(content) > EVIDENCE_BYTES_MAX:
         raise EvidenceUnreadable(path=path, because=f"it is longer than {EVIDENCE_BYTES_MAX:,} bytes")
+    refuse_known_cause(path, content)
     return content
 
 

@@ -20,6 +20,7 @@ from typing import IO, Final, Literal, Protocol
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
+from edgecnn.runner.causes.known import cause_of_file
 
 FILES_MAX: Final = 65_000
 """Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
@@ -32,6 +33,7 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _END: Final = struct.Struct("<4s4H2LH")
 """The end of the central directory (4.3.16)."""
 _ENCRYPTED: Final = 0x1
+_RATIO_MAX: Final = 100  # an entry that grows by more is not to be unpacked
 
 
 class Opened(Protocol):
@@ -190,6 +192,8 @@ def _directory(path: Path, stream: IO[bytes]) -> tuple[int, int]:
     stream.seek(max(0, size - _END.size))
     end = stream.read(_END.size)
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
+        if (cause := cause_of_file(path)) is not None:
+            raise BundleArchiveRefused(path=path, because=cause.why, hint=cause.fix)
         raise BundleArchiveRefused(path=path, because="it is no zip, was cut off, or has something behind its end")
     _, disk, first_disk, here, entries, length, start, comment = _END.unpack(end)
     if disk or first_disk or here != entries or comment or start + length != size - _END.size:
@@ -207,16 +211,26 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     taken: set[str] = set()
     for entry in entries:
         if (fault := _entry_fault(entry, taken)) != "":
-            raise BundleEntryRefused(path=path, entry=entry.orig_filename, because=fault)
+            repacked = _is_of_another_tool(entry)
+            raise BundleEntryRefused(path=path, entry=entry.orig_filename, because=fault, repacked=repacked)
         taken.add(entry.filename)
     folders = {name[:index] for name in taken for index, sign in enumerate(name) if sign == "/"}
     if both := sorted(folders & taken):
         raise BundleEntryRefused(path=path, entry=both[0], because="is a file and a folder")
 
 
+def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry has what usual zip tools write and ``edgecnn bundle zip`` does not. Unpacked, it may be a bundle."""
+    bomb = entry.file_size > _RATIO_MAX * max(entry.compress_size, 1)
+    usual = entry.is_dir() or bool(entry.extra) or entry.compress_type != zipfile.ZIP_STORED
+    return usual and not bomb and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
+
+
 def _entry_fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"
+    if entry.is_dir() and name_fault(entry.orig_filename.rstrip("/")) == "":
+        return "is the entry of a folder, and a bundle's zip has files alone"
     if (fault := name_fault(entry.orig_filename)) != "":
         return fault
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):

@@ -18,6 +18,7 @@ from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.results.kits_here import kits_that_run_here, remedy_here
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.interpreters import began_with, python_of
 from edgecnn.values.stage import Progress
@@ -69,7 +70,8 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
 
     name = candidate or found.contents.chosen
     if name is None or name not in found.contents.kits:
-        raise KitNotCarried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits)
+        here = kits_that_run_here(found.contents.manifests, found.opened.path)
+        raise KitNotCarried(folder=Path(found.facts.path), candidate=name, carried=found.contents.kits, here=here)
     try:
         with _as_folder(found) as folder:
             classifier = Classifier(folder / "kits" / name)
@@ -78,7 +80,8 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
             finally:
                 classifier.close()
     except RunnerError as error:
-        hints = [each for each in (_by_its_own_python(found, name, error), error.hint, _others(found, name)) if each]
+        hint = remedy_here(error.hint, found.contents.manifests, found.opened.path, name)
+        hints = [each for each in (_by_its_own_python(found, name, error), hint) if each]
         raise RunnerFailed(**{**error.facts(), "hint": ", or ".join(hints) or None}) from error
 
 
@@ -108,12 +111,6 @@ def _by_its_own_python(found: Verified, name: str, error: RunnerError) -> str | 
     if error.ref != "missing-package" or found.opened.form != "folder" or (python := python_of(kit)) == began_with():
         return None
     return f"cd {shlex.quote(str(kit))} && {shlex.quote(python)} -B -m runner predict PICTURE"
-
-
-def _others(found: Verified, name: str) -> str | None:
-    """A kit that needs another machine is no reason not to try the bundle here."""
-    others = [each for each in found.contents.kits if each != name]
-    return f"another kit of the bundle: --candidate {others[0]}" if others else None
 
 
 @contextmanager

@@ -34,8 +34,10 @@ from edgecnn.errors.bundle import (
     SignersNotNamed,
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
+from edgecnn.runner.causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
 from edgecnn.runner.files import sha256_of
 from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
+from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
 
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
@@ -115,7 +117,8 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
 def manifest_bytes(opened: Opened) -> bytes:
     """``bundle.json`` as it lies there.
 
-    Raises BundleWithoutManifest: it does not. BundleManifestUnreadable: it is too long to be one.
+    Raises BundleWithoutManifest: it does not. BundleManifestUnreadable: it is too long to be one. BundleFileChanged: its line
+    endings were converted, or it is a Git LFS pointer.
     """
     if MANIFEST not in opened.files:
         raise BundleWithoutManifest(path=opened.path)
@@ -124,7 +127,12 @@ def manifest_bytes(opened: Opened) -> bytes:
             path=f"{opened.path}: {MANIFEST}", because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes"
         )
     with opened.open(MANIFEST) as stream:
-        return stream.read(MANIFEST_BYTES_MAX + 1)
+        content = stream.read(MANIFEST_BYTES_MAX + 1)
+    place = opened.path if opened.form == "folder" else None
+    cause = line_endings(place) if b"\r\n" in content else cause_in(content)
+    if cause is not None:  # the same facts, and yet neither the bytes that were signed nor the digest that is remembered
+        raise BundleFileChanged(path=opened.path, file=MANIFEST, because=cause.why, hint=cause.fix)
+    return content
 
 
 def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["none", "unchecked", "good"], str | None]:
@@ -153,7 +161,7 @@ def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tupl
     for name in extra:
         known = opened.form == "folder" and _comes_of_use(name.split("/"))
         if not (known and trust.made_here):
-            raise BundleFileExtra(path=opened.path, file=name, made_here=known)
+            raise BundleFileExtra(path=opened.path, file=name, made_here=known, left=left_by_a_tool(name, opened.path))
     return tuple(extra)
 
 
@@ -170,15 +178,22 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
         raise BundleManifestUnreadable(path=f"{opened.path}: {MANIFEST}", because=because)
     for name, fact in manifest.files.items():
         if opened.files[name] != fact.bytes:
-            because = f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}"
-            raise BundleFileChanged(path=opened.path, file=name, because=because)
+            raise _changed(opened, name, fact, f"{opened.files[name]:,} bytes here, {fact.bytes:,} in {MANIFEST}")
     done = 0
     for name, fact in manifest.files.items():
         if (digest := read_through(opened, name)) != fact.sha256:
-            because = f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…"
-            raise BundleFileChanged(path=opened.path, file=name, because=because)
+            raise _changed(opened, name, fact, f"its SHA-256 is {digest[:12]}…, in {MANIFEST} {fact.sha256[:12]}…")
         done += fact.bytes
         tell.step("compare with the manifest", done >> 20, total >> 20, "MiB")
+
+
+def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> BundleFileChanged:
+    with opened.open(name) as stream:
+        place = opened.path if opened.form == "folder" else None
+        cause = cause_of_change(stream, opened.files[name], (fact.bytes, fact.sha256), place)
+    if cause is None:
+        return BundleFileChanged(path=opened.path, file=name, because=because)
+    return BundleFileChanged(path=opened.path, file=name, because=cause.why, hint=cause.fix)
 
 
 def unpacked(found: Verified, place: Path) -> Path:

@@ -89,5 +89,6 @@ def _alone(request: BundleBenchRequest, call: Call) -> ExitCode:
     from edgecnn.render.screens.bundle import show_bundle_bench
 
     found = bench_bundle(request, call.store, call.tell)
-    sheet = sheet_of_bundle_bench(found, require_measured=request.bench.gates.require_measured)
-    return call.judge(sheet, found, lambda: show_bundle_bench(found))
+    required = request.bench.gates.require_measured
+    sheet = sheet_of_bundle_bench(found, require_measured=required)
+    return call.judge(sheet, found, lambda: show_bundle_bench(found, require_measured=required))

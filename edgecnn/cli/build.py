@@ -110,7 +110,8 @@ def judged(call: Call, report: BuildReport, *, require_measured: bool) -> ExitCo
     from edgecnn.render.ci import sheet_of_report
     from edgecnn.render.screens.report import show_report
 
-    return call.judge(sheet_of_report(report, require_measured=require_measured), report, lambda: show_report(report))
+    sheet = sheet_of_report(report, require_measured=require_measured)
+    return call.judge(sheet, report, lambda: show_report(report, require_measured=require_measured))
 
 
 def _lies_in(report: BuildReport, goal: str, store: Store) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 
 from edgecnn.cli.asking import recipe_of
 from edgecnn.cli.verbs import BUILD, Call, family, verb
+from edgecnn.errors.base import ExitCode
 
 if TYPE_CHECKING:
     from edgecnn.values.recipe import DataChoice
@@ -33,6 +34,7 @@ RecipeOpt = Annotated[
 ]
 PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="The picture that is drawn.")]
 ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Originals, a row each.")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="End with exit code 2 if there are warnings, too.")]
 ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented pictures of each.")]
 DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn.")]
 
@@ -45,8 +47,11 @@ def register(app: typer.Typer) -> None:
     verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides",))(preview)
 
 
-def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = 0) -> None:
-    """Classes, sizes, copies and look-alikes (also across roles), files that cannot be used, and what else is odd."""
+def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = 0, strict: StrictOpt = False) -> ExitCode:
+    """Classes, sizes, copies and look-alikes (also across roles), files that cannot be used, and what else is odd.
+
+    Ends with exit code 2 if no build is possible.
+    """
     from edgecnn.data.findings import window_of
     from edgecnn.data.inspection import inspect as look_through
     from edgecnn.data.layout import root_of
@@ -62,6 +67,8 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
         write_sheet(found.listed, sheet, window_of(facts.grey_levels or ALL_LEVELS))
         facts = facts.model_copy(update={"contact_sheet": str(sheet)})
     call.show(facts, lambda: show_inspection(facts))
+    warned = strict and any(finding.serious for finding in facts.findings)
+    return ExitCode.BAD_INPUT if facts.roles is None or warned else ExitCode.OK
 
 
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: LinkOpt = False) -> None:

@@ -27,6 +27,7 @@ from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
+from edgecnn.runner.causes.known import cause_in
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.base import another_schema
@@ -123,6 +124,8 @@ def read_baseline(path: Path) -> LatencyBaseline:
     except OSError as error:
         raise LatencyBaselineUnreadable(path=path, because=system_reason(error)) from error
     except ValidationError as error:
+        if (cause := cause_in(content, path)) is not None:
+            raise LatencyBaselineUnreadable(path=path, because=cause.why, hint=cause.fix) from error
         if _is_pin(content):
             hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"
             because = "it is the record of a pinned build, which holds no runs"

@@ -7,17 +7,21 @@ through a shell, and no revision can be taken for an option.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from edgecnn.errors.comparing import GitFailed, RevisionMisspelt
+from edgecnn.runner.causes.known import cause_in
 
 PREFIX = "git:"
 LARGEST = 1024 * 1024
 """Bytes: a record has some ten thousand."""
 _TIMEOUT_S = 60.0
+_OF_ANOTHER_OWNER = ("dubious ownership", "unsafe repository")
+"""What git 2.36 and later, and git 2.35, call a repository of another user: its exit code is that of every refusal."""
 _FETCH = "a shallow checkout has one commit alone: git fetch origin REVISION, or fetch-depth: 0 of actions/checkout"
 
 
@@ -34,7 +38,8 @@ def read_at_revision(text: str) -> GitFile:
 
     Raises:
         RevisionMisspelt: the text names no revision, or no path.
-        GitFailed: git is not installed, there is no repository, no such revision, no such file there, or it is too large.
+        GitFailed: git is not installed, there is no repository, or another user's, no such revision, no such file there, or it is
+            too large or a Git LFS pointer.
     """
     revision, path = _parts(text)
     top = _git(text, "rev-parse", "--show-toplevel", hint="run this inside the repository that holds the record")
@@ -50,7 +55,9 @@ def read_at_revision(text: str) -> GitFile:
         raise GitFailed(text=text, because=because, hint="name a file that edgecnn baseline pin wrote")
     content = _run(text, "show", "--no-textconv", "--no-ext-diff", there)
     if content.returncode != 0:
-        raise GitFailed(text=text, because=_last_line(content.stderr), hint=None)
+        raise GitFailed(text=text, because=_first_line(content.stderr), hint=None)
+    if (cause := cause_in(content.stdout)) is not None:  # what a revision holds of such a file stays a pointer
+        raise GitFailed(text=text, because=cause.why, hint=f"git lfs untrack {shlex.quote(path)}, then commit the record again")
     beginning = Path.cwd() if path.startswith("./") else Path(top)
     return GitFile(content=content.stdout, folder=beginning / PurePosixPath(path).parent)
 
@@ -71,7 +78,12 @@ def _parts(text: str) -> tuple[str, str]:
 def _git(text: str, *words: str, said: str | None = None, hint: str | None = _FETCH) -> str:
     done = _run(text, *words)
     if done.returncode != 0:
-        raise GitFailed(text=text, because=said or _last_line(done.stderr), hint=hint)
+        because = _first_line(done.stderr)
+        if any(word in because for word in _OF_ANOTHER_OWNER):
+            top = next((each for each in (Path.cwd(), *Path.cwd().parents) if (each / ".git").exists()), Path.cwd())
+            hint = f"git config --global --add safe.directory {shlex.quote(str(top))}"
+            raise GitFailed(text=text, because=because, hint=hint)
+        raise GitFailed(text=text, because=said or because, hint=hint)
     return os.fsdecode(done.stdout).rstrip("\n")
 
 
@@ -95,6 +107,7 @@ def _run(text: str, *words: str) -> subprocess.CompletedProcess[bytes]:
         raise GitFailed(text=text, because=f"git {words[0]} did not end within {_TIMEOUT_S:g} s", hint=None) from None
 
 
-def _last_line(stderr: bytes) -> str:
-    lines = stderr.decode("utf-8", errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("fatal: ") if lines else "git said nothing"
+def _first_line(stderr: bytes) -> str:
+    """The line that names the fault: git puts warnings before it, and advice after it."""
+    lines = stderr.decode("utf-8", errors="replace").strip().splitlines() or ["git said nothing"]
+    return next((line for line in lines if line.startswith("fatal: ")), lines[0]).removeprefix("fatal: ")

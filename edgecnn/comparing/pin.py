@@ -31,6 +31,7 @@ from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
+from edgecnn.runner.causes.known import Cause, cause_in
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
@@ -71,7 +72,8 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
     try:
         schema = json.loads(content).get("schema")
     except (ValueError, AttributeError, RecursionError):
-        raise PinUnreadable(where=where, because="it is no JSON object") from None
+        cause = cause_in(content) or Cause("it is no JSON object", PIN)
+        raise PinUnreadable(where=where, because=cause.why, hint=cause.fix) from None
     if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
         hint = f"edgecnn baseline compare HEAD {shlex.quote(where)} holds a build against it"
         raise PinUnreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)

@@ -12,6 +12,7 @@ from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.errors.wording import nearest
+from edgecnn.store.disk import refuse_known_cause
 
 IMAGENET = "imagenet"
 SORTED = "sorted"
@@ -63,6 +64,7 @@ def _text(file: Path) -> str:
             content = opened.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise ClassNamesUnusable(file=file, because=f"it is larger than {_MOST_BYTES >> 20} MiB")
+        refuse_known_cause(file, content)
         return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise

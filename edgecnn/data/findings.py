@@ -73,7 +73,7 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
 def _files(facts: DataInspection) -> Iterator[Finding]:
     if facts.unreadable:
         named = first_of([f"{each.path}: {each.why}" for each in facts.unreadable], _NAMED)
-        yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})")
+        yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
     if facts.ignored:
         yield _say("ignored", f"not used, as no split folders: {', '.join(f'{name}/' for name in facts.ignored)}")
 

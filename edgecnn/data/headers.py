@@ -13,6 +13,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
+from edgecnn.runner.causes.known import why_no_image
 from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
 
 LARGEST_BYTES: Final = 1 << 31
@@ -47,11 +48,11 @@ def _header_problem(file: io.BufferedReader) -> str:
     try:
         width, height = open_picture(file).size
     except UnidentifiedImageError:
-        return NOT_A_PICTURE
+        return why_no_image(file, NOT_A_PICTURE)
     except Image.DecompressionBombError:
         return f"more than {MAX_PIXELS:,} pixels"
     except BROKEN as error:
-        return f"a damaged header ({said_of_broken(error)})"
+        return why_no_image(file, f"a damaged header ({said_of_broken(error)})")
     if width * height > MAX_PIXELS:
         return f"more than {MAX_PIXELS:,} pixels"
     return ""

@@ -23,6 +23,7 @@ from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.data.dataset import SPLIT_ROLES, DataManifest, ImageEntry, SplitRole
 
@@ -75,7 +76,7 @@ class ImageSource(ABC):
 
         Raises:
             ImageGone: the file is not there any more, or may not be read.
-            ImageChanged: its bytes are not those of the manifest.
+            ImageChanged: its bytes are not those of the manifest. WrongBytes: and they show why.
             CorruptImages: it cannot be decoded to the end.
         """
 
@@ -97,13 +98,14 @@ class FolderImages(ImageSource):
     """Images in files."""
 
     def bytes_of(self, entry: ImageEntry) -> bytes:
-        """A file's bytes, which are those of the manifest. Raises ImageGone, ImageChanged: see ``ImageSource.read``."""
+        """A file's bytes, those of the manifest. Raises ImageGone, ImageChanged, WrongBytes: see ``ImageSource.read``."""
         path = Path(self.manifest.root, entry.path)
         try:
             data = path.read_bytes()
         except OSError as error:
             raise ImageGone(path=path, because=system_reason(error)) from error
         if hashlib.sha256(data).hexdigest() != entry.sha256:
+            refuse_known_cause(path, data)
             raise ImageChanged(path=path)
         return data
 

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -122,8 +122,10 @@ def _load(index_file: Path, tell: Progress) -> dict[str, Fact]:
 
 
 def pillow_version() -> str:
-    """The Pillow that decides what is a picture."""
-    return version("pillow")
+    """The Pillow that decides what is an image: one version may be built with more decoders or fewer."""
+    installed = distribution("pillow")
+    built = hashlib.sha256((installed.read_text("RECORD") or "").encode()).hexdigest()
+    return f"{installed.version}+{built[:12]}"
 
 
 def digest_of_stamps(parts: Iterable[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, is_folder
+from edgecnn.data.listing import ListingProgress, is_folder
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import (
     DataFolderMissing,
@@ -27,6 +27,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
+from edgecnn.runner.causes.known import LEFT_BEHIND
 
 Part = Literal["train", "validation", "test"]
 

@@ -12,10 +12,9 @@ from typing import Final
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable
+from edgecnn.runner.causes.known import LEFT_BEHIND
 from edgecnn.values.stage import Progress
 
-LEFT_BEHIND: Final = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
-"""What file managers and archivers leave in folders; like hidden files, no data."""
 QUIET_FOR_S: Final = 1.0
 """100,000 files are listed within this, of which nothing needs to be said."""
 SAID_EVERY_S: Final = 0.25

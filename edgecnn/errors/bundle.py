@@ -26,15 +26,16 @@ class BundleManifestUnreadable(EdgecnnError):
 class BundleArchiveRefused(EdgecnnError):
     """Raised when a zip is not laid out as that of a bundle; nothing was taken out of it."""
 
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path}: not a bundle's zip", because=because, hint=_AGAIN)
+    def __init__(self, *, path: Path, because: str, hint: str = _AGAIN) -> None:
+        super().__init__(what=f"{path}: not a bundle's zip", because=because, hint=hint)
 
 
 class BundleEntryRefused(EdgecnnError):
-    """Raised when one entry of a bundle is of a kind that no bundle has; nothing was read."""
+    """Raised when one entry of a bundle is of a kind that no bundle has; nothing was read. ``repacked``: by another zip tool."""
 
-    def __init__(self, *, path: Path, entry: str, because: str) -> None:
-        super().__init__(what=f"{path}: refused", because=f"{ascii(entry)[:200]} {because}", hint=_AGAIN)
+    def __init__(self, *, path: Path, entry: str, because: str, repacked: bool = False) -> None:
+        hint = "unpack it and name the folder; `edgecnn bundle zip` writes a zip that is accepted" if repacked else _AGAIN
+        super().__init__(what=f"{path}: refused", because=f"{ascii(entry)[:200]} {because}", hint=hint)
 
 
 class BundleFileMissing(EdgecnnError):
@@ -45,22 +46,20 @@ class BundleFileMissing(EdgecnnError):
 
 
 class BundleFileChanged(EdgecnnError):
-    """Raised when a file is not the one that was packed."""
+    """Raised when a file is not the one that was packed. ``hint``: what helps where the cause is known."""
 
-    def __init__(self, *, path: Path, file: str, because: str) -> None:
-        super().__init__(what=f"{path}: {ascii(file)[1:-1]} was changed", because=because, hint=_AGAIN)
+    def __init__(self, *, path: Path, file: str, because: str, hint: str = _AGAIN) -> None:
+        super().__init__(what=f"{path}: {ascii(file)[1:-1]} was changed", because=because, hint=hint)
 
 
 class BundleFileExtra(EdgecnnError):
     """Raised when there is a file that the manifest does not list."""
 
-    def __init__(self, *, path: Path, file: str, made_here: bool) -> None:
-        """``made_here``: such files come into being when a bundle is used."""
-        super().__init__(
-            what=f"{path}: {ascii(file)[1:-1]} is not of the bundle",
-            because="bundle.json does not list it",
-            hint="remove it, or --made-here where this machine made it itself" if made_here else _AGAIN,
-        )
+    def __init__(self, *, path: Path, file: str, made_here: bool, left: tuple[str, str] | None = None) -> None:
+        """``made_here``: such files come into being when a bundle is used. ``left``: which tool left it, and what removes it."""
+        why, hint = left or (None, "remove it, or --made-here where this machine made it itself" if made_here else _AGAIN)
+        because = "bundle.json does not list it" + (f"; {why}" if why else "")
+        super().__init__(what=f"{path}: {ascii(file)[1:-1]} is not of the bundle", because=because, hint=hint)
 
 
 class BundleInconsistent(EdgecnnError):

@@ -25,18 +25,23 @@ class NoBuildToCompare(EdgecnnError):
 class BundleUnreadable(EdgecnnError):
     """Raised when a file of a bundle, or the plan beside it, is truncated, was edited, or is of a later version."""
 
-    def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path} cannot be read", because=because, hint="the same build command writes it again")
+    def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
+        again = "the same build command writes it again"
+        super().__init__(what=f"{path} cannot be read", because=because, hint=hint or again)
 
 
 class KitNotCarried(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when the kit that is to be raced is not in the bundle: nothing was chosen, or another candidate was asked for."""
 
-    def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str]) -> None:
+    def __init__(self, *, folder: Path, candidate: str | None, carried: Sequence[str], here: Sequence[str] | None = None) -> None:
+        """``here``: the carried kits that run here, where the one that was asked for would have to; None: it would not."""
+        self.carried = tuple(carried)
         what = f"{folder} carries no kit of {candidate}" if candidate else f"{folder}: no candidate was chosen"
-        near = nearest(candidate or "", carried)
+        near = nearest(candidate or "", carried if here is None else here)
         missed = "build again with gates that a candidate can meet: its report says by how much each missed them"
         hint = f"did you mean {near}?" if near else "name one of these" if candidate and carried else missed
+        if here is not None and carried and not near:
+            hint = f"--candidate {here[0]} runs here" if here else "none of them runs here"
         super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}", hint=hint)
 
 

@@ -110,6 +110,13 @@ class ResultFileUnwritable(EdgecnnError):
         super().__init__(what=f"{option} {path} cannot be written", because=because, hint=f"choose another file with {option}")
 
 
+class WrongBytes(EdgecnnError):
+    """Raised when a file's own bytes show why it is not the file that was meant, as those of a Git LFS pointer do."""
+
+    def __init__(self, *, file: Path, because: str, hint: str) -> None:
+        super().__init__(what=f"{file} is not the file that was meant", because=because, hint=hint)
+
+
 class NoVerdict(EdgecnnError):
     """Never raised: what a file of verdicts says until there is one, so that a killed call leaves no older verdict behind."""
 

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message  # type: ignore[import-
 
 from edgecnn.errors.export import ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 from edgecnn.errors.quantization import AlreadyQuantized
+from edgecnn.store.disk import refuse_known_cause
 
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
@@ -125,6 +126,8 @@ def _without_weights(path: Path) -> onnx.ModelProto:
         raise NotAnOnnxModel(path=path, why="it names no opset of ONNX's own operators")
     for tensor in _external(model.graph):
         _require_inside(path, tensor)
+    for location in {_location(tensor) for tensor in _external(model.graph)}:
+        refuse_known_cause(path.parent / location)
     return model
 
 

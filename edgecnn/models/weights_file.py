@@ -20,6 +20,7 @@ from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.arch import ArchSpec
 
 WeightsFormat = Literal["safetensors", "torch"]
@@ -40,7 +41,6 @@ _OPCODES_LISTED_MAX: Final = 200_000
 """Of one file, about 0.2 s: what comes after them is left to torch's own refusal. A table of 1,548 tensors (EfficientNetV2-L) has
 58,000 of them; 360 tensors take 15 to 20 ms to list, which every build waits for, a cached one too."""
 _KNOWN: Final = (
-    (0, b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for: git lfs pull"),
     (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes"),
     (0, b"\x1f\x8b", "a gzip archive: unpack it first"),
     (257, b"ustar", "a tar archive: unpack it first"),
@@ -63,7 +63,7 @@ def format_of(path: Path) -> WeightsFormat:
     when it is read.
 
     Raises WeightsUnreadable: empty, cut off, damaged, of another format, or not permitted. WeightsHoldObjects: a whole model, an
-    optimizer or any other Python object was saved.
+    optimizer or any other Python object was saved. WrongBytes: see ``refuse_known_cause``.
     """
     try:
         with path.open("rb") as file:
@@ -78,6 +78,7 @@ def format_of(path: Path) -> WeightsFormat:
                 return _safetensors(path, file, size)
     except OSError as error:
         raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
+    refuse_known_cause(path, head)
     raise WeightsUnreadable(path=path, reason=f"it looks like {_looks_like(head)}" if head else "it is empty")
 
 

@@ -29,14 +29,24 @@ def require_candidate(device: Device, supported: Sequence[Candidate | Unsupporte
     """
     if any(isinstance(entry, Candidate) for entry in supported):
         return
-    has = [name.value for name in device.runtimes]
+    has = list(device.runtimes)
     refused = [entry for entry in supported if isinstance(entry, Unsupported)]
     if not refused:
-        reasons = [f"its device file builds none of its runtimes ({', '.join(has)}) unless the target names it"]
-        raise NoCandidate(device=device.name, reasons=reasons, hint=f"--target DEVICE:{has[0]}")
-    others = [name for name in has if name not in {entry.runtime.value for entry in refused}]
-    hint = f"--target DEVICE:{others[0]}" if others else "`edgecnn list devices` names devices that a build can be made for"
+        reasons = [
+            f"its device file builds none of its runtimes ({', '.join(each.value for each in has)}) unless the target names it"
+        ]
+        raise NoCandidate(device=device.name, reasons=reasons, hint=_target_hint(has))
+    others = [each for each in has if each not in {entry.runtime for entry in refused}]
+    hint = _target_hint(others) if others else "`edgecnn list devices` names devices that a build can be made for"
     raise NoCandidate(device=device.name, reasons=_reasons(refused), hint=hint)
+
+
+def _target_hint(runtimes: Sequence[Runtime]) -> str:
+    """The target of the first of these runtimes that can be built here; if none can, what to install first."""
+    lacks = {runtime: lacking(backend_for(runtime).packages, backend_for(runtime).extra) for runtime in runtimes}
+    built = next((runtime for runtime, why in lacks.items() if why is None), runtimes[0])
+    install = "" if (why := lacks[built]) is None else f"{why.command}, then "
+    return f"{install}--target DEVICE:{built.value}"
 
 
 def require_precision(device: Device, precision: Precision, asked_by: str, supported: Sequence[Candidate | Unsupported]) -> None:

@@ -21,6 +21,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.recipes import FileUnreadable, NotToml
 from edgecnn.errors.wording import nearest
 from edgecnn.recipes.toml_depth import parsed
+from edgecnn.store.disk import refuse_known_cause
 
 if TYPE_CHECKING:
     from tomlkit.items import Item
@@ -61,7 +62,7 @@ def read_table(path: Path) -> dict[str, Any]:
     """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
 
     Raises FileUnreadable: the file is absent, a folder, not permitted, too large, or no UTF-8. NotToml: the text breaks TOML's
-    grammar; names the line.
+    grammar; names the line. WrongBytes: see ``refuse_known_cause``.
     """
     try:
         with path.open("rb") as file:
@@ -70,6 +71,7 @@ def read_table(path: Path) -> dict[str, Any]:
         raise FileUnreadable(path=path, reason=system_reason(error)) from error
     except ValueError as error:  # a NUL inside the path
         raise FileUnreadable(path=path, reason=str(error)) from error
+    refuse_known_cause(path, data)
     try:
         return parsed(_text(path, data))
     except ValueError as error:

@@ -19,7 +19,7 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.errors.base import EdgecnnError, ExitCode, visible
 from edgecnn.judging.bounds import bound_of
 from edgecnn.judging.gates import exit_code_of
-from edgecnn.render.gates import decided, error_rates
+from edgecnn.render.gates import decided, error_rates, gate_reason
 from edgecnn.render.wording import visible_lines
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
@@ -52,6 +52,10 @@ class GateSheet:
         """True where this gate alone keeps the exit code from 0."""
         passing = (ExitCode.OK, ExitCode.UNSURE) if self.unsure_passes else (ExitCode.OK,)
         return exit_code_of((result,), require_measured=self.require_measured) not in passing
+
+    def reason(self, result: GateResult) -> str:
+        """Why this gate has its verdict, and whether a missing figure stops the job."""
+        return gate_reason(result, require_measured=self.require_measured)
 
 
 def sheet_of_report(report: BuildReport, *, require_measured: bool = False) -> GateSheet:
@@ -167,7 +171,7 @@ def _add_case(suite: ElementTree.Element, sheet: GateSheet, result: GateResult) 
         return
     kind = "failure" if result.verdict is Verdict.FAIL else "error" if sheet.stops(result) else "skipped"
     changed = "; ".join(sheet.changed)
-    _add_problem(case, kind, result.verdict.value, result.reason + (f"\nchanged: {changed}" if changed else ""))
+    _add_problem(case, kind, result.verdict.value, sheet.reason(result) + (f"\nchanged: {changed}" if changed else ""))
 
 
 def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str) -> None:
@@ -194,7 +198,7 @@ _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
 
 def summary_markdown(sheet: GateSheet) -> str:
     """Verdict, gates, what changed and what to know. Names from data and paths are escaped: GitHub renders HTML too."""
-    words = ((f"{_SIGN[each.verdict.value]} {each.verdict.value}", each.gate, each.reason) for each in sheet.gates)
+    words = ((f"{_SIGN[each.verdict.value]} {each.verdict.value}", each.gate, sheet.reason(each)) for each in sheet.gates)
     rows = [f"| {word} | `{bound_of(gate)}` | {gate.required} | {_cell(reason)} |" for word, gate, reason in words]
     parts = [
         f"### edgecnn: {_cell(sheet.title)}: {sheet.verdict.value}",
@@ -233,7 +237,7 @@ def _annotation(sheet: GateSheet, result: GateResult) -> str:
     title = f"edgecnn {result.verdict.value}: {bound_of(result.gate)}, {sheet.title}"
     changed = sheet.changed[:_LINES_CHANGED] if result.verdict is Verdict.FAIL else ()
     more = f"\nchanged: {'; '.join(changed)}" if changed else ""
-    return _command("error" if sheet.stops(result) else "warning", title, f"{result.candidate}: {result.reason}{more}")
+    return _command("error" if sheet.stops(result) else "warning", title, f"{result.candidate}: {sheet.reason(result)}{more}")
 
 
 def _command(level: str, title: str, message: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from edgecnn.errors.base import ExitCode
 from edgecnn.errors.wording import listed
 from edgecnn.judging.bounds import bound_of
+from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
 from edgecnn.values.verdict import CHANCE, GateResult, Verdict
@@ -44,16 +46,23 @@ def unmeasured(verdict: Verdict, gates: Sequence[GateResult]) -> str | None:
     return f"{missing} of {len(gates)} gates not measured" if missing and verdict is Verdict.PASS else None
 
 
-def gate_line(result: GateResult) -> str:
+def gate_reason(result: GateResult, *, require_measured: bool = False) -> str:
+    """Why a gate has its verdict; where its figure is missing and the exit code ignores that, this is part of it."""
+    ignored = exit_code_of((result,), require_measured=require_measured) is ExitCode.OK
+    missing = result.verdict is Verdict.MISSING and ignored
+    return f"{result.reason}; this does not stop the job unless you pass --require-measured" if missing else result.reason
+
+
+def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
     """``gate max drop_pp 1: PASS, and why``."""
-    gate = result.gate
-    return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {result.reason}"
+    gate, reason = result.gate, gate_reason(result, require_measured=require_measured)
+    return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {reason}"
 
 
-def gate_lines(gates: Sequence[GateResult]) -> list[str]:
+def gate_lines(gates: Sequence[GateResult], *, require_measured: bool = False) -> list[str]:
     """A line a gate, then their error rates."""
-    rates = error_rates(gates)
-    return [*map(gate_line, gates), *([] if rates is None else [rates])]
+    lines, rates = [gate_line(each, require_measured=require_measured) for each in gates], error_rates(gates)
+    return [*lines, *([] if rates is None else [rates])]
 
 
 def error_rates(gates: Iterable[GateResult]) -> str | None:

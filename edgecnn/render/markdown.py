@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.base import visible
 from edgecnn.render import desktop, figures, quality
-from edgecnn.render.gates import decided, error_rates, learned_lines
+from edgecnn.render.gates import decided, error_rates, gate_reason, learned_lines
 from edgecnn.render.sentences import (
     REFERENCES,
     extent_lines,
@@ -25,7 +25,7 @@ def report_markdown(report: BuildReport) -> str:
     """The report, verdict first."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     gates = (
-        f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {g.reason}"
+        f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {gate_reason(g)}"
         for g in report.gates
     )
     parts = [

@@ -20,6 +20,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
+from edgecnn.runner.causes.known import cause_of_change
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema
 from edgecnn.values.candidate import is_of_a_device
@@ -118,8 +119,11 @@ def check_files(kit: KitRef, command: str) -> None:
         except OSError as error:
             raise BuildDamaged(path=kit.folder / name, because=system_reason(error), command=command) from error
         if found != fact["sha256"]:
-            because = f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…"
-            raise BuildDamaged(path=kit.folder / name, because=because, command=command)
+            with (kit.folder / name).open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                cause = cause_of_change(stream, size, (fact["bytes"], fact["sha256"]), kit.folder)
+            because, hint = cause or (f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
+            raise BuildDamaged(path=kit.folder / name, because=because, command=hint)
 
 
 def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[Resolved, Mapping[str, str]]:

@@ -19,6 +19,7 @@ from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToC
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
+from edgecnn.runner.causes.known import line_endings
 from edgecnn.store.disk import json_object
 from edgecnn.values.comparison import Origin, PinnedBuild, ShippedKitFacts
 from edgecnn.values.device import Device
@@ -186,5 +187,7 @@ def _opened(place: Path, digest: str) -> KitRef:
         reason = system_reason(error) if isinstance(error, OSError) else f"it is no kit's manifest ({type(error).__name__})"
         raise BundleUnreadable(path=manifest, because=reason) from error
     if kit.digest != digest:
-        raise BundleUnreadable(path=manifest, because=f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…")
+        cause = line_endings(place) if b"\r\n" in manifest.read_bytes() else None
+        because, hint = cause or (f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…", None)
+        raise BundleUnreadable(path=manifest, because=because, hint=hint)
     return kit

@@ -9,6 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+if not __package__:  # started by its path, so that no import below would be found
+    sys.path[0], __package__ = str(Path(__file__).resolve().parents[1]), "runner"
+    from .causes.started_by_path import refuse
+
+    sys.exit(refuse())
+
 from .failure import RunnerError
 from .say import CANNOT_WRITE, drop_unwritable, progress, say
 

@@ -9,6 +9,7 @@ import platform
 from pathlib import Path, PurePosixPath
 from typing import Dict, List, Optional
 
+from .causes.known import cause_of_change, left_by_a_tool
 from .failure import RunnerError
 from .files import sha256_of
 from .installing import install_command
@@ -84,12 +85,10 @@ class Kit:
                 raise RunnerError("kit-file-missing", "{}: listed in kit.json, and not here".format(name), hint=_HINT)
             size = path.stat().st_size
             if size != fact.bytes:
-                why = "{} bytes here, {} in kit.json".format(size, fact.bytes)
-                raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, _HINT)
+                raise self._changed(name, size, "{} bytes here, {} in kit.json".format(size, fact.bytes))
             found = sha256_of(path)
             if found != fact.sha256:
-                why = "its SHA-256 is {}…, in kit.json {}…".format(found[:12], fact.sha256[:12])
-                raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, _HINT)
+                raise self._changed(name, size, "its SHA-256 is {}…, in kit.json {}…".format(found[:12], fact.sha256[:12]))
             total += size
         self._refuse_foreign_code()
         return total
@@ -112,6 +111,13 @@ class Kit:
             raise RunnerError("wrong-python", "this kit needs Python {}".format(manifest.python), why, missing=True)
         return {name: _package_version(name, wanted) for name, wanted in sorted(manifest.packages.items())}
 
+    def _changed(self, name: str, size: int, why: str) -> RunnerError:
+        fact = self.manifest.files[name]
+        with self.path(name).open("rb") as stream:
+            cause = cause_of_change(stream, size, (fact.bytes, fact.sha256), self.folder)
+        why, hint = cause or (why, _HINT)
+        return RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, hint)
+
     def _refuse_links(self, name: str) -> None:
         path = self.folder
         for part in PurePosixPath(name).parts:
@@ -126,7 +132,8 @@ class Kit:
             for name in names:
                 relative = (Path(folder) / name).relative_to(self.folder).as_posix()
                 if name.endswith(_CODE) and relative not in self.manifest.files:
-                    raise RunnerError("kit-file-unlisted", "{}: code that kit.json does not list".format(relative), hint=_HINT)
+                    why, hint = left_by_a_tool(relative, self.folder) or (None, _HINT)
+                    raise RunnerError("kit-file-unlisted", "{}: code that kit.json does not list".format(relative), why, hint)
 
 
 def _check_name(name: str) -> None:

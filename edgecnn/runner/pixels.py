@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .causes.known import why_no_image
 from .pixel_recipe import ALL_LEVELS
 from .pixel_recipe import MAX_PIXELS as MAX_PIXELS
 from .pixel_recipe import ImageSize as ImageSize
@@ -115,9 +116,9 @@ def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.I
     except Image.DecompressionBombError:
         raise UnreadableImage("more than {:,} pixels".format(MAX_PIXELS)) from None
     except UnidentifiedImageError:
-        raise UnreadableImage(NOT_A_PICTURE) from None
+        raise UnreadableImage(why_no_image(source, NOT_A_PICTURE)) from None
     except BROKEN as error:
-        raise UnreadableImage(said_of_broken(error)) from error
+        raise UnreadableImage(why_no_image(source, said_of_broken(error))) from error
 
 
 def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.Image:
@@ -296,5 +297,4 @@ def said_of_broken(error: BaseException) -> str:
     """What is told of one of ``BROKEN``: a line."""
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from edgecnn.errors.usage import WrongBytes
+from edgecnn.runner.causes.known import cause_in, cause_of_file
 from edgecnn.values.artifact import FileFact
 
 _Name = TypeVar("_Name")
@@ -173,6 +175,16 @@ def json_object(path: Path) -> Mapping[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def refuse_known_cause(path: Path, content: bytes | None = None) -> None:
+    """Refuse a file whose bytes show why it cannot be used, before its format is looked at. ``content``: where it was read.
+
+    Raises WrongBytes: it is a Git LFS pointer, or its line endings were converted.
+    """
+    cause = cause_of_file(path) if content is None else cause_in(content, path)
+    if cause is not None:
+        raise WrongBytes(file=path, because=cause.why, hint=cause.fix)
 
 
 def free_bytes(root: Path) -> int:

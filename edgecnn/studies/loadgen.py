@@ -8,15 +8,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edgecnn.bundle.verify import bundle_at
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import OutputUnusable
-from edgecnn.errors.comparing import NoBuildToCompare
+from edgecnn.errors.comparing import KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.measuring import NothingToLoad
 from edgecnn.measure.loadgen.facts import LoadGenReport
 from edgecnn.measure.loadgen.run import Bench, measure
 from edgecnn.measure.loadgen.settings import LoadRequest
 from edgecnn.results.folder import BUNDLE
+from edgecnn.results.kits_here import kits_that_run_here, manifests_in, remedy_here
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
@@ -73,17 +75,24 @@ def kit_meant(folder: Path, candidate: str | None = None) -> Kit:
     Raises:
         NothingToLoad: it is none of these.
         BundleUnreadable, KitNotCarried: see ``shipped_kit``.
-        RunnerFailed: the kit cannot be read; in the runner's words.
+        RunnerFailed: the kit cannot be read, or does not run here; in the runner's words.
     """
+    bundle = bundle_at(folder)
     if not (folder / MANIFEST).is_file():
         try:
             folder = shipped_kit(folder, candidate).kit.folder
         except NoBuildToCompare as error:
             raise NothingToLoad(folder=folder, because=f"it holds no {MANIFEST} and no bundle with a choice.json") from error
+        except KitNotCarried as error:
+            here = kits_that_run_here(manifests_in(bundle), bundle)
+            raise KitNotCarried(folder=folder, candidate=candidate, carried=error.carried, here=here) from error
     try:
-        return Kit.open(folder)
+        kit = Kit.open(folder)
+        kit.check_requirements()
     except RunnerError as error:
-        raise RunnerFailed(**error.facts()) from error
+        hint = remedy_here(error.hint, manifests_in(bundle), bundle, folder.name)
+        raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
+    return kit
 
 
 def _default(folder: Path) -> Path:

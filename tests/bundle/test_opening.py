@@ -95,9 +95,7 @@ def test_what_is_rewritten_without_a_change_is_accepted(archive: Path) -> None:
     assert verified(rewritten(archive)).facts.form == "zip"
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil.py", "/etc/passwd", "kits/../../evil", "a\\..\\evil", "C:evil", "kits//x", "./x", "folder/"]
-)
+@pytest.mark.parametrize("name", ["../evil.py", "/etc/passwd", "kits/../../evil", "a\\..\\evil", "C:evil", "kits//x", "./x"])
 def test_an_entry_that_leaves_the_folder_is_refused(archive: Path, name: str) -> None:
     said = refusal(rewritten(archive, extra=(named(name), b"")))
     assert said == (

@@ -9,6 +9,7 @@ import pytest
 
 from edgecnn.comparing.git_file import LARGEST, read_at_revision
 from edgecnn.errors.comparing import GitFailed, RevisionMisspelt
+from tests.runner.causes.test_known import POINTER
 
 
 def git(folder: Path, *words: str) -> None:
@@ -89,3 +90,25 @@ def test_outside_a_repository_and_without_git_it_is_said(tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", "")
     with pytest.raises(GitFailed, match="git is not installed"):
         read_at_revision("git:HEAD:a")
+
+
+def test_a_repository_of_another_owner_is_named_with_the_command_that_admits_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for its tests
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    with pytest.raises(GitFailed) as refused:
+        read_at_revision("git:v1:gates/base.json")
+    assert refused.value.line() == (
+        f"git:v1:gates/base.json cannot be read: detected dubious ownership in repository at '{repository}'"
+        f" — git config --global --add safe.directory {repository} [git-failed]"
+    )
+    subprocess.run(str(refused.value.hint), shell=True, check=True)  # noqa: S602 - as a user would paste it
+    assert read_at_revision("git:v1:gates/base.json").content == b"one\n"
+
+
+def test_a_record_that_is_committed_as_a_git_lfs_pointer_is_named(repository: Path) -> None:
+    (repository / "gates" / "base.json").write_bytes(POINTER)
+    git(repository, "commit", "-aqm", "lfs")
+    with pytest.raises(GitFailed, match="it is a Git LFS pointer, not the file itself — git lfs untrack gates/base.json, then"):
+        read_at_revision("git:HEAD:gates/base.json")

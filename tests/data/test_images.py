@@ -13,10 +13,12 @@ from edgecnn.data.images import ImageSource, open_source
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
+from edgecnn.errors.usage import WrongBytes
 from edgecnn.values.data.dataset import SPLIT_ROLES
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
 from tests.data.test_near_duplicates import encoded, scene
+from tests.runner.causes.test_known import POINTER
 
 
 @pytest.fixture
@@ -100,6 +102,14 @@ def test_a_file_with_other_bytes_than_were_planned_with(photos: Path, tmp_path: 
     assert caught.value.line() == (
         f"{photos / entry.path}: changed since this run began — run the same command again [image-changed]"
     )
+
+
+def test_an_image_that_became_a_git_lfs_pointer_since_it_was_planned_with_is_named(photos: Path, tmp_path: Path) -> None:
+    source = opened(photos, tmp_path / "store")
+    entry = source.entries("train")[0]
+    write(photos / entry.path, POINTER)
+    with pytest.raises(WrongBytes, match="it is a Git LFS pointer, not the file itself — git lfs pull"):
+        source.read(entry)
 
 
 def test_a_file_that_cannot_be_decoded_to_its_end(photos: Path, tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
+from edgecnn.data import index
 from edgecnn.errors.data.folder import DataFolderUnreadable, NothingReadable, TooFewImages
 from edgecnn.runner.pixels import NOT_A_PICTURE
-from tests.data.folders import Heard, draw, fill, write
+from tests.data.folders import Heard, aged, draw, fill, write
 from tests.data.test_manifest import summary_of
+from tests.runner.causes.test_known import POINTER, picture
 
 
 def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: Path) -> None:
@@ -30,6 +34,22 @@ def test_unreadable_files_are_skipped_named_and_remembered(photos: Path, cache: 
     again = Heard()
     assert len(summary_of(photos, cache, again).skipped) == 3
     assert again.steps == []
+
+
+def test_a_pointer_and_an_image_that_this_pillow_cannot_read_are_named(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aged(write(photos / "cat" / "pointer.jpg", POINTER))
+    aged(write(photos / "dog" / "new.avif", picture("AVIF")))
+    pointer = "cat/pointer.jpg: it is a Git LFS pointer, not the file itself: git lfs pull"
+    with monkeypatch.context() as lacking:
+        lacking.setattr(index, "distribution", lambda _: SimpleNamespace(version="13", read_text=lambda _: "no avif"))
+        lacking.delitem(Image.OPEN, "AVIF")
+        named, avif = summary_of(photos, cache).skipped
+        assert named == pointer
+        assert avif.startswith("dog/new.avif: it is in the AVIF format, and Pillow ")
+        assert avif.endswith(" was built without it here: pip install --force-reinstall --only-binary :all: pillow")
+    assert summary_of(photos, cache).skipped == (pointer,), "the same version, built with the decoder"
 
 
 def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path, cache: Path) -> None:

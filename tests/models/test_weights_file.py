@@ -104,7 +104,6 @@ def test_a_cut_in_the_last_tensor_of_an_old_file_is_told_when_it_is_read(tmp_pat
         (b"not weights\n", "it looks like a text file"),
         (b'{"weights": [1, 2]}', "it looks like a text file"),
         (b"\n<!DOCTYPE html><html>", "it looks like a web page: a download that went wrong"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not the file that it stands for: git lfs pull"),
         (pickle.dumps({"a": 1}), "it looks like a Python pickle that torch did not write"),
         (b"\x08\x0a\x12\x07pytorch", "it looks like an ONNX model"),
         (b"\x89HDF\r\n\x1a\n\0", "it looks like an HDF5 file, as Keras writes"),

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from edgecnn.backends.installed import Lacking
 from edgecnn.backends.registry import all_backends
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
+from edgecnn.planning import candidates
 from edgecnn.planning.candidates import require_candidate, require_precision
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
@@ -54,6 +56,22 @@ def test_a_device_that_offers_a_runtime_only_by_name_says_how_to_name_it() -> No
         "nothing can be built for old-board: its device file builds none of its runtimes (tensorrt) unless the target names it "
         "— --target DEVICE:tensorrt [no-candidate]"
     )
+
+
+def test_the_hint_names_a_runtime_that_can_be_built_here_or_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pi = device_named("raspberry-pi-5")
+
+    def pi_of(*runtimes: Runtime) -> Device:
+        return pi.model_copy(update={"runtimes": {each: pi.runtimes[each] for each in runtimes}})
+
+    litert = Lacking("it is not installed", "make litert-env")
+    monkeypatch.setattr(candidates, "lacking", lambda _, extra: litert if extra == "litert" else None)
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(pi_of(Runtime.LITERT, Runtime.ONNXRUNTIME), [])
+    assert caught.value.hint == "--target DEVICE:onnxruntime"
+    with pytest.raises(NoCandidate) as caught:
+        require_candidate(pi_of(Runtime.LITERT), [])
+    assert caught.value.hint == "make litert-env, then --target DEVICE:litert"
 
 
 def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_name_alone() -> None:

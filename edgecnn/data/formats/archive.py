@@ -19,9 +19,11 @@ from typing import Final
 
 from edgecnn.data.index import read_json, write_json
 from edgecnn.data.layout import PART_NAMES
-from edgecnn.data.listing import LEFT_BEHIND, ListingProgress, stamp_of, stamps_in
+from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.runner.causes.known import LEFT_BEHIND
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.locks import Locks
@@ -69,7 +71,9 @@ def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
         ArchiveUnusable: no zip, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
         StoreFull: no space.
         StoreUnusable: no permission.
+        WrongBytes: see ``refuse_known_cause``.
     """
+    refuse_known_cause(archive)
     return _entered(kept_folder(_name_of(archive), cache, lambda fresh: _unpack(archive, fresh, tell), tell))
 
 

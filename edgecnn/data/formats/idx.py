@@ -23,6 +23,7 @@ from edgecnn.data.listing import stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass
 from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.stage import Progress
 
 NAMES_FILE: Final = "classes.txt"
@@ -163,6 +164,7 @@ class _Opened(NamedTuple):
 
 def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
     wanted = _DIMENSIONS[what]
+    refuse_known_cause(file)
     with _as_of(file):
         packed = file.suffix == ".gz"
         source = stack.enter_context(cast("IO[bytes]", gzip.open(file)) if packed else file.open("rb"))  # noqa: SIM115

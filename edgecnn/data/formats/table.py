@@ -21,6 +21,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.wording import first_line
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.data.dataset import UNLABELLED
 
 SUFFIX: Final = ".csv"
@@ -59,7 +60,9 @@ def read_table(file: Path, seen: ListingProgress, group_by: str | None = None) -
         OneClass: a single label.
         TrainFolderMissing: several splits, but none to train on.
         MissingPackage: a Parquet file, and nothing that reads it.
+        WrongBytes: see ``refuse_known_cause``.
     """
+    refuse_known_cause(file)
     lines = _lines_of_parquet(file) if file.suffix.lower() == PARQUET else _lines(file)
     columns = _Columns.of(file, next(lines)[1], group_by)
     rows = (_row(file, line, cells, columns) for line, cells in lines)

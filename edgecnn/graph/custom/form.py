@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.custom_model import TorchForm
 
 _ZIP: Final = b"PK\x03\x04"
@@ -28,10 +29,12 @@ def form_of(path: Path) -> TorchForm | None:
     Raises:
         CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
         CustomHoldsObjects: a state dict, a pickled module, or compiled code.
+        WrongBytes: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(32)
+        head = file.read(64)
+    refuse_known_cause(path, head)
     if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
             raise CustomHoldsObjects(path=path, found="what torch.save or pickle wrote")

@@ -21,7 +21,7 @@ import edgecnn
 from edgecnn.errors.base import visible
 from edgecnn.render import desktop, quality
 from edgecnn.render.figures import tested_on
-from edgecnn.render.gates import decided, learned_lines
+from edgecnn.render.gates import decided, gate_reason, learned_lines
 from edgecnn.render.page.candidates import candidate_rows, columns_of, key_figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import MARKS, OF_FIDELITY, Figure
@@ -52,6 +52,7 @@ def report_page(facts: PageFacts) -> str:
         report=facts.report,
         decided=decided(facts.report.verdict, facts.report.gates),
         unlearned=learned_lines(facts.report.gates),
+        gate_reason=gate_reason,
         shows=shown_digest(facts.report),
         figures=shown,
         lacking=not_measured(facts.report, shown),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from edgecnn.errors.wording import counted, first_of
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.values.data.augmentation import AugmentationPreview
-from edgecnn.values.data.dataset import DataDivision, DataInspection, Grouping, Spread
+from edgecnn.values.data.dataset import DataDivision, DataInspection, Finding, Grouping, Spread
 
 _SHOWN = 60
 _NAMED = 5
@@ -41,11 +41,15 @@ def _inspection_lines(facts: DataInspection) -> Iterator[str]:
         yield f"  groups: {_groups(facts.grouping)}"
     yield f"  shorter side {_spread(facts.short_side_px)}; longer side {_spread(facts.long_side_px)}"
     yield f"  stored as {_counted(facts.formats)}; pixels {_counted(facts.modes)}"
-    yield from (f"  {'SERIOUS' if finding.serious else 'note'}: {finding.sentence}" for finding in facts.findings)
+    yield from (f"  {_weight(finding)}: {finding.sentence}" for finding in facts.findings)
     if not facts.findings:
         yield "  nothing odd was found"
     if facts.contact_sheet is not None:
         yield f"  {facts.contact_sheet}"
+
+
+def _weight(finding: Finding) -> str:
+    return "error" if finding.kind == "roles" else "warning" if finding.serious else "note"
 
 
 def _groups(grouping: Grouping) -> str:

@@ -21,7 +21,7 @@ from edgecnn.values.reason import Differs, Loses
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
-def show_report(report: BuildReport) -> None:
+def show_report(report: BuildReport, *, require_measured: bool = False) -> None:
     """The table of candidates, one sentence on why, and what to know."""
     show_candidates(report)
     screen = console()
@@ -34,7 +34,8 @@ def show_report(report: BuildReport) -> None:
     say(screen, f"{report.verdict.value}: {because or report.choice.why}", style)
     if because is not None:
         say(screen, f"  chosen: {report.choice.why}")
-    for line in (*gate_lines(report.gates), *(f"knobs: {said}" for said in knob_lines(report.choice))):
+    gates = gate_lines(report.gates, require_measured=require_measured)
+    for line in (*gates, *(f"knobs: {said}" for said in knob_lines(report.choice))):
         say(screen, f"  {line}")
     _show_notices(report, screen)
     for line in grouped(_left_out(report)):

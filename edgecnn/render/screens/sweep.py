@@ -118,7 +118,8 @@ def judgement_lines(found: SweepJudgement) -> Iterator[str]:
         left = unmeasured(each.verdict, gates)
         yield f"{each.verdict.value}: {each.name}" + (f", but {left}" if left else "") + (f": {each.error}" if each.error else "")
         if each.report is not None:
-            yield from (f"  {gate_line(gate)}" for gate in each.report.gates if gate.verdict is not Verdict.PASS)
+            open_ = (gate for gate in each.report.gates if gate.verdict is not Verdict.PASS)
+            yield from (f"  {gate_line(gate, require_measured=each.require_measured)}" for gate in open_)
 
 
 def _kin_lines(race: KinRace) -> Iterator[str]:

@@ -197,7 +197,7 @@ class Spread(Value):
 
 
 class Finding(Value):
-    """One thing to know, in one sentence. ``serious``: there would be no build, or its figures would mislead."""
+    """One thing to know, in one sentence. ``serious``: no build is possible, its figures would mislead, or it lacks files."""
 
     kind: Literal[
         "leak", "contradiction", "copies", "alike", "unreadable", "imbalance", "names", "roles", "stored-turned", "animated",

@@ -38,8 +38,22 @@ def test_the_table_and_what_to_know_are_on_stdout(photos: Path) -> None:
     shown = run(photos, "inspect", "photos")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"{photos}: 20 images of 2 classes" in shown.stdout
-    assert "  SERIOUS: 1 group of pictures that look alike lies in several classes; a build uses them all" in shown.stdout
+    assert "  warning: 1 group of pictures that look alike lies in several classes; a build uses them all" in shown.stdout
     assert "  stored as PNG 18, JPEG 2; pixels RGB 20" in shown.stdout
+
+
+def test_images_that_no_build_can_use_end_with_2_and_warnings_do_where_strict_is_asked(photos: Path) -> None:
+    assert run(photos, "inspect", "photos", "--strict").returncode == 2, "pictures of two classes look alike"
+    (photos / "cat/x.jpg").unlink()
+    assert run(photos, "inspect", "photos", "--strict").returncode == 0
+    write(photos / "dog/none.png", b"")
+    assert [run(photos, "inspect", "photos", *strict).returncode for strict in ([], ["--strict"])] == [0, 2]
+    write(photos / "emu/one.png", encoded(scene(7), "PNG"))
+    shown = run(photos, "inspect", "photos")
+    assert shown.returncode == 2
+    assert "  error: no build is possible: " in shown.stdout
+    as_json = run(photos, "inspect", "photos", "--json")
+    assert (as_json.returncode, json.loads(as_json.stdout)["roles"]) == (2, None)
 
 
 def test_of_several_labels_the_table_speaks_of_labels(photos: Path) -> None:

@@ -154,18 +154,64 @@ def test_a_kit_that_is_not_there_and_one_that_does_not_run_here_are_named(whole:
     assert done.stderr.startswith("edgecnn: error: this kit does not run on ")
 
 
-def test_beside_what_would_be_installed_a_kit_that_needs_less_is_named(whole: Path, photos: Path, tmp_path: Path) -> None:
-    bundle = copied(whole, tmp_path / "bundle")
-    shutil.copytree(bundle / KIT_FOLDER, bundle / "kits/other")
+def with_requirements(bundle: Path, **requirements: dict[str, object]) -> Path:
+    """The bundle with a copy of its kit for each further name, and what each then requires."""
     choice = json.loads((bundle / "choice.json").read_text())
-    choice["kits"]["other"] = {**choice["kits"][KIT], "folder": "kits/other"}
+    for name in requirements:
+        folder = bundle / ("kits" if name == "chosen" else f"kits/{name}")
+        if name != "chosen":
+            shutil.copytree(bundle / KIT_FOLDER, folder)
+            choice["kits"][name] = {**choice["kits"][KIT], "folder": f"kits/{name}"}
     (bundle / "choice.json").write_text(json.dumps(choice))
-    with_kit(bundle, lambda kit: rewrite_manifest(kit, lambda facts: facts["requirements"].update(packages={"tensorrt": ">=99"})))
-    done = predict(bundle, photos)
-    assert done.exit_code == 3
-    assert done.stderr.endswith(
-        " — pip install 'tensorrt>=99', or another kit of the bundle: --candidate other [missing-package]\n"
-    )
+    for name, required in requirements.items():
+        kit = bundle / (KIT_FOLDER if name == "chosen" else f"kits/{name}")
+        rewrite_manifest(kit, lambda facts, required=required: facts["requirements"].update(required))  # type: ignore[misc]
+    return with_kit(bundle, lambda _: None)
+
+
+TOO_NEW = {"packages": {"tensorrt": ">=99"}}
+ELSEWHERE = {"machines": ["s390x"]}
+INSTALL = "pip install 'tensorrt>=99'"
+
+
+@pytest.mark.parametrize("verb", ["predict", "serve", "loadgen"])
+@pytest.mark.parametrize(
+    ("kits", "hint"),
+    [
+        ({"chosen": TOO_NEW, "a": TOO_NEW, "b": {}}, f"{INSTALL}, or another kit of the bundle runs here: --candidate b"),
+        ({"chosen": TOO_NEW, "a": TOO_NEW}, INSTALL),
+        ({"chosen": ELSEWHERE, "a": ELSEWHERE, "b": {}}, "another kit of the bundle runs here: --candidate b"),
+        ({"chosen": ELSEWHERE, "a": ELSEWHERE, "b": TOO_NEW}, f"{INSTALL}, then --candidate b"),
+        ({"chosen": ELSEWHERE, "a": {"python": ">=9"}}, None),
+        ({"chosen": {"packages": {"onnxruntime": ">=99"}}, "a": {}},
+         "pip install 'onnxruntime>=99', or another kit of the bundle runs here: --candidate a"),
+    ],
+)  # fmt: skip
+def test_only_a_kit_that_runs_here_is_suggested_else_what_to_install(
+    whole: Path, photos: Path, tmp_path: Path, verb: str, kits: dict[str, dict[str, object]], hint: str | None
+) -> None:
+    bundle = with_requirements(copied(whole, tmp_path / "bundle"), **kits)
+    words = {"predict": [bundle, photos], "serve": [bundle], "loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
+    done = CliRunner().invoke(app, [verb, *map(str, words), "--json"])
+    assert (done.exit_code, done.stdout, json.loads(done.stderr)["error"]["hint"]) == (3, "", hint)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["predict", "serve", "loadgen"])
+def test_a_kit_that_is_not_carried_is_answered_with_one_that_runs_here(
+    whole: Path, photos: Path, tmp_path: Path, verb: str
+) -> None:
+    bundle = with_requirements(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, litert=TOO_NEW, b={})
+    words = {"predict": [bundle, photos], "serve": [bundle], "loadgen": [bundle, "--out", tmp_path / "out"]}[verb]
+    done = CliRunner().invoke(app, [verb, *map(str, words), "--candidate", "litert-int8"])
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert done.stderr.endswith(" — --candidate b runs here [kit-not-carried]\n")
+
+
+def test_of_a_zip_a_kit_that_runs_here_is_suggested_too(whole: Path, photos: Path, tmp_path: Path) -> None:
+    bundle = with_requirements(copied(whole, tmp_path / "bundle"), chosen=TOO_NEW, a=TOO_NEW, b={})
+    done = predict(zipped(bundle, tmp_path / "x.zip"), photos)
+    assert done.stderr.endswith(f" — {INSTALL}, or another kit of the bundle runs here: --candidate b [missing-package]\n")
 
 
 def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,17 @@ DIFFERING = (("cpu", "Cortex-A76", "AMD EPYC"), ("kernel", "6.1", "unknown"))
             "b carries no kit of openvino-int8: it carries onnxruntime-fp32, tensorrt-fp16 — name one of these [kit-not-carried]",
         ),
         (
+            KitNotCarried(
+                folder=Path("b"), candidate="x", carried=("litert-fp32", "onnxruntime-fp32"), here=("onnxruntime-fp32",)
+            ),
+            "b carries no kit of x: it carries litert-fp32, onnxruntime-fp32 — --candidate onnxruntime-fp32 runs here"
+            " [kit-not-carried]",
+        ),
+        (
+            KitNotCarried(folder=Path("b"), candidate="x", carried=("litert-fp32",), here=()),
+            "b carries no kit of x: it carries litert-fp32 — none of them runs here [kit-not-carried]",
+        ),
+        (
             KitNotCarried(folder=Path("b"), candidate=None, carried=()),
             "b: no candidate was chosen: it carries nothing"
             " — build again with gates that a candidate can meet: its report says by how much each missed them [kit-not-carried]",

@@ -1,0 +1,1 @@
+"""What is often behind a failure, and the command that helps."""

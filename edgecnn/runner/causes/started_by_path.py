@@ -1,0 +1,24 @@
+"""What the runner says where it is started by its path: only `-m` makes its files one package."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+
+def refuse() -> int:
+    """Print the command that starts it, with this call's words, as the last line of a failed call; the exit code."""
+    kit = Path(__file__).resolve().parents[2]
+    words = [str(Path(word).resolve()) if Path(word).exists() else word for word in sys.argv[1:]]
+    command = " ".join(map(shlex.quote, [sys.executable or "python3", "-m", "runner", *words]))
+    error = {
+        "ref": "started-by-path",
+        "what": "the runner was started by its path",
+        "because": "Python finds its files only as the package `runner`",
+        "hint": "cd {} && {}".format(shlex.quote(str(kit)), command),
+        "missing": False,
+    }
+    print(json.dumps({"ok": False, "error": error}, sort_keys=True), flush=True)
+    return 1
