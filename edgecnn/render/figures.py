@@ -14,7 +14,13 @@ from edgecnn.values.report import BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
-MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED: "", Fidelity.MISSING: ""}
+MARKS = {
+    Fidelity.EMULATED: "ᵉ",
+    Fidelity.PREDICTED: "ᵖ",
+    Fidelity.DEFINED: " by definition",
+    Fidelity.MEASURED: "",
+    Fidelity.MISSING: "",
+}
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 _OF_RACES = {
     SELECTING: "ˢ estimated by the race for the choice; what ships, fp32 and the best other precision raced once more, and times "
@@ -120,7 +126,9 @@ def tested_on(report: BuildReport) -> str:
 
 
 def points(interval: Interval, digits: int = 2) -> str:
-    """A difference in percentage points with its interval."""
+    """A difference in percentage points with its interval; one that holds by definition has none."""
+    if interval.confidence == 1.0 and interval.low == interval.high:
+        return f"{interval.estimate:+.{digits}f} pp"
     return f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp"
 
 

@@ -28,6 +28,7 @@ CHANGES_SHOWN = 12
 def comparison_lines(found: Comparison) -> list[str]:
     """One fact a line, verdict first."""
     drop = f"not known: {found.drop_absent}" if found.drop_pp is None else points(found.drop_pp)
+    drop += figures.MARKS[Fidelity.DEFINED] if found.identical and found.drop_pp is not None else ""
     lines = [
         f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
         *(f"  {gate_line(each)}" for each in found.gates),
