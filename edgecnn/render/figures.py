@@ -17,7 +17,7 @@ NONE = "–"
 MARKS = {
     Fidelity.EMULATED: "ᵉ",
     Fidelity.PREDICTED: "ᵖ",
-    Fidelity.DEFINED: " by definition",
+    Fidelity.DEFINED: "⁼",
     Fidelity.MEASURED: "",
     Fidelity.MISSING: "",
 }
@@ -27,9 +27,11 @@ _OF_RACES = {
     "of two races cannot be compared",
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow",
 }
+REPORTED = "p50 ms is the reported latency: of the race for the report, or as marked. Other times name their own race"
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
     Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
+    Fidelity.DEFINED: "⁼ by definition: both sides are the same files, so nothing was measured",
 }
 
 
@@ -156,6 +158,11 @@ def race_marks(value: Latency | None) -> str:
     return MARKS[value.fidelity] + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
 
 
+def race_of(value: Latency) -> str:
+    """By which race a latency was measured."""
+    return "the race for the choice" if value.selecting else "the race for the report"
+
+
 def times(ratio: Interval) -> str:
     """A ratio with its interval."""
     return f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}]"
@@ -227,7 +234,8 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     marks = {**{MARKS[fidelity]: text for fidelity, text in LEGEND.items()}, **_OF_RACES}
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
-    return changed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
+    timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
+    return changed + [REPORTED] * timed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
 
 
 def verdict(facts: CandidateFacts) -> str:
