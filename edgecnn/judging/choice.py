@@ -223,15 +223,9 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
         settle_command=rules.settle_command,
         carried=tuple(dict.fromkeys((*order, *full))),
     )
-    baselines = [
-        facts.candidate.id for facts in eligible.candidates if facts.is_baseline and facts.candidate.id in choice.carried
-    ]
-    reasons = {
-        **dict.fromkeys(full, fallback),
-        **dict.fromkeys(order, carried),
-        **dict.fromkeys(baselines, reference),
-        first: used,
-    }
+    baseline = [facts.candidate.id for facts in eligible.candidates if facts.is_baseline]
+    decided = dict.fromkeys(full, fallback) | dict.fromkeys(order, carried)
+    reasons = decided | {name: reference for name in baseline if name in decided} | {first: used}
     return Chosen(choice=choice, because=describe(eligible, reasons))
 
 

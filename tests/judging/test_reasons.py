@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
 from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
@@ -200,6 +201,21 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
         "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
     }
     assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")
+
+
+@pytest.mark.parametrize(
+    ("validation", "said"),
+    [
+        (an_accuracy(split="validation"), "inside the budget, and a race on the device may choose it"),
+        (an_accuracy(40, 3, split="validation"), "fp32, which ships if no other candidate is inside the budget"),
+        (None, "fp32, which ships if no other candidate is inside the budget"),
+    ],
+)
+def test_only_the_network_that_drops_are_counted_from_is_called_that(validation: Accuracy | None, said: str) -> None:
+    found = chosen(fp32(), facts("openvino-fp32", validation=validation), int8(), rules=AWAY)
+    assert found.choice.carried == ("onnxruntime-int8", "onnxruntime-fp32", "openvino-fp32")
+    assert found.reasons["openvino-fp32"] == f"carried: {said}"
+    assert found.reasons["onnxruntime-fp32"] == "carried: the network that every drop is counted from"
 
 
 def test_what_was_not_computed_as_the_device_does_is_used_last() -> None:
