@@ -11,15 +11,16 @@ from typing import Any
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.trained import history_of, made_images
 from edgecnn.devices.emulated_machine import DEVICE as EMULATED_DEVICE
-from edgecnn.errors.wording import counted, first_of
+from edgecnn.errors.wording import counted, first_of, listed
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.results.explain import bench_command
+from edgecnn.training.history import BestFacts
 from edgecnn.values.base import utc_moment
-from edgecnn.values.candidate import Candidate, Precision, Runtime
+from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.report import Choice
@@ -30,13 +31,6 @@ _NO_ACCURACY = (
     f"NO LABELS: {NO_LABELS}. Agreement with fp32 is no accuracy: fp32 itself may be wrong on any of these images, and "
     "accuracy can have fallen by no more than the share of other answers"
 )
-_HALVED = " from halved weights: on the device activations and sums are rounded to halves too"
-_WITHOUT_HALVES = {
-    Runtime.NCNN: _HALVED,
-    Runtime.ONNXRUNTIME: _HALVED,
-    Runtime.OPENVINO: ": on the device weights, activations and sums are rounded to halves",
-}
-"""What a processor without half-precision arithmetic leaves out of fp16, by runtime."""
 ASK_AGAIN = "; --refresh-weights asks the network again"
 
 
@@ -79,7 +73,8 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
     said += _of_the_training(seen)
     if not seen.attached:
-        known = f"accuracy was computed here, latency on the device is not known{_stand_in(seen)}"
+        answered = "accuracy was" if resolved.data.labelled else "answers were"
+        known = f"{answered} computed here, latency on the device is not known{_stand_in(seen)}"
         said.append(f"{resolved.attachment.why}: {known}")
     elif not seen.timed:
         said.append(f"{resolved.attachment.why}: its answers count, and the candidates were {NOT_TIMED}")
@@ -105,7 +100,8 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
 
 
 def _of_engines(seen: ObservedBuild) -> list[str]:
-    if any(candidate.needs_engine and not _has_run(candidate, seen) for candidate in seen.execution.candidates):
+    twins = [kit for name, kit in seen.answering.items() if kit.stands_for is not None and (name, "test") in seen.evaluations]
+    if twins:
         return [
             "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
             "weights and INT8 steps are the device's, half-precision activations are not"
@@ -114,10 +110,20 @@ def _of_engines(seen: ObservedBuild) -> list[str]:
 
 
 def _of_halves(seen: ObservedBuild) -> list[str]:
-    halves = [each for each in seen.execution.candidates if each.precision is Precision.FP16 and each.runtime in _WITHOUT_HALVES]
-    if seen.attached or "asimdhp" in (seen.lab.environment.conditions.get("isa") or "").split():
-        return []
-    return [f"accuracy of {each.id} was computed in fp32{_WITHOUT_HALVES[each.runtime]}, which is not in it" for each in halves]
+    """Kits of half precision that answered in another precision here, as their trace on this machine says."""
+    said = []
+    for name, kit in seen.answering.items():
+        own, traced = kit.candidate.precision, seen.residency.get(name)
+        answered_here = not seen.attached and name not in seen.elsewhere and (name, "test") in seen.evaluations
+        if own not in (Precision.FP16, Precision.BF16) or not answered_here or kit.stands_for is not None or traced is None:
+            continue
+        known = {each: share for each, share in traced.mac_share.items() if each in list(Precision) and share > 0}
+        if traced.basis == "planned" or own in known or not known:
+            continue
+        arithmetic, unknown = listed(sorted(known, key=lambda each: -known[each])), traced.mac_share.get("unknown", 0.0)
+        partly = f" ({100 * unknown:.1f} % of the multiply-adds in an unknown precision)" if unknown else ""
+        said.append(f"accuracy of {name} was computed in {arithmetic}{partly}: it lacks the rounding to {own} on the device")
+    return said
 
 
 def _has_run(candidate: Candidate, seen: ObservedBuild) -> bool:
@@ -174,16 +180,17 @@ def _of_the_teacher(resolved: Resolved, history: Mapping[str, Any]) -> list[str]
 
 def _of_what_is_kept(history: Mapping[str, Any]) -> list[str]:
     """Which epoch the weights are of; None was kept where none was asked for."""
-    best = history.get("best")
-    if best is None:
+    if history.get("best") is None:
         return []
-    phases = history["phases"]
-    place = [phase["name"] for phase in phases].index(best["phase"])
+    best, phases = BestFacts.model_validate(history["best"]), history["phases"]
+    place = [phase["name"] for phase in phases].index(best.phase)
     later = [phase["name"] for phase in phases[place + 1 :] if phase["epochs"]]
     beaten = f", which no epoch of {' or '.join(later)} was better than" if later else ""
-    name, share = ("mAP", best["validation_map"]) if "validation_map" in best else ("top-1", best["validation_top1"])
-    kept = f"epoch {best['epoch']} of phase {best['phase']} is kept{beaten}: {name} {share:.1%} on validation"
-    return [f"trained: {kept}; ended: {history['stopped']}"]
+    name, share = ("top-1", best.validation_top1) if best.validation_map is None else ("mAP", best.validation_map)
+    kept = f"epoch {best.number} of phase {best.phase} is kept{beaten}"
+    if not phases[place]["epochs"]:
+        kept = f"the head {best.phase} is fitted in one step"
+    return [f"trained: {kept}: {name} {share:.1%} on validation; ended: {history['stopped']}"]
 
 
 def _of_the_desktop_gpu(seen: ObservedBuild, anew: str) -> list[str]:

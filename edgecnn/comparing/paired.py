@@ -18,9 +18,9 @@ from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.bounds import comparison_gates
-from edgecnn.judging.gates import judge, overall
+from edgecnn.judging.gates import judge, judge_identical, overall
 from edgecnn.judging.learned import not_learned
-from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
+from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
 from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON
@@ -42,6 +42,9 @@ from edgecnn.values.profile import NOT_TIMED, Profile
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
+
+NOT_RACED = "not raced, because HEAD and BASE are the same files"
+IDENTICAL = "HEAD and BASE ship the same kit, byte for byte. No difference was measured: each one is known by definition"
 
 
 class AgainstRequest(Value):
@@ -70,7 +73,12 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     with lab.store.in_use.held():
         base = base_of(named, lab.store)
         seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
-        finding = _race(seen, gates, request.rounds)
+        identical = head.facts.is_identical_to(base.facts)
+        if identical:
+            head.require_whole()
+            base.require_whole()
+        raced = must_race(gates, identical=identical)
+        finding = _race(seen, gates, request.rounds) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
         answered = _accuracy(seen, head, base)
     nothing = finding.absent or "nothing ran"
     ours = _joined([two.head for two in seen.pairs]) or nothing
@@ -81,28 +89,37 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     known = {"multi_label" if several else "test": answered, "outcomes": outcomes, "evaluated_kit": head.evaluated_kit}
     facts = timed_row(head.kit, ours, lab.machine).model_copy(update={**known, "residency": traced})
     unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
-    judged = (*(() if unlearned is None else (unlearned,)), *(_judged(gate, facts, finding, seen) for gate in gates))
+    equally_right = identical and "HEAD" not in seen.failures
+    results = (_judged(gate, facts, finding, seen, identical=identical) for gate in gates)
+    judged = (*(() if unlearned is None else (unlearned,)), *results)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         how="paired",
         head=head.facts,
         base=base.facts,
+        identical=identical,
         machine=lab.machine,
         environment=seen.pairs[-1].head.environment if seen.pairs else lab.environment,
         rounds=sum(len(two.head.runs) for two in seen.pairs),
-        ratio=finding.ratio,
+        ratio=exactly(1.0) if identical else finding.ratio,
         latency=times(ours, lab.machine),
         base_latency=times(theirs, lab.machine),
-        drop_pp=answered.drop_pp if answered else None,
+        drop_pp=exactly(0.0) if equally_right else answered.drop_pp if answered else None,
         drop_of="mAP" if several else "top-1",
-        drop_absent=seen.absent.get("accuracy"),
+        drop_absent=None if equally_right else seen.absent.get("accuracy"),
         verdict=overall(judged),
         gates=judged,
         changed=changes(base.origin, head.origin),
-        notices=tuple(_notices(head, base)),
+        notices=tuple(_notices(head, base, identical=identical)),
         seconds=round(time.perf_counter() - started, 2),
     )
+
+
+def must_race(gates: Sequence[Gate], *, identical: bool) -> bool:
+    """Whether HEAD has to run: what identical sides ship is raced only for a bound on HEAD's own times or memory."""
+    own = (COMPARED[gate.metric] for gate in gates if COMPARED[gate.metric].identical is None)
+    return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
 
 def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
@@ -160,7 +177,10 @@ def _joined(profiles: Sequence[Profile]) -> Profile | None:
     return profiles[-1].model_copy(update={"runs": renumbered, "environment": environment})
 
 
-def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Observed) -> GateResult:
+def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Observed, *, identical: bool) -> GateResult:
+    no_numbers = "HEAD" in seen.failures and COMPARED[gate.metric].source == "accuracy"
+    if identical and not no_numbers and (known := judge_identical(gate, facts)) is not None:
+        return known
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, finding, facts.candidate.id)
     result = judge(gate, facts, OF_A_COMPARISON)
@@ -174,12 +194,15 @@ def knob_notices(*sides: tuple[str, ShippedKitFacts]) -> list[str]:
     return [f"{name} runs with {side.knobs.words}, as its build chose" for name, side in sides if side.knobs != Knobs()]
 
 
-def _notices(head: ShippedKit, base: ShippedKit) -> list[str]:
-    said = [f"{name}: {where}" for name, side in (("HEAD", head), ("BASE", base)) if (where := side.elsewhere())]
+def _notices(head: ShippedKit, base: ShippedKit, *, identical: bool) -> list[str]:
+    sides = () if identical else (("HEAD", head), ("BASE", base))
+    said = [f"{name}: {where}" for name, side in sides if (where := side.elsewhere())]
     if base.pinned_by is not None:
         said.append(f"BASE is the kit that {base.pinned_by} pins, out of the store")
     said += knob_notices(("HEAD", head.facts), ("BASE", base.facts))
-    if head.kit.digest == base.kit.digest:
-        how = "it was raced against itself" if head.kit.knobs == base.kit.knobs else "what was raced are its knobs"
-        said.append(f"HEAD and BASE ship the same kit, byte for byte: {how}")
+    if identical:
+        said.append(IDENTICAL)
+    elif head.kit.digest == base.kit.digest:
+        what = "built for different devices" if head.kit.knobs == base.kit.knobs else "with different knobs"
+        said.append(f"HEAD and BASE ship the same kit, byte for byte, {what}")
     return said

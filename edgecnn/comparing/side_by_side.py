@@ -26,6 +26,7 @@ from edgecnn.comparing.side_by_side_facts import (
 )
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
+from edgecnn.judging.metrics import exactly
 from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, REPORT, read_report
@@ -34,6 +35,8 @@ from edgecnn.results.origin import changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.comparison import ShippedKitFacts
+from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.verdict import Fidelity
@@ -53,6 +56,16 @@ class _ComparedFolder:
 
     def facts(self, candidate: str) -> CandidateFacts | None:
         return next((facts for facts in self.report.candidates if facts.candidate.id == candidate), None)
+
+    def as_shipped(self, facts: CandidateFacts) -> ShippedKitFacts:
+        raced = self.report.choice.knobs
+        return ShippedKitFacts(
+            name=self.folder.name,
+            candidate=facts.candidate,
+            kit=facts.kit or "",
+            knobs=raced.knobs if raced is not None and raced.candidate == facts.candidate.id else DEFAULT,
+            device=self.report.build.device,
+        )
 
     def shown(self, candidate: str) -> CandidateFacts | None:
         facts = self.facts(candidate)
@@ -159,6 +172,8 @@ def _paired(
     if head.facts(names[0]) is None or base.facts(names[1]) is None:
         return None
     nothing = PairedAccuracy(candidate=name, base=base.label, head=head.label, drop_pp=None)
+    if (known := _by_definition(names, base, head)) is not None:
+        return nothing.model_copy(update=known)
     try:
         found = _difference(names, base, head, kits)
     except Unavailable as why:
@@ -166,6 +181,18 @@ def _paired(
     except EdgecnnError as error:
         return nothing.model_copy(update={"absent": error.line()})
     return nothing.model_copy(update=found)
+
+
+def _by_definition(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder) -> dict[str, Any] | None:
+    """No loss between the same files on one machine; None where they differ, or where HEAD's accuracy is not known."""
+    ours, theirs = head.facts(names[0]), base.facts(names[1])
+    if ours is None or theirs is None or ours.kit is None or ours.answered is None:
+        return None
+    machines = head.report.environment.conditions, base.report.environment.conditions
+    if not head.as_shipped(ours).is_identical_to(base.as_shipped(theirs), *machines):
+        return None
+    counts = {"lost": 0, "gained": 0} if ours.test is not None else {}
+    return {"drop_pp": exactly(0.0), "fidelity": Fidelity.DEFINED, "images": ours.answered.images, **counts}
 
 
 def _difference(names: tuple[str, str], base: _ComparedFolder, head: _ComparedFolder, kits: _Kits) -> dict[str, Any]:

@@ -16,13 +16,13 @@ import edgecnn
 from edgecnn.building.rows import timed_row, times
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, runs_of
-from edgecnn.comparing.paired import knob_notices
+from edgecnn.comparing.paired import IDENTICAL, NOT_RACED, knob_notices, must_race
 from edgecnn.errors.comparing import BaselineElsewhere, UnknownCondition
 from edgecnn.errors.wording import counted, listed
 from edgecnn.judging.bounds import comparison_gates
-from edgecnn.judging.gates import judge, overall
+from edgecnn.judging.gates import judge, judge_identical, overall
 from edgecnn.judging.learned import not_learned
-from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO
+from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.runs.latency import disturbed, worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio, unpaired_finding
@@ -76,7 +76,8 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
     baseline = days[-1]
     gates = comparison_gates(request.gates)
-    profile, absent, environment, machine = _present(request, shipped, days, lab)
+    profile, absent, environment, machine = _present(request, shipped, days, lab, gates)
+    identical = _identical(shipped, days, environment)
     finding = RatioFinding(ratio=None, absent=absent)
     if profile is not None:
         _refuse_elsewhere(days, profile.environment, request.allow_different)
@@ -84,31 +85,42 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     unlearned = None if shipped.row is None else not_learned(shipped.row)
-    judged = (*(() if unlearned is None else (unlearned,)), *(_judged(gate, facts, finding, spelled) for gate in gates))
+    results = ((judge_identical(gate, facts) if identical else None) or _judged(gate, facts, finding, spelled) for gate in gates)
+    judged = (*(() if unlearned is None else (unlearned,)), *results)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
         how="unpaired",
         head=shipped.facts,
         base=baseline.shipped,
+        identical=identical,
         machine=machine,
         environment=environment,
         rounds=0 if profile is None else len(profile.runs),
-        ratio=finding.ratio,
+        ratio=exactly(1.0) if identical else finding.ratio,
         latency=times(profile or absent or "nothing ran", machine),
         base_latency=figures_of(baseline),
-        drop_pp=None,
-        drop_absent="a latency baseline holds no answers",
+        drop_pp=exactly(0.0) if identical else None,
+        drop_absent=None if identical else "a latency baseline holds no answers",
         verdict=overall(judged),
         gates=judged,
         changed=changes(baseline.origin, shipped.origin),
-        notices=_notices(days, request, shipped),
+        notices=(IDENTICAL,) if identical else _notices(days, request, shipped),
         seconds=round(time.perf_counter() - started, 2),
     )
 
 
+def _identical(shipped: ShippedKit, days: Sequence[LatencyBaseline], environment: Environment) -> bool:
+    """Whether HEAD is the recorded kit itself, on the machine and in the state in which every day was recorded."""
+    machines = (environment, *(day.environment for day in days))
+    identical = shipped.facts.is_identical_to(days[-1].shipped, *(each.conditions for each in machines))
+    if identical:
+        shipped.require_whole()
+    return identical
+
+
 def _present(
-    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab
+    request: CompareRequest, shipped: ShippedKit, days: Sequence[LatencyBaseline], lab: Lab, gates: Sequence[Gate]
 ) -> tuple[Profile | None, str | None, Environment, str]:
     """Runs of now, or why there are none; the machine's environment and its name."""
     if request.runs is not None:
@@ -116,6 +128,8 @@ def _present(
         return profile, None, profile.environment, profile.host
     here = lab.environment_of(shipped.kit)
     _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
+    if not must_race(gates, identical=_identical(shipped, days, here)):
+        return None, NOT_RACED, here, lab.machine
     if (why := why_not_runnable(shipped.kit, lab) if here.timed else NOT_TIMED) is not None:
         return None, why, here, lab.machine
     recorded = [run for day in days for run in day.runs]

@@ -222,7 +222,7 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
     order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
     carried = Provisional(part="carried", order=order, missing=missing, late=tuple(name for name in order if name in late))
-    used, reference = (carried.model_copy(update={"part": part}) for part in ("used", "reference"))
+    used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))
     choice = Choice(
         state="provisional",
         candidate=first,
@@ -230,7 +230,9 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
         settle_command=rules.settle_command,
         carried=tuple(dict.fromkeys((*order, *full))),
     )
-    reasons = {**dict.fromkeys(order, carried), **dict.fromkeys(full, reference), first: used}
+    baseline = [facts.candidate.id for facts in eligible.candidates if facts.is_baseline]
+    decided = dict.fromkeys(full, fallback) | dict.fromkeys(order, carried)
+    reasons = decided | {name: reference for name in baseline if name in decided} | {first: used}
     return Chosen(choice=choice, because=describe(eligible, reasons))
 
 

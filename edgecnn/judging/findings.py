@@ -52,7 +52,7 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
         return missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
     note = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
     if facts.is_baseline:
-        return Finding(figure=seen.same, fidelity=seen.fidelity, note="it is the baseline network itself")
+        return Finding(figure=seen.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
     same, images = round(seen.same.estimate * seen.images) / seen.effect, seen.images / seen.effect
     figure = wilson(same, images, NON_INFERIORITY_CONFIDENCE)
     return Finding(figure=figure, fidelity=seen.fidelity, note=note)
@@ -83,7 +83,7 @@ def drop(facts: CandidateFacts) -> Finding:
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
     if test.lost is None or test.gained is None:
         return missing("the baseline network was not evaluated on the same images")
     # Taken again from the counts at the confidence of the gate, whatever was shown.
@@ -111,7 +111,7 @@ def of_quality(name: Literal["top5", "macro_f1", "agreement", "ece"]) -> Callabl
             return missing(f"{'agreement' if name == 'agreement' else 'accuracy'} was not measured on the test images")
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
-            return Finding(figure=itself, fidelity=test.fidelity, note="it is the baseline network itself")
+            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
         if name in ("macro_f1", "ece") and (open_ := _of_independent_images(test)) is not None:
             return open_
         figure: Interval | None = getattr(test.quality, name)
@@ -128,7 +128,7 @@ def worst_class(facts: CandidateFacts) -> Finding:
     if test is None or test.quality is None:
         return missing("accuracy was not measured on the test images")
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=test.fidelity, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
     if (open_ := _of_independent_images(test)) is not None:
         return open_
     classes = test.quality.classes

@@ -16,9 +16,9 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import bound_of, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding
-from edgecnn.judging.label_findings import images_to_settle
+from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL, images_to_settle
 from edgecnn.judging.learned import not_learned
-from edgecnn.judging.metrics import METRICS, find
+from edgecnn.judging.metrics import COMPARED, METRICS, exactly, find
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.runs.latency import explained
 from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
@@ -28,8 +28,8 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
 __all__ = [
-    "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "overall", "parse_bounds", "exit_code_of",
-    "verdict_of",
+    "METRICS", "budget_pp", "check_bounds", "gates_for", "judge", "judge_candidate", "judge_identical", "overall", "parse_bounds",
+    "exit_code_of", "verdict_of",
 ]  # fmt: skip
 
 
@@ -61,6 +61,22 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
         largest_of=finding.largest_of,
         kit_failed=facts.broken is not None,
     )
+
+
+def judge_identical(gate: Gate, facts: CandidateFacts) -> GateResult | None:
+    """A gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
+
+    None also for a metric of the other kind of labels, where HEAD's answers show which kind it has.
+    """
+    value = COMPARED[gate.metric].identical
+    other_kind = OF_ONE_CLASS if facts.multi_label is not None else OF_SEVERAL if facts.test is not None else ()
+    if value is None or gate.metric in other_kind:
+        return None
+    finding = Finding(figure=exactly(value), fidelity=Fidelity.DEFINED, note="by definition: HEAD and BASE are the same files")
+    verdict = _verdict(gate, finding)
+    reason = _reason(gate, finding, verdict, _Advice(images=None, rounds=None, spelled=""))
+    about = {"gate": gate, "candidate": facts.candidate.id, "figure": finding.figure, "fidelity": finding.fidelity}
+    return GateResult(verdict=verdict, reason=reason, **about)
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:
@@ -169,7 +185,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
 
 
 def _shown(metric: str, figure: Interval) -> str:
-    row = METRICS[metric]
+    row = {**METRICS, **COMPARED}[metric]
     name, suffix = row.words, f" {row.signs}"
     scale, digits = (100.0, 1) if row.unit == "share" else (1.0, 2)
     low, centre, high = (scale * value for value in (figure.low, figure.estimate, figure.high))

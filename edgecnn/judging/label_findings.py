@@ -36,7 +36,7 @@ def map_drop(facts: CandidateFacts) -> Finding:
     if seen is None:
         return missing(_NOT_MEASURED)
     if facts.is_baseline:
-        return Finding(figure=None, fidelity=seen.fidelity, note="it is the baseline network itself: no drop by definition")
+        return Finding(figure=None, fidelity=Fidelity.DEFINED, note="it is the baseline network itself: no drop by definition")
     if seen.drop_pp is None:
         return missing("the baseline network was not evaluated on the same images")
     return Finding(figure=seen.drop_pp, fidelity=seen.fidelity, note=_where(seen))
@@ -60,7 +60,7 @@ def of_labels(name: Literal["micro_f1", "macro_f1", "agreement"] | str) -> Calla
             return missing(_NOT_MEASURED)
         if name == "agreement" and facts.is_baseline:
             itself = Interval(estimate=1, low=1, high=1, confidence=1)
-            return Finding(figure=itself, fidelity=seen.fidelity, note="it is the baseline network itself")
+            return Finding(figure=itself, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
         figure: Interval | None = getattr(seen, name)
         if figure is None:
             return missing("the baseline network was not evaluated on the same images")

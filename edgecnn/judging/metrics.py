@@ -47,6 +47,8 @@ class Metric:
     """What a gate holds against a bound: an interval of its own where a test asks for one. None: no gate takes it."""
     compared: bool = False
     """Whether a build can be bounded by it where another one stands beside it."""
+    identical: float | None = None
+    """Its value between two builds that ship the same files, by definition; None of a figure of one build alone."""
     chart: bool = True
     digits: int | None = None
     """After the point; unset: as many as its unit has."""
@@ -108,12 +110,12 @@ def _by_name(*rows: Metric) -> Mapping[str, Metric]:
 
 SHOWN: Mapping[str, Metric] = _by_name(
     Metric("drop_pp", "pp", "accuracy", "lower", _read("test", "drop_pp"), "Top-1 lost against fp32", "drop",
-           judged=findings.drop, compared=True, chart=False),
+           judged=findings.drop, compared=True, identical=0.0, chart=False),
     Metric("top1", "share", "accuracy", "higher", _read("test", "top1"), "Top-1", "top-1", column="top-1 (95 %)",
            axis="top-1 on the test split", judged=findings.top1, compared=True, chart=False),
     Metric("map_drop_pp", "pp", "accuracy", "lower", _read("multi_label", "drop_pp"), "mAP lost against fp32", "drop of mAP",
            axis="mAP lost against fp32",
-           judged=label_findings.map_drop, compared=True, chart=False),
+           judged=label_findings.map_drop, compared=True, identical=0.0, chart=False),
     Metric("map", "share", "accuracy", "higher", _read("multi_label", "map"), "Mean average precision", "mAP",
            column="mAP (95 %)", axis="mAP on the test split", judged=label_findings.mean_average_precision, compared=True,
            chart=False),
@@ -132,7 +134,8 @@ SHOWN: Mapping[str, Metric] = _by_name(
            judged=findings.of_quality("agreement"),
            says="Images that get the same first answer, or the same labels, right or wrong; higher is better."),
     Metric("worst_class_drop_pp", "pp", "accuracy", "lower", _quality("classes", "worst_drop_pp"), "Largest drop of a class",
-           "largest drop of a class", judged=findings.worst_class, compared=True, chart=False, digits=1),
+           "largest drop of a class", judged=findings.worst_class, compared=True, identical=0.0, chart=False,
+           digits=1),
     Metric("p50_ms", "ms", "latency", "lower", _read("latency", "p50_ms"), "Median latency", "p50",
            judged=findings.latency(50), compared=True, chart=False),
     Metric("p90_ms", "ms", "latency", "lower", _read("latency", "p90_ms"), "90th percentile of latency", "p90",
@@ -169,7 +172,16 @@ METRICS: Mapping[str, Metric] = {name: row for name, row in SHOWN.items() if row
 
 LATENCY_RATIO = "latency_ratio"
 COMPARED: Mapping[str, Metric] = _by_name(
-    Metric(LATENCY_RATIO, "ratio", "latency", "lower", lambda facts: None, "Latency of HEAD over BASE", "latency_ratio"),
+    Metric(
+        LATENCY_RATIO,
+        "ratio",
+        "latency",
+        "lower",
+        lambda facts: None,
+        "Latency of HEAD over BASE",
+        "latency_ratio",
+        identical=1.0,
+    ),
     *(row for row in METRICS.values() if row.compared),
 )
 """What a build can be bounded by where another one stands beside it; drops are then counted from that one."""

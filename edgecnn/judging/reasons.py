@@ -27,6 +27,9 @@ from edgecnn.values.reason import (
 from edgecnn.values.recipe import Objective
 from edgecnn.values.verdict import Interval
 
+_CHOOSING = "in the race for the choice"
+"""Named beside every figure of that race: the reported ones are of a later race."""
+
 
 def worded(reason: Reason, name: str) -> str:
     """One sentence with the figures that decided, without a full stop; ``name``: of what the reason is about."""
@@ -73,7 +76,7 @@ def _why_taken(reason: Taken, name: str) -> str:
         return f"{name} is the smallest {budget}, at {reason.mib or 0.0:.2f} MiB"
     kept = {"precision": "of higher precision", "network": "the network as given"}.get(reason.by)
     first = "is the best estimate" if kept is None else f"is within 1 % of {reason.ahead}, {kept} and"
-    return f"{name} {first} {budget}, at {_figure(reason)} when chosen{_how_sure(reason)}{_claim(reason)}"
+    return f"{name} {first} {budget}, at {_figure(reason)} {_CHOOSING}{_how_sure(reason)}{_claim(reason)}"
 
 
 def _how_sure(reason: Taken) -> str:
@@ -88,7 +91,7 @@ def _claim(reason: Taken) -> str:
     shown = (
         "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
     )
-    return f"; {shown} {reason.against}, {speed_words(reason.ratio)}"
+    return f"; {shown} {reason.against}, {speed_words(reason.ratio)} in the race for the report"
 
 
 def _figure(reason: Taken) -> str:
@@ -108,7 +111,9 @@ def _provisional(reason: Provisional, name: str) -> str:
     if reason.part == "used":
         return f"chosen for now: {_why_used(reason, name)}"
     if reason.part == "reference":
-        return "carried: what every other candidate is held against"
+        return "carried: the network that every drop is counted from"
+    if reason.part == "fallback":
+        return "carried: fp32, which ships if no other candidate is inside the budget"
     return "carried: inside the budget, and a race on the device may choose it"
 
 
@@ -120,20 +125,22 @@ def _why_used(reason: Provisional, name: str) -> str:
 
 @_sentence.register
 def _slower(reason: Slower, name: str) -> str:
-    return f"slower: {reason.ms:.2f} ms against {reason.against_ms:.2f} of {reason.against}{_paired(reason, 'latency')}"
+    return (
+        f"slower {_CHOOSING}: {reason.ms:.2f} ms against {reason.against_ms:.2f} of {reason.against}{_paired(reason, 'latency')}"
+    )
 
 
 @_sentence.register
 def _fewer_images(reason: FewerImages, name: str) -> str:
     ours = f"{reason.images_per_s:,.1f} with {_images(reason.batch)} in a call"
     theirs = f"{reason.against_images_per_s:,.1f} of {reason.against} with {reason.against_batch}"
-    return f"fewer images a second: {ours} against {theirs}{_paired(reason, 'throughput')}"
+    return f"fewer images a second {_CHOOSING}: {ours} against {theirs}{_paired(reason, 'throughput')}"
 
 
 @_sentence.register
 def _more_energy(reason: MoreEnergy, name: str) -> str:
     figures = f"{reason.energy_mj:.2f} mJ an image against {reason.against_energy_mj:.2f} of {reason.against}"
-    return f"more energy: {figures} by {reason.meter}{_paired(reason, 'energy')}"
+    return f"more energy {_CHOOSING}: {figures} by {reason.meter}{_paired(reason, 'energy')}"
 
 
 def _paired(reason: Slower | FewerImages | MoreEnergy, objective: Objective) -> str:
@@ -153,7 +160,7 @@ def _larger(reason: Larger, name: str) -> str:
 @_sentence.register
 def _alike(reason: Alike, name: str) -> str:
     kept = {"precision": "has the higher precision", "network": "is the network as given"}[reason.kept]
-    return f"within 1 % of {reason.against}, which {kept}: {speed_words(reason.ratio, reason.objective)}"
+    return f"within 1 % of {reason.against}, which {kept}: {speed_words(reason.ratio, reason.objective)} {_CHOOSING}"
 
 
 @_sentence.register

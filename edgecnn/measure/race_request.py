@@ -136,9 +136,9 @@ TITLES: Mapping[Purpose, str] = {
     "against": "race for the comparison",
     "trial": "trial of how long runs must be",
     "batches": "try numbers of images in a call",
-    "throughput": "measure throughput",
-    "end-to-end": "time the way from file to answer",
-    "soak": "run without a pause",
+    "throughput": "throughput race",
+    "end-to-end": "end-to-end race",
+    "soak": "soak",
     "table": "time networks for the table",
     "evidence": "race for the evidence",
 }

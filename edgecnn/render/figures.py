@@ -14,16 +14,24 @@ from edgecnn.values.report import BuildReport, CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
 
 NONE = "–"
-MARKS = {Fidelity.EMULATED: "ᵉ", Fidelity.PREDICTED: "ᵖ", Fidelity.MEASURED: "", Fidelity.MISSING: ""}
+MARKS = {
+    Fidelity.EMULATED: "ᵉ",
+    Fidelity.PREDICTED: "ᵖ",
+    Fidelity.DEFINED: "⁼",
+    Fidelity.MEASURED: "",
+    Fidelity.MISSING: "",
+}
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 _OF_RACES = {
     SELECTING: "ˢ estimated by the race for the choice; what ships, fp32 and the best other precision raced once more, and times "
     "of two races cannot be compared",
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow",
 }
+REPORTED = "p50 ms is the reported latency: of the race for the report, or as marked. Other times name their own race"
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
     Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
+    Fidelity.DEFINED: "⁼ by definition: both sides are the same files, so nothing was measured",
 }
 
 
@@ -120,7 +128,9 @@ def tested_on(report: BuildReport) -> str:
 
 
 def points(interval: Interval, digits: int = 2) -> str:
-    """A difference in percentage points with its interval."""
+    """A difference in percentage points with its interval; one that holds by definition has none."""
+    if interval.confidence == 1.0 and interval.low == interval.high:
+        return f"{interval.estimate:+.{digits}f} pp"
     return f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp"
 
 
@@ -146,6 +156,11 @@ def race_marks(value: Latency | None) -> str:
     if value is None:
         return ""
     return MARKS[value.fidelity] + (SELECTING if value.selecting else "") + (DISTURBED if value.disturbed else "")
+
+
+def race_of(value: Latency) -> str:
+    """By which race a latency was measured."""
+    return "the race for the choice" if value.selecting else "the race for the report"
 
 
 def times(ratio: Interval) -> str:
@@ -216,7 +231,8 @@ def legend(candidates: Iterable[CandidateFacts]) -> list[str]:
     marks = {**{MARKS[fidelity]: text for fidelity, text in LEGEND.items()}, **_OF_RACES}
     done = dict.fromkeys(facts.candidate.surgery for facts in candidates if facts.candidate.surgery is not None)
     changed = [f"…-{each.suffix}: of a changed network: {each.done}" for each in done]
-    return changed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
+    timed = any(facts.latency is not None and facts.latency.p50_ms is not None for facts in candidates)
+    return changed + [REPORTED] * timed + [text for mark, text in marks.items() if any(mark in cell for cell in rows)]
 
 
 def verdict(facts: CandidateFacts) -> str:

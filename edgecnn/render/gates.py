@@ -10,7 +10,7 @@ from edgecnn.judging.bounds import bound_of
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.judging.learned import learned_result
 from edgecnn.judging.metrics import LATENCY_RATIO, METRICS
-from edgecnn.values.verdict import CHANCE, GateResult, Verdict
+from edgecnn.values.verdict import CHANCE, Fidelity, GateResult, Verdict
 
 _DIFFERENCES = ("drop_pp", "map_drop_pp", "worst_class_drop_pp")
 
@@ -82,6 +82,8 @@ def error_rates(gates: Iterable[GateResult]) -> str | None:
 
 def _how_sure(result: GateResult) -> str:
     source = METRICS[result.gate.metric].source
+    if result.fidelity is Fidelity.DEFINED:
+        return "holds by definition, no error rate"
     if source == "memory":
         runs = f"{result.largest_of} runs" if result.largest_of else "its runs"
         return f"is the largest of {runs}, no error rate"

@@ -38,11 +38,15 @@ class Signs:
 
 UNICODE = Signs(
     left="├", right="┤", line="─", axis_left="└", axis_right="┘", bars="▁▂▃▄▅▆▇█", chosen="◀", broken="┊",
-    points={Fidelity.MEASURED: "●", Fidelity.EMULATED: "◆", Fidelity.PREDICTED: "▲", Fidelity.MISSING: "○"},
+    points={
+        Fidelity.MEASURED: "●", Fidelity.EMULATED: "◆", Fidelity.PREDICTED: "▲", Fidelity.DEFINED: "=", Fidelity.MISSING: "○",
+    },
 )  # fmt: skip
 ASCII = Signs(
     left="|", right="|", line="-", axis_left="+", axis_right="+", bars="_.-:=+*#", chosen="<", broken="|",
-    points={Fidelity.MEASURED: "o", Fidelity.EMULATED: "*", Fidelity.PREDICTED: "^", Fidelity.MISSING: "?"},
+    points={
+        Fidelity.MEASURED: "o", Fidelity.EMULATED: "*", Fidelity.PREDICTED: "^", Fidelity.DEFINED: "=", Fidelity.MISSING: "?",
+    },
 )  # fmt: skip
 
 

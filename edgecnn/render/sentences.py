@@ -21,7 +21,10 @@ def latency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     for facts in candidates:
         if facts.latency is not None and facts.latency.runs:
             name, runs = f"`{facts.candidate.id}`", _runs_said(facts.latency)
-            lines += [f"{name}: {_times_said(facts, facts.latency)}", *([f"runs of {name}: {runs}"] if runs else [])]
+            lines += [
+                f"{name} in {figures.race_of(facts.latency)}: {_times_said(facts, facts.latency)}",
+                *([f"runs of {name}: {runs}"] if runs else []),
+            ]
     return lines
 
 
@@ -45,11 +48,11 @@ def extent_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     lines = []
     for facts in candidates:
         name = f"`{facts.candidate.id}`"
-        lines += [f"throughput of {name}: {_throughput(facts.throughput)}"] if facts.throughput else []
-        lines += [f"end to end of {name}: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
+        lines += [f"throughput of {name}, in the throughput race: {_throughput(facts.throughput)}"] if facts.throughput else []
+        lines += [f"end to end of {name}, in the end-to-end race: {_end_to_end(facts.end_to_end)}"] if facts.end_to_end else []
         if (soak := facts.sustained) is not None:
             windows = (figures.NONE if each.p50_ms is None else f"{each.p50_ms:.2f}" for each in soak.windows)
-            lines.append(f"sustained, {name}: {soak.says}; p50 by window {', '.join(windows)} ms")
+            lines.append(f"sustained, {name}, in the soak: {soak.says}; p50 by window {', '.join(windows)} ms")
     return lines
 
 
@@ -133,7 +136,11 @@ def knob_lines(choice: Choice) -> list[str]:
     if found is None:
         return []
     known = [trial.ratio for trial in found.trials if trial.ratio is not None]
-    how = f"; speed is against its default, paired, at {100 * known[0].confidence:.1f} %" if known else ""
+    how = (
+        f"; speed is against its default, paired in the race of runtime settings, at {100 * known[0].confidence:.1f} %"
+        if known
+        else ""
+    )
     return [f"`{found.candidate}` runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
 
 

@@ -23,6 +23,8 @@ _NOT_ABOUT_THE_KIT = (
     *(f"synthesis.{name}" for name in FOLDERS),
 )
 """Of a recipe. What its paths lead to is compared by content; the device by its facts."""
+_UNUSED = {"custom": ("model.arch", "model.onnx", "train.", "surgery."), "kept": ("train.", "surgery.")}
+"""Keys of a recipe that a build took no value from, by how its network was made: they hold defaults, and nothing was trained."""
 _DEVICE = ("name", "processor.architecture", "processor.isa", "runtimes.")
 _ABSENT = "absent"
 
@@ -63,9 +65,12 @@ def _of_kit(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     resolved = _table(plan, "resolved")
+    ignored = (*_NOT_ABOUT_THE_KIT, *_UNUSED.get(str(resolved.get("mode")), ()))
     for name, value in _leaves("recipe", resolved.get("recipe")):
-        if not name.removeprefix("recipe ").startswith(_NOT_ABOUT_THE_KIT):
+        if not name.removeprefix("recipe ").startswith(ignored):
             yield name, value
+    if custom := _table(resolved, "custom_model"):
+        yield "model file", shown(custom.get("content", _ABSENT))
     weights = _table(resolved, "weights")
     yield "weights", shown(weights.get("sha256") or weights.get("kind", _ABSENT))
     yield "images", shown(_table(resolved, "data").get("content", _ABSENT))

@@ -16,10 +16,13 @@ from edgecnn.devices.files import load_devices
 from edgecnn.devices.this_machine import local_facts, matches
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
 from edgecnn.runner.causes.known import line_endings
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.kit import Kit
 from edgecnn.store.disk import json_object
 from edgecnn.values.comparison import Origin, PinnedBuild, ShippedKitFacts
 from edgecnn.values.device import Device
@@ -88,6 +91,13 @@ class ShippedKit:
         if self.report is not None:
             return self.report.build.device_attached
         return self.device is not None and matches(self.device, local_facts())
+
+    def require_whole(self) -> None:
+        """Check every file of the kit against its manifest. Raises RunnerFailed: a file is missing or was changed."""
+        try:
+            Kit.open(self.kit.folder).verify_files()
+        except RunnerError as error:
+            raise RunnerFailed(**error.facts()) from error
 
     def elsewhere(self) -> str | None:
         """A sentence where it was built for a device that this machine is not."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgecnn.errors.training import TrainingDiverged
 from edgecnn.training.balance import class_weights, images_shown, label_loss, multi_label_loss
 from edgecnn.training.features import Features
-from edgecnn.training.history import BestFacts, EpochFacts
+from edgecnn.training.history import BestFacts, EpochFacts, as_counted
 from edgecnn.training.images.augmented_batch import stream_seed
 from edgecnn.training.images.batches import batch_count
 from edgecnn.training.images.validation import mean_recall, standing
@@ -81,7 +81,7 @@ def _epoch(head: nn.Linear, features: Features, settings: TrainSettings, epoch: 
         )
         if not math.isfinite(loss.item()):
             rate = ("train.learning_rate", settings.learning_rate)
-            raise TrainingDiverged(phase=NAME, epoch=epoch, batch=index, kept=None, rate=rate)
+            raise TrainingDiverged(phase=NAME, epoch=as_counted(epoch), batch=as_counted(index), kept=None, rate=rate)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

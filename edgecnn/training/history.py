@@ -14,10 +14,16 @@ from edgecnn.values.stage import Plotting, Progress
 from edgecnn.values.training import Balance, LearningPrecision, TeacherFacts
 
 
+def as_counted(index: int) -> int:
+    """The number of an epoch or a batch as people count, from 1; files and draws hold its index, from 0."""
+    return index + 1
+
+
 class EpochFacts(Value):
     """One pass over the training images."""
 
     epoch: int
+    """Its index in the phase, from 0."""
     train_loss: float
     validation_top1: float | None
     """0…1. None where the images shown were smaller than the shipped resolution: that network is not a candidate yet."""
@@ -30,6 +36,11 @@ class EpochFacts(Value):
     resolution_px: Resolution
     learning_groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
     """Groups of blocks that learned beside the head; only where they begin one after another."""
+
+    @property
+    def number(self) -> int:
+        """Of the epoch in its phase, from 1."""
+        return as_counted(self.epoch)
 
     @property
     def standing(self) -> float | None:
@@ -49,7 +60,7 @@ def tell_epochs(tell: Progress, phase: str, epochs: Sequence[EpochFacts]) -> Non
     """Draw the curves of a phase, where they are drawn at all."""
     if isinstance(tell, Plotting):
         for facts in epochs:
-            tell.plot(phase, facts.epoch, facts.figures)
+            tell.plot(phase, facts.number, facts.figures)
 
 
 class PhaseFacts(Value):
@@ -66,10 +77,16 @@ class BestFacts(Value):
 
     phase: str
     epoch: int
+    """Its index in the phase, from 0; 0 also of a head that was fitted in one step, whose phase has no epochs."""
     validation_top1: float | None
     validation_recall: float | None = Field(default=None, exclude_if=lambda recall: recall is None)
     """As of the epoch; so is the next."""
     validation_map: float | None = Field(default=None, exclude_if=lambda found: found is None)
+
+    @property
+    def number(self) -> int:
+        """Of the epoch in its phase, from 1."""
+        return as_counted(self.epoch)
 
     @property
     def standing(self) -> float:

@@ -17,7 +17,7 @@ from edgecnn.training.balance import class_weights, images_shown, label_loss, mu
 from edgecnn.training.checkpoint import Moving, load_checkpoint, save_checkpoint, write_tensors
 from edgecnn.training.gpu import device_of, moved
 from edgecnn.training.groups import release
-from edgecnn.training.history import BestFacts, EpochFacts, tell_epochs
+from edgecnn.training.history import BestFacts, EpochFacts, as_counted, tell_epochs
 from edgecnn.training.images.augmented_batch import Frame, draw_epoch, stream_seed
 from edgecnn.training.images.batches import Batch, ShownPart, batch_count, parts_shown, shown
 from edgecnn.training.images.validation import Material, mean_recall, standing
@@ -170,10 +170,10 @@ def _epoch(moving: Moving, phase: Phase, material: Material, epoch: int, drops: 
 def _diverged(phase: Phase, material: Material, epoch: int, batch: int) -> TrainingDiverged:
     bests = [best_file(material.folder, name) for name in (phase.name, phase.beats) if name is not None]
     kept = dict.fromkeys(bests, "the best checkpoint so far")
-    kept[state_file(material.folder, phase.name)] = f"the state after epoch {epoch - 1}"
+    kept[state_file(material.folder, phase.name)] = f"the state after epoch {as_counted(epoch - 1)}"
     said = next((f"{what} is kept in {file}" for file, what in kept.items() if file.exists()), None)
     rate = (phase.rate_setting, phase.peak_rate)
-    return TrainingDiverged(phase=phase.name, epoch=epoch, batch=batch, kept=said, rate=rate)
+    return TrainingDiverged(phase=phase.name, epoch=as_counted(epoch), batch=as_counted(batch), kept=said, rate=rate)
 
 
 def _training_mode(network: nn.Module, phase: Phase) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.knobs import DEFAULT, Knobs
-from edgecnn.values.profile import Environment, Run
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Run
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Latency
 from edgecnn.values.stage import digest_of
@@ -42,6 +42,17 @@ class ShippedKitFacts(Value):
     observed_at: str | None = None
     """When its runs were made, where that is another day than the other side's."""
 
+    def is_identical_to(self, other: ShippedKitFacts, *machines: Mapping[str, str]) -> bool:
+        """Whether both sides are the same files, with the same knobs, for the same device and on one machine.
+
+        ``machines``: the conditions of every machine that is involved; none where one call runs both sides. Unknown conditions
+        are never those of another machine. Differences between identical sides are 0, and ratios 1, by definition.
+        """
+        devices = {self.device, other.device} - {None}
+        held = [{name: known.get(name) for name in CONDITIONS_THAT_MUST_MATCH} for known in machines]
+        one_machine = all(machines) and all(each == held[0] for each in held)
+        return (self.kit, self.knobs) == (other.kit, other.knobs) and len(devices) <= 1 and one_machine
+
 
 def sealed_digest(written: Mapping[str, Any]) -> str:
     """SHA-256 of a document but for its own: as it stands in its file, so that a later version's field makes none look edited."""
@@ -58,6 +69,8 @@ class Comparison(Value):
     """paired: both ran interleaved in one race. unpaired: BASE's runs are of another day, so that drift too is a difference."""
     head: ShippedKitFacts
     base: ShippedKitFacts
+    identical: bool = Field(default=False, exclude_if=lambda identical: not identical)
+    """Both sides are the same files in the same setting: ``ratio`` and ``drop_pp`` are so by definition and were not measured."""
     machine: str
     environment: Environment
     rounds: int

@@ -52,8 +52,9 @@ class Provisional(Value):
     """The device has not spoken: what is carried until it does, in a fixed order that predicts nothing."""
 
     kind: Literal["provisional"] = "provisional"
-    part: Literal["used", "carried", "reference"]
-    """``reference``: the fp32 that every other candidate is held against."""
+    part: Literal["used", "carried", "reference", "fallback"]
+    """``reference``: the candidate that every drop is counted from. ``fallback``: another fp32 candidate, which is not known to
+    be inside the budget."""
     order: tuple[str, ...]
     """Candidates inside the budget, the one that is used for now first."""
     missing: str

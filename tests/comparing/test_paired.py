@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edgecnn.comparing.paired import AgainstRequest, judge_against
+from edgecnn.comparing.paired import NOT_RACED, AgainstRequest, judge_against
 from edgecnn.comparing.paired_answers import PairedAnswers
 from edgecnn.errors.comparing import BundleUnreadable, KitNotCarried, NoBuildToCompare
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.metrics import exactly
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.runner.runs.items import Item
-from edgecnn.values.comparison import Comparison
+from edgecnn.values.candidate import Candidate
+from edgecnn.values.comparison import Comparison, ShippedKitFacts
+from edgecnn.values.knobs import Knobs
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.bundles import built_at_chance_level, make_bundle, reseal, write_choice
@@ -100,14 +104,74 @@ def test_one_that_never_reaches_a_median_is_open_and_says_so(tmp_path: Path) -> 
     assert found.gates[0].reason == "8 of 16 runs have fewer than 20 samples, so that the slow ones have no median"
 
 
-def test_a_build_against_itself_is_raced_against_itself_and_passes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["drop_pp", "map_drop_pp", "worst_class_drop_pp"])
+def test_the_same_files_differ_in_nothing_by_definition_and_nothing_runs(tmp_path: Path, metric: str) -> None:
+    """Without stored answers and without a race: a pull request that changes no kit is green."""
+    base, host = make_bundle(tmp_path / "base"), RacingHost(base=1.0)
+    found = judged(tmp_path, host, base, base, f"{metric}=0", "latency_ratio=1", "size_mib=1")
+    assert (found.verdict, exit_code_of(found.gates), host.calls, found.rounds) == (Verdict.PASS, 0, [], 0)
+    by_metric = {each.gate.metric: each.fidelity for each in found.gates}
+    assert by_metric == {"latency_ratio": Fidelity.DEFINED, metric: Fidelity.DEFINED, "size_mib": Fidelity.MEASURED}
+    assert (found.identical, found.ratio, found.drop_pp) == (True, exactly(1.0), exactly(0.0))
+    assert (found.changed, found.drop_absent, found.latency.reason) == ((), None, NOT_RACED)
+    assert Comparison.model_validate_json(found.model_dump_json(by_alias=True)) == found
+
+
+def test_the_same_files_break_a_bound_that_wants_a_faster_head(tmp_path: Path) -> None:
     base = make_bundle(tmp_path / "base")
-    host = RacingHost(base=1.0)
+    found = judged(tmp_path, RacingHost(base=1.0), base, base, "latency_ratio=0.95")
+    assert (found.verdict, exit_code_of(found.gates)) == (Verdict.FAIL, 1)
+
+
+@pytest.mark.parametrize("bound", ["p50_ms=1.5", "peak_memory_mib=1000"])
+def test_a_bound_on_head_alone_is_measured_though_base_ships_the_same_files(tmp_path: Path, bound: str) -> None:
+    base, host = make_bundle(tmp_path / "base"), RacingHost(base=1.0)
     host.spread = (1.0,)
-    found = judged(tmp_path, host, base, base)
-    assert (found.verdict, found.rounds, len(host.ran)) == (Verdict.PASS, 10, 21)
-    assert found.changed == ()
-    assert found.notices == ("HEAD and BASE ship the same kit, byte for byte: it was raced against itself",)
+    found = judged(tmp_path, host, base, base, bound)
+    assert (found.ratio, found.rounds, len(host.ran)) == (exactly(1.0), 10, 21)
+    assert [each.fidelity for each in found.gates] == [Fidelity.DEFINED, Fidelity.MEASURED]
+
+
+def test_a_damaged_kit_is_an_error_though_both_sides_name_the_same_files(tmp_path: Path) -> None:
+    base = make_bundle(tmp_path / "base")
+    with (base / "kits/onnxruntime-fp32/model.onnx").open("ab") as stream:
+        stream.write(b"\0")
+    with pytest.raises(RunnerFailed, match="model.onnx: not the file that was packaged"):
+        judged(tmp_path, RacingHost(base=1.0), base, base)
+
+
+def test_the_same_kit_with_other_knobs_is_raced(tmp_path: Path) -> None:
+    head, base = make_bundle(tmp_path / "head"), make_bundle(tmp_path / "base")
+    choice = json.loads((head / "choice.json").read_text())
+    choice["kits"]["onnxruntime-fp32"]["knobs"] = {"threads": "1"}
+    (head / "choice.json").write_text(json.dumps(choice))
+    host = RacingHost(head=1.0, base=1.0)
+    found = judged(tmp_path, host, head, base)
+    assert (found.identical, len(host.ran)) == (False, 22)
+    assert found.notices[-1] == "HEAD and BASE ship the same kit, byte for byte, with different knobs"
+
+
+A_KIT = ShippedKitFacts(name="a", candidate=Candidate(id="x", runtime="onnxruntime", precision="fp32"), kit="1" * 64)
+HERE = {"machine": "m1", "kernel": "6.1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "machines", "identical"),
+    [
+        ({}, (), True),
+        ({"name": "b", "device": "cpu"}, (HERE, HERE, HERE), True),
+        ({"kit": "2" * 64}, (), False),
+        ({"knobs": Knobs(threads=1)}, (), False),
+        ({"device": "raspberry-pi-5"}, (), False),
+        ({}, (HERE, {**HERE, "kernel": "6.8"}), False),
+        ({}, ({}, {}), False),
+    ],
+)
+def test_identical_is_the_same_kit_and_knobs_for_one_device_on_one_machine(
+    change: dict[str, Any], machines: tuple[dict[str, str], ...], identical: bool
+) -> None:
+    base = A_KIT if "device" in change and identical else A_KIT.model_copy(update={"device": "cpu"})
+    assert A_KIT.model_copy(update={"device": "cpu", **change}).is_identical_to(base, *machines) is identical
 
 
 def test_a_kit_that_lacks_its_runtime_here_is_missing_with_the_reason_and_nothing_is_raced(tmp_path: Path) -> None:
@@ -230,6 +294,9 @@ def test_answers_that_are_no_numbers_leave_the_ratio_judged(
     gates = {each.gate.metric: each for each in found.gates}
     assert (gates["latency_ratio"].verdict, gates["drop_pp"].verdict) == (Verdict.PASS, verdict)
     assert "logits of image 1 of the test split hold nan" in gates["drop_pp"].reason
+    if whose == "head":
+        same = judged(tmp_path, RacingHost(head=1.0), head, head, "drop_pp=1")
+        assert ([each.verdict for each in same.gates], same.drop_pp) == ([Verdict.PASS, Verdict.FAIL], None)
 
 
 @pytest.mark.parametrize(("right", "verdicts"), [(20, ["UNSURE", "PASS"]), (0, ["FAIL", "PASS"]), (40, ["PASS"])])

@@ -13,8 +13,10 @@ from edgecnn.comparing.side_by_side import side_by_side
 from edgecnn.comparing.side_by_side_facts import SideBySide
 from edgecnn.errors.comparing import BuildNamedTwice, NotSoManyBuilds
 from edgecnn.errors.page import NoReport, ReportUnreadable
+from edgecnn.judging.metrics import exactly
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment
+from edgecnn.values.verdict import Fidelity
 from tests.building.builds import Place
 from tests.judging.made import a_latency, an_interval
 from tests.render.reports import a_build, a_report, a_row
@@ -48,7 +50,7 @@ def test_candidates_are_matched_by_id_and_one_that_a_build_lacks_keeps_its_place
 
 
 def test_without_stored_kits_there_is_no_difference_and_the_reason_names_the_build(tmp_path: Path) -> None:
-    found = compared(tmp_path, a_folder(tmp_path / "one"), a_folder(tmp_path / "two"))
+    found = compared(tmp_path, a_folder(tmp_path / "one"), a_folder(tmp_path / "two", a_row(kit="sha-of-another")))
     assert found.paired[0].drop_pp is None
     assert found.paired[0].absent == f"the store {tmp_path / 'store'} holds no kit of onnxruntime-int8 of B"
     assert found.changed[0].lines == ()
@@ -113,16 +115,30 @@ def test_a_real_build_and_one_with_other_settings_are_paired_on_the_same_images(
     plan["resolved"]["recipe"]["train"]["epochs"] = 99
     (copied / "plan.json").write_text(json.dumps(plan))
     found = side_by_side([built.out, copied], Store.open(built.store))
-    assert [(each.drop_pp.estimate, each.lost, each.gained) for each in found.paired if each.drop_pp] == [(0.0, 0, 0)] * 2
-    assert all(each.drop_pp.low < 0 < each.drop_pp.high for each in found.paired if each.drop_pp)
+    assert [(each.drop_pp, each.lost, each.gained) for each in found.paired] == [(exactly(0.0), 0, 0)] * 2
+    assert {each.fidelity for each in found.paired} == {Fidelity.DEFINED}
     assert found.changed[0].lines == ("recipe train.epochs: 40 → 99",)
     assert [group.labels for group in found.machines] == [("A", "B")]
 
 
-def test_stored_answers_that_are_not_those_of_the_report_give_no_difference(built: Place) -> None:
+def test_the_same_files_on_another_machine_are_paired_image_by_image(built: Place) -> None:
+    copied, report = _copied_to_another_machine(built)
+    (copied / "report.json").write_text(json.dumps(report))
+    found = side_by_side([built.out, copied], Store.open(built.store))
+    assert all(each.drop_pp.low < 0 < each.drop_pp.high for each in found.paired if each.drop_pp)
+    assert {each.fidelity for each in found.paired} == {Fidelity.MEASURED}
+
+
+def _copied_to_another_machine(built: Place) -> tuple[Path, dict[str, Any]]:
     copied = built.folder / "copied"
     shutil.copytree(built.out, copied)
     report = json.loads((copied / "report.json").read_text())
+    report["environment"]["conditions"]["machine"] = "m2"
+    return copied, report
+
+
+def test_stored_answers_that_are_not_those_of_the_report_give_no_difference(built: Place) -> None:
+    copied, report = _copied_to_another_machine(built)
     for row in report["candidates"]:
         row["test"]["top1"]["estimate"] = 0.123
     (copied / "report.json").write_text(json.dumps(report))

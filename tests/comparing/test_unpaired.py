@@ -13,6 +13,7 @@ from edgecnn.errors.comparing import BaselineElsewhere, LatencyBaselineUnreadabl
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.metrics import exactly
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.profile import NOT_TIMED, Environment
 from edgecnn.values.verdict import Fidelity, Verdict
@@ -192,6 +193,23 @@ def test_an_open_latency_of_a_device_s_own_runs_names_the_device_s_option(bench:
     found = bench.compare(runs=runs, gates=parse_bounds(["p50_ms=2.02"], [], compared=True))
     assert "rounds (python3 -m runner measure ../.. --rounds " in found.gates[1].reason
     assert "rounds (--rounds " in bench.compare(gates=parse_bounds(["p50_ms=2.01"], [], compared=True)).gates[1].reason
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_the_recorded_kit_itself_differs_in_nothing_by_definition(bench: Bench, brought: bool) -> None:
+    """Whether it would run here or a board's runs are brought, and however far the machine drifted meanwhile."""
+    bench.host.ms["base"] = 2.4
+    runs = measured_on_a_device(bench.host, bench.base, bench.folder / "now") if brought else None
+    ran = len(bench.host.ran)
+    found = bench.compare(head=bench.base, runs=runs, gates=parse_bounds(["drop_pp=1", "latency_ratio=1"], [], compared=True))
+    assert (found.verdict, found.identical, len(bench.host.ran)) == (Verdict.PASS, True, ran)
+    assert (found.ratio, found.drop_pp, found.rounds) == (exactly(1.0), exactly(0.0), 8 if brought else 0)
+
+
+def test_the_recorded_kit_in_another_environment_is_measured(bench: Bench) -> None:
+    bench.host.versions["onnxruntime"], bench.host.ms["base"] = "1.32.0", 2.4
+    found = bench.compare(head=bench.base, allow_different=("runtime_version",))
+    assert (found.verdict, found.identical, found.rounds) == (Verdict.FAIL, False, 16)
 
 
 def test_accuracy_cannot_be_had_from_a_latency_baseline(bench: Bench) -> None:

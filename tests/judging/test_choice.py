@@ -38,11 +38,14 @@ def test_the_best_estimate_is_chosen_with_its_figures_and_what_it_is_expected_to
         ("onnxruntime-int8",),
     )
     assert found.reasons["onnxruntime-int8"] == (
-        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 1.99 ms when chosen, expected regret 0.0 % "
+        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 1.99 ms in the race for the choice, "
+        "expected regret 0.0 % "
         "after 8 rounds"
     )
     assert found.choice.regret == pytest.approx(0, abs=1e-4)
-    assert found.reasons["onnxruntime-fp32"].startswith("slower: 3.98 ms against 1.99 of onnxruntime-int8, 0.50 × the speed [0.4")
+    assert found.reasons["onnxruntime-fp32"].startswith(
+        "slower in the race for the choice: 3.98 ms against 1.99 of onnxruntime-int8, 0.50 × the speed [0.4"
+    )
 
 
 def test_what_looks_faster_ships_though_no_test_would_show_it():
@@ -84,9 +87,18 @@ def test_a_choice_that_may_cost_more_than_two_percent_is_provisional_and_carries
 @pytest.mark.parametrize(
     ("ratio", "says"),
     [
-        (an_interval(2.0, 1.9, 2.1), "; shown faster than onnxruntime-fp32, 2.00 × the speed [1.90, 2.10] at 98.4 %"),
-        (an_interval(1.08, 0.97, 1.21), "; not shown faster than onnxruntime-fp32, 1.08 × the speed [0.97, 1.21] at 98.4 %"),
-        (an_interval(0.9, 0.8, 0.95), "; shown slower than onnxruntime-fp32, 0.90 × the speed [0.80, 0.95] at 98.4 %"),
+        (
+            an_interval(2.0, 1.9, 2.1),
+            "; shown faster than onnxruntime-fp32, 2.00 × the speed [1.90, 2.10] at 98.4 % in the race for the report",
+        ),
+        (
+            an_interval(1.08, 0.97, 1.21),
+            "; not shown faster than onnxruntime-fp32, 1.08 × the speed [0.97, 1.21] at 98.4 % in the race for the report",
+        ),
+        (
+            an_interval(0.9, 0.8, 0.95),
+            "; shown slower than onnxruntime-fp32, 0.90 × the speed [0.80, 0.95] at 98.4 % in the race for the report",
+        ),
     ],
 )
 def test_that_one_is_faster_is_said_by_the_later_race_alone_and_changes_no_choice(ratio, says):
@@ -257,7 +269,10 @@ def test_every_candidate_gets_a_reason():
 def test_among_candidates_of_one_precision_within_a_percent_the_one_ahead_ships_and_nothing_is_said_of_precision():
     found = raced(fp32(), row("openvino-fp32"), onnxruntime_fp32=2.01, openvino_fp32=2.0)
     assert found.choice.candidate == "openvino-fp32"
-    assert found.reasons["onnxruntime-fp32"].startswith("slower: ") and "precision" not in found.reasons["onnxruntime-fp32"]
+    assert (
+        found.reasons["onnxruntime-fp32"].startswith("slower in the race for the choice: ")
+        and "precision" not in found.reasons["onnxruntime-fp32"]
+    )
 
 
 def test_fp16_and_bf16_cost_alike_and_the_faster_ships():
@@ -275,4 +290,6 @@ def test_a_network_as_given_is_kept_for_that_and_not_for_its_precision():
 def test_who_left_early_is_told_by_the_rounds_that_it_shared():
     """Later rounds were slower for everybody, and the one that left would look faster by all of them."""
     found = raced(fp32(), row("onnxruntime-int8"), onnxruntime_fp32=[1.1] * 3, onnxruntime_int8=[1.0] * 3 + [1.2] * 21)
-    assert found.reasons["onnxruntime-fp32"].startswith("slower: 1.10 ms against 1.00 of onnxruntime-int8, 0.91 × the speed ")
+    assert found.reasons["onnxruntime-fp32"].startswith(
+        "slower in the race for the choice: 1.10 ms against 1.00 of onnxruntime-int8, 0.91 × the speed "
+    )

@@ -53,10 +53,11 @@ def test_int8_with_more_images_a_second_is_chosen_with_the_number_of_images_in_a
     assert (found.choice.state, found.choice.candidate) == ("settled", INT8)
     assert found.reasons[INT8] == (
         "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 501.9 images a second with "
-        "8 images in a call when chosen, expected regret 0.0 % after 8 rounds"
+        "8 images in a call in the race for the choice, expected regret 0.0 % after 8 rounds"
     )
     assert found.reasons[FP32] == (
-        "fewer images a second: 200.8 with 4 images in a call against 501.9 of onnxruntime-int8 with 8, "
+        "fewer images a second in the race for the choice: 200.8 with 4 images in a call against 501.9 of "
+        "onnxruntime-int8 with 8, "
         "0.40 × the images a second [0.39, 0.41] at 98.0 % on AMD EPYC"
     )
 
@@ -82,11 +83,11 @@ def test_int8_that_takes_less_energy_is_chosen() -> None:
     found = chosen(contest_of("energy", {FP32: metered(40.0), INT8: metered(30.0)}, "a board"))
     assert found.choice.candidate == INT8
     assert found.choice.why == (
-        "onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 29.88 mJ an image when chosen, "
+        "onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 29.88 mJ an image in the race for the choice, "
         "expected regret 0.0 % after 8 rounds"
     )
     assert found.reasons[FP32] == (
-        "more energy: 39.85 mJ an image against 29.88 of onnxruntime-int8 by rapl, "
+        "more energy in the race for the choice: 39.85 mJ an image against 29.88 of onnxruntime-int8 by rapl, "
         "1.33 × the energy [1.30, 1.37] at 98.0 % on a board"
     )
     assert isinstance(found.because[FP32], MoreEnergy)

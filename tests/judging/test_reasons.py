@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
 from edgecnn.judging.reasons import why_chosen, worded
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
@@ -45,7 +46,8 @@ def raced(fp32_ms: float = 0.81, int8_ms: float = 0.73, **run_settings: str) -> 
 def test_taken_for_the_best_estimate() -> None:
     found = raced()
     assert found.reasons["onnxruntime-int8"] == (
-        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 0.73 ms when chosen, expected regret 0.0 % "
+        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 0.73 ms in the race for the choice, "
+        "expected regret 0.0 % "
         "after 8 rounds"
     )
     taken = found.because["onnxruntime-int8"]
@@ -81,14 +83,16 @@ def test_taken_for_the_smallest_and_the_larger_one() -> None:
 
 def test_slower_says_by_how_much_of_whom_and_where() -> None:
     assert raced().reasons["onnxruntime-fp32"] == (
-        "slower: 0.81 ms against 0.73 of onnxruntime-int8, 0.90 × the speed [0.88, 0.92] at 98.0 % on AMD EPYC"
+        "slower in the race for the choice: 0.81 ms against 0.73 of onnxruntime-int8, 0.90 × the speed [0.88, 0.92] at "
+        "98.0 % on AMD EPYC"
     )
 
 
 def test_a_higher_median_whose_ratio_is_open_says_so() -> None:
     slower = Slower(against="a", ms=1.02, against_ms=1.0, ratio=an_interval(0.98, 0.9, 1.05), machine="a board")
     assert worded(slower, "b") == (
-        "slower: 1.02 ms against 1.00 of a, 0.98 × the speed [0.90, 1.05] at 98.4 % on a board, which leaves open whether it is"
+        "slower in the race for the choice: 1.02 ms against 1.00 of a, 0.98 × the speed [0.90, 1.05] at 98.4 % on a "
+        "board, which leaves open whether it is"
     )
 
 
@@ -105,7 +109,8 @@ def test_run_settings_that_differ_are_both_named() -> None:
 def test_alike_says_of_whom_and_how_alike() -> None:
     found = raced(0.731, 0.73)
     assert found.reasons["onnxruntime-int8"] == (
-        "within 1 % of onnxruntime-fp32, which has the higher precision: 1.00 × the speed [0.98, 1.03] at 98.0 %"
+        "within 1 % of onnxruntime-fp32, which has the higher precision: 1.00 × the speed [0.98, 1.03] at 98.0 % in the "
+        "race for the choice"
     )
     taken = found.because["onnxruntime-fp32"]
     assert isinstance(taken, Taken) and (taken.by, taken.ahead) == ("precision", "onnxruntime-int8")
@@ -190,12 +195,27 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
     )
     found = chosen(*table, rules=AWAY)
     assert found.reasons == {
-        "onnxruntime-fp32": "carried: what every other candidate is held against",
+        "onnxruntime-fp32": "carried: the network that every drop is counted from",
         "tensorrt-fp16": "chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: "
         "by a fixed order (fp16, INT8, other), which predicts nothing",
         "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
     }
     assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")
+
+
+@pytest.mark.parametrize(
+    ("validation", "said"),
+    [
+        (an_accuracy(split="validation"), "inside the budget, and a race on the device may choose it"),
+        (an_accuracy(40, 3, split="validation"), "fp32, which ships if no other candidate is inside the budget"),
+        (None, "fp32, which ships if no other candidate is inside the budget"),
+    ],
+)
+def test_only_the_network_that_drops_are_counted_from_is_called_that(validation: Accuracy | None, said: str) -> None:
+    found = chosen(fp32(), facts("openvino-fp32", validation=validation), int8(), rules=AWAY)
+    assert found.choice.carried == ("onnxruntime-int8", "onnxruntime-fp32", "openvino-fp32")
+    assert found.reasons["openvino-fp32"] == f"carried: {said}"
+    assert found.reasons["onnxruntime-fp32"] == "carried: the network that every drop is counted from"
 
 
 def test_what_was_not_computed_as_the_device_does_is_used_last() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgecnn.judging.gates import judge_identical
+from edgecnn.judging.metrics import exactly
 from edgecnn.render.screens.comparing import comparison_lines
 from edgecnn.values.comparison import Comparison, ShippedKitFacts
 from edgecnn.values.profile import Environment
-from edgecnn.values.verdict import Verdict
-from tests.judging.made import a_candidate, a_latency, an_interval
+from edgecnn.values.verdict import Gate, Verdict
+from tests.judging.made import a_candidate, a_latency, an_interval, facts
 from tests.render.ci.sheets import a_verdict
 
 
@@ -54,6 +56,21 @@ def test_a_drop_that_is_not_known_says_why() -> None:
     assert "  top-1 lost against BASE: not known: other pixels" in comparison_lines(
         a_comparison(drop_pp=None, drop_absent="other pixels")
     )
+
+
+def test_what_holds_by_definition_is_marked_and_has_no_interval_or_error_rate() -> None:
+    gates = tuple(
+        judge_identical(Gate(metric=metric, side="max", bound=1.03, required="always"), facts())
+        for metric in ("latency_ratio", "drop_pp")
+    )
+    lines = comparison_lines(a_comparison(identical=True, ratio=exactly(1.0), drop_pp=exactly(0.0), gates=gates))
+    because = "by definition: HEAD and BASE are the same files"
+    assert lines[1:3] == [
+        f"  gate max latency_ratio 1.03: PASS, latency_ratio 1.00 × ({because}) meets latency_ratio ≤ 1.03",
+        f"  gate max drop_pp 1.03: PASS, drop 0.00 pp ({because}) meets drop_pp ≤ 1.03",
+    ]
+    assert "  top-1 lost against BASE: +0.00 pp by definition" in lines
+    assert "  one-sided error rates: drop_pp holds by definition, no error rate, margin 1.03 pp" in lines
 
 
 def test_a_long_list_of_changes_is_cut_and_says_where_the_rest_is() -> None:

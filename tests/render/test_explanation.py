@@ -20,7 +20,7 @@ efficientnet-b0 on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdi
   this settles it: {SETTLE}
 
 onnxruntime-fp32 (drops are counted from it)
-  carried: what every other candidate is held against
+  carried: the network that every drop is counted from
   top-1 90.0 % [89.4, 90.6] on 10,000 images
   what ran, on another machine than the device, whose kernels may differ: multiply-adds 100 % in fp32; \
 time inside layers 100 % in fp32 (one traced process); bytes moved not known: the trace was read before bytes were counted
@@ -64,13 +64,15 @@ def test_a_settled_build_says_why_this_and_not_each_other_one() -> None:
     lines = explanation_lines(explain(raced_report()))
     assert lines[:3] == [
         "resnet-18 on cpu: onnxruntime-int8 is used, which is settled; verdict PASS",
-        "  onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 0.73 ms when chosen, expected regret 0.0 % "
-        "after 8 rounds; shown faster than onnxruntime-fp32, 1.12 × the speed [1.09, 1.18] at 98.4 %",
+        "  onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 0.73 ms in the race for the choice, "
+        "expected regret 0.0 % "
+        "after 8 rounds; shown faster than onnxruntime-fp32, 1.12 × the speed [1.09, 1.18] at 98.4 % in the race for the report",
         "",
     ]
     int8 = lines[lines.index("onnxruntime-int8 (used)") :]
     assert int8[3:5] == [
-        "  p50 0.73 [0.71, 0.75] ms, 1.12× [1.09, 1.18] as fast as fp32, measured in 8 runs on AMD EPYC",
+        "  p50 0.73 [0.71, 0.75] ms, 1.12× [1.09, 1.18] as fast as fp32, measured in 8 runs of the race for the report "
+        "on AMD EPYC",
         "  what ran: multiply-adds 100 % in int8; time inside layers 56.6 % in int8, "
         "24.7 % converting and moving numbers, 18.5 % in fp32 (one traced process); "
         "bytes moved not known: the trace was read before bytes were counted",

@@ -20,7 +20,7 @@ def test_each_setting_says_what_became_of_it() -> None:
     )
     raced = KnobRace(candidate="int8", knobs=Knobs(threads=2), trials=trials, observed_at="2026-11-20T09:00:00", reused=False)
     assert knob_lines(a_choice("int8").model_copy(update={"knobs": raced})) == [
-        "`int8` runs with 2 threads; speed is against its default, paired, at 98.4 %",
+        "`int8` runs with 2 threads; speed is against its default, paired in the race of runtime settings, at 98.4 %",
         "2 threads: 1.41 × [1.32, 1.55] as fast, taken",
         "graph optimization extended: 1.10 × [1.05, 1.20] as fast, and what was taken is faster still",
         "spinning off: not shown to be faster, 0.99 × [0.97, 1.02]",

@@ -81,6 +81,31 @@ def test_where_things_lie_and_what_only_judges_is_no_change(change: Callable[[di
     assert changed(change) == ()
 
 
+def _own_file(content: str, path: str) -> dict[str, Any]:
+    recipe = {"model": {"arch": "efficientnet-b0", "onnx": path, "resolution_px": 64}, "train": {"epochs": None}}
+    return {"mode": "custom", "recipe": recipe, "custom_model": {"content": content}, "weights": {"kind": "onnx"}}
+
+
+def test_a_custom_model_is_named_by_its_content_and_not_by_defaults_that_nothing_was_made_from() -> None:
+    lines = changed(lambda m, p: p["resolved"].update(_own_file("f" * 64, "/a/own.onnx")))
+    assert set(lines) >= {
+        "recipe model.arch: resnet-18 → absent",
+        "model file: absent → ffffffffffff",
+        "weights: cccccccccccc → onnx",
+    }
+    assert not [line for line in lines if "efficientnet-b0" in line or "own.onnx" in line or "unset" in line]
+    plans = [{**PLAN, "resolved": {**PLAN["resolved"], **_own_file(*each)}} for each in (("f" * 64, "/a"), ("9" * 64, "/b"))]
+    between = changes(*(origin_of(MANIFEST, plan) for plan in plans))
+    assert between == ("model file: ffffffffffff → 999999999999",)
+
+
+def test_settings_of_a_training_that_was_none_are_no_change() -> None:
+    kept = {**PLAN, "resolved": {**PLAN["resolved"], "mode": "kept"}}
+    other = copy.deepcopy(kept)
+    other["resolved"]["recipe"]["train"]["epochs"] = 10
+    assert changes(origin_of(MANIFEST, kept), origin_of(MANIFEST, other)) == ()
+
+
 def test_bytes_that_differ_with_nothing_that_explains_it_are_named() -> None:
     (line,) = changed(lambda m, p: m["files"]["model.onnx"].update(sha256="f" * 64))
     assert line.startswith("model: ")

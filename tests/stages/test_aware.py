@@ -184,7 +184,7 @@ def test_a_training_killed_and_continued_in_another_process_leaves_the_same_byte
 
 
 def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match=r"phase aware, epoch 0, batch .* --set quantize\.aware_learning_rate="):
+    with pytest.raises(TrainingDiverged, match=r"phase aware, epoch 1, batch .* --set quantize\.aware_learning_rate="):
         stage_of_lenet(learning_rate=1e38).make(roles(LENET), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
 

@@ -118,7 +118,7 @@ def test_one_killed_and_continued_in_another_process_leaves_the_same_bytes(tmp_p
 
 
 def test_a_loss_that_is_no_number_names_the_setting_to_lower(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match=r"phase surgery, epoch 0, batch .* --set surgery\.learning_rate=3e\+37, a third"):
+    with pytest.raises(TrainingDiverged, match=r"phase surgery, epoch 1, batch .* --set surgery\.learning_rate=3e\+37, a third"):
         stage(learning_rate=1e38).make(roles(), tmp_path, Heard())
     assert not (tmp_path / "model.onnx").exists()
 

@@ -180,7 +180,7 @@ def test_no_epochs_leave_a_new_head_on_the_frozen_network(given: Given, weights:
 
 def test_a_loss_that_is_no_number_is_named_and_no_weights_are_left(given: Given, tmp_path: Path) -> None:
     with pytest.raises(
-        TrainingDiverged, match="phase scratch, epoch 0, batch .* not a finite number — --set train.learning_rate=3e"
+        TrainingDiverged, match="phase scratch, epoch 1, batch .* not a finite number — --set train.learning_rate=3e"
     ):
         made(stage(LENET, learning_rate=1e30), given.roles(), tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
@@ -189,8 +189,8 @@ def test_a_loss_that_is_no_number_is_named_and_no_weights_are_left(given: Given,
 @pytest.mark.parametrize(
     ("epoch", "kept", "name"),
     [
-        pytest.param(1, "the state after epoch 0", "scratch.checkpoint", id="while pictures are small and none is judged"),
-        pytest.param(3, "the best checkpoint so far", "scratch.best", id="when one was judged"),
+        pytest.param(2, "the state after epoch 1", "scratch.checkpoint", id="while pictures are small and none is judged"),
+        pytest.param(4, "the best checkpoint so far", "scratch.best", id="when one was judged"),
     ],
 )
 def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
@@ -204,14 +204,14 @@ def test_a_loss_that_is_no_number_later_on_names_what_is_kept(
 
     from_labels = loop._from_labels
     monkeypatch.setattr(loop, "_from_labels", planted)
-    with pytest.raises(TrainingDiverged, match=f"phase scratch, epoch {epoch}, batch 0: ") as told:
+    with pytest.raises(TrainingDiverged, match=f"phase scratch, epoch {epoch}, batch 1: ") as told:
         made(stage(epochs=4, size_px=64), make_given(tmp_path, train=32, validation=16, size_px=64).roles(), tmp_path)
     assert f"; {kept} is kept in {file} — " in told.value.line()
     assert all(tensor.isfinite().all() for tensor in load_file(file).values())
 
 
 def test_a_fine_tuning_that_diverges_at_once_leaves_the_head_alone(given: Given, weights: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingDiverged, match="phase finetune, epoch 0, batch") as told:
+    with pytest.raises(TrainingDiverged, match="phase finetune, epoch 1, batch") as told:
         made(stage(LITE, mode="finetune", learning_rate=1e20, weight_decay=0.0), given.roles(weights), tmp_path)
     kept = tmp_path / "resume" / "head.best.safetensors"
     assert f"the best checkpoint so far is kept in {kept} — " in told.value.line()

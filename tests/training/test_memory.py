@@ -106,5 +106,5 @@ def test_weights_that_the_very_last_step_ruins_are_not_kept(tmp_path: Path) -> N
     network = nn.Sequential(*deep, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
     with pytest.raises(TrainingDiverged) as told:
         run_phase(network, head, scratch_phase(asked), material)
-    assert told.value.what == "training diverged in phase scratch, epoch 0, batch 0"
+    assert told.value.what == "training diverged in phase scratch, epoch 1, batch 1"
     assert not list(tmp_path.glob("*.safetensors"))

@@ -159,7 +159,7 @@ def _drop(facts: CandidateFacts) -> Cell:
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:
     if latency is None or figure is None:
         return _missing((latency.reason if latency else None) or "not raced")
-    runs = f"{latency.runs} runs" + (", race for the choice" if latency.selecting else "")
+    runs = f"{latency.runs} runs of {figures.race_of(latency)}"
     runs += ", disturbed" if latency.disturbed else ""
     return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
 

@@ -29,6 +29,7 @@ CHANGES_SHOWN = 12
 def comparison_lines(found: Comparison) -> list[str]:
     """One fact a line, verdict first."""
     drop = f"not known: {found.drop_absent}" if found.drop_pp is None else points(found.drop_pp)
+    drop += " by definition" if found.identical and found.drop_pp is not None else ""
     lines = [
         *learned_lines(found.gates),
         f"{found.verdict.value}: {shipped_text(found.head)} against {shipped_text(found.base)}, {found.how}, on {found.machine}",
@@ -151,6 +152,7 @@ def plot_lines(found: SideBySide, signs: Signs, width: int) -> list[str]:
     if paired:
         lines += ["", f"{what} lost, image by image, pp, 90 %; right is worse:"]
         lines += _indented(interval_lines(paired, Axis(digits=2, marked=0.0), signs, width))
+        lines += [f"  {figures.LEGEND[Fidelity.DEFINED]}"] * any(bar.fidelity is Fidelity.DEFINED for bar in paired)
     for number, group in enumerate(found.machines):
         lines += ["", f"p50, ms, {machine_text(group, number)}:"]
         lines += _indented(interval_lines(_bars(found, group.labels, "p50_ms"), Axis(digits=2), signs, width))

@@ -71,7 +71,8 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
     if seen is None or seen.p50_ms is None:
         return
     ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
-    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{ratio}, {seen.fidelity.value} in {seen.runs} runs on {seen.machine}"
+    where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}"
+    yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{ratio}, {where}"
 
 
 def _stands_in(each: StandIn) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,7 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     best = {"phase": "scratch", "epoch": 7, "validation_top1": 0.9049}
     told = {
         "teacher": {"arch": "resnet-50", "validation_top1": 0.912},
-        "phases": [{"name": "scratch"}],
+        "phases": [{"name": "scratch", "epochs": [{"epoch": 7}]}],
         "best": best,
         "stopped": "s",
     }
@@ -150,7 +151,7 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
     assert notices(staged.seen, anew=ANEW) == (
         f"resnet-50 ({first}) taught: its answers to the training images were learned in place of labels. It classifies "
         "91.2% of the validation images correctly",
-        "trained: epoch 7 of phase scratch is kept: top-1 90.5% on validation; ended: s",
+        "trained: epoch 8 of phase scratch is kept: top-1 90.5% on validation; ended: s",
     )
 
 
@@ -160,35 +161,73 @@ def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> 
     )
 
 
-def test_emulated_engines_are_said(tmp_path: Path) -> None:
-    assert said_of(tmp_path, candidates=(BASELINE, TRT_FP16)) == (
+def test_engines_are_emulated_only_where_a_twin_answered(tmp_path: Path) -> None:
+    data = summary().model_copy(update={"origin": "folder"})
+    staged = Staging(tmp_path, data=data, candidates=(BASELINE, TRT_FP16))
+    assert notices(staged.seen, anew=ANEW) == ()
+    staged.answered(TRT_FP16.id, 900)
+    staged.seen.answering[TRT_FP16.id] = staged.seen.kits[TRT_FP16.id].model_copy(update={"stands_for": "d" * 64})
+    assert notices(staged.seen, anew=ANEW) == (
         "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
         "weights and INT8 steps are the device's, half-precision activations are not",
     )
 
 
-def test_halves_that_this_machine_does_not_compute_in_are_said(tmp_path: Path) -> None:
-    halves = Candidate(id="ncnn-fp16", runtime=Runtime.NCNN, precision=Precision.FP16)
-    here = said_of(tmp_path / "here", candidates=(BASELINE, halves))
-    there = said_of(tmp_path / "there", candidates=(BASELINE, halves), attachment=ELSEWHERE)
-    assert not any("halves" in each for each in here)
-    assert (
-        "accuracy of ncnn-fp16 was computed in fp32 from halved weights: on the device activations and sums are rounded "
-        "to halves too, which is not in it"
-    ) in there
-    others = tuple(
-        Candidate(id=f"{each.value}-fp16", runtime=each, precision=Precision.FP16)
-        for each in (Runtime.ONNXRUNTIME, Runtime.OPENVINO)
-    )
-    said = said_of(tmp_path / "others", candidates=(BASELINE, *others), attachment=ELSEWHERE)
-    assert (
-        "accuracy of onnxruntime-fp16 was computed in fp32 from halved weights: on the device activations and sums are rounded "
-        "to halves too, which is not in it"
-    ) in said
-    assert (
-        "accuracy of openvino-fp16 was computed in fp32: on the device weights, activations and sums are rounded to halves, "
-        "which is not in it"
-    ) in said
+def _half(runtime: str, precision: str = "fp16") -> Candidate:
+    return Candidate(id=f"{runtime}-{precision}", runtime=runtime, precision=precision)
+
+
+@pytest.mark.parametrize("candidate", [_half(each) for each in ("ncnn", "onnxruntime", "openvino", "litert", "webgpu")], ids=str)
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ({"bf16": 1.0}, "was computed in bf16: it lacks the rounding to fp16 on the device"),
+        ({"fp32": 1.0}, "was computed in fp32: it lacks the rounding to fp16 on the device"),
+        (
+            {"fp32": 0.1, "bf16": 0.36, "unknown": 0.54},
+            "was computed in bf16 and fp32 (54.0 % of the multiply-adds in an unknown precision): "
+            "it lacks the rounding to fp16 on the device",
+        ),
+        ({"fp16": 0.9, "fp32": 0.1}, None),
+        ({"unknown": 1.0}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_half_precision_that_answered_in_another_one_here_says_which_its_trace_shows(
+    tmp_path: Path, candidate: Candidate, shares: dict[str, float] | None, said: str | None
+) -> None:
+    data = summary().model_copy(update={"origin": "folder"})
+    staged = Staging(tmp_path, data=data, candidates=(BASELINE, candidate), attachment=ELSEWHERE)
+    staged.answered(candidate.id, 900)
+    if shares is not None:
+        staged.resides(candidate.id, "executed", **shares)
+    found = [each for each in notices(staged.seen, anew=ANEW) if each.startswith(f"accuracy of {candidate.id}")]
+    assert found == ([] if said is None else [f"accuracy of {candidate.id} {said}"])
+
+
+@pytest.mark.parametrize("why", ["attached", "answered elsewhere", "a twin answered", "planned", "not evaluated"])
+def test_of_half_precision_that_did_not_answer_here_nothing_is_said(tmp_path: Path, why: str) -> None:
+    data, half = summary().model_copy(update={"origin": "folder"}), _half("openvino")
+    there = {} if why == "attached" else {"attachment": ELSEWHERE}
+    staged = Staging(tmp_path, data=data, candidates=(BASELINE, half), **there)
+    kit = staged.answered(half.id, 900)
+    staged.resides(half.id, "planned" if why == "planned" else "executed", fp32=1.0)
+    if why == "answered elsewhere":
+        staged.seen.elsewhere.add(half.id)
+    if why == "a twin answered":
+        staged.seen.answering[half.id] = kit.model_copy(update={"stands_for": "d" * 64})
+    if why == "not evaluated":
+        staged.seen.evaluations.clear()
+    assert not [each for each in notices(staged.seen, anew=ANEW) if each.startswith("accuracy of openvino-fp16")]
+
+
+def test_without_labels_no_accuracy_was_computed(tmp_path: Path) -> None:
+    staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}), attachment=ELSEWHERE)
+    unlabelled = staged.resolved.data.model_copy(update={"classes": ()})
+    planned = staged.execution.plan
+    staged.execution.plan = replace(planned, resolved=planned.resolved.model_copy(update={"data": unlabelled}))
+    assert notices(staged.seen, anew=ANEW)[-1].endswith("answers were computed here, latency on the device is not known")
 
 
 def test_skipped_files_are_counted_and_the_first_three_named(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_the_reported_figures_are_of_the_last_race_and_the_choice_stays_that_of_
     assert chosen.latency is not None
     assert chosen.latency.p50_ms is not None
     assert chosen.latency.p50_ms.estimate == 3.0
-    assert "at 2.00 ms when chosen" in said.choice.why
+    assert "at 2.00 ms in the race for the choice" in said.choice.why
 
 
 def test_the_last_race_is_the_winner_against_the_baseline(tmp_path: Path) -> None:

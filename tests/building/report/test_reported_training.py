@@ -69,15 +69,21 @@ def test_weights_that_training_began_with_are_named(tmp_path: Path, transfer: st
 
 
 def test_what_training_kept_and_why_it_ended_is_said(tmp_path: Path) -> None:
-    head, whole = {"name": "head", "epochs": []}, {"name": "finetune", "epochs": [{"epoch": 0}]}
+    head, whole = {"name": "head", "epochs": [{"epoch": 3}]}, {"name": "finetune", "epochs": [{"epoch": 0}]}
     best = {"phase": "head", "epoch": 3, "validation_top1": 0.875}
     said = trained(tmp_path, "pretrained", None, head, whole, best=best, stopped="no better epoch in 5").notices
     assert (
-        "trained: epoch 3 of phase head is kept, which no epoch of finetune was better than: top-1 87.5% on validation; "
+        "trained: epoch 4 of phase head is kept, which no epoch of finetune was better than: top-1 87.5% on validation; "
         "ended: no better epoch in 5"
     ) in said
     none = trained(tmp_path / "none", "pretrained", None, head, {**whole, "epochs": []}, best=best, stopped="all epochs done")
-    assert "trained: epoch 3 of phase head is kept: top-1 87.5% on validation; ended: all epochs done" in none.notices
+    assert "trained: epoch 4 of phase head is kept: top-1 87.5% on validation; ended: all epochs done" in none.notices
+
+
+def test_a_head_that_was_fitted_in_one_step_has_no_epoch(tmp_path: Path) -> None:
+    best = {"phase": "ridge", "epoch": 0, "validation_top1": 0.875}
+    said = trained(tmp_path, "pretrained", None, {"name": "ridge", "epochs": []}, best=best, stopped="fitted").notices
+    assert "trained: the head ridge is fitted in one step: top-1 87.5% on validation; ended: fitted" in said
 
 
 def test_that_steps_were_rounded_is_said_where_some_were(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def test_throughput_is_said_by_growing_batch_with_what_screening_saw() -> None:
         fidelity=Fidelity.MEASURED, machine="here", observed_at="",
     )  # fmt: skip
     assert line(throughput=value) == (
-        "throughput of `onnxruntime-int8`: 1 image a call: 250.0 [249.0, 251.0] images/s, 4.00 [3.90, 4.10] ms a call; "
+        "throughput of `onnxruntime-int8`, in the throughput race: 1 image a call: 250.0 [249.0, 251.0] images/s, 4.00 "
+        "[3.90, 4.10] ms a call; "
         "8 images a call (the best): 900.0 [899.0, 901.0] images/s, 4.00 [3.90, 4.10] ms a call; "
         "seen in one run of each number of images: 1: 240, 8: 911"
     )
@@ -36,7 +37,7 @@ def test_throughput_is_said_by_growing_batch_with_what_screening_saw() -> None:
 def test_end_to_end_says_which_picture() -> None:
     seen = EndToEnd(latency=a_latency(an_interval(9.0, 8.9, 9.1)), picture="JPEG of 640 x 480 pixels and 81,204 bytes")
     assert line(end_to_end=seen) == (
-        "end to end of `onnxruntime-int8`: p50 9.00 [8.90, 9.10] ms "
+        "end to end of `onnxruntime-int8`, in the end-to-end race: p50 9.00 [8.90, 9.10] ms "
         "from the file of a JPEG of 640 x 480 pixels and 81,204 bytes to logits"
     )
     none = EndToEnd(latency=a_latency(None, reason="3 runs; an interval needs 7"), picture="JPEG")
@@ -49,7 +50,10 @@ def test_a_soak_shows_every_window() -> None:
         windows=windows, slowdown=1.25, throttled="no", says="one process, 3 windows", fidelity=Fidelity.MEASURED, machine="here",
         observed_at="",
     )  # fmt: skip
-    assert line(sustained=value) == "sustained, `onnxruntime-int8`: one process, 3 windows; p50 by window 1.00, –, 1.25 ms"
+    assert (
+        line(sustained=value)
+        == "sustained, `onnxruntime-int8`, in the soak: one process, 3 windows; p50 by window 1.00, –, 1.25 ms"
+    )
 
 
 def test_what_was_not_asked_for_has_no_line() -> None:

@@ -52,6 +52,13 @@ def test_accuracy_and_drop_are_marked_with_where_they_come_from(fidelity: str, m
     assert figures.drop(accuracy) == f"+0.50 [+0.10, +0.90] pp{mark}"
 
 
+def test_the_reported_latency_is_named_where_there_is_one() -> None:
+    assert figures.REPORTED in figures.legend([a_row()])
+    assert figures.REPORTED not in figures.legend([a_row(latency=None)])
+    chosen, selecting = a_latency(an_interval(2.0)), a_latency(an_interval(2.0), selecting=True)
+    assert [figures.race_of(each) for each in (chosen, selecting)] == ["the race for the report", "the race for the choice"]
+
+
 def test_every_mark_has_its_legend() -> None:
     assert {fidelity for fidelity, mark in figures.MARKS.items() if mark} == set(figures.LEGEND)
     assert all(text.startswith(figures.MARKS[fidelity] + " ") for fidelity, text in figures.LEGEND.items())

@@ -16,7 +16,7 @@ def test_every_figure_is_said_with_its_interval() -> None:
     known = {name: an_interval(ms, ms - 1, ms + 1) for name, ms in (("p90_ms", 3), ("load_ms", 30), ("first_ms", 5))}
     known["cold_start_ms"] = an_interval(900, 850, 990)
     assert line(p99=an_interval(4, 3, 5), **known) == (
-        "`onnxruntime-int8`: p50 2.00 [1.90, 2.10], p90 3.00 [2.00, 4.00], p99 4.00 [3.00, 5.00], "
+        "`onnxruntime-int8` in the race for the report: p50 2.00 [1.90, 2.10], p90 3.00 [2.00, 4.00], p99 4.00 [3.00, 5.00], "
         "opening the model 30.00 [29.00, 31.00], first inference 5.00 [4.00, 6.00], "
         "from the start of a process to its first answer 900.00 [850.00, 990.00] ms"
     )
@@ -26,7 +26,8 @@ def test_what_is_not_known_says_why_once() -> None:
     few = "3 of 8 runs did not record it"
     said = line(absent={"p90_ms": "a run has only 50 samples; it needs 100", "cold_start_ms": few, "load_ms": few})
     assert said == (
-        "`onnxruntime-int8`: p50 2.00 [1.90, 2.10] ms; not known: p90 (a run has only 50 samples; it needs 100); "
+        "`onnxruntime-int8` in the race for the report: p50 2.00 [1.90, 2.10] ms; not known: p90 (a run has only 50 "
+        "samples; it needs 100); "
         f"not known: opening the model, from the start of a process to its first answer ({few})"
     )
 

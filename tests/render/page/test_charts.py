@@ -45,7 +45,7 @@ def test_each_race_is_named_with_its_date() -> None:
     chose = page.raced[1].model_copy(update={"purpose": "select"})
     strips, _ = latencies(page.model_copy(update={"raced": (page.raced[0], chose)}))
     assert [source.what for source in strips.sources] == [
-        "onnxruntime-fp32: the last race, of the winner, fp32 and the best other precision, 2026-11-20T09:00:00+00:00",
+        "onnxruntime-fp32: the race for the report, of the winner, fp32 and the best other precision, 2026-11-20T09:00:00+00:00",
         "onnxruntime-int8: the race for the choice, 2026-11-20T09:00:00+00:00",
     ]
 

@@ -134,4 +134,4 @@ def test_times_of_another_race_than_the_last_are_said_to_be() -> None:
     assert screened.latency is not None
     selected = screened.model_copy(update={"latency": screened.latency.model_copy(update={"selecting": True})})
     figure = drawn(a_row("onnxruntime-fp32", 2.0, 0.9), selected)
-    assert "openvino-int8: of the race for the choice: not to be compared with times of the last race" in figure.notes
+    assert "openvino-int8: of the race for the choice: not to be compared with times of the race for the report" in figure.notes

@@ -175,7 +175,7 @@ def test_a_loss_that_is_no_number_names_its_batch_and_is_not_tried_again(given: 
             short(processes=processes, learning_rate=1e30).make(given.roles(), out, heard := Killing(out, times=0))
         raised.append(str(met.value))
     assert raised[0] == raised[1]
-    assert "phase scratch, epoch 0, batch 1" in raised[0]
+    assert "phase scratch, epoch 1, batch 2" in raised[0]
     assert not heard.notes
 
 

@@ -45,7 +45,7 @@ def curves(history: History) -> tuple[Figure, ...]:
     best, says = history.best, "No epoch was judged."
     if best is not None:
         share = best.validation_top1 if best.validation_map is None else best.validation_map
-        says = f"The weights are those of epoch {best.epoch + 1} of {best.phase}, at {(share or 0.0) * 100:.1f} % (ringed)."
+        says = f"The weights are those of epoch {best.number} of {best.phase}, at {(share or 0.0) * 100:.1f} % (ringed)."
     spec = _spec(judged, "top1", f"{name} on the validation split, %", name)
     return (loss, replace(loss, id="validation-accuracy", title="Accuracy while training", says=says, spec=spec))
 
@@ -63,7 +63,7 @@ def _row(count: int, phase: str, epoch: EpochFacts, history: History) -> dict[st
     return {
         "count": count, "phase": phase, "loss": epoch.train_loss, "top1": top1,
         "best": best is not None and (best.phase, best.epoch) == (phase, epoch.epoch),
-        "epoch": f"{epoch.epoch + 1} of {phase}", "loss, training": f"{epoch.train_loss:.4f}",
+        "epoch": f"{epoch.number} of {phase}", "loss, training": f"{epoch.train_loss:.4f}",
         f"{_metric(history)}, validation": said or figures.NONE, "judged": said or "not judged: smaller images",
         "resolution": f"{epoch.resolution_px} px", "px": str(epoch.resolution_px),
         "learning rate": f"{epoch.learning_rate:.2g}", "rate": f"{epoch.learning_rate:.3g}",

@@ -74,13 +74,15 @@ MEASURED = Mark("measured", "●", "observed where it says, by running what ship
 EMULATED = Mark("emulated", "◆", "computed on a stand-in for what the device will run, or seen on another machine")
 PLANNED = Mark("planned", "◇", "what a builder said it would do; nothing ran")
 PREDICTED = Mark("predicted", "▲", "from a model, not measured")
+DEFINED = Mark("by definition", "=", "both sides are the same files, so nothing was measured")
 MISSING = Mark("missing", "○", "not measured, with the reason; never a zero")
-MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, MISSING)
+MARKS = (MEASURED, EMULATED, PLANNED, PREDICTED, DEFINED, MISSING)
 
 OF_FIDELITY = {
     Fidelity.MEASURED: MEASURED,
     Fidelity.EMULATED: EMULATED,
     Fidelity.PREDICTED: PREDICTED,
+    Fidelity.DEFINED: DEFINED,
     Fidelity.MISSING: MISSING,
 }
 OF_BASIS = {"executed": MEASURED, "elsewhere": EMULATED, "planned": PLANNED}

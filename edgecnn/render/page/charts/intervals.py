@@ -151,8 +151,8 @@ def end_to_end(report: BuildReport) -> Figure | None:
     return Figure(
         id="end-to-end",
         title="End to end",
-        says="From a JPEG on disk to logits: reading, decoding, resizing and the network; and the network alone, from another"
-        f" race. {_ways_said(known)}",
+        says="From a JPEG on disk to logits: reading, decoding, resizing and the network, in the end-to-end race; and the network"
+        f" alone, in the race for the report. {_ways_said(known)}",
         sources=sources_of(
             (value.latency for _, value in known),
             lambda of: f"from the file of a {pictures[id(of)]}, on {of.machine}",

@@ -26,7 +26,7 @@ CURVES_HEIGHT_PX = 300
 LOG_FROM = 5.0
 """Times spread this many times wide are drawn on a logarithmic axis, or the tail would squeeze the rest."""
 _PURPOSES = {
-    "report": "the last race, of the winner, fp32 and the best other precision",
+    "report": "the race for the report, of the winner, fp32 and the best other precision",
     "select": "the race for the choice",
 }
 _GLYPH = (
@@ -95,7 +95,8 @@ def _says(facts: PageFacts) -> str:
     ranked = sorted(known, key=lambda each: (bool(each[1].latency and each[1].latency.selecting), each[0].estimate))
     said = "; ".join(f"{row.candidate.id} {figures.p50(row.latency)} ms" for _, row in ranked[:NAMED])
     return (
-        f"Medians over runs (ˢ: estimates of the race for the choice) with their intervals, the last race first: {said}. "
+        "Medians over runs (ˢ: estimates of the race for the choice) with their intervals, the race for the report first: "
+        f"{said}. "
         "Only candidates of one race are compared in the gates."
     )
 

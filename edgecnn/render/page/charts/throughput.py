@@ -35,7 +35,7 @@ def throughput(report: BuildReport) -> Figure | None:
         says=_says(known),
         sources=sources_of(
             (value for _, value in known),
-            lambda of: f"in races of their own, on {of.machine}",
+            lambda of: f"in the throughput race, on {of.machine}",
             {facts.candidate.id: value.reason for facts, value in asked if value.reason},
         ),
         spec=_spec([row for row in rows if row["rate"] is not None]),

@@ -165,7 +165,7 @@ def _left_out(report: BuildReport, points: Sequence[Point], axis: Axis) -> tuple
     notes = [f"{name} is not drawn: {why or f'no {axis}'}" for name, why in reasons.items() if name not in drawn]
     others = [point.facts.candidate.id for point in points if point.facts.latency and point.facts.latency.selecting]
     if axis == "latency" and others:  # who ships and fp32 raced once more, in other minutes of the machine
-        notes.append(f"{', '.join(others)}: of the race for the choice: not to be compared with times of the last race")
+        notes.append(f"{', '.join(others)}: of the race for the choice: not to be compared with times of the race for the report")
     return tuple(notes)
 
 
