@@ -8,7 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
+from edgecnn.errors.quantization import HalfOverflow
+from edgecnn.errors.tensorrt import OpsetTooLowForHalf
 from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half
 
 
