@@ -79,7 +79,7 @@ class OnnxRuntimeBackend(Backend):
 
     def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
         """See ``Backend.sums_saturate``."""
-        exact = candidate.session_options.get(_PRECISE) == "1"
+        exact = EXACT.items() <= candidate.session_options.items()
         return not exact and has_full_range(candidate) and byte_products_saturate(processor)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
@@ -113,16 +113,17 @@ class OnnxRuntimeBackend(Backend):
         )
 
 
-_PRECISE = "session.x64quantprecision"
+EXACT: Mapping[str, str] = {"session.x64quantprecision": "1"}
+"""Sums of 8-bit products in 32 bits, which tells on x86 without VNNI alone. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of
+onnxruntime_session_options_config_keys.h."""
 
 
 def exact_products(processor: Processor) -> Mapping[str, str]:
     """Session options of INT8 with 8-bit weights; none where such sums saturate on the device itself.
 
-    They tell on x86 without VNNI alone, where such a kit is only tried for its device: u8×s8 sums would saturate, and the answers
-    be another machine's. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of onnxruntime_session_options_config_keys.h.
+    Without VNNI such a kit is only tried for its device: u8×s8 sums would saturate, and the answers be another machine's.
     """
-    return {} if byte_products_saturate(processor) else {_PRECISE: "1"}
+    return {} if byte_products_saturate(processor) else EXACT
 
 
 def _too_old(facts: RuntimeFacts) -> str | None:

@@ -106,8 +106,8 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
 def _of_engines(seen: ObservedBuild) -> list[str]:
     if any(candidate.needs_engine and not _has_run(candidate, seen) for candidate in seen.execution.candidates):
         return [
-            "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
-            "weights and INT8 steps are the device's, half-precision activations are not"
+            "accuracy of engines is emulated on twins in ONNX Runtime (both hashes are in report.json): they have the device's "
+            "weights and INT8 steps, and round activations to fp16 after each layer"
         ]
     return []
 

@@ -162,8 +162,8 @@ def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> 
 
 def test_emulated_engines_are_said(tmp_path: Path) -> None:
     assert said_of(tmp_path, candidates=(BASELINE, TRT_FP16)) == (
-        "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
-        "weights and INT8 steps are the device's, half-precision activations are not",
+        "accuracy of engines is emulated on twins in ONNX Runtime (both hashes are in report.json): they have the device's "
+        "weights and INT8 steps, and round activations to fp16 after each layer",
     )
 
 
