@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.backends.protocol import Halves
+from edgecnn.backends.protocol import Backend, Halves
 from edgecnn.backends.registry import all_backends, backend_for
 from edgecnn.devices.files import device_named, known_devices
 from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
@@ -93,6 +93,14 @@ def test_every_fp16_candidate_and_every_engine_is_checked_for_range() -> None:
     }  # fmt: skip
     assert set(HALVES) == {*fp16, *engines}
     assert set(MIXED) == {"onnxruntime-fp16", "tensorrt-fp16"}
+
+
+@pytest.mark.parametrize("member", ["output_check", "halves", "sums_saturate"])
+@pytest.mark.parametrize("backend", all_backends(), ids=lambda each: each.runtime.value)
+def test_every_runtime_answers_each_check_itself(backend: Backend, member: str) -> None:
+    """mypy refuses a backend without one, since the protocol's own has no body."""
+    assert Backend in type(backend).__mro__
+    assert getattr(type(backend), member) is not getattr(Backend, member)
 
 
 def request(onnx_file: Path, candidate: Candidate) -> CandidateRequest:
