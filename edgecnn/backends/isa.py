@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import DEFAULT, Knobs
 
@@ -22,6 +23,11 @@ def byte_products_saturate(processor: Processor) -> bool:
     if processor.architecture == "aarch64":
         return False
     return not _EXACT_BYTE_PRODUCTS.intersection(processor.isa)
+
+
+def has_full_range(candidate: Candidate) -> bool:
+    """True for INT8 whose weights use all 8 bits, so that sums of products of u8 and s8 can exceed 16 bits."""
+    return candidate.precision is Precision.INT8 and not (candidate.scheme is not None and candidate.scheme.reduced_range)
 
 
 def multiplies_bf16(isa: Iterable[str]) -> bool:

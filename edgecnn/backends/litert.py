@@ -14,9 +14,10 @@ from pathlib import Path
 from edgecnn.backends.elsewhere import run_elsewhere
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
+from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
-from edgecnn.values.device import Device
+from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
@@ -36,7 +37,7 @@ _NO_BF16 = "it has no switch for it"
 _NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
 
 
-class LitertBackend:
+class LitertBackend(Backend):
     """``ai-edge-litert`` with its XNNPACK delegate."""
 
     runtime = Runtime.LITERT
@@ -93,6 +94,18 @@ class LitertBackend:
         with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
             shutil.copyfile(convert_trunk(onnx, candidate, Path(name)), out / ENTRY)
         write_described(onnx, candidate, out)
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
+        return OutputCheck("onnx2tf", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. XNNPACK multiplies signed bytes, widened to 16 bits, and adds in 32."""
+        return False
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""

@@ -16,11 +16,12 @@ from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
+from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
-from edgecnn.values.device import Device
+from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
@@ -48,7 +49,7 @@ _REFUSED = {
 }
 
 
-class NcnnBackend:
+class NcnnBackend(Backend):
     """``ncnn`` without Vulkan."""
 
     runtime = Runtime.NCNN
@@ -98,6 +99,18 @@ class NcnnBackend:
 
         classes = convert_trunk(onnx, candidate, out)
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
+        return OutputCheck("pnnx", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. No INT8 candidate is made."""
+        return False
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import arm_halves, byte_products_saturate, fewer_threads
-from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
+from edgecnn.backends.isa import arm_halves, byte_products_saturate, fewer_threads, has_full_range
+from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET, Backend, Halves, OutputCheck
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
@@ -28,7 +28,7 @@ from edgecnn.values.model_file import (
 )
 
 
-class OnnxRuntimeBackend:
+class OnnxRuntimeBackend(Backend):
     """``onnxruntime`` with its CPU execution provider."""
 
     runtime = Runtime.ONNXRUNTIME
@@ -69,6 +69,19 @@ class OnnxRuntimeBackend:
         classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
 
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. In fp32 the file is the trunk."""
+        return OutputCheck("onnxconverter-common", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``. The file states the type of every tensor."""
+        return Halves.MIXED if candidate.precision is Precision.FP16 else Halves.NONE
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``."""
+        exact = EXACT.items() <= candidate.session_options.items()
+        return not exact and has_full_range(candidate) and byte_products_saturate(processor)
+
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. Without a second thread there is nobody to wait or to pin, so that neither changes anything."""
         fewer = fewer_threads(device.processor)
@@ -100,13 +113,17 @@ class OnnxRuntimeBackend:
         )
 
 
+EXACT: Mapping[str, str] = {"session.x64quantprecision": "1"}
+"""Sums of 8-bit products in 32 bits, which tells on x86 without VNNI alone. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of
+onnxruntime_session_options_config_keys.h."""
+
+
 def exact_products(processor: Processor) -> Mapping[str, str]:
     """Session options of INT8 with 8-bit weights; none where such sums saturate on the device itself.
 
-    They tell on x86 without VNNI alone, where such a kit is only tried for its device: u8×s8 sums would saturate, and the answers
-    be another machine's. Source: ``kOrtSessionOptionsAvx2PrecisionMode`` of onnxruntime_session_options_config_keys.h.
+    Without VNNI such a kit is only tried for its device: u8×s8 sums would saturate, and the answers be another machine's.
     """
-    return {} if byte_products_saturate(processor) else {"session.x64quantprecision": "1"}
+    return {} if byte_products_saturate(processor) else EXACT
 
 
 def _too_old(facts: RuntimeFacts) -> str | None:

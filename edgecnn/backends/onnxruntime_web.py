@@ -18,11 +18,13 @@ from filelock import FileLock
 
 from edgecnn.backends.installed import VENDORED
 from edgecnn.backends.onnxruntime import BACKEND as ONNX_RUNTIME
+from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.weights import DownloadFailed
 from edgecnn.store.download import download
 from edgecnn.store.store import default_root
 from edgecnn.values.candidate import Candidate, Runtime
+from edgecnn.values.device import Processor
 from edgecnn.values.model_file import MODEL_FILE_NAME, ModelFile, ModelRequirements, SessionSpec
 
 DISTRIBUTION = "onnxruntime-web"
@@ -106,7 +108,7 @@ def _archive(path: Path, candidate: str) -> Path:
     return path
 
 
-class BrowserBackend:
+class BrowserBackend(Backend):
     """The part of ``Backend`` that makes kits of any browser: ONNX Runtime's network beside the files of ONNX Runtime Web."""
 
     runtime: Runtime
@@ -122,6 +124,18 @@ class BrowserBackend:
         """
         ONNX_RUNTIME.convert(onnx, candidate, out)
         self.complete(candidate, out)
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. In fp32 the file is the trunk."""
+        return OutputCheck("ONNX Runtime Web", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. WebAssembly widens bytes to 16 bits and adds their products in 32."""
+        return False
 
     def complete(self, candidate: Candidate, out: Path) -> None:
         """Make what was made for ONNX Runtime in ``out`` a browser's. Raises ConverterFailed: see ``web_files``."""

@@ -18,8 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.backends.isa import arm_halves, byte_products_saturate, fewer_threads, multiplies_bf16, names_processor
+from edgecnn.backends.isa import (
+    arm_halves,
+    byte_products_saturate,
+    fewer_threads,
+    has_full_range,
+    multiplies_bf16,
+    names_processor,
+)
 from edgecnn.backends.operators import operators_named
+from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
@@ -41,7 +49,7 @@ _F16 = {PRECISION_HINT: "f16"}
 _FLOAT_ON_ARM = "on 64-bit Arm most of it runs in fp32: 17 of 20 convolutions of a ResNet-18 on an emulated Cortex-A76"
 
 
-class OpenVinoBackend:
+class OpenVinoBackend(Backend):
     """``openvino`` with its CPU plugin."""
 
     runtime = Runtime.OPENVINO
@@ -78,6 +86,18 @@ class OpenVinoBackend:
         model = convert_trunk(onnx)
         classes = save_ir(model, out / "model.xml")
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. bf16 and fp16 have the fp32 file, which is therefore run in fp32."""
+        return OutputCheck("OpenVINO's converter", Precision.FP32, _F32)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``."""
+        return halves_of(candidate)
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``."""
+        return has_full_range(candidate) and byte_products_saturate(processor)
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. The number of streams is none: one image a call is one stream, whatever their number."""

@@ -7,11 +7,12 @@ value and holds one ``BACKEND``; importing it imports no runtime.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from edgecnn.values.candidate import Candidate, Runtime, Unsupported
-from edgecnn.values.device import Device
+from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import Knobs
 from edgecnn.values.layers import MacTable, Residency
 
@@ -21,8 +22,32 @@ TRUNK_IR = 10
 """ONNX IR version of the trunk: onnxruntime 1.19, the last for Python 3.8, reads no newer one."""
 
 
+class OutputCheck(NamedTuple):
+    """How the files of a float candidate are run here to compare their outputs with the trunk's."""
+
+    converter: str
+    """The program that made the files. A refusal names it."""
+    precision: Precision = Precision.FP32
+    """The coarsest numbers in that run, weights included. The tolerance follows from it."""
+    options: Mapping[str, str] | None = None
+    """Session options of that run; None: the candidate's own."""
+
+
+class Halves(Enum):
+    """What a candidate computes in fp16, and therefore what an activation beyond 65,504 does to it."""
+
+    NONE = "nothing is fp16"
+    ALL = "every float layer is fp16: the candidate is refused"
+    MIXED = "layers around such an activation stay in fp32"
+
+
+def halves_of(candidate: Candidate) -> Halves:
+    """Return ALL for fp16 and NONE for other precisions: the answer of a runtime that cannot mix."""
+    return Halves.ALL if candidate.precision is Precision.FP16 else Halves.NONE
+
+
 class Backend(Protocol):
-    """One runtime, on the side that builds."""
+    """One runtime, on the side that builds. Backends inherit from it, so that one without a member does not type-check."""
 
     @property
     def runtime(self) -> Runtime:
@@ -56,6 +81,18 @@ class Backend(Protocol):
 
         Raises MissingPackage: the runtime's converter is not installed.
         """
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """Return how the outputs of a float candidate are compared with the trunk's on calibration images.
+
+        Every float candidate is compared. Files that are the trunk, byte for byte, need no run.
+        """
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """Return what this runtime computes in fp16 for a candidate; also for INT8, whose float layers may be fp16."""
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """Return whether sums of 8-bit products saturate in the kernels that run this candidate on a processor."""
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """Settings that are worth racing for a candidate of this runtime on a device: the default first, and few others.

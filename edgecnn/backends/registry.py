@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import cast
+from typing import Literal, cast
 
 from edgecnn.backends.protocol import Backend
 from edgecnn.runner.runtimes import distribution_of
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import Candidate, Method, Runtime
+from edgecnn.values.device import Processor
+from edgecnn.values.profile import Environment
 
 
 def backend_for(runtime: Runtime) -> Backend:
@@ -18,6 +20,23 @@ def backend_for(runtime: Runtime) -> Backend:
 def versions_taken(runtime: Runtime) -> str:
     """What kits of a runtime need of it: a range of versions."""
     return backend_for(runtime).runtime_packages[distribution_of(runtime)]
+
+
+def saturates_on(candidate: Candidate, answering: Environment) -> Literal["device", "answering machine"] | None:
+    """Return where sums of 8-bit products saturate, of the device that a candidate is for and the machine that answered for it.
+
+    None where they saturate on both or on neither. The candidate itself says which device it is for: the planner gives it weights
+    of 7 bits, which never saturate, unless the device adds exactly. A file that came quantized keeps its weights of 8 bits.
+    """
+    backend = backend_for(candidate.runtime)
+    isa, read = tuple((answering.conditions.get("isa") or "").split()), answering.observed.get("architecture")
+    architecture: Literal["aarch64", "any"] = "aarch64" if read == "aarch64" else "any"
+    worst = Processor(architecture="any", model="", source="a device whose sums saturate")
+    there = backend.sums_saturate(candidate, worst.model_copy(update={"architecture": architecture, "isa": isa}))
+    device = candidate.method is Method.ORIGINAL and backend.sums_saturate(candidate, worst)
+    if device == there:
+        return None
+    return "device" if device else "answering machine"
 
 
 def all_backends() -> tuple[Backend, ...]:

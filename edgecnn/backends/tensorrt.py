@@ -14,9 +14,9 @@ from packaging.specifiers import SpecifierSet
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.onnxruntime import BACKEND as CARRIER
-from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET
+from edgecnn.backends.protocol import TRUNK_IR, TRUNK_OPSET, Backend, Halves, OutputCheck
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
-from edgecnn.values.device import Device, RuntimeFacts
+from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
@@ -46,7 +46,7 @@ _UNSUPPORTED = {
 }
 
 
-class TensorRtBackend:
+class TensorRtBackend(Backend):
     """``tensorrt`` on NVIDIA GPUs."""
 
     runtime = Runtime.TENSORRT
@@ -112,6 +112,19 @@ class TensorRtBackend:
         shutil.copyfile(onnx, out / "model.onnx")
         classes = load(onnx, load_external_data=False).graph.output[0].type.tensor_type.shape.dim[1].dim_value
         (out / MODEL_FILE_NAME).write_text(self.model_file(candidate, classes).to_json(), encoding="utf-8")
+
+    def output_check(self, candidate: Candidate) -> OutputCheck:
+        """See ``Backend.output_check``. The twin is run: it has the weights that ship, and rounds activations."""
+        return OutputCheck("onnxconverter-common", candidate.precision)
+
+    def halves(self, candidate: Candidate) -> Halves:
+        """See ``Backend.halves``. INT8 layers write fp16 too. Only a strongly typed fp16 file can state where fp32 stays."""
+        mixes = candidate.precision.is_float and not candidate.builder_flags
+        return Halves.MIXED if mixes else Halves.ALL
+
+    def sums_saturate(self, candidate: Candidate, processor: Processor) -> bool:
+        """See ``Backend.sums_saturate``. An engine adds in 32 bits, and its twin computes in fp32."""
+        return False
 
     def knobs(self, device: Device, candidate: Candidate) -> tuple[Knobs, ...]:
         """See ``Backend.knobs``. What an engine could be run with was settled when it was built."""

@@ -103,8 +103,8 @@ def _of_engines(seen: ObservedBuild) -> list[str]:
     twins = [kit for name, kit in seen.answering.items() if kit.stands_for is not None and (name, "test") in seen.evaluations]
     if twins:
         return [
-            "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
-            "weights and INT8 steps are the device's, half-precision activations are not"
+            "accuracy of engines is emulated on twins in ONNX Runtime (both hashes are in report.json): they have the device's "
+            "weights and INT8 steps, and round activations to fp16 after each layer"
         ]
     return []
 

@@ -6,8 +6,9 @@ The one place that turns a stored evaluation into answers, and that makes a cand
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from edgecnn.backends.registry import saturates_on
 from edgecnn.building.label_rows import labels_given, thresholds_of
 from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
@@ -167,10 +168,16 @@ def _row(candidate: Candidate, seen: Observed, answered: _Answered) -> Candidate
         residency=_residency(name, seen),
         kit=kit.digest if kit else None,
         evaluated_kit=answering.digest if answering else None,
+        saturates_on=_saturates_on(candidate, seen),
         runtime_version=_answered_in(name, seen),
         outcomes=seen.outcomes(candidate),
         kept_float=seen.kept_float(candidate),
     )
+
+
+def _saturates_on(candidate: Candidate, seen: Observed) -> Literal["device", "answering machine"] | None:
+    stored = seen.evaluations.get((candidate.id, "test")) or seen.evaluations.get((candidate.id, "validation"))
+    return None if stored is None or seen.answers_as_device(candidate.id) else saturates_on(candidate, stored.profile.environment)
 
 
 def _answered_in(name: str, seen: Observed) -> str | None:

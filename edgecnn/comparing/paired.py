@@ -85,9 +85,9 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     theirs = _joined([two.base for two in seen.pairs]) or nothing
     outcomes = {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
     several = thresholds_of(head.kit) is not None
-    traced = None if head.row is None else head.row.residency
+    built = {} if head.row is None else {"residency": head.row.residency, "saturates_on": head.row.saturates_on}
     known = {"multi_label" if several else "test": answered, "outcomes": outcomes, "evaluated_kit": head.evaluated_kit}
-    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={**known, "residency": traced})
+    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={**known, **built})
     unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
     equally_right = identical and "HEAD" not in seen.failures
     results = (_judged(gate, facts, finding, seen, identical=identical) for gate in gates)

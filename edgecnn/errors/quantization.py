@@ -53,6 +53,29 @@ class HalfRefused(EdgecnnError):
         super().__init__(what=f"{candidate}: the network is not taken in fp16", because=because)
 
 
+class HalfOverflow(EdgecnnError):
+    """Raised when a number of the network is finite in fp32 and infinite in fp16: that candidate alone is refused."""
+
+    def __init__(self, *, tensor: str, largest: float, candidate: str | None = None, images: int = 0) -> None:
+        named = "" if candidate is None else f"{candidate}: "
+        super().__init__(
+            what=f"{named}tensor {tensor} reaches {largest:,.6g}, and fp16 ends at 65,504",
+            because=f"it is the largest magnitude over {images:,} calibration images" if images else None,
+            hint="choose a candidate that does not compute in fp16, or train with weight decay",
+        )
+
+
+class OutputsDiffer(EdgecnnError):
+    """Raised when a converted network answers otherwise than the ONNX file that it was made from: that candidate is refused."""
+
+    def __init__(self, *, candidate: str, converter: str, away: float, allowed: float, images: int) -> None:
+        super().__init__(
+            what=f"{candidate}: outputs are {away:.2g} from the ONNX file's; {allowed:g} is allowed",
+            because=f"{converter} changed the network (shares of the outputs' spread over {images:,} calibration images)",
+            hint="choose another runtime, or replace the layer that is converted wrongly",
+        )
+
+
 class NothingLeftToQuantize(EdgecnnError):
     """Raised when a rung keeps as many layers in float as the network has: it would be the float network under another name."""
 

@@ -1,4 +1,4 @@
-"""Failures of what TensorRT is given: files that it would read wrongly or not at all, numbers that half precision cannot hold."""
+"""Failures of what TensorRT is given: files that it would read wrongly or not at all."""
 
 from __future__ import annotations
 
@@ -80,16 +80,6 @@ class OpsetTooLowForHalf(EdgecnnError):
         )
 
 
-class HalfOverflow(EdgecnnError):
-    """Raised when a weight, or an activation that calibration saw, is finite in fp32 and infinite in fp16."""
-
-    def __init__(self, *, tensor: str, largest: float) -> None:
-        super().__init__(
-            what=f"tensor {tensor} reaches {largest:.6g}, and fp16 ends at 65504",
-            hint="train with weight decay, or leave this network out of TensorRT's half-precision candidates",
-        )
-
-
 class TwinDisagrees(EdgecnnError):
     """Raised when the twin cannot answer for the file that ships, which computes something else."""
 
@@ -109,17 +99,6 @@ class OpsetNotLowered(EdgecnnError):
             what=f"{file}: cannot be converted from opset {found} to {limit}",
             because=why,
             hint="leave TensorRT 8.5 out, or write the network without that operator",
-        )
-
-
-class LoweredDisagrees(EdgecnnError):
-    """Raised when a network in an older opset answers otherwise than the one that it was made from."""
-
-    def __init__(self, *, file: Path, away: float, allowed: float, images: int) -> None:
-        super().__init__(
-            what=f"{file}: in an older opset its answers are {away:.3g} of their spread away, allowed is {allowed:.3g}",
-            because=f"the largest of {images} images",
-            hint="leave TensorRT 8.5 out for this network",
         )
 
 

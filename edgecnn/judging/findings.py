@@ -59,17 +59,23 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
 
 
 def of_other_arithmetic(facts: CandidateFacts) -> str | None:
-    """Why the kit's own answers on another machine than its device meet no bound: it may multiply otherwise.
+    """Return why the kit's own answers on another machine than its device meet no bound: it may multiply otherwise.
 
-    Rounded weights are in such a figure; the rounded products and sums of fp16 and bf16 are not, and can cost several points.
-    None of other precisions, where residency shows products of that one, and of an engine's twin, which is said to be one.
+    Rounded weights are in such a figure; the rounded products and sums of fp16 and bf16 are not, and can cost several points. In
+    INT8 sums that saturate on one of the two machines alone are other sums. None where residency shows products in fp16 or bf16,
+    and for the twin of an engine, which rounds activations as the engine does.
     """
     precision, residency = facts.candidate.precision, facts.residency
-    if precision not in (Precision.FP16, Precision.BF16) or facts.evaluated_kit not in (None, facts.kit):
+    if facts.evaluated_kit not in (None, facts.kit):
         return None
     seen = facts.answered or facts.agreement
     seen = seen or facts.validation or facts.multi_label_on_validation or facts.agreement_on_validation
     if seen is None or seen.fidelity is not Fidelity.EMULATED:
+        return None
+    if facts.saturates_on is not None:
+        here, there = ("the device", seen.machine) if facts.saturates_on == "device" else (seen.machine, "the device")
+        return f"sums of 8-bit products saturate on {here} and not on {there}; only the device settles it"
+    if precision not in (Precision.FP16, Precision.BF16):
         return None
     if residency is not None and (residency.basis != "elsewhere" or residency.mac_share.get(precision, 0.0) > 0):
         return None

@@ -1,21 +1,22 @@
-"""The quantize stage's work in order: calibration images, the candidate's own method, golden answers, the facts."""
+"""The quantize stage's work in order: calibration images, the check for fp16, the candidate's own method, the check of what it
+made, golden answers, the facts."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
-from edgecnn.quantization.golden import TWIN_FOLDER, distance_from_trunk, golden_of
+from edgecnn.errors.wording import counted
+from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
 from edgecnn.quantization.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.quantization.registry import way_to
+from edgecnn.quantization.trunk_checks import CHECK_IMAGES, beyond_half, check_files
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RankedLayer
@@ -39,15 +40,19 @@ class CandidateRequest:
 def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None:
     """Write model files, ``model.json``, ``golden_logits.npy`` and ``quantize.json`` into ``out``.
 
-    Raises CalibrationSetTooSmall, CalibrationNotFinite, AlreadyQuantized, GoldenNotTelling, ConverterFailed: see their modules.
+    Raises CalibrationSetTooSmall, CalibrationNotFinite, CalibrationRangeNotFinite, AlreadyQuantized, HalfOverflow, OutputsDiffer,
+    GoldenNotTelling, ConverterFailed: see their modules.
     """
     candidate = request.candidate
     tell.step(f"make {candidate.id}", 0, 2)
-    facts = {"candidate": candidate.model_dump(mode="json"), **_make(request, out, tell)}
+    job = _job(request, out, tell)
+    facts = {"candidate": candidate.model_dump(mode="json"), **_make(job, request, tell)}
     tell.step(f"make {candidate.id}", 1, 2)
+    if job.wide:
+        facts["beyond_half"] = dict(job.wide)
+    if candidate.precision.is_float:
+        facts["distance_from_trunk"] = check_files(job)
     facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
-    if (converter := way_to(candidate).converter) is not None:
-        facts["distance_from_trunk"] = _distance(request, np.load(out / "golden_logits.npy"), converter)
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tell.step(f"make {candidate.id}", 2, 2)
 
@@ -72,18 +77,24 @@ def _set_tolerance(out: Path, tolerance: float) -> None:
             path.write_text(model.model_copy(update={"logits_tolerance": tolerance}).to_json(), encoding="utf-8")
 
 
-def _distance(request: CandidateRequest, found: npt.NDArray[np.float32], converter: str) -> float:
-    feed = request.normalization.feed(np.load(request.pixels / "golden" / "pixels.npy"))
-    return distance_from_trunk(found, trunk_logits_of(request.onnx, feed), request.candidate, converter)
+def _job(request: CandidateRequest, out: Path, tell: Progress) -> Job:
+    """The job with its images and with the tensors that fp16 cannot hold."""
+    candidate, count = request.candidate, calibration_count(request.pixels)
+    pixels = calibration_pixels(request.pixels, request.images or min(CHECK_IMAGES, count))
+    job = Job(request.onnx, out, candidate, request.normalization, pixels, request.kept)
+    wide = beyond_half(candidate, replace(job, pixels=calibration_pixels(request.pixels, count)))
+    if wide:
+        tensor = max(wide, key=lambda name: wide[name])
+        why = f"tensor {tensor} reaches {wide[tensor]:,.6g}, and fp16 ends at 65,504"
+        tell.note(f"{candidate.id}: layers that make or read {counted(len(wide), 'tensor')} stay in fp32, because {why}")
+    return replace(job, wide=wide)
 
 
-def _make(request: CandidateRequest, out: Path, tell: Progress) -> dict[str, Any]:
+def _make(job: Job, request: CandidateRequest, tell: Progress) -> dict[str, Any]:
     way = way_to(request.candidate)
     if way.module is None:
-        backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, out)
+        backend_for(request.candidate.runtime).convert(request.onnx, request.candidate, job.out)
         return {}
-    pixels = calibration_pixels(request.pixels, request.images or min(way.compared_images, calibration_count(request.pixels)))
-    job = Job(request.onnx, out, request.candidate, request.normalization, pixels, request.kept)
     made: dict[str, Any] = import_module(way.module).quantize(job)
     if request.kept:
         made["kept_float"] = [layer.name for layer in request.kept]

@@ -14,7 +14,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.quantization import GoldenNotTelling
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.data.preprocessing import Normalization
@@ -51,14 +50,14 @@ def golden_of(made: Path, prepared: Path, normalization: Normalization, candidat
 
     Raises GoldenNotTelling: every image gets the same answer, or one that is no number.
     """
-    folder = made / TWIN_FOLDER if (made / TWIN_FOLDER).is_dir() else made
+    folder = answering_folder(made)
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
     pixels = np.load(prepared / "golden" / "pixels.npy")
-    logits = _answers(folder, model, pixels, normalization)
+    logits = answers_of_files(folder, model, pixels, normalization)
     spread = float(logits.max() - logits.min())
     if not np.ptp(logits, axis=0).max() > 0:
         raise GoldenNotTelling(candidate=candidate.id, images=len(pixels))
-    swap = float(np.max(np.abs(_answers(folder, model, pixels[..., ::-1], normalization) - logits))) / spread
+    swap = float(np.max(np.abs(answers_of_files(folder, model, pixels[..., ::-1], normalization) - logits))) / spread
     least, most = least_tolerance(candidate), LOGITS_TOLERANCE[candidate.precision]
     return Golden(logits=logits, tolerance=max(least, min(most, swap / 2)), swap=swap)
 
@@ -69,23 +68,15 @@ def least_tolerance(candidate: Candidate) -> float:
     return max(least, HALVES_COMPUTED_WIDER.get(candidate.runtime, least)) if candidate.precision is Precision.FP16 else least
 
 
-def distance_from_trunk(
-    found: npt.NDArray[np.float32], trunk: npt.NDArray[np.float32], candidate: Candidate, converter: str
-) -> float:
-    """The largest difference of a converted network's logits from the trunk's, as a share of the trunk's spread.
-
-    ``found``, ``trunk``: float32 (N, classes), of the same images. Raises ConverterFailed: it is more than kernels differ by.
-    """
-    away = float(np.abs(found - trunk).max()) / (float(np.ptp(trunk)) or 1.0)
-    if not away <= LOGITS_TOLERANCE[candidate.precision]:
-        why = f"its network answers otherwise than the ONNX file: off by {away:.2g} of the answers' spread"
-        raise ConverterFailed(converter=converter, candidate=candidate.id, why=why)
-    return round(away, 9)
+def answering_folder(made: Path) -> Path:
+    """Return the folder of the twin where there is one, else the candidate's own."""
+    return made / TWIN_FOLDER if (made / TWIN_FOLDER).is_dir() else made
 
 
-def _answers(
+def answers_of_files(
     folder: Path, model: ModelFile, pixels: npt.NDArray[np.uint8], normalization: Normalization
 ) -> npt.NDArray[np.float32]:
+    """Return the logits, float32 (N, classes), of model files in their runtime. ``pixels``: uint8 (N, H, W, 3)."""
     wants = model.model.input
     feed = normalization.feed(pixels, wants.dtype, wants.layout)
     executor: Any = import_module(f"edgecnn.quantization.executors.{model.session.module}")

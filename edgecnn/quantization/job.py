@@ -3,8 +3,8 @@ which ones ranges are taken from, and the refusals that keep a bad set from look
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Job:
     pixels: npt.NDArray[np.uint8]
     kept: tuple[RankedLayer, ...] = ()
     """Layers of the trunk that stay in float."""
+    wide: Mapping[str, float] = field(default_factory=dict)
+    """Tensors of the trunk that fp16 cannot hold, with their largest magnitudes: the layers around them stay in fp32."""
 
     def describe(self, model: ModelFile) -> None:
         """Write ``model.json`` beside the model's files."""

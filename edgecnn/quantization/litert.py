@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,9 @@ from edgecnn.backends.litert import ENTRY, convert_trunk, make_by_program, write
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
-from edgecnn.quantization.golden import distance_from_trunk
 from edgecnn.quantization.job import Job, require_finite_answers
+from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.values.candidate import Precision
-
-COMPARED_IMAGES = 16
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -30,7 +29,8 @@ def quantize(job: Job) -> dict[str, Any]:
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
         CalibrationNotFinite: the network answers an image with NaN or infinity.
-        ConverterFailed: the converter or the quantizer made nothing, or a network that answers otherwise than the trunk.
+        ConverterFailed: the converter or the quantizer made nothing.
+        OutputsDiffer: the converter made a network that answers otherwise than the trunk.
         LayerNotConverted: LiteRT has no operator for a layer.
     """
     require_unquantized(load_model(job.onnx), job.onnx)
@@ -38,7 +38,10 @@ def quantize(job: Job) -> dict[str, Any]:
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
         whole = convert_trunk(job.onnx, candidate, Path(name))
-        away = _compared(job, whole)
+        facts: dict[str, Any] = {"format": "TensorFlow Lite FlatBuffer"}
+        if candidate.precision is not Precision.FP32:  # which is compared as it ships
+            converted = partial(_logits, whole, candidate.id)
+            facts["distance_of_float_from_trunk"] = check_converted(job, "onnx2tf", converted)
         if candidate.precision is Precision.INT8:
             feed = Path(name) / "feed.npy"
             np.save(feed, np.concatenate([_last_channels(each) for each in job.feeds()]))
@@ -48,16 +51,11 @@ def quantize(job: Job) -> dict[str, Any]:
         else:
             shutil.copyfile(whole, made)
     write_described(job.onnx, candidate, job.out)
-    return {"format": "TensorFlow Lite FlatBuffer", "distance_from_trunk": away}
+    return facts
 
 
-def _compared(job: Job, converted: Path) -> float:
-    """The largest difference from the trunk's answers to real pictures, as a share of their spread."""
-    feed = next(iter(job.feeds(COMPARED_IMAGES)))
-    asked = trunk_logits_of(job.onnx, feed)
-    found = logits_of(converted, _last_channels(feed), job.candidate.id)
-    whole = job.candidate.model_copy(update={"precision": Precision.FP32})
-    return distance_from_trunk(found, asked, whole, "onnx2tf")
+def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return logits_of(converted, _last_channels(feed), candidate)
 
 
 def _last_channels(feed: npt.NDArray[Any]) -> npt.NDArray[Any]:

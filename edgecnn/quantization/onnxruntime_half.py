@@ -20,14 +20,13 @@ def quantize(job: Job) -> dict[str, Any]:
 
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
-        HalfOverflow: a weight is beyond fp16's range.
         HalfRefused: the converter, onnx's checker or ONNX Runtime does not take the network in fp16.
     """
     trunk, path = load_model(job.onnx), job.out / "model.onnx"
     require_unquantized(trunk, job.onnx)
-    carried = carry_half(trunk)
+    carried = carry_half(trunk, job.wide)
     try:  # none of the three has a class of error of its own
-        save_model(type_half(carried), path)
+        save_model(type_half(carried, job.wide), path)
         onnx.checker.check_model(path, full_check=True)
         InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:

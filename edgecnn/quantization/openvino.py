@@ -25,6 +25,7 @@ from edgecnn.graph.attention import attention_nodes, attention_products
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.quantization.executors.openvino_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
+from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.values.candidate import Scheme
 
 _CONVOLUTIONS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData")
@@ -39,6 +40,7 @@ def quantize(job: Job) -> dict[str, Any]:
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
         CalibrationNotFinite: the float network answers a calibration image with NaN or infinity.
+        OutputsDiffer: the converted float network answers otherwise than the trunk.
         LayerNotFound: the converted model does not name a layer that is to stay in float.
     """
     if job.candidate.scheme is None:
@@ -48,6 +50,7 @@ def quantize(job: Job) -> dict[str, Any]:
         if op.get_type_name() == "FakeQuantize":
             raise AlreadyQuantized(path=job.onnx, node=op.get_friendly_name(), op="FakeQuantize")
     require_finite_answers(job, partial(logits_of, model, options=_F32))
+    away = check_converted(job, "OpenVINO's converter", partial(logits_of, model, options=_F32))
     trunk = load_model(job.onnx)
     kept = [*_names_of(model, job), *_attention_in(model, trunk)]
     made = _post_training(model, job, job.candidate.scheme, kept)
@@ -59,6 +62,7 @@ def quantize(job: Job) -> dict[str, Any]:
     job.describe(BACKEND.model_file(job.candidate, classes))
     return {
         "format": "OpenVINO IR",
+        "distance_of_float_from_trunk": away,
         "calibration": "NNCF's default ranges, fast bias correction",
         "float_layers": in_float,
         "int8_weights_of_float_layers": small,

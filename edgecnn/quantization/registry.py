@@ -19,10 +19,6 @@ class Way:
 
     module: str | None
     packages: tuple[str, ...] = ()
-    compared_images: int = 0
-    """A candidate that is not calibrated is given so many calibration images, or all there are, to hold its files against."""
-    converter: str | None = None
-    """Of the backend's own conversion: the program whose network is held against the trunk's answers to the golden images."""
 
 
 _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
@@ -34,19 +30,16 @@ _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
     (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),
     (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),
-    (Runtime.NCNN, Method.FLOAT): Way(None, ("onnxruntime",), converter="pnnx"),
-    (Runtime.LITERT, Method.FLOAT): Way("edgecnn.quantization.litert", ("onnxruntime",), compared_images=16),
-    (Runtime.LITERT, Method.POST_TRAINING): Way("edgecnn.quantization.litert", ("onnxruntime",)),
+    (Runtime.LITERT, Method.FLOAT): Way("edgecnn.quantization.litert"),
+    (Runtime.LITERT, Method.POST_TRAINING): Way("edgecnn.quantization.litert"),
     (Runtime.WASM, Method.POST_TRAINING): Way("edgecnn.quantization.wasm"),
     (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
-    (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
-    (Runtime.TENSORRT, Method.AWARE_TRAINING): Way(
-        "edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime"), compared_images=32
-    ),
-    (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common", "onnxruntime")),
+    (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),
+    (Runtime.TENSORRT, Method.AWARE_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),
+    (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),
 }
 """A row of one precision goes before that of all."""
-_WEAK = Way("edgecnn.quantization.tensorrt_weak", ("onnxruntime",), compared_images=16)
+_WEAK = Way("edgecnn.quantization.tensorrt_weak")
 """Of every candidate whose network is weakly typed, float ones included."""
 
 
@@ -71,5 +64,5 @@ def way_to(candidate: Candidate) -> Way:
 
 
 def packages_for(candidate: Candidate) -> tuple[str, ...]:
-    """Distributions that make it: its runtime's, and those of its way."""
-    return tuple(sorted({*backend_for(candidate.runtime).packages, *way_to(candidate).packages}))
+    """Distributions that make it: its runtime's, those of its way, and ONNX Runtime, in which the trunk is run to compare."""
+    return tuple(sorted({*backend_for(candidate.runtime).packages, *way_to(candidate).packages, "onnxruntime"}))

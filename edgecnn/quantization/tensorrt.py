@@ -21,7 +21,7 @@ from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
 from edgecnn.graph.attention import WEIGHTED, attention_products
 from edgecnn.graph.onnx_file import load_model, require_unquantized
-from edgecnn.graph.passes.half import carry_half_qdq, type_half
+from edgecnn.graph.passes.half import carry_half_qdq, round_between, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
@@ -55,7 +55,7 @@ def quantize(job: Job) -> dict[str, Any]:
     attention = attention_products(trunk)
     kept = list(dict.fromkeys((*(layer.name for layer in job.kept), *attention)))
     carried = carry_half_qdq(symmetric_qdq(job.onnx, feeds, kept))
-    write_pair(job, carried, type_half(carried))
+    write_pair(job, round_between(carried), type_half(carried))
     facts = _facts(carried)
     attention = [name for name in attention if name in facts["float_layers"]]
     return {**facts, "attention": attention, "calibration": "largest magnitude", "distance_from_float": distances(job)}
@@ -64,7 +64,7 @@ def quantize(job: Job) -> dict[str, Any]:
 def _learned(job: Job) -> dict[str, Any]:
     """Of a network that learned to be rounded as TensorRT rounds: nothing is calibrated, its own Q/DQ file is carried."""
     carried = carry_half_qdq(load_model(job.onnx))
-    write_pair(job, carried, type_half(carried))
+    write_pair(job, round_between(carried), type_half(carried))
     learned = "none: ranges are those that the network learned with"
     return {**_facts(carried), "calibration": learned, "distance_from_learned": distances(job, UNFUSED)}
 
@@ -74,8 +74,8 @@ def _facts(carried: onnx.ModelProto) -> dict[str, Any]:
         "form": "Q/DQ typed fp16, float32 at input and output",
         "quantized_tensors": sum(node.op_type == "QuantizeLinear" for node in carried.graph.node),
         "float_layers": float_layers(carried),
-        "twin": "the same integers and scales, computed in fp32 with Q/DQ fusion off",
-        "twin_omits": "the rounding of activations to fp16 between quantized layers",
+        "twin": "the same integers and scales in fp32 with Q/DQ fusion off; activations are rounded to fp16 after each layer",
+        "twin_omits": "the order in which the device's kernels add",
     }
 
 

@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     candidate: Candidate
     images: NonNegativeInt
@@ -56,6 +56,9 @@ class QuantizeStage(Stage):
             MissingPackage: the runtime or its quantizer is not installed.
             CalibrationSetTooSmall: fewer calibration images than ``images``.
             CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
+            CalibrationRangeNotFinite: a tensor inside the network holds NaN or infinity on calibration images.
+            HalfOverflow: a tensor is beyond fp16's range, and the runtime cannot keep the layers around it in fp32.
+            OutputsDiffer: a float network answers otherwise than the trunk.
             AlreadyQuantized: the trunk already holds quantization nodes.
             GoldenNotTelling: every golden image gets the same answer.
             NothingLeftToQuantize: more layers are to stay in float than there are.

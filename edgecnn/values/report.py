@@ -120,6 +120,8 @@ class CandidateFacts(Value):
     """sha256 of the kit's manifest."""
     evaluated_kit: str | None = None
     """sha256 of the kit whose accuracy is shown, where an emulated twin stands in."""
+    saturates_on: Literal["device", "answering machine"] | None = Field(default=None, exclude_if=lambda found: found is None)
+    """Of INT8: on which of the two alone sums of 8-bit products saturate. None: on both, or on neither."""
     runtime_version: str | None = Field(default=None, exclude_if=lambda found: found is None)
     """Of the runtime in which the kit itself answered on the device; None where another machine or a twin answered for it."""
     outcomes: Mapping[str, Outcome] = {}

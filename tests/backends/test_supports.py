@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.registry import all_backends, backend_for
-from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
+from edgecnn.backends.onnxruntime import exact_products
+from edgecnn.backends.registry import all_backends, backend_for, saturates_on
+from edgecnn.planning.variants import ORIGINAL
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts, Support
+from edgecnn.values.profile import Environment
 
 NATIVE: Mapping[Precision, Support] = dict.fromkeys(Precision, "native")
 
@@ -63,6 +66,48 @@ def test_weights_keep_to_seven_bits_only_where_sums_would_saturate(runtime: Runt
         assert exact == (None if reduced else "1")
     assert (scheme.activation_dtype, scheme.weight_granularity) == ("uint8", "per-channel")
     assert scheme.activation_symmetric is (runtime is Runtime.OPENVINO)
+
+
+VNNI, AVX2, CORTEX = device("x86_64", "avx512_vnni"), device("x86_64", "avx2"), device("aarch64", "asimddp")
+
+
+def answering(machine: Device) -> Environment:
+    observed = {"architecture": machine.processor.architecture}
+    return Environment(conditions={"isa": " ".join(machine.processor.isa)}, observed=observed)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "on", "there", "found"),
+    [
+        (Runtime.OPENVINO, VNNI, AVX2, "answering machine"),
+        (Runtime.OPENVINO, VNNI, VNNI, None),
+        (Runtime.OPENVINO, AVX2, VNNI, None),  # weights of 7 bits saturate nowhere
+        (Runtime.OPENVINO, AVX2, AVX2, None),
+        (Runtime.OPENVINO, VNNI, CORTEX, None),
+        (Runtime.ONNXRUNTIME, VNNI, AVX2, None),  # which is asked for exact sums
+        (Runtime.ONNXRUNTIME, CORTEX, AVX2, None),
+        (Runtime.ONNXRUNTIME, AVX2, VNNI, None),
+    ],
+)
+def test_int8_is_added_otherwise_only_where_sums_saturate_on_one_side(
+    runtime: Runtime, on: Device, there: Device, found: str | None
+) -> None:
+    assert saturates_on(offered(runtime, on)[f"{runtime.value}-int8"], answering(there)) == found
+
+
+@pytest.mark.parametrize(("on", "found"), [(AVX2, "device"), (VNNI, None), (CORTEX, None)])
+def test_a_file_that_came_quantized_keeps_8_bits_and_saturates_where_its_device_does(on: Device, found: str | None) -> None:
+    original = ORIGINAL.model_copy(update={"session_options": exact_products(on.processor)})
+    assert saturates_on(original, answering(VNNI)) == found
+    assert saturates_on(original, answering(AVX2)) is None
+
+
+@pytest.mark.parametrize("runtime", [each for each in Runtime if each.ships])
+def test_every_other_runtime_adds_exactly_and_float_has_no_such_sums(runtime: Runtime) -> None:
+    int8 = Candidate(id="x-int8", runtime=runtime, precision=Precision.INT8, method=Method.POST_TRAINING)
+    saturating = runtime in (Runtime.ONNXRUNTIME, Runtime.OPENVINO)
+    assert backend_for(runtime).sums_saturate(int8, AVX2.processor) is saturating
+    assert not backend_for(runtime).sums_saturate(int8.model_copy(update={"precision": Precision.FP32}), AVX2.processor)
 
 
 def test_onnxruntime_offers_no_half_precision_and_says_why() -> None:

@@ -1,4 +1,4 @@
-"""Accuracy of half precision that another machine than the device computed: which bounds it may meet, break and leave open."""
+"""Accuracy that another machine than the device computed in another arithmetic: which bounds it meets, breaks and leaves open."""
 
 import pytest
 
@@ -43,6 +43,25 @@ EMULATED_DROP = an_accuracy(1, 1, 3000, fidelity=Fidelity.EMULATED)
 )
 def test_only_own_answers_in_half_precision_on_another_machine_need_products_in_it(ident, fields, expected):
     assert judge(a_gate(), facts(ident, **fields)).verdict is expected
+
+
+@pytest.mark.parametrize("ident", ["openvino-int8", "onnxruntime-int8", "openvino-int8-mixed"])
+@pytest.mark.parametrize(
+    ("saturates_on", "says"),
+    [
+        ("answering machine", "sums of 8-bit products saturate on AMD EPYC and not on the device; only the device settles it"),
+        ("device", "sums of 8-bit products saturate on the device and not on AMD EPYC; only the device settles it"),
+    ],
+)
+def test_int8_whose_sums_saturate_on_one_side_alone_meets_no_bound_either(ident, saturates_on, says):
+    result = judge(a_gate(), facts(ident, test=EMULATED_DROP, saturates_on=saturates_on))
+    assert (result.verdict, result.fidelity) == (UNSURE, Fidelity.EMULATED)
+    assert result.reason.endswith(says)
+    assert judge(a_gate(), facts(ident, test=an_accuracy(1, 1, 3000), saturates_on=saturates_on)).verdict is PASS, (
+        "measured there"
+    )
+    lost = an_accuracy(200, 10, 3000, fidelity=Fidelity.EMULATED)
+    assert judge(a_gate(), facts(ident, test=lost, saturates_on=saturates_on)).verdict is FAIL
 
 
 def test_half_precision_of_several_labels_meets_no_bound_either():

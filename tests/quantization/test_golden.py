@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.errors.devices import ConverterFailed
 from edgecnn.errors.quantization import GoldenNotTelling
-from edgecnn.quantization.golden import LEAST_TOLERANCE, distance_from_trunk, golden_of, least_tolerance
+from edgecnn.quantization.golden import LEAST_TOLERANCE, golden_of, least_tolerance
 from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import LOGITS_TOLERANCE, ModelFile
 from tests.graph.trunks import NORMALIZATION, prepared
@@ -38,18 +37,6 @@ def test_fp16_that_was_answered_for_in_fp32_has_room_for_what_halves_were_seen_t
     """A Cortex-A76's answers were 0.047 (ncnn) and 0.026 (OpenVINO) of their spread away: no correct board fails its test."""
     assert least_tolerance(Candidate(id="x-fp16", runtime=runtime, precision=Precision.FP16)) > 0.047
     assert least_tolerance(Candidate(id="x-fp32", runtime=runtime, precision=Precision.FP32)) == LEAST_TOLERANCE[Precision.FP32]
-
-
-def test_a_conversion_that_answers_otherwise_than_the_trunk_is_refused() -> None:
-    ncnn = Candidate(id="ncnn-fp32", runtime=Runtime.NCNN, precision=Precision.FP32)
-    trunk = np.array([[0.0, 1.0], [1.0, 0.5]], np.float32)
-    assert distance_from_trunk(trunk + np.float32(0.001), trunk, ncnn, "pnnx") == pytest.approx(0.001, rel=0.01)
-    with pytest.raises(
-        ConverterFailed, match="its network answers otherwise than the ONNX file: off by 1 of the answers' spread"
-    ):
-        distance_from_trunk(trunk[:, ::-1] * np.float32(0.5), trunk, ncnn, "pnnx")
-    with pytest.raises(ConverterFailed):
-        distance_from_trunk(np.full_like(trunk, np.nan), trunk, ncnn, "pnnx")
 
 
 def test_bounds_of_the_tolerance_are_in_order() -> None:

@@ -9,8 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.errors.quantization import AlreadyQuantized, HalfRefused
-from edgecnn.errors.tensorrt import HalfOverflow
+from edgecnn.errors.quantization import AlreadyQuantized, HalfOverflow, HalfRefused
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime_half import quantize

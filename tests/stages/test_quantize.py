@@ -59,8 +59,8 @@ def test_the_number_of_calibration_images_is_no_part_of_a_float_candidates_key()
 
 def test_tools_are_those_of_the_runtime_and_the_method() -> None:
     assert stage("onnxruntime-int8").tools == ("onnx", "onnxruntime")
-    assert stage("openvino-fp32").tools == ("openvino",)
-    assert stage("openvino-int8").tools == ("nncf", "openvino")
+    assert stage("openvino-fp32").tools == ("onnxruntime", "openvino")
+    assert stage("openvino-int8").tools == ("nncf", "onnxruntime", "openvino")
 
 
 def make(candidate: str, pixels: Path, out: Path, images: int = IMAGES) -> Quiet:

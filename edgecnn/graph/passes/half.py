@@ -1,19 +1,25 @@
 """Two steps to half precision: first every number becomes one that fp16 holds, still in fp32; then the graph is typed fp16.
 
-Between the two lies the twin: an fp32 file with exactly the weights of the fp16 one, which a runtime without half arithmetic
-can run. What it does not show is the rounding of activations to half. A quantization scale below fp16's smallest normal number
-loses digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising it costs resolution, and never range.
+Between the two is the twin: an fp32 file with exactly the weights of the fp16 one, which a runtime without half arithmetic can
+run. Casts in it round activations to fp16 after each layer. A quantization scale below fp16's smallest normal number loses
+digits, and below 2**-24 becomes 0, which turns a channel into NaN. Raising it costs resolution, and never range.
+
+Tensors beyond fp16's range are ``wide``: the layers that make or read them stay in fp32.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from onnxconverter_common import float16
 
-from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
+from edgecnn.errors.quantization import HalfOverflow
+from edgecnn.errors.tensorrt import OpsetTooLowForHalf
 from edgecnn.graph.onnx_file import constants_of, opset_of
+from edgecnn.graph.ranges import float_tensors
 
 LARGEST_HALF = 65504.0
 SMALLEST_HALF = 2.0**-24
@@ -29,20 +35,20 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
     return rounded
 
 
-def carry_half(model: ModelProto) -> ModelProto:
+def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """A copy whose float initializers hold only numbers that fp16 holds, typed fp32 as before.
 
-    Raises HalfOverflow: a weight is beyond fp16's range.
+    Raises HalfOverflow: a weight that is not ``wide`` is beyond fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
     for name, tensor in constants_of(carried.graph).items():
-        if tensor.data_type == TensorProto.FLOAT:
+        if tensor.data_type == TensorProto.FLOAT and name not in wide:
             tensor.CopyFrom(numpy_helper.from_array(through_half(numpy_helper.to_array(tensor), name), tensor.name))
     return carried
 
 
-def type_half(carried: ModelProto) -> ModelProto:
+def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """A copy typed fp16, scales included, its inputs and outputs left float32 behind Casts; integers are untouched.
 
     The numbers are not rounded here: ``carried`` comes from ``carry_half`` or ``carry_half_qdq``, so that both files hold the
@@ -50,10 +56,89 @@ def type_half(carried: ModelProto) -> ModelProto:
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
+    for name, tensor in constants_of(copy.graph).items():
+        if name in wide:  # the converter would clip it; the number itself is put back below
+            tensor.CopyFrom(numpy_helper.from_array(np.zeros(tuple(tensor.dims), np.float32), tensor.name))
     typed: ModelProto = float16.convert_float_to_float16(
         copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
     )
+    return _with_wide(typed, carried, wide) if wide else typed
+
+
+def _with_wide(typed: ModelProto, carried: ModelProto, wide: Collection[str]) -> ModelProto:
+    """Give back fp32 to ``wide`` tensors and to every node that makes or reads one, with Casts around those nodes."""
+    graph, exact = typed.graph, constants_of(carried.graph)
+    inferred = shape_inference.infer_shapes(typed).graph
+    known = (*inferred.input, *inferred.output, *inferred.value_info)
+    halves = {info.name for info in known if info.type.tensor_type.elem_type == TensorProto.FLOAT16}
+    halves |= {name for name, tensor in constants_of(graph).items() if tensor.data_type == TensorProto.FLOAT16}
+    names = {*wide, *(node.input[0] for node in graph.node if node.op_type == "Cast" and node.output[0] in wide)}
+    for name, tensor in constants_of(graph).items():
+        if name in names:
+            tensor.CopyFrom(exact[name])
+    nodes: list[NodeProto] = []
+    for node in graph.node:
+        if node.op_type == "Cast" and node.output[0] in names:
+            node.attribute[0].i = TensorProto.FLOAT
+        if node.op_type in ("Cast", "Constant") or not names.intersection((*node.input, *node.output)):
+            nodes.append(node)
+        else:
+            nodes.extend(_in_fp32(node, halves - names))
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
     return typed
+
+
+def _in_fp32(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
+    """The node with its fp16 inputs and outputs cast."""
+    after = []
+    for port, name in enumerate(node.input):
+        if name in halves:
+            node.input[port] = f"{node.name}_input_{port}_fp32"
+            yield helper.make_node("Cast", [name], [node.input[port]], name=node.input[port], to=TensorProto.FLOAT)
+    for port, name in enumerate(node.output):
+        if name in halves:
+            node.output[port] = f"{node.name}_output_{port}_fp32"
+            after.append(helper.make_node("Cast", [node.output[port]], [name], name=node.output[port], to=TensorProto.FLOAT16))
+    yield node
+    yield from after
+
+
+_EXACT = frozenset(
+    {"Clip", "Concat", "Constant", "DequantizeLinear", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Neg", "Pad", "Relu"}
+    | {"Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
+)
+"""Operators that give fp16 numbers for fp16 numbers. What DequantizeLinear gives is multiplied as integers, and not rounded."""
+
+
+def round_between(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
+    """A copy in which the input, and every layer's output that is not ``wide``, is rounded to fp16 and cast back to fp32.
+
+    ONNX Runtime keeps such a pair of Casts at each of its levels, because it loses digits.
+    """
+    rounded = ModelProto()
+    rounded.CopyFrom(carried)
+    graph, floats, nodes = rounded.graph, {*float_tensors(carried)} - {*wide}, []
+    image = graph.input[0].name
+    for node in graph.node:
+        node.input[:] = [f"{image}_rounded" if name == image else name for name in node.input]
+        nodes.append(node)
+        exact = node.op_type in _EXACT and not set(wide).intersection(node.input)
+        for port, name in enumerate(node.output):
+            if name in floats and not exact:
+                node.output[port] = f"{name}_exact"
+                nodes += _through_fp16(node.output[port], name)
+    del graph.node[:]
+    graph.node.extend([*_through_fp16(image, f"{image}_rounded"), *nodes])
+    return rounded
+
+
+def _through_fp16(name: str, rounded: str) -> tuple[NodeProto, NodeProto]:
+    half = f"{rounded}_fp16"
+    return (
+        helper.make_node("Cast", [name], [half], name=half, to=TensorProto.FLOAT16),
+        helper.make_node("Cast", [half], [rounded], name=f"{half}_fp32", to=TensorProto.FLOAT),
+    )
 
 
 SMALLEST_NORMAL_HALF = 2.0**-14

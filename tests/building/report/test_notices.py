@@ -168,8 +168,8 @@ def test_engines_are_emulated_only_where_a_twin_answered(tmp_path: Path) -> None
     staged.answered(TRT_FP16.id, 900)
     staged.seen.answering[TRT_FP16.id] = staged.seen.kits[TRT_FP16.id].model_copy(update={"stands_for": "d" * 64})
     assert notices(staged.seen, anew=ANEW) == (
-        "accuracy of engines is emulated on fp32-carrier twins in ONNX Runtime (both hashes are in report.json): "
-        "weights and INT8 steps are the device's, half-precision activations are not",
+        "accuracy of engines is emulated on twins in ONNX Runtime (both hashes are in report.json): they have the device's "
+        "weights and INT8 steps, and round activations to fp16 after each layer",
     )
 
 

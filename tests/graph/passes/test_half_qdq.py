@@ -8,7 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.errors.tensorrt import HalfOverflow, OpsetTooLowForHalf
+from edgecnn.errors.quantization import HalfOverflow
+from edgecnn.errors.tensorrt import OpsetTooLowForHalf
 from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half
 
 
@@ -85,8 +86,8 @@ def test_an_activation_that_calibration_saw_beyond_fp16_is_refused() -> None:
     with pytest.raises(HalfOverflow) as refused:
         carry_half_qdq(qdq([0.01], activation_scale=600.0))
     assert refused.value.line() == (
-        "tensor x reaches 76200, and fp16 ends at 65504 — train with weight decay, or leave this network out of TensorRT's"
-        " half-precision candidates [half-overflow]"
+        "tensor x reaches 76,200, and fp16 ends at 65,504 — choose a candidate that does not compute in fp16, or train with"
+        " weight decay [half-overflow]"
     )
 
 

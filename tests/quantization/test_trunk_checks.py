@@ -1,0 +1,227 @@
+"""Every float candidate answers as the ONNX file, and every candidate that computes in fp16 is checked for its range."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edgecnn.backends.protocol import Backend, Halves
+from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.devices.files import device_named, known_devices
+from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
+from edgecnn.graph.nonfinite import first_nonfinite
+from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
+from edgecnn.graph.ranges import largest_magnitudes
+from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
+from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.quantization.job import Job
+from edgecnn.quantization.trunk_checks import FROM_TRUNK, beyond_half, distance_from_trunk
+from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
+from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, pictures, prepared, trunk
+from tests.quantization.made import CANDIDATES, Quiet
+
+BF16 = Candidate(
+    id="openvino-bf16",
+    runtime=Runtime.OPENVINO,
+    precision=Precision.BF16,
+    session_options={"INFERENCE_PRECISION_HINT": "bf16"},
+)
+
+
+def small(folder: Path, *, ceil: int = 0, factor: float = 1.0) -> Path:
+    """A classifier with two poolings, one of which counts its border.
+
+    ``ceil``: 1 for windows that leave the image. ``factor``: makes one channel so many times as large, and what reads it as much
+    smaller, so that every answer stays the same.
+    """
+    draw = np.random.default_rng(0)
+    held = {
+        "w1": draw.normal(0, 0.2, (8, 3, 3, 3)),
+        "w2": draw.normal(0, 0.2, (16, 8, 3, 3)),
+        "fc": draw.normal(0, 0.25, (16, CLASSES)),
+    }
+    held["w1"][0] *= factor
+    held["w2"][:, 0] /= factor
+    windows = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": ceil}
+    nodes = [
+        helper.make_node("Conv", ["image", "w1"], ["c1"], name="first", strides=[4, 4]),
+        helper.make_node("Relu", ["c1"], ["r1"], name="relu1"),
+        helper.make_node("AveragePool", ["r1"], ["mean"], name="mean", count_include_pad=1, **windows),
+        helper.make_node("MaxPool", ["r1"], ["most"], name="most", **windows),
+        helper.make_node("Add", ["mean", "most"], ["sum"], name="sum"),
+        helper.make_node("Conv", ["sum", "w2"], ["c2"], name="second"),
+        helper.make_node("Relu", ["c2"], ["r2"], name="relu2"),
+        helper.make_node("GlobalAveragePool", ["r2"], ["pooled"], name="pool"),
+        helper.make_node("Flatten", ["pooled"], ["flat"], name="flat"),
+        helper.make_node("MatMul", ["flat", "fc"], ["logits"], name="head"),
+    ]
+    ends = (("image", ["batch", 3, RESOLUTION_PX, RESOLUTION_PX]), ("logits", ["batch", CLASSES]))
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends]
+    stored = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in held.items()]
+    graph = helper.make_graph(nodes, "small", infos[:1], infos[1:], stored)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), folder / "small.onnx")
+    return folder / "small.onnx"
+
+
+WIDE = 30_000.0
+"""The factor at which the first layers leave fp16's range."""
+
+
+def offered() -> dict[str, Candidate]:
+    """Every candidate that a runtime offers on a shipped device, by its name."""
+    devices = [device_named(each.name) for each in known_devices().devices if each.facts_only is None]
+    found = (each for device in devices for backend in all_backends() for each in backend.supports(device))
+    return {each.id: each for each in (*found, BF16) if isinstance(each, Candidate)}
+
+
+HALVES = sorted(name for name, each in offered().items() if backend_for(each.runtime).halves(each) is not Halves.NONE)
+MIXED = [name for name in HALVES if backend_for(offered()[name].runtime).halves(offered()[name]) is Halves.MIXED]
+
+
+def test_every_fp16_candidate_and_every_engine_is_checked_for_range() -> None:
+    fp16 = [name for name, each in offered().items() if each.precision is Precision.FP16]
+    engines = [name for name, each in offered().items() if each.needs_engine]
+    assert {Runtime(offered()[name].runtime) for name in fp16} == {
+        Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.TENSORRT, Runtime.NCNN, Runtime.LITERT,
+    }  # fmt: skip
+    assert set(HALVES) == {*fp16, *engines}
+    assert set(MIXED) == {"onnxruntime-fp16", "tensorrt-fp16"}
+
+
+@pytest.mark.parametrize("member", ["output_check", "halves", "sums_saturate"])
+@pytest.mark.parametrize("backend", all_backends(), ids=lambda each: each.runtime.value)
+def test_every_runtime_answers_each_check_itself(backend: Backend, member: str) -> None:
+    """mypy refuses a backend without one, since the protocol's own has no body."""
+    assert Backend in type(backend).__mro__
+    assert getattr(type(backend), member) is not getattr(Backend, member)
+
+
+def request(onnx_file: Path, candidate: Candidate) -> CandidateRequest:
+    return CandidateRequest(onnx_file, prepared(), candidate, 0 if candidate.precision.is_float else 16, NORMALIZATION)
+
+
+@pytest.mark.parametrize("name", sorted({*HALVES, "openvino-bf16", "onnxruntime-int8"} - {*MIXED}))
+def test_an_activation_beyond_fp16_refuses_whoever_computes_it_in_fp16(name: str, tmp_path: Path) -> None:
+    candidate, path = offered()[name], small(tmp_path, factor=WIDE)
+    job = Job(path, tmp_path, candidate, NORMALIZATION, pictures(40, seed=1))
+    if name not in HALVES:
+        assert beyond_half(candidate, job) == {}
+        return
+    with pytest.raises(HalfOverflow, match=rf"{name}: tensor \S+ reaches \d+,[\d.]+, and fp16 ends at 65,504: .* over 40 calib"):
+        make_candidate(request(path, candidate), tmp_path, Quiet())
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_layers_around_such_an_activation_stay_in_fp32_where_the_file_can_say_so(name: str, tmp_path: Path) -> None:
+    path, told = small(tmp_path, factor=WIDE), Quiet()
+    make_candidate(request(path, offered()[name]), tmp_path, told)
+    facts, feed = json.loads((tmp_path / "quantize.json").read_text()), feed_of(pictures(8, seed=3))
+    assert min(facts["beyond_half"].values()) > LARGEST_HALF
+    assert told.notes[0].startswith(f"{name}: layers that make or read {len(facts['beyond_half'])} tensors stay in fp32, because")
+    asked = logits_of(path, feed)
+    for file in (tmp_path / "model.onnx", *tmp_path.glob("twin/model.onnx")):
+        assert first_nonfinite(file, feed[:1]) is None
+        assert np.abs(logits_of(file, feed) - asked).max() < 0.02 * np.ptp(asked)
+    made = onnx.load(tmp_path / "model.onnx")
+    kinds = {each.name: each.type for each in all_outputs(made)}
+    assert all(kinds[tensor] == "tensor(float)" for tensor in facts["beyond_half"])
+    halves = [name for name, kind in kinds.items() if kind == "tensor(float16)"]
+    assert {"r2", "flat"} <= set(halves), "the other layers are fp16"
+    assert set(facts["beyond_half"]) == {"c1", "r1", "mean", "most", "sum"}
+    whole = type_half(carry_half(onnx.load(path)))
+    onnx.save(whole, tmp_path / "whole.onnx")
+    assert first_nonfinite(tmp_path / "whole.onnx", feed[:1]) is not None, "else this network shows nothing"
+
+
+def all_outputs(model: onnx.ModelProto) -> Iterator[onnxruntime.NodeArg]:
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    del opened.graph.output[:]
+    names = [name for node in model.graph.node for name in node.output if name]
+    opened.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    yield from onnxruntime.InferenceSession(opened.SerializeToString(), options, providers=["CPUExecutionProvider"]).get_outputs()
+
+
+@pytest.mark.parametrize("candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["openvino-int8"]], ids=lambda each: each.id)
+def test_an_average_pooling_that_openvino_computes_otherwise_is_refused(candidate: Candidate, tmp_path: Path) -> None:
+    with pytest.raises(OutputsDiffer, match=f"{candidate.id}: outputs are 0\\.\\d+ from the ONNX file's; 0.001 is allowed"):
+        make_candidate(request(small(tmp_path, ceil=1), candidate), tmp_path, Quiet())
+    assert not (tmp_path / "quantize.json").exists()
+
+
+@pytest.mark.parametrize(
+    "candidate", [CANDIDATES["openvino-fp32"], BF16, CANDIDATES["onnxruntime-fp32"]], ids=lambda each: each.id
+)
+def test_what_answers_as_the_file_is_made_with_its_distance(candidate: Candidate, tmp_path: Path) -> None:
+    make_candidate(request(small(tmp_path), candidate), tmp_path, Quiet())
+    away = json.loads((tmp_path / "quantize.json").read_text())["distance_from_trunk"]
+    assert away == 0 if candidate.runtime is Runtime.ONNXRUNTIME else 0 < away < 1e-5
+
+
+def test_each_float_precision_has_one_tolerance_and_a_nan_is_beyond_it(tmp_path: Path) -> None:
+    assert set(FROM_TRUNK) == {each for each in Precision if each.is_float and each.ships}
+    job = Job(small(tmp_path), tmp_path, CANDIDATES["openvino-fp32"], NORMALIZATION, pictures(4))
+    check, asked = backend_for(Runtime.OPENVINO).output_check(job.candidate), logits_of(job.onnx, feed_of(pictures(4)))
+    for name, other, refused in (("near", asked + 1e-5, False), ("far", asked + 0.1, True), ("none", asked * np.nan, True)):
+        found = other.astype(np.float32)
+        if refused:
+            with pytest.raises(OutputsDiffer):
+                distance_from_trunk(job, check, lambda _, found=found: found)  # type: ignore[misc]
+        else:
+            assert distance_from_trunk(job, check, lambda _, found=found: found) < 1e-3, name  # type: ignore[misc]
+
+
+def test_a_tensor_that_is_infinite_in_fp32_is_refused_as_such(tmp_path: Path) -> None:
+    model = onnx.load(small(tmp_path))
+    second = next(tensor for tensor in model.graph.initializer if tensor.name == "w2")
+    second.CopyFrom(numpy_helper.from_array(np.full((16, 8, 3, 3), -3e38, np.float32), "w2"))
+    onnx.save(model, tmp_path / "infinite.onnx")
+    job = Job(tmp_path / "infinite.onnx", tmp_path, offered()["tensorrt-fp16"], NORMALIZATION, pictures(4))
+    with pytest.raises(CalibrationRangeNotFinite, match="tensor c2"):
+        beyond_half(job.candidate, job)
+
+
+def test_magnitudes_are_those_of_each_tensor_over_all_batches(tmp_path: Path) -> None:
+    path, feed = small(tmp_path), feed_of(pictures(5))
+    found = largest_magnitudes(path, (feed[:3], feed[3:]))
+    assert set(found) == {"w1", "w2", "fc", "c1", "r1", "mean", "most", "sum", "c2", "r2", "pooled", "flat", "logits"}
+    assert found["logits"] == pytest.approx(np.abs(logits_of(path, feed)).max(), rel=1e-5)
+    assert found["r1"] <= found["c1"]
+
+
+def test_onnx_runtime_keeps_the_roundings_of_a_twin_at_the_level_that_the_runner_asks_for(tmp_path: Path) -> None:
+    carried = carry_half(onnx.load(trunk("resnet18")))
+    onnx.save(round_between(carried), tmp_path / "twin.onnx")
+    options, kept = onnxruntime.SessionOptions(), tmp_path / "optimized.onnx"
+    options.optimized_model_filepath = str(kept)
+    onnxruntime.InferenceSession(tmp_path / "twin.onnx", options, providers=["CPUExecutionProvider"])
+    casts = [[node.op_type for node in onnx.load(path).graph.node].count("Cast") for path in (tmp_path / "twin.onnx", kept)]
+    layers = sum(node.op_type in ("Conv", "Add", "Gemm") for node in carried.graph.node)
+    assert casts[0] == casts[1] >= 2 * layers
+    onnx.save(carried, tmp_path / "carried.onnx")
+    feed = feed_of(pictures(8, seed=3))
+    twin, exact = logits_of(tmp_path / "twin.onnx", feed), logits_of(tmp_path / "carried.onnx", feed)
+    assert np.array_equal(twin, twin.astype(np.float16).astype(np.float32))
+    assert 1e-4 < np.abs(twin - exact).max() / np.ptp(exact) < 0.02
+
+
+def test_quantized_layers_of_a_twin_keep_their_integers(tmp_path: Path) -> None:
+    int8 = offered()["tensorrt-int8"]
+    assert int8.method is Method.POST_TRAINING
+    make_candidate(request(trunk("resnet18"), int8), tmp_path, Quiet())
+    graph = onnx.load(tmp_path / "twin" / "model.onnx").graph
+    makers = {name: node.op_type for node in graph.node for name in node.output}
+    assert {makers[node.input[0]] for node in graph.node if node.op_type == "Cast" and node.input[0] in makers} >= {
+        "Conv",
+        "Cast",
+    }
+    assert not any(makers.get(node.input[0]) == "DequantizeLinear" for node in graph.node if node.op_type == "Cast")
