@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.judging.predictions.quality import BINS, calibration_error
@@ -41,6 +41,7 @@ def test_more_confidence_in_the_interval_makes_it_wider():
     assert wide.low < narrow.low < narrow.estimate < narrow.high < wide.high
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.001, 1), st.booleans()), min_size=1, max_size=80))
 def test_the_interval_holds_the_estimate_and_stays_a_share(images):
     found = of(*zip(*images, strict=True))
