@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.devices import ConverterFailed
-from edgecnn.runner.interpreters import own_python
+from edgecnn.runner.installing import DROPPED_PATH
+from edgecnn.runner.interpreters import has_dropped_path, own_python
 
 _MAKING_S, _ANSWERING_S = 1800.0, 600.0
 _LAST_LINES = 3
@@ -32,7 +33,7 @@ def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *,
         raise ConverterFailed(converter=runtime, candidate=candidate, why=str(error)) from error
     if done.returncode or not made.exists():
         said = done.stderr.splitlines() or done.stdout.splitlines()  # some converters print their errors on standard output
-        last = " | ".join(line.strip() for line in said[-_LAST_LINES:])
+        last = " | ".join([line.strip() for line in said[-_LAST_LINES:]] + [DROPPED_PATH] * has_dropped_path())
         raise ConverterFailed(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
 
 
