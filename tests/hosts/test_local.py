@@ -124,12 +124,17 @@ def test_an_absent_package_is_missing_and_not_bad_input(copy_kit: CopyKit) -> No
     assert caught.value.exit_code is ExitCode.MISSING
 
 
-def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit) -> None:  # noqa: F811
+def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     kit = copy_kit()
     misbehave(kit, "import sys\nprint('about to fall', file=sys.stderr, flush=True)\n" + CRASH)
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
+    monkeypatch.setenv("PYTHONPATH", "/opt/packages")
+    with pytest.raises(RunnerCrashed) as caught:
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
+    assert caught.value.because == f"about to fall | {DROPPED_PATH}"
 
 
 def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyKit) -> None:  # noqa: F811
