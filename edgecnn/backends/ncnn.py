@@ -19,6 +19,7 @@ from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knob
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.store.failures import require_room
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
@@ -135,6 +136,7 @@ def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
         halved = f"fp16={int(candidate.precision is Precision.FP16)}"
         words = ("model.onnx", f"inputshape=[{shape}]f32", halved, "ncnnparam=model.param", "ncnnbin=model.bin")
         said = _run([str(_program()), *words], work, candidate.id)
+        require_room(work)  # pnnx ends well where its files were cut off
         for each in ("model.param", "model.bin"):
             if not (work / each).is_file() or not (work / each).stat().st_size:
                 raise ConverterFailed(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")

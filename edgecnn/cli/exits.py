@@ -16,7 +16,8 @@ from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 from edgecnn.runner.say import drop_unwritable
 
-_STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_STDOUT_IS_FULL = (*_DISK_FULL, errno.EIO)
 
 
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
@@ -42,7 +43,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         return _tell_interrupted()
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
-            return _own_fault(error, as_json=as_json)
+            return _fault(error, as_json=as_json, debug=debug)
         drop_unwritable()
         return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
@@ -51,7 +52,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
             return _tell_interrupted()
         if isinstance(error, EdgecnnError):
             return _tell(error, as_json=as_json, traced=error if debug else None)
-        return _own_fault(error, as_json=as_json)
+        return _fault(error, as_json=as_json, debug=debug)
     return status
 
 
@@ -60,9 +61,14 @@ def _tell_interrupted() -> ExitCode:
     return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
 
 
-def _own_fault(error: Exception, *, as_json: bool) -> ExitCode:
+def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
+    """Of an error without a name: a disk that is full is not our fault, wherever it was met."""
+    from edgecnn.errors.store import DiskFull
     from edgecnn.errors.usage import OwnFault
 
+    causes = (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno in _DISK_FULL)
+    if (full := next(causes, None)) is not None:
+        return _tell(DiskFull(file=full.filename2 or full.filename), as_json=as_json, traced=error if debug else None)
     return _tell(OwnFault(error=error), as_json=as_json, traced=error)
 
 

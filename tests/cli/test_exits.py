@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,21 @@ def test_a_crash_is_never_read_as_a_verdict(capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr()
     assert "Traceback" in said.err
     assert said.err.endswith("no verdict was given [own-fault]\n")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_never_our_fault(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(number, os.strerror(number), "/mnt/a")
+
+    def wrapped() -> ExitCode:
+        try:
+            raise full
+        except OSError as error:
+            raise RuntimeError("a library could not write") from error
+
+    for body in (raising(full), wrapped):
+        assert guarded(body, as_json=True, debug=False) is ExitCode.BAD_INPUT
+        assert json.loads(capsys.readouterr().err)["error"]["ref"] == "disk-full"
 
 
 def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from edgecnn.errors.base import EdgecnnError
@@ -78,10 +76,9 @@ def main(root: Path) -> None:
 
 def _refused_by_system(error: Exception) -> tuple[int | None, str, str | None] | None:
     """Error number, words and file where the system refused what it would refuse again; None for all else."""
-    if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
-        return error.errno, error.strerror or str(error), None if error.filename is None else os.fsdecode(error.filename)
-    said = re.search(r"\(os error (\d+)\)", str(error)) if isinstance(error, SafetensorError) else None
-    return (int(said[1]), os.strerror(int(said[1])), None) if said else None
+    if not isinstance(error, OSError) or isinstance(error, (ConnectionError, TimeoutError)):
+        return None
+    return error.errno, error.strerror or str(error), None if error.filename is None else os.fsdecode(error.filename)
 
 
 def _take_part(folder: JobFolder) -> None:
