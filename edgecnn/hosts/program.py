@@ -170,7 +170,8 @@ def _judged(
     if returncode == CANNOT_WRITE:
         raise RunnerCannotWrite(argv=program.called, board=program.board)
     dropped = [DROPPED_PATH] if program.board is None and has_dropped_path() else []
-    raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=[*last_lines(said.text, _LAST_LINES), *dropped])
+    lines = [*last_lines(said.text, _LAST_LINES), *dropped]
+    raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=lines)
 
 
 class MachineInfo(Message):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgecnn.data.images import ImageSource
 from edgecnn.data.pixels import reserved
-from edgecnn.training.machine import training_threads
+from edgecnn.training.settings import training_threads
 from edgecnn.values.data.dataset import ImageEntry
 from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.stage import Progress

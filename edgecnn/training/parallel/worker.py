@@ -26,7 +26,7 @@ from edgecnn.training.loop import PhaseResult, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.team import Team
-from edgecnn.training.parallel.torchrun import JobFolder, SharedJob
+from edgecnn.training.parallel.torchrun import JobFolder, SharedJob, threads_each
 
 
 class Teller:
@@ -92,7 +92,7 @@ def _take_part(folder: JobFolder) -> None:
     # A path as it is, where init_method would read a URL.
     store = torch.distributed.FileStore(str(meeting), team.size)  # type: ignore[attr-defined]
     torch.distributed.init_process_group("gloo", store=store, rank=team.rank, world_size=team.size)
-    with repeatable():
+    with repeatable(threads_each(asked.settings)):
         result = _trained(asked, folder, team, tell)
     if team.leads:
         best = None if result.best is None else result.best.model_dump()
