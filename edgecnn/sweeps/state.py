@@ -159,7 +159,7 @@ def write_state(out: Path, state: SweepState) -> None:
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
     """Build to a digest of all that is asked of it: recipe, bounds, device, board, versions, and the state of named files.
 
-    Files are looked at and not read; images that changed are found as any build finds them, by size and time.
+    Files are looked at and not read; images that changed are found as any build finds them, by their stamps.
     Raises EdgecnnError: a device is unknown.
     """
     seen, tools = dict[str, Any](), tool_versions()
