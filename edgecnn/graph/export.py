@@ -160,9 +160,23 @@ def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: E
         raise RoundingDecides(max_abs_diff=apart, allowed=found.allowed)
 
 
+_THREADS = 4
+
+
+@contextmanager
+def fixed_threads() -> Iterator[None]:
+    """As many threads whatever the machine has: sums are split among them, and what torch answers becomes bytes of artifacts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
     """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
     network.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), fixed_threads():
         parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]
     return np.concatenate(parts).astype(np.float32)
