@@ -28,7 +28,7 @@ def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *,
     program = [own_python(runtime) or sys.executable, "-I", *words]
     try:
         done = subprocess.run(
-            program, capture_output=True, text=True, errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
+            program, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConverterFailed(converter=runtime, candidate=candidate, why=str(error)) from error

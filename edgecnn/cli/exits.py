@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of, system_reason
@@ -26,6 +27,7 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
     Where whoever read stdout or stderr has gone, the rest is dropped, and the code says so without looking like a verdict.
     """
     _open_closed_streams()
+    accept_every_sign()
     try:
         return _told(body, as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
@@ -92,6 +94,13 @@ def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
     except OSError:
         drop_unwritable()
     return status
+
+
+def accept_every_sign() -> None:
+    """Where the encoding of a stream lacks a sign (an arrow in Latin-1, a file name that is no text), its number stands for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _open_closed_streams() -> None:

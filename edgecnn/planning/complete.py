@@ -193,7 +193,7 @@ def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) ->
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
     """What the network answered the last build of this folder; None unless it was asked this very question."""
     try:
-        before = json.loads(plan_file.read_text())["resolved"]
+        before = json.loads(plan_file.read_text(encoding="utf-8"))["resolved"]
         if before["asked"]["model"]["arch"] != arch or before["asked"]["model"]["weights"] != choice:
             return None
         answer = WeightsAnswer.model_validate(before["weights"])

@@ -73,7 +73,7 @@ class PackageStage(Stage):
         if runner_digest() != self.runner_sha256:
             raise RunnerSourceChanged(folder=runner_source())
         model = given["model"] / "twin" if self.variant == "twin" else given["model"]
-        described = json.loads((model / "model.json").read_text())
+        described = json.loads((model / "model.json").read_text(encoding="utf-8"))
         for name in (*described["model"]["files"], *described.get("beside", ())):
             shutil.copyfile(model / name, out / name)
         golden = self._copy_golden(given, out, described)
@@ -93,11 +93,11 @@ class PackageStage(Stage):
             "engine": described.get("engine"),
             "files": _file_facts(out),
         }
-        (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def _labels(self, given: Mapping[Role, Path]) -> list[str]:
         """Names of the classes; of images without labels nobody named any, so that they are numbered."""
-        named: list[str] = json.loads((given["pixels"] / "labels.json").read_text())
+        named: list[str] = json.loads((given["pixels"] / "labels.json").read_text(encoding="utf-8"))
         if named:
             return named
         classes = np.load(given["model"] / "golden_logits.npy", allow_pickle=False).shape[1]
@@ -115,7 +115,7 @@ class PackageStage(Stage):
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = given["pixels"] / "golden"
-        described: dict[str, Any] = json.loads((source / "golden.json").read_text())
+        described: dict[str, Any] = json.loads((source / "golden.json").read_text(encoding="utf-8"))
         (out / "golden").mkdir()
         names = [entry["file"] for entry in described["png"]] + [described["jpeg"]["file"], described["jpeg"]["pixels"]]
         for name in names:

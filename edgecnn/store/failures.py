@@ -135,7 +135,7 @@ def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
         with tempfile.TemporaryFile(dir=nearest_existing(folder)) as probe:
             probe.write(bytes(min(size, _PROBE_BYTES)))
             probe.flush()
-            if size > _PROBE_BYTES:
+            if size > _PROBE_BYTES and hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(probe.fileno(), 0, size)
             os.fsync(probe.fileno())
     except OSError as error:

@@ -108,3 +108,32 @@ def test_a_stream_that_was_never_open_changes_no_code(words: str, closed: str, c
     done = subprocess.run(["sh", "-c", f'"$0" -m edgecnn {words} {closed}', sys.executable], capture_output=True, check=False)
     assert done.returncode == code
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+ASCII = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+"""A locale of ASCII, from which Python neither turns to UTF-8 nor takes its own UTF-8 mode."""
+
+
+@pytest.mark.parametrize("environment", [ASCII, {"PYTHONIOENCODING": "ascii:strict"}], ids=["locale", "strict"])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("build", "--help"), 0),
+        (("list", "archs"), 0),
+        (("list", "archs", "--json"), 0),
+        (("plan", "demo", "--arch", "lenet-5"), 0),
+        (("data", "inspect", "Größe"), 2),
+        (("explain", "Größe", "--json"), 2),
+        (("no-such-verb-é",), 2),
+    ],
+    ids=lambda words: "-".join(words) if isinstance(words, tuple) else str(words),
+)
+def test_a_sign_that_the_output_cannot_show_is_no_fault_of_ours(
+    words: tuple[str, ...], status: int, environment: dict[str, str], tmp_path: Path
+) -> None:
+    whole = {**os.environ, "EDGECNN_STORE": str(tmp_path / "store"), "EDGECNN_OFFLINE": "1", **environment}
+    done = subprocess.run([sys.executable, "-m", "edgecnn", *words], env=whole, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    done.stdout.decode("ascii")
+    if "--json" in words:
+        json.loads((done.stdout or done.stderr).decode("ascii"))

@@ -134,7 +134,7 @@ class Results:
         self._out.mkdir(parents=True, exist_ok=True)
         path = self._out / PLACE
         half = path.with_suffix(".partial")
-        half.write_text(json.dumps({**self._places(), self._board.name: named}, indent=1))
+        half.write_text(json.dumps({**self._places(), self._board.name: named}, indent=1), encoding="utf-8")
         half.replace(path)
         return named
 

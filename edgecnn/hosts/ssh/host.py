@@ -193,7 +193,7 @@ class SshHost:
     def _sent(self, out: Path, text: str) -> str:
         """A schedule names kits where they lie there, so it is not the file that lies here."""
         path = out / f"{SCHEDULE}.sent.partial"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         try:
             (sha256,) = self.contents.send([path]).values()
         finally:
