@@ -24,7 +24,7 @@ from edgecnn.training import run
 from edgecnn.training.beginning import TrainingInputs
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.images.augmented_batch import Frame, augmented, draw_epoch, normalized
-from edgecnn.training.settings import TrainSettings
+from edgecnn.training.settings import TrainSettings, training_threads
 from edgecnn.values.data.augmentation import Crop, Flip
 from edgecnn.values.data.preprocessing import Preprocessing
 
@@ -91,7 +91,7 @@ def phase1(asked: argparse.Namespace) -> None:
     preprocessing = Preprocessing(pixels=recipe, normalization=spec.normalization)
     settings = TrainSettings(
         arch=PHASE1_ARCH, classes=len(source.classes), preprocessing=preprocessing, mode="finetune", transfer="head", epochs=0,
-        learning_rate=1e-3, augment=(Crop(), Flip()),
+        learning_rate=1e-3, augment=(Crop(), Flip()), threads=training_threads(),
     )  # fmt: skip
     inputs = TrainingInputs(images=Path(asked.manifest), pixels=folder, weights=folder / "weights")
     began = time.perf_counter()

@@ -42,8 +42,9 @@ from edgecnn.training.checkpoint import Moving
 from edgecnn.training.images import batches
 from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.validation import Material
-from edgecnn.training.machine import repeatable, training_threads
+from edgecnn.training.machine import repeatable
 from edgecnn.training.schedule import Phase
+from edgecnn.training.settings import training_threads
 from edgecnn.values.recipe import DataChoice
 
 PARTS = ("ways", "steps", "decode", "phase1")
@@ -63,7 +64,7 @@ def ours(scene: Scene, *, ready: bool) -> Callable[[], int]:
     batch = scene.one_batch()
 
     def turn() -> int:
-        with repeatable(), stand_in(batch if ready else None):
+        with repeatable(training_threads()), stand_in(batch if ready else None):
             loop._epoch(moving, phase, material, 0, 0)
         return len(material.decoded)
 
@@ -150,7 +151,7 @@ def steps(asked: argparse.Namespace) -> None:
     kinds = [(order, bf16) for order in (torch.contiguous_format, torch.channels_last) for bf16 in (False, True)]
     network = scene.network()
     rates: dict[tuple[torch.memory_format, bool], list[float]] = {kind: [] for kind in kinds}
-    with repeatable():
+    with repeatable(training_threads()):
         for number in range(asked.rounds + 1):
             for order, bf16 in random.sample(kinds, len(kinds)):
                 held = network.to(memory_format=order), one.images.contiguous(memory_format=order), one.labels

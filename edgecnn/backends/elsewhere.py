@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.devices import ConverterFailed
-from edgecnn.runner.interpreters import own_python
+from edgecnn.runner.installing import DROPPED_PATH
+from edgecnn.runner.interpreters import has_dropped_path, own_python
+from edgecnn.store.failures import require_room, told_by_system
 
 _MAKING_S, _ANSWERING_S = 1800.0, 600.0
 _LAST_LINES = 3
@@ -21,18 +23,19 @@ _LAST_LINES = 3
 def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = _MAKING_S) -> None:
     """Run a program (its path and its words) by the runtime's Python; ``made`` is what it leaves.
 
-    Raises ConverterFailed: it crashed, did not end in time, or left nothing.
+    Raises ConverterFailed: it crashed, did not end in time, or left nothing. OSError: the disk of ``made`` is full.
     """
     program = [own_python(runtime) or sys.executable, "-I", *words]
     try:
         done = subprocess.run(
-            program, capture_output=True, text=True, errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
+            program, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConverterFailed(converter=runtime, candidate=candidate, why=str(error)) from error
+    require_room(made.parent)  # a program that wrote half a file may end well
     if done.returncode or not made.exists():
         said = done.stderr.splitlines() or done.stdout.splitlines()  # some converters print their errors on standard output
-        last = " | ".join(line.strip() for line in said[-_LAST_LINES:])
+        last = " | ".join([line.strip() for line in said[-_LAST_LINES:]] + [DROPPED_PATH] * has_dropped_path())
         raise ConverterFailed(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
 
 
@@ -40,7 +43,8 @@ def answers_elsewhere(runtime: str, words: list[str], feed: npt.NDArray[Any], ca
     """Logits (N, classes) of a feed, by a program that takes FEED.npy LOGITS.npy after its words. Raises ConverterFailed."""
     with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
         given, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
-        np.save(given, np.ascontiguousarray(feed, np.float32))
+        with told_by_system(given, 4 * feed.size):
+            np.save(given, np.ascontiguousarray(feed, np.float32))
         run_elsewhere(runtime, [*words, str(given), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
         logits: npt.NDArray[np.float32] = np.load(answers)
         return logits

@@ -20,6 +20,7 @@ from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
+from edgecnn.store.failures import require_room
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import Knobs
@@ -148,6 +149,7 @@ def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
         halved = f"fp16={int(candidate.precision is Precision.FP16)}"
         words = ("model.onnx", f"inputshape=[{shape}]f32", halved, "ncnnparam=model.param", "ncnnbin=model.bin")
         said = _run([str(_program()), *words], work, candidate.id)
+        require_room(work)  # pnnx ends well where its files were cut off
         for each in ("model.param", "model.bin"):
             if not (work / each).is_file() or not (work / each).stat().st_size:
                 raise ConverterFailed(converter="pnnx", candidate=candidate.id, why=_last(said) or f"it left no {each}")
@@ -173,7 +175,7 @@ def _run(words: list[str], work: Path, candidate: str) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )

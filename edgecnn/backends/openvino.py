@@ -28,6 +28,7 @@ from edgecnn.backends.isa import (
 )
 from edgecnn.backends.operators import operators_named
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
+from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor, RuntimeFacts
 from edgecnn.values.knobs import DEFAULT, Knobs
@@ -167,7 +168,9 @@ def save_ir(model: Any, path: Path) -> int:
     number_names_anew(model)
     if model.has_rt_info(["conversion_parameters"]):
         del model.get_rt_info()["conversion_parameters"]
-    import_openvino().save_model(model, path, compress_to_fp16=False)
+    weights = sum(op.get_byte_size() for op in model.get_ops() if op.get_type_name() == "Constant")
+    with told_by_system(path, weights):
+        import_openvino().save_model(model, path, compress_to_fp16=False)
     path.write_bytes(_INDENTATION.sub(b"", path.read_bytes()))
     return int(model.output(0).get_partial_shape()[1].get_length())
 

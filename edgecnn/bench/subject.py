@@ -176,7 +176,7 @@ def _trace(seen: ObservedBuild, name: str, resolution_px: ImageSize) -> None:
         if (why := seen.why_not_runnable(name)) is not None:
             seen.absent["residency"] = why
         elif made_from in artifacts:
-            macs = MacTable.model_validate_json((artifacts[made_from].folder / "macs.json").read_text())
+            macs = MacTable.model_validate_json((artifacts[made_from].folder / "macs.json").read_text(encoding="utf-8"))
             stored = residency(kit, macs, seen.lab)
         else:
             gone = f"{_store(seen)} no longer holds the network whose multiply-adds are counted"

@@ -72,7 +72,7 @@ class Observer:
     def _macs(self, candidate: Candidate) -> MacTable:
         """Of the graph that the candidate was made from: residency is joined by its names."""
         made = self.seen.execution.artifacts[graph_of(candidate)]
-        return MacTable.model_validate_json((made.folder / "macs.json").read_text())
+        return MacTable.model_validate_json((made.folder / "macs.json").read_text(encoding="utf-8"))
 
     def drops(self, rung: Rung) -> dict[str, float]:
         """Candidate to its estimated drop on the validation images, in percentage points, told as soon as it is built.
@@ -148,7 +148,7 @@ class Observer:
         engine = self.seen.execution.artifacts.get(f"{ENGINE}:{name}")
         compiled = engine or self.seen.execution.artifacts.get(f"compile:{name}")
         if compiled is not None and (compiled.folder / PLANNED).is_file():
-            self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text())
+            self.seen.residency[name] = Residency.model_validate_json((compiled.folder / PLANNED).read_text(encoding="utf-8"))
         return engine is not None and name not in self.seen.failures
 
     def race(self, names: Iterable[str], purpose: Purpose, how: RaceOptions, **asked: Any) -> None:

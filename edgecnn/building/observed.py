@@ -189,7 +189,7 @@ class ObservedBuild(Observed):
         made = self.execution.artifacts.get(f"quantize:{candidate.id}")
         if made is None or candidate.method not in (Method.MIXED, Method.POST_TRAINING):
             return ()
-        said = json.loads((made.folder / "quantize.json").read_text())
+        said = json.loads((made.folder / "quantize.json").read_text(encoding="utf-8"))
         return tuple(dict.fromkeys((*said.get("kept_float", ()), *said.get("attention", ()))))
 
 

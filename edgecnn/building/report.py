@@ -223,4 +223,4 @@ def _macs(seen: ObservedBuild) -> int | None:
     exported = seen.execution.artifacts.get("export")
     if exported is None:
         return None
-    return MacTable.model_validate_json((exported.folder / "macs.json").read_text()).total
+    return MacTable.model_validate_json((exported.folder / "macs.json").read_text(encoding="utf-8")).total

@@ -89,4 +89,4 @@ def weights_sha256(execution: Execution) -> str | None:
     fetched = execution.artifacts.get("fetch")
     if fetched is None or began_anew(execution):
         return None
-    return str(json.loads((fetched.folder / "weights.json").read_text())["sha256"])
+    return str(json.loads((fetched.folder / "weights.json").read_text(encoding="utf-8"))["sha256"])

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +28,7 @@ from edgecnn.bundle.manifest import (
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE
-from edgecnn.store.disk import files_under, fsync_folder, sha256_of, sync_tree
+from edgecnn.store.disk import Stamp, files_under, fsync_folder, sha256_of, stamp_of, sync_tree
 from edgecnn.store.entry import read_stamps, write_stamps
 from edgecnn.values.report import BuildReport
 
@@ -163,8 +162,6 @@ STAMPS = ".edgecnn.stamps.json"
 """Beside the bundle, since it is true on this machine alone."""
 _TICK_S = 0.011
 """A tick of the kernel's clock for files lasts 10 ms at the most (CONFIG_HZ is 100 to 1000)."""
-Stamp = tuple[int, int, int, int]
-"""(size in bytes, mtime in ns, inode, ctime in ns)."""
 
 
 def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
@@ -181,7 +178,7 @@ def is_intact(bundle: Path, carried: Mapping[str, KitRef]) -> bool:
         facts.update({f"kits/{name}/{file}": fact for file, fact in files.items()})
     stamps: dict[str, Stamp] = {}
     for file, fact in facts.items():
-        stamp = _stamp(bundle / file)
+        stamp = stamp_of(bundle / file)
         if stamp is None or stamp[0] != fact["bytes"]:
             return False
         stamps[file] = stamp
@@ -199,17 +196,8 @@ def stamps_of_new(bundle: Path) -> dict[str, Stamp]:
     """The stamps of a bundle's kits that was just written and that nobody else has seen, by path below it."""
     time.sleep(_TICK_S)
     now_ns = _clock_ns(bundle)
-    stamps = {f"kits/{name}": _stamp(path) for name, path in files_under(bundle / "kits")}
+    stamps = {f"kits/{name}": stamp_of(path) for name, path in files_under(bundle / "kits")}
     return {name: stamp for name, stamp in stamps.items() if stamp is not None and stamp[3] < now_ns}
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """None where there is no file."""
-    try:
-        facts = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return (facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns) if stat.S_ISREG(facts.st_mode) else None
 
 
 def _clock_ns(folder: Path) -> int:

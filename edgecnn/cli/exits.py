@@ -10,13 +10,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 from edgecnn.runner.say import drop_unwritable
 
-_STDOUT_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_STDOUT_IS_FULL = (*_DISK_FULL, errno.EIO)
 
 
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
@@ -25,6 +27,7 @@ def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> Exit
     Where whoever read stdout or stderr has gone, the rest is dropped, and the code says so without looking like a verdict.
     """
     _open_closed_streams()
+    accept_every_sign()
     try:
         return _told(body, as_json=as_json, debug=debug)
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second, with the code of a failed gate
@@ -42,7 +45,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
         return _tell_interrupted()
     except OSError as error:
         if error.errno not in _STDOUT_IS_FULL or error.filename is not None:
-            return _own_fault(error, as_json=as_json)
+            return _fault(error, as_json=as_json, debug=debug)
         drop_unwritable()
         return _tell(ResultsNotWritten(because=system_reason(error)), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - our own fault keeps its traceback and its own code
@@ -51,7 +54,7 @@ def _told(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCo
             return _tell_interrupted()
         if isinstance(error, EdgecnnError):
             return _tell(error, as_json=as_json, traced=error if debug else None)
-        return _own_fault(error, as_json=as_json)
+        return _fault(error, as_json=as_json, debug=debug)
     return status
 
 
@@ -60,9 +63,14 @@ def _tell_interrupted() -> ExitCode:
     return _after(lambda: sys.stderr.write(interrupted), ExitCode.INTERRUPTED)
 
 
-def _own_fault(error: Exception, *, as_json: bool) -> ExitCode:
+def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
+    """Of an error without a name: a disk that is full is not our fault, wherever it was met."""
+    from edgecnn.errors.store import DiskFull
     from edgecnn.errors.usage import OwnFault
 
+    causes = (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno in _DISK_FULL)
+    if (full := next(causes, None)) is not None:
+        return _tell(DiskFull(file=full.filename2 or full.filename), as_json=as_json, traced=error if debug else None)
     return _tell(OwnFault(error=error), as_json=as_json, traced=error)
 
 
@@ -86,6 +94,13 @@ def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
     except OSError:
         drop_unwritable()
     return status
+
+
+def accept_every_sign() -> None:
+    """Where the encoding of a stream lacks a sign (an arrow in Latin-1, a file name that is no text), its number stands for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _open_closed_streams() -> None:

@@ -39,7 +39,7 @@ def _searched(pattern: str, paths: Sequence[str]) -> list[str | None]:
     program = [sys.executable, "-I", "-S", path_search.__file__]
     asked = json.dumps({"pattern": pattern, "paths": paths})
     try:
-        done = subprocess.run(program, input=asked, capture_output=True, text=True, check=True, timeout=LIMIT_S)
+        done = subprocess.run(program, input=asked, capture_output=True, encoding="utf-8", check=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired as error:
         raise GroupPatternTooSlow(pattern=pattern, paths=len(paths), limit_s=LIMIT_S) from error
     answer = json.loads(done.stdout)

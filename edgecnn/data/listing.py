@@ -13,6 +13,7 @@ from typing import Final
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable
 from edgecnn.runner.causes.known import LEFT_BEHIND
+from edgecnn.store.disk import stamped
 from edgecnn.values.stage import Progress
 
 QUIET_FOR_S: Final = 1.0
@@ -48,8 +49,8 @@ class ListingProgress:
 def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
 
-    A stamp holds path, size, mtime_ns and inode, separated by slashes. A file that cannot be stamped (a link to nothing) has a
-    size of -1.
+    A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to nothing)
+    has a size of -1.
 
     Raises DataFolderUnreadable: a folder may not be listed, or lies deeper than this process can follow.
     """
@@ -62,9 +63,9 @@ def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     return stamps
 
 
-def stamp_of(name: str, facts: os.stat_result) -> str:
-    """A file's stamp, under a name."""
-    return f"{name}/{facts.st_size}/{facts.st_mtime_ns}/{facts.st_ino}"
+def stamp_of(name: str, facts: os.stat_result | None) -> str:
+    """A file's stamp, under a name; ``facts``: None of a file that cannot be stamped."""
+    return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamped(facts))))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -105,6 +106,7 @@ class _Walk:
                     self.into(folder / name, f"{prefix}{name}/", above)
                     continue
                 try:
-                    self._stamps.append(stamp_of(f"{prefix}{name}", entry.stat()))
+                    facts = entry.stat()
                 except OSError:
-                    self._stamps.append(f"{prefix}{name}/-1/0/0")
+                    facts = None
+                self._stamps.append(stamp_of(f"{prefix}{name}", facts))

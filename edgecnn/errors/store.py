@@ -50,6 +50,15 @@ class TemporaryFolderFull(EdgecnnError):
         )
 
 
+class DiskFull(EdgecnnError):
+    """Raised when a disk that is neither the store's nor known to be that of temporary files or results has no space left."""
+
+    def __init__(self, *, file: object) -> None:
+        """``file``: that found no room; None: the system did not name it."""
+        place = "a disk" if file is None else f"the disk of {file}"
+        super().__init__(what=f"no space left on {place}", hint="make room there, then run the same command again")
+
+
 class BuildUnprotected(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when a build cannot enter itself among the running ones, so that ``gc`` could take what it has in hand."""
 

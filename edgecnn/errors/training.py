@@ -40,13 +40,13 @@ class BatchTooLarge(EdgecnnError):
 
 
 class TooManyProcesses(EdgecnnError):
-    """Raised before a training that would be shared by more processes than there are processors for."""
+    """Raised before a training that would be shared by more processes than it has threads."""
 
     def __init__(self, *, asked: int, threads: int) -> None:
         super().__init__(
             what=f"train.processes={asked} asks for more processes than can work at once",
-            because=f"this one may use {counted(threads, 'processor')} (OMP_NUM_THREADS, or the machine)",
-            hint=f"--set train.processes={threads}",
+            because=f"{counted(threads, 'thread')} of this machine's processors train (train.threads)",
+            hint=f"--set train.processes={threads}, or --set train.threads={asked}",
         )
 
 

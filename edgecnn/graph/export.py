@@ -29,6 +29,7 @@ from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, opset_of, save_mode
 from edgecnn.graph.passes.folding import fold_pooled_padding
 from edgecnn.graph.thresholds import write_thresholds
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.store.failures import require_room
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.stage import Progress
@@ -88,6 +89,10 @@ def quiet_exporter() -> Iterator[None]:
             logging.disable(before)
 
 
+_PROGRAM_BYTES = 8 << 20
+"""More than a program takes next to its weights, which is 1.0 MB of EfficientNet-B0."""
+
+
 def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> None:
     """Write the network as an ``ExportedProgram`` with a batch of 1 to 64.
 
@@ -100,6 +105,8 @@ def save_program(network: nn.Module, resolution_px: ImageSize, path: Path) -> No
     example = torch.zeros(2, 3, *resolution_px)  # a batch of one would be taken for a constant
     try:
         program = torch.export.export(network, (example,), dynamic_shapes=({0: Dim("batch", min=1, max=BATCH_MAX)},))
+        # torch aborts the whole process where the disk is full while it writes this file.
+        require_room(path.parent, sum(tensor.nbytes for tensor in network.state_dict().values()) + _PROGRAM_BYTES)
         torch.export.save(program, path)
     except OSError:
         raise
@@ -153,9 +160,23 @@ def _blame_rounding(network: nn.Module, shown: Logits, answers: Logits, found: E
         raise RoundingDecides(max_abs_diff=apart, allowed=found.allowed)
 
 
+_THREADS = 4
+
+
+@contextmanager
+def fixed_threads() -> Iterator[None]:
+    """As many threads whatever the machine has: sums are split among them, and what torch answers becomes bytes of artifacts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def torch_logits(network: nn.Module, feed: npt.NDArray[np.floating[Any]], batch: int = 16) -> Logits:
     """The network's answers in evaluation mode, float32 (N, classes), for a feed (N, 3, H, W)."""
     network.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), fixed_threads():
         parts = [network(torch.from_numpy(feed[start : start + batch])).numpy() for start in range(0, len(feed), batch)]
     return np.concatenate(parts).astype(np.float32)

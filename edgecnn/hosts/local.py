@@ -69,7 +69,7 @@ class LocalHost:
         folder = task.kit.absolute()
         if task.out is not None and task.schedule is not None:
             task.out.mkdir(parents=True, exist_ok=True)
-            (task.out / SCHEDULE).write_text(task.schedule.text())
+            (task.out / SCHEDULE).write_text(task.schedule.text(), encoding="utf-8")
         argv = task.argv(lambda path: str(path.absolute()))
         words = (self._python or python_of(folder), "-m", "runner", "--lease-s", str(lease_s), *argv)
         runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._own})

@@ -56,7 +56,7 @@ class PixelSet(Value):
 
 def prepared_digests(folder: Path) -> Mapping[str, str]:
     """SHA-256 of each role's pixels, as a prepare artifact says; an OSError or a ValueError where it cannot be read."""
-    digests: Mapping[str, str] = json.loads((folder / "pixels.json").read_text())
+    digests: Mapping[str, str] = json.loads((folder / "pixels.json").read_text(encoding="utf-8"))
     return digests
 
 

@@ -102,5 +102,5 @@ def entrant_of(kit: str | None, knobs: Mapping[str, str]) -> str:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads((folder / "kit.json").read_text())
+    manifest: dict[str, Any] = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
     return manifest

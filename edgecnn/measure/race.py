@@ -65,10 +65,10 @@ def race(request: RaceRequest, lab: Lab) -> RaceResult:
         for begun in (work, *sorted(path for path in work.iterdir() if path.is_dir())):
             lab.host.recall(begun)
         asked = work / SCHEDULE
-        same = asked.is_file() and asked.read_text() == schedule
+        same = asked.is_file() and asked.read_text(encoding="utf-8") == schedule
         if not (same and _may_go_on(work, request, lab)):
             emptied(work)
-        asked.write_text(schedule)
+        asked.write_text(schedule, encoding="utf-8")
         run_schedule(request, lab, work)
         return _filed(request, lab, work)
 

@@ -204,12 +204,12 @@ def _as_begun(file: Path, racing: frozenset[str]) -> frozenset[str]:
     """Who runs in a block, as it was when the block began: on going on, a run that had failed may succeed."""
     if not file.exists():
         write_text_atomically(file, json.dumps(sorted(racing)))
-    return frozenset(json.loads(file.read_text()))
+    return frozenset(json.loads(file.read_text(encoding="utf-8")))
 
 
 def run_files(work: Path) -> list[dict[str, Any]]:
     """Every run that was written, in the order in which they were asked; each was held against its schedule."""
-    return [json.loads(path.read_text()) for path in sorted(work.rglob("run-*.json"))]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.rglob("run-*.json"))]
 
 
 def emptied(work: Path) -> None:

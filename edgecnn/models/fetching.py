@@ -15,6 +15,7 @@ from edgecnn.models.weights import hub_folder, package_file
 from edgecnn.models.weights_file import STATISTICS
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.download import download
+from edgecnn.store.failures import told_by_system
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.stage import Progress
 
@@ -46,7 +47,8 @@ def fetch_weights(spec: ArchSpec, given: Path | None, out: Path, tell: Progress)
     if found.said and given is not None:
         facts["read_as"] = list(found.said)
         tell.note(f"{original.name}: read as {', '.join(found.said)}")
-    save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
+    with told_by_system(out / "weights.safetensors", sum(tensor.nbytes for tensor in state.values())):
+        save_file(state, out / "weights.safetensors", metadata={"format": "pt"})
     (out / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
     shutil.rmtree(out / "resume", ignore_errors=True)
 

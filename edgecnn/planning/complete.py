@@ -40,7 +40,7 @@ from edgecnn.planning.training import (
     require_one_head,
     require_something_learned,
     require_teachable,
-    with_device,
+    with_machine,
 )
 from edgecnn.planning.variants import PACKAGE as TORCHAO
 from edgecnn.planning.variants import require_something_to_replace
@@ -84,7 +84,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
     """
     known, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
-    return known._replace(recipe=with_device(known.recipe, gpu, request.out / PLAN), gpu=gpu)
+    return known._replace(recipe=with_machine(known.recipe, gpu, request.out / PLAN), gpu=gpu)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:
@@ -193,7 +193,7 @@ def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) ->
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
     """What the network answered the last build of this folder; None unless it was asked this very question."""
     try:
-        before = json.loads(plan_file.read_text())["resolved"]
+        before = json.loads(plan_file.read_text(encoding="utf-8"))["resolved"]
         if before["asked"]["model"]["arch"] != arch or before["asked"]["model"]["weights"] != choice:
             return None
         answer = WeightsAnswer.model_validate(before["weights"])

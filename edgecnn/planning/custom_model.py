@@ -35,6 +35,7 @@ from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
+from edgecnn.store.disk import stamped
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
@@ -251,18 +252,15 @@ def _of_its_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shar
 
 
 def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:
-    stats = {name: (path.parent / name).stat() for name in (path.name, *beside)}
-    return {str(path.parent / name): [stat.st_size, stat.st_mtime_ns, stat.st_ino] for name, stat in stats.items()}
+    return {str(path.parent / name): stamped((path.parent / name).stat()) for name in (path.name, *beside)}
 
 
 def _kept(file: Path) -> CustomModel | None:
     """What was found before, where no file of the model changed since."""
     kept = read_json(file)
     try:
-        for name, (size, mtime_ns, inode) in kept["stamps"].items():
-            stat = Path(name).stat()
-            if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (size, mtime_ns, inode):
-                return None
+        if any(stamped(Path(name).stat()) != tuple(stamp) for name, stamp in kept["stamps"].items()):
+            return None
         return CustomModel.model_validate(kept["model"])
     except (OSError, TypeError, KeyError, ValueError, ValidationError):
         return None  # absent, of another version, or gone: it is only found once more

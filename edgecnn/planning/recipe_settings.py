@@ -16,7 +16,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.defaults import Mode
 from edgecnn.planning.complete import CompletedRecipe, complete_recipe, mode_of
 from edgecnn.planning.request import BuildRequest
-from edgecnn.planning.training import trained_before_on
+from edgecnn.planning.training import threads_before, trained_before_on
 from edgecnn.recipes.recipe import load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys, validated
 from edgecnn.results.folder import PLAN, REPORT, read_report
@@ -63,7 +63,11 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     """
     known = complete_recipe(request, Store.open(), tell)
     asked, filled = _values(request.recipe), _values(known.recipe)
-    said_of = {"train.device": _learner(request, known.recipe.train), **_filled_from(known)}
+    said_of = {
+        "train.device": _learner(request, known.recipe.train),
+        "train.threads": _threads(request),
+        **_filled_from(known),
+    }
     origin_of = {**stated, **{key: said for key, said in said_of.items() if asked[key] != filled[key]}}
     settings = [Setting(key=key, value=value, origin=origin_of.get(key, DEFAULT)) for key, value in filled.items()]
     return RecipeSettings(of=named or _NOTHING, settings=tuple(settings))
@@ -103,6 +107,12 @@ def _learner(request: BuildRequest, train: TrainChoice) -> str:
     if trained_before_on(request.out / PLAN) is not None:
         return "filled in: what trained for the last build of this folder"
     return "filled in: this machine's GPU" if train.device == "gpu" else "filled in: this machine's processor"
+
+
+def _threads(request: BuildRequest) -> str:
+    if threads_before(request.out / PLAN) is not None:
+        return "filled in: as many as for the last build of this folder"
+    return "filled in: as many as this process may use"
 
 
 def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifference:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.comparing import NoBuildToJudge
@@ -34,6 +34,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.store import Store
+from edgecnn.training.settings import training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.data.dataset import DataSummary
@@ -84,21 +85,38 @@ def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: Learning
     return before or ("gpu" if because is None else "cpu")
 
 
-def with_device(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path) -> Recipe:
-    """With what trains, where anything does. ``plan_file``: of the folder's last build. Raises as ``learning_device``."""
+def with_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path) -> Recipe:
+    """With what trains, and by how many threads, where anything does.
+
+    ``plan_file``: of the folder's last build, whose choice stays. Raises as ``learning_device``.
+    """
     if recipe.model.onnx is not None or recipe.model.keep_head:
         return recipe
     device = learning_device(recipe.train, gpu, trained_before_on(plan_file))
-    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device})})
+    threads = recipe.train.threads or threads_before(plan_file) or training_threads()
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device, "threads": threads})})
 
 
 def trained_before_on(plan_file: Path) -> LearningDevice | None:
     """What trained for a folder's last build, which need not be here to judge it; None where that is not known."""
-    try:
-        found = json.loads(plan_file.read_text())["resolved"]["recipe"]["train"].get("device", "cpu")  # before there was a choice
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    before = _training_before(plan_file)
+    found = None if before is None else before.get("device", "cpu")  # before there was a choice
     return found if found in get_args(LearningDevice) else None
+
+
+def threads_before(plan_file: Path) -> int | None:
+    """How many threads trained for a folder's last build; None if it is not known."""
+    found = (_training_before(plan_file) or {}).get("threads")
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
+    """``[train]`` of a folder's last build."""
+    try:
+        found = json.loads(plan_file.read_text(encoding="utf-8"))["resolved"]["recipe"]["train"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def require_fitting_head(asked: Recipe, mode: Mode, weights: str) -> None:

@@ -119,6 +119,7 @@ def learning_of(resolved: Resolved, trunk: Mapping[Role, Key]) -> dict[str, Any]
         "preprocessing": resolved.preprocessing,
         "batch_size": resolved.recipe.train.batch_size,
         "seed": resolved.recipe.train.seed,
+        "threads": resolved.recipe.train.threads,
     }
 
 
@@ -146,7 +147,7 @@ def _lessons(arch: ArchSpec, resolved: Resolved) -> TrainStage:
     """The training of a teacher out of the list, as the same network would be fine-tuned for itself on these pixels."""
     train = filled_in(TrainChoice(), "finetune", resolved.training_images, arch)
     asked = resolved.recipe.train
-    ours = {name: getattr(asked, name) for name in ("seed", "processes", "device")}
+    ours = {name: getattr(asked, name) for name in ("seed", "threads", "processes", "device")}
     settings = train.model_dump(exclude=NO_SETTING) | ours | {"transfer": "all"}
     preprocessing = resolved.preprocessing.model_copy(update={"normalization": arch.normalization})
     return TrainStage(
@@ -172,6 +173,7 @@ def _transfer(resolved: Resolved, inputs: Mapping[Role, Key]) -> TransferStage:
         classes=len(resolved.data.classes),
         preprocessing=resolved.preprocessing,
         seed=resolved.recipe.train.seed,
+        threads=resolved.recipe.train.threads,
         device=resolved.recipe.train.device,
     )
 

@@ -50,7 +50,7 @@ def make_aware(settings: AwareSettings, inputs: TrainingInputs, out: Path, tell:
     if is_made(out, FACTS):
         return
     resume = begin(out)
-    with repeatable():
+    with repeatable(settings.threads):
         teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         network = _calibrated(teacher, settings, inputs.pixels)

@@ -20,6 +20,7 @@ from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.quantization.trunk_checks import check_converted
+from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Precision
 
 
@@ -44,7 +45,9 @@ def quantize(job: Job) -> dict[str, Any]:
             facts["distance_of_float_from_trunk"] = check_converted(job, "onnx2tf", converted)
         if candidate.precision is Precision.INT8:
             feed = Path(name) / "feed.npy"
-            np.save(feed, np.concatenate([_last_channels(each) for each in job.feeds()]))
+            shown = np.concatenate([_last_channels(each) for each in job.feeds()])
+            with told_by_system(feed, shown.nbytes):
+                np.save(feed, shown)
             make_by_program("quantize", (whole, feed, made), made, candidate.id)
         elif candidate.precision is Precision.FP16:
             make_by_program("halve", (whole, made), made, candidate.id)

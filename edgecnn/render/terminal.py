@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from io import TextIOWrapper
 from typing import Any
 
 from rich.console import Console
@@ -20,15 +19,8 @@ WIDE = 200
 """Columns given to a table when stdout is no terminal: a log reads the same whatever window the job was started from."""
 
 
-def _accept_every_sign() -> None:
-    """Where stdout's encoding lacks a sign (an arrow in Latin-1, a file name that is no text), its number stands for it."""
-    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
 def console() -> Console:
     """stdout as people see it."""
-    _accept_every_sign()
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, emoji=False)
 
 
@@ -68,7 +60,6 @@ def show_rows(
 
 def show_lines(lines: Iterable[str]) -> None:
     """Sentences, one a line."""
-    _accept_every_sign()
     for line in lines:
         sys.stdout.write(visible(line) + "\n")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import ValidationError
 
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
-from edgecnn.store.failures import NO_SPACE, lies_under, temporary_folder_full
+from edgecnn.store.failures import NO_SPACE, lies_under, refusal_of_disk, temporary_folder_full
 from edgecnn.values.base import another_schema
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
@@ -46,15 +46,20 @@ def output_lock(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".edgecnn.lock"):
             yield
-    except OSError as error:
+    except EdgecnnError:
+        raise
+    except Exception as raised:
+        error = raised if isinstance(raised, OSError) and raised.errno is not None else refusal_of_disk(folder)
+        if error is None:
+            raise
         elsewhere = temporary_folder_full(error, folder, "writing the results")
         if elsewhere is not None:
-            raise elsewhere from error
+            raise elsewhere from raised
         names = (error.filename, error.filename2)
         in_an_open_file = names == (None, None) and error.errno in (*NO_SPACE, errno.EIO)
         if not in_an_open_file and not any(lies_under(name, folder) for name in names):
             raise
-        raise OutputUnwritable(path=folder, because=system_reason(error)) from error
+        raise OutputUnwritable(path=folder, because=system_reason(error)) from raised
 
 
 def report_text(report: BuildReport) -> str:

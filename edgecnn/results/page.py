@@ -81,7 +81,7 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
         answered = Answered(
             candidate=shown.candidate.id,
             accuracy=shown.test,
-            classes=plain_names(json.loads((prepared.folder / "labels.json").read_text())),
+            classes=plain_names(json.loads((prepared.folder / "labels.json").read_text(encoding="utf-8"))),
             labels=labels,
             pixels=_array(prepared.folder / "test.pixels.npy"),
             logits=_logits(shown, labels, store),

@@ -55,14 +55,13 @@ def _told(given: argparse.Namespace) -> int:
 
 def _missing(where: str, error: ModuleNotFoundError) -> RunnerError:
     """A machine that is new to the runner lacks what it decodes and computes with; any other module is our own fault."""
-    from .installing import DISTRIBUTION_OF, install_command
+    from .installing import DISTRIBUTION_OF, lacking
 
     package = (error.name or "").partition(".")[0]
     if package not in DISTRIBUTION_OF:
         return _fault(where, error)
     needed = DISTRIBUTION_OF[package]
-    what = "the runner needs {}, which is not installed".format(needed)
-    return RunnerError("missing-package", what, hint=install_command(needed), missing=True)
+    return lacking("the runner needs {}, which is not installed".format(needed), needed)
 
 
 def _fault(where: str, error: Exception) -> RunnerError:

@@ -9,14 +9,29 @@ import shlex
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 from .browser.installed import INSTALLED_BY
+from .failure import RunnerError
+from .interpreters import has_dropped_path
 from .runtimes import BROWSER
 
 DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
 """What the runner itself imports, to the distribution that brings it."""
 ENVIRONMENT = "~/edgecnn-env"
+
+
+DROPPED_PATH = "PYTHONPATH is set, and this program runs without it"
+_PTH_FILE = "list the folders of PYTHONPATH in a .pth file of this Python's site-packages"
+
+
+def lacking(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:
+    """The error for a package that is missing, or installed in a ``version`` that does not do."""
+    because, hint = "" if version is None else "{} is installed".format(version), install_command(requirement)
+    if has_dropped_path():
+        because, hint = "; ".join(filter(None, (because, DROPPED_PATH))), "{}, or {}".format(hint, _PTH_FILE)
+    ref = "missing-package" if version is None else "wrong-package-version"
+    return RunnerError(ref, what, because or None, hint, missing=True)
 
 
 def install_command(*requirements: str) -> str:

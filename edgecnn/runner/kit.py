@@ -12,7 +12,7 @@ from typing import Dict, List, Optional
 from .causes.known import cause_of_change, left_by_a_tool
 from .failure import RunnerError
 from .files import sha256_of
-from .installing import install_command
+from .installing import lacking
 from .manifest import MANIFEST, Manifest, parse_manifest
 from .runtimes import installed_version
 from .versions import matches
@@ -146,18 +146,7 @@ def _package_version(name: str, wanted: str) -> str:
     found = installed_version(name)
     needed = "{}{}".format(name, wanted)
     if found is None:
-        raise RunnerError(
-            "missing-package",
-            "this kit needs {}, which is not installed".format(needed),
-            hint=install_command(needed),
-            missing=True,
-        )
+        raise lacking("this kit needs {}, which is not installed".format(needed), needed)
     if not matches(found, wanted):
-        raise RunnerError(
-            "wrong-package-version",
-            "this kit needs {}".format(needed),
-            "{} is installed".format(found),
-            install_command(needed),
-            missing=True,
-        )
+        raise lacking("this kit needs {}".format(needed), needed, version=found)
     return found

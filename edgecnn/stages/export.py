@@ -28,7 +28,7 @@ class ExportStage(Stage):
     """
 
     kind: ClassVar[str] = "export"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     arch: str
     classes: PositiveInt

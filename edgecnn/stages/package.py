@@ -19,7 +19,7 @@ import edgecnn.runner
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerFailed
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.runner.golden import feed_sha256
@@ -79,7 +79,7 @@ class PackageStage(Stage):
         if runner_digest() != self.runner_sha256:
             raise RunnerSourceChanged(folder=runner_source())
         model = given["model"] / "twin" if self.variant == "twin" else given["model"]
-        described = json.loads((model / "model.json").read_text())
+        described = json.loads((model / "model.json").read_text(encoding="utf-8"))
         for name in (*described["model"]["files"], *described.get("beside", ())):
             shutil.copyfile(model / name, out / name)
         golden = self._copy_golden(given, out, described)
@@ -99,7 +99,7 @@ class PackageStage(Stage):
             "engine": described.get("engine"),
             "files": _file_facts(out),
         }
-        (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         if manifest["engine"] is None:
             self._test(out, tell)
 
@@ -107,13 +107,15 @@ class PackageStage(Stage):
         """A machine that lacks the kit's runtime, browser or GPU cannot test it, which says nothing of the kit."""
         try:
             LocalHost().run(Task(kit, "selftest"), lease_s=_TEST_LEASE_S, tell=tell)
+        except RunnerCannotWrite:  # the disk is full, whichever kit is tested
+            raise
         except EdgecnnError as error:
             if not (isinstance(error, RunnerFailed) and error.missing):
                 raise SelfTestFailed(candidate=self.candidate.id, failure=error) from error
 
     def _labels(self, given: Mapping[Role, Path]) -> list[str]:
         """Names of the classes; of images without labels nobody named any, so that they are numbered."""
-        named: list[str] = json.loads((given["pixels"] / "labels.json").read_text())
+        named: list[str] = json.loads((given["pixels"] / "labels.json").read_text(encoding="utf-8"))
         if named:
             return named
         classes = np.load(given["model"] / "golden_logits.npy", allow_pickle=False).shape[1]
@@ -131,7 +133,7 @@ class PackageStage(Stage):
 
     def _copy_golden(self, given: Mapping[Role, Path], out: Path, model: Mapping[str, Any]) -> dict[str, Any]:
         source = given["pixels"] / "golden"
-        described: dict[str, Any] = json.loads((source / "golden.json").read_text())
+        described: dict[str, Any] = json.loads((source / "golden.json").read_text(encoding="utf-8"))
         (out / "golden").mkdir()
         names = [entry["file"] for entry in described["png"]] + [described["jpeg"]["file"], described["jpeg"]["pixels"]]
         for name in names:

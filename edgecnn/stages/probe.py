@@ -20,7 +20,7 @@ class ProbeStage(Stage, ProbeSettings):
     """Writes what ``prepare`` and ``export`` leave: quantize and package take it in the place of both. Reads nothing."""
 
     kind: ClassVar[str] = "probe"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     @property
     def tools(self) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class ProgramStage(Stage):
     """
 
     kind: ClassVar[str] = "program"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
 
     candidate: Candidate
     arch: str
@@ -100,7 +100,7 @@ class VariantStage(Stage):
     """
 
     kind: ClassVar[str] = "variant"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     candidate: Candidate
     normalization: Normalization

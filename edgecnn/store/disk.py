@@ -20,10 +20,19 @@ from edgecnn.runner.causes.known import cause_in, cause_of_file
 from edgecnn.values.artifact import FileFact
 
 _Name = TypeVar("_Name")
-Stamp = tuple[int, int, int]
-"""(size in bytes, mtime in ns, inode): while these stay, the bytes are taken to be those that were hashed."""
+Stamp = tuple[int, int, int, int]
+"""(size in bytes, mtime in ns, inode, ctime in ns): while these stay, the bytes are taken to be those that were hashed.
+
+Programs can set a modification time back, and not a change time: an edit in place is seen by that. chmod and a new hard link change
+it too, which costs one more look at the bytes. docs/concepts/the-store.md says which file systems have none.
+"""
 _SYNCED_AT_ONCE: Final = 32
 """On ext4 2,048 files of 50 kB take 7 s one after the other, 0.7 s by eight and 0.5 s by 32."""
+
+
+def stamped(facts: os.stat_result) -> Stamp:
+    """The stamp of a file that was looked at."""
+    return (facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns)
 
 
 def stamp_of(path: Path) -> Stamp | None:
@@ -32,7 +41,7 @@ def stamp_of(path: Path) -> Stamp | None:
         facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return (facts.st_size, facts.st_mtime_ns, facts.st_ino) if stat.S_ISREG(facts.st_mode) else None
+    return stamped(facts) if stat.S_ISREG(facts.st_mode) else None
 
 
 def sha256_of(path: Path) -> str:

@@ -104,5 +104,5 @@ def write_stamps(path: Path, stamps: Mapping[str, tuple[int, ...]]) -> None:
     aside = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(stamps))
+        aside.write_text(json.dumps(stamps), encoding="utf-8")
         aside.replace(path)

@@ -47,7 +47,7 @@ def failure_of_maker(error: Exception, root: Path, doing: str) -> EdgecnnError |
         return _temporary_folder_full(doing)
     failed = next((cause for cause in causes if _is_no_access(cause, root)), None)
     if failed is None and unnamed:
-        failed = _write_failure(root)
+        failed = refusal_of_disk(root)
     return None if failed is None else _store_error(failed, root, doing)
 
 
@@ -103,7 +103,7 @@ def _temporary_folder_full(doing: str) -> TemporaryFolderFull:
 
 
 def _takes_nothing(folder: Path) -> bool:
-    return free_bytes(folder) < FULL_BELOW_BYTES or _write_failure(folder) is not None
+    return free_bytes(folder) < FULL_BELOW_BYTES or refusal_of_disk(folder) is not None
 
 
 def _is_full_beside(root: Path) -> bool:
@@ -126,16 +126,41 @@ def _is_no_space(error: BaseException, root: Path) -> bool:
     return place is None or lies_under(place, root)  # a write() to an open file names no file
 
 
-def _write_failure(root: Path) -> OSError | None:
-    """Why nothing can be written there now: NumPy, safetensors and torch fail there without an errno."""
+def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
+    """Why the disk of a folder takes no file of ``size`` bytes now; None if it does.
+
+    It is asked by a file of that size, which is removed: libraries fail without an errno, and quotas are no free space.
+    """
     try:
-        with tempfile.TemporaryFile(dir=nearest_existing(root)) as probe:
-            probe.write(bytes(_PROBE_BYTES))
+        with tempfile.TemporaryFile(dir=nearest_existing(folder)) as probe:
+            probe.write(bytes(min(size, _PROBE_BYTES)))
             probe.flush()
+            if size > _PROBE_BYTES and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(probe.fileno(), 0, size)
             os.fsync(probe.fileno())
     except OSError as error:
         return OSError(*error.args)  # without the probe's name
     return None
+
+
+def require_room(folder: Path, size: int = _PROBE_BYTES) -> None:
+    """Raise the system's own error where the disk of ``folder`` takes no file of ``size`` bytes."""
+    if (refusal := refusal_of_disk(folder, size)) is not None:
+        raise OSError(refusal.errno, refusal.strerror, str(folder)) from None
+
+
+@contextmanager
+def told_by_system(file: Path, size: int) -> Iterator[None]:
+    """Around a library that writes ``file`` of about ``size`` bytes, and gives no errno and leaves no trace if it cannot.
+
+    Raises OSError: the system's own error, where the disk does not take a file of that size. Else what the library raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not (isinstance(error, OSError) and error.errno is not None):
+            require_room(file.parent, size)
+        raise
 
 
 def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:

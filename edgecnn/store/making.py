@@ -110,11 +110,11 @@ class Making:
         began = json.dumps({role: fact.content for role, fact in sorted(self.wanted.inputs.items())}, indent=1)
         marker = self._work / STARTED
         out = self._work / FILES
-        if self.resumable and out.is_dir() and marker.is_file() and marker.read_text() == began:
+        if self.resumable and out.is_dir() and marker.is_file() and marker.read_text(encoding="utf-8") == began:
             return out
         remove(self._work)
         out.mkdir(parents=True)
-        marker.write_text(began)
+        marker.write_text(began, encoding="utf-8")
         return out
 
     def _described(self, seconds: float, notes: tuple[str, ...]) -> Record:

@@ -24,6 +24,7 @@ from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
+from edgecnn.sweeps.room import training_threads_there
 from edgecnn.sweeps.state import LOGS
 from edgecnn.values.stage import Progress
 
@@ -84,6 +85,7 @@ def _process(log: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
     with said:
         process = subprocess.Popen(
             [sys.executable, "-m", "edgecnn.sweeps.apart"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            env={**os.environ, "OMP_NUM_THREADS": str(training_threads_there())},
             start_new_session=True,  # Ctrl-C is for this process, which ends the other in order
         )  # fmt: skip
     if process.stdin is None or process.stdout is None:

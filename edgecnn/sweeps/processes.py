@@ -17,12 +17,12 @@ from typing import Final
 
 from edgecnn.devices.leases.protocol import Lease
 from edgecnn.errors.base import ExitCode
-from edgecnn.runner.machine.environment import available_cores
 from edgecnn.runner.runs.schedule import kill_group
 from edgecnn.sweeps.boards import words_of
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.state import LOGS, build_folder
+from edgecnn.training.settings import training_threads
 
 MAKE: Final = "package"
 """The verb that makes kits and measures nothing."""
@@ -50,6 +50,8 @@ class Children:
     out: Path
     jobs: int = 1
     """That make kits at once."""
+    threads: int | None = None
+    """Of their trainings, where a cluster makes them; None: as many as this machine has for each."""
     running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     stopped: Event = field(default_factory=Event)
 
@@ -69,11 +71,12 @@ class Children:
     def make(self, cell: Cell) -> int:
         """Make a build's kits, with its share of the cores; as many at once as there are jobs."""
         with self._making:
-            return self.run(MAKE, cell, max(1, available_cores() // self.jobs))
+            return self.run(MAKE, cell, max(1, training_threads() // self.jobs))
 
     def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
         """The same of any command about the build. Raises NotASweepFolder: its log cannot be written."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
+        threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         with usable(path := log_of(self.out, cell.name)):
             log = path.open("ab")

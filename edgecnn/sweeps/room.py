@@ -13,6 +13,7 @@ from typing import Final
 
 from edgecnn.errors.wording import counted, listed
 from edgecnn.sweeps.tasks import StageTask
+from edgecnn.training.settings import training_threads
 
 _HEAVY: Final = ("train", "transfer", "surgery", "rank", "quantize")
 """Kinds that ask for several cores and for memory; the others ask for one core."""
@@ -21,6 +22,11 @@ _MEMORY_BYTES: Final = 4 << 30
 """What those ask for; where machines are smaller, all cores and half of the memory of the smallest."""
 AHEAD: Final = 1.1
 """Times what the machines bear is given to them, at least one task more: who ends one has the next at hand."""
+
+
+def training_threads_there() -> int:
+    """Threads of a training on a cluster: as many as it asks cores for, where this machine has so many too."""
+    return min(_CORES, training_threads())
 
 
 @dataclass(frozen=True)

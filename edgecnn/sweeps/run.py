@@ -27,6 +27,7 @@ from edgecnn.sweeps.kin import bench_words, unraced
 from edgecnn.sweeps.lanes import Lanes
 from edgecnn.sweeps.processes import INTERRUPTED, Children, last_line, log_of
 from edgecnn.sweeps.results import usable
+from edgecnn.sweeps.room import training_threads_there
 from edgecnn.sweeps.since import keep, since
 from edgecnn.sweeps.state import LOGS, CellOutcome, SweepState, build_folder, write_state
 from edgecnn.sweeps.tasks import run_in_order
@@ -67,7 +68,8 @@ def work_off(run: SweepRun, state: SweepState, tell: Progress, make: Make | None
     Raises KeyboardInterrupt: after every running build has put its things down. NotASweepFolder: of logs and what was earlier.
     What ``make`` raises.
     """
-    children = Children(run.out, run.jobs, stopped=run.pool.over if run.pool else Event())
+    threads = None if make is None else training_threads_there()
+    children = Children(run.out, run.jobs, threads, stopped=run.pool.over if run.pool else Event())
     with usable(run.out / LOGS):
         (run.out / LOGS).mkdir(parents=True, exist_ok=True)
         for cell in run.todo:

@@ -21,7 +21,7 @@ from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.folder import REPORT
-from edgecnn.store.disk import files_under, write_text_atomically
+from edgecnn.store.disk import Stamp, files_under, stamped, write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
@@ -159,7 +159,7 @@ def write_state(out: Path, state: SweepState) -> None:
 def fingerprints(cells: Sequence[Cell], store: Store, tell: Progress) -> dict[str, str]:
     """Build to a digest of all that is asked of it: recipe, bounds, device, board, versions, and the state of named files.
 
-    Files are looked at and not read; images that changed are found as any build finds them, by size and time.
+    Files are looked at and not read; images that changed are found as any build finds them, by their stamps.
     Raises EdgecnnError: a device is unknown.
     """
     seen, tools = dict[str, Any](), tool_versions()
@@ -192,13 +192,12 @@ def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _stamp(path: Path) -> list[int] | None:
-    """Size and time of a file, links followed; None where none is there."""
+def _stamp(path: Path) -> Stamp | None:
+    """Of a file, links followed; None where none is there."""
     try:
-        found = path.stat()
+        return stamped(path.stat())
     except (OSError, ValueError):
         return None
-    return [found.st_size, found.st_mtime_ns]
 
 
 def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:

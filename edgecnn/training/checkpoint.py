@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from edgecnn.store.failures import told_by_system
 from edgecnn.training.history import EpochFacts
 
 
@@ -28,7 +29,10 @@ class Moving(NamedTuple):
 def write_tensors(state: Mapping[str, Tensor], file: Path, facts: Mapping[str, str] | None = None) -> None:
     """Write tensors so that the file is complete whenever it is there under its name; what blocks share is written for each."""
     partial = file.with_suffix(".part")
-    save_file(_apart(state), partial, metadata={"format": "pt", **(facts or {})})
+    tensors, texts = _apart(state), {"format": "pt", **(facts or {})}
+    size = sum(tensor.nbytes for tensor in tensors.values()) + sum(map(len, texts.values()))
+    with told_by_system(partial, size):
+        save_file(tensors, partial, metadata=texts)
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
     partial.rename(file)

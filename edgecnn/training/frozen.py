@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.training.gpu import device_of
 from edgecnn.training.images.augmented_batch import in_levels, normalized
-from edgecnn.training.machine import training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.stage import Progress
@@ -77,7 +76,7 @@ def in_onnxruntime(network: nn.Module, normalization: Normalization, size_px: Im
     from edgecnn.graph.export import export_example
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = training_threads()  # repeatable() says why their number is fixed
+    options.intra_op_num_threads = torch.get_num_threads()  # which repeatable() fixes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # 9 % fewer when idle, half as many more when busy
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # what goes wrong is raised too

@@ -63,17 +63,17 @@ def moved(device: torch.device, *networks: nn.Module | None) -> Iterator[None]:
 
 
 @contextmanager
-def repeatable_on(device: torch.device) -> Iterator[set[str]]:
+def repeatable_on(device: torch.device, threads: int) -> Iterator[set[str]]:
     """``repeatable`` on that device; on a GPU also without TF32, without trying cuDNN's algorithms, and without fused attention,
     whose backward passes add in no fixed order. Gives the operations of which torch has none that repeats itself, as they run.
     """
     found = set[str]()
     if device.type == "cpu":
-        with repeatable():
+        with repeatable(threads):
             yield found
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS begins
-    with torch.random.fork_rng([device.index]), _settled(), _heard(found), repeatable(warn_only=True):
+    with torch.random.fork_rng([device.index]), _settled(), _heard(found), repeatable(threads, warn_only=True):
         yield found
 
 

@@ -8,7 +8,6 @@ put back afterwards.
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
-from edgecnn.runner.machine.environment import available_cores
 from edgecnn.values.training import LearningPrecision
 
 CPU = torch.device("cpu")
@@ -26,12 +25,6 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _TRIM_DEFAULT, _MMAP_DEFAULT = 128 * 1024, 65536
 """Numbers and defaults of mallopt(3)."""
 _NEVER = 2**31 - 1
-
-
-def training_threads() -> int:
-    """``OMP_NUM_THREADS``, else the cores that this process may use, which in a container are fewer than all."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) > 0 else available_cores()
 
 
 _STREAM = threading.Lock()
@@ -50,18 +43,18 @@ def own_stream(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def repeatable(*, warn_only: bool = False) -> Iterator[None]:
-    """Same bits from the same start: deterministic algorithms only, and a thread count that does not vary with the load.
+def repeatable(threads: int, *, warn_only: bool = False) -> Iterator[None]:
+    """Same bits from the same start: deterministic algorithms only, and a fixed number of threads for torch and NumPy's BLAS.
 
-    ``warn_only``: what has none is a warning, and no error.
+    ``threads``: may be more than there are cores. ``warn_only``: what has no such algorithm is a warning, and no error.
     """
     checks = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads(), checks.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=warn_only)
     checks.fill_uninitialized_memory = False  # type: ignore[attr-defined] # it costs 15 % and makes no bit repeatable
-    torch.set_num_threads(training_threads())
+    torch.set_num_threads(threads)
     try:
-        with torch.random.fork_rng(devices=[]), _kept_memory():
+        with torch.random.fork_rng(devices=[]), _kept_memory(), threadpool_limits(threads, user_api="blas"):
             yield
     finally:
         torch.use_deterministic_algorithms(before[0])

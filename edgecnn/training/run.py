@@ -59,7 +59,7 @@ def train(settings: TrainSettings, inputs: TrainingInputs, out: Path, tell: Prog
     settings, said = _with_transfer(settings, inputs)
     if settings.mode != "finetune" or settings.transfer != "head":  # auto may have come to the head, and then nothing is shared
         require_team(settings, inputs)
-    with repeatable_on(torch_device(settings.device)) as not_repeatable:
+    with repeatable_on(torch_device(settings.device), settings.threads) as not_repeatable:
         material = taught(settings, inputs, material_for(settings, inputs, resume, tell))
         material = material._replace(features=_kept_features(inputs))
         run = _from_weights if settings.mode == "finetune" else _from_scratch

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from edgecnn.runner.machine.environment import available_cores
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Scheme
 from edgecnn.values.data.augmentation import Augmentations
@@ -40,11 +42,22 @@ class OtherTerms(Value):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 
+def training_threads() -> int:
+    """Threads of a training that states none: ``OMP_NUM_THREADS``, else the cores that this process may use.
+
+    Affinity (taskset) and the limits of control groups (containers) count.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) > 0 else available_cores()
+
+
 class NetworkSettings(Value):
     """What any training is asked. Every field enters the key of its stage."""
 
     arch: str
     classes: Annotated[int, Field(ge=2)]
+    threads: PositiveInt
+    """That compute, however many cores there are: sums are split among them, so that another number gives other bytes."""
     preprocessing: Preprocessing
     """Resolution, and how pixels become the network's input; that of the shipped kit."""
     seed: NonNegativeInt = 0

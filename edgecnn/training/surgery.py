@@ -47,7 +47,7 @@ def make_surgery(settings: SurgerySettings, inputs: TrainingInputs, out: Path, t
     if is_made(out, FACTS):
         return
     resume = begin(out)
-    with repeatable_on(torch_device(settings.device)):
+    with repeatable_on(torch_device(settings.device), settings.threads):
         teacher = teacher_of(settings.arch, settings.classes, settings.preprocessing.pixels.crop_px, inputs.weights)
         material = material_for(settings, inputs, resume, tell)._replace(teacher=teacher)
         request = _trunk_request(settings, inputs)

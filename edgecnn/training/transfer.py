@@ -35,7 +35,7 @@ def make_transfer(settings: TransferSettings, inputs: TrainingInputs, out: Path,
     if is_made(out, FACTS):
         return
     resume = begin(out)
-    with repeatable_on(torch_device(settings.device)):
+    with repeatable_on(torch_device(settings.device), settings.threads):
         material = material_for(settings, inputs, resume, tell)
         spec = arch_named(settings.arch)
         network: nn.Module = pretrained(spec, settings.classes, settings.seed, inputs)

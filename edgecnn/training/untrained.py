@@ -16,7 +16,7 @@ from PIL import Image
 from torch import nn
 
 from edgecnn.data.golden import write_golden
-from edgecnn.graph.export import TrunkRequest, make_trunk
+from edgecnn.graph.export import TrunkRequest, fixed_threads, make_trunk
 from edgecnn.models.networks import build_network
 from edgecnn.models.surgery import operated_unlearned
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -70,6 +70,6 @@ def settle(network: nn.Module, images: torch.Tensor) -> None:
     for norm in (each for each in network.modules() if isinstance(each, nn.BatchNorm2d)):
         norm.momentum = None  # the plain mean of what it sees
         norm.train()
-    with torch.no_grad():
+    with torch.no_grad(), fixed_threads():
         network(images)
     network.eval()

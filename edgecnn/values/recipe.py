@@ -138,6 +138,9 @@ class TrainChoice(Value):
     device: LearningDevice | None = None
     """What trains. Unset: what did for the last build of the folder, else an NVIDIA GPU where there is one that torch can use.
     The weights are the same but for rounding, so that they are stored apart."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Threads of the processor that compute. Another number gives weights that differ by rounding, which are stored apart.
+    Unset: as many as for the last build of the folder, else OMP_NUM_THREADS, else the cores that this process may use."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""

@@ -70,7 +70,7 @@ def _filled(asked: Recipe) -> Recipe:
     train = filled_in(asked.train, "scratch", 3500, arch_named(asked.model.arch))
     kept = {name: getattr(asked.train, name) for name in ("epochs", "learning_rate")}
     surgery = completed_surgery(asked.surgery, train.epochs or 0)
-    train = train.model_copy(update={**kept, "transfer": train.transfer or "scratch", "device": "cpu"})
+    train = train.model_copy(update={**kept, "transfer": train.transfer or "scratch", "device": "cpu", "threads": 2})
     return asked.model_copy(update={"train": train, "surgery": surgery})
 
 

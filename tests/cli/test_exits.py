@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,21 @@ def test_a_crash_is_never_read_as_a_verdict(capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr()
     assert "Traceback" in said.err
     assert said.err.endswith("no verdict was given [own-fault]\n")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_never_our_fault(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    full = OSError(number, os.strerror(number), "/mnt/a")
+
+    def wrapped() -> ExitCode:
+        try:
+            raise full
+        except OSError as error:
+            raise RuntimeError("a library could not write") from error
+
+    for body in (raising(full), wrapped):
+        assert guarded(body, as_json=True, debug=False) is ExitCode.BAD_INPUT
+        assert json.loads(capsys.readouterr().err)["error"]["ref"] == "disk-full"
 
 
 def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,3 +108,32 @@ def test_a_stream_that_was_never_open_changes_no_code(words: str, closed: str, c
     done = subprocess.run(["sh", "-c", f'"$0" -m edgecnn {words} {closed}', sys.executable], capture_output=True, check=False)
     assert done.returncode == code
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+ASCII = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+"""A locale of ASCII, from which Python neither turns to UTF-8 nor takes its own UTF-8 mode."""
+
+
+@pytest.mark.parametrize("environment", [ASCII, {"PYTHONIOENCODING": "ascii:strict"}], ids=["locale", "strict"])
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (("build", "--help"), 0),
+        (("list", "archs"), 0),
+        (("list", "archs", "--json"), 0),
+        (("plan", "demo", "--arch", "lenet-5"), 0),
+        (("data", "inspect", "Größe"), 2),
+        (("explain", "Größe", "--json"), 2),
+        (("no-such-verb-é",), 2),
+    ],
+    ids=lambda words: "-".join(words) if isinstance(words, tuple) else str(words),
+)
+def test_a_sign_that_the_output_cannot_show_is_no_fault_of_ours(
+    words: tuple[str, ...], status: int, environment: dict[str, str], tmp_path: Path
+) -> None:
+    whole = {**os.environ, "EDGECNN_STORE": str(tmp_path / "store"), "EDGECNN_OFFLINE": "1", **environment}
+    done = subprocess.run([sys.executable, "-m", "edgecnn", *words], env=whole, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == status, done.stderr
+    done.stdout.decode("ascii")
+    if "--json" in words:
+        json.loads((done.stdout or done.stderr).decode("ascii"))

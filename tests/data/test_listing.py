@@ -41,7 +41,7 @@ def test_the_first_count_comes_after_a_second_and_the_next_ones_not_at_every_fil
 
 def test_a_link_to_itself_is_a_file_that_cannot_be_stamped(tmp_path: Path) -> None:
     (tmp_path / "self").symlink_to("self")
-    assert stamps_in(tmp_path, ListingProgress(Heard())) == ["self/-1/0/0"]
+    assert stamps_in(tmp_path, ListingProgress(Heard())) == ["self/-1/0/0/0"]
 
 
 def test_folders_nested_deeper_than_can_be_followed_are_named(tmp_path: Path) -> None:

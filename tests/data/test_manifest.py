@@ -61,18 +61,31 @@ def test_content_knows_bytes_names_labels_and_roles(photos: Path, cache: Path, c
 def test_an_unchanged_folder_is_answered_without_reading(photos: Path, cache: Path) -> None:
     first, again = Heard(), Heard()
     before = summary_of(photos, cache, first)
-    for image in photos.rglob("*.png"):
-        replace_unseen(image, b"these bytes are never looked at")
     assert summary_of(photos, cache, again) == before
     assert (first.steps[-1], again.steps) == (("reading images", 24, 24, "images"), [])
 
 
-def replace_unseen(path: Path, data: bytes) -> None:
-    """Other bytes under the same size, time and inode, which is all that is looked at."""
+def test_an_image_that_is_edited_in_place_is_seen_though_size_and_time_are_kept(photos: Path, cache: Path) -> None:
+    path = photos / "cat" / "000.png"
+    before, heard = summary_of(photos, cache).content, Heard()
     facts = path.stat()
+    time.sleep(0.02)  # more than a tick of the kernel's clock for files
     with path.open("r+b") as file:
-        file.write(data[: facts.st_size])
+        file.seek(-8, os.SEEK_END)
+        file.write(bytes(8))
     aged(path, facts.st_mtime_ns)
+    assert (path.stat().st_size, path.stat().st_ino) == (facts.st_size, facts.st_ino)
+    assert summary_of(photos, cache, heard).content != before
+    assert heard.steps == [("reading images", 1, 1, "images")]
+
+
+def test_new_rights_and_links_cost_another_look_and_no_other_content(photos: Path, cache: Path) -> None:
+    """Keys are made of bytes: what is trained on these images is found again."""
+    before, heard = summary_of(photos, cache).content, Heard()
+    (photos / "cat" / "000.png").chmod(0o600)
+    os.link(photos / "cat" / "001.png", cache.parent / "linked.png")
+    assert summary_of(photos, cache, heard).content == before
+    assert heard.steps == [("reading images", 2, 2, "images")]
 
 
 def test_only_what_changed_is_read_again(photos: Path, cache: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from edgecnn.values.data.dataset import SPLIT_ROLES
 from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill
+from tests.store.small_disks import needs_mount, said_on
 
 
 def test_reserved_pixels_have_their_blocks_on_the_disk_before_they_are_filled(tmp_path: Path) -> None:
@@ -22,6 +24,33 @@ def test_reserved_pixels_have_their_blocks_on_the_disk_before_they_are_filled(tm
     pixels[99] = 7
     pixels.flush()
     assert np.load(tmp_path / "a.npy")[99].min() == 7
+
+
+ON_A_SMALL_DISK = """
+import json, sys
+from pathlib import Path
+from edgecnn.data.images import open_source
+from edgecnn.data.manifest import summarize
+from edgecnn.render.progress import Quiet
+from edgecnn.training.images.loader import DecodedImages
+from edgecnn.values.data.preprocessing import PixelRecipe
+from edgecnn.values.recipe import DataChoice
+
+source = open_source(Path(summarize(DataChoice(path="demo"), Path(sys.argv[2]), Quiet()).manifest_path))
+images = DecodedImages(source, source.entries("train"), PixelRecipe(resize_px=64, crop_px=64, interpolation="bilinear"))
+try:
+    images.hold(Path(sys.argv[1]) / "images.npy", Quiet())
+except OSError as error:
+    print(json.dumps(error.errno))
+"""
+
+
+@needs_mount
+def test_decoded_images_that_find_no_room_are_an_error_and_no_signal(tmp_path: Path) -> None:
+    for name in ("disk", "store"):
+        (tmp_path / name).mkdir()
+    disks = {tmp_path / "disk": "8m"}
+    assert said_on(disks, ON_A_SMALL_DISK, str(tmp_path / "disk"), str(tmp_path / "store")) == errno.ENOSPC
 
 
 def test_an_image_too_narrow_for_its_size_is_told_wherever_pixels_are_made(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.errors.store import StoreFull, TemporaryFolderFull
+from edgecnn.errors.store import DiskFull, StoreFull, TemporaryFolderFull
 
 
 def test_a_full_disk_says_how_much_is_left_and_how_to_make_room() -> None:
@@ -10,6 +10,13 @@ def test_a_full_disk_says_how_much_is_left_and_how_to_make_room() -> None:
         "no space left for the store /store: 1.5 MiB free while writing an entry; what was stored before is intact"
         " — run `edgecnn store gc`, or set EDGECNN_STORE=FOLDER to a folder on another disk [store-full]"
     )
+
+
+def test_another_full_disk_is_named_by_the_file_that_found_no_room() -> None:
+    assert DiskFull(file="/mnt/a").line() == (
+        "no space left on the disk of /mnt/a — make room there, then run the same command again [disk-full]"
+    )
+    assert DiskFull(file=None).line().startswith("no space left on a disk — ")
 
 
 def test_a_full_temporary_folder_says_how_another_one_is_named() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgecnn.errors.export import ExportDisagrees, NetworkNotExported, RoundingDecides, WrongOpset
 from edgecnn.graph.checks import compare_logits, onnx_logits
-from edgecnn.graph.export import TrunkRequest, export_onnx, make_trunk, torch_logits
+from edgecnn.graph.export import TrunkRequest, export_onnx, fixed_threads, make_trunk, torch_logits
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.trunks import NORMALIZATION, RESOLUTION_PX, feed_of, network, pictures, prepared, trunk
 from tests.quantization.made import Quiet
@@ -162,3 +162,16 @@ def test_a_nan_is_a_disagreement() -> None:
     ours = np.array([[0.0, 1.0]], np.float32)
     with pytest.raises(ExportDisagrees):
         compare_logits(ours, np.array([[0.0, np.nan]], np.float32))
+
+
+def test_answers_are_computed_by_as_many_threads_whatever_the_process_may_use() -> None:
+    """Golden logits are bytes of an export, and sums are split among threads."""
+    feed, found, before = np.random.default_rng(0).standard_normal((5, 3, 64, 64)).astype(np.float32), [], torch.get_num_threads()
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        with fixed_threads():
+            found.append(torch.get_num_threads())
+        found.append(torch_logits(small(), feed).tobytes())
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+    assert found[:2] == found[2:]

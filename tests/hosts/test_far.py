@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import subprocess
+import sys
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from edgecnn.hosts.ssh import far
+from edgecnn.hosts.ssh.board import opening
+from edgecnn.hosts.ssh.host import VARIABLES
+from edgecnn.runner.interpreters import PATH_NOT_PASSED
 
 CONTENT = b"a model"
 SHA256 = sha256(CONTENT).hexdigest()
@@ -79,3 +85,17 @@ def test_a_half_of_this_file_that_a_lost_link_left_goes_as_other_halves_do(place
         os.utime(half, (1, 1))
         far.hold(place, {"lock": str(place.folder.parent / "lock"), "what": "a test"}, io.BytesIO())
         assert half.exists() is left
+
+
+@pytest.mark.parametrize("path", ["/opt/packages", None])
+def test_a_runner_there_runs_without_pythonpath_and_is_told_so(tmp_path: Path, path: str | None) -> None:
+    kit = tmp_path / "far" / far.KITS / "a"
+    kit.mkdir(parents=True)
+    (kit / "runner.py").write_text("import json, os\nprint(json.dumps(dict(os.environ)))\n")
+    request = opening("run", kit=f"{far.KITS}/a", argv=[], locks=[], variables=VARIABLES)
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = kept if path is None else {**kept, "PYTHONPATH": path}
+    command = [sys.executable, far.__file__, str(tmp_path / "far")]
+    done = subprocess.run(command, input=request, env=environment, capture_output=True, check=True)
+    there = json.loads(done.stdout)
+    assert (there["PYTHONPATH"], there.get(PATH_NOT_PASSED)) == (str(kit), path)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import signal
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +17,12 @@ from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, Runne
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from edgecnn.hosts.ssh.host import SshHost
+from edgecnn.runner.installing import DROPPED_PATH
 from tests.house.child import child
 from tests.runner.conftest import CopyKit, copy_kit, onnx_kit  # noqa: F401 - fixtures
 from tests.runner.kits import rewrite_manifest, write_pixels
 from tests.runner.processes import CRASH, HANG, edit, misbehave, processes_about, schedule_of, wait_until
+from tests.runner.pythons import environment_with
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,6 +78,33 @@ def test_variables_that_change_what_runs_do_not_reach_the_kit(
     assert LocalHost().run(Task(onnx_kit, "selftest"), lease_s=30, tell=Heard())["selftest"]
 
 
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return environment_with(tmp_path_factory.mktemp("bare") / "env")
+
+
+PACKAGES = os.pathsep.join(site.getsitepackages())
+
+
+@pytest.mark.parametrize(("path", "because"), [(PACKAGES, DROPPED_PATH), ("", None), (None, None)])
+def test_a_package_that_a_kit_lacks_since_it_runs_without_pythonpath_is_said_so(
+    onnx_kit: Path,  # noqa: F811
+    bare_python: Path,
+    path: str | None,
+    because: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    if path is not None:
+        monkeypatch.setenv("PYTHONPATH", path)
+    host = LocalHost(python=str(bare_python))
+    host.run(Task(onnx_kit, "info"), lease_s=30, tell=Heard())
+    with pytest.raises(RunnerFailed) as caught:
+        host.run(Task(onnx_kit, "selftest"), lease_s=30, tell=Heard())
+    assert (caught.value.ref, caught.value.because) == ("missing-package", because)
+    assert (".pth" in (caught.value.hint or "")) == (because is not None)
+
+
 def test_the_runners_own_words_come_back_with_its_own_reference(copy_kit: CopyKit) -> None:  # noqa: F811
     kit = copy_kit()
     (kit / "model.onnx").unlink()
@@ -93,12 +124,17 @@ def test_an_absent_package_is_missing_and_not_bad_input(copy_kit: CopyKit) -> No
     assert caught.value.exit_code is ExitCode.MISSING
 
 
-def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit) -> None:  # noqa: F811
+def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     kit = copy_kit()
     misbehave(kit, "import sys\nprint('about to fall', file=sys.stderr, flush=True)\n" + CRASH)
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
     assert caught.value.line() == "runner selftest ended without a result (signal SIGSEGV): about to fall [runner-crashed]"
+    monkeypatch.setenv("PYTHONPATH", "/opt/packages")
+    with pytest.raises(RunnerCrashed) as caught:
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
+    assert caught.value.because == f"about to fall | {DROPPED_PATH}"
 
 
 def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyKit) -> None:  # noqa: F811

@@ -73,3 +73,26 @@ def test_a_page_that_the_readme_names_states_which_systems_are_supported() -> No
     rows = [line for line in text.partition("## Systems")[2].partition("## ")[0].splitlines() if line.startswith("| ")]
     assert [row.split("|")[1].strip() for row in rows[2:]] == ["Linux, x86-64", "Linux, 64-bit Arm", "macOS", "Windows"]
     assert os.name == "posix", "the tests themselves were run on POSIX alone"
+
+
+def is_of_a_locale(call: ast.Call) -> bool:
+    """Whether a call reads or writes text in the encoding of whoever runs it."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    stated = {keyword.arg for keyword in call.keywords}
+    if name in ("read_text", "write_text"):
+        own = isinstance(call.func, ast.Name)  # a function of ours, which states it itself
+        return not own and "encoding" not in stated and len(call.args) < (1 if name == "read_text" else 2)
+    modes = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    if name in ("open", "fdopen") and any(mode in ("r", "w", "a", "r+", "w+", "x") for mode in modes):
+        return "encoding" not in stated
+    return name in ("run", "Popen", "check_output") and bool({"text", "universal_newlines"} & stated) and "encoding" not in stated
+
+
+def test_files_and_programs_are_read_and_written_in_utf_8_whatever_the_locale_is() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and is_of_a_locale(call)
+    ]
+    assert found == ["bundle/zip_writing.py:66"], "which is an entry of a zip"

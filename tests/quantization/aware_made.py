@@ -83,7 +83,7 @@ def roles(arch: str = SMALL) -> dict[str, Path]:
 def stage(**changes: object) -> AwareStage:
     """A short training; a test states what is different about its own."""
     plain = {"arch": SMALL, "classes": 10, "preprocessing": PREPROCESSING, "scheme": UNSIGNED, "images": 48, "epochs": 2}
-    return AwareStage.model_validate({**plain, "batch_size": 32, "learning_rate": 3e-4, **changes})
+    return AwareStage.model_validate({**plain, "threads": 2, "batch_size": 32, "learning_rate": 3e-4, **changes})
 
 
 def stage_of_lenet(**changes: object) -> AwareStage:

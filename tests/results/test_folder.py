@@ -53,6 +53,30 @@ def test_a_temporary_folder_that_is_full_is_named_itself(tmp_path: Path) -> None
     assert line.startswith(f"no space left in the temporary folder {tmp_path}/tmp: 4.0 MiB free after writing")
 
 
+WITHOUT_AN_ERRNO = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from edgecnn.errors.building import OutputUnwritable
+from edgecnn.results.folder import output_lock
+
+said = []
+for size in (8 << 20, 1):
+    try:
+        with output_lock(Path(sys.argv[1])):
+            np.save(Path(sys.argv[1]) / "a.npy", np.zeros(size, np.uint8))
+            raise RuntimeError("a fault")
+    except Exception as error:
+        said.append(type(error).__name__)
+print(json.dumps(said))
+"""
+
+
+@needs_mount
+def test_a_library_that_gives_no_errno_is_believed_where_the_disk_takes_nothing(tmp_path: Path) -> None:
+    assert said_on({tmp_path: "4m"}, WITHOUT_AN_ERRNO, str(tmp_path)) == ["OutputUnwritable", "RuntimeError"]
+
+
 def test_what_cannot_be_read_elsewhere_and_a_closed_stream_are_no_fault_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), output_lock(tmp_path / "out"):
         (tmp_path / "store" / "gone").read_bytes()

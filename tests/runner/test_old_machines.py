@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import site
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgecnn.runner.installing import DROPPED_PATH
 from tests.runner.conftest import CopyKit
+from tests.runner.kits import rewrite_manifest
 from tests.runner.ordinary import Kits, ordinary_kits  # noqa: F401 - a fixture
+from tests.runner.processes import runner, schedule_of
 from tests.runner.pythons import DebianPython, environment_with, installed, run_kit
 
 RUNTIMES = ("1.19.2", "1.23.2")
@@ -71,3 +79,23 @@ def test_a_missing_package_of_the_runners_own_is_named_with_what_installs_it(bar
         "hint": "pip install numpy",
         "missing": True,
     }
+
+
+def test_a_run_in_a_process_without_pythonpath_says_so(bare_python: Path, onnx_kit: Path, tmp_path: Path) -> None:
+    """The runner finds its packages by PYTHONPATH when a user starts it; the process of each run does not."""
+    words = ["bench", "--schedule", str(schedule_of(tmp_path / "asked.json", onnx_kit)), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(site.getsitepackages())}
+    command = [bare_python, "-B", "-m", "runner", *words]
+    subprocess.run(command, cwd=onnx_kit, env=environment, capture_output=True, check=True)
+    error = json.loads((tmp_path / "out" / "run-00000.json").read_bytes())["error"]
+    assert error["ref"] == "worker-crashed" and error["because"].endswith(f"'numpy'; {DROPPED_PATH}")
+
+
+def test_a_package_of_another_version_than_that_of_pythonpath_is_said_so(
+    copy_kit: CopyKit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit = copy_kit()
+    rewrite_manifest(kit, lambda manifest: manifest["requirements"].update(packages={"numpy": ">=999"}))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "newer"))
+    error = runner(kit, "selftest")[1]["error"]
+    assert (error["ref"], error["because"]) == ("wrong-package-version", f"{version('numpy')} is installed; {DROPPED_PATH}")

@@ -48,7 +48,7 @@ def stage(epochs: int = 2, **changes: object) -> SurgeryStage:
     """A short one that takes squeeze-excite out; a test states what is different about its own."""
     asked = Surgery(squeeze_excite="remove", epochs=epochs)
     plain = {"arch": SMALL, "classes": 10, "preprocessing": PREPROCESSING, "surgery": asked, "learning_rate": 1e-4}
-    return SurgeryStage.model_validate({**plain, "batch_size": 32, **changes})
+    return SurgeryStage.model_validate({**plain, "threads": 2, "batch_size": 32, **changes})
 
 
 @cache

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
+from threadpoolctl import threadpool_info
 from torch import Tensor
 
 from edgecnn.errors.training import ClassesDiffer, NothingToTrainOn, TrainingDiverged
@@ -19,6 +22,7 @@ from edgecnn.stages.train import TrainStage
 from edgecnn.training import loop
 from edgecnn.training.images.batches import Batch
 from edgecnn.training.images.validation import Material
+from edgecnn.training.machine import repeatable
 from edgecnn.training.schedule import Phase
 from tests.data.folders import Heard
 from tests.slow_parameters import slowly
@@ -69,6 +73,26 @@ def history(out: Path) -> dict[str, Any]:
 def command(asked: TrainStage, roles: dict[str, Path], out: Path) -> list[str]:
     words = [asked.model_dump_json(), json.dumps({role: str(path) for role, path in roles.items()}), str(out)]
     return [sys.executable, "-c", PROGRAM, *words]
+
+
+def test_the_same_settings_give_the_same_bytes_on_fewer_cores(given: Given, from_scratch: Path, tmp_path: Path) -> None:
+    """Threads that are more than the cores, or than OMP_NUM_THREADS, still divide the sums as the key says."""
+    one_core = f"import os; os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})\n{PROGRAM}"
+    words = command(stage(), given.roles(), tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*words[:2], one_core, *words[3:]], env=environment, check=True)
+    assert (tmp_path / "weights.safetensors").read_bytes() == (from_scratch / "weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_torch_and_blas_compute_by_as_many_threads_as_the_key_says(threads: int) -> None:
+    before = torch.get_num_threads()
+    with repeatable(threads):
+        pools = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        assert (torch.get_num_threads(), pools) == (threads, {threads})
+    assert torch.get_num_threads() == before
+    versions = dict.fromkeys(stage().tools, "1")
+    assert stage(threads=threads).key(versions) != stage(threads=threads + 1).key(versions)
 
 
 def test_only_the_two_files_of_the_contract_are_left(from_scratch: Path, fine_tuned: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +16,24 @@ from edgecnn.values.artifact import Cached, Miss, Ran
 from tests.store.test_artifacts import no_maker
 from tests.store.toys import VERSIONS, Quantize, files_in, obtain
 
+A_TICK_S = 0.02
+"""More than a tick of the kernel's clock for files."""
+
 
 def same_size_other_bytes(entry: Path) -> None:
     path = entry / "files" / "model.onnx"
     before = path.stat().st_mtime_ns
     path.write_bytes(b"x" * path.stat().st_size)
     os.utime(path, ns=(before, before + 1_000_000))
+
+
+def same_size_and_time_other_bytes(entry: Path) -> None:
+    path = entry / "files" / "model.onnx"
+    before = path.stat()
+    time.sleep(A_TICK_S)
+    with path.open("r+b") as file:
+        file.write(b"y")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def truncated(entry: Path) -> None:
@@ -53,6 +66,7 @@ def edited_record(entry: Path) -> None:
 
 DAMAGE: dict[Callable[[Path], None], str] = {
     same_size_other_bytes: "model.onnx has other bytes than when it was stored",
+    same_size_and_time_other_bytes: "model.onnx has other bytes than when it was stored",
     truncated: "model.onnx has 10 bytes instead of 4,200",
     missing: "sub/facts.json is missing",
     a_link: "model.onnx is missing",

@@ -138,6 +138,71 @@ def test_a_temporary_file_that_finds_no_room_names_its_folder(
     assert isinstance(failure_of_maker(OSError(errno.EFBIG, "File too large"), store.root, "making"), StoreFull)
 
 
+LIBRARIES = """
+import json, sys, tempfile
+from pathlib import Path
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from edgecnn.backends.elsewhere import answers_elsewhere, run_elsewhere
+from edgecnn.backends.openvino import convert_trunk, save_ir
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.graph.export import save_program
+from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.store.store import Store
+from edgecnn.training.checkpoint import write_tensors
+from tests.store.toys import Quantize, obtain
+
+store, elsewhere = Store.open(Path(sys.argv[1])), Path(sys.argv[2])
+big = np.zeros((2000, 2000), np.float32)
+linear = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 2000))
+
+def network():
+    shapes = (helper.make_tensor_value_info(name, 1, [1, 2000]) for name in "xy")
+    node, weights = helper.make_node("Gemm", ["x", "w"], ["y"]), numpy_helper.from_array(big, "w")
+    graph = helper.make_graph([node], "g", *([each] for each in shapes), [weights])
+    file = elsewhere / "gemm.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), file)
+    return convert_trunk(file)
+
+def cut_off(out):
+    program = elsewhere / "program.py"
+    program.write_text("import sys\\nfile = open(sys.argv[1], 'wb', buffering=0)\\nwhile file.write(bytes(1 << 20)) == 1 << 20: 0")
+    run_elsewhere("ncnn", [str(program), str(out / "model.bin")], out / "model.bin", "ncnn-fp32")
+
+makers = {
+    "safetensors": lambda out: write_tensors({"w": torch.zeros(2000, 2000)}, out / "w.safetensors"),
+    "openvino": lambda out: save_ir(network(), out / "model.xml"),
+    "numpy": lambda out: np.save(out / "logits.npy", big),
+    "numpy in a temporary folder": lambda out: answers_elsewhere("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
+    "torch.export": lambda out: save_program(linear, ImageSize.square(32), out / "program.pt2"),
+    "a converter that ends well": cut_off,
+}
+said = {}
+for number, (name, maker) in enumerate(makers.items()):
+    try:
+        obtain(store, Quantize(images=number + 1), maker=lambda given, out, tell: maker(out))
+    except EdgecnnError as error:
+        said[name] = error.ref
+    except Exception as error:
+        said[name] = repr(error)
+print(json.dumps(said))
+"""
+
+
+@needs_mount
+def test_a_full_disk_is_no_fault_of_ours_whatever_library_wrote(tmp_path: Path) -> None:
+    """safetensors and OpenVINO give no errno and remove what they wrote, torch aborts, and pnnx ends as if all were well."""
+    for name in ("store", "tmp", "elsewhere"):
+        (tmp_path / name).mkdir()
+    disks = {tmp_path / "store": "8m", tmp_path / "tmp": "8m"}
+    words = [str(tmp_path / "store"), str(tmp_path / "elsewhere")]
+    said = said_on(disks, LIBRARIES, *words, TMPDIR=str(tmp_path / "tmp"))
+    temporary = said.pop("numpy in a temporary folder")
+    assert temporary == "temporary-folder-full" and set(said.values()) == {"store-full"} and len(said) == 5, said
+
+
 READ_ONLY = """
 import json, subprocess, sys
 from pathlib import Path

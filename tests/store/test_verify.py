@@ -9,7 +9,7 @@ from tests.store.toys import VERSIONS, Ear, Quantize, Train, obtain
 
 
 def silently_changed(store: Store) -> str:
-    """Other bytes under an unchanged stat: what a lookup cannot see."""
+    """Other bytes under the same size and time."""
     made, _ = obtain(store, Quantize())
     path = made.folder / "model.onnx"
     before = path.stat()

@@ -1,3 +1,5 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,11 @@ def test_what_is_asked_changes_with_recipe_images_weights_and_device_file(tmp_pa
     assert asked(text + "train.epochs = [3]")[0] != none
     (tmp_path / "own.safetensors").write_bytes(b"22")
     assert asked(text)[0] == none and asked(text)[1] != own
+    own, facts = asked(text)[1], (tmp_path / "own.safetensors").stat()
+    time.sleep(0.02)  # more than a tick of the kernel's clock for files
+    (tmp_path / "own.safetensors").write_bytes(b"23")
+    os.utime(tmp_path / "own.safetensors", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert asked(text)[1] != own, "edited in place, with its time set back"
     Image.new("RGB", (8, 8), "red").save(photos / "cat" / "2.png")
     assert asked(text)[0] != none
 

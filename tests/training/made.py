@@ -66,6 +66,7 @@ def stage(arch: str = SMALL, *, size_px: int | str = SIZE_PX, **changes: object)
         "augment": augment,
         "arch": arch,
         "classes": 10,
+        "threads": 2,
         "preprocessing": preprocessing,
         "mode": "scratch",
         "epochs": 3,

@@ -91,7 +91,7 @@ def test_a_head_learns_the_same_from_many_photographs_as_from_few(tmp_path: Path
 def test_features_that_are_there_need_no_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given, weights = make_given(tmp_path), fetched(tmp_path / "weights")
     monkeypatch.setattr(frozen_module, "MANY_MACS", 1.0)
-    asked = TransferSettings(arch=LITE, classes=10, preprocessing=stage(LITE).preprocessing)
+    asked = TransferSettings(arch=LITE, classes=10, threads=2, preprocessing=stage(LITE).preprocessing)
     inputs = TrainingInputs(given.images, given.pixels, weights)
     (tmp_path / "decided").mkdir()
     make_transfer(asked, inputs, tmp_path / "decided", Quiet())

@@ -116,7 +116,7 @@ def test_the_transfer_is_measured_on_photographs_and_its_features_are_not_taken_
     scene: Scene, weights: Path, tmp_path: Path
 ) -> None:
     like = stage(LITE, size_px=SIZE_PX, classes=2)
-    decides = TransferStage(arch=LITE, classes=2, preprocessing=like.preprocessing)
+    decides = TransferStage(arch=LITE, classes=2, threads=2, preprocessing=like.preprocessing)
     (tmp_path / "transfer").mkdir()
     decides.make({"images": scene.images, "pixels": scene.pixels, "weights": weights}, tmp_path / "transfer", Heard())
     photographs = len(training_images(scene.images, None).entries("train"))

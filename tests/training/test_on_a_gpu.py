@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 from edgecnn.errors.training import BatchTooLarge, NoGpuToTrainOn, NothingToShare
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
-from edgecnn.planning.training import learning_device, trained_before_on, with_device
+from edgecnn.planning.training import learning_device, trained_before_on, with_machine
+from edgecnn.runner.machine.environment import available_cores
 from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.gpu import _heard as repeatable_of
 from edgecnn.training.images.batches import in_order_ahead
@@ -112,11 +113,26 @@ def test_what_trained_for_a_folder_s_last_build_is_read_from_its_plan(tmp_path: 
     assert trained_before_on(plan) is None
 
 
+@pytest.mark.parametrize(
+    ("stated", "before", "variable", "threads"),
+    [(7, 5, "3", 7), (None, 5, "3", 5), (None, None, "3", 3), (None, 0, "3", 3), (None, None, "", available_cores())],
+)
+def test_threads_are_those_that_are_stated_or_of_the_last_build_or_that_this_process_may_use(
+    stated: int | None, before: int | None, variable: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    plan = tmp_path / "plan.json"
+    if before is not None:
+        plan.write_text(json.dumps({"resolved": {"recipe": {"train": {"device": "cpu", "threads": before}}}}))
+    recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
+    assert with_machine(recipe, None, plan).train.threads == threads
+
+
 @pytest.mark.parametrize("nothing", [{"onnx": "model.onnx"}, {"arch": "lenet-5", "keep_head": True}])
 def test_where_nothing_is_trained_no_gpu_is_missed_and_what_was_said_stays(nothing: dict[str, object], tmp_path: Path) -> None:
     for said in ({}, {"device": "gpu"}):
         recipe = Recipe.model_validate({"model": nothing, "train": said})
-        assert with_device(recipe, None, tmp_path / "plan.json") == recipe
+        assert with_machine(recipe, None, tmp_path / "plan.json") == recipe
 
 
 def test_operations_that_do_not_repeat_themselves_are_named_and_other_warnings_stay_warnings() -> None:

@@ -30,8 +30,7 @@ def test_a_strided_convolution_of_few_channels_learns_what_it_should(channels: i
     ordered = images.contiguous(memory_format=torch.channels_last)
     for threads in (1, 2):
         learner = copy.deepcopy(layer)
-        with repeatable(), sampled_first(learner):
-            torch.set_num_threads(threads)
+        with repeatable(threads), sampled_first(learner):
             found = gradient(learner.to(memory_format=torch.channels_last), ordered, answers)  # type: ignore[call-overload]
         torch.testing.assert_close(found.double(), right, rtol=1e-4, atol=1e-4 * float(right.abs().max()))
 

@@ -38,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def decided(given: Given, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("transfer")
     made = stage(LITE)
-    asked = TransferStage(arch=LITE, classes=10, preprocessing=made.preprocessing)
+    asked = TransferStage(arch=LITE, classes=10, threads=2, preprocessing=made.preprocessing)
     asked.make(given.roles(weights), out, Heard())
     return out
 

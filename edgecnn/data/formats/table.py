@@ -211,9 +211,10 @@ def _several(file: Path, line: int, cell: Mapping[str, str], labels: LabelColumn
 
 def _stamp(folder: Path, path: str) -> str:
     try:
-        return stamp_of(path, (folder / path).stat())
+        facts = (folder / path).stat()
     except OSError:
-        return f"{path}/-1/0/0"
+        facts = None
+    return stamp_of(path, facts)
 
 
 PARQUET: Final = ".parquet"

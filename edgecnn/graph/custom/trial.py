@@ -211,7 +211,7 @@ def _longer_files() -> Iterator[None]:
 
 def main() -> None:
     """Try the file that standard input names, and write what it is refused with, or null."""
-    to = os.fdopen(os.dup(1), "w")
+    to = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints is not heard
     if hasattr(os, "sched_setaffinity") and hasattr(os, "sched_getaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:_CORES])

@@ -169,7 +169,7 @@ def run(place: Place, request: Dict[str, Any], stream: BinaryIO) -> Dict[str, An
     with contextlib.suppress(OSError):  # it leads a group already
         os.setsid()
     os.chdir(str(folder))
-    kept = {name: os.environ[name] for name in request["variables"] if name in os.environ}
+    kept = {there: os.environ[here] for here, there in request["variables"].items() if here in os.environ}
     environment = dict(kept, PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     os.execve(sys.executable, [sys.executable, "-m", "runner"] + request["argv"], environment)
 

@@ -21,7 +21,7 @@ from edgecnn.hosts.messages import Unusable, usable
 from edgecnn.hosts.ssh.board import SILENCE_S, Board
 from edgecnn.hosts.wire import Incoming, Silence, Tail, last_lines
 from edgecnn.runner.runs.schedule import kill_group
-from edgecnn.store.disk import sha256_of
+from edgecnn.store.disk import Stamp, sha256_of, stamped
 
 _ROOM = 32 * 1024 * 1024
 """Bytes that stay free beside what is sent: logits, traces and a library's own files."""
@@ -34,7 +34,7 @@ class Contents:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._digests: dict[tuple[str, int, int], str] = {}
+        self._digests: dict[tuple[str, Stamp], str] = {}
         self.sent_bytes = 0
         """Over this connection, of files' contents."""
 
@@ -45,8 +45,7 @@ class Contents:
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file."""
-        facts = path.stat()
-        known = (str(path), facts.st_size, facts.st_mtime_ns)
+        known = (str(path), stamped(path.stat()))
         if known not in self._digests:
             self._digests[known] = sha256_of(path)
         return self._digests[known]
@@ -135,7 +134,7 @@ class Results:
         self._out.mkdir(parents=True, exist_ok=True)
         path = self._out / PLACE
         half = path.with_suffix(".partial")
-        half.write_text(json.dumps({**self._places(), self._board.name: named}, indent=1))
+        half.write_text(json.dumps({**self._places(), self._board.name: named}, indent=1), encoding="utf-8")
         half.replace(path)
         return named
 

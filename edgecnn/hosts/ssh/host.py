@@ -19,6 +19,7 @@ from edgecnn.hosts.ssh.board import FOLDER, PYTHON, SILENCE_S, Board, opening
 from edgecnn.hosts.ssh.files import Contents, Results
 from edgecnn.hosts.ssh.link import Address, Link
 from edgecnn.hosts.wire import Incoming, Tail
+from edgecnn.runner.interpreters import PATH_NOT_PASSED
 from edgecnn.runner.runs.schedule import KEPT_VARIABLES, kill_group
 from edgecnn.store.failures import FULL_BELOW_BYTES
 from edgecnn.values.device import EngineBuilder
@@ -33,6 +34,8 @@ _ORPHAN_S = 45.0  # a runner whose link went ends by its lease before that
 _AGAIN_S = 20.0
 """Between two looks at the lock of what is timed there, so that looking disturbs nobody's race."""
 _RUNNER = Path(__file__).resolve().parents[2] / "runner"
+VARIABLES = {**{name: name for name in KEPT_VARIABLES}, "PYTHONPATH": PATH_NOT_PASSED}
+"""Variables of the board that its runner is given, and the names that it is given them by."""
 _FULL = ("Errno 28", "No space left on device", "Errno 122")
 
 
@@ -135,7 +138,7 @@ class SshHost:
         kit = "/".join(place.split("/")[-2:])
         locks = [(self._race_lock, _AGAIN_S)] if doing == "bench" else []
         locks.append((f"{self._lock}.run", _ORPHAN_S))
-        request = opening("run", kit=kit, argv=argv, locks=locks, variables=KEPT_VARIABLES)
+        request = opening("run", kit=kit, argv=argv, locks=locks, variables=VARIABLES)
         words, failure = self.board.words(), self._failure(doing)
         beat_s = LEASE_S / 6
         program = Program(words, (doing,), opening=request, beat_s=beat_s, failure=failure, board=self.board.name)
@@ -190,7 +193,7 @@ class SshHost:
     def _sent(self, out: Path, text: str) -> str:
         """A schedule names kits where they lie there, so it is not the file that lies here."""
         path = out / f"{SCHEDULE}.sent.partial"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         try:
             (sha256,) = self.contents.send([path]).values()
         finally:

@@ -161,7 +161,8 @@ def _in_a_process(order: Order, prefix: List[str], log: Any) -> Dict[str, Any]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
-        universal_newlines=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     log.write("== %s for %s\n" % (Path(order.engine).name, order.capability or "the GPU of this machine"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from ..failure import RunnerError
-from ..installing import install_command
+from ..installing import lacking
 from ..machine.environment import available_cores
 from ..model_files import check_model
 from ..session_options import check_options
@@ -68,10 +68,7 @@ def load_runtime(kit: Kit) -> Any:
     except ModuleNotFoundError as error:
         if error.name == "{}.{}".format(__name__, name):
             raise RunnerError("unknown-session", "kit.json: session.module {!r} is not in this runner".format(name)) from error
-        hint = install_command(str(error.name))
-        raise RunnerError(
-            "missing-package", "{} needs the package {}".format(name, error.name), hint=hint, missing=True
-        ) from error
+        raise lacking("{} needs the package {}".format(name, error.name), str(error.name)) from error
 
 
 def open_session(

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, NamedTuple, Tuple
 import torch
 
 from ..failure import RunnerError
+from ..installing import lacking
 
 _HALF = {"fp16": torch.float16, "bf16": torch.bfloat16}
 _AMPERE = (8, 0)
@@ -168,5 +169,4 @@ def _check_compiler(way: Way, device: torch.device) -> None:
 
 def _need_package(module: str, distribution: str, way: Way) -> None:
     if find_spec(module) is None:
-        what = "compile = {} needs the package {}".format(way.compiler, distribution)
-        raise RunnerError("missing-package", what, hint="pip install {}".format(distribution), missing=True)
+        raise lacking("compile = {} needs the package {}".format(way.compiler, distribution), distribution)

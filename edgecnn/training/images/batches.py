@@ -18,8 +18,9 @@ from torchvision.transforms import v2
 
 from edgecnn.training.images.augmented_batch import EpochDraw, Frame, at_size, augmented, normalized
 from edgecnn.training.images.validation import Material
-from edgecnn.training.machine import own_stream, training_threads
+from edgecnn.training.machine import own_stream
 from edgecnn.training.parallel.team import Part
+from edgecnn.training.settings import training_threads
 from edgecnn.values.data.augmentation import Cutmix, Mixup
 
 

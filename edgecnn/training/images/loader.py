@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.data.images import ImageSource
-from edgecnn.training.machine import training_threads
+from edgecnn.data.pixels import reserved
+from edgecnn.training.settings import training_threads
 from edgecnn.values.data.dataset import ImageEntry
 from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.stage import Progress
@@ -50,7 +51,7 @@ class DecodedImages:
             return
         if not file.exists():
             partial = file.with_suffix(".part")
-            held = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+            held = reserved(partial, shape)
             for start in range(0, len(self), _BLOCK):
                 stop = min(start + _BLOCK, len(self))
                 held[start:stop] = self._decode(range(start, stop))

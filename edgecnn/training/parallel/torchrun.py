@@ -32,7 +32,6 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.history import BestFacts, EpochFacts
 from edgecnn.training.images.batches import batch_count
 from edgecnn.training.loop import PhaseResult
-from edgecnn.training.machine import training_threads
 from edgecnn.training.parallel.team import LEAST_IMAGES
 from edgecnn.training.schedule import Phase
 from edgecnn.training.settings import TrainSettings
@@ -51,7 +50,7 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
 
     Raises:
         NoDistributedTorch: this build of torch cannot.
-        TooManyProcesses: there are more of them than processors.
+        TooManyProcesses: there are more of them than threads.
         BatchTooSmallToShare: some would be shown too little.
         ManifestUnreadable: see ``training_images``.
     """
@@ -60,8 +59,8 @@ def require_team(settings: TrainSettings, inputs: TrainingInputs) -> None:
         return
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         raise NoDistributedTorch(version=torch.__version__)
-    if processes > training_threads():
-        raise TooManyProcesses(asked=processes, threads=training_threads())
+    if processes > settings.threads:
+        raise TooManyProcesses(asked=processes, threads=settings.threads)
     images = len(training_images(inputs.images, inputs.made).entries("train"))
     smallest = images // batch_count(images, settings.batch_size)
     if smallest // processes < LEAST_IMAGES:
@@ -116,7 +115,7 @@ def _started(asked: SharedJob, folder: JobFolder) -> Iterator[subprocess.Popen[b
     with folder.log.open("wb") as log:
         torchrun = subprocess.Popen(
             command,
-            env=_environment(asked.settings.processes),
+            env=_environment(asked.settings),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -139,15 +138,20 @@ def _ended(torchrun: subprocess.Popen[bytes]) -> None:
         torchrun.wait()
 
 
-def _environment(processes: int) -> dict[str, str]:
-    """Every process gets its share of the threads; what a user has set of gloo and OpenMP's waiting stays."""
+def threads_each(settings: TrainSettings) -> int:
+    """Every process gets its share of the threads."""
+    return max(1, settings.threads // settings.processes)
+
+
+def _environment(settings: TrainSettings) -> dict[str, str]:
+    """What a user has set of gloo and OpenMP's waiting stays."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo",
         "OMP_WAIT_POLICY": "PASSIVE",
         **os.environ,
-        "OMP_NUM_THREADS": str(max(1, training_threads() // processes)),
+        "OMP_NUM_THREADS": str(threads_each(settings)),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",  # else torchrun listens on all interfaces

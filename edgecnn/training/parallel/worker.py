@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from edgecnn.errors.base import EdgecnnError
@@ -28,7 +26,7 @@ from edgecnn.training.loop import PhaseResult, run_phase
 from edgecnn.training.machine import repeatable
 from edgecnn.training.memory import Learners, within_memory
 from edgecnn.training.parallel.team import Team
-from edgecnn.training.parallel.torchrun import JobFolder, SharedJob
+from edgecnn.training.parallel.torchrun import JobFolder, SharedJob, threads_each
 
 
 class Teller:
@@ -78,10 +76,9 @@ def main(root: Path) -> None:
 
 def _refused_by_system(error: Exception) -> tuple[int | None, str, str | None] | None:
     """Error number, words and file where the system refused what it would refuse again; None for all else."""
-    if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
-        return error.errno, error.strerror or str(error), None if error.filename is None else os.fsdecode(error.filename)
-    said = re.search(r"\(os error (\d+)\)", str(error)) if isinstance(error, SafetensorError) else None
-    return (int(said[1]), os.strerror(int(said[1])), None) if said else None
+    if not isinstance(error, OSError) or isinstance(error, (ConnectionError, TimeoutError)):
+        return None
+    return error.errno, error.strerror or str(error), None if error.filename is None else os.fsdecode(error.filename)
 
 
 def _take_part(folder: JobFolder) -> None:
@@ -95,7 +92,7 @@ def _take_part(folder: JobFolder) -> None:
     # A path as it is, where init_method would read a URL.
     store = torch.distributed.FileStore(str(meeting), team.size)  # type: ignore[attr-defined]
     torch.distributed.init_process_group("gloo", store=store, rank=team.rank, world_size=team.size)
-    with repeatable():
+    with repeatable(threads_each(asked.settings)):
         result = _trained(asked, folder, team, tell)
     if team.leads:
         best = None if result.best is None else result.best.model_dump()

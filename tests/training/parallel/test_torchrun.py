@@ -35,11 +35,6 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     return make_given(tmp_path_factory.mktemp("given"), train=38, validation=16)  # batches of 19: not even for two
 
 
-@pytest.fixture(autouse=True)
-def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-
-
 def short(**changes: object) -> TrainStage:
     return stage(**{"epochs": 2, "batch_size": 16, "scratch": "resnet", "learning_rate": 0.02, "processes": 2, **changes})
 
@@ -47,9 +42,7 @@ def short(**changes: object) -> TrainStage:
 @pytest.fixture(scope="module")
 def shared(given: Given, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shared")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("OMP_NUM_THREADS", "2")
-        short().make(given.roles(), out, Heard())
+    short().make(given.roles(), out, Heard())
     return out
 
 
