@@ -74,20 +74,14 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         base = base_of(named, lab.store)
         seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
-        if identical:
-            head.require_whole()
-            base.require_whole()
+        for side in (head, base) if identical else ():  # nothing else would open them
+            side.require_whole()
         raced = must_race(gates, identical=identical)
         finding = _race(seen, gates, request.rounds) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
         answered = _accuracy(seen, head, base)
-    nothing = finding.absent or "nothing ran"
-    ours = _joined([two.head for two in seen.pairs]) or nothing
-    theirs = _joined([two.base for two in seen.pairs]) or nothing
-    outcomes = {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {}
-    several = thresholds_of(head.kit) is not None
-    built = {} if head.row is None else {"residency": head.row.residency, "saturates_on": head.row.saturates_on}
-    known = {"multi_label" if several else "test": answered, "outcomes": outcomes, "evaluated_kit": head.evaluated_kit}
-    facts = timed_row(head.kit, ours, lab.machine).model_copy(update={**known, **built})
+    sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
+    ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
+    several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
     unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
     equally_right = identical and "HEAD" not in seen.failures
     results = (_judged(gate, facts, finding, seen, identical=identical) for gate in gates)
@@ -114,6 +108,19 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         notices=tuple(_notices(head, base, identical=identical)),
         seconds=round(time.perf_counter() - started, 2),
     )
+
+
+def _row(
+    head: ShippedKit, seen: Observed, timed: Profile | str, answered: Accuracy | MultiLabelAccuracy | None
+) -> CandidateFacts:
+    accuracy = "test" if thresholds_of(head.kit) is None else "multi_label"
+    known = {
+        accuracy: answered,
+        "outcomes": {"measure": seen.failures["HEAD"]} if "HEAD" in seen.failures else {},
+        "evaluated_kit": head.evaluated_kit,
+        **({} if head.row is None else {"residency": head.row.residency, "saturates_on": head.row.saturates_on}),
+    }
+    return timed_row(head.kit, timed, seen.lab.machine).model_copy(update=known)
 
 
 def must_race(gates: Sequence[Gate], *, identical: bool) -> bool:

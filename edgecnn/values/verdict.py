@@ -25,7 +25,7 @@ class Fidelity(StrEnum):
     MEASURED = "measured"
     PREDICTED = "predicted"
     EMULATED = "emulated"
-    DEFINED = "by definition"
+    DEFINED = "by-definition"
     """Both sides of a comparison are the same files, so the figure is known without a measurement."""
     MISSING = "missing"
 
