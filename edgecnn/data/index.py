@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.base import system_reason
+from edgecnn.errors.wording import no_unicode
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.failures import named_failures
 from edgecnn.values.stage import Progress
@@ -99,7 +100,7 @@ def _fact(path: Path) -> Fact:
         path.name.encode("utf-8")
         problem, data = problem_of(path)
     except UnicodeEncodeError:
-        return Fact("", "its name is not UTF-8")
+        return Fact("", f"its name {no_unicode(path.name)}")
     except OSError as error:
         return Fact("", system_reason(error), lasting=False)
     return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")

@@ -165,7 +165,13 @@ def _fetched(tree: DebianTree, place: Path, tell: Progress) -> Sequence[Path]:
 def _run(command: Sequence[str], tree: DebianTree) -> None:
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=_TIMEOUT_S, errors="replace", check=False
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=_TIMEOUT_S,
+            errors="replace",
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise _failed(tree, f"{command[0]} took longer than {_TIMEOUT_S} s") from error

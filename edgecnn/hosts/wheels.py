@@ -57,7 +57,13 @@ def download_wheels(packages: Sequence[str], platform: WheelPlatform, folder: Pa
     words += [word for tag in platform.tags() for word in ("--platform", tag)]
     try:
         done = subprocess.run(
-            [*words, *packages], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", timeout=_TIMEOUT_S, check=False
+            [*words, *packages],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise WheelsNotFound(packages=packages, board=platform.words, said=f"pip took longer than {_TIMEOUT_S} s") from error

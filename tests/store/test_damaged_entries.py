@@ -16,7 +16,6 @@ from edgecnn.values.artifact import Cached, Miss, Ran
 from tests.store.test_artifacts import no_maker
 from tests.store.toys import VERSIONS, Quantize, files_in, obtain
 
-
 A_TICK_S = 0.02
 """More than a tick of the kernel's clock for files."""
 
