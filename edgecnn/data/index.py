@@ -34,6 +34,8 @@ class Stamped(NamedTuple):
     path: str
     stamp: str
     mtime_ns: int
+    bytes: int
+    """-1 of a file that cannot be stamped."""
 
 
 class Fact(NamedTuple):
@@ -49,9 +51,9 @@ class Fact(NamedTuple):
 
 def parse(folder: str, stamp: str) -> Stamped:
     """A stamp's parts, as seen from the root that ``folder`` is relative to."""
-    path, _, mtime_ns, *_ = stamp.rsplit("/", 4)
+    path, size, mtime_ns, *_ = stamp.rsplit("/", 4)
     prefix = f"{folder}/" if folder else ""
-    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns))
+    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns), int(size))
 
 
 def now_ns() -> int:
