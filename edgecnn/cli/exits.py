@@ -97,7 +97,7 @@ def _after(tell: Callable[[], object], status: ExitCode) -> ExitCode:
 
 
 def accept_every_sign() -> None:
-    """Where the encoding of a stream lacks a sign (an arrow in Latin-1, a file name that is no text), its number stands for it."""
+    """Let a stream print an escape for a sign that its encoding lacks, such as an arrow in Latin-1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from edgecnn.data.parallel import on_every_core
 from edgecnn.errors.base import system_reason
+from edgecnn.errors.wording import no_unicode
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.failures import named_failures
 from edgecnn.values.stage import Progress
@@ -33,6 +34,8 @@ class Stamped(NamedTuple):
     path: str
     stamp: str
     mtime_ns: int
+    bytes: int
+    """-1 of a file that cannot be stamped."""
 
 
 class Fact(NamedTuple):
@@ -48,9 +51,9 @@ class Fact(NamedTuple):
 
 def parse(folder: str, stamp: str) -> Stamped:
     """A stamp's parts, as seen from the root that ``folder`` is relative to."""
-    path, _, mtime_ns, *_ = stamp.rsplit("/", 4)
+    path, size, mtime_ns, *_ = stamp.rsplit("/", 4)
     prefix = f"{folder}/" if folder else ""
-    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns))
+    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns), int(size))
 
 
 def now_ns() -> int:
@@ -99,7 +102,7 @@ def _fact(path: Path) -> Fact:
         path.name.encode("utf-8")
         problem, data = problem_of(path)
     except UnicodeEncodeError:
-        return Fact("", "its name is not UTF-8")
+        return Fact("", f"its name {no_unicode(path.name)}")
     except OSError as error:
         return Fact("", system_reason(error), lasting=False)
     return Fact("", problem) if problem else Fact(hashlib.sha256(data).hexdigest(), "")

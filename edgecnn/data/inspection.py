@@ -19,6 +19,7 @@ from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
 from edgecnn.data.formats.published import is_published
 from edgecnn.data.group_roles import grouping_of
+from edgecnn.data.index import parse
 from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
 from edgecnn.data.manifest import list_files, read_files
@@ -72,7 +73,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         roles_from=roles_from,
         grouping=grouping,
         multi_label=usable.multi_label,
-        bytes=sum(int(stamp.rsplit("/", 3)[1]) for inside in files.stamps for stamp in inside if "/-1/" not in stamp),
+        bytes=sum(max(0, parse("", stamp).bytes) for inside in files.stamps for stamp in inside),
         ignored=files.layout.ignored,
         findings=(),
         seconds=0.0,

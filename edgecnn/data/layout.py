@@ -27,6 +27,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
+from edgecnn.errors.wording import no_unicode
 from edgecnn.runner.causes.known import LEFT_BEHIND
 
 Part = Literal["train", "validation", "test"]
@@ -94,7 +95,7 @@ def root_of(text: str) -> Path:
     except RuntimeError as error:
         raise DataPathUnusable(path=text, because="nobody's home folder is known by that name") from error
     except UnicodeEncodeError as error:
-        raise DataPathUnusable(path=text, because=f"{ascii(str(root))} is no UTF-8") from error
+        raise DataPathUnusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
     return root
 
 

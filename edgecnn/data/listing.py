@@ -49,8 +49,8 @@ class ListingProgress:
 def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     """The stamps of all files under ``folder``, sub-folders included, sorted; paths are relative to it.
 
-    A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to nothing)
-    has a size of -1.
+    A stamp holds path, size, mtime_ns, inode and ctime_ns, separated by slashes. A file that cannot be stamped (a link to
+    nothing) has a size of -1.
 
     Raises DataFolderUnreadable: a folder may not be listed, or lies deeper than this process can follow.
     """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import counted, did_you_mean
+from edgecnn.errors.wording import counted, did_you_mean, no_unicode
 
 
 class UnknownPipeline(EdgecnnError):
@@ -106,7 +106,7 @@ class OptionNotUnicode(EdgecnnError):
 
     def __init__(self, *, option: str, value: str) -> None:
         super().__init__(
-            what=f"{option} {ascii(value)} is no UTF-8",
+            what=f"{option} {ascii(value)} {no_unicode(value)}",
             because="the report could not name it",
             hint="rename the file or folder, or link to it under another name",
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,6 +58,15 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """``did you mean NAME? ``, to stand before another hint; nothing where no known name is near."""
     near = nearest(name, known, cutoff)
     return f"did you mean {near}? " if near else ""
+
+
+def no_unicode(name: str) -> str:
+    """Why a file's name is no text, as a predicate: ``is no UTF-8``, or that only this locale cannot read it."""
+    try:
+        os.fsencode(name).decode("utf-8")
+    except UnicodeError:
+        return "is no UTF-8"
+    return f"cannot be read in this locale ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
 
 
 def first_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsUnavailable, WeightsUnreadable
+from edgecnn.errors.wording import no_unicode
 from edgecnn.models.hugging_face import held_of_hub, hub_address
 from edgecnn.models.weights_file import format_of
 from edgecnn.store.disk import sha256_of
@@ -184,7 +185,7 @@ def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
         str(path.resolve()).encode("utf-8")
         sha256 = sha256_of(path)
     except UnicodeEncodeError as error:
-        raise WeightsUnreadable(path=path, reason="its path is no UTF-8: the report could not name it") from error
+        raise WeightsUnreadable(path=path, reason=f"its path {no_unicode(str(path))}; the report could not name it") from error
     except OSError as error:
         raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
     why = f"training starts from the weights in {path.name}"

@@ -23,8 +23,8 @@ _Name = TypeVar("_Name")
 Stamp = tuple[int, int, int, int]
 """(size in bytes, mtime in ns, inode, ctime in ns): while these stay, the bytes are taken to be those that were hashed.
 
-Programs can set a modification time back, and not a change time: an edit in place is seen by that. chmod and a new hard link change
-it too, which costs one more look at the bytes. docs/concepts/the-store.md says which file systems have none.
+Programs can set a modification time back, and not a change time: an edit in place is seen by that. chmod and a new hard link
+set it too, which costs one more look at the bytes. docs/concepts/the-store.md says which file systems have none.
 """
 _SYNCED_AT_ONCE: Final = 32
 """On ext4 2,048 files of 50 kB take 7 s one after the other, 0.7 s by eight and 0.5 s by 32."""

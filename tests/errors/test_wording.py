@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, plural
+from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, no_unicode, plural
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (1200, "1,200 images")])
@@ -45,3 +47,9 @@ def test_the_first_problem_says_where_it_lies() -> None:
     with pytest.raises(ValidationError) as caught:
         Outer.model_validate_json("{")
     assert first_problem(caught.value).startswith("Invalid JSON")
+
+
+def test_a_name_that_only_the_locale_cannot_read_is_not_called_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert no_unicode("caf\udce9") == "is no UTF-8"
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    assert no_unicode("caf\udcc3\udca9") == "cannot be read in this locale (ascii): set PYTHONUTF8=1"

@@ -168,7 +168,7 @@ def network():
 
 def cut_off(out):
     program = elsewhere / "program.py"
-    program.write_text("import sys\\nfile = open(sys.argv[1], 'wb', buffering=0)\\nwhile file.write(bytes(1 << 20)) == 1 << 20: 0")
+    program.write_text("import sys\\nfile = open(sys.argv[1], 'wb', buffering=0)\\nwhile file.write(bytes(4096)) == 4096: 0")
     run_elsewhere("ncnn", [str(program), str(out / "model.bin")], out / "model.bin", "ncnn-fp32")
 
 makers = {

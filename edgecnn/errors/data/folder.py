@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import and_more, counted, listed, nearest, plural
+from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural
 
 _SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
 _NAMED = 5
@@ -203,5 +203,5 @@ class NameNotUnicode(EdgecnnError):
 
     def __init__(self, *, folder: Path, name: str) -> None:
         super().__init__(
-            what=f"{folder}: the name {ascii(name)} is no UTF-8", because="it would become a class", hint="rename it"
+            what=f"{folder}: the name {ascii(name)} {no_unicode(name)}", because="it would become a class", hint="rename it"
         )
