@@ -21,7 +21,7 @@ def has_tensors(name: str) -> bool:
 def unreadable_here(name: str) -> str:
     """Why a file's shapes cannot be checked on this machine; empty where they can. What it reads from is checked anyway."""
     lacking = PurePosixPath(name).suffix == ".onnx" and installed_version("onnx") is None
-    return f"{name} was not looked into: pip install onnx" if lacking else ""
+    return f"tensor sizes of {name} were not checked: pip install onnx" if lacking else ""
 
 
 def fault_of(name: str, content: bytes, beside: Mapping[str, int]) -> str:

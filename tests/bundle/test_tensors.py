@@ -160,9 +160,17 @@ def test_a_model_that_is_none_is_refused(bundle: Path) -> None:
     assert said.startswith(f"{MODEL} is not to be opened: it is no ONNX model (")
 
 
-def test_without_onnx_the_model_is_said_to_be_unread(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnx_the_command_warns_that_tensor_sizes_were_not_checked(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensors, "installed_version", lambda _: None)
-    assert verified(bundle).facts.warnings[:1] == (f"{MODEL} was not looked into: pip install onnx",)
+    assert verified(bundle).facts.warnings[:1] == (f"tensor sizes of {MODEL} were not checked: pip install onnx",)
+
+
+def test_without_onnx_a_model_that_reads_another_file_is_refused_all_the_same(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tensors, "installed_version", lambda _: None)
+    said = refusal(with_kit(bundle, edited(external(location="/etc/passwd"))))
+    assert "weights of it would be read from '/etc/passwd', which is no file of its kit" in said
 
 
 def array_file(header: str) -> bytes:

@@ -58,7 +58,7 @@ def test_a_model_file_cut_short_is_refused_and_the_next_build_is_as_before(subje
     first = built(kit_of(subject), tmp_path / "first")
     with pytest.raises(RunnerFailed) as refused:
         built(bad, tmp_path / "refused")
-    assert refused.value.ref == "engine-parse-failed"
+    assert refused.value.ref == "model-refused"
     assert not list((tmp_path / "refused").glob("*.plan"))
     again = built(kit_of(subject), tmp_path / "again")
     assert (again / "planned.json").read_text() == (first / "planned.json").read_text()

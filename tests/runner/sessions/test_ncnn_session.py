@@ -1,0 +1,53 @@
+"""The ncnn session where ncnn is installed; the conformance suite runs its kits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runner.conftest import CopyKit
+from tests.runner.kits import rewrite_manifest
+
+NETWORK = """7767517
+4 5
+Input in0 0 1 in0
+Convolution c 1 1 in0 a 0=10 1=3 5=0 6=270
+Split s 1 2 a b d
+Padding p 1 1 b out0 0=0 1=1000000 2=0 3=1000000
+"""
+"""Its last layer needs more memory than there is, while the extractor holds what the others made."""
+CALLS = """
+import gc, sys
+from pathlib import Path
+import numpy as np
+from runner.failure import RunnerError
+from runner.kit import Kit
+from runner.sessions import open_session
+session = open_session(Kit.open(Path(sys.argv[1])), {"threads": "1"})
+try:
+    session.run({"image": np.zeros((1, 3, 32, 32), np.float32)})
+except RunnerError as error:
+    kept = error
+session.close()
+print(kept.ref)
+del kept
+gc.collect()
+"""
+
+
+def test_a_refused_call_does_not_crash_when_its_error_is_dropped(copy_kit: CopyKit) -> None:
+    pytest.importorskip("ncnn", reason="ncnn is in an environment of its own")
+    kit: Path = copy_kit()
+    (kit / "model.param").write_text(NETWORK.replace("in0", "image").replace("out0", "logits"))
+    (kit / "model.bin").write_bytes(bytes(200_000))
+
+    def described(facts: dict[str, dict[str, object]]) -> None:
+        facts["session"] = {"module": "ncnn_cpu", "options": {}}
+        facts["model"].update(entry="model.param", files=["model.bin", "model.param"])
+
+    rewrite_manifest(kit, described)
+    done = subprocess.run([sys.executable, "-c", CALLS, str(kit)], cwd=kit, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "runtime-refused-feed\n"), done.stderr
