@@ -37,12 +37,12 @@ def test_a_build_is_compared_with_one_of_another_recipe_and_says_what_changed(bu
     assert said["drop_pp"]["low"] <= said["drop_pp"]["high"]
 
 
-@pytest.mark.slow
-def test_a_build_against_itself_loses_nothing(built: Place) -> None:
-    said = told(built.plain("judge", built.out, "--against", built.out / "bundle", "--max", "drop_pp=50", *ENOUGH))
-    assert said["gates"][0]["verdict"] != "FAIL"
-    assert said["drop_pp"]["estimate"] == 0.0
-    assert said["changed"] == []
+def test_a_build_against_itself_loses_nothing_and_is_not_raced(built: Place) -> None:
+    bounds = ("--max", "drop_pp=0", "--max", "latency_ratio=1")
+    done = built.plain("judge", built.out, "--against", built.out / "bundle", *bounds, *ENOUGH)
+    said = told(done)
+    assert (done.returncode, said["verdict"], said["rounds"], said["changed"]) == (0, "PASS", 0, [])
+    assert {gate["fidelity"] for gate in said["gates"]} == {"by-definition"}
 
 
 def test_an_edited_kit_is_refused_and_no_verdict(built: Place) -> None:
@@ -55,8 +55,7 @@ def test_an_edited_kit_is_refused_and_no_verdict(built: Place) -> None:
     assert "model.onnx: not the file that was packaged" in done.stderr
 
 
-@pytest.mark.slow  # races again; recorded days are tried in test_unpaired.py and tests/cli/test_baseline.py
-def test_a_build_s_last_race_is_recorded_and_a_later_build_is_held_against_it(built: Place) -> None:
+def test_a_build_s_last_race_is_recorded_and_the_same_kit_passes_against_it(built: Place) -> None:
     board = built.folder / "board.json"
     made = built.plain("baseline", "record", built.out, "--out", board)
     assert made.returncode == 0, made.stderr
@@ -65,9 +64,8 @@ def test_a_build_s_last_race_is_recorded_and_a_later_build_is_held_against_it(bu
     row = next(row for row in report["candidates"] if row["chosen"])
     assert (len(facts["runs"]), facts["observed_at"]) == (8, row["latency"]["observed_at"])
     assert facts["shipped"]["kit"] == row["kit"]
-    said = told(built.plain("baseline", "compare", built.out, board, "--max", "latency_ratio=3", "--rounds", "8", "--json"))
-    assert (said["how"], said["rounds"], said["changed"]) == ("unpaired", 8, [])
-    assert said["verdict"] in ("PASS", "UNSURE")
+    said = told(built.plain("baseline", "compare", built.out, board, "--max", "latency_ratio=1", "--rounds", "8", "--json"))
+    assert (said["how"], said["rounds"], said["changed"], said["verdict"]) == ("unpaired", 0, [], "PASS")
 
 
 @pytest.mark.parametrize("edit", [lambda facts: facts["environment"]["conditions"].update(governor="performance")])
@@ -82,11 +80,9 @@ def test_an_edited_baseline_is_bad_input(built: Place, edit: Any) -> None:
 
 
 @pytest.mark.slow  # trains and races two networks
-def test_a_slower_network_fails_and_itself_does_not(built: Place, tmp_path: Path) -> None:
+def test_a_slower_network_fails(built: Place, tmp_path: Path) -> None:
     """Real processes: five times the work is found on any machine that is not far busier for one of the two."""
     base, head = make_bundle(tmp_path / "base"), make_bundle(tmp_path / "head", depth=5)
     slower = told(built.plain("judge", head, "--against", base, *ENOUGH))
     assert slower["ratio"]["low"] > 1.5
     assert slower["verdict"] in ("FAIL", "UNSURE")
-    same = told(built.plain("judge", base, "--against", base, *ENOUGH))
-    assert same["verdict"] in ("PASS", "UNSURE")

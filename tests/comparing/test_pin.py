@@ -34,8 +34,7 @@ def written(pin: PinnedBuild, folder: Path, **changes: Any) -> Path:
     return file
 
 
-@pytest.mark.slow  # races two kits
-def test_a_later_build_is_held_against_the_record_as_it_stood_at_a_revision(built: Place) -> None:
+def test_a_build_of_the_pinned_kit_passes_against_the_record_as_it_stood_at_a_revision(built: Place) -> None:
     repository = built.folder / "repo"
     repository.mkdir()
     git(built.folder, "init", "-q", str(repository))
@@ -45,12 +44,11 @@ def test_a_later_build_is_held_against_the_record_as_it_stood_at_a_revision(buil
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "pin")
     (repository / "base.json").write_text("edited since")
-    bounds = ("--max", "latency_ratio=3", "--max", "drop_pp=60", "--rounds", "8")
+    bounds = ("--max", "latency_ratio=1", "--max", "drop_pp=0", "--rounds", "8")
     judged = built.plain("judge", built.out, "--against", "git:HEAD:base.json", *bounds, "--json", folder=repository)
-    assert judged.returncode in (0, 4), judged.stderr
+    assert judged.returncode == 0, judged.stderr
     found = json.loads(judged.stdout)
-    assert found["rounds"] == 8
-    assert {each["gate"]["metric"]: each["verdict"] for each in found["gates"]}["drop_pp"] == "PASS"
+    assert (found["rounds"], found["identical"]) == (0, True)
     assert found["base"]["kit"] == found["head"]["kit"]
     assert found["notices"][0] == "BASE is the kit that git:HEAD:base.json pins, out of the store"
     refused = built.plain("judge", built.out, "--against", "base.json", folder=repository)
