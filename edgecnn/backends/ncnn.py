@@ -103,7 +103,8 @@ class NcnnBackend(Backend):
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
-        return OutputCheck("pnnx", candidate.precision)
+        fp32 = candidate.model_copy(update={"precision": Precision.FP32, "session_options": FP32})
+        return OutputCheck("pnnx", candidate.precision, unhalved=fp32 if candidate.precision is Precision.FP16 else None)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""

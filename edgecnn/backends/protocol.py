@@ -31,6 +31,8 @@ class OutputCheck(NamedTuple):
     """The coarsest numbers in that run, weights included. The tolerance follows from it."""
     options: Mapping[str, str] | None = None
     """Session options of that run; None: the candidate's own."""
+    unhalved: Candidate | None = None
+    """The fp32 candidate of a converter that halves weights. It is compared too, since halved weights hide faults."""
 
 
 class Halves(Enum):

@@ -51,7 +51,7 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     if job.wide:
         facts["beyond_half"] = dict(job.wide)
     if candidate.precision.is_float:
-        facts["distance_from_trunk"] = check_files(job)
+        facts |= check_files(job)
     facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tell.step(f"make {candidate.id}", 2, 2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isfinite
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -31,12 +33,21 @@ Logits = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
 
-def check_files(job: Job) -> float:
-    """Compare the files of a float candidate, or of its twin, with the trunk; return the distance.
+def check_files(job: Job) -> dict[str, float]:
+    """Compare the files of a float candidate, or of its twin, with the trunk; return the distances for ``quantize.json``.
 
     Raises OutputsDiffer: see ``distance_from_trunk``.
     """
-    folder, check = answering_folder(job.out), backend_for(job.candidate.runtime).output_check(job.candidate)
+    backend, distances = backend_for(job.candidate.runtime), {}
+    check = backend.output_check(job.candidate)
+    if check.unhalved is not None:
+        with TemporaryDirectory(prefix="edgecnn-unhalved-") as name:
+            backend.convert(job.onnx, check.unhalved, Path(name))
+            distances["distance_of_float_from_trunk"] = _files_apart(job, Path(name), OutputCheck(check.converter))
+    return {**distances, "distance_from_trunk": _files_apart(job, answering_folder(job.out), check)}
+
+
+def _files_apart(job: Job, folder: Path, check: OutputCheck) -> float:
     model = ModelFile.model_validate_json((folder / MODEL_FILE_NAME).read_text(encoding="utf-8"))
     if (folder / model.model.entry).read_bytes() == job.onnx.read_bytes():
         return 0.0
