@@ -56,7 +56,7 @@ _REVISION: Final = 5
 def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None = None) -> DataSummary:
     """List the images of a choice, give them roles, and keep the list in ``cache/manifests``.
 
-    Files are read once. As long as path and stamp of every file are what they were, the summary that was kept is answered. The same
+    Files are read once. While path and stamp of every file are what they were, the summary that was kept is answered. The same
     bytes with another seed, or under other names, make another ``content``.
 
     Args:
