@@ -56,8 +56,8 @@ _REVISION: Final = 5
 def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None = None) -> DataSummary:
     """List the images of a choice, give them roles, and keep the list in ``cache/manifests``.
 
-    Files are read once. As long as path and stamp of every file stay the same, the kept summary is returned. The same bytes with
-    another seed, or under other names, make another ``content``.
+    Files are read once. While path and stamp of every file are what they were, the summary that was kept is answered. The same
+    bytes with another seed, or under other names, make another ``content``.
 
     Args:
         choice: a folder, one of IDX files too, a CSV or Parquet file, a zip, ``torchvision:NAME``,
