@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edgecnn.judging.learned import learned_result
 from edgecnn.values.fit import FitReport
 from tests.building.builds import Place, place_with_photos
 from tests.house.child import child
@@ -96,11 +97,13 @@ def trained(place: Place) -> dict[str, str]:
 
 def test_what_ships_is_measured_inside_and_stands_first(place: Place, fitted: Any) -> None:
     done, before = fitted
-    assert done.returncode == 0, done.stderr
     found = FitReport.model_validate_json((place.out / "fit.json").read_text())
     assert json.loads(done.stdout) == json.loads((place.out / "fit.json").read_text())
     shipped = found.members[0]
-    assert (shipped.name, found.state) == (found.shipped, "settled")
+    assert shipped.name == found.shipped
+    # Four epochs on thirty test images may end at chance level: then nothing is settled.
+    ended = (0, "settled") if learned_result(shipped.gates) is None else (4, "provisional")
+    assert (done.returncode, found.state) == ended, done.stderr
     assert shipped.p50_ms is not None
     assert shipped.p50_ms.high <= BUDGET_MS
     assert shipped.name in found.front
@@ -120,7 +123,7 @@ def test_the_same_again_trains_and_races_nothing(place: Place, fitted: Any) -> N
     before = trained(place)
     began = time.monotonic()
     again = place.plain("fit", *words(place), **config(place))
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == fitted[0].returncode, again.stderr
     assert trained(place) == before
     assert time.monotonic() - began < 120
 
