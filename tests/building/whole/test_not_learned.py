@@ -13,9 +13,9 @@ from tests.building.builds import Place
 
 WORDS = (
     "--arch", "lenet-5", "--weights", "none", "--target", "raspberry-pi-5:onnxruntime", "--data", "photos",
-    "--set", "train.epochs=1", "--set", "model.resolution_px=32",
+    "--set", "train.epochs=1", "--set", "model.resolution_px=32", "--max", "drop_pp=100",
 )  # fmt: skip
-"""For a device that is not here, so that nothing is raced."""
+"""For a device that is not here, so that nothing is raced; by such a bound no rung with layers in float is climbed."""
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def test_no_verb_passes_what_learned_nothing(place: Place) -> None:
     report = place.report()
     first, *_ = report["gates"]
     assert (report["verdict"], first["verdict"], first["gate"]["stated_by"]) == ("UNSURE", "UNSURE", "chance")
-    assert len([*ElementTree.parse(place.folder / "gates.xml").iter("error")]) == 1
+    errors = [error.get("message", "") for error in ElementTree.parse(place.folder / "gates.xml").iter("error")]
+    assert "is not shown to have learned" in errors[0]
     judged = place.plain("judge", "out", "--min", "top1=0.01", "--quiet")
     assert (judged.returncode, judged.stdout.startswith(begins)) == (4, True), judged.stdout
