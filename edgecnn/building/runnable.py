@@ -15,6 +15,7 @@ from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
+from edgecnn.store.failures import DISK_FAILURES
 from edgecnn.values.artifact import Failed
 
 ENGINE = ("build", "engine.plan")
@@ -32,7 +33,8 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
 
     ``passing``: how references of errors begin that are raised all the same.
 
-    Raises BoardError: the board went away or is unfit, which says nothing of a kit.
+    Raises BoardError: the board went away or is unfit, which says nothing of a kit. OSError: neither does a disk that is full or
+    fails.
     """
     try:
         return work()
@@ -43,7 +45,9 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
             raise
         _LOG.debug(_ENDS_ONE, exc_info=True)
         return Failed.of(error)
-    except Exception as error:  # noqa: BLE001 - libraries raise anything, which says nothing of the other candidates
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FAILURES:
+            raise
         _LOG.debug(_ENDS_ONE, exc_info=True)
         return Failed.of(UnknownFailure(error=error))
 

@@ -16,6 +16,8 @@ from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, tempor
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_SPACE = _DISK_FULL | {errno.EFBIG}
+DISK_FAILURES = NO_SPACE | {errno.EROFS, errno.EIO}
+"""Of the disk, whatever was written there."""
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from edgecnn.building import build
 from edgecnn.building.build import BuildContext, measured_build
 from edgecnn.building.execute import Execution
-from edgecnn.building.runnable import kits_that_fail
+from edgecnn.building.runnable import kits_that_fail, tried
 from edgecnn.devices.machine import this_machine
 from edgecnn.errors.building import EveryCandidateFailed
 from edgecnn.measure.kits import KitRef
@@ -55,6 +56,23 @@ def test_a_kit_that_fails_its_self_test_is_named_and_one_that_passed_is_not_test
     later = Environment(conditions=conditions, observed={})
     object.__setattr__(lab, "environment", later)
     assert kits_that_fail(bundle, kits, lab, is_new=False) == {} and ear.notes == tested, "another Python"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_a_disk_that_fails_ends_the_build_and_says_nothing_of_a_candidate(number: int) -> None:
+    def work() -> None:
+        raise OSError(number, "the disk")
+
+    with pytest.raises(OSError, match="the disk"):
+        tried(work)
+
+
+def test_another_error_of_the_system_ends_one_candidate() -> None:
+    def work() -> None:
+        raise FileNotFoundError(errno.ENOENT, "no such file", "model.xml")
+
+    failed = tried(work)
+    assert isinstance(failed, Failed) and failed.ref == "unknown-failure"
 
 
 def a_measured_build(
