@@ -25,9 +25,12 @@ def versions_taken(runtime: Runtime) -> str:
 def saturates_on(candidate: Candidate, answering: Environment) -> Literal["device", "answering machine"] | None:
     """Return where sums of 8-bit products saturate, of the device that a candidate is for and the machine that answered for it.
 
-    None where they saturate on both or on neither. The candidate itself says which device it is for: the planner gives it weights
-    of 7 bits, which never saturate, unless the device adds exactly. A file that came quantized keeps its weights of 8 bits.
+    None where they saturate on both or on neither, or where nothing is recorded of the answering processor. The candidate itself
+    says which device it is for: the planner gives it weights of 7 bits, which never saturate, unless the device adds exactly. A
+    file that came quantized keeps its weights of 8 bits.
     """
+    if not {"isa", "architecture"} & {*answering.conditions, *answering.observed}:
+        return None  # nothing is known of that processor
     backend = backend_for(candidate.runtime)
     isa, read = tuple((answering.conditions.get("isa") or "").split()), answering.observed.get("architecture")
     architecture: Literal["aarch64", "any"] = "aarch64" if read == "aarch64" else "any"

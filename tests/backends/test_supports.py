@@ -95,6 +95,12 @@ def test_int8_is_added_otherwise_only_where_sums_saturate_on_one_side(
     assert saturates_on(offered(runtime, on)[f"{runtime.value}-int8"], answering(there)) == found
 
 
+def test_of_a_processor_of_which_nothing_is_recorded_nothing_is_claimed() -> None:
+    int8 = offered(Runtime.OPENVINO, VNNI)["openvino-int8"]
+    assert saturates_on(int8, Environment(conditions={}, observed={})) is None
+    assert saturates_on(int8, Environment(conditions={}, observed={"architecture": "x86_64"})) == "answering machine"
+
+
 @pytest.mark.parametrize(("on", "found"), [(AVX2, "device"), (VNNI, None), (CORTEX, None)])
 def test_a_file_that_came_quantized_keeps_8_bits_and_saturates_where_its_device_does(on: Device, found: str | None) -> None:
     original = ORIGINAL.model_copy(update={"session_options": exact_products(on.processor)})

@@ -137,6 +137,9 @@ def test_layers_around_such_an_activation_stay_in_fp32_where_the_file_can_say_so
     for file in (tmp_path / "model.onnx", *tmp_path.glob("twin/model.onnx")):
         assert first_nonfinite(file, feed[:1]) is None
         assert np.abs(logits_of(file, feed) - asked).max() < 0.02 * np.ptp(asked)
+    for file in tmp_path.glob("twin/model.onnx"):
+        found = logits_of(file, feed)
+        assert np.array_equal(found, found.astype(np.float16).astype(np.float32)), "the twin rounds as the engine does"
     made = onnx.load(tmp_path / "model.onnx")
     kinds = {each.name: each.type for each in all_outputs(made)}
     assert all(kinds[tensor] == "tensor(float)" for tensor in facts["beyond_half"])

@@ -12,9 +12,11 @@ from edgecnn.judging.gates import judge
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.artifact import Blocked, Cached, Failed
 from edgecnn.values.figures import Energy
-from edgecnn.values.profile import EnergyReading, RunEnergy, Stretch
+from edgecnn.values.profile import EnergyReading, Environment, RunEnergy, Stretch
 from edgecnn.values.report import CandidateFacts
+from edgecnn.values.resolved import Attachment
 from edgecnn.values.verdict import Fidelity, Verdict
+from tests.building import scenes
 from tests.building.resolutions import INT8, TRT_FP16
 from tests.building.scenes import ELSEWHERE, Staging, a_kit, an_artifact
 from tests.judging.made import a_gate
@@ -248,3 +250,20 @@ def test_energy_comes_from_its_own_race_and_what_was_not_in_it_says_so(staged: S
     assert energy(staged).reason == "measured for what ships, fp32 and the best other precision alone"
     latency = row(staged, BASELINE.id).latency
     assert latency is not None and latency.p50_ms is None, "an energy race times nothing"
+
+
+@pytest.mark.parametrize(
+    ("isa", "attachment", "expected"),
+    [("avx2", ELSEWHERE, "answering machine"), ("avx2 avx512_vnni", ELSEWHERE, None), ("avx2", None, None)],
+)
+def test_int8_answered_where_sums_saturate_for_a_device_where_they_do_not_says_so_in_its_row(
+    isa: str, attachment: Attachment | None, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scenes, "HERE", Environment(conditions={"isa": isa}, observed={"architecture": "x86_64"}))
+    staged = Staging(tmp_path, **({} if attachment is None else {"attachment": attachment}))
+    staged.answered(BASELINE.id, 900)
+    staged.answered(INT8.id, 900)
+    found = row(staged, INT8.id)
+    assert found.saturates_on == expected
+    assert row(staged, BASELINE.id).saturates_on is None
+    assert judge(a_gate(bound=5.0), found).verdict is (Verdict.PASS if expected is None else Verdict.UNSURE)
