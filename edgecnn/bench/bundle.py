@@ -199,7 +199,8 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest) -
 def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:
     """Its self-test, then the images; a kit that fails is out, with its own words."""
     if (why := seen.why_not_runnable(name)) is not None:
-        seen.fail(name, Failed(ref="not-runnable", what=why), "does not run")
+        if name not in seen.failures:
+            seen.fail(name, Failed(ref="not-runnable", what=why), "does not run")
         return
     if shown.pixels is None:
         return

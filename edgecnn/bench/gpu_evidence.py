@@ -83,10 +83,10 @@ class GpuGathering(Gathering):
         at_once = max(1, min(TESTED_AT_ONCE, (os.cpu_count() or 1) // 2))
         with ThreadPoolExecutor(at_once) as pool:
             outcomes = list(pool.map(lambda one: why_not_runnable(one[2], self.lab), every))
-        for (each, name, _), why in zip(every, outcomes, strict=True):
-            if why is not None:
+        for (each, name, _), failed in zip(every, outcomes, strict=True):
+            if failed is not None:
                 del each.kits[name]
-                each.failed[name] = why
+                each.failed[name] = failed.what
 
     def _race(self, kits: list[KitRef], rounds: int, batches: dict[str, int] | None = None) -> tuple[RaceResult, float]:
         """And the seconds that it took."""

@@ -176,7 +176,7 @@ class Gathering:
             kits.update(built.kits)
             failed.update({name: each.what for name, each in built.failed.items()})
         failing = {name: why_not_runnable(kit, self.lab) for name, kit in kits.items() if name not in failed}
-        failed.update({name: why for name, why in failing.items() if why is not None})
+        failed.update({name: failing_kit.what for name, failing_kit in failing.items() if failing_kit is not None})
         kits = {name: kit for name, kit in kits.items() if name not in failed}
         if not kits:
             return []

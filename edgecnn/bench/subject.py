@@ -157,6 +157,9 @@ def _answered(seen: ObservedBuild, name: str, kit: KitRef, pixels: PixelSet) -> 
     answered = tried(partial(evaluate, kit, pixels, seen.lab))
     if not isinstance(answered, Failed):
         return answered
+    if seen.attached and not answered.missing:  # it was tried on the device itself, and no older answer counts
+        seen.fail(name, answered)
+        return answered
     stored = seen.lab.store.profiles.of(kit.digest, "evaluation")
     found = next((each for each in stored if each.profile.pixels == pixels.sha256), None)
     if found is None:

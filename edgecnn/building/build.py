@@ -17,7 +17,7 @@ from edgecnn.building.objective_race import race_for_choice, require_meter
 from edgecnn.building.observe import Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild, pixel_sets
 from edgecnn.building.publish import Page, check_output, publish_baseline, publish_plan, publish_progress, publish_report
-from edgecnn.building.report import decide, gates_of, last_race, report_of
+from edgecnn.building.report import Decision, decide, gates_of, last_race, report_of
 from edgecnn.building.runnable import kits_that_fail
 from edgecnn.bundle.publish import staged_bundle
 from edgecnn.devices.check.ready import Wanted, runtimes_for
@@ -157,12 +157,14 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
         while True:
             report = report_of(seen, request, seconds=time.perf_counter() - started)
             if request.goal == "judge" and report.choice.candidate is None:
-                raise EveryCandidateFailed(reasons={row.candidate.id: row.reason for row in report.candidates if not row.works})
+                raise EveryCandidateFailed(reasons={row.candidate.id: row.reason for row in report.candidates if row.broken})
             failures = _publish(report, seen, request, context, here.lab(store, tell))
             if not failures:
                 return report
             for name, failed in failures.items():  # the choice is made again without it
                 seen.fail(name, failed, "failed its self-test in the bundle")
+            if seen.attached and seen.timed:
+                _race_winner(observer, request)
 
 
 def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
@@ -256,14 +258,22 @@ def observe(request: BuildRequest, observer: Observer, stages: StageContext, hom
 
 def _race(observer: Observer, request: BuildRequest) -> None:
     """Race for the choice, race the winner's knobs where asked to, and race the winner again for the figures."""
-    seen, anew = observer.seen, request.stored_race == "never"
-    decision = decide(seen, request)
-    patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
-    how = RaceOptions(anew=anew, patient=patient, until=request.until, meter=request.meter)
+    decision = decide(observer.seen, request)
+    how = _race_options(decision, request)
     observer.time_all(decision.inside_budget, how)
-    race_for_choice(observer, decision.inside_budget, seen.objective, how)
+    race_for_choice(observer, decision.inside_budget, observer.seen.objective, how)
+    _race_winner(observer, request)
+
+
+def _race_options(decision: Decision, request: BuildRequest) -> RaceOptions:
+    patient = any(gate.metric in ("p90_ms", "p99_ms") for gate in decision.gates)
+    return RaceOptions(anew=request.stored_race == "never", patient=patient, until=request.until, meter=request.meter)
+
+
+def _race_winner(observer: Observer, request: BuildRequest) -> None:
+    seen = observer.seen
     decision = decide(seen, request)
-    last = last_race(decision)
+    how, last = _race_options(decision, request), last_race(decision)
     if seen.execution.plan.resolved.recipe.race.knobs and last and decision.choice.candidate is not None:
         race_knobs(observer, decision.choice.candidate, how)
     best_batch = request.extra_runs.best_batch or seen.objective == "throughput"

@@ -67,7 +67,8 @@ def _trials(kit: KitRef, settings: Sequence[Knobs], result: RaceResult, lab: Lab
 
 def _why_unusable(kit: KitRef, knobs: Knobs, lab: Lab) -> str | None:
     words = tuple(word for option, text in knobs.options.items() for word in ("--knob", f"{option}={text}"))
-    return why_test_fails(kit, lab, words)
+    failed = why_test_fails(kit, lab, words)
+    return None if failed is None else failed.what
 
 
 def _as_it_is_here(device: Device, environment: Environment) -> Device:

@@ -132,9 +132,12 @@ class Observed:
         return ()
 
     def why_not_runnable(self, name: str) -> str | None:
-        """Asked of each kit once, since it starts a process."""
+        """Asked of each kit once, since it starts a process. A kit that fails its own test is out."""
         if name not in self.unrunnable:
-            self.unrunnable[name] = why_not_runnable(self.kits[name], self.lab)
+            failed = why_not_runnable(self.kits[name], self.lab)
+            self.unrunnable[name] = None if failed is None else failed.what
+            if failed is not None and not failed.missing and name not in self.failures:
+                self.fail(name, failed)
         return self.unrunnable[name]
 
     def fail(self, name: str, failed: Failed, verb: str = "failed") -> None:

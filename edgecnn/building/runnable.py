@@ -11,7 +11,8 @@ from typing import TypeVar
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import UnknownFailure
 from edgecnn.errors.hosts.board import BoardError
-from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.hosts.process import RunnerCannotWrite
+from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
@@ -21,6 +22,8 @@ from edgecnn.values.artifact import Failed
 ENGINE = ("build", "engine.plan")
 """Where a device leaves the engine that it builds of a kit."""
 LEASE_S = 300.0
+OF_THE_DISK = (StoreFull, StoreUnusable, TemporaryFolderFull, RunnerCannotWrite)
+"""They say nothing of a kit: the same call goes on once there is room."""
 _LOG = logging.getLogger(__name__)
 _ENDS_ONE = "this failure ends one candidate, and the others go on"
 _DAMAGED = ("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")
@@ -33,12 +36,12 @@ def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Fai
 
     ``passing``: how references of errors begin that are raised all the same.
 
-    Raises BoardError: the board went away or is unfit, which says nothing of a kit. OSError: neither does a disk that is full or
-    fails.
+    Raises BoardError: the board went away or is unfit, which says nothing of a kit. OSError, and ``OF_THE_DISK``: neither does a
+    disk that is full or fails.
     """
     try:
         return work()
-    except BoardError:
+    except (BoardError, *OF_THE_DISK):
         raise
     except EdgecnnError as error:
         if passing and error.ref.startswith(passing):
@@ -68,11 +71,12 @@ def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new
         lab.tell.note(f"self-test of {name} in the bundle")
         try:
             lab.host.run(Task(bundle / "kits" / name, "selftest"), lease_s=LEASE_S, tell=lab.tell)
-        except RunnerFailed as error:
-            if not error.missing:
-                failures[name] = Failed.of(error)
+        except OF_THE_DISK:
+            raise
         except EdgecnnError as error:
-            failures[name] = Failed.of(error)
+            failed = Failed.of(error)
+            if not failed.missing:
+                failures[name] = failed
         else:
             lab.store.profiles.add(lab.profile(kit, present, what="selftest", knobs=knobs))
     return failures
@@ -83,18 +87,19 @@ def has_engine(kit: KitRef) -> bool:
     return kit.folder.joinpath(*ENGINE).is_file()
 
 
-def why_not_runnable(kit: KitRef, lab: Lab) -> str | None:
-    """A sentence where this machine lacks what the kit needs, or the kit does not survive its own test; None where it runs.
+def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
+    """Why a kit does not run here: this machine lacks what it needs (``missing``), or it fails its own test. None if it runs.
 
     Raises RunnerFailed: the kit's files are not what was packaged: nothing about it may be concluded.
     """
     if kit.manifest.get("engine") is not None and not has_engine(kit):
         build = f"cd {shlex.quote(str(kit.folder))} && python3 -m runner build-engine --out build"
-        return f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
+        what = f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
+        return Failed(ref="engine-not-built", what=what, missing=True)
     return why_test_fails(kit, lab, passing=_DAMAGED)
 
 
-def why_test_fails(kit: KitRef, lab: Lab, words: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> str | None:
-    """The kit's own test of its golden answers, with these words of a command line; None where it passes."""
+def why_test_fails(kit: KitRef, lab: Lab, words: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> Failed | None:
+    """How the kit fails its own test of its golden logits, with these words of a command line; None if it passes."""
     tested = tried(lambda: lab.host.run(Task(kit.folder, "selftest", words), lease_s=LEASE_S, tell=lab.tell), passing)
-    return tested.what if isinstance(tested, Failed) else None
+    return tested if isinstance(tested, Failed) else None

@@ -54,7 +54,9 @@ def what_would_help(resolved: Resolved, store: Store) -> str:
             unasked = " --weights auto" if resolved.weights.choice == "none" else ""
             option = "--weights imagenet" if same else f"--arch {better.name}{unasked}"
             return f"pretrained weights of {better.name} are on this machine: `{option}`"
-    epochs = 2 * max(1, resolved.recipe.train.epochs or 0)
+    if not resolved.recipe.train.epochs:  # only the head learned
+        return "more images may help, or training every layer: `--transfer all`"
+    epochs = 2 * resolved.recipe.train.epochs
     return f"more images may help, or a longer training: `--set train.epochs={epochs}`"
 
 

@@ -156,10 +156,13 @@ def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.on
     """Average finished builds in one ONNX file, for build --model, and say what it costs and gains."""
     from edgecnn.render.screens.studies import show_ensemble
     from edgecnn.studies.ensemble import make_ensemble
+    from edgecnn.values.verdict import Verdict
 
     found = make_ensemble(builds, out, call.store, call.tell)
     call.show(found, lambda: show_ensemble(found))
-    return ExitCode.UNSURE if found.is_unlearned else ExitCode.OK
+    if found.verdict is None:
+        return ExitCode.OK
+    return ExitCode.GATE_FAILED if found.verdict is Verdict.FAIL else ExitCode.UNSURE
 
 
 def loadgen(  # noqa: PLR0913 - a command line's options are its parameters

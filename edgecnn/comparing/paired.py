@@ -18,7 +18,7 @@ from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.bounds import comparison_gates
-from edgecnn.judging.gates import judge, judge_identical, overall
+from edgecnn.judging.gates import judge, judge_identical, verdict_of
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
@@ -86,6 +86,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
     equally_right = identical and "HEAD" not in seen.failures
     results = (_judged(gate, facts, finding, seen, identical=identical) for gate in gates)
     judged = (*(() if unlearned is None else (unlearned,)), *results)
+    judged = tuple(result.model_copy(update={"kit_failed": facts.broken is not None}) for result in judged)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -102,7 +103,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         drop_pp=exactly(0.0) if equally_right else answered.drop_pp if answered else None,
         drop_of="mAP" if several else "top-1",
         drop_absent=None if equally_right else seen.absent.get("accuracy"),
-        verdict=overall(judged),
+        verdict=verdict_of(facts, judged),
         gates=judged,
         changed=changes(base.origin, head.origin),
         notices=tuple(_notices(head, base, identical=identical)),
@@ -186,7 +187,8 @@ def _joined(profiles: Sequence[Profile]) -> Profile | None:
 
 def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, seen: Observed, *, identical: bool) -> GateResult:
     no_numbers = "HEAD" in seen.failures and COMPARED[gate.metric].source == "accuracy"
-    if identical and not no_numbers and (known := judge_identical(gate, facts)) is not None:
+    several = thresholds_of(seen.kits["HEAD"]) is not None
+    if identical and not no_numbers and (known := judge_identical(gate, facts, several_labels=several)) is not None:
         return known
     if gate.metric == LATENCY_RATIO:
         return judge_ratio(gate, finding, facts.candidate.id)

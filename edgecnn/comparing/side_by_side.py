@@ -189,7 +189,8 @@ def _by_definition(names: tuple[str, str], base: _ComparedFolder, head: _Compare
     if ours is None or theirs is None or ours.kit is None or ours.answered is None:
         return None
     machines = head.report.environment.conditions, base.report.environment.conditions
-    if not head.as_shipped(ours).is_identical_to(base.as_shipped(theirs), *machines):
+    ran = [(row.runtime_version, row.evaluated_kit) for row in (ours, theirs)]
+    if ran[0] != ran[1] or not head.as_shipped(ours).is_identical_to(base.as_shipped(theirs), *machines):
         return None
     counts = {"lost": 0, "gained": 0} if ours.test is not None else {}
     return {"drop_pp": exactly(0.0), "fidelity": Fidelity.DEFINED, "images": ours.answered.images, **counts}

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import edgecnn
+from edgecnn.building.label_rows import thresholds_of
 from edgecnn.building.rows import timed_row, times
 from edgecnn.building.runnable import why_not_runnable
 from edgecnn.comparing.baseline_file import as_profile, figures_of, read_days, runs_of
@@ -85,7 +86,11 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
     unlearned = None if shipped.row is None else not_learned(shipped.row)
-    results = ((judge_identical(gate, facts) if identical else None) or _judged(gate, facts, finding, spelled) for gate in gates)
+    several = thresholds_of(shipped.kit) is not None
+    results = (
+        (judge_identical(gate, facts, several_labels=several) if identical else None) or _judged(gate, facts, finding, spelled)
+        for gate in gates
+    )
     judged = (*(() if unlearned is None else (unlearned,)), *results)
     return Comparison(
         version=edgecnn.__version__,
@@ -130,7 +135,8 @@ def _present(
     _refuse_elsewhere(days, here, request.allow_different)  # before any time is spent
     if not must_race(gates, identical=_identical(shipped, days, here)):
         return None, NOT_RACED, here, lab.machine
-    if (why := why_not_runnable(shipped.kit, lab) if here.timed else NOT_TIMED) is not None:
+    failed = why_not_runnable(shipped.kit, lab) if here.timed else None
+    if (why := NOT_TIMED if not here.timed else failed.what if failed is not None else None) is not None:
         return None, why, here, lab.machine
     recorded = [run for day in days for run in day.runs]
     samples = max(SAMPLES_MIN, max(len(run.samples_ns) for run in recorded))

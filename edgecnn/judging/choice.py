@@ -86,7 +86,7 @@ def _fallback(eligible: Eligibility, rules: ChoiceRules) -> Chosen:
     """Nothing was shown to fit the budget: fp32, whatever it costs, and said so."""
     safe = _full_precision(eligible)
     if not safe:
-        nothing = Choice(state="none", candidate=None, why="no candidate works that could be chosen")
+        nothing = Choice(state="none", candidate=None, why="no candidate that the target allows works")
         return Chosen(choice=nothing, because=describe(eligible, {}))
     chosen, taken = safe[0], Taken(by="fallback", budget_pp=rules.budget_pp)
     state: Literal["settled", "provisional"] = "settled" if rules.attached else "provisional"

@@ -63,14 +63,13 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
     )
 
 
-def judge_identical(gate: Gate, facts: CandidateFacts) -> GateResult | None:
+def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) -> GateResult | None:
     """A gate on a difference between HEAD and BASE, which ship the same files; None for a figure of HEAD alone.
 
-    None also for a metric of the other kind of labels, where HEAD's answers show which kind it has.
+    ``several_labels``: whether an image may have several. A metric of the other kind of labels is not known by definition.
     """
     value = COMPARED[gate.metric].identical
-    other_kind = OF_ONE_CLASS if facts.multi_label is not None else OF_SEVERAL if facts.test is not None else ()
-    if value is None or gate.metric in other_kind:
+    if value is None or gate.metric in (OF_ONE_CLASS if several_labels else OF_SEVERAL):
         return None
     finding = Finding(figure=exactly(value), fidelity=Fidelity.DEFINED, note="by definition: HEAD and BASE are the same files")
     verdict = _verdict(gate, finding)
@@ -198,24 +197,25 @@ def _shown(metric: str, figure: Interval) -> str:
 def overall(results: Sequence[GateResult]) -> Verdict:
     """One word for one candidate, in the order of the exit codes: missing, FAIL, UNSURE, PASS.
 
-    A MISSING that does not count (``when-measured``, ``advisory``) decides only where nothing else was judged.
+    A MISSING that does not count (``when-measured``, ``advisory``) decides only where nothing else was judged. A kit that failed
+    passes nothing: its figures are MISSING, unless a gate fails it.
     """
-    seen = {result.verdict for result in results}
-    if any(result.verdict is Verdict.MISSING and result.gate.required == "always" for result in results):
+    verdicts = {result.verdict for result in results}
+    if any(_counts_as_missing(result, require_measured=False) for result in results) or _failed_unjudged(results):
         return Verdict.MISSING
-    for verdict in (Verdict.FAIL, Verdict.UNSURE, Verdict.PASS):
-        if verdict in seen:
-            return verdict
-    return Verdict.MISSING
+    return next((word for word in (Verdict.FAIL, Verdict.UNSURE, Verdict.PASS) if word in verdicts), Verdict.MISSING)
 
 
 def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = False) -> ExitCode:
     """What a process may say of these results: missing before FAIL before UNSURE before pass.
 
     An advisory UNSURE is shown and does not count. MISSING counts where the gate is required ``always`` or the kit failed, and
-    everywhere with ``require_measured``. No results at all are MISSING: nothing was judged.
+    everywhere with ``require_measured``. No results at all are MISSING: nothing was judged. So is a kit that failed, whatever its
+    gates say, unless one of them fails it.
     """
-    if not results or any(_counts_as_missing(result, require_measured) for result in results):
+    if not results or _failed_unjudged(results):
+        return ExitCode.MISSING
+    if any(_counts_as_missing(result, require_measured=require_measured) for result in results):
         return ExitCode.MISSING
     if any(result.verdict is Verdict.FAIL for result in results):
         return ExitCode.GATE_FAILED
@@ -224,5 +224,9 @@ def exit_code_of(results: Sequence[GateResult], *, require_measured: bool = Fals
     return ExitCode.OK
 
 
-def _counts_as_missing(result: GateResult, require_measured: bool) -> bool:
+def _failed_unjudged(results: Sequence[GateResult]) -> bool:
+    return any(result.kit_failed for result in results) and all(result.verdict is not Verdict.FAIL for result in results)
+
+
+def _counts_as_missing(result: GateResult, *, require_measured: bool) -> bool:
     return result.verdict is Verdict.MISSING and (require_measured or result.kit_failed or result.gate.required == "always")

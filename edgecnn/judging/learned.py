@@ -40,6 +40,13 @@ def beats_chance(accuracy: Interval | None, level: float) -> bool:
     return accuracy is not None and accuracy.low > level
 
 
+def chance_verdict(accuracy: Interval, level: float) -> Verdict | None:
+    """FAIL below chance, UNSURE where the interval contains it, None above."""
+    if beats_chance(accuracy, level):
+        return None
+    return Verdict.FAIL if accuracy.high < level else Verdict.UNSURE
+
+
 def chance_of(facts: CandidateFacts) -> Chance | None:
     """Chance on the test images of one candidate; None if its accuracy was not measured there."""
     if (several := facts.multi_label) is not None:
@@ -55,7 +62,7 @@ def chance_of(facts: CandidateFacts) -> Chance | None:
 def not_learned(facts: CandidateFacts) -> GateResult | None:
     """The result that keeps a network at chance level from passing; None if it beats chance, or no accuracy is known."""
     chance, answered = chance_of(facts), facts.answered
-    if chance is None or answered is None or beats_chance(answered.share, chance.level):
+    if chance is None or answered is None or (verdict := chance_verdict(answered.share, chance.level)) is None:
         return None
     figure, several = answered.share, facts.multi_label is not None
     reached = f"{100 * figure.estimate:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
@@ -69,7 +76,7 @@ def not_learned(facts: CandidateFacts) -> GateResult | None:
     return GateResult(
         gate=Gate(metric="map" if several else "top1", side="min", bound=chance.level, required="always", stated_by=CHANCE),
         candidate=facts.candidate.id,
-        verdict=Verdict.FAIL if figure.high < chance.level else Verdict.UNSURE,
+        verdict=verdict,
         figure=figure,
         fidelity=answered.fidelity,
         reason=f"{facts.candidate.id} is not shown to have learned: {against}{more}",

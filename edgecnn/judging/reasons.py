@@ -113,7 +113,7 @@ def _provisional(reason: Provisional, name: str) -> str:
     if reason.part == "reference":
         return "carried: the network that every drop is counted from"
     if reason.part == "fallback":
-        return "carried: fp32, which ships if no other candidate is inside the budget"
+        return "carried: fp32 of a runtime that the target allows"
     return "carried: inside the budget, and a race on the device may choose it"
 
 

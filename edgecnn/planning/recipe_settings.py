@@ -112,7 +112,7 @@ def _learner(request: BuildRequest, train: TrainChoice) -> str:
 def _threads(request: BuildRequest) -> str:
     if threads_before(request.out / PLAN) is not None:
         return "filled in: as many as for the last build of this folder"
-    return "filled in: as many as this process may use"
+    return "filled in: OMP_NUM_THREADS, or as many as this process may use"
 
 
 def difference(before: RecipeSettings, after: RecipeSettings) -> RecipeDifference:

@@ -27,11 +27,11 @@ _OF_RACES = {
     "of two races cannot be compared",
     DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow",
 }
-REPORTED = "p50 ms is the reported latency: of the race for the report, or as marked. Other times name their own race"
+REPORTED = "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race"
 LEGEND = {
     Fidelity.EMULATED: "ᵉ emulated: computed here on a stand-in for what the device will run",
     Fidelity.PREDICTED: "ᵖ predicted from a model, not measured",
-    Fidelity.DEFINED: "⁼ by definition: both sides are the same files, so nothing was measured",
+    Fidelity.DEFINED: "⁼ by definition: a kit compared with itself, so nothing was measured",
 }
 
 

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from edgecnn.judging.learned import beats_chance
+from edgecnn.judging.learned import chance_verdict
 from edgecnn.values.base import Value
 from edgecnn.values.data.preprocessing import Resolution
-from edgecnn.values.verdict import Interval
+from edgecnn.values.verdict import Interval, Verdict
 
 
 class EnsembleRow(Value):
@@ -49,9 +49,10 @@ class Ensemble(Value):
     """Builds the file, with its preprocessing stated."""
 
     @property
-    def is_unlearned(self) -> bool:
-        """Whether an accuracy is known and not shown to be better than chance."""
-        return self.chance_top1 is not None and not beats_chance(self.whole.accuracy_top1, self.chance_top1)
+    def verdict(self) -> Verdict | None:
+        """Of its accuracy against chance, as of any other network; None if it beats chance, or no accuracy is known."""
+        accuracy, chance = self.whole.accuracy_top1, self.chance_top1
+        return None if accuracy is None or chance is None else chance_verdict(accuracy, chance)
 
 
 class TenCrop(Value):

@@ -127,11 +127,13 @@ class Failed(Value):
     ref: str
     what: str
     hint: str | None = None
+    missing: bool = Field(default=False, exclude_if=lambda missing: not missing)
+    """This machine lacks what was needed, which says nothing of the kit."""
 
     @classmethod
     def of(cls, error: EdgecnnError) -> Failed:
         """In the error's own words."""
-        return cls(ref=error.ref, what=error.line(), hint=error.hint)
+        return cls(ref=error.ref, what=error.line(), hint=error.hint, missing=getattr(error, "missing", False))
 
 
 class Blocked(Value):

@@ -45,12 +45,14 @@ class ShippedKitFacts(Value):
     def is_identical_to(self, other: ShippedKitFacts, *machines: Mapping[str, str]) -> bool:
         """Whether both sides are the same files, with the same knobs, for the same device and on one machine.
 
-        ``machines``: the conditions of every machine that is involved; none where one call runs both sides. Unknown conditions
-        are never those of another machine. Differences between identical sides are 0, and ratios 1, by definition.
+        ``machines``: the conditions of every machine that is involved; none where one call runs both sides. A machine without a
+        name is not known to be another one; a condition that is unknown on both sides counts as equal. Differences between
+        identical sides are 0, and ratios 1, by definition.
         """
         devices = {self.device, other.device} - {None}
-        held = [{name: known.get(name) for name in CONDITIONS_THAT_MUST_MATCH} for known in machines]
-        one_machine = all(machines) and all(each == held[0] for each in held)
+        conditions = [{name: known.get(name) for name in CONDITIONS_THAT_MUST_MATCH} for known in machines]
+        named = all(known.get("machine") for known in machines)
+        one_machine = named and all(condition == conditions[0] for condition in conditions)
         return (self.kit, self.knobs) == (other.kit, other.knobs) and len(devices) <= 1 and one_machine
 
 

@@ -26,7 +26,7 @@ class Fidelity(StrEnum):
     PREDICTED = "predicted"
     EMULATED = "emulated"
     DEFINED = "by-definition"
-    """Both sides of a comparison are the same files, so the figure is known without a measurement."""
+    """A kit compared with itself: the figure is known without a measurement."""
     MISSING = "missing"
 
 

@@ -22,9 +22,9 @@ from edgecnn.devices import desktop_gpu as of_gpus
 from edgecnn.devices import machine as of_evidence_machine
 from edgecnn.devices.desktop_gpu import REFERENCE
 from edgecnn.devices.files import device_named
+from edgecnn.errors.building import OutputUnusable
 from edgecnn.errors.hosts.board import LinkLost
 from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
-from edgecnn.errors.store import StoreFull
 from edgecnn.errors.weights import DownloadFailed
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
@@ -35,7 +35,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.resources import resource_folder
 from edgecnn.runner.machine.environment import read_environment
 from edgecnn.store.store import Store
-from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.artifact import Failed, WeightsAnswer
 from edgecnn.values.board import HostRequest
 from edgecnn.values.layers import LayerMacs, MacTable
 from edgecnn.values.profile import Environment, Purpose
@@ -69,10 +69,14 @@ class Board:
         monkeypatch.setattr(reference_networks, "answer_weights", lambda *_, **__: self.answer)
         for module in (reference_networks, gpu_evidence):
             monkeypatch.setattr(module, "race", self.race)
-            monkeypatch.setattr(module, "why_not_runnable", lambda kit, lab: self.untested.get(kit.candidate.id))
+            monkeypatch.setattr(module, "why_not_runnable", self.why_untested)
             monkeypatch.setattr(module, "monotonic", lambda: self.clock)
         ran = a_residency(mac={"fp32": 1.0})
         monkeypatch.setattr(reference_networks, "residency", lambda *_: SimpleNamespace(profile=SimpleNamespace(residency=ran)))
+
+    def why_untested(self, kit: KitRef, lab: Lab) -> Failed | None:
+        why = self.untested.get(kit.candidate.id)
+        return None if why is None else Failed(ref="golden-logits-differ", what=why)
 
     def kits(self, arch: str, candidates: Any) -> MadeKits:
         if arch in self.broken:
@@ -160,10 +164,10 @@ def test_a_board_that_drops_in_the_middle_ends_the_call_in_the_words_that_go_on(
 
 
 def test_a_network_that_cannot_be_made_is_named_without_anybody_s_paths(board: Board) -> None:
-    board.broken["resnet-18"] = StoreFull(root=Path("/home/ann/.cache/edgecnn"), free_bytes=0, doing="making it")
+    board.broken["resnet-18"] = OutputUnusable(folder=Path("/home/ann/.cache/edgecnn"), because="no")
     found = board.measured()
     assert "resnet-18" not in [each.arch for each in found.networks]
-    assert "/home" not in found.left_out["resnet-18"] and "ann" not in found.left_out["resnet-18"]
+    assert "/home" not in found.left_out["resnet-18"] and "/ann" not in found.left_out["resnet-18"]
     assert "…/edgecnn" in found.left_out["resnet-18"]
 
 

@@ -33,7 +33,8 @@ class Failing(FakeHost):
 def test_a_kit_whose_board_went_away_is_not_called_unable(tmp_path: Path) -> None:
     kit, store = a_kit(tmp_path, "kit"), Store.open(tmp_path / "store")
     crashed = Failing(RunnerCrashed(argv=["selftest"], ending="signal SIGSEGV", last_lines=[]))
-    assert "signal SIGSEGV" in (why_not_runnable(kit, lab_at(crashed, store)) or "")
+    failed = why_not_runnable(kit, lab_at(crashed, store))
+    assert failed is not None and "signal SIGSEGV" in failed.what
     with pytest.raises(LinkLost):
         why_not_runnable(kit, lab_at(Failing(LinkLost(board="pi", doing="selftest")), store))
 

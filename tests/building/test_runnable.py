@@ -13,8 +13,13 @@ from edgecnn.building.build import BuildContext, measured_build
 from edgecnn.building.execute import Execution
 from edgecnn.building.runnable import kits_that_fail, tried
 from edgecnn.devices.machine import this_machine
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import EveryCandidateFailed
+from edgecnn.errors.hosts.process import RunnerCannotWrite
+from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
+from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.store.store import Store
@@ -22,8 +27,8 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import BuildReport
 from tests.building.bundles import make_bundle
-from tests.building.resolutions import resolved
-from tests.building.scenes import a_choice, a_report, a_request
+from tests.building.resolutions import INT8, resolved
+from tests.building.scenes import a_choice, a_kit, a_report, a_request
 from tests.judging.made import facts
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
@@ -67,6 +72,42 @@ def test_a_disk_that_fails_ends_the_build_and_says_nothing_of_a_candidate(number
         tried(work)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreFull(root=Path("store"), free_bytes=0, doing="making it"),
+        StoreUnusable(root=Path("store"), because="read-only"),
+        TemporaryFolderFull(folder=Path("tmp"), free_bytes=0, doing="making it"),
+        RunnerCannotWrite(argv=["selftest"], board=None),
+    ],
+    ids=lambda error: error.ref,
+)
+def test_so_does_a_store_without_room(error: EdgecnnError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        tried(work)
+    bundle, lab = make_bundle(tmp_path / "bundle"), this_machine().lab(Store.open(tmp_path / "store"), Ear())
+    monkeypatch.setattr(LocalHost, "run", lambda *_, **__: work())
+    with pytest.raises(type(error)):
+        kits_that_fail(bundle, {"onnxruntime-fp32": KitRef.at(bundle / "kits/onnxruntime-fp32")}, lab, is_new=True)
+
+
+def test_a_kit_that_this_machine_cannot_test_is_not_among_those_that_fail(tmp_path: Path) -> None:
+    lab = this_machine().lab(Store.open(tmp_path / "store"), Ear())
+    bundle = make_bundle(tmp_path / "bundle")
+    kit = bundle / "kits/onnxruntime-fp32"
+    rewrite_manifest(kit, lambda manifest: manifest["requirements"].update(packages={"no-such-runtime": ">=1"}))
+    assert kits_that_fail(bundle, {kit.name: KitRef.at(kit)}, lab, is_new=True) == {}
+    rewrite_manifest(kit, lambda manifest: manifest["requirements"].update(packages={}))
+    rewrite_manifest(kit, lambda manifest: manifest["model"]["input"].update(name="picture"))
+    assert set(kits_that_fail(bundle, {kit.name: KitRef.at(kit)}, lab, is_new=True)) == {kit.name}
+    engine = {"builder": "tensorrt", "onnx": "model.onnx", "min_version": "10.3"}
+    rewrite_manifest(kit, lambda manifest: manifest.update(engine=engine))
+    assert kits_that_fail(bundle, {kit.name: KitRef.at(kit)}, lab, is_new=True) == {}, "its engine is built on the device"
+
+
 def test_another_error_of_the_system_ends_one_candidate() -> None:
     def work() -> None:
         raise FileNotFoundError(errno.ENOENT, "no such file", "model.xml")
@@ -90,12 +131,15 @@ def a_measured_build(
         choice = a_choice(left[0]) if left else a_report().choice
         return a_report(choice=choice, candidates=tuple(rows))
 
-    def in_bundle(bundle: Path, kits: object, lab: object, *, is_new: bool) -> dict[str, Failed]:
+    def in_bundle(bundle: Path, kits: dict[str, KitRef], lab: object, *, is_new: bool) -> dict[str, Failed]:
         chosen = (bundle / "chosen").read_text()
+        assert list(kits) == [chosen], "every carried kit is tested, and no other"
         return {name: Failed(ref="golden-logits-differ", what="no") for name in refused & {chosen}}
 
     monkeypatch.setattr(build, "execute", executed)
-    monkeypatch.setattr(build, "observe", lambda *_: None)
+    kits = {each.id: a_kit(tmp_path / "made" / each.id, each) for each in (BASELINE, INT8)}
+    monkeypatch.setattr(build, "observe", lambda _, observer, *__: observer.seen.kits.update(kits))
+    monkeypatch.setattr(build, "_race_winner", lambda *_: None)
     monkeypatch.setattr(build, "report_of", report)
     monkeypatch.setattr(build, "local_record", lambda seen: None)
     monkeypatch.setattr(build, "kits_that_fail", in_bundle)

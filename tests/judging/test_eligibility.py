@@ -46,6 +46,16 @@ def test_what_is_missing_of_a_kit_that_failed_never_ends_with_0():
     assert exit_code_of(judge_candidate(gates, failed)) == ExitCode.MISSING
 
 
+def test_a_kit_that_failed_passes_nothing_though_a_gate_needs_no_run():
+    failed = facts(outcomes={"measure": Failed(ref="wrong-feed", what="no")}, size_mib=1.0)
+    for gates in ([a_gate("size_mib", 5.0)], [a_gate("size_mib", 5.0), a_gate("p50_ms", required="when-measured")]):
+        results = judge_candidate(gates, failed)
+        assert results[0].verdict is PASS
+        assert (exit_code_of(results), overall(results)) == (ExitCode.MISSING, MISSING)
+    too_large = judge_candidate([a_gate("size_mib", 0.5)], failed)
+    assert (exit_code_of(too_large), overall(too_large)) == (ExitCode.GATE_FAILED, FAIL)
+
+
 def test_a_missing_that_does_not_count_hides_nothing():
     results = [a_result(MISSING, "when-measured"), a_result(FAIL)]
     assert (exit_code_of(results), overall(results)) == (ExitCode.GATE_FAILED, FAIL)

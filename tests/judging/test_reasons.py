@@ -207,8 +207,8 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
     ("validation", "said"),
     [
         (an_accuracy(split="validation"), "inside the budget, and a race on the device may choose it"),
-        (an_accuracy(40, 3, split="validation"), "fp32, which ships if no other candidate is inside the budget"),
-        (None, "fp32, which ships if no other candidate is inside the budget"),
+        (an_accuracy(40, 3, split="validation"), "fp32 of a runtime that the target allows"),
+        (None, "fp32 of a runtime that the target allows"),
     ],
 )
 def test_only_the_network_that_drops_are_counted_from_is_called_that(validation: Accuracy | None, said: str) -> None:

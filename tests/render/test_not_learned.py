@@ -169,4 +169,4 @@ def test_an_ensemble_begins_with_it(low: float, begins: bool, capsys: pytest.Cap
     )
     show_ensemble(found)
     assert capsys.readouterr().out.startswith("UNSURE: e.onnx is not shown to have learned") is begins
-    assert found.is_unlearned is begins
+    assert (found.verdict is not None) is begins

@@ -50,7 +50,8 @@ def show_report(report: BuildReport, *, require_measured: bool = False) -> None:
 
 def _left_out(report: BuildReport) -> dict[str, str]:
     """Candidates that do not work, or that lose too much where the choice is made, whatever the gates say of the test images."""
-    rows = (row for row in report.candidates if row.broken is not None or isinstance(row.because, (Loses, Differs)))
+    others = [row for row in report.candidates if not row.chosen]
+    rows = (row for row in others if row.broken is not None or isinstance(row.because, (Loses, Differs)))
     return {row.candidate.id: worded(row.because, row.candidate.id) for row in rows if row.because}
 
 

@@ -83,11 +83,11 @@ def show_ensemble(found: Ensemble) -> None:
 def unlearned_lines(found: Ensemble) -> list[str]:
     """That the ensemble is not shown to have learned, if so."""
     top1, chance = found.whole.accuracy_top1, found.chance_top1
-    if not found.is_unlearned or top1 is None or chance is None:
+    if found.verdict is None or top1 is None or chance is None:
         return []
     says = f"it classifies {percent_interval(top1)} of the validation images correctly"
     against = f"always answering one class reaches {100 * chance:.1f} %"
-    return [f"UNSURE: {found.whole.name} is not shown to have learned: {says}; {against}"]
+    return [f"{found.verdict.value}: {found.whole.name} is not shown to have learned: {says}; {against}"]
 
 
 def ensemble_lines(found: Ensemble) -> list[str]:
