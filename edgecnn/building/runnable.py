@@ -11,19 +11,16 @@ from typing import TypeVar
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import UnknownFailure
 from edgecnn.errors.hosts.board import BoardError
-from edgecnn.errors.hosts.process import RunnerCannotWrite
-from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
+from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
+from edgecnn.stages.package import SELF_TEST_LEASE_S
 from edgecnn.store.failures import DISK_FAILURES
 from edgecnn.values.artifact import Failed
 
 ENGINE = ("build", "engine.plan")
 """Where a device leaves the engine that it builds of a kit."""
-LEASE_S = 300.0
-OF_THE_DISK = (StoreFull, StoreUnusable, TemporaryFolderFull, RunnerCannotWrite)
-"""They say nothing of a kit: the same call goes on once there is room."""
 _LOG = logging.getLogger(__name__)
 _ENDS_ONE = "this failure ends one candidate, and the others go on"
 _DAMAGED = ("kit-file-", "outside-the-kit", "bad-manifest", "no-kit")
@@ -70,7 +67,7 @@ def kits_that_fail(bundle: Path, kits: Mapping[str, KitRef], lab: Lab, *, is_new
             continue
         lab.tell.note(f"self-test of {name} in the bundle")
         try:
-            lab.host.run(Task(bundle / "kits" / name, "selftest"), lease_s=LEASE_S, tell=lab.tell)
+            lab.host.run(Task(bundle / "kits" / name, "selftest"), lease_s=SELF_TEST_LEASE_S, tell=lab.tell)
         except OF_THE_DISK:
             raise
         except EdgecnnError as error:
@@ -101,5 +98,5 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
 
 def why_test_fails(kit: KitRef, lab: Lab, words: tuple[str, ...] = (), passing: tuple[str, ...] = ()) -> Failed | None:
     """How the kit fails its own test of its golden logits, with these words of a command line; None if it passes."""
-    tested = tried(lambda: lab.host.run(Task(kit.folder, "selftest", words), lease_s=LEASE_S, tell=lab.tell), passing)
+    tested = tried(lambda: lab.host.run(Task(kit.folder, "selftest", words), lease_s=SELF_TEST_LEASE_S, tell=lab.tell), passing)
     return tested if isinstance(tested, Failed) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.hosts.process import RunnerCannotWrite
 
 
 class UnstableValue(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
@@ -120,3 +121,7 @@ class NothingCollected(EdgecnnError, exit_code=ExitCode.MISSING):
 
     def __init__(self, *, url: str, because: str, hint: str) -> None:
         super().__init__(what=f"nothing is removed from the remote store {url}", because=because, hint=hint)
+
+
+OF_THE_DISK = (StoreFull, StoreUnusable, TemporaryFolderFull, RunnerCannotWrite)
+"""They say nothing of a kit: the same call goes on once there is room."""

@@ -19,7 +19,8 @@ import edgecnn.runner
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import RunnerSourceChanged, SelfTestFailed
 from edgecnn.errors.data.multi_label import ThresholdsOfAnotherModel
-from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerFailed
+from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.store import OF_THE_DISK
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.runner.golden import feed_sha256
@@ -29,7 +30,7 @@ from edgecnn.values.model_file import THRESHOLDS
 from edgecnn.values.stage import Progress, Role, Stage
 
 KIT_SCHEMA = "edgecnn.kit/1"
-_TEST_LEASE_S = 300.0
+SELF_TEST_LEASE_S = 300.0
 
 
 def runner_source() -> Path:
@@ -106,8 +107,8 @@ class PackageStage(Stage):
     def _test(self, kit: Path, tell: Progress) -> None:
         """A machine that lacks the kit's runtime, browser or GPU cannot test it, which says nothing of the kit."""
         try:
-            LocalHost().run(Task(kit, "selftest"), lease_s=_TEST_LEASE_S, tell=tell)
-        except RunnerCannotWrite:  # the disk is full, whichever kit is tested
+            LocalHost().run(Task(kit, "selftest"), lease_s=SELF_TEST_LEASE_S, tell=tell)
+        except OF_THE_DISK:
             raise
         except EdgecnnError as error:
             if not (isinstance(error, RunnerFailed) and error.missing):

@@ -38,7 +38,9 @@ class LitertSession(Session):
             self._network = (_Compiled if self._half else _Interpreted)(self._path, self.threads or 1)  # type: Any
         except (ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())
-            raise RunnerError("runtime-refused-model", "{}: LiteRT cannot open it".format(self._path.name), why) from error
+            what = "{}: LiteRT cannot open it".format(self._path.name)
+            # Half precision is refused by a processor without such arithmetic, which says nothing of the kit.
+            raise RunnerError("runtime-refused-model", what, why, missing=self._half) from error
         self._name, self._answer_name = model.input.name, model.output.name
         self._spec = TensorSpec(self._name, self._network.dtype, (None,) + self._network.shape[1:])
 
