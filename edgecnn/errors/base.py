@@ -84,7 +84,7 @@ def steers(sign: str) -> bool:
 def system_reason(error: Exception) -> str:
     """Why the system refused, as it stands behind a colon: ``permission denied``."""
     said = getattr(error, "strerror", None)
-    return said.lower() if said else str(error) or type(error).__name__
+    return said[:1].lower() + said[1:] if said else str(error) or type(error).__name__
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:

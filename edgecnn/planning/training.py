@@ -30,9 +30,11 @@ from edgecnn.models.weights import answer_weights
 from edgecnn.recipes.target import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import whole_entry
+from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX
 from edgecnn.store.store import Store
 from edgecnn.training.settings import training_threads
 from edgecnn.values.arch import ArchSpec
@@ -113,7 +115,7 @@ def threads_before(plan_file: Path) -> int | None:
 def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
     """``[train]`` of a folder's last build."""
     try:
-        found = json.loads(plan_file.read_text(encoding="utf-8"))["resolved"]["recipe"]["train"]
+        found = json.loads(bounded_content(plan_file, DOCUMENT_BYTES_MAX))["resolved"]["recipe"]["train"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None

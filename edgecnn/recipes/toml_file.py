@@ -21,6 +21,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.recipes import FileUnreadable, NotToml
 from edgecnn.errors.wording import nearest
 from edgecnn.recipes.toml_depth import parsed
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 
 if TYPE_CHECKING:
@@ -65,12 +66,9 @@ def read_table(path: Path) -> dict[str, Any]:
     grammar; names the line. WrongBytes: see ``refuse_known_cause``.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = bounded_content(path, LARGEST_BYTES)
     except OSError as error:
         raise FileUnreadable(path=path, reason=system_reason(error)) from error
-    except ValueError as error:  # a NUL inside the path
-        raise FileUnreadable(path=path, reason=str(error)) from error
     refuse_known_cause(path, data)
     try:
         return parsed(_text(path, data))
@@ -79,8 +77,6 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path, data: bytes) -> str:
-    if len(data) > LARGEST_BYTES:
-        raise FileUnreadable(path=path, reason="it is larger than 1 MiB, which no recipe or device file is")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileUnreadable(path=path, reason="it is UTF-16; save it as UTF-8")
     try:

@@ -7,6 +7,7 @@ may stand anywhere: the one that ``data.group_by`` names.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,11 +22,14 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.wording import first_line
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.data.dataset import UNLABELLED
 
 SUFFIX: Final = ".csv"
 _COLUMNS: Final = (["path", "label"], ["path", "label", "split"])
+_BYTES_MAX: Final = 4 << 30
+"""The largest list in text that is read, a line at a time: about 40 million images."""
 _STEERING: Final = ("Cc", "Zl", "Zp")
 """Unicode's general categories of control characters and of line and paragraph separators (UAX #44): no part of a name."""
 
@@ -151,7 +155,7 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """The header as line 1, and every other line that is not empty with its number."""
     line = 0
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
             yield 1, [_column(name) for name in next(reader, [])]
             for cells in reader:
