@@ -58,6 +58,11 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     return f"did you mean {near}? " if near else ""
 
 
+def shortened(text: str, most: int = 100) -> str:
+    """A value of a user's data as an error quotes it: the first ``most`` signs, and how many follow."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more)"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its class where it says nothing."""
     said = str(error).strip().splitlines()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.runner.files import bounded_content
-from edgecnn.runner.kit import MANIFEST_BYTES_MAX
+from edgecnn.runner.manifest import MANIFEST_BYTES_MAX
 from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value

@@ -17,6 +17,10 @@ JSON_BYTES_MAX = 2 << 30
 """The largest JSON file that is read; a run that soaked for half a day has a third of it."""
 
 
+class UnfitFile(OSError):
+    """A file that ``open_regular`` refuses: not a regular one, too large, or with a NUL in its path."""
+
+
 def open_regular(path: Path, most_bytes: Optional[int] = None) -> IO[bytes]:
     """Open a regular file for reading. A pipe or a device is not opened, because it may block or have no end.
 
@@ -27,10 +31,11 @@ def open_regular(path: Path, most_bytes: Optional[int] = None) -> IO[bytes]:
         most_bytes: a larger file is refused. None: any size.
 
     Raises:
-        OSError: the file cannot be opened, is not a regular file, is too large, or its path holds a NUL; ``strerror`` says which.
+        UnfitFile: see there; ``strerror`` says why.
+        OSError: the file is absent, a folder, or cannot be opened.
     """
     if "\0" in str(path):
-        raise OSError(errno.EINVAL, "its path holds a NUL character", str(path))
+        raise UnfitFile(errno.EINVAL, "its path holds a NUL character", str(path))
     _require_regular(path, path.stat(), most_bytes)
     stream = os.fdopen(os.open(str(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     try:
@@ -45,13 +50,13 @@ def _require_regular(path: Path, facts: os.stat_result, most_bytes: Optional[int
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(facts.st_mode):
-        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, not a regular file", str(path))
+        raise UnfitFile(errno.EINVAL, "it is a pipe, a socket or a device, not a regular file", str(path))
     if most_bytes is not None and facts.st_size > most_bytes:
         raise _too_large(path, most_bytes)
 
 
-def _too_large(path: Path, most_bytes: int) -> OSError:
-    return OSError(errno.EINVAL, "it is larger than {}".format(_size(most_bytes)), str(path))
+def _too_large(path: Path, most_bytes: int) -> UnfitFile:
+    return UnfitFile(errno.EINVAL, "it is larger than {}".format(_size(most_bytes)), str(path))
 
 
 def _size(count: int) -> str:

@@ -13,11 +13,10 @@ from .causes.known import cause_of_change, left_by_a_tool
 from .failure import RunnerError
 from .files import bounded_content, sha256_of
 from .installing import lacking
-from .manifest import MANIFEST, Manifest, parse_manifest
+from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
 from .runtimes import installed_version
 from .versions import matches
 
-MANIFEST_BYTES_MAX = 16 << 20
 _CODE = (".py", ".pyc", ".pth", ".so")
 _HINT = "copy the kit again, or package it again"
 
