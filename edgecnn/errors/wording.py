@@ -72,5 +72,5 @@ def first_line(error: BaseException) -> str:
 def first_problem(error: ValidationError) -> str:
     """Of a document that is not what it should be: where its first fault lies, and what it is."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = shortened(".".join(str(part) for part in first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]

@@ -86,7 +86,9 @@ def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
         except (MissingPackage, ImportError):
             raise
         except UnknownArch as error:
-            raise TableUnreadable(path=path, problems=[f"{shortened(error.what)}: another version of edgecnn measured it"]) from error
+            raise TableUnreadable(
+                path=path, problems=[f"{shortened(error.what)}: another version of edgecnn measured it"]
+            ) from error
         except Exception as error:  # no class is shared by what networks raise that cannot be built
             because = f"there is no network {shortened(each.probe.name)}: {shortened(first_line(error))}"
             raise TableUnreadable(path=path, problems=[because]) from error

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import IO, Any, Optional
+from typing import Any, Optional
 
 from .failure import RunnerError
 
@@ -21,7 +21,7 @@ class UnfitFile(OSError):
     """A file that ``open_regular`` refuses: not a regular one, too large, or with a NUL in its path."""
 
 
-def open_regular(path: Path, most_bytes: Optional[int] = None) -> IO[bytes]:
+def open_regular(path: Path, most_bytes: Optional[int] = None) -> io.BufferedReader:
     """Open a regular file for reading. A pipe or a device is not opened, because it may block or have no end.
 
     edgecnn reads every file that a user names through this function or through ``bounded_content``.

@@ -38,7 +38,7 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
     Raises OSError: it cannot be read.
     """
     with open_regular(file) as opened:
-        said = dict(_entries(opened, os.fstat(opened.fileno()).st_size))
+        said = {key: value for key, value in _entries(opened, os.fstat(opened.fileno()).st_size) if key in KEYS}
     for key in KEYS:
         names = _parsed(said.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
@@ -49,7 +49,7 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 def _parsed(text: str) -> tuple[str, ...]:
     try:
         found: Any = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a key that cannot be hashed
         found = text.split("\n")
     if isinstance(found, dict):
         places = {str(place): name for place, name in found.items()}
