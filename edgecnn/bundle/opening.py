@@ -59,11 +59,9 @@ def open_bundle(path: Path) -> Opened:
         folder, file = path.is_dir(), path.is_file()
     except OSError as error:  # a name that is too long, a folder above it that may not be entered
         raise NoBundleHere(path=path, because=system_reason(error)) from error
-    if folder:
-        return FolderForm(path)
-    if not file:
+    if not (folder or file):
         raise NoBundleHere(path=path, because="there is no such folder or zip")
-    return ZipForm(path)
+    return FolderForm(path) if folder else ZipForm(path)
 
 
 def name_fault(name: str) -> str:

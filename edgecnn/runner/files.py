@@ -20,6 +20,9 @@ JSON_BYTES_MAX = 2 << 30
 class UnfitFile(OSError):
     """A file that ``open_regular`` refuses: not a regular one, too large, or with a NUL in its path."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 def open_regular(path: Path, most_bytes: Optional[int] = None) -> io.BufferedReader:
     """Open a regular file for reading. A pipe or a device is not opened, because it may block or have no end.
