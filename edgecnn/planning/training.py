@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,11 +29,10 @@ from edgecnn.models.weights import answer_weights
 from edgecnn.recipes.target import is_path
 from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import whole_entry
-from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
-from edgecnn.store.disk import DOCUMENT_BYTES_MAX
+from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.training.settings import training_threads
 from edgecnn.values.arch import ArchSpec
@@ -115,7 +113,7 @@ def threads_before(plan_file: Path) -> int | None:
 def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
     """``[train]`` of a folder's last build."""
     try:
-        found = json.loads(bounded_content(plan_file, DOCUMENT_BYTES_MAX))["resolved"]["recipe"]["train"]
+        found = json_document(plan_file)["resolved"]["recipe"]["train"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None

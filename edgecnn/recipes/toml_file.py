@@ -177,9 +177,7 @@ def _without_unusable(value: Any, key: str, unusable: dict[str, str]) -> Any:
     """A copy without nan, inf, integers beyond 64 bits and texts with a NUL, which TOML's parser lets through; each goes to
     ``unusable``. No path and no name holds a NUL."""
     if isinstance(value, Mapping):
-        inner = {
-            name: _without_unusable(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()
-        }
+        inner = {name: _without_unusable(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()}
         return {name: each for name, each in inner.items() if each is not _DROPPED}
     if isinstance(value, list):
         kept = [_without_unusable(each, f"{key}.{index}", unusable) for index, each in enumerate(value)]

@@ -144,7 +144,7 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
         resolved = Resolved.model_validate(found["resolved"])
     except OSError as error:
         raise BundleUnreadable(path=path, because=system_reason(error)) from error
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error
     if (differs := step_of_another(report_keys, keys)) is not None:

@@ -194,7 +194,7 @@ def _opened(place: Path, digest: str) -> KitRef:
     manifest = place / "kit.json"
     try:
         kit = KitRef.at(place)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = system_reason(error) if isinstance(error, OSError) else f"it is no kit's manifest ({type(error).__name__})"
         raise BundleUnreadable(path=manifest, because=reason) from error
     if kit.digest != digest:

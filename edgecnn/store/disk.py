@@ -180,11 +180,22 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def json_document(path: Path) -> Any:
+    """The JSON in a file of a folder of results.
+
+    Raises OSError: see ``bounded_content``. ValueError: it is no JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(bounded_content(path, DOCUMENT_BYTES_MAX))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def json_object(path: Path) -> Mapping[str, Any] | None:
     """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
     try:
-        found = json.loads(bounded_content(path, DOCUMENT_BYTES_MAX))
-    except (OSError, ValueError, RecursionError):
+        found = json_document(path)
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 
