@@ -15,6 +15,8 @@ from .failure import RunnerError
 
 JSON_BYTES_MAX = 2 << 30
 """The largest JSON file that is read; a run that soaked for half a day has a third of it."""
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe that takes the place of a file is not waited for."""
 
 
 class UnfitFile(OSError):
@@ -40,7 +42,7 @@ def open_regular(path: Path, most_bytes: Optional[int] = None) -> io.BufferedRea
     if "\0" in str(path):
         raise UnfitFile(errno.EINVAL, "its path holds a NUL character", str(path))
     _require_regular(path, path.stat(), most_bytes)
-    stream = os.fdopen(os.open(str(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    stream = os.fdopen(os.open(str(path), _FLAGS), "rb")
     try:
         _require_regular(path, os.fstat(stream.fileno()), most_bytes)  # another file may have taken its place
     except OSError:
