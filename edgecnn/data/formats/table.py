@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -192,7 +191,7 @@ def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
         raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {len(columns.names)} columns")
     cell = dict(zip(columns.names, cells, strict=True))
     path, split = cell["path"], cell.get("split", "train")
-    if len(os.fsencode(path)) > _PATH_BYTES_MAX:
+    if len(path.encode(errors="replace")) > _PATH_BYTES_MAX:
         raise TableUnusable(file=file, line=line, because=f"its path is longer than {_PATH_BYTES_MAX:,} bytes")
     if not path or "\0" in path:
         raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
