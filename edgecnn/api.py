@@ -22,6 +22,7 @@ from edgecnn.render.tensorboard import Curves
 from edgecnn.results.folder import BUNDLE, FIT, FIT_PAGE, PAGE
 from edgecnn.results.page import page_facts
 from edgecnn.results.page_facts import shown_digest
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import write_bytes_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.arch import listed
@@ -231,7 +232,7 @@ def _beginning(file: Path) -> bytes | None:
     with _writable(file):
         if not file.exists():
             return None
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             return stream.read(4096)
 
 

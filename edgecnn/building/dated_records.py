@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from edgecnn.building.observed import ObservedBuild
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
-from edgecnn.bundle.evidence_file import EvidenceTrust, bounded_content, parse_evidence, vouched_for
+from edgecnn.bundle.evidence_file import EvidenceTrust, parse_evidence, record_content, vouched_for
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE, how
 from edgecnn.devices.files import load_devices, own_folder
 from edgecnn.errors.base import EdgecnnError
@@ -92,7 +92,7 @@ def _gpus() -> set[str]:
 
 def _read(path: Path, devices: Container[str]) -> BaselineRecord | EvidenceVerification | None:
     """None of evidence of other devices."""
-    content, signers = bounded_content(path), path.parent / ALLOWED_SIGNERS
+    content, signers = record_content(path), path.parent / ALLOWED_SIGNERS
     if another_schema(content, EvidenceRecord.model_fields["schema_"].default) is not None:
         record = BaselineRecord.model_validate_json(content)
         if signers.is_file():

@@ -23,6 +23,7 @@ from edgecnn.errors.measuring import EvidenceChanged, EvidenceUnreadable, Eviden
 from edgecnn.errors.store import UnstableValue
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause, write_text_atomically
 from edgecnn.values.base import another_schema
 from edgecnn.values.comparison import sealed_digest
@@ -108,7 +109,7 @@ def _why_not_written(path: Path) -> str | None:
 
 def read_evidence(path: Path) -> ReadEvidence:
     """A record from its file. Raises EvidenceUnreadable, EvidenceChanged: see ``parse_evidence``."""
-    return parse_evidence(path, bounded_content(path))
+    return parse_evidence(path, record_content(path))
 
 
 def parse_evidence(path: Path, content: bytes) -> ReadEvidence:
@@ -155,17 +156,12 @@ def vouched_for(path: Path, found: ReadEvidence, trust: EvidenceTrust) -> Eviden
     )
 
 
-def bounded_content(path: Path) -> bytes:
+def record_content(path: Path) -> bytes:
     """What lies there, as far as it can be a record. Raises EvidenceUnreadable: no file, not permitted, or longer than any is."""
     try:
-        if not path.is_file():
-            raise EvidenceUnreadable(path=path, because="it is no file" if path.exists() else "it is not there")
-        with path.open("rb") as stream:
-            content = stream.read(EVIDENCE_BYTES_MAX + 1)
-    except (OSError, ValueError) as error:  # a NUL inside the path
+        content = bounded_content(path, EVIDENCE_BYTES_MAX)
+    except OSError as error:
         raise EvidenceUnreadable(path=path, because=system_reason(error)) from error
-    if len(content) > EVIDENCE_BYTES_MAX:
-        raise EvidenceUnreadable(path=path, because=f"it is longer than {EVIDENCE_BYTES_MAX:,} bytes")
     refuse_known_cause(path, content)
     return content
 

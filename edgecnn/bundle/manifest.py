@@ -17,6 +17,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleManifestUnreadable
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import CHOICE
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import json_object
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.arch import PretrainedWeights
@@ -77,7 +78,7 @@ def published_manifest(bundle: Path) -> BundleManifest | None:
     """
     path = bundle / MANIFEST
     try:
-        content = path.read_bytes()
+        content = bounded_content(path, MANIFEST_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -21,6 +21,7 @@ from typing import IO, Final, Literal, Protocol
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
 from edgecnn.runner.causes.known import cause_of_file
+from edgecnn.runner.files import open_regular
 
 FILES_MAX: Final = 65_000
 """Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
@@ -58,11 +59,9 @@ def open_bundle(path: Path) -> Opened:
         folder, file = path.is_dir(), path.is_file()
     except OSError as error:  # a name that is too long, a folder above it that may not be entered
         raise NoBundleHere(path=path, because=system_reason(error)) from error
-    if folder:
-        return FolderForm(path)
-    if not file:
+    if not (folder or file):
         raise NoBundleHere(path=path, because="there is no such folder or zip")
-    return ZipForm(path)
+    return FolderForm(path) if folder else ZipForm(path)
 
 
 def name_fault(name: str) -> str:
@@ -137,7 +136,7 @@ class ZipForm:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 directory, count = _directory(path, stream)
                 with zipfile.ZipFile(stream) as archive:
                     entries = archive.infolist()
@@ -165,7 +164,7 @@ class _Part:
     """So many bytes of a file from a place in it."""
 
     def __init__(self, path: Path, start: int, size: int) -> None:
-        self._stream, self._left = path.open("rb"), size
+        self._stream, self._left = open_regular(path), size
         self._stream.seek(start)
 
     def read(self, size: int = -1) -> bytes:

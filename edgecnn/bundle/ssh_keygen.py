@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import KeyUnusable, SignatureRefused, SignersUnreadable, SshKeygenMissing
+from edgecnn.runner.files import bounded_content, open_regular
 
 NAMESPACE: Final = "edgecnn-bundle"
 EVIDENCE: Final = "edgecnn-evidence"
@@ -25,6 +26,7 @@ _PROBE: Final = "edgecnn-probe"
 """A probe's signature passes for no bundle's."""
 SIGNATURE_BYTES_MAX: Final = 64 << 10
 """An RSA key of 16,384 bits makes less than a tenth of that."""
+_SIGNERS_BYTES_MAX: Final = 4 << 20
 _KEY: Final = re.compile(rb"SHA256:[A-Za-z0-9+/]+")
 _NO_REASONS: Final = ("Signing data on", "Enter passphrase", "@")
 _TIMEOUT_S: Final = 60.0
@@ -56,9 +58,9 @@ def check_readable(key: Path) -> None:
     """
     ssh_keygen()
     try:
-        with key.open("rb"):
+        with open_regular(key):
             pass
-    except (OSError, ValueError) as error:  # a NUL inside the path
+    except OSError as error:
         raise KeyUnusable(key=key, because=system_reason(error)) from error
 
 
@@ -115,7 +117,7 @@ def signer_of(path: Path, signed: Signed, signers: Path, identity: str | None) -
     """
     ssh_keygen()
     try:
-        signers.read_bytes()
+        bounded_content(signers, _SIGNERS_BYTES_MAX)
     except OSError as error:
         raise SignersUnreadable(file=signers, because=system_reason(error), namespace=signed.namespace) from error
     with _as_file(signed.signature) as file:

@@ -35,7 +35,7 @@ from edgecnn.errors.bundle import (
 )
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.runner.causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
-from edgecnn.runner.files import sha256_of
+from edgecnn.runner.files import bounded_content, sha256_of
 from edgecnn.store.disk import fsync_folder, sync_file, write_text_atomically
 from edgecnn.values.artifact import FileFact
 from edgecnn.values.stage import Progress
@@ -216,6 +216,7 @@ def unpacked(found: Verified, place: Path) -> Path:
 
 
 _SCHEMA = "edgecnn.accepted/1"
+_RECORD_BYTES_MAX = 1 << 20
 
 
 def accept(path: Path, manifest: BundleManifest, digest: str, folder: Path) -> int | None:
@@ -248,7 +249,7 @@ def _read(record: Path) -> tuple[int, str] | None:
     if not record.exists():
         return None
     try:
-        facts: Any = json.loads(record.read_bytes())
+        facts: Any = json.loads(bounded_content(record, _RECORD_BYTES_MAX))
         if facts["schema"] != _SCHEMA or type(facts["version"]) is not int:
             raise ValueError(f"its schema is not {_SCHEMA}")
         return facts["version"], str(facts["sha256"])

@@ -28,6 +28,7 @@ from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_run
 from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.runner.causes.known import cause_in
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.values.base import another_schema
@@ -40,6 +41,9 @@ _MORE_PROCESSES = (
     "time more of them: python3 -m runner measure ../.. --rounds 8 --out NEW_FOLDER on the device, or, of a build here, "
     "the same build command with --set race.rounds=8"
 )
+
+_BYTES_MAX = 256 << 20
+"""The largest baseline that is read: 10 million samples, with the machine that made them."""
 
 _SAME_KIT = "give files of the same kit, recorded on different days"
 
@@ -119,7 +123,7 @@ def read_baseline(path: Path) -> LatencyBaseline:
     Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
     """
     try:
-        content = path.read_bytes()
+        content = bounded_content(path, _BYTES_MAX)
         baseline = LatencyBaseline.model_validate_json(content)
     except OSError as error:
         raise LatencyBaselineUnreadable(path=path, because=system_reason(error)) from error

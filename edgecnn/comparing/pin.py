@@ -32,6 +32,7 @@ from edgecnn.results.finished import FinishedBuild, finished_build
 from edgecnn.results.lineage import kit_artifact, whole_kit
 from edgecnn.results.shipped import ShippedKit, shipped_kit
 from edgecnn.runner.causes.known import Cause, cause_in
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
@@ -221,12 +222,11 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise PinUnreadable(where=str(path), because=f"it has {size:,} bytes, and a record has at most {LARGEST:,}", hint=PIN)
-        return path.read_bytes()
-    except OSError as error:
+        return bounded_content(path, LARGEST)
+    except FileNotFoundError as error:
         raise PinUnreadable(where=str(path), because=system_reason(error)) from error
+    except OSError as error:
+        raise PinUnreadable(where=str(path), because=system_reason(error), hint=PIN) from error
 
 
 def _other_tools(pin: PinnedBuild) -> Iterator[str]:

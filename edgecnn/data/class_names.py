@@ -12,6 +12,7 @@ from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.errors.wording import nearest
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 
 IMAGENET = "imagenet"
@@ -60,19 +61,15 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
 
 def _text(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise ClassNamesUnusable(file=file, because=f"it is larger than {_MOST_BYTES >> 20} MiB")
+        content = bounded_content(file, _MOST_BYTES)
         refuse_known_cause(file, content)
         return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise
     except UnicodeDecodeError as error:
         raise ClassNamesUnusable(file=file, because="it is not UTF-8") from error
-    except (OSError, ValueError) as error:  # a NUL inside the path is the last
-        because = system_reason(error) if isinstance(error, OSError) else str(error)
-        raise ClassNamesUnusable(file=file, because=because) from error
+    except OSError as error:
+        raise ClassNamesUnusable(file=file, because=system_reason(error)) from error
 
 
 def _of_model(file: Path) -> tuple[str, ...] | None:

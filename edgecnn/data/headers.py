@@ -14,6 +14,7 @@ from typing import Final
 from PIL import Image, UnidentifiedImageError
 
 from edgecnn.runner.causes.known import why_no_image
+from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixels import BROKEN, MAX_PIXELS, NOT_A_PICTURE, open_picture, said_of_broken
 
 LARGEST_BYTES: Final = 1 << 31
@@ -36,7 +37,7 @@ def problem_of(path: Path) -> tuple[str, bytes]:
         return "an empty file", b""
     if facts.st_size > LARGEST_BYTES:
         return "larger than 2 GiB", b""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if not (problem := _header_problem(file)):
             file.seek(0)
             data = file.read()

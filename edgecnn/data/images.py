@@ -18,9 +18,11 @@ from pydantic import ValidationError
 
 from edgecnn.data.demo import DEMO_FILE, DEMO_PARTS
 from edgecnn.data.demo.images import demo_images
+from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import CorruptImages, ImageChanged, ImageGone
 from edgecnn.errors.data.formats import DemoDamaged, ManifestUnreadable
+from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.runner.pixels import PixelRecipe, UnreadableImage, decode, to_pixels
 from edgecnn.store.disk import refuse_known_cause
@@ -101,7 +103,7 @@ class FolderImages(ImageSource):
         """A file's bytes, those of the manifest. Raises ImageGone, ImageChanged, WrongBytes: see ``ImageSource.read``."""
         path = Path(self.manifest.root, entry.path)
         try:
-            data = path.read_bytes()
+            data = bounded_content(path, LARGEST_BYTES)
         except OSError as error:
             raise ImageGone(path=path, because=system_reason(error)) from error
         if hashlib.sha256(data).hexdigest() != entry.sha256:

@@ -19,6 +19,7 @@ from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
 from edgecnn.data.formats.published import is_published
 from edgecnn.data.group_roles import grouping_of
+from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.data.index import parse
 from edgecnn.data.label_roles import roles_of
 from edgecnn.data.layout import Layout
@@ -31,6 +32,7 @@ from edgecnn.errors.data.folder import NothingReadable, TooFewImages
 from edgecnn.errors.data.formats import DemoHasNoFolder
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups
 from edgecnn.errors.data.multi_label import LabelsNotDivisible, LabelTooRare
+from edgecnn.runner.files import bounded_content
 from edgecnn.runner.pixels import UnreadableImage
 from edgecnn.values.data.dataset import SPLIT_ROLES, Alike, ClassCount, DataInspection, FileProblem, Grouping, SplitRole, Spread
 from edgecnn.values.recipe import DataChoice
@@ -89,7 +91,7 @@ def _fingerprints(listed: Listed, tell: Progress) -> tuple[dict[str, Fingerprint
 
     def fingerprint(image: Found) -> Fingerprint | str:
         try:
-            return fingerprint_of((listed.root / image.path).read_bytes())
+            return fingerprint_of(bounded_content(listed.root / image.path, LARGEST_BYTES))
         except UnreadableImage as error:
             return error.why
         except OSError as error:

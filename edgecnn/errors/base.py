@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import ClassVar
 
+from edgecnn.errors.wording import shortened
+
 
 class ExitCode(IntEnum):
     """What a process says when it ends. ``cli`` alone turns reports and errors into one of these."""
@@ -24,6 +26,10 @@ class ExitCode(IntEnum):
     UNSURE = 4
     OWN_FAULT = 70
     INTERRUPTED = 130
+
+
+_PART_SIGNS_MAX = 10_000
+"""Of each part of an error, whatever a user's data holds; a sweep file with a hundred problems names them all in fewer."""
 
 
 class EdgecnnError(Exception):
@@ -43,9 +49,9 @@ class EdgecnnError(Exception):
             cls.exit_code = exit_code
 
     def __init__(self, *, what: str, because: str | None = None, hint: str | None = None) -> None:
-        self.what = what
-        self.because = because
-        self.hint = hint
+        self.what = shortened(what, _PART_SIGNS_MAX)
+        self.because = because and shortened(because, _PART_SIGNS_MAX)
+        self.hint = hint and shortened(hint, _PART_SIGNS_MAX)
         super().__init__(self.line())
 
     def line(self) -> str:
@@ -84,7 +90,7 @@ def steers(sign: str) -> bool:
 def system_reason(error: Exception) -> str:
     """Why the system refused, as it stands behind a colon: ``permission denied``."""
     said = getattr(error, "strerror", None)
-    return said.lower() if said else str(error) or type(error).__name__
+    return said[:1].lower() + said[1:] if said else str(error) or type(error).__name__
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:

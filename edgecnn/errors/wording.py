@@ -69,6 +69,11 @@ def no_unicode(name: str) -> str:
     return f"cannot be read in this locale ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
 
 
+def shortened(text: str, most: int = 100) -> str:
+    """A value of a user's data as an error quotes it: the first ``most`` signs, and how many follow."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more)"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, or its class where it says nothing."""
     said = str(error).strip().splitlines()
@@ -78,5 +83,5 @@ def first_line(error: BaseException) -> str:
 def first_problem(error: ValidationError) -> str:
     """Of a document that is not what it should be: where its first fault lies, and what it is."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = shortened(".".join(str(part) for part in first["loc"]))
     return f"{where}: {first['msg']}" if where else first["msg"]

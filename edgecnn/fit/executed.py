@@ -17,7 +17,7 @@ import numpy as np
 from edgecnn.fit.features import Counted, total_of
 from edgecnn.fit.layers import KINDS, Layer
 from edgecnn.fit.prices import LEAST_MS, nonnegative, with_one
-from edgecnn.values.fit import OtherLayers, TracedLayers
+from edgecnn.values.fit import US_MAX, OtherLayers, TracedLayers
 from edgecnn.values.layers import LayerResidency, MacTable, Residency
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ _MULTIPLYING = tuple(f"{kind}_" for kind in KINDS) + ("weights_m",)
 def traced_layers(found: Residency, macs: MacTable) -> TracedLayers | None:
     """What a table keeps of a trace; None where the runtime does not time each layer. What ran as one takes its time by shares of
     the multiply-adds."""
-    if not any(layer.time_us for layer in found.layers):
+    times = [layer.time_us or 0.0 for layer in found.layers]
+    if not any(times) or not all(0 <= us <= US_MAX for us in times) or sum(times) > US_MAX:  # a NaN is not inside either
         return None
     counts, us = {each.name: each.macs for each in macs.layers}, dict[str, float]()
     others = defaultdict[str, list[LayerResidency]](list)

@@ -104,7 +104,7 @@ def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
 
 def _trials(fitting: Fitting) -> tuple[Trial, ...]:
     known = (each for each in fitting.searched if each.best_predicted is not None)
-    return tuple(Trial(name=each.name, p50_ms=round(predicted_ms(each), 4), standin=each.standin) for each in known)
+    return tuple(Trial(name=each.name, p50_ms=float(f"{predicted_ms(each):.6g}"), standin=each.standin) for each in known)
 
 
 def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:

@@ -32,6 +32,8 @@ FOLDS = 5
 """Parts of a table, each of which is predicted from the others, to learn what predictions miss."""
 BEYOND = math.log(1.5)
 """How far outside the table's range a feature may lie: half as much again."""
+_LOG_MOST = math.log(1e9)
+"""Of a prediction in ms: a table whose times contradict each other would have bounds beyond every number."""
 _TOTALS = ("_mmac", "_melem", "_count")
 """Of all kinds together: what a network's place among the table's is told by."""
 
@@ -111,10 +113,17 @@ _BaseOf = Callable[[Sequence[_Row], "Array"], Base]
 def _way(timed: Sequence[TimedProbe]) -> tuple[list[_Row], _BaseOf]:
     """By executed layers, where nearly all networks were traced, and then of these alone; else by prices, of all."""
     rows = [_Row(each, counted_of(each.probe)) for each in timed]
-    traced = [each for each in rows if each.timed.traced and len(each.timed.traced.multiplying_us) == len(each.counted.layers)]
+    traced = [each for each in rows if _is_traced(each)]
     if len(traced) >= max(LEAST_TIMED, NEARLY_ALL * len(rows)):
         return traced, _by_layers
     return rows, lambda known, ms: priced([each.counted for each in known], ms)
+
+
+def _is_traced(row: _Row) -> bool:
+    traced = row.timed.traced
+    if traced is None or len(traced.multiplying_us) != len(row.counted.layers):
+        return False
+    return any(took is not None for took in traced.multiplying_us)
 
 
 def _by_layers(known: Sequence[_Row], ms: Array) -> Base:
@@ -152,5 +161,5 @@ def _process(shapes: Any, residual: Any, kernel: Any) -> Any:
 
 
 def _interval(middle: float, half: float) -> Interval:
-    low, high = math.exp(middle - half), math.exp(middle + half)
-    return Interval(estimate=math.exp(middle), low=low, high=high, confidence=CONFIDENCE)
+    estimate, low, high = (math.exp(min(max(log, -_LOG_MOST), _LOG_MOST)) for log in (middle, middle - half, middle + half))
+    return Interval(estimate=estimate, low=low, high=high, confidence=CONFIDENCE)

@@ -39,7 +39,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.device import Device
-from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe, TracedLayers
+from edgecnn.values.fit import LEAST_TIMED, MS_MAX, MS_MIN, LatencyTable, Probe, TimedProbe, TracedLayers
 from edgecnn.values.profile import Profile
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.stage import Progress
@@ -110,6 +110,9 @@ class _Timing:
                 self.failed[f"{name} of {probe.name}"] = found.failed.get(kit.entrant, UNRUN)
                 continue
             profiles = [found.profiles[kit.entrant], *([again[kit.entrant]] if kit.entrant in again else [])]
+            if not any(map(_medians_ms, profiles)):
+                self.failed[f"{name} of {probe.name}"] = UNRUN
+                continue
             self.timed[name].append(_timed(probe, profiles, self._traced(probe, kit)))
             self.runtimes[kit.runtime] = profiles[0].environment.conditions.get("runtime_version", "unknown")
 
@@ -182,12 +185,14 @@ def _timed(probe: Probe, profiles: Sequence[Profile], traced: TracedLayers | Non
 
 
 def _medians_ms(profile: Profile) -> list[float]:
-    return [round(median(run.samples_ns) / 1e6, 5) for run in profile.runs if run.samples_ns]
+    """Of each process that timed something; a stored profile may hold a figure that nothing takes."""
+    medians = (round(median(run.samples_ns) / 1e6, 5) for run in profile.runs if run.samples_ns)
+    return [ms for ms in medians if MS_MIN <= ms <= MS_MAX]
 
 
 def _apart(profile: Profile) -> bool:
     medians = _medians_ms(profile)
-    return profile.fidelity is not Fidelity.EMULATED and max(medians) > APART * min(medians)
+    return profile.fidelity is not Fidelity.EMULATED and bool(medians) and max(medians) > APART * min(medians)
 
 
 class TableRequest(NamedTuple):

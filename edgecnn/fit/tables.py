@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.errors.fit import NoTable, NothingTimed, TableOfAnother, TableTooShort, TableUnreadable
-from edgecnn.errors.weights import UnknownArch
+from edgecnn.errors.weights import MissingPackage, UnknownArch
+from edgecnn.errors.wording import first_line, shortened
 from edgecnn.fit.features import counted_of
 from edgecnn.fit.predictor import Predictor
 from edgecnn.fit.request import FitRequest
@@ -59,7 +60,16 @@ def prices_in(path: Path, table: LatencyTable, candidates: Iterable[str]) -> Tab
         fidelity=table.fidelity,
     )
     content = digest_of({name: [row.model_dump(mode="json") for row in rows] for name, rows in enough.items()})
-    return TablePrices(used, {name: Predictor(rows) for name, rows in enough.items()}, content)
+    return TablePrices(used, {name: _predictor(path, name, rows) for name, rows in enough.items()}, content)
+
+
+def _predictor(path: Path, candidate: str, rows: Sequence[TimedProbe]) -> Predictor:
+    """Raises TableUnreadable: its figures contradict each other, so that no prediction can be made from them."""
+    try:
+        return Predictor(rows)
+    except (ValueError, ArithmeticError) as error:
+        because = f"nothing can be predicted from its times of {candidate}: {shortened(first_line(error))}"
+        raise TableUnreadable(path=path, problems=[because]) from error
 
 
 def _undisturbed(rows: Sequence[TimedProbe]) -> Sequence[TimedProbe]:
@@ -73,8 +83,15 @@ def _require_todays_networks(path: Path, rows: Iterable[TimedProbe]) -> None:
     for each in rows:
         try:
             macs = counted_of(each.probe).macs
+        except (MissingPackage, ImportError):
+            raise
         except UnknownArch as error:
-            raise TableUnreadable(path=path, problems=[f"{error.what}: another version of edgecnn measured it"]) from error
+            raise TableUnreadable(
+                path=path, problems=[f"{shortened(error.what)}: another version of edgecnn measured it"]
+            ) from error
+        except Exception as error:  # no class is shared by what networks raise that cannot be built
+            because = f"there is no network {shortened(each.probe.name)}: {shortened(first_line(error))}"
+            raise TableUnreadable(path=path, problems=[because]) from error
         if macs != each.macs:
             why = f"{each.probe.name} had {each.macs:,} multiply-adds and has {macs:,}: another version of edgecnn measured it"
             raise TableUnreadable(path=path, problems=[why])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgecnn.runner.files import bounded_content
+from edgecnn.runner.manifest import MANIFEST_BYTES_MAX
 from edgecnn.runner.runtimes import runs_on_gpu, runtime_of
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
@@ -44,7 +46,7 @@ class KitRef(Value):
 
         Raises OSError, ValueError, KeyError, TypeError: there is no ``kit.json``, or it is no kit's.
         """
-        text = (folder / "kit.json").read_bytes()
+        text = bounded_content(folder / "kit.json", MANIFEST_BYTES_MAX)
         manifest = json.loads(text)
         candidate = Candidate.model_validate(manifest["candidate"])
         return cls._described(candidate, folder.resolve(), hashlib.sha256(text).hexdigest(), manifest)

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgecnn.errors.base import system_reason
 from edgecnn.hosts.messages import Count, Message, Unusable, Words, checked, parsed
 from edgecnn.hosts.protocol import Schedule
-from edgecnn.runner.files import sha256_of
+from edgecnn.runner.files import JSON_BYTES_MAX, bounded_content, sha256_of
 from edgecnn.runner.manifest import MANIFEST
 from edgecnn.runner.runs.items import RUN_SCHEMA, run_file
 from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import Environment, Run, RunEnergy
 
 _LATEST_NS = 10**9
-_RUN_BYTES = 2 << 30
 """Half an hour of samples of 10 µs each, written out."""
 _NOT_ABOVE_0 = "a time is not above 0: the clock stepped, or the file was edited"
 
@@ -40,11 +40,9 @@ class RunFile(Message):
 def _document_of(path: Path) -> dict[str, Any]:
     """The JSON of a run file. Raises Unusable: it cannot be read, or is of another schema."""
     try:
-        if path.stat().st_size > _RUN_BYTES:
-            raise Unusable(f"{path.name} is larger than {_RUN_BYTES >> 20} MiB")
-        run = parsed(path.read_bytes())
+        run = parsed(bounded_content(path, JSON_BYTES_MAX))
     except (OSError, Unusable) as error:
-        raise Unusable(f"{path.name} cannot be read: {error}") from error
+        raise Unusable(f"{path.name} cannot be read: {system_reason(error)}") from error
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
         raise Unusable(f"{path.name} is no {RUN_SCHEMA}")
     return run

@@ -20,7 +20,7 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import changed_between, first_difference, joined_environment
 from edgecnn.measure.run_file import read_run, run_of
 from edgecnn.runner.bundle import ENERGY, MACHINE
-from edgecnn.runner.files import sha256_of
+from edgecnn.runner.files import JSON_BYTES_MAX, bounded_content, sha256_of
 from edgecnn.runner.runs.schedule import RESULT
 from edgecnn.values.base import utc_moment
 from edgecnn.values.profile import Environment, Profile, Run
@@ -94,7 +94,7 @@ def energy_of_runs(folder: Path, kit: KitRef, timed: Profile) -> DeviceEnergy:
 
 def _no_energy(folder: Path) -> str:
     try:
-        machine = Environment.model_validate_json((folder / MACHINE).read_bytes())
+        machine = Environment.model_validate_json(bounded_content(folder / MACHINE, JSON_BYTES_MAX))
     except (OSError, ValidationError):
         return f"there are no energy runs, and no {MACHINE} that says why"
     return f"no meter could be read there: {no_meter(machine)}"
@@ -116,7 +116,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _refuse_edited(folder: Path) -> None:
     """Hold each run against what its runner noted last; a folder without that note, of an interrupted call, is taken as it is."""
     try:
-        noted = dict(parsed((folder / RESULT).read_bytes())["sha256"])
+        noted = dict(parsed(bounded_content(folder / RESULT, JSON_BYTES_MAX))["sha256"])
     except (OSError, Unusable, KeyError, TypeError, ValueError):
         return
     for path in sorted(folder.glob("run-*.json")):

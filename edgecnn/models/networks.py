@@ -24,6 +24,7 @@ from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
 from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
 from edgecnn.models.weights_file import STATISTICS, format_of
+from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 
@@ -105,7 +106,7 @@ def _read(path: Path) -> Unwrapped:
 
 
 def _loaded(path: Path) -> object:
-    with path.open("rb") as file:  # of a path, torch would look at the name
+    with open_regular(path) as file:  # of a path, torch would look at the name
         return torch.load(file, map_location="cpu", weights_only=True)
 
 

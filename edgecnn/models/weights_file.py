@@ -20,6 +20,7 @@ from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.arch import ArchSpec
 
@@ -66,7 +67,7 @@ def format_of(path: Path) -> WeightsFormat:
     optimizer or any other Python object was saved. WrongBytes: see ``refuse_known_cause``.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(512)
             file.seek(0)
@@ -190,6 +191,6 @@ def parameters_that_ship(spec: ArchSpec, file: Path) -> int:
 
 def _shapes(file: Path) -> dict[str, Sequence[int]]:
     """https://huggingface.co/docs/safetensors: 8 bytes of length (little-endian), and that much JSON."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
     return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +46,7 @@ from edgecnn.planning.variants import require_something_to_replace
 from edgecnn.results.folder import PLAN
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
+from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import ABSENT, Artifact, WeightsAnswer
@@ -193,7 +193,7 @@ def stored_weights(arch: ArchSpec, store: Store, versions: Mapping[str, str]) ->
 def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer | None:
     """What the network answered the last build of this folder; None unless it was asked this very question."""
     try:
-        before = json.loads(plan_file.read_text(encoding="utf-8"))["resolved"]
+        before = json_document(plan_file)["resolved"]
         if before["asked"]["model"]["arch"] != arch or before["asked"]["model"]["weights"] != choice:
             return None
         answer = WeightsAnswer.model_validate(before["weights"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from edgecnn.recipes.recipe import load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys, validated
 from edgecnn.results.folder import PLAN, REPORT, read_report
 from edgecnn.results.shipped import keys_of, step_of_another
+from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.values.base import Value, another_schema
 from edgecnn.values.data.synthesis import images_trained_on
@@ -82,7 +82,7 @@ def settings_of_build(folder: Path) -> RecipeSettings:
         ReportUnreadable: the report beside it is damaged.
     """
     try:
-        plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        plan = json_document(folder / PLAN)
         resolved = plan["resolved"]
         asked, took = (validated(Recipe, resolved[name]) for name in ("asked", "recipe"))
     except FileNotFoundError as error:

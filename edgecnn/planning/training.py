@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from edgecnn.results.lineage import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
+from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
 from edgecnn.training.settings import training_threads
 from edgecnn.values.arch import ArchSpec
@@ -113,7 +113,7 @@ def threads_before(plan_file: Path) -> int | None:
 def _training_before(plan_file: Path) -> Mapping[str, Any] | None:
     """``[train]`` of a folder's last build."""
     try:
-        found = json.loads(plan_file.read_text(encoding="utf-8"))["resolved"]["recipe"]["train"]
+        found = json_document(plan_file)["resolved"]["recipe"]["train"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None

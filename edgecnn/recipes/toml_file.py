@@ -21,6 +21,7 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.recipes import FileUnreadable, NotToml
 from edgecnn.errors.wording import nearest
 from edgecnn.recipes.toml_depth import parsed
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 
 if TYPE_CHECKING:
@@ -65,12 +66,9 @@ def read_table(path: Path) -> dict[str, Any]:
     grammar; names the line. WrongBytes: see ``refuse_known_cause``.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
+        data = bounded_content(path, LARGEST_BYTES)
     except OSError as error:
         raise FileUnreadable(path=path, reason=system_reason(error)) from error
-    except ValueError as error:  # a NUL inside the path
-        raise FileUnreadable(path=path, reason=str(error)) from error
     refuse_known_cause(path, data)
     try:
         return parsed(_text(path, data))
@@ -79,8 +77,6 @@ def read_table(path: Path) -> dict[str, Any]:
 
 
 def _text(path: Path, data: bytes) -> str:
-    if len(data) > LARGEST_BYTES:
-        raise FileUnreadable(path=path, reason="it is larger than 1 MiB, which no recipe or device file is")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileUnreadable(path=path, reason="it is UTF-16; save it as UTF-8")
     try:
@@ -101,7 +97,7 @@ def checked(model: type[_Model], table: Mapping[str, Any], refuse: Callable[[Seq
 def validated(model: type[_Model], table: Mapping[str, Any]) -> _Model | tuple[str, ...]:
     """The table as a model, or a sentence for each thing that keeps it from being one: unknown keys, wrong types, bad values."""
     unusable: dict[str, str] = {}
-    usable = _without_unusable_numbers(table, "", unusable)
+    usable = _without_unusable(table, "", unusable)
     try:
         found = model.model_validate_json(json.dumps(usable, default=str), strict=True)
     except ValidationError as error:
@@ -177,16 +173,18 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _without_unusable_numbers(value: Any, key: str, unusable: dict[str, str]) -> Any:
-    """A copy without nan, inf and integers beyond 64 bits, which TOML's parser lets through; each goes to ``unusable``."""
+def _without_unusable(value: Any, key: str, unusable: dict[str, str]) -> Any:
+    """A copy without nan, inf, integers beyond 64 bits and texts with a NUL, which TOML's parser lets through; each goes to
+    ``unusable``. No path and no name holds a NUL."""
     if isinstance(value, Mapping):
-        inner = {
-            name: _without_unusable_numbers(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()
-        }
+        inner = {name: _without_unusable(each, f"{key}.{name}" if key else name, unusable) for name, each in value.items()}
         return {name: each for name, each in inner.items() if each is not _DROPPED}
     if isinstance(value, list):
-        kept = [_without_unusable_numbers(each, f"{key}.{index}", unusable) for index, each in enumerate(value)]
+        kept = [_without_unusable(each, f"{key}.{index}", unusable) for index, each in enumerate(value)]
         return [each for each in kept if each is not _DROPPED]
+    if isinstance(value, str) and "\0" in value:
+        unusable[key] = f"{_printable(key)} must not hold a NUL character, as {_shown(value)} does"
+        return _DROPPED
     if isinstance(value, float) and not math.isfinite(value):
         unusable[key] = f"{_printable(key)} must be a finite number, not {value}"
         return _DROPPED

@@ -21,7 +21,8 @@ from edgecnn.recipes.recipe import pipeline_names
 from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, PROGRESS, REPORT, read_report
 from edgecnn.results.shipped import ShippedKit, shipped_kit, step_of_another
 from edgecnn.runner.causes.known import cause_of_change
-from edgecnn.store.disk import sha256_of
+from edgecnn.runner.files import bounded_content, open_regular
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, sha256_of
 from edgecnn.values.base import another_schema
 from edgecnn.values.candidate import is_of_a_device
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -119,7 +120,7 @@ def check_files(kit: KitRef, command: str) -> None:
         except OSError as error:
             raise BuildDamaged(path=kit.folder / name, because=system_reason(error), command=command) from error
         if found != fact["sha256"]:
-            with (kit.folder / name).open("rb") as stream:
+            with open_regular(kit.folder / name) as stream:
                 size = os.fstat(stream.fileno()).st_size
                 cause = cause_of_change(stream, size, (fact["bytes"], fact["sha256"]), kit.folder)
             because, hint = cause or (f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
@@ -137,13 +138,13 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
     """
     path = folder / PLAN
     try:
-        content = path.read_bytes()
+        content = bounded_content(path, DOCUMENT_BYTES_MAX)
         found: dict[str, Any] = json.loads(content)
         keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
         resolved = Resolved.model_validate(found["resolved"])
     except OSError as error:
         raise BundleUnreadable(path=path, because=system_reason(error)) from error
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
+    except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
         because = another_schema(content, PLAN_SCHEMA) or f"it is no plan of this version ({type(error).__name__})"
         raise BundleUnreadable(path=path, because=because) from error
     if (differs := step_of_another(report_keys, keys)) is not None:

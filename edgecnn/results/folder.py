@@ -15,6 +15,8 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
+from edgecnn.runner.files import bounded_content
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX
 from edgecnn.store.failures import NO_SPACE, lies_under, refusal_of_disk, temporary_folder_full
 from edgecnn.values.base import another_schema
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
@@ -74,7 +76,7 @@ def read_report(folder: Path) -> BuildReport:
     """
     path = folder / REPORT
     try:
-        content = path.read_bytes()
+        content = bounded_content(path, DOCUMENT_BYTES_MAX)
         report = BuildReport.model_validate_json(content)
         json.loads(content, parse_constant=int)  # which takes no NaN and no infinity, as JSON has none
         return report

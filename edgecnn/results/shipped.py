@@ -22,8 +22,9 @@ from edgecnn.results.folder import BUNDLE, CHOICE, PLAN, REPORT, report_or_none
 from edgecnn.results.origin import origin_of
 from edgecnn.runner.causes.known import line_endings
 from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.files import bounded_content
 from edgecnn.runner.kit import Kit
-from edgecnn.store.disk import json_object
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, json_object
 from edgecnn.values.comparison import Origin, PinnedBuild, ShippedKitFacts
 from edgecnn.values.device import Device
 from edgecnn.values.knobs import Knobs
@@ -193,11 +194,11 @@ def _opened(place: Path, digest: str) -> KitRef:
     manifest = place / "kit.json"
     try:
         kit = KitRef.at(place)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = system_reason(error) if isinstance(error, OSError) else f"it is no kit's manifest ({type(error).__name__})"
         raise BundleUnreadable(path=manifest, because=reason) from error
     if kit.digest != digest:
-        cause = line_endings(place) if b"\r\n" in manifest.read_bytes() else None
+        cause = line_endings(place) if b"\r\n" in bounded_content(manifest, DOCUMENT_BYTES_MAX) else None
         because, hint = cause or (f"its SHA-256 is {kit.digest[:12]}…, in {CHOICE} {digest[:12]}…", None)
         raise BundleUnreadable(path=manifest, because=because, hint=hint)
     return kit

@@ -2,20 +2,89 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from .failure import RunnerError
+
+JSON_BYTES_MAX = 2 << 30
+"""The largest JSON file that is read; a run that soaked for half a day has a third of it."""
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe that takes the place of a file is not waited for."""
+
+
+class UnfitFile(OSError):
+    """A file that ``open_regular`` refuses: not a regular one, too large, or with a NUL in its path."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def open_regular(path: Path, most_bytes: Optional[int] = None) -> io.BufferedReader:
+    """Open a regular file for reading. A pipe or a device is not opened, because it may block or have no end.
+
+    edgecnn reads every file that a user names through this function or through ``bounded_content``.
+
+    Args:
+        path: the file; a link to a regular file is one.
+        most_bytes: a larger file is refused. None: any size.
+
+    Raises:
+        UnfitFile: see there; ``strerror`` says why.
+        OSError: the file is absent, a folder, or cannot be opened.
+    """
+    if "\0" in str(path):
+        raise UnfitFile(errno.EINVAL, "its path holds a NUL character", str(path))
+    _require_regular(path, path.stat(), most_bytes)
+    stream = os.fdopen(os.open(str(path), _FLAGS), "rb")
+    try:
+        _require_regular(path, os.fstat(stream.fileno()), most_bytes)  # another file may have taken its place
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def _require_regular(path: Path, facts: os.stat_result, most_bytes: Optional[int]) -> None:
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(facts.st_mode):
+        raise UnfitFile(errno.EINVAL, "it is a pipe, a socket or a device, not a regular file", str(path))
+    if most_bytes is not None and facts.st_size > most_bytes:
+        raise _too_large(path, most_bytes)
+
+
+def _too_large(path: Path, most_bytes: int) -> UnfitFile:
+    return UnfitFile(errno.EINVAL, "it is larger than {}".format(_size(most_bytes)), str(path))
+
+
+def _size(count: int) -> str:
+    return "{:,} MiB".format(count >> 20) if count >= 1 << 20 else "{:,} bytes".format(count)
+
+
+def bounded_content(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file of at most ``most_bytes``. The kernel's files claim no size, and are bounded too.
+
+    Raises:
+        OSError: see ``open_regular``.
+    """
+    with open_regular(path, most_bytes) as stream:
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise _too_large(path, most_bytes)
+    return content
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
@@ -52,8 +121,8 @@ def read_json(path: Path) -> Any:
         RunnerError: unreadable-file, when it is absent or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(bounded_content(path, JSON_BYTES_MAX).decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise RunnerError("unreadable-file", "{}: cannot be read".format(path), str(error)) from error
 
 

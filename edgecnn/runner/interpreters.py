@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, NamedTuple, Optional
 
-from .manifest import MANIFEST
+from .files import bounded_content
+from .manifest import MANIFEST, MANIFEST_BYTES_MAX
 from .runtimes import DISTRIBUTIONS, installed_version, runtime_of
 
 NAMES = "EDGECNN_RUNTIME_"
@@ -62,7 +63,7 @@ def own_python(runtime: str) -> Optional[str]:
 def python_of(kit: Path) -> str:
     """The Python that runs a kit; the usual one too where ``kit.json`` cannot be read, which the runner then says itself."""
     try:
-        module = json.loads((kit / MANIFEST).read_text(encoding="utf-8"))["session"]["module"]
+        module = json.loads(bounded_content(kit / MANIFEST, MANIFEST_BYTES_MAX))["session"]["module"]
         own = own_python(runtime_of(module))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         own = None

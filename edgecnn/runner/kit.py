@@ -11,9 +11,9 @@ from typing import Dict, List, Optional
 
 from .causes.known import cause_of_change, left_by_a_tool
 from .failure import RunnerError
-from .files import sha256_of
+from .files import bounded_content, sha256_of
 from .installing import lacking
-from .manifest import MANIFEST, Manifest, parse_manifest
+from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
 from .runtimes import installed_version
 from .versions import matches
 
@@ -46,12 +46,12 @@ class Kit:
         """
         path = folder / MANIFEST
         try:
-            content = path.read_bytes()
+            content = bounded_content(path, MANIFEST_BYTES_MAX)
         except OSError as error:
             raise RunnerError("no-kit", "{}: no kit here".format(folder), str(error), "run this inside a kit's folder") from error
         try:
             value = json.loads(content.decode("utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunnerError("bad-manifest", "{}: not JSON".format(path), str(error), _HINT) from error
         manifest = parse_manifest(value)
         for name in manifest.files:

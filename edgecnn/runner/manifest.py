@@ -9,6 +9,7 @@ from .pixel_recipe import ALL_LEVELS, MAX_PIXELS, RESIZE_MODES, ImageSize, Pixel
 from .session_options import OPTIONS, check_options
 
 MANIFEST = "kit.json"
+MANIFEST_BYTES_MAX = 16 << 20
 SCHEMA = "edgecnn.kit/1"
 
 

@@ -10,12 +10,14 @@ import json
 import struct
 import warnings
 import zlib
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Sequence, Tuple, Union
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from .causes.known import why_no_image
+from .files import open_regular
 from .pixel_recipe import ALL_LEVELS
 from .pixel_recipe import MAX_PIXELS as MAX_PIXELS
 from .pixel_recipe import ImageSize as ImageSize
@@ -41,6 +43,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _RESAMPLING: Any = getattr(Image, "Resampling", Image)
 _TRANSPOSE: Any = getattr(Image, "Transpose", Image)
 _FILTERS = {"bilinear": _RESAMPLING.BILINEAR, "bicubic": _RESAMPLING.BICUBIC}
+_TOO_LARGE = "{:,} x {:,} pixels, more than {:,} in all"
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: _TRANSPOSE.FLIP_LEFT_RIGHT,
@@ -82,10 +85,11 @@ def open_picture(source: Source) -> Image.Image:
     """Pillow's lazily opened file, of one of ``FORMATS`` that the installed Pillow reads. Every picture is opened here.
 
     Raises:
-        UnidentifiedImageError: it is of none of them.
-        OSError: and what else Pillow's readers raise.
+        UnidentifiedImageError: it is of none of them. OSError: and what else Pillow's readers raise.
     """
     Image.init()
+    if not hasattr(source, "read"):
+        open_regular(Path(source)).close()  # a pipe would be waited for
     return Image.open(source, formats=[name for name in FORMATS if name in Image.OPEN])
 
 
@@ -109,7 +113,7 @@ def decode(source: Source, grey_window: Tuple[int, int] = ALL_LEVELS) -> Image.I
     try:
         with open_picture(source) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise UnreadableImage(_too_large(image.width, image.height))
+                raise UnreadableImage(_TOO_LARGE.format(*image.size, MAX_PIXELS))
             return _upright(image, grey_window)
     except (UnreadableImage, FileNotFoundError, PermissionError, IsADirectoryError):
         raise
@@ -128,7 +132,7 @@ def as_picture(image: Image.Image, grey_window: Tuple[int, int] = ALL_LEVELS) ->
         UnreadableImage: as ``decode``; truncation shows only now.
     """
     if image.width * image.height > MAX_PIXELS:
-        raise UnreadableImage(_too_large(image.width, image.height))
+        raise UnreadableImage(_TOO_LARGE.format(*image.size, MAX_PIXELS))
     try:
         return _upright(image, grey_window)
     except UnreadableImage:
@@ -287,10 +291,6 @@ def _padded(image: Image.Image, recipe: PixelRecipe) -> Image.Image:
     left = 0 if recipe.resize == "line" else max(wide - width, 0) // 2
     padded.paste(image, (left, max(high - height, 0) // 2))
     return padded
-
-
-def _too_large(width: int, height: int) -> str:
-    return "{:,} x {:,} pixels, more than {:,} in all".format(width, height, MAX_PIXELS)
 
 
 def said_of_broken(error: BaseException) -> str:

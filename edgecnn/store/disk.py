@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 from edgecnn.errors.usage import WrongBytes
 from edgecnn.runner.causes.known import cause_in, cause_of_file
+from edgecnn.runner.files import bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
 
 _Name = TypeVar("_Name")
@@ -26,6 +27,8 @@ Stamp = tuple[int, int, int, int]
 Programs can set a modification time back, and not a change time: an edit in place is seen by that. chmod and a new hard link
 set it too, which costs one more look at the bytes. docs/concepts/the-store.md says which file systems have none.
 """
+DOCUMENT_BYTES_MAX: Final = 256 << 20
+"""The largest report, plan or other JSON file of a folder of results that is read."""
 _SYNCED_AT_ONCE: Final = 32
 """On ext4 2,048 files of 50 kB take 7 s one after the other, 0.7 s by eight and 0.5 s by 32."""
 
@@ -46,7 +49,7 @@ def stamp_of(path: Path) -> Stamp | None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -177,10 +180,21 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def json_document(path: Path) -> Any:
+    """The JSON in a file of a folder of results.
+
+    Raises OSError: see ``bounded_content``. ValueError: it is no JSON, or is nested too deeply.
+    """
+    try:
+        return json.loads(bounded_content(path, DOCUMENT_BYTES_MAX))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def json_object(path: Path) -> Mapping[str, Any] | None:
     """A JSON object; None where there is none that can be read, which takes an explanation away and no verdict."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json_document(path)
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

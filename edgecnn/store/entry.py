@@ -17,7 +17,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from edgecnn.store.disk import Stamp, sha256_of, stamp_of
+from edgecnn.errors.base import system_reason
+from edgecnn.runner.files import UnfitFile, bounded_content
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, sha256_of, stamp_of
 from edgecnn.store.layout import FILES, RECORD, Layout
 from edgecnn.values.artifact import Artifact, FileFact, Record
 from edgecnn.values.stage import Key, digest_of
@@ -38,9 +40,11 @@ def read_entry(layout: Layout, kind: str, key: str) -> Artifact | Damage | None:
 def read_folder(folder: Path, kind: str, key: str) -> Artifact | Damage | None:
     """The same for a folder that need not be published yet."""
     try:
-        text = (folder / RECORD).read_bytes()
+        text = bounded_content(folder / RECORD, DOCUMENT_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return Damage(f"{RECORD} is missing") if folder.exists() else None
+    except UnfitFile as error:
+        return Damage(f"{RECORD}: {system_reason(error)}")
     try:
         record = Record.model_validate_json(text)
     except ValidationError:

@@ -12,8 +12,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from edgecnn.errors.base import system_reason
 from edgecnn.errors.wording import first_problem
-from edgecnn.store.disk import discard, fsync_folder, publish, remove, sha256_of, stamp_of, synced, write_synced
+from edgecnn.runner.files import JSON_BYTES_MAX, UnfitFile, bounded_content
+from edgecnn.store.disk import (
+    DOCUMENT_BYTES_MAX,
+    discard,
+    fsync_folder,
+    publish,
+    remove,
+    sha256_of,
+    stamp_of,
+    synced,
+    write_synced,
+)
 from edgecnn.store.entry import Damage, file_damage
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import Layout
@@ -114,11 +126,13 @@ class Profiles:
 def read_profile(folder: Path) -> StoredProfile | Damage | None:
     """A profile as it was filed, with its files there at their recorded sizes; what is wrong with it; None of no folder."""
     try:
-        facts = ProfileFiles.model_validate_json((folder / FACTS).read_bytes())
-        text = (folder / PROFILE).read_bytes()
+        facts = ProfileFiles.model_validate_json(bounded_content(folder / FACTS, DOCUMENT_BYTES_MAX))
+        text = bounded_content(folder / PROFILE, JSON_BYTES_MAX)
         profile = Profile.model_validate_json(text)
     except (FileNotFoundError, NotADirectoryError) as error:
         return Damage(f"{Path(str(error.filename)).name} is missing") if folder.exists() else None
+    except UnfitFile as error:
+        return Damage(f"{Path(str(error.filename)).name}: {system_reason(error)}")
     except ValidationError as error:
         file = FACTS if error.title == ProfileFiles.__name__ else PROFILE
         if error.errors()[0]["type"] == "value_error":  # such as a date that is none

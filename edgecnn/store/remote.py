@@ -31,6 +31,10 @@ _SCHEMA: Final = "edgecnn.remote-entry/1"
 _LIST_BYTES_MAX: Final = 16 << 20
 _NAME_BYTES_MAX: Final = 255
 """What file systems take of one name."""
+_PATH_BYTES_MAX: Final = 1024
+"""Inside an entry. Linux opens no path over 4,096, of which the folder of this store is a part."""
+_ENTRY_BYTES_MAX: Final = 200
+"""Of an entry's name, which names its lock too."""
 PATIENCE_S: Final = 10.0
 """For which a file that another writer began may stay as long as it is."""
 _LOOK_S: Final = 0.5
@@ -120,12 +124,16 @@ class Remote(Place):
         return sent | self._sent(files, facts, self.sizes(facts))
 
     def entry(self, name: str, size: int | None = None) -> RemoteEntry | Damage | None:
-        """The list of an entry; None where there is none. ``size``: of it, where a listing told. Raises RemoteUnusable."""
+        """The list of an entry; None where there is none. ``size``: of it, where a listing told. Raises RemoteUnusable.
+
+        A pipe and a device have no size, and are not opened.
+        """
         with self.reached("reading from it"):
             try:
-                if (int(self._fs.info(self._list(name))["size"]) if size is None else size) > _LIST_BYTES_MAX:
+                size = int(self._fs.info(self._list(name))["size"]) if size is None else size
+                if size > _LIST_BYTES_MAX:
                     return Damage("its list of files is too large")
-                content = self._fs.cat_file(self._list(name))
+                content = self._fs.cat_file(self._list(name), start=0, end=_LIST_BYTES_MAX + 1) if size else b""
             except FileNotFoundError:
                 return None
         try:
@@ -133,6 +141,8 @@ class Remote(Place):
         except ValidationError:
             damage = Damage if another_schema(content, _SCHEMA) is None else ForeignList
             return damage("its list of files is damaged")
+        if (length := max((len(path.encode(errors="replace")) for path in entry.files), default=0)) > _PATH_BYTES_MAX:
+            return Damage(f"its list of files names a path of {length:,} bytes, more than {_PATH_BYTES_MAX:,}")
         if any(not _is_inside(path) or not re.fullmatch("[0-9a-f]{64}", fact.sha256) for path, fact in entry.files.items()):
             return Damage("its list of files names what lies outside it")
         if any(f"{above}" in entry.files for path in entry.files for above in PurePosixPath(path).parents):
@@ -171,12 +181,14 @@ class Remote(Place):
     def _get(self, wanted: Mapping[Path, FileFact]) -> int:
         for folder in {path.parent for path in wanted}:
             folder.mkdir(parents=True, exist_ok=True)
-        first = {fact.sha256: path for path, fact in wanted.items()}
+        for path in (path for path, fact in wanted.items() if not fact.bytes):
+            path.write_bytes(b"")  # so that a pipe or a device, which has no size either, is not read for it
+        first = {fact.sha256: path for path, fact in wanted.items() if fact.bytes}
         with self.reached("reading from it", passing=NO_SPACE):
             if first:
                 self._fs.get([self._blob(digest) for digest in first], [str(path) for path in first.values()])
         for path, fact in wanted.items():
-            if (source := first[fact.sha256]) != path:
+            if (source := first.get(fact.sha256, path)) != path:
                 shutil.copyfile(source, path)
         return sum(wanted[path].bytes for path in first.values())
 
@@ -221,7 +233,7 @@ def blob_at(digest: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether it is the name of an entry, such as ``artifacts/train/<key>``."""
-    return _NAME.fullmatch(text) is not None
+    return len(text) <= _ENTRY_BYTES_MAX and _NAME.fullmatch(text) is not None
 
 
 def _is_inside(path: str) -> bool:

@@ -17,6 +17,8 @@ from edgecnn.bench.facts import BundleBench
 from edgecnn.devices.leases.protocol import Board
 from edgecnn.judging.bounds import DEFAULT_LATENCY_RATIO
 from edgecnn.results.folder import report_or_none
+from edgecnn.runner.files import bounded_content
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX
 from edgecnn.sweeps.boards import words_of
 from edgecnn.sweeps.file import Cell, file_name
 from edgecnn.sweeps.state import CellOutcome, build_folder
@@ -108,7 +110,7 @@ def _race(cell: Cell, cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome]
 def _benched(folder: Path, ships: CandidateFacts) -> Latency | None:
     """What the very kit that ships took in a race that lies there."""
     try:
-        found = BundleBench.model_validate_json((folder / REPORTED).read_bytes())
+        found = BundleBench.model_validate_json(bounded_content(folder / REPORTED, DOCUMENT_BYTES_MAX))
     except (OSError, ValidationError):
         return None
     return next((row.latency for row in found.candidates if row.kit == ships.kit), None)

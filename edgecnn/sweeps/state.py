@@ -21,7 +21,8 @@ from edgecnn.errors.sweeps import NotASweepFolder, SweepIsRunning
 from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.folder import REPORT
-from edgecnn.store.disk import Stamp, files_under, stamped, write_text_atomically
+from edgecnn.runner.files import bounded_content
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, files_under, stamped, write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
@@ -140,7 +141,7 @@ def read_state(out: Path, sweep: Path) -> SweepState:
     """What is known; of a folder without a state, nothing. Raises NotASweepFolder: the file is damaged or of another version."""
     path = out / STATE
     try:
-        content = path.read_bytes()
+        content = bounded_content(path, DOCUMENT_BYTES_MAX)
         return SweepState.model_validate_json(content)
     except FileNotFoundError:
         return SweepState(sweep=str(sweep))

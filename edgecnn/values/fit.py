@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from edgecnn.values.base import Value
 from edgecnn.values.data.preprocessing import Resolution
-from edgecnn.values.profile import Environment
+from edgecnn.values.profile import Environment, observed_moment
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import AS_IT_IS, Form
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 LEAST_TIMED = 12
 """Networks of a table of which others are predicted: an interval of 90 % needs nine, and the prices are about as many."""
+MS_MIN, MS_MAX = 1e-5, 1e7
+"""Bounds of a median in a table: 10 ns and about three hours."""
+US_MAX = 1e10
+"""Bound of a layer's time in a table: about three hours."""
+MOST_CLASSES = 1 << 16
+"""Bound of the classes of a timed network: a head of so many weighs a gigabyte at most."""
+_MOST_ROWS = 256
+"""Bound of a candidate's networks in a table. A whole table has 40, and a prediction takes time with their cube."""
+_Ms = Annotated[float, Field(ge=MS_MIN, le=MS_MAX, allow_inf_nan=False)]
+_Us = Annotated[float, Field(ge=0, le=US_MAX, allow_inf_nan=False)]
+_Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+_Macs = Annotated[int, Field(ge=1, le=10**15)]
+_Count = Annotated[int, Field(ge=1, le=10**6)]
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=100)]
 BudgetMetric = Literal["p50_ms", "energy_mj", "peak_memory_mib", "size_mib"]
 """Gates of a build by the same names: a budget is met where its gate passes."""
 
@@ -40,17 +63,17 @@ class Probe(Value):
 class OtherLayers(Value):
     """What a runtime ran of one of its operators, none of which multiplies."""
 
-    count: PositiveInt
-    us: NonNegativeFloat
+    count: _Count
+    us: _Us
     """Of all together."""
 
 
 class TracedLayers(Value):
     """Where the time of one traced process went: its mean over some calls, with what tracing itself costs."""
 
-    multiplying_us: tuple[NonNegativeFloat | None, ...]
+    multiplying_us: Annotated[tuple[_Us | None, ...], Field(max_length=100_000)]
     """Of each layer that multiplies, in the order in which the network computes them; None of what the trace does not name."""
-    others: Mapping[str, OtherLayers]
+    others: Annotated[Mapping[str, OtherLayers], Field(max_length=1000)]
     """By the runtime's own name of the operator."""
 
 
@@ -58,14 +81,22 @@ class TimedProbe(Value):
     """One candidate of one probe, timed in fresh processes that took turns with the others of its batch."""
 
     probe: Probe
-    macs: PositiveInt
+    macs: _Macs
     """Of that network when it was timed: today's of the same name may be another one."""
-    medians_ms: tuple[PositiveFloat, ...]
+    medians_ms: Annotated[tuple[_Ms, ...], Field(min_length=1, max_length=1000)]
     """Of each process; the statistical unit."""
     disturbed: str | None = None
     """Why these figures are of a machine that did other work; None: it did not."""
     traced: TracedLayers | None = Field(default=None, exclude_if=lambda traced: traced is None)
     """None where the runtime does not time each layer."""
+
+    @field_validator("probe")
+    @classmethod
+    def _bounded(cls, probe: Probe) -> Probe:
+        """Refuse a head that no table times and that could fill the memory."""
+        if probe.classes > MOST_CLASSES:
+            raise ValueError(f"{probe.classes:,} classes, more than {MOST_CLASSES:,}")
+        return probe
 
     @property
     def least_ms(self) -> float:
@@ -79,7 +110,7 @@ class LatencyTable(Value):
     schema_: Literal["edgecnn.latency-table/1"] = Field(default="edgecnn.latency-table/1", alias="schema")
     version: str
     """Of edgecnn, whose catalogue names the networks."""
-    device: str
+    device: _Name
     """The device file that was named."""
     machine: str
     """The concrete machine, for people."""
@@ -90,14 +121,28 @@ class LatencyTable(Value):
     runtimes: Mapping[str, str]
     """Runtime to the version that ran there."""
     observed_at: str
-    seconds: NonNegativeFloat
+    seconds: _Seconds
     """That measuring took, making what is measured included; what was stored already took none."""
-    timed: Mapping[str, tuple[TimedProbe, ...]]
+    timed: Annotated[Mapping[_Name, Annotated[tuple[TimedProbe, ...], Field(max_length=_MOST_ROWS)]], Field(max_length=100)]
     """Candidate, such as ``openvino-int8``, to what was timed of it."""
     failed: Mapping[str, str] = {}
     """``candidate of probe`` to why it has no time; a candidate alone, of which nothing could be timed."""
-    left: NonNegativeInt = 0
+    left: Annotated[int, Field(ge=0, le=10**6)] = 0
     """Probes of the plan for which no time was left; the same command goes on with them."""
+
+    @field_validator("observed_at")
+    @classmethod
+    def _dated(cls, text: str) -> str:
+        observed_moment(text)
+        return text
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LatencyTable:
+        if self.fidelity is not self.environment.fidelity:
+            raise ValueError(f"it is called {self.fidelity.value}, and its machine was {self.environment.fidelity.value}")
+        if (networks := len({row.probe for rows in self.timed.values() for row in rows})) > _MOST_ROWS:
+            raise ValueError(f"{networks:,} networks, more than {_MOST_ROWS}")
+        return self
 
 
 class Predicted(Value):

@@ -116,7 +116,7 @@ def test_another_layout_of_the_same_content_is_no_change(file: Path) -> None:
         (b'{"schema": "edgecnn.report/2"}', "its schema is edgecnn.report/2, and this version reads edgecnn.evidence/1"),
         (b'{"schema": "edgecnn.evidence/9"}', "its schema is edgecnn.evidence/9, and this version reads edgecnn.evidence/1"),
         (b'{"schema": "edgecnn.evidence/1"}', "version: Field required"),
-        (b"{" + b" " * EVIDENCE_BYTES_MAX + b"}", "it is longer than 4,194,304 bytes"),
+        (b"{" + b" " * EVIDENCE_BYTES_MAX + b"}", "it is larger than 4 MiB"),
     ],
 )  # fmt: skip
 def test_what_is_no_record_is_refused_with_the_reason(tmp_path: Path, content: bytes, because: str) -> None:
@@ -133,9 +133,9 @@ def test_a_record_that_is_cut_off_anywhere_is_refused(file: Path) -> None:
 
 
 def test_a_folder_and_what_is_not_there_are_no_records(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == unreadable("it is no file")
-    assert refusal(tmp_path / "gone.json") == unreadable("it is not there")
-    assert refusal(Path("\0")).startswith("\\x00 cannot be read as evidence: it is not there")
+    assert refusal(tmp_path) == unreadable("is a directory")
+    assert refusal(tmp_path / "gone.json") == unreadable("no such file or directory")
+    assert refusal(Path("\0")).startswith("\\x00 cannot be read as evidence: its path holds a NUL character")
 
 
 @pytest.mark.parametrize(

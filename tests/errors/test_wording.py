@@ -7,7 +7,8 @@ import sys
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, no_unicode, plural
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, no_unicode, plural, shortened
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (1200, "1,200 images")])
@@ -53,3 +54,18 @@ def test_a_name_that_only_the_locale_cannot_read_is_not_called_broken(monkeypatc
     assert no_unicode("caf\udce9") == "is no UTF-8"
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
     assert no_unicode("caf\udcc3\udca9") == "cannot be read in this locale (ascii): set PYTHONUTF8=1"
+
+
+def test_a_long_value_is_quoted_by_its_beginning_and_its_length() -> None:
+    assert shortened("a" * 100) == "a" * 100
+    assert shortened("a" * 1101, 100) == "a" * 100 + "… (1,001 more)"
+
+
+class NotFinished(EdgecnnError):
+    """One of no subject."""
+
+
+def test_no_error_prints_more_than_a_beginning_of_a_user_s_data() -> None:
+    error = NotFinished(what="a" * 300_000_000, because="b" * 100_000, hint="c" * 100_000)
+    assert len(error.line()) < 31_000
+    assert all(len(text or "") < 11_000 for text in error.facts().values())

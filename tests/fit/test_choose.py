@@ -138,6 +138,16 @@ def test_where_the_device_is_away_only_what_is_predicted_inside_may_ship_and_pro
     assert chosen.why.endswith("of the 1 that are predicted, and not all measured, inside p50_ms ≤ 5")
 
 
+def test_a_prediction_however_far_inside_passes_no_gate_and_is_no_figure_of_what_ships() -> None:
+    sure = missing("a", 0.9, 1e-5).model_copy(update={"gates": (judged("p50_ms", Verdict.MISSING),)})
+    chosen = choose_member([sure], BUDGET, None)
+    assert (chosen.name, chosen.state) == ("a", "provisional")
+    found = report(sure, shipped="a", state=chosen.state)
+    assert exit_code(found) is ExitCode.MISSING
+    assert (found.members[0].p50_ms, found.members[0].inside) == (None, Verdict.MISSING)
+    assert front_of([sure]) == ()
+
+
 def test_the_other_way_round_the_fastest_by_prediction_is_provisional() -> None:
     chosen = choose_member([missing("first", 0.95, 9.0), missing("small", 0.9, 4.0)], {}, 0.85)
     assert (chosen.name, chosen.state) == ("small", "provisional")

@@ -171,3 +171,35 @@ def test_of_a_runtime_that_times_no_layer_the_whole_is_kept_alone(lab: Lab, monk
     found = measure_table(PLAN, lab)
     assert all(row.traced is None for row in found.timed["onnxruntime-fp32"])
     assert "traced" not in found.model_dump_json()
+
+
+@pytest.mark.parametrize("samples_ns", [(), (0,) * 5, (2**62,) * 5])
+def test_a_stored_profile_without_a_possible_time_is_no_row_and_the_others_go_on(
+    samples_ns: tuple[int, ...], lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(lab)
+    played(bench, monkeypatch, networks=6)
+    race, spoilt = bench.race, pool(24)[1].name
+
+    def pulled(request: RaceRequest, lab: Lab) -> RaceResult:
+        found = race(request, lab)
+        for kit in request.kits:
+            if kit.digest == spoilt:
+                profile = found.profiles[kit.entrant]
+                runs = tuple(run.model_copy(update={"samples_ns": samples_ns}) for run in profile.runs)
+                found.profiles[kit.entrant] = profile.model_copy(update={"runs": runs})
+        return found
+
+    monkeypatch.setattr("edgecnn.fit.timing.race", pulled)
+    found = measure_table(PLAN, lab)
+    assert len(found.timed["onnxruntime-fp32"]) == 5
+    assert found.failed[f"onnxruntime-fp32 of {spoilt}"] == "no run of it was recorded"
+
+
+@pytest.mark.parametrize("us", [float("inf"), float("nan"), 1e308, -1.0])
+def test_a_trace_with_an_impossible_time_leaves_the_whole_alone(us: float, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(lab)
+    bench.other_us = us
+    played(bench, monkeypatch, networks=6)
+    found = measure_table(PLAN, lab)
+    assert [row.traced for row in found.timed["onnxruntime-fp32"]] == [None] * 6

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +72,74 @@ def test_what_is_no_table_is_refused_by_name(content: bytes, tmp_path: Path) -> 
         read_table_file(path)
     with pytest.raises(TableUnreadable, match="no such file"):
         read_table_file(tmp_path / "absent.json")
+
+
+def _row(written: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = written["timed"]["onnxruntime-fp32"][0]
+    return row
+
+
+def _doubled(written: dict[str, Any]) -> None:
+    written["timed"]["onnxruntime-fp32"] *= 300
+
+
+HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "no medians": (lambda table: _row(table).update(medians_ms=[]), "medians_ms"),
+    "an infinite median": (lambda table: _row(table).update(medians_ms=[float("inf")]), "medians_ms"),
+    "a median that is no number": (lambda table: _row(table).update(medians_ms=[float("nan")]), "medians_ms"),
+    "a median of 1e308": (lambda table: _row(table).update(medians_ms=[1e308]), "medians_ms"),
+    "a median of 5e-324": (lambda table: _row(table).update(medians_ms=[5e-324]), "medians_ms"),
+    "a text for a median": (lambda table: _row(table).update(medians_ms=["Infinity"]), "medians_ms"),
+    "2^63 classes": (lambda table: _row(table)["probe"].update(classes=2**63), "classes"),
+    "a million classes": (lambda table: _row(table)["probe"].update(classes=1_000_000), "classes"),
+    "an input of 99,999 px": (lambda table: _row(table)["probe"].update(resolution_px="99999x99999"), "resolution_px"),
+    "an input of no pixel": (lambda table: _row(table)["probe"].update(resolution_px=0), "resolution_px"),
+    "2^63 multiply-adds": (lambda table: _row(table).update(macs=2**63), "macs"),
+    "an infinite layer": (
+        lambda table: _row(table).update(traced={"multiplying_us": [float("inf")], "others": {}}),
+        "multiplying_us",
+    ),
+    "1e308 µs of other layers": (
+        lambda table: _row(table).update(traced={"multiplying_us": [], "others": {"Softmax": {"count": 1, "us": 1e308}}}),
+        "us",
+    ),
+    "infinite seconds": (lambda table: table.update(seconds=float("inf")), "seconds"),
+    "1e308 seconds": (lambda table: table.update(seconds=1e308), "seconds"),
+    "2^63 probes left": (lambda table: table.update(left=2**63), "left"),
+    "a date that is none": (lambda table: table.update(observed_at="yesterday"), "observed_at"),
+    "a date to come": (lambda table: table.update(observed_at="9000-01-01T00:00:00+00:00"), "observed_at"),
+    "a device that is no name": (lambda table: table.update(device="cpu; rm -rf ~"), "device"),
+    "a candidate that is no name": (lambda table: table["timed"].update({"a b\0": []}), "timed"),
+    "300 rows": (_doubled, "timed.onnxruntime-fp32"),
+    "measured on an emulated processor": (
+        lambda table: table["environment"]["conditions"].update(emulator="qemu-aarch64"),
+        "measured",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE)
+def test_a_table_with_a_figure_that_nothing_measured_is_refused_by_its_field(
+    change: str, table: LatencyTable, tmp_path: Path
+) -> None:
+    path, written = tmp_path / "table.json", json.loads(table.model_dump_json(by_alias=True))
+    HOSTILE[change][0](written)
+    path.write_text(json.dumps(written))
+    with pytest.raises(TableUnreadable) as refused:
+        read_table_file(path)
+    assert HOSTILE[change][1] in str(refused.value.because)
+    assert refused.value.exit_code == 2
+    assert len(refused.value.line()) < 1000
+
+
+def test_a_pipe_a_device_and_a_table_of_300_mib_are_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(300 << 20)
+    for path, why in (
+        (tmp_path / "pipe.json", "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
+        (tmp_path / "large.json", "larger than 16 MiB"),
+    ):
+        with pytest.raises(TableUnreadable, match=why):
+            read_table_file(path)

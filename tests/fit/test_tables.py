@@ -23,7 +23,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.store import Store
-from edgecnn.values.fit import LatencyTable, Probe, TimedProbe
+from edgecnn.values.fit import MS_MAX, MS_MIN, US_MAX, LatencyTable, Probe, TimedProbe, TracedLayers
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.verdict import Fidelity
 from tests.building.resolutions import INT8
@@ -155,7 +155,9 @@ def test_a_table_of_another_machine_is_refused_at_hand_and_away(attached: bool, 
 def test_an_emulated_machine_stands_for_every_device_of_its_architecture(
     fidelity: Fidelity, device: str, serves: bool, lab: Lab, tmp_path: Path
 ) -> None:
-    arm = lab.environment.model_copy(update={"observed": {**lab.environment.observed, "architecture": "aarch64"}})
+    conditions = {**lab.environment.conditions, **({"emulator": "qemu-aarch64"} if fidelity is Fidelity.EMULATED else {})}
+    observed = {**lab.environment.observed, "architecture": "aarch64"}
+    arm = lab.environment.model_copy(update={"conditions": conditions, "observed": observed})
     write_table(table(lab, BASELINE.id, device="arm64-emulated", fidelity=fidelity, environment=arm), tmp_path / "arm.json")
     if serves:
         found = priced(asked(device, tmp_path / "arm.json"), (BASELINE,), lab, attached=False)
@@ -176,3 +178,29 @@ def test_the_same_rows_are_the_same_question_whenever_they_were_measured(lab: La
         write_table(table(lab, BASELINE.id, observed_at=when), own_table("cpu"))
         contents.add(priced(asked(), (BASELINE,), lab, attached=True).content)
     assert len(contents) == 1
+
+
+@pytest.mark.parametrize("arch", ["mobilenet-v2-d9-w9", "blocks-1e5", "mobilenet-v2-d0.8-w0.5" * 1000])
+def test_a_table_of_networks_that_cannot_be_built_is_refused(arch: str, lab: Lab) -> None:
+    rows = tuple(each.model_copy(update={"probe": each.probe.model_copy(update={"arch": arch})}) for each in ROWS)
+    with pytest.raises(TableUnreadable, match=arch[:18]) as refused:
+        tables.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
+    assert len(refused.value.line()) < 1000
+
+
+@pytest.mark.parametrize("traced", [None, 0.0, US_MAX, "none"])
+def test_times_that_contradict_each_other_predict_finite_figures_or_are_refused(traced: float | str | None, lab: Lab) -> None:
+    def row(index: int, known: TimedProbe) -> TimedProbe:
+        count = len(counted_of(known.probe).layers)
+        us = None if traced == "none" else traced
+        layers = None if traced is None else TracedLayers(multiplying_us=(us,) * count, others={})
+        return known.model_copy(update={"medians_ms": ((MS_MIN, MS_MAX)[index % 2],), "traced": layers})
+
+    rows = tuple(row(index, known) for index, known in enumerate(ROWS))
+    try:
+        prices = tables.prices_in(Path("table.json"), table(lab, timed={BASELINE.id: rows}), [BASELINE.id])
+    except TableUnreadable:
+        return
+    other = Probe(arch="mobilenet-v2", resolution_px=ImageSize.square(56), classes=10)
+    (found,) = prices.predictors[BASELINE.id].predict([other])
+    assert 0 < found.p50_ms.low <= found.p50_ms.estimate <= found.p50_ms.high <= 1.01e9

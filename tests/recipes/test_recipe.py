@@ -85,7 +85,7 @@ def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         ("[train]\nepochs = 3\n".encode("utf-16"), "it is UTF-16; save it as UTF-8"),
-        (b"#" * ((1 << 20) + 1), "it is larger than 1 MiB, which no recipe or device file is"),
+        (b"#" * ((1 << 20) + 1), "it is larger than 1 MiB"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named_by_what_it_is(tmp_path: Path, content: bytes, reason: str) -> None:
@@ -96,8 +96,8 @@ def test_a_file_that_is_no_recipe_is_named_by_what_it_is(tmp_path: Path, content
     assert caught.value.line() == f"{path} cannot be read: {reason} [file-unreadable]"
 
 
-def test_a_device_without_an_end_is_not_read_into_memory() -> None:
-    with pytest.raises(FileUnreadable, match="larger than 1 MiB"):
+def test_a_device_without_an_end_is_not_read() -> None:
+    with pytest.raises(FileUnreadable, match="not a regular file"):
         load_recipe("/dev/zero")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,53 @@ def test_a_list_with_names_that_no_disk_takes_is_damaged_and_leaves_the_others(
     list_of(afar, name).write_text(json.dumps(facts))
     found = pull(other, afar, Quiet())
     assert found.entries == 1 and len(found.left) == 1 and "its list of files names" in found.left[0]
+
+
+@pytest.mark.parametrize("path", ["x/" * 2100 + "x", "files/" + "y/" * 600 + "y"])
+def test_a_list_with_a_path_over_any_limit_is_skipped_and_blames_the_remote(
+    path: str, store: Store, other: Store, afar: Remote, tmp_path: Path
+) -> None:
+    name = f"artifacts/quantize/{obtain(store, Quantize())[0].key}"
+    with_logits(store, tmp_path)
+    push(store, afar, Quiet())
+    facts = json.loads(list_of(afar, name).read_text())
+    facts["files"][path] = facts["files"]["record.json"]
+    list_of(afar, name).write_text(json.dumps(facts))
+    found = pull(other, afar, Quiet())
+    assert (found.entries, found.left) == (
+        1,
+        (f"{name}: its list of files names a path of {len(path):,} bytes, more than 1,024",),
+    )
+
+
+def test_an_entry_whose_name_no_disk_takes_is_none(store: Store, other: Store, afar: Remote, tmp_path: Path) -> None:
+    with_logits(store, tmp_path)
+    push(store, afar, Quiet())
+    long = Path(afar.url, "entries", "profiles", "a" * 200, "b" * 200, f"{'c' * 200}.json")
+    long.parent.mkdir(parents=True)
+    long.write_text("{}")
+    found = pull(other, afar, Quiet())
+    assert (found.entries, found.left) == (1, ())
+
+
+@pytest.mark.parametrize("what", ["list", "file"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "300 MiB"])
+def test_a_pipe_or_a_device_in_its_place_is_not_read_and_leaves_the_others(
+    what: str, kind: str, store: Store, other: Store, afar: Remote, tmp_path: Path
+) -> None:
+    name = f"artifacts/quantize/{obtain(store, Quantize())[0].key}"
+    with_logits(store, tmp_path)
+    push(store, afar, Quiet())
+    if what == "file":
+        put_in_place_of(afar, name, "files/model.onnx", b"")
+    place = list_of(afar, name) if what == "list" else blob_of(afar, name, "files/model.onnx")
+    place.unlink()
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    else:
+        with place.open("wb") as file:
+            file.truncate(300 << 20)
+    found = pull(other, afar, Quiet())
+    assert found.entries == 1 and len(found.left) == 1 and found.left[0].startswith(name)

@@ -199,3 +199,20 @@ def test_a_recipe_that_is_none_is_refused_as_a_recipe(tmp_path: Path) -> None:
     (tmp_path / "base.toml").write_text("[train]\nepoch = 1\n", encoding="utf-8")
     with pytest.raises(RecipeInvalid, match="the nearest is train.epochs"):
         cells(tmp_path, 'recipe = "./base.toml"\n[grid]\nmodel.arch = ["lenet-5"]')
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('recipe = "a\\u0000.toml"', "recipe"),
+        ('boards = "a\\u0000.toml"\n[grid]\nmodel.arch = ["lenet-5"]', "boards"),
+        ('[set]\ndata.path = "a\\u0000"\n[grid]\nmodel.arch = ["lenet-5"]', "set.data.path"),
+        ('[grid]\nmodel.onnx = ["a\\u0000.onnx"]', "grid.model.onnx.0"),
+        ('[devices.cpu]\ndata.classes = "a\\u0000"\n[grid]\nmodel.arch = ["lenet-5"]', "devices.cpu.data.classes"),
+        ('[[build]]\nname = "a\\u0000"\nmodel.arch = "lenet-5"', "build.0.name"),
+        ('[hosts]\ncpu = "a\\u0000"\n[grid]\nmodel.arch = ["lenet-5"]', "hosts.cpu"),
+    ],
+)
+def test_a_text_with_a_nul_is_refused_by_its_key(text: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(SweepInvalid, match=f"{key} must not hold a NUL character"):
+        cells(tmp_path, text)

@@ -23,6 +23,7 @@ from edgecnn.data.listing import stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass
 from edgecnn.errors.data.formats import ClassNamesUnusable, IdxIncomplete, IdxUnusable
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.stage import Progress
 
@@ -166,8 +167,8 @@ def _opened(file: Path, what: str, stack: ExitStack) -> _Opened:
     wanted = _DIMENSIONS[what]
     refuse_known_cause(file)
     with _as_of(file):
-        packed = file.suffix == ".gz"
-        source = stack.enter_context(cast("IO[bytes]", gzip.open(file)) if packed else file.open("rb"))  # noqa: SIM115
+        packed, plain = file.suffix == ".gz", stack.enter_context(open_regular(file))
+        source = stack.enter_context(cast("IO[bytes]", gzip.open(plain)) if packed else plain)  # noqa: SIM115
         magic = source.read(4)
         header = source.read(4 * wanted) if magic[2:] == bytes((_BYTE, wanted)) else b""
     if len(magic) < 4 or magic[:2] != b"\0\0":

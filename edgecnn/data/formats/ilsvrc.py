@@ -19,6 +19,7 @@ from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, folders_in
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.runner.files import bounded_content
 
 _IMAGE: Final = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG", re.IGNORECASE)
 _WORDNET: Final = re.compile(r"n\d{8}")
@@ -37,6 +38,7 @@ _BESIDE: Final = (
     "../../../..",
 )
 """Where the file lies, from the folder of the images."""
+_LIST_BYTES_MAX: Final = 64 << 20
 _FEWEST_CLASSES: Final = 2
 
 
@@ -133,7 +135,7 @@ def _has_images(folder: Path) -> bool:
 def _lines(file: Path) -> list[tuple[int, str]]:
     """Those that are not blank, with their numbers from 1."""
     try:
-        text = file.read_text("utf-8")
+        text = bounded_content(file, _LIST_BYTES_MAX).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(file, "it is no text that can be read") from error
     return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
+from edgecnn.runner.files import open_regular
+
 FIRST_BYTE: Final = b"\x08"
 """Of an ONNX file, whose first field is a number, and of no text."""
 KEYS: Final = ("names", "character", "class_names", "classes", "labels")
@@ -26,7 +28,7 @@ def is_onnx(file: Path) -> bool:
     """Whether it begins as one; a pipe does not, and is not waited for. Raises OSError: it cannot be read."""
     if not file.is_file():
         return False
-    with file.open("rb") as opened:
+    with open_regular(file) as opened:
         return opened.read(1) == FIRST_BYTE
 
 
@@ -35,8 +37,8 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 
     Raises OSError: it cannot be read.
     """
-    with file.open("rb") as opened:
-        said = dict(_entries(opened, os.fstat(opened.fileno()).st_size))
+    with open_regular(file) as opened:
+        said = {key: value for key, value in _entries(opened, os.fstat(opened.fileno()).st_size) if key in KEYS}
     for key in KEYS:
         names = _parsed(said.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
@@ -47,7 +49,7 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 def _parsed(text: str) -> tuple[str, ...]:
     try:
         found: Any = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):  # TypeError: a key that cannot be hashed
         found = text.split("\n")
     if isinstance(found, dict):
         places = {str(place): name for place, name in found.items()}

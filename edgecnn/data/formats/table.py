@@ -7,25 +7,31 @@ may stand anywhere: the one that ``data.group_by`` names.
 from __future__ import annotations
 
 import csv
-import json
+import io
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from edgecnn.backends.installed import require_packages
 from edgecnn.data.formats.label_columns import NAMES, LabelColumns, label_columns
+from edgecnn.data.formats.parquet_file import PARQUET, ROWS_MAX, TOO_MANY_ROWS, parquet_columns, parquet_rows
 from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
 from edgecnn.data.listing import ListingProgress, stamp_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
-from edgecnn.errors.wording import first_line
+from edgecnn.errors.wording import shortened
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.data.dataset import UNLABELLED
 
 SUFFIX: Final = ".csv"
 _COLUMNS: Final = (["path", "label"], ["path", "label", "split"])
+_BYTES_MAX: Final = 4 << 30
+"""The largest list in text that is read, a line at a time."""
+_PATH_BYTES_MAX: Final = 4096
+"""Linux opens no longer path."""
+_LABEL_SIGNS_MAX: Final = 1000
 _STEERING: Final = ("Cc", "Zl", "Zp")
 """Unicode's general categories of control characters and of line and paragraph separators (UAX #44): no part of a name."""
 
@@ -109,7 +115,7 @@ def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[
     for row in rows:
         mine = tuple(sorted(place[name] for name in row.labels or ()))
         if labels.setdefault(row.path, mine) != mine:
-            raise TableUnusable(file=file, line=None, because=f"{row.path!r} stands in it twice, with other labels")
+            raise TableUnusable(file=file, line=None, because=f"{shortened(row.path)!r} stands in it twice, with other labels")
     return labels
 
 
@@ -117,7 +123,7 @@ def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
     groups: dict[str, str] = {}
     for row in rows:
         if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
-            because = f"{row.path!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
+            because = f"{shortened(row.path)!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
             raise TableUnusable(file=file, line=None, because=because)
     return groups or None
 
@@ -151,7 +157,7 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """The header as line 1, and every other line that is not empty with its number."""
     line = 0
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
+        with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
             yield 1, [_column(name) for name in next(reader, [])]
             for cells in reader:
@@ -179,10 +185,14 @@ def _lines_of_parquet(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
+    if line > ROWS_MAX:
+        raise TableUnusable(file=file, line=None, because=TOO_MANY_ROWS)
     if len(cells) != len(columns.names):
         raise TableUnusable(file=file, line=line, because=f"{len(cells)} cells under {len(columns.names)} columns")
     cell = dict(zip(columns.names, cells, strict=True))
     path, split = cell["path"], cell.get("split", "train")
+    if len(path.encode(errors="replace")) > _PATH_BYTES_MAX:
+        raise TableUnusable(file=file, line=line, because=f"its path is longer than {_PATH_BYTES_MAX:,} bytes")
     if not path or "\0" in path:
         raise TableUnusable(file=file, line=line, because="no path" if not path else "its path holds a NUL character")
     names = (cell["label"].strip(),) if columns.labels is None else _several(file, line, cell, columns.labels)
@@ -198,6 +208,9 @@ def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
 
 def _require_plain(file: Path, line: int | None, names: Sequence[str]) -> None:
     for name in names:
+        if len(name) > _LABEL_SIGNS_MAX:
+            because = f"the label {shortened(name)!r} is longer than {_LABEL_SIGNS_MAX:,} characters"
+            raise TableUnusable(file=file, line=line, because=because)
         if any(unicodedata.category(sign) in _STEERING for sign in name):
             raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
 
@@ -215,57 +228,3 @@ def _stamp(folder: Path, path: str) -> str:
     except OSError:
         facts = None
     return stamp_of(path, facts)
-
-
-PARQUET: Final = ".parquet"
-_BATCH: Final = 65_536
-
-
-def parquet_columns(file: Path) -> list[str]:
-    """Their names, in the file's order.
-
-    Raises MissingPackage: pyarrow is not installed. TableUnusable: no Parquet file, or a damaged one.
-    """
-    require_packages(("pyarrow",), extra="parquet", needed_for=f"reading {file.name}")
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    try:
-        return [str(name) for name in parquet.read_schema(file).names]
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        raise TableUnusable(file=file, line=None, because=_said(error)) from error
-
-
-def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
-    """A row's cells as text, in the order of ``columns``; a cell without a value is empty.
-
-    Raises TableUnusable: a damaged file, or a column that is no text, number or truth value.
-    """
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(file) as source:
-            for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
-                cells = [_lists(batch.column(name)) if _column(name) == NAMES else _texts(batch.column(name)) for name in columns]
-                yield from map(list, zip(*cells, strict=True))
-    except (arrow.ArrowException, OSError, ValueError) as error:
-        raise TableUnusable(file=file, line=None, because=_said(error)) from error
-
-
-def _texts(column: Any) -> list[str]:
-    import pyarrow as arrow
-
-    return [text or "" for text in column.cast(arrow.string()).to_pylist()]
-
-
-def _lists(column: Any) -> list[str]:
-    """Lists of names as JSON; a column of texts may hold names too."""
-    import pyarrow as arrow
-
-    held = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
-    return [json.dumps(names or []) for names in column.to_pylist()] if held else _texts(column)
-
-
-def _said(error: BaseException) -> str:
-    return first_line(error)[:300].rstrip(".")

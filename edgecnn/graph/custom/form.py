@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.custom_model import TorchForm
 
@@ -32,7 +33,7 @@ def form_of(path: Path) -> TorchForm | None:
         WrongBytes: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(64)
     refuse_known_cause(path, head)
     if not head.startswith(_ZIP):

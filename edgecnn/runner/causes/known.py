@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
+from ..files import open_regular
+
 _LFS = b"version https://git-lfs.github.com/spec/"
 _COMPRESSED = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _LINES_NEEDED = 16
@@ -123,7 +125,7 @@ def _head_of(source: Any) -> Tuple[bytes, Optional[Path]]:
             source.seek(0)
             name = getattr(source, "name", None)
             return source.read(_HEAD_BYTES), Path(name) if isinstance(name, str) else None
-        with Path(source).open("rb") as stream:
+        with open_regular(Path(source)) as stream:
             return stream.read(_HEAD_BYTES), Path(source)
     except (OSError, ValueError, TypeError):
         return b"", None

@@ -7,11 +7,13 @@ machine's must agree, which no file can show, so the stretch of a run must lie w
 from __future__ import annotations
 
 import csv
+import io
 from datetime import datetime
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from ..failure import RunnerError
+from ..files import bounded_content
 from .integral import Power, joules
 from .meter import MeterAbsent, Spent
 
@@ -20,6 +22,7 @@ COVERS = "what the external meter was wired to"
 TIMES = ("timestamp", "time", "unix_s")
 POWERS = ("watts", "power_w", "w")
 """Names of the two columns; a file without a header has them first and second."""
+LOG_BYTES_MAX = 256 << 20
 _GAP_PERIODS = 5.0
 
 
@@ -55,10 +58,12 @@ def read_log(path: Path) -> MeterLog:
         RunnerError: bad-meter-log, with the line: it is unreadable, no CSV of that kind, or its times do not rise.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.reader(stream)
-            rows = [_Row(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = bounded_content(path, LOG_BYTES_MAX).decode("utf-8-sig")
+        lines = csv.reader(io.StringIO(text, newline=""))
+        rows = [_Row(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
+    except OSError as error:
+        raise _bad(path, "cannot be read", str(error.strerror or error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise _bad(path, "cannot be read as CSV", str(error)) from error
     columns = _columns(path, rows[0].cells if rows else [])
     rows = rows if columns is None else rows[1:]
@@ -85,7 +90,7 @@ def _columns(path: Path, first: Sequence[str]) -> Optional[Tuple[int, int]]:
     if time_at is not None and watts_at is not None:
         return time_at, watts_at
     if names and not any(character.isdigit() for character in names[0]):
-        why = "its columns are {}".format(", ".join(names))
+        why = "its columns are {}".format(", ".join(names)[:200])
         raise _bad(path, "names no column {} and {}".format(TIMES[0], POWERS[0]), why)
     return None
 
@@ -98,9 +103,10 @@ def _reading(path: Path, row: _Row, time_at: int, watts_at: int) -> Power:
     at_s = _instant(cells[time_at]) if at_s is None else at_s
     if at_s is None:
         because = "Unix seconds, or ISO 8601 with a time zone, such as 2026-11-20T09:00:00+00:00"
-        raise _bad(path, "line {}: {!r} is no time".format(row.line, cells[time_at].strip()), because)
+        raise _bad(path, "line {}: {!r} is no time".format(row.line, cells[time_at].strip()[:100]), because)
     if watts is None or watts < 0:
-        raise _bad(path, "line {}: {!r} is no power in watts".format(row.line, cells[watts_at].strip()), "a number of at least 0")
+        what = "line {}: {!r} is no power in watts".format(row.line, cells[watts_at].strip()[:100])
+        raise _bad(path, what, "a number of at least 0")
     return Power(at_s, watts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import onnx
@@ -92,3 +93,35 @@ def test_a_file_that_ends_early_names_none(length: int, tmp_path: Path) -> None:
 def test_nothing_heavy_is_imported() -> None:
     done = "import sys, edgecnn.data.class_names; sys.exit('onnx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", done], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{[1]:'a'}",  # a list cannot be a key
+        "{{1}: 'a', 2: 'b'}",
+        "{0: 'a', [1]: 'b'}",
+        "{1: ['a'], 2: {}}",
+        "{'a', ['b']}",
+        "1 + 1j",
+        "{**{}, 0: 'a'}",
+        "9" * 5000,
+        "-" * 50_000 + "1",
+        "(" * 10_000,
+        "'\\ud800', 'b'",
+        "'a\0', 'b'",
+    ],
+)
+def test_malformed_metadata_is_no_names_and_no_failure(text: str, tmp_path: Path) -> None:
+    assert names_in_model(written(tmp_path, names=text)) is None
+
+
+def test_metadata_without_names_is_not_kept_in_memory(tmp_path: Path) -> None:
+    entries = {f"weights{number}": "0" * 1_000_000 for number in range(64)}
+    path = written(tmp_path, **entries, names="{0: 'dog', 1: 'cat'}")
+    tracemalloc.start()
+    try:
+        assert names_in_model(path) == ("dog", "cat")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgecnn.data.formats.archive import FILES_MAX
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import OneClass
 from edgecnn.errors.data.formats import TableUnusable
@@ -131,3 +132,33 @@ def test_without_pyarrow_it_is_said_what_brings_it(photos: Path) -> None:
         "edgecnn: error: reading list.parquet needs the package pyarrow, which is not installed"
         ' — pip install "edgecnn[parquet]" [missing-package]\n'
     )
+
+
+LONG = "a" * (30 << 20)
+HUGE: dict[str, tuple[Any, str]] = {
+    "a path of 30 MiB": ({"path": ["a.png", LONG], "label": ["cat", "dog"]}, "path"),
+    "a label of 30 MiB in a thousand rows": (
+        {
+            "path": [f"{row}.png" for row in range(1000)],
+            "label": pyarrow.DictionaryArray.from_arrays(pyarrow.array([0, 1] * 500), pyarrow.array([LONG, "dog"])),
+        },
+        "label",
+    ),
+    "labels of 30 MiB": ({"path": ["a.png", "b.png"], "labels": [["cat"], [LONG]]}, "labels"),
+    "a million labels of one image": ({"path": ["a.png", "b.png"], "labels": [["cat"], ["dog"] * 1_000_000]}, "labels"),
+    "a path of 5,000 bytes": ({"path": ["a.png", "é" * 2500], "label": ["cat", "dog"]}, "path"),
+    "a label of 2,000 signs": ({"path": ["a.png", "b.png"], "label": ["cat", "d" * 2000]}, "label"),
+}
+
+
+@pytest.mark.parametrize("columns", HUGE)
+def test_a_cell_that_no_list_has_is_refused_in_one_short_line_and_never_decoded(photos: Path, columns: str) -> None:
+    with pytest.raises(TableUnusable, match=HUGE[columns][1]) as caught:
+        summary_of(written(photos, HUGE[columns][0]))
+    assert len(caught.value.line()) < 1000
+
+
+def test_a_list_that_claims_more_rows_than_any_data_set_is_refused_unread(photos: Path) -> None:
+    cells = pyarrow.array([0], pyarrow.int8()).take(pyarrow.array([0] * (FILES_MAX + 1), pyarrow.int32()))
+    with pytest.raises(TableUnusable, match=f"more than {FILES_MAX:,} rows"):
+        summary_of(written(photos, {"path": cells, "label": cells}))

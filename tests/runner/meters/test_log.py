@@ -76,4 +76,4 @@ def test_a_log_that_is_wrong_says_where(tmp_path: Path, text: str, says: str) ->
 
 
 def test_a_log_that_is_not_there_says_so(tmp_path: Path) -> None:
-    assert "cannot be read as CSV" in refusal(tmp_path / "meter.csv")
+    assert "cannot be read (No such file or directory)" in refusal(tmp_path / "meter.csv")

@@ -1,0 +1,106 @@
+"""The cells of a Parquet file's rows, as text and within bounds: a small file can claim any number of long cells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.backends.installed import require_packages
+from edgecnn.data.formats.archive import FILES_MAX
+from edgecnn.data.formats.label_columns import NAMES
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.wording import first_line, shortened
+from edgecnn.runner.files import open_regular
+
+PARQUET: Final = ".parquet"
+_BATCH: Final = 4096
+ROWS_MAX: Final = FILES_MAX
+TOO_MANY_ROWS: Final = f"it has more than {ROWS_MAX:,} rows"
+_CELL_BYTES_MAX: Final = 16_384
+"""Of a cell's text. A dictionary repeats a cell in any number of rows at no cost: it is measured before it is decoded."""
+_LABELS_MAX: Final = 10_000
+"""Of one image in a list."""
+
+
+def parquet_columns(file: Path) -> list[str]:
+    """Their names, in the file's order.
+
+    Raises MissingPackage: pyarrow is not installed. TableUnusable: no Parquet file, or a damaged one.
+    """
+    require_packages(("pyarrow",), extra="parquet", needed_for=f"reading {file.name}")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    try:
+        with open_regular(file) as stream:
+            return [str(name) for name in parquet.read_schema(stream).names]
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise TableUnusable(file=file, line=None, because=_said(error)) from error
+
+
+def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
+    """A row's cells as text, in the order of ``columns``; a cell without a value is empty.
+
+    Raises TableUnusable: a damaged file, or a column that is no text, number or truth value.
+    """
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    try:
+        with open_regular(file) as stream, parquet.ParquetFile(stream) as plain:
+            footer, leaves = plain.metadata, [plain.schema.column(place) for place in range(len(plain.schema))]
+        if footer.num_rows > ROWS_MAX:
+            raise TableUnusable(file=file, line=None, because=TOO_MANY_ROWS)
+        texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        with open_regular(file) as stream, parquet.ParquetFile(stream, metadata=footer, read_dictionary=texts) as source:
+            for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
+                for name in columns:
+                    _require_small(file, name, batch.column(name))
+                cells = [_cells(name, batch.column(name)) for name in columns]
+                yield from map(list, zip(*cells, strict=True))
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise TableUnusable(file=file, line=None, because=_said(error)) from error
+
+
+def _require_small(file: Path, name: str, column: Any) -> None:
+    """Refuse cells that no list has, before they are decoded. Raises TableUnusable: naming the column."""
+    import pyarrow as arrow
+    from pyarrow import compute
+
+    what, values = f"its column {shortened(name)!r}", column
+    if arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type):
+        values = column.flatten()
+        if (compute.max(compute.list_value_length(column)).as_py() or 0) > _LABELS_MAX:
+            raise TableUnusable(file=file, line=None, because=f"{what} holds more than {_LABELS_MAX:,} labels of one image")
+    if arrow.types.is_dictionary(values.type):
+        values = values.dictionary
+    if arrow.types.is_string(values.type) or arrow.types.is_large_string(values.type) or arrow.types.is_binary(values.type):
+        longest = compute.max(compute.binary_length(values)).as_py() or 0
+        if longest > _CELL_BYTES_MAX:
+            because = f"{what} holds a cell of {longest:,} bytes, more than {_CELL_BYTES_MAX:,}"
+            raise TableUnusable(file=file, line=None, because=because)
+
+
+def _cells(name: str, column: Any) -> list[str]:
+    return _lists(column) if name.strip().lower() == NAMES else _texts(column)
+
+
+def _texts(column: Any) -> list[str]:
+    import pyarrow as arrow
+
+    decoded = column.dictionary_decode() if arrow.types.is_dictionary(column.type) else column
+    return [text or "" for text in decoded.cast(arrow.string()).to_pylist()]
+
+
+def _lists(column: Any) -> list[str]:
+    """Lists of names as JSON; a column of texts may hold names too."""
+    import pyarrow as arrow
+
+    held = arrow.types.is_list(column.type) or arrow.types.is_large_list(column.type)
+    return [json.dumps(names or []) for names in column.to_pylist()] if held else _texts(column)
+
+
+def _said(error: BaseException) -> str:
+    return first_line(error)[:300].rstrip(".")
