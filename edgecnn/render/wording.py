@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgecnn.errors.base import steers, visible
 
@@ -59,6 +61,22 @@ def markdown_code(text: str) -> str:
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{space}{line}{space}{fence}" if line else ""
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """One line of CSV in which no cell is a formula to a spreadsheet: an apostrophe precedes a text that would be one.
+
+    Numbers stay as they are. Every cell is quoted where a spreadsheet of another country would split one.
+    """
+    texts = [str(cell) for cell in cells]
+    safe = [f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text for text in texts]
+    line, splits = io.StringIO(), any(sign in text for text in safe for sign in ";\t\r\n")
+    csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL if splits else csv.QUOTE_MINIMAL).writerow(safe)
+    return line.getvalue()
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, N
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.store.store import Store
+from edgecnn.values.comparison import sealed_digest
 from edgecnn.values.stage import digest_of
 from tests.building.bundles import make_bundle
 from tests.building.races import RacingHost, measured_on_a_device
@@ -95,6 +96,17 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
     facts["runs"][0]["samples_ns"][0] += 1
     path.write_text(json.dumps(facts))
     with pytest.raises(LatencyBaselineUnreadable, match="it was edited"):
+        read_baseline(path)
+
+
+@pytest.mark.parametrize("nanoseconds", [10**400, 2**63, -1])
+def test_a_time_that_no_clock_shows_is_refused_whoever_sealed_it(nanoseconds: int, board: tuple[Path, Path], tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    write_record(imported(*board), path)
+    facts = json.loads(path.read_text())
+    facts["runs"][0]["load_ns"] = nanoseconds
+    path.write_text(json.dumps({**facts, "sha256": sealed_digest(facts)}))
+    with pytest.raises(LatencyBaselineUnreadable, match="load_ns"):
         read_baseline(path)
 
 
