@@ -12,8 +12,9 @@ import hashlib
 import os
 import stat
 import struct
+import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
@@ -77,10 +78,24 @@ def name_fault(name: str) -> str:
     return ""
 
 
+def require_distinct(path: Path, names: Iterable[str]) -> None:
+    """Raises BundleEntryRefused: two names differ only by case or Unicode form, so that one file replaces the other on some disks.
+
+    ``path``: of the bundle. ``names``: of its files; their folders count too.
+    """
+    spelt = dict[str, tuple[str, str]]()
+    for name in names:
+        for end in (*(index for index, sign in enumerate(name) if sign == "/"), len(name)):
+            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
+            part, other = spelt.setdefault(folded, (name[:end], name))
+            if part != name[:end]:
+                raise BundleEntryRefused(path=path, entry=name, because=f"is {ascii(other)[:200]} but for case or Unicode form")
+
+
 class FolderForm:
     """A folder; links are not followed, neither in listing nor in opening.
 
-    Raises BundleEntryRefused: it holds a link, a device or a pipe. NoBundleHere: it cannot be listed, or holds too many files.
+    Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file. NoBundleHere: it cannot be listed, or holds too many files.
     """
 
     form: Literal["folder", "zip"] = "folder"
@@ -93,6 +108,7 @@ class FolderForm:
             raise NoBundleHere(path=folder, because=system_reason(error)) from error
         if len(self.files) > FILES_MAX:
             raise NoBundleHere(path=folder, because=f"it holds more than {FILES_MAX:,} files")
+        require_distinct(folder, self.files)
 
     def open(self, name: str) -> IO[bytes]:
         """The file, unless a link or a pipe has taken its place since it was listed.
@@ -129,7 +145,7 @@ class ZipForm:
     """A zip, of which only the directory and the entries' headers have been read.
 
     Raises BundleArchiveRefused: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out. BundleEntryRefused: an
-    entry is encrypted, compressed, there twice, a link, a device, or leaves the folder.
+    entry is encrypted, compressed, there twice (but for case, too), a link, a device, or leaves the folder.
     """
 
     form: Literal["folder", "zip"] = "zip"
@@ -208,15 +224,16 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
         raise BundleArchiveRefused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
-    taken: set[str] = set()
+    taken = dict[str, None]()
     for entry in entries:
         if (fault := _entry_fault(entry, taken)) != "":
             repacked = _is_of_another_tool(entry)
             raise BundleEntryRefused(path=path, entry=entry.orig_filename, because=fault, repacked=repacked)
-        taken.add(entry.filename)
+        taken[entry.filename] = None
     folders = {name[:index] for name in taken for index, sign in enumerate(name) if sign == "/"}
-    if both := sorted(folders & taken):
+    if both := sorted(folders & taken.keys()):
         raise BundleEntryRefused(path=path, entry=both[0], because="is a file and a folder")
+    require_distinct(path, taken)
 
 
 def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
@@ -226,7 +243,7 @@ def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
     return usual and not bomb and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
 
 
-def _entry_fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:
+def _entry_fault(entry: zipfile.ZipInfo, taken: Container[str]) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"
     if entry.is_dir() and name_fault(entry.orig_filename.rstrip("/")) == "":

@@ -99,14 +99,20 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
         read_baseline(path)
 
 
-@pytest.mark.parametrize("nanoseconds", [10**400, 2**63, -1])
-def test_a_time_that_no_clock_shows_is_refused_whoever_sealed_it(nanoseconds: int, board: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("load_ns", "observed_at"),
+    [(10**400, None), (2**63, None), (-1, None), (1, "yesterday"), (1, "2026-11-20T09:00:00"), (1, "9999-01-01T00:00:00Z")],
+)
+def test_a_time_that_no_clock_shows_is_refused_whoever_sealed_it(
+    load_ns: int, observed_at: str | None, board: tuple[Path, Path], tmp_path: Path
+) -> None:
     path = tmp_path / "board.json"
     write_record(imported(*board), path)
     facts = json.loads(path.read_text())
-    facts["runs"][0]["load_ns"] = nanoseconds
+    facts["runs"][0]["load_ns"] = load_ns
+    facts["observed_at"] = observed_at or facts["observed_at"]
     path.write_text(json.dumps({**facts, "sha256": sealed_digest(facts)}))
-    with pytest.raises(LatencyBaselineUnreadable, match="load_ns"):
+    with pytest.raises(LatencyBaselineUnreadable, match="observed_at" if observed_at else "load_ns"):
         read_baseline(path)
 
 
