@@ -79,7 +79,7 @@ def name_fault(name: str) -> str:
 
 
 def require_distinct(path: Path, names: Iterable[str]) -> None:
-    """Raises BundleEntryRefused: two names differ only by case or Unicode form, so that one file replaces the other on some disks.
+    """Raises BundleEntryRefused: two names differ only by case or Unicode form, and are one file on some disks.
 
     ``path``: of the bundle. ``names``: of its files; their folders count too.
     """
@@ -95,7 +95,8 @@ def require_distinct(path: Path, names: Iterable[str]) -> None:
 class FolderForm:
     """A folder; links are not followed, neither in listing nor in opening.
 
-    Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file. NoBundleHere: it cannot be listed, or holds too many files.
+    Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file (see ``require_distinct``).
+    NoBundleHere: it cannot be listed, or holds too many files.
     """
 
     form: Literal["folder", "zip"] = "folder"
