@@ -12,13 +12,13 @@ import hashlib
 import os
 import stat
 import struct
-import unicodedata
 import zipfile
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
+from edgecnn.bundle.names import name_fault, require_distinct
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
 from edgecnn.runner.causes.known import cause_of_file
@@ -27,8 +27,6 @@ FILES_MAX: Final = 65_000
 """Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
 TOTAL_BYTES_MAX: Final = 4 << 30
 """So too: 4 GiB."""
-NAME_BYTES_MAX: Final = 1024
-_PART_BYTES_MAX: Final = 255
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 """A local file header (4.3.7)."""
 _END: Final = struct.Struct("<4s4H2LH")
@@ -64,32 +62,6 @@ def open_bundle(path: Path) -> Opened:
     if not file:
         raise NoBundleHere(path=path, because="there is no such folder or zip")
     return ZipForm(path)
-
-
-def name_fault(name: str) -> str:
-    """Why a name is none of a bundle's file; empty where it is one."""
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
-        return "would leave the bundle's folder"
-    if not name.isprintable():
-        return "has signs in its name that cannot be printed"
-    if len(os.fsencode(name)) > NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
-        return "has too long a name"
-    return ""
-
-
-def require_distinct(path: Path, names: Iterable[str]) -> None:
-    """Raises BundleEntryRefused: two names differ only by case or Unicode form, and are one file on some disks.
-
-    ``path``: of the bundle. ``names``: of its files; their folders count too.
-    """
-    spelt = dict[str, tuple[str, str]]()
-    for name in names:
-        for end in (*(index for index, sign in enumerate(name) if sign == "/"), len(name)):
-            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
-            part, other = spelt.setdefault(folded, (name[:end], name))
-            if part != name[:end]:
-                raise BundleEntryRefused(path=path, entry=name, because=f"is {ascii(other)[:200]} but for case or Unicode form")
 
 
 class FolderForm:

@@ -17,7 +17,8 @@ from filelock import FileLock
 
 from edgecnn.bundle.contents import Contents, read_contents
 from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, BundleManifest, BundleVerification, parse_manifest
-from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, name_fault, open_bundle, read_through, require_distinct
+from edgecnn.bundle.names import name_fault, require_distinct
+from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, open_bundle, read_through
 from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import (

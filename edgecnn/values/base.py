@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Value(BaseModel):
     """Immutable, closed to unknown keys, and equal when its fields are equal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, protected_namespaces=(), defer_build=True)
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
+"""Of a clock: what a record states beyond 292 years is no time, and too large for a float in the end."""
 
 
 def utc_moment(text: str) -> datetime:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, FiniteFloat, field_validator
+from pydantic import FiniteFloat, field_validator
 
-from edgecnn.values.base import Value, utc_moment
+from edgecnn.values.base import Count, Nanoseconds, Value, utc_moment
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -62,11 +62,6 @@ Purpose = Literal[
 two builds' kits, one of them perhaps by itself or against itself, and ``trial`` says beforehand how long such a race's runs must
 be; ``table`` is of networks that learned nothing, for a device's latency table, and ``evidence`` of reference networks, for a
 record that is sent."""
-
-
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
-"""Of a clock: what a record states beyond 292 years is no time, and too large for a float in the end."""
 
 
 class Environment(Value):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.bundle.opening import open_bundle, read_through, require_distinct
+from edgecnn.bundle.names import require_distinct
+from edgecnn.bundle.opening import open_bundle, read_through
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileMissing
 from tests.bundle.sealed import reseal_files, verified

@@ -14,7 +14,8 @@ from edgecnn.render.wording import csv_line
 from tests.house.source_tree import PACKAGE
 
 FORMULAS = (
-    "=1+1", "+1+1", "-1+1", "@SUM(A1)", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")', "\t=1", "\r=1", " =1", "\uff1d1", "-", "--1", "+a",
+    "=1+1", "+1+1", "-1+1", "@SUM(A1)", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")', "\t=1", "\r=1", " =1", "\uff1d1", "-",
+    "--1", "+a",
 )  # fmt: skip
 
 
