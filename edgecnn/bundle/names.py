@@ -37,4 +37,6 @@ def require_distinct(path: Path, names: Iterable[str]) -> None:
             folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
             part, other = spelt.setdefault(folded, (name[:end], name))
             if part != name[:end]:
-                raise BundleEntryRefused(path=path, entry=name, because=f"is {ascii(other)[:200]} but for case or Unicode form")
+                raise BundleEntryRefused(
+                    path=path, entry=name, because=f"differs from {ascii(other)[:200]} only by case or Unicode form"
+                )
