@@ -28,12 +28,16 @@ OURS = {
 def unquoted() -> Iterator[str]:
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        hints = {
-            id(part) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "hint" for part in ast.walk(node)
-        }
+        hints = {id(part) for node in ast.walk(tree) if _is_hint(node) for part in ast.walk(node)}
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr) and "hosts/" not in path.as_posix().replace("errors/hosts/", ""):
                 yield from _of(node, id(node) in hints, path.relative_to(PACKAGE).as_posix())
+
+
+def _is_hint(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assign):
+        return any(isinstance(target, ast.Name) and target.id in ("hint", "remedy") for target in node.targets)
+    return isinstance(node, ast.keyword) and node.arg in ("hint", "remedy")
 
 
 def _of(text: ast.JoinedStr, is_hint: bool, where: str) -> Iterator[str]:
