@@ -23,6 +23,7 @@ from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
+from edgecnn.measure.run_file import impossible
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
@@ -115,7 +116,8 @@ def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
 def read_baseline(path: Path) -> LatencyBaseline:
     """A baseline as it was written.
 
-    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
+    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, its content is not what its digest says, or no run
+    can have been so.
     """
     try:
         content = path.read_bytes()
@@ -134,6 +136,8 @@ def read_baseline(path: Path) -> LatencyBaseline:
         raise LatencyBaselineUnreadable(path=path, because=first_problem(error)) from error
     if baseline.sha256 != sealed_digest(json.loads(content)):
         raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
+    if (why := next(filter(None, map(impossible, (*baseline.runs, *baseline.energy_runs))), None)) is not None:
+        raise LatencyBaselineUnreadable(path=path, because=why)
     return baseline
 
 

@@ -17,8 +17,8 @@ class Value(BaseModel):
 
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-Nanoseconds = Annotated[int, Field(ge=0, lt=2**63)]
-"""Of a clock: what a record states beyond 292 years is no time, and too large for a float in the end."""
+Nanoseconds = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Of a clock: nothing beyond 292 years is a time. ``measure.run_file.impossible`` says why a negative one is none."""
 
 
 def utc_moment(text: str) -> datetime:
