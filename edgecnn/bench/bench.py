@@ -7,7 +7,6 @@ bundle carries is measured, and the report that lies there stays.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from edgecnn.devices.files import parse_target
 from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.building import BenchProcessorDiffers, BenchTargetDiffers, NothingToJudge
+from edgecnn.errors.wording import shell_word
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.results.finished import FinishedBuild, finished_build
@@ -71,7 +71,7 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     _require_same_device(request, device)
     asked = _as_a_build(request, finished)
     check_output(asked.out, asked.recipe.data.path)
-    what = f"edgecnn bench {shlex.quote(str(request.folder))}"
+    what = f"edgecnn bench {shell_word(request.folder)}"
     with machine_for(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as machine:
         _require_same_processor(finished, machine)
         planned = _planned(finished, machine, tell)

@@ -33,6 +33,7 @@ from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, BenchTargetDiffers, NoKitRuns
 from edgecnn.errors.devices import UnknownDevice
+from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import gates_for
 from edgecnn.judging.gates import judge_candidate, overall, verdict_of
 from edgecnn.judging.metrics import METRICS
@@ -101,7 +102,7 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         kits = tuple(shipped_kit(place, name).kit for name in verified.contents.kits)
         recorded = recorded_in(place)
         device = _device(asked, recorded)
-        wanted = Wanted(device, f"edgecnn bench {asked.folder}", runtimes_of(kit.candidate for kit in kits))
+        wanted = Wanted(device, f"edgecnn bench {shell_word(asked.folder)}", runtimes_of(kit.candidate for kit in kits))
         shown = (
             stored_images(kits, recorded, store)
             if request.data is None

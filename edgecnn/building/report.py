@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from edgecnn.building.trained import (
     weights_sha256,
 )
 from edgecnn.building.weak_result import weak_notices
+from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import most_mib
 from edgecnn.judging.choice import ChoiceRules, choose
 from edgecnn.judging.eligibility import eligibility_of
@@ -165,7 +165,7 @@ def _notices(
         *weak_notices(seen, rows),
         *fold_notices(rows, seen.execution.plan.resolved.weights),
         *folds_would_help(seen.execution.plan.resolved, rows),
-        *notices(seen, anew=f"`edgecnn bench {shlex.quote(str(request.out))} --anew` races again"),
+        *notices(seen, anew=f"`edgecnn bench {shell_word(request.out)} --anew` races again"),
         *calibration_notices(calibration),
         *_time_notices(seen, request),
         *class_notices(rows),

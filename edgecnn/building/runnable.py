@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +11,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import UnknownFailure
 from edgecnn.errors.hosts.board import BoardError
 from edgecnn.errors.store import OF_THE_DISK
+from edgecnn.errors.wording import shell_word
 from edgecnn.hosts.protocol import Task
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab, same_conditions
@@ -90,7 +90,7 @@ def why_not_runnable(kit: KitRef, lab: Lab) -> Failed | None:
     Raises RunnerFailed: the kit's files are not what was packaged: nothing about it may be concluded.
     """
     if kit.manifest.get("engine") is not None and not has_engine(kit):
-        build = f"cd {shlex.quote(str(kit.folder))} && python3 -m runner build-engine --out build"
+        build = f"cd {shell_word(kit.folder)} && python3 -m runner build-engine --out build"
         what = f"{kit.candidate.id} needs an engine, which only the GPU that runs it can build — {build}"
         return Failed(ref="engine-not-built", what=what, missing=True)
     return why_test_fails(kit, lab, passing=_DAMAGED)

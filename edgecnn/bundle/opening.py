@@ -13,11 +13,12 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import IO, Final, Literal, Protocol
 
+from edgecnn.bundle.names import name_fault, require_distinct
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileChanged, BundleFileMissing, NoBundleHere
 from edgecnn.runner.causes.known import cause_of_file
@@ -27,8 +28,6 @@ FILES_MAX: Final = 65_000
 """Of a zip without its 64-bit extension: 65,535 (PKWARE APPNOTE 6.3.10, 4.4.22)."""
 TOTAL_BYTES_MAX: Final = 4 << 30
 """So too: 4 GiB."""
-NAME_BYTES_MAX: Final = 1024
-_PART_BYTES_MAX: Final = 255
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 """A local file header (4.3.7)."""
 _END: Final = struct.Struct("<4s4H2LH")
@@ -64,22 +63,11 @@ def open_bundle(path: Path) -> Opened:
     return FolderForm(path) if folder else ZipForm(path)
 
 
-def name_fault(name: str) -> str:
-    """Why a name is none of a bundle's file; empty where it is one."""
-    parts = name.split("/")
-    if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
-        return "would leave the bundle's folder"
-    if not name.isprintable():
-        return "has signs in its name that cannot be printed"
-    if len(os.fsencode(name)) > NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
-        return "has too long a name"
-    return ""
-
-
 class FolderForm:
     """A folder; links are not followed, neither in listing nor in opening.
 
-    Raises BundleEntryRefused: it holds a link, a device or a pipe. NoBundleHere: it cannot be listed, or holds too many files.
+    Raises BundleEntryRefused: it holds a link, a device or a pipe, or two names of one file (see ``require_distinct``).
+    NoBundleHere: it cannot be listed, or holds too many files.
     """
 
     form: Literal["folder", "zip"] = "folder"
@@ -92,6 +80,7 @@ class FolderForm:
             raise NoBundleHere(path=folder, because=system_reason(error)) from error
         if len(self.files) > FILES_MAX:
             raise NoBundleHere(path=folder, because=f"it holds more than {FILES_MAX:,} files")
+        require_distinct(folder, self.files)
 
     def open(self, name: str) -> IO[bytes]:
         """The file, unless a link or a pipe has taken its place since it was listed.
@@ -128,7 +117,7 @@ class ZipForm:
     """A zip, of which only the directory and the entries' headers have been read.
 
     Raises BundleArchiveRefused: no zip, damaged, or not laid out as ``edgecnn bundle zip`` lays it out. BundleEntryRefused: an
-    entry is encrypted, compressed, there twice, a link, a device, or leaves the folder.
+    entry is encrypted, compressed, there twice (but for case, too), a link, a device, or leaves the folder.
     """
 
     form: Literal["folder", "zip"] = "zip"
@@ -207,15 +196,16 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
     total = sum(entry.file_size for entry in entries)
     if total > TOTAL_BYTES_MAX:
         raise BundleArchiveRefused(path=path, because=f"{total:,} bytes would come out of it, more than {TOTAL_BYTES_MAX:,}")
-    taken: set[str] = set()
+    taken = dict[str, None]()
     for entry in entries:
         if (fault := _entry_fault(entry, taken)) != "":
             repacked = _is_of_another_tool(entry)
             raise BundleEntryRefused(path=path, entry=entry.orig_filename, because=fault, repacked=repacked)
-        taken.add(entry.filename)
+        taken[entry.filename] = None
     folders = {name[:index] for name in taken for index, sign in enumerate(name) if sign == "/"}
-    if both := sorted(folders & taken):
+    if both := sorted(folders & taken.keys()):
         raise BundleEntryRefused(path=path, entry=both[0], because="is a file and a folder")
+    require_distinct(path, taken)
 
 
 def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
@@ -225,7 +215,7 @@ def _is_of_another_tool(entry: zipfile.ZipInfo) -> bool:
     return usual and not bomb and not entry.flag_bits & _ENCRYPTED and name_fault(entry.orig_filename.rstrip("/")) == ""
 
 
-def _entry_fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:
+def _entry_fault(entry: zipfile.ZipInfo, taken: Container[str]) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"
     if entry.is_dir() and name_fault(entry.orig_filename.rstrip("/")) == "":

@@ -5,7 +5,6 @@ The code that runs is edgecnn's own runner, never the bundle's; a zip is unpacke
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
+from edgecnn.errors.wording import shell_word
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.interpreters import began_with, python_of
@@ -110,7 +110,7 @@ def _by_its_own_python(found: Verified, name: str, error: RunnerError) -> str | 
     kit = found.opened.path / "kits" / name
     if error.ref != "missing-package" or found.opened.form != "folder" or (python := python_of(kit)) == began_with():
         return None
-    return f"cd {shlex.quote(str(kit))} && {shlex.quote(python)} -B -m runner predict PICTURE"
+    return f"cd {shell_word(kit)} && {shell_word(python)} -B -m runner predict PICTURE"
 
 
 @contextmanager

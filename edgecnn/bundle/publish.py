@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import tempfile
 import time
@@ -26,6 +25,7 @@ from edgecnn.bundle.manifest import (
     recorded_facts,
 )
 from edgecnn.errors.bundle import BundleManifestUnreadable
+from edgecnn.errors.wording import shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.results.folder import BUNDLE, CHOICE
 from edgecnn.store.disk import Stamp, files_under, fsync_folder, sha256_of, stamp_of, sync_tree
@@ -94,7 +94,7 @@ def staged_bundle(
             _swapped(fresh, bundle)
             write_stamps(folder / STAMPS, stamps)
             if signed:
-                sign = f"edgecnn sign {shlex.quote(str(folder))} --key KEY"
+                sign = f"edgecnn sign {shell_word(folder)} --key KEY"
                 hear(f"the bundle changed: it is version {manifest.version}, and no longer signed: {sign}")
 
         yield StagedBundle(folder=fresh, is_new=True, publish=publish)

@@ -17,7 +17,8 @@ from filelock import FileLock
 
 from edgecnn.bundle.contents import Contents, read_contents
 from edgecnn.bundle.manifest import MANIFEST, MANIFEST_BYTES_MAX, SIGNATURE, BundleManifest, BundleVerification, parse_manifest
-from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, name_fault, open_bundle, read_through
+from edgecnn.bundle.names import name_fault, require_distinct
+from edgecnn.bundle.opening import TOTAL_BYTES_MAX, Opened, copy_compared, open_bundle, read_through
 from edgecnn.bundle.ssh_keygen import SIGNATURE_BYTES_MAX, Signed, signer_of
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.bundle import (
@@ -151,7 +152,8 @@ def _signature(opened: Opened, content: bytes, trust: Trust) -> tuple[Literal["n
 
 
 def _check_names(opened: Opened, manifest: BundleManifest, trust: Trust) -> tuple[str, ...]:
-    """Nothing missing and nothing extra; the extra files that were made here."""
+    """Nothing missing, nothing extra and no two names of one file; the extra files that were made here."""
+    require_distinct(opened.path, manifest.files)
     for name in manifest.files:
         if (fault := name_fault(name)) != "":
             raise BundleEntryRefused(path=opened.path, entry=name, because=fault)

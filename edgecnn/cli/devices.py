@@ -9,6 +9,7 @@ import typer
 
 from edgecnn.cli.asking import host_request
 from edgecnn.cli.verbs import DEVICE, Call, family, verb
+from edgecnn.errors.wording import shell_word
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -112,7 +113,7 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
     write_table(table, path)
     call.show(table, table_lines(table))
     reads = f"`edgecnn fit --target {device.name}` reads it"
-    call.add([f"wrote {path}; {reads if out is None else f'{reads} with --table {out}'}"])
+    call.add([f"wrote {path}; {reads if out is None else f'{reads} with --table {shell_word(out)}'}"])
 
 
 def emulate(call: Call) -> None:

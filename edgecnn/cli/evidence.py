@@ -14,6 +14,7 @@ from edgecnn.cli.asking import host_request, refuse_unusable_texts
 from edgecnn.cli.option_table import BOARD
 from edgecnn.cli.verbs import DEVICE, Call, family, leading, verb
 from edgecnn.errors.usage import MissingArgument
+from edgecnn.errors.wording import shell_word
 
 
 class Variants(StrEnum):
@@ -107,7 +108,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     record = sealed(record, sign)
     write_evidence(record, path)
     call.show(record, record_lines(record))
-    call.add([f"wrote {path}, {'signed' if sign else 'unsigned'}; `edgecnn evidence verify {path}` checks it"])
+    call.add([f"wrote {path}, {'signed' if sign else 'unsigned'}; `edgecnn evidence verify {shell_word(path)}` checks it"])
 
 
 def verify(call: Call, file: FileArg, signers: SignersOpt = None, identity: IdentityOpt = None) -> None:

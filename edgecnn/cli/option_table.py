@@ -243,7 +243,7 @@ class BuildOptions:
     )
     track: str | None = row(
         TRACKED, "--track", enters=OF_THE_CALL, metavar="mlflow:URI",
-        help="Send the finished build to MLflow: parameters, figures, report and bundle, such as mlflow:http://HOST:5000.",
+        help="Send the finished build to MLflow, such as mlflow:http://HOST:5000; mlflow-figures: sends no path and no file.",
     )  # fmt: skip
     unsure_passes: bool = row(
         JOB, "--unsure-passes", enters=OF_THE_CALL, default=False,

@@ -11,6 +11,7 @@ import typer
 from edgecnn.cli.option_table import WHAT, BuildOptions
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.wording import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop
         write_text_atomically(out, text)
     except OSError as error:
         raise RecipeUnwritable(path=out, because=system_reason(error)) from error
-    call.show({"recipe": str(out)}, [f"{out} is written; edgecnn build {out} builds it"])
+    call.show({"recipe": str(out)}, [f"{out} is written; edgecnn build {shell_word(out)} builds it"])
 
 
 def _choices(asked: BuildOptions, drop_pp: float | None, *, ask: bool) -> FirstChoices:

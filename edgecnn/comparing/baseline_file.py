@@ -7,7 +7,6 @@ same machine is judged.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +20,10 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import LatencyBaselineUnreadable, NoRecordedRace
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
-from edgecnn.errors.wording import first_problem
+from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import RUNS_NEEDED, latency
+from edgecnn.measure.run_file import impossible
 from edgecnn.measure.run_files import DeviceEnergy, companions_of, energy_of_runs, profile_of_runs
 from edgecnn.results.lineage import reported_race
 from edgecnn.results.shipped import ShippedKit, shipped_kit
@@ -120,7 +120,8 @@ def write_record(record: LatencyBaseline | PinnedBuild, path: Path) -> None:
 def read_baseline(path: Path) -> LatencyBaseline:
     """A baseline as it was written.
 
-    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, or its content is not what its digest says.
+    Raises LatencyBaselineUnreadable: it cannot be read, is of another schema, its content is not what its digest says, or no run
+    can have been so.
     """
     try:
         content = bounded_content(path, _BYTES_MAX)
@@ -131,7 +132,7 @@ def read_baseline(path: Path) -> LatencyBaseline:
         if (cause := cause_in(content, path)) is not None:
             raise LatencyBaselineUnreadable(path=path, because=cause.why, hint=cause.fix) from error
         if _is_pin(content):
-            hint = f"edgecnn judge HEAD --against {shlex.quote(str(path))} races a build against it"
+            hint = f"edgecnn judge HEAD --against {shell_word(path)} races a build against it"
             because = "it is the record of a pinned build, which holds no runs"
             raise LatencyBaselineUnreadable(path=path, because=because, hint=hint) from error
         if (said := another_schema(content, LatencyBaseline.model_fields["schema_"].default)) is not None:
@@ -139,6 +140,8 @@ def read_baseline(path: Path) -> LatencyBaseline:
         raise LatencyBaselineUnreadable(path=path, because=first_problem(error)) from error
     if baseline.sha256 != sealed_digest(json.loads(content)):
         raise LatencyBaselineUnreadable(path=path, because="it was edited: its content is not what its sha256 says")
+    if (why := next(filter(None, map(impossible, (*baseline.runs, *baseline.energy_runs))), None)) is not None:
+        raise LatencyBaselineUnreadable(path=path, because=why)
     return baseline
 
 

@@ -7,13 +7,13 @@ through a shell, and no revision can be taken for an option.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from edgecnn.errors.comparing import GitFailed, RevisionMisspelt
+from edgecnn.errors.wording import shell_word
 from edgecnn.runner.causes.known import cause_in
 
 PREFIX = "git:"
@@ -57,7 +57,7 @@ def read_at_revision(text: str) -> GitFile:
     if content.returncode != 0:
         raise GitFailed(text=text, because=_first_line(content.stderr), hint=None)
     if (cause := cause_in(content.stdout)) is not None:  # what a revision holds of such a file stays a pointer
-        raise GitFailed(text=text, because=cause.why, hint=f"git lfs untrack {shlex.quote(path)}, then commit the record again")
+        raise GitFailed(text=text, because=cause.why, hint=f"git lfs untrack {shell_word(path)}, then commit the record again")
     beginning = Path.cwd() if path.startswith("./") else Path(top)
     return GitFile(content=content.stdout, folder=beginning / PurePosixPath(path).parent)
 
@@ -81,7 +81,7 @@ def _git(text: str, *words: str, said: str | None = None, hint: str | None = _FE
         because = _first_line(done.stderr)
         if any(word in because for word in _OF_ANOTHER_OWNER):
             top = next((each for each in (Path.cwd(), *Path.cwd().parents) if (each / ".git").exists()), Path.cwd())
-            hint = f"git config --global --add safe.directory {shlex.quote(str(top))}"
+            hint = f"git config --global --add safe.directory {shell_word(top)}"
             raise GitFailed(text=text, because=because, hint=hint)
         raise GitFailed(text=text, because=said or because, hint=hint)
     return os.fsdecode(done.stdout).rstrip("\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.building.label_rows import required_thresholds
 from edgecnn.building.rows import answers_from
 from edgecnn.comparing.pin import rebuild_command
+from edgecnn.errors.wording import shell_word
 from edgecnn.judging.predictions.accuracy import NO_LABELS, Answers, accuracy
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
@@ -121,7 +121,7 @@ def _test_split(shipped: ShippedKit, store: Store, what: str) -> _Split:
 
 
 def _remedy(shipped: ShippedKit, store: Store, what: str) -> str:
-    here = f"EDGECNN_STORE={shlex.quote(str(store.root))}"
+    here = f"EDGECNN_STORE={shell_word(store.root)}"
     if shipped.pin is not None and shipped.pin_folder is not None:
         return f"{here} {rebuild_command(shipped.pin, shipped.pin_folder)} puts it there"
     return f"{here} edgecnn build RECIPE --out {REBUILT}, with {what}'s recipe, puts it there"

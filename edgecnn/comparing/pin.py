@@ -24,7 +24,7 @@ from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
-from edgecnn.errors.wording import first_problem
+from edgecnn.errors.wording import first_problem, shell_word
 from edgecnn.measure.kits import KitRef
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import toml_value
@@ -76,7 +76,7 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
         cause = cause_in(content) or Cause("it is no JSON object", PIN)
         raise PinUnreadable(where=where, because=cause.why, hint=cause.fix) from None
     if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
-        hint = f"edgecnn baseline compare HEAD {shlex.quote(where)} holds a build against it"
+        hint = f"edgecnn baseline compare HEAD {shell_word(where)} holds a build against it"
         raise PinUnreadable(where=where, because="it is a latency baseline, which holds runs", hint=hint)
     if schema != SCHEMA:
         raise PinUnreadable(where=where, because=another_schema(content, SCHEMA) or f"its schema is {schema!r} and not {SCHEMA}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import did_you_mean
+from edgecnn.errors.wording import did_you_mean, shell_word
 
 
 class NothingToBuild(EdgecnnError, exit_code=ExitCode.MISSING):
@@ -146,7 +146,7 @@ class BenchTargetDiffers(EdgecnnError):
         super().__init__(
             what=f"{folder} was built for {built_for}, and --target says {target}",
             because="what a device runs fast, and in which scheme, was decided when it was built",
-            hint=f"edgecnn build … --target {target} --host …, or leave --target out",
+            hint=f"edgecnn build … --target {shell_word(target)} --host …, or leave --target out",
         )
 
 

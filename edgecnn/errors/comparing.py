@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted, did_you_mean, nearest
+from edgecnn.errors.wording import counted, did_you_mean, nearest, shell_word
 
 
 class NoBuildToCompare(EdgecnnError):
@@ -41,7 +40,7 @@ class KitNotCarried(EdgecnnError, exit_code=ExitCode.MISSING):
         missed = "build again with gates that a candidate can meet: its report says by how much each missed them"
         hint = f"did you mean {near}?" if near else "name one of these" if candidate and carried else missed
         if here is not None and carried and not near:
-            hint = f"--candidate {here[0]} runs here" if here else "none of them runs here"
+            hint = f"--candidate {shell_word(here[0])} runs here" if here else "none of them runs here"
         super().__init__(what=what, because=f"it carries {', '.join(carried) or 'nothing'}", hint=hint)
 
 
@@ -161,7 +160,7 @@ class FolderOrPipeline(EdgecnnError):
     def __init__(self, *, name: str) -> None:
         super().__init__(
             what=f"{name} is both a shipped pipeline and the folder of a finished build here",
-            hint=f"edgecnn judge ./{name} judges the folder; the pipeline is judged from another folder",
+            hint=f"edgecnn judge {shell_word(f'./{name}')} judges the folder; the pipeline is judged from another folder",
         )
 
 
@@ -172,7 +171,7 @@ class OptionsNotWithBuild(EdgecnnError):
         super().__init__(
             what=f"judging {folder} takes no {', '.join(options)}",
             because="it is a finished build, which is judged as it was built",
-            hint=f"edgecnn judge {shlex.quote(str(folder))} [--max METRIC=NUMBER], or edgecnn build with these options first",
+            hint=f"edgecnn judge {shell_word(folder)} [--max METRIC=NUMBER], or edgecnn build with these options first",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted, did_you_mean, nearest
+from edgecnn.errors.wording import counted, did_you_mean, nearest, shell_word
 
 
 class UnknownDevice(EdgecnnError):
@@ -28,7 +28,9 @@ class UnknownRuntime(EdgecnnError):
         near = nearest(name, known, cutoff=0.4)
         choice = near if near in on_device else on_device[0]
         super().__init__(
-            what=f"there is no runtime {name!r}", because=f"known are {', '.join(known)}", hint=f"--target {device}:{choice}"
+            what=f"there is no runtime {name!r}",
+            because=f"known are {', '.join(known)}",
+            hint=f"--target {shell_word(f'{device}:{choice}')}",
         )
 
 
@@ -39,7 +41,7 @@ class RuntimeNotOnDevice(EdgecnnError):
         super().__init__(
             what=f"{device} has no {runtime}",
             because=f"its device file lists {', '.join(has)}",
-            hint=f"--target {target}:{has[0]}, or --target {target}:all for all of them",
+            hint=f"--target {shell_word(f'{target}:{has[0]}')}, or --target {shell_word(f'{target}:all')} for all of them",
         )
 
 

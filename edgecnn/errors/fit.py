@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted, listed
+from edgecnn.errors.wording import counted, listed, shell_word
 
 
 class NothingTimed(EdgecnnError, exit_code=ExitCode.MISSING):
@@ -132,7 +132,8 @@ class UnlikeTable(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"every network of {family} that was looked at is unlike those of the latency table {table}",
             because=f"the table has nothing like them in {listed(features)}",
-            hint=f"`edgecnn devices measure {device}` goes on with what is left of its plan; or search another family",
+            hint=f"`edgecnn devices measure {shell_word(device)}` goes on with what is left of its plan; "
+            "or search another family",
         )
 
 
@@ -165,11 +166,11 @@ class TableTooShort(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"the latency table {path} holds too few networks",
             because=f"{most} of any one runtime and precision, of which {needed} are needed",
-            hint=f"{_measures(device)} --out {path}, which goes on where it was",
+            hint=f"{_measures(device)} --out {shell_word(path)}, which goes on where it was",
         )
 
 
 def _measures(device: str) -> str:
     """The command that measures a device's table: of this machine, the emulated one, or a board."""
     where = {"cpu": "", "arm64-emulated": " --host emulated"}.get(device, " --host USER@BOARD")
-    return f"edgecnn devices measure {device}{where}"
+    return f"edgecnn devices measure {shell_word(device)}{where}"

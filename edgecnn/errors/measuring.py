@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import first_of, nearest
+from edgecnn.errors.wording import first_of, nearest, shell_word
 
 
 class PixelsChanged(EdgecnnError):
@@ -175,7 +175,7 @@ class EvidenceElsewhere(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"{device} is not at hand to be measured",
             because=why,
-            hint=f"edgecnn evidence --target {device} --host USER@BOARD, or --target cpu for this machine",
+            hint=f"edgecnn evidence --target {shell_word(device)} --host USER@BOARD, or --target cpu for this machine",
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import shell_word
 
 
 class NoReport(EdgecnnError):
@@ -61,7 +62,7 @@ class PlotFormUnknown(EdgecnnError):
         super().__init__(
             what=f"no plot can be drawn into {path}",
             because=f"its name ends in {path.suffix!r}; this plot is drawn in {', '.join(forms)}",
-            hint=f"--plot {path.with_suffix(forms[0]).name}",
+            hint=f"--plot {shell_word(path.with_suffix(forms[0]).name)}",
         )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import counted, did_you_mean, no_unicode
+from edgecnn.errors.wording import counted, did_you_mean, no_unicode, shell_word
 
 
 class UnknownPipeline(EdgecnnError):
@@ -18,10 +17,10 @@ class UnknownPipeline(EdgecnnError):
 
     def __init__(self, *, name: str, known: Sequence[str], here: Path | None = None, folder: bool = False) -> None:
         remedy = did_you_mean(name, known, cutoff=0.4) if here is None else ""
-        own = shlex.quote(f"./{here or 'my-recipe.toml'}")
+        own = shell_word(f"./{here or 'my-recipe.toml'}")
         hint = f"{remedy}a recipe of your own is given by its path: edgecnn build {own}"
         if folder:
-            hint = f"a folder of photographs is given with --data {shlex.quote(name)}"
+            hint = f"a folder of photographs is given with --data {shell_word(name)}"
         super().__init__(what=f"there is no pipeline {name!r}", because=f"shipped are {', '.join(known)}", hint=hint)
 
 
@@ -136,7 +135,7 @@ class RecipeThere(EdgecnnError):
 
     def __init__(self, *, path: Path) -> None:
         super().__init__(
-            what=f"{path} is there already", hint=f"edgecnn build {shlex.quote(str(path))} builds it; --out FILE writes another"
+            what=f"{path} is there already", hint=f"edgecnn build {shell_word(path)} builds it; --out FILE writes another"
         )
 
 

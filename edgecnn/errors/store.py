@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.process import RunnerCannotWrite
+from edgecnn.errors.wording import shell_word
 
 
 class UnstableValue(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
@@ -112,7 +113,8 @@ class NothingAfar(EdgecnnError, exit_code=ExitCode.MISSING):
 
     def __init__(self, *, url: str) -> None:
         super().__init__(
-            what=f"the remote store {url} holds nothing", hint=f"see that it is spelt so, or fill it: edgecnn store push {url}"
+            what=f"the remote store {url} holds nothing",
+            hint=f"see that it is spelt so, or fill it: edgecnn store push {shell_word(url)}",
         )
 
 

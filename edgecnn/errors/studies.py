@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import nearest
+from edgecnn.errors.wording import nearest, shell_word
 
 
 class Smallest(Protocol):
@@ -75,7 +75,10 @@ class MemoryUnknown(EdgecnnError):
     """Raised when a device's memory was to be a budget, and its file does not state any."""
 
     def __init__(self, *, device: str, within: str) -> None:
-        super().__init__(what=f"the memory of {device} is in no device file", hint=f"state it: --within {within},memory=512MiB")
+        super().__init__(
+            what=f"the memory of {device} is in no device file",
+            hint=f"state it: --within {shell_word(f'{within},memory=512MiB')}",
+        )
 
 
 class ScaleInvalid(EdgecnnError):

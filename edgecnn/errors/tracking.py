@@ -12,7 +12,8 @@ class TrackerMisread(EdgecnnError):
         super().__init__(
             what=f"--track {text!r} names no tracker",
             because=because,
-            hint="mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db",
+            hint="mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db; "
+            "mlflow-figures: sends no paths and no files",
         )
 
 

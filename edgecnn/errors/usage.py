@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import did_you_mean
+from edgecnn.errors.wording import did_you_mean, shell_word
 
 
 class NoSuchCommand(EdgecnnError):
@@ -78,7 +78,7 @@ class PortInUse(EdgecnnError):
         super().__init__(
             what=f"port {port} of {host} is taken",
             because="another process listens there",
-            hint=f"a free one: edgecnn serve {bundle} --port 0",
+            hint=f"a free one: edgecnn serve {shell_word(bundle)} --port 0",
         )
 
 
@@ -89,7 +89,7 @@ class AddressUnusable(EdgecnnError):
         super().__init__(
             what=f"cannot listen on {host}, port {port}",
             because=because,
-            hint=f"for this machine alone, on a free port: edgecnn serve {bundle}",
+            hint=f"for this machine alone, on a free port: edgecnn serve {shell_word(bundle)}",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import and_more, did_you_mean
+from edgecnn.errors.wording import and_more, did_you_mean, shell_word
 
 _SHOWN = 3
 _DIGITS = 12
@@ -39,7 +39,7 @@ class WeightsNotAFile(EdgecnnError):
     """Raised in resolve when ``--weights`` names a folder, a pipe or a device; ``inside`` are weights files in the folder."""
 
     def __init__(self, *, path: Path, kind: str, inside: Sequence[Path] = ()) -> None:
-        hint = f"--weights {inside[0]}" if inside else "give the path of a .safetensors or .pth file"
+        hint = f"--weights {shell_word(inside[0])}" if inside else "give the path of a .safetensors or .pth file"
         super().__init__(what=f"weights {path}: this is {kind}, not a file", hint=hint)
 
 
@@ -159,7 +159,7 @@ class NotAClassifier(EdgecnnError):
         super().__init__(
             what=f"{arch} is no classifier of photographs",
             because=because,
-            hint=f"edgecnn list archs '{like}' shows those of the kind that are",
+            hint=f"edgecnn list archs {shell_word(like)} shows those of the kind that are",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -10,6 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+def shell_word(value: object) -> str:
+    """One word of a command that is shown, quoted where a shell would take it for anything else."""
+    return shlex.quote(str(value))
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -20,6 +20,7 @@ import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg
 
 from edgecnn.errors.weights import NotAClassifier, ShapeNotTaken, UnknownArch
+from edgecnn.errors.wording import shell_word
 from edgecnn.models.catalogue import TIMM
 from edgecnn.models.rows.family import of_hugging_face
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -80,7 +81,7 @@ def recorded_arch(name: str) -> ArchSpec:
     if recorded is None:
         nearest, pattern = _nearest(asked), any(letter in asked for letter in "*?[")
         alike = name if pattern else f"{os.path.commonprefix(nearest) or TIMM}*"
-        raise UnknownArch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs '{alike}'")
+        raise UnknownArch(name=name, nearest=() if pattern else nearest, shown_by=f"edgecnn list archs {shell_word(alike)}")
     like = f"{TIMM}{family.partition('_')[0]}*"
     if not recorded.num_classes or not recorded.classifier:
         raise NotAClassifier(arch=name, because="it ends in features, and no layer of it tells classes", like=like)

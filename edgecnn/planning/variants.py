@@ -8,6 +8,7 @@ from edgecnn.backends.installed import installed_version
 from edgecnn.backends.onnxruntime import exact_products
 from edgecnn.errors.custom_model import QuantizedElsewhere
 from edgecnn.errors.training import NothingToPrune, NothingToReplace, SurgeryOfNothing
+from edgecnn.errors.wording import shell_word
 from edgecnn.models.catalogue import SILU, SQUEEZE_EXCITE, all_archs, holds, parts_of
 from edgecnn.models.compound import RULES
 from edgecnn.quantization.registry import keeps_layers
@@ -72,7 +73,7 @@ def _unlearned(recipe: Recipe, data: DataSummary, of_a_graph: str, besides: str 
         why = f"a custom model is a graph, and {of_a_graph} a network of the catalogue"
         return Unavailable(why=why, command="edgecnn list archs")
     if data.counts["train"] == 0 and recipe.synthesis.cutouts is None:
-        return Unavailable(why=f"there is no image to train on{besides}", command=f"edgecnn data inspect {data.root}")
+        return Unavailable(why=f"there is no image to train on{besides}", command=f"edgecnn data inspect {shell_word(data.root)}")
     return None
 
 

@@ -8,10 +8,11 @@ from edgecnn.backends.registry import backend_for
 from edgecnn.backends.wheels import for_old_pythons
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
+from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import bound_of
 from edgecnn.render import figures
 from edgecnn.render.gates import learned_lines
-from edgecnn.render.wording import visible_lines
+from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
 from edgecnn.values.candidate import Runtime
@@ -30,11 +31,15 @@ def bundle_readme(report: BuildReport) -> str:
     carried = [facts for facts in report.candidates if facts.candidate.id in choice.carried]
     used = choice.candidate or next(iter(choice.carried), None)
     parts = [
-        f"# {_inline(build.name)}",
-        *(f"**{_inline(line)}**" for line in learned_lines(report.gates)),
-        f"A classifier of photographs: {build.arch}, {_answers(report)}, pictures of {_shape(build.resolution_px)} "
-        f"pixels. Built for {build.device} by edgecnn {report.version}.",
-        *((f"Used: `{used}`, {_state(report)}", _use(used, carried)) if used is not None else ("It carries no kit.",)),
+        f"# {markdown_text(build.name)}",
+        *(f"**{markdown_text(line)}**" for line in learned_lines(report.gates)),
+        f"A classifier of photographs: {markdown_text(build.arch)}, {_answers(report)}, "
+        f"pictures of {_shape(build.resolution_px)} pixels. Built for {markdown_text(build.device)} by edgecnn {report.version}.",
+        *(
+            (f"Used: {markdown_code(used)}, {_state(report)}", _use(used, carried))
+            if used is not None
+            else ("It carries no kit.",)
+        ),
         _accuracy(report, carried),
         _verdict(report),
         "## What else is here\n\n"
@@ -55,7 +60,7 @@ def _answers(report: BuildReport) -> str:
 
 def _verdict(report: BuildReport) -> str:
     """What was asked of it, and what came of that."""
-    said = "; ".join(f"{bound_of(each.gate)}: {each.verdict.value}, {_inline(each.reason)}" for each in report.gates)
+    said = "; ".join(markdown_text(f"{bound_of(each.gate)}: {each.verdict.value}, {each.reason}") for each in report.gates)
     return f"Verdict when it was built: {report.verdict.value}" + (f" ({said})." if said else ": no gate was judged.")
 
 
@@ -88,8 +93,9 @@ def _state(report: BuildReport) -> str:
 
 def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     shown = "the labels over their thresholds" if _several(carried) else "labels with probabilities, most probable first"
+    folder = shell_word(visible(f"kits/{kit}"))
     lines = [
-        f"cd kits/{kit}",
+        f"cd {folder}",
         "python3 -B -m runner selftest            # what is missing here, and whether it computes the same here",
         f"python3 -B -m runner predict photo.jpg   # {shown}",
     ]
@@ -98,8 +104,8 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
     if kit.startswith("tensorrt"):
         lines.insert(1, "python3 -B -m runner build-engine --out build   # once: the engine for this very GPU")
     program = [
-        f"from runner.classifier import Classifier  # from the bundle's folder, with PYTHONPATH=kits/{kit}",
-        f'classifier = Classifier("kits/{kit}")',
+        f"from runner.classifier import Classifier  # from the bundle's folder, with PYTHONPATH={folder}",
+        f'classifier = Classifier("{visible(f"kits/{kit}")}")',
         'for label, probability in classifier.predict("photo.jpg")[:5]:',
         "    print(label, probability)",
     ]
@@ -114,7 +120,7 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:
-    lines = (f"- `{facts.candidate.id}`: {_top1(facts)}; {_latency(facts)}" for facts in carried)
+    lines = (f"- {markdown_code(facts.candidate.id)}: {_top1(facts)}; {_latency(facts)}" for facts in carried)
     return "\n".join(["## What was measured, and where", "", _of_which_images(report), "", *lines])
 
 
@@ -138,7 +144,7 @@ def _top1(facts: CandidateFacts) -> str:
         return "its accuracy was not measured"
     how = "emulated on a stand-in" if found.fidelity is Fidelity.EMULATED else found.fidelity.value.lower()
     name = "top-1" if facts.multi_label is None else "mAP"
-    return f"{name} {figures.percent_interval(found.share)}, {how} on {_inline(found.machine)}"
+    return f"{name} {figures.percent_interval(found.share)}, {how} on {markdown_text(found.machine)}"
 
 
 def _latency(facts: CandidateFacts) -> str:
@@ -146,7 +152,7 @@ def _latency(facts: CandidateFacts) -> str:
     if found is None or found.p50_ms is None:
         return "its latency was not measured"
     slowed = ", where other work slowed it" if found.disturbed else ""
-    return f"p50 {figures.milliseconds(found.p50_ms)} ms on {_inline(found.machine)}{slowed}"
+    return f"p50 {figures.milliseconds(found.p50_ms)} ms on {markdown_text(found.machine)}{slowed}"
 
 
 def _weights(report: BuildReport) -> str:
@@ -165,8 +171,9 @@ def _weights(report: BuildReport) -> str:
             "ask whoever built this."
         )
     return (
-        f"Training began from {published.name} ({published.file}, SHA-256 {sha256}), trained on {published.trained_on}.\n\n"
-        f"- Licence: {published.licence}\n- Source: {published.source}"
+        f"Training began from {markdown_text(f'{published.name} ({published.file}, SHA-256 {sha256})')}, "
+        f"trained on {markdown_text(published.trained_on)}.\n\n"
+        f"- Licence: {markdown_text(published.licence)}\n- Source: {markdown_text(published.source)}"
     )
 
 
@@ -181,8 +188,3 @@ def _pictures(report: BuildReport) -> str:
         return f"Unknown: they came from {_LOCAL_PATHS}, and edgecnn does not know under which terms. {golden}"
     licence = DEMO_FILE.with_name("LICENSE").read_text(encoding="utf-8").strip()
     return f"Fashion-MNIST, MIT. {golden}\n\n" + "\n".join(f"> {line}".rstrip() for line in licence.splitlines())
-
-
-def _inline(text: str) -> str:
-    """Others' text on one line of Markdown, where no sign of it opens a link, a tag or a heading."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!" else sign for sign in visible(text))

@@ -8,7 +8,6 @@ these lines are talk and go to stderr, since stdout carries results only.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,11 +15,11 @@ from xml.etree import ElementTree
 
 import edgecnn
 from edgecnn.bench.facts import BundleBench
-from edgecnn.errors.base import EdgecnnError, ExitCode, visible
+from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.judging.bounds import bound_of
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.render.gates import decided, error_rates, gate_reason
-from edgecnn.render.wording import visible_lines
+from edgecnn.render.wording import markdown_cell, markdown_code, markdown_text, visible_lines
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.judge import JudgedBuild, SweepJudgement
 from edgecnn.values.comparison import Comparison
@@ -199,12 +198,15 @@ _SIGN = {"PASS": "✅", "FAIL": "❌", "UNSURE": "⚠️", "MISSING": "⚠️"}
 def summary_markdown(sheet: GateSheet) -> str:
     """Verdict, gates, what changed and what to know. Names from data and paths are escaped: GitHub renders HTML too."""
     words = ((f"{_SIGN[each.verdict.value]} {each.verdict.value}", each.gate, sheet.reason(each)) for each in sheet.gates)
-    rows = [f"| {word} | `{bound_of(gate)}` | {gate.required} | {_cell(reason)} |" for word, gate, reason in words]
+    rows = [
+        f"| {word} | {markdown_cell(markdown_code(bound_of(gate)))} | {gate.required} | {markdown_cell(reason)} |"
+        for word, gate, reason in words
+    ]
     parts = [
-        f"### edgecnn: {_cell(sheet.title)}: {sheet.verdict.value}",
-        _cell(sheet.why),
+        f"### edgecnn: {markdown_text(sheet.title)}: {sheet.verdict.value}",
+        markdown_text(sheet.why),
         "\n".join(["| verdict | gate | required | figures |", "| --- | --- | --- | --- |", *rows]) if rows else "",
-        _cell(error_rates(sheet.gates) or ""),
+        markdown_text(error_rates(sheet.gates) or ""),
         _listed("Changed, BASE → HEAD", sheet.changed),
         _listed("To know", sheet.notes),
     ]
@@ -212,15 +214,7 @@ def summary_markdown(sheet: GateSheet) -> str:
 
 
 def _listed(title: str, lines: tuple[str, ...]) -> str:
-    return "\n".join([f"**{title}**", "", *(f"- {_cell(line)}" for line in lines)]) if lines else ""
-
-
-def _cell(text: str) -> str:
-    """Plain text inside Markdown: no HTML, no new cell, line, link, emphasis or code span."""
-    escaped = html.escape(visible(" ".join(text.split())), quote=False)
-    for sign in ("\\", "`", "|", "[", "]", "*", "_"):
-        escaped = escaped.replace(sign, "\\" + sign)
-    return escaped
+    return "\n".join([f"**{title}**", "", *(f"- {markdown_text(line)}" for line in lines)]) if lines else ""
 
 
 _LINES_CHANGED = 5

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.errors.base import visible
 from edgecnn.render import desktop, figures, quality
 from edgecnn.render.gates import decided, error_rates, gate_reason, learned_lines
 from edgecnn.render.sentences import (
@@ -17,7 +16,7 @@ from edgecnn.render.sentences import (
     residency_lines,
     size_lines,
 )
-from edgecnn.render.wording import grouped, visible_lines
+from edgecnn.render.wording import grouped, markdown_cell, markdown_code, markdown_text, visible_lines
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 
@@ -25,16 +24,18 @@ def report_markdown(report: BuildReport) -> str:
     """The report, verdict first."""
     build, choice, rates, unlearned = report.build, report.choice, error_rates(report.gates), learned_lines(report.gates)
     gates = (
-        f"**{g.verdict.value}** {g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {gate_reason(g)}"
+        f"**{g.verdict.value}** "
+        + markdown_text(f"{g.gate.side} {g.gate.metric} {g.gate.bound:g} ({g.gate.required}): {gate_reason(g)}")
         for g in report.gates
     )
     parts = [
-        f"# {build.arch} on {build.device}: {report.verdict.value}" + (", not shown to have learned" if unlearned else ""),
-        *(f"**{line}**" for line in unlearned),
-        ". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each),
+        f"# {markdown_text(f'{build.arch} on {build.device}')}: {report.verdict.value}"
+        + (", not shown to have learned" if unlearned else ""),
+        *(f"**{markdown_text(line)}**" for line in unlearned),
+        markdown_text(". ".join(each for each in (decided(report.verdict, report.gates), choice.why) if each)),
         _table(tuple(figures.headings(report.candidates).values()), (figures.row(facts) for facts in report.candidates)),
         _legend(report),
-        _section("Gates", [*gates, *([] if rates is None else [rates])]),
+        _items("Gates", [*gates, *([] if rates is None else [markdown_text(rates)])]),
         _beyond(report),
         _classes(report),
         _labels(report),
@@ -45,11 +46,11 @@ def report_markdown(report: BuildReport) -> str:
         _section("Size", size_lines(report.candidates, report.choice.carried)),
         _section("What really ran", residency_lines(report.candidates)),
         _section("Memory and energy", footprint_lines(report.candidates)),
-        _section(REFERENCES, map(_inert, reference_lines(report.references))),
+        _section(REFERENCES, reference_lines(report.references)),
         _desktop(report),
         _section("What to know before believing the table", report.notices),
         _section("Ships, but was not run here", report.unexecuted),
-        _section("To measure on the device", [f"`{choice.settle_command}`"] if choice.settle_command else []),
+        _section("To measure on the device", [markdown_code(choice.settle_command)] if choice.settle_command else []),
         _section("Not supported", [f"{u.runtime.value} {u.precision.value}: {u.why}" for u in report.unsupported]),
         _section("Rungs not climbed", grouped(report.skipped_rungs)),
         _section("The build", _build_lines(report)),
@@ -58,13 +59,13 @@ def report_markdown(report: BuildReport) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in cells) + " |" for cells in lines)
+    lines = [list(map(markdown_cell, cells)) for cells in (columns, *rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (lines[0], ["---"] * len(columns), *lines[1:]))
 
 
 def _why(facts: CandidateFacts) -> str:
-    kept = f"; left in float: {', '.join(f'`{name}`' for name in facts.kept_float)}" if facts.kept_float else ""
-    return f"`{facts.candidate.id}`: {facts.reason}{kept}"
+    kept = f"; left in float: {', '.join(map(markdown_code, facts.kept_float))}" if facts.kept_float else ""
+    return f"{markdown_code(facts.candidate.id)}: {facts.reason}{kept}"
 
 
 def _classes(report: BuildReport) -> str:
@@ -74,7 +75,7 @@ def _classes(report: BuildReport) -> str:
         return ""
     classes = chosen.test.quality.classes
     table = _table(quality.CLASS_COLUMNS, quality.class_rows(classes))
-    parts = [f"## Classes of {chosen.candidate.id}", table, quality.left_out(classes)]
+    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, quality.left_out(classes)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -93,13 +94,8 @@ def _labels(report: BuildReport) -> str:
     if chosen is None or chosen.multi_label is None:
         return ""
     found = chosen.multi_label
-    rows = ((quality.plain(name), *cells) for name, *cells in quality.label_rows(found))
-    table = _table(quality.LABEL_COLUMNS, rows)
-    return f"## Labels of {chosen.candidate.id}\n\n{table}\n\n{quality.plain(quality.labels_said(found))}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    table = _table(quality.LABEL_COLUMNS, quality.label_rows(found))
+    return f"## Labels of {markdown_text(chosen.candidate.id)}\n\n{table}\n\n{markdown_text(quality.labels_said(found))}"
 
 
 def _legend(report: BuildReport) -> str:
@@ -109,24 +105,24 @@ def _legend(report: BuildReport) -> str:
         said = said.replace("Accuracy", "Mean average precision", 1)
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
-    return "  \n".join([said, *figures.legend(report.candidates)])
-
-
-def _inert(line: str) -> str:
-    """A sentence with others' words in it, of which none is taken for markup."""
-    name, words = line.split(": ", maxsplit=1)
-    return f"{name}: " + visible(words).replace("<", "&lt;").replace("](", "] (").replace("`", "'")
+    return "  \n".join(map(markdown_text, [said, *figures.legend(report.candidates)]))
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
-    items = ["- " + line.replace("\n", " ") for line in lines]
+    return _items(title, map(markdown_text, lines))
+
+
+def _items(title: str, lines: Iterable[str]) -> str:
+    """``_section`` of lines that are Markdown already."""
+    items = [f"- {line}" for line in lines]
     return "\n".join([f"## {title}", "", *items]) if items else ""
 
 
 def _desktop(report: BuildReport) -> str:
     table = _table(desktop.COLUMNS, desktop.rows(report.baseline))
     notes = desktop.notes(report.baseline)
-    return "\n\n".join([f"## Desktop GPU: {report.baseline.device}", table, "  \n".join(notes)]) if notes else ""
+    title = f"## Desktop GPU: {markdown_text(report.baseline.device)}"
+    return "\n\n".join([title, table, "  \n".join(map(markdown_text, notes))]) if notes else ""
 
 
 def _build_lines(report: BuildReport) -> list[str]:
@@ -142,5 +138,5 @@ def _build_lines(report: BuildReport) -> list[str]:
         f"data: {build.data}; {build.classes} classes; {splits}",
         f"desktop-GPU baseline: {desktop.sentence(report.baseline)}",
         f"edgecnn {report.version}, {report.made_at}, {report.seconds:.0f} s",
-        f"again: `{build.command}`",
+        f"again: {markdown_code(build.command)}",
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from edgecnn.errors.base import visible
@@ -99,15 +98,10 @@ def most_telling(classes: ClassReport) -> tuple[ClassFigures, ...]:
 
 def _class_row(each: ClassFigures) -> tuple[str, ...]:
     return (
-        plain(each.name),
+        visible(each.name),
         f"{each.images:,}",
         NONE if each.recall is None else percent_interval(each.recall),
         NONE if each.f1 is None else f"{100 * each.f1:.1f} %",
         NONE if each.drop_pp is None else points(each.drop_pp, digits=1),
         each.regression or NONE,
     )
-
-
-def plain(name: str) -> str:
-    """A folder may be called anything; here it is text, and no markup."""
-    return re.sub(r"([\\`*<\[])", r"\\\1", visible(name))

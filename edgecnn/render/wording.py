@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgecnn.errors.base import steers, visible
 
@@ -22,6 +24,59 @@ def visible_json(document: str) -> str:
 
 
 _ASCII_STEERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+_CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+_LINE_BREAKS = re.compile(r"\s*[\r\n]\s*")
+_OPENS_A_BLOCK = re.compile(r"^(\d{1,9}|)([.)+-](?=\s|$)|-(?=[-\s]*$)|>|\[(?=[ xX]\]))")
+_MARKUP = re.compile(r"[\\`*#$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
+
+
+def markdown_text(text: str) -> str:
+    """Escape text for one line of Markdown: no HTML, link, emphasis, heading, list or line break comes of it.
+
+    Complete code spans stay, since nothing inside one is markup and commands are easier to copy from them.
+    """
+    line, parts, at = visible(_LINE_BREAKS.sub(" ", text.strip())), list[str](), 0
+    for code in _CODE.finditer(line):
+        parts += [_MARKUP.sub(_escaped, line[at : code.start()]), code.group()]
+        at = code.end()
+    parts.append(_MARKUP.sub(_escaped, line[at:]))
+    return _OPENS_A_BLOCK.sub(r"\1\\\2", "".join(parts))
+
+
+def _escaped(sign: re.Match[str]) -> str:
+    """HTML's own escapes for HTML: not every reader of Markdown takes a backslash there."""
+    return {"<": "&lt;", "&": "&amp;"}.get(sign.group(), f"\\{sign.group()}")
+
+
+def markdown_cell(text: str) -> str:
+    """``markdown_text`` for a cell of a table, where a bar in a code span would begin another cell too."""
+    return markdown_text(text).replace("|", "\\|")
+
+
+def markdown_code(text: str) -> str:
+    """A code span that shows exactly this text, whatever backticks are in it; ``markdown_text`` lets it pass."""
+    line = visible(_LINE_BREAKS.sub(" ", text))
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{space}{line}{space}{fence}" if line else ""
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """One line of CSV in which no cell is a formula to a spreadsheet: an apostrophe precedes a text that would be one.
+
+    Numbers stay as they are. Every cell is quoted where a spreadsheet of another country would split one.
+    """
+    texts = [str(cell) for cell in cells]
+    safe = [f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text for text in texts]
+    line, splits = io.StringIO(), any(sign in text for text in safe for sign in ";\t\r\n")
+    csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL if splits else csv.QUOTE_MINIMAL).writerow(safe)
+    return line.getvalue()
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:

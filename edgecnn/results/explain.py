@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgecnn.errors.comparing import UnknownCandidate
+from edgecnn.errors.wording import shell_word
 from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.predictions.accuracy import NO_LABELS
@@ -178,7 +178,7 @@ def build_again(report: BuildReport) -> str | None:
 
 def bench_command(folder: Path, device: str) -> str:
     """What measures a finished build, or a bundle, on a device, from here; USER@DEVICE is the reader's to fill in."""
-    return f"edgecnn bench {shlex.quote(str(folder))} --host USER@{device}"
+    return f"edgecnn bench {shell_word(folder)} --host {shell_word(f'USER@{device}')}"
 
 
 def _of_choice(report: BuildReport) -> OpenQuestion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgecnn.errors.wording import shell_word
 from edgecnn.runner.bundle import ENGINES
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
@@ -45,9 +46,9 @@ def remedy_here(hint: str | None, kits: Mapping[str, Manifest], bundle: Path, re
     """
     others = {name: manifest for name, manifest in kits.items() if name != refused}
     if here := kits_that_run_here(others, bundle):
-        another = f"another kit of the bundle runs here: --candidate {here[0]}"
+        another = f"another kit of the bundle runs here: --candidate {shell_word(here[0])}"
         return f"{hint}, or {another}" if hint else another
     if hint is not None:
         return hint
     reasons = ((name, why_not_here(manifest, bundle / "kits" / name)) for name, manifest in others.items())
-    return next((f"{error.hint}, then --candidate {name}" for name, error in reasons if error and error.hint), None)
+    return next((f"{error.hint}, then --candidate {shell_word(name)}" for name, error in reasons if error and error.hint), None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import shlex
 import socket
 import socketserver
 import sys
@@ -84,7 +83,7 @@ class PhotoServer(ThreadingHTTPServer):
             self.address_family, *_, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
             super().__init__(address[:2], Handler)  # type: ignore[arg-type] # an address of IPv4 or IPv6
         except (OSError, UnicodeError) as error:  # a name that cannot be encoded is no name
-            raise _refusal(place, error, shlex.quote(page.bundle)) from error
+            raise _refusal(place, error, page.bundle) from error
         reached = not self.is_local
         self._names = HostNames((*place.allowed, place.host) if reached else place.allowed, reached=reached)
 

@@ -19,13 +19,15 @@ from urllib.parse import unquote, urlsplit
 
 from edgecnn.backends.installed import require_packages
 from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
-from edgecnn.tracking.run import TrackedRun
+from edgecnn.tracking.run import TrackedRun, figures_only
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 SCHEME: Final = "mlflow"
+FIGURES: Final = "mlflow-figures"
+"""The same address for runs without paths, commands and files: see ``figures_only``."""
 EXPERIMENT: Final = "edgecnn"
 """Of single builds; a sweep has one of its own name. MLFLOW_EXPERIMENT_NAME names another."""
 OF_TRAINED_MODELS: Final = {"mlflow.experimentKind": "custom_model_development"}
@@ -66,7 +68,7 @@ def address_of(text: str) -> Address:
     """What ``--track`` names. Raises TrackerMisread: it is no address, or of no tracker that is known."""
     shown = _shown(text)
     kind, _, uri = text.partition(":")
-    if kind != SCHEME:
+    if kind not in (SCHEME, FIGURES):
         raise TrackerMisread(text=shown, because=f"{SCHEME} is the one tracker that is known")
     try:
         parts = urlsplit(uri)
@@ -74,7 +76,7 @@ def address_of(text: str) -> Address:
     except ValueError:  # whose words may be a part of a password
         raise TrackerMisread(text=shown, because="it is no URI that can be read") from None
     if not uri.strip() or (server and not parts.hostname):
-        raise TrackerMisread(text=shown, because="it names no server" if server else "nothing stands behind mlflow:")
+        raise TrackerMisread(text=shown, because="it names no server" if server else f"nothing stands behind {kind}:")
     if not server or parts.username is None:
         return Address(uri, shown)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
@@ -88,7 +90,7 @@ def _without_password(text: str) -> str:
 
 def _shown(text: str) -> str:
     """An address, however it is mistyped, without what stands before its last @."""
-    return re.sub(r"^(\w*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)
+    return re.sub(r"^([\w-]*:)?([\w+.-]*://)?.*@", r"\1\2…@", text)
 
 
 class Sent(NamedTuple):
@@ -110,7 +112,7 @@ class Tracker:
     """
 
     def __init__(self, text: str) -> None:
-        self._at = address_of(text)
+        self._at, self._figures_only = address_of(text), text.startswith(f"{FIGURES}:")
         self.shown = self._at.shown
         require_packages(("mlflow-skinny",), extra=SCHEME, needed_for="--track")
         self._refuse_what_lacks_something()
@@ -138,6 +140,8 @@ class Tracker:
         figure and no file of a run. It counts as there only once everything arrived. Raises TrackerUnreachable: what arrived
         stays, and the next call completes it.
         """
+        if self._figures_only:
+            run, files = figures_only(run), ()
         with self._reached(_SENDING) as client:
             named = os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment or EXPERIMENT
             experiment_id = _experiment(client, named)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import edgecnn
+from edgecnn.data.demo import DEMO
+from edgecnn.data.formats.published import is_published
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.planning.recipe_settings import RecipeSettings
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
@@ -25,6 +27,9 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
 """Of a build's folder, where they are there."""
+_PLACES: Final = ("data.path", "model.onnx", "model.weights")
+"""Parameters that are a path, even where no slash shows it."""
+_NO_PLACES: Final = (DEMO, "auto", "imagenet", "none")
 _OF_CANDIDATES: Final = frozenset((
     "top1", "drop_pp", "map", "map_drop_pp", "agreement", "p50_ms", "p99_ms", "ratio_to_fp32", "size_mib", "peak_memory_mib",
     "energy_mj",
@@ -90,6 +95,25 @@ def run_of_failure(cell: FleetCell, asked: str) -> TrackedRun:
         seconds=cell.seconds,
         tags={"edgecnn.version": edgecnn.__version__, "error": error, "network": cell.network, "device": cell.device},
     )
+
+
+def figures_only(run: TrackedRun) -> TrackedRun:
+    """The same run without what tells of this machine's folders: the command, the error, and parameters that are paths.
+
+    It is a report of its own, so that sending everything later sends everything.
+    """
+    error = {"error": "the build failed"} if "error" in run.tags else {}
+    return run.model_copy(
+        update={
+            "report": digest_of([run.report, "figures"]),
+            "parameters": {key: value for key, value in run.parameters.items() if not _is_place(key, value)},
+            "tags": {key: value for key, value in run.tags.items() if key != "command"} | error,
+        }
+    )
+
+
+def _is_place(key: str, value: str) -> bool:
+    return (key in _PLACES and value not in _NO_PLACES and not is_published(value)) or "/" in value or "\\" in value
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Value(BaseModel):
     """Immutable, closed to unknown keys, and equal when its fields are equal."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, protected_namespaces=(), defer_build=True)
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Nanoseconds = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Of a clock: nothing beyond 292 years is a time. ``measure.run_file.impossible`` says why a negative one is none."""
 
 
 def utc_moment(text: str) -> datetime:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.knobs import DEFAULT, Knobs
-from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Run
+from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Environment, Run, observed_moment
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.report import Latency
 from edgecnn.values.stage import digest_of
@@ -122,6 +122,12 @@ class LatencyBaseline(Value):
     """So that a later regression can say what changed."""
     sha256: str = ""
     """Of the canonical JSON of everything else: an edited file is refused."""
+
+    @field_validator("observed_at")
+    @classmethod
+    def _dated(cls, observed_at: str) -> str:
+        observed_moment(observed_at)
+        return observed_at
 
 
 class PinnedBuild(Value):

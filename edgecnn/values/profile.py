@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import FiniteFloat, field_validator
 
-from edgecnn.values.base import Value, utc_moment
+from edgecnn.values.base import Count, Nanoseconds, Value, utc_moment
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -112,10 +112,10 @@ class Environment(Value):
 class RunWindow(Value):
     """One stretch of a soak."""
 
-    began_s: float
+    began_s: FiniteFloat
     """After the soak began."""
-    seconds: float
-    samples: int
+    seconds: FiniteFloat
+    samples: Count
     observed: Mapping[str, str]
     """Throttling, heat, clocks and other work of that stretch, by the names of the environment."""
 
@@ -123,7 +123,7 @@ class RunWindow(Value):
 class RunEvents(Value):
     """A second series of one run, by the GPU's own clock: the network alone, copies to and from the GPU outside."""
 
-    samples_ns: tuple[int, ...] = ()
+    samples_ns: tuple[Nanoseconds, ...] = ()
     absent: str | None = None
     """Why there is none."""
 
@@ -131,7 +131,7 @@ class RunEvents(Value):
 class RunEnergy(Value):
     """Of one process, which timed nothing."""
 
-    images: int
+    images: Count
     """Inferences of one image each in ``work``."""
     idle: Stretch
     work: Stretch
@@ -143,14 +143,14 @@ class RunEnergy(Value):
 class RunMemory(Value):
     """Of one process, in MiB. ``absent`` says why there is no peak, ``gpu_absent`` why a GPU kit has no GPU memory."""
 
-    baseline_mib: float | None = None
+    baseline_mib: FiniteFloat | None = None
     """Peak with the runtime imported, the input at hand and no model open."""
-    peak_mib: float | None = None
+    peak_mib: FiniteFloat | None = None
     """Peak after the last inference."""
     source: str | None = None
     """VmHWM, or ru_maxrss where there is no /proc."""
     absent: str | None = None
-    gpu_mib: float | None = None
+    gpu_mib: FiniteFloat | None = None
     """What the process held of the GPU's memory after the last inference."""
     gpu_absent: str | None = None
 
@@ -158,30 +158,30 @@ class RunMemory(Value):
 class Run(Value):
     """One process: the statistical unit. Times are in nanoseconds of a monotonic clock."""
 
-    round: int
-    position: int
+    round: Count
+    position: Count
     """Place inside its round: neighbours in time share the machine's conditions."""
-    load_ns: int | None
+    load_ns: Nanoseconds | None
     """None of a run that opened its model beside others, like ``process_ns``."""
-    first_ns: int
+    first_ns: Nanoseconds
     """The first inference, which allocates."""
-    process_ns: int | None = None
+    process_ns: Nanoseconds | None = None
     """From the start of the process to its first answer, without what only the measurement did; None of a runner that did not
     record it."""
-    warmup_ns: tuple[int, ...]
-    samples_ns: tuple[int, ...]
+    warmup_ns: tuple[Nanoseconds, ...]
+    samples_ns: tuple[Nanoseconds, ...]
     started_at: str
     memory: RunMemory | None = None
     """None of a run of a runner that did not record it."""
     energy: RunEnergy | None = None
     """Of a run that measured energy; it timed nothing, so ``samples_ns`` is empty."""
-    batch: int = 1
+    batch: Count = 1
     """Images in every call that was timed."""
     picture: str | None = None
     """Of an end-to-end run: the picture that every call read and decoded."""
     events: RunEvents | None = None
     """Of a session on a GPU."""
-    threads: int | None = None
+    threads: Count | None = None
     """Threads of the processor that a call was spread over, as its session says; None of a GPU, and of a runner that did not
     record it."""
     windows: tuple[RunWindow, ...] = ()
@@ -255,10 +255,10 @@ class Profile(Value):
 class Stretch(Value):
     """A stretch of one run, by both clocks, so that a clock that was set meanwhile is noticed."""
 
-    began_unix_ns: int
-    seconds: float
+    began_unix_ns: Nanoseconds
+    seconds: FiniteFloat
     """Of a monotonic clock."""
-    clock_s: float
+    clock_s: FiniteFloat
     """Of the clock on the wall."""
 
 
@@ -269,10 +269,10 @@ class EnergyReading(Value):
     """rapl, nvml, ina3221, pmic or external."""
     covers: str
     """Of what the energy is."""
-    idle_j: float
-    idle_s: float
-    work_j: float
-    work_s: float
+    idle_j: FiniteFloat
+    idle_s: FiniteFloat
+    work_j: FiniteFloat
+    work_s: FiniteFloat
 
 
 class DatedReference(Value):

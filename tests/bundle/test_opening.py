@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.bundle.names import require_distinct
 from edgecnn.bundle.opening import open_bundle, read_through
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BundleArchiveRefused, BundleEntryRefused, BundleFileMissing
-from tests.bundle.sealed import verified
+from tests.bundle.sealed import reseal_files, verified
 
 Change = Callable[[zipfile.ZipInfo], None]
 README = "README.md"
@@ -119,6 +120,38 @@ def test_an_entry_that_is_there_twice_is_refused(archive: Path) -> None:
     with pytest.warns(UserWarning, match="Duplicate"):
         rewritten(archive, extra=(named(README), b"another"))
     assert refusal(archive).startswith("refused: 'README.md' is there twice")
+
+
+ALIKE = [
+    ("readme.md", "README.md"),
+    ("Straße", "STRASSE"),
+    ("caf\u00e9", "cafe\u0301"),
+    ("Kits/a", "kits/b"),
+    ("\u01c6", "\u01c4"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_names_that_are_one_file_on_another_disk_are_refused_in_both_forms(
+    one: str, other: str, bundle: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as made:
+        for name in (one, other):
+            made.writestr(zipfile.ZipInfo(name), b"")
+            (bundle / name).parent.mkdir(exist_ok=True)
+            (bundle / name).write_bytes(b"")
+    reseal_files(bundle)
+    for path in (tmp_path / "b.zip", bundle):
+        said = refusal(path)
+        assert said.endswith("only by case or Unicode form — get it again from where it was built [bundle-entry-refused]")
+        assert any(ascii(name) in said for name in (one, other))
+        assert ascii(one.split("/")[0])[:-1].lower() in said.lower() and ascii(other.split("/")[0])[:-1].lower() in said.lower()
+
+
+def test_a_manifest_that_lists_such_names_is_refused_where_a_disk_has_made_one_of_them() -> None:
+    with pytest.raises(BundleEntryRefused, match=r"'a' differs from 'A' only by case or Unicode form"):
+        require_distinct(Path("b"), ("A", "b/c", "b/d", "a"))
+    require_distinct(Path("b"), ("a/b/c", "a/b/d", "a/e", "\u00e9", "e"))
 
 
 def test_a_file_that_is_a_folder_too_is_refused(archive: Path) -> None:

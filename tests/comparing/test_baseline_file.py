@@ -14,6 +14,7 @@ from edgecnn.errors.comparing import KitNotCarried, LatencyBaselineUnreadable, N
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.errors.usage import ResultFileUnwritable
 from edgecnn.store.store import Store
+from edgecnn.values.comparison import sealed_digest
 from edgecnn.values.stage import digest_of
 from tests.building.bundles import make_bundle
 from tests.building.races import RacingHost, measured_on_a_device
@@ -95,6 +96,30 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
     facts["runs"][0]["samples_ns"][0] += 1
     path.write_text(json.dumps(facts))
     with pytest.raises(LatencyBaselineUnreadable, match="it was edited"):
+        read_baseline(path)
+
+
+@pytest.mark.parametrize(
+    ("load_ns", "observed_at", "because"),
+    [
+        (10**400, None, "load_ns"),
+        (2**63, None, "load_ns"),
+        (-1, None, "a time is not above 0"),
+        (1, "yesterday", "is no date"),
+        (1, "2026-11-20T09:00:00", "does not say its offset"),
+        (1, "9998-01-01T00:00:00Z", "a time to come"),
+    ],
+)
+def test_a_time_that_no_clock_shows_is_refused_whoever_sealed_it(
+    load_ns: int, observed_at: str | None, because: str, board: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "board.json"
+    write_record(imported(*board), path)
+    facts = json.loads(path.read_text())
+    facts["runs"][0]["load_ns"] = load_ns
+    facts["observed_at"] = observed_at or facts["observed_at"]
+    path.write_text(json.dumps({**facts, "sha256": sealed_digest(facts)}))
+    with pytest.raises(LatencyBaselineUnreadable, match=because):
         read_baseline(path)
 
 

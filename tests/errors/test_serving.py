@@ -4,7 +4,7 @@ from edgecnn.errors.usage import AddressUnusable, PortInUse
 
 
 def test_a_port_that_is_taken_names_the_command_that_takes_another() -> None:
-    assert PortInUse(host="127.0.0.1", port=8000, bundle="'my flowers'").line() == (
+    assert PortInUse(host="127.0.0.1", port=8000, bundle="my flowers").line() == (
         "port 8000 of 127.0.0.1 is taken: another process listens there — a free one: edgecnn serve 'my flowers' --port 0 "
         "[port-in-use]"
     )

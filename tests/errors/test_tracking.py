@@ -12,8 +12,8 @@ from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnrea
         (
             TrackerMisread(text="wandb:x", because="mlflow is the one tracker that is known"),
             "--track 'wandb:x' names no tracker: mlflow is the one tracker that is known"
-            " — mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db"
-            " [tracker-misread]",
+            " — mlflow: and MLflow's tracking URI, such as mlflow:http://HOST:5000 or mlflow:sqlite:///mlflow.db;"
+            " mlflow-figures: sends no paths and no files [tracker-misread]",
             ExitCode.BAD_INPUT,
         ),
         (

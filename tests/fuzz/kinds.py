@@ -40,6 +40,7 @@ from tests.fuzz.board_kinds import BOARDS
 from tests.fuzz.bundle_kinds import BUNDLES
 from tests.fuzz.kind import Kind
 from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_zip
+from tests.fuzz.stored_kinds import STORED
 from tests.graph.custom_files import SIDE, classifier, of_grey
 from tests.graph.torch_files import Classifier, exported, scripted
 
@@ -170,6 +171,7 @@ KINDS: dict[str, Kind] = {
     "weights": Kind("mine.pth", _weights_seeds, of_bytes, read_state),
     **BUNDLES,
     **BOARDS,
+    **STORED,
     "report.json": Kind(REPORT, _report_seeds, of_json, _report),
     "recipe": Kind("mine.toml", _shipped("pipelines", load_pipelines), of_bytes, load_recipe),
     "device": Kind("board.toml", _shipped("devices", load_devices), of_bytes, load_device_file),

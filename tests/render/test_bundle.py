@@ -51,7 +51,7 @@ def test_a_bundle_without_a_kit_says_so() -> None:
 def test_names_that_would_be_markdown_or_html_are_escaped_and_no_path_of_the_builder_is_told() -> None:
     build = a_build(name="[x](javascript:1)<script>\x1b", data="/home/ann/secret", command="edgecnn build --data /home/ann")
     page = bundle_readme(a_report(a_row(), choice=CHOICE, build=build)) + bundle_licences(a_report(build=build))
-    assert "# \\[x\\](javascript:1)\\<script\\>\\\\x1b" in page
+    assert "# [x\\](javascript:1)&lt;script>\\\\x1b" in page
     assert "ann" not in page
 
 

@@ -20,7 +20,7 @@ from edgecnn.backends import installed
 from edgecnn.errors.tracking import TrackerMisread, TrackerRefused, TrackerUnreachable
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.tracking.mlflow import Tracker, address_of
-from edgecnn.tracking.run import TrackedRun
+from edgecnn.tracking.run import TrackedRun, figures_only
 
 RUN = TrackedRun(
     name="flowers",
@@ -75,6 +75,40 @@ def test_the_same_build_sent_again_is_the_same_run(at: str) -> None:
     tracker = Tracker(f"mlflow:{at}")
     assert [tracker.send(RUN).anew for _ in range(2)] == [True, False]
     assert tracker.send(RUN.model_copy(update={"build": "c" * 64})).anew and len(runs(at)) == 2
+
+
+PLACES = {
+    "data.path": "/home/ann/photos",
+    "model.weights": "own.safetensors",
+    "model.onnx": "C:\\models\\a.onnx",
+    "train.teacher": "builds/big",
+    "synthesis.cutouts": '["a/b"]',
+}
+KEPT = {"model.arch": "resnet-18", "train.epochs": "3", "target.device": "cpu"}
+
+
+def test_figures_alone_go_without_paths_command_and_files(at: str, tmp_path: Path) -> None:
+    private = RUN.model_copy(
+        update={"parameters": {**PLACES, **KEPT}, "tags": {**RUN.tags, "command": "edgecnn build --data /home/ann"}}
+    )
+    tracker, files = Tracker(f"mlflow-figures:{at}"), bundle(tmp_path)
+    assert [tracker.send(private, files).anew for _ in range(2)] == [True, False]
+    (found,) = runs(at)
+    assert (found.data.params, found.data.metrics, artifacts(at, found.info.run_id)) == (KEPT, RUN.metrics, [])
+    assert "command" not in found.data.tags and "ann" not in str(found.to_dictionary()).replace(str(tmp_path), "")
+    assert Tracker(f"mlflow:{at}").send(private, files).anew and len(runs(at)) == 2, "everything, once that is asked for"
+
+
+def test_figures_alone_of_a_failed_build_hold_no_word_of_its_error(at: str) -> None:
+    failed = {"failed": True, "parameters": {}, "metrics": {}, "tags": {"error": "/home/ann/photos: no such folder"}}
+    Tracker(f"mlflow-figures:{at}").send(RUN.model_copy(update=failed))
+    (found,) = runs(at)
+    assert (found.info.status, found.data.tags["error"]) == ("FAILED", "the build failed")
+
+
+@pytest.mark.parametrize("value", ["demo", "torchvision:CIFAR10"])
+def test_published_images_are_no_path(value: str) -> None:
+    assert figures_only(RUN.model_copy(update={"parameters": {"data.path": value}})).parameters == {"data.path": value}
 
 
 def superseded(at: str) -> dict[str, str | None]:
@@ -157,6 +191,7 @@ def test_a_database_takes_builds_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("http://host:5000", "mlflow is the one tracker that is known"),
         ("mlflow", "nothing stands behind mlflow:"),
         ("mlflow: ", "nothing stands behind mlflow:"),
+        ("mlflow-figures:", "nothing stands behind mlflow-figures:"),
         ("mlflow:http://:5000", "it names no server"),
         ("mlflow:http://me:se/cret@host:5000", "it is no URI that can be read"),
         ("mlflow:http://[::1", "it is no URI that can be read"),
@@ -173,6 +208,8 @@ def test_an_address_is_handed_on_without_its_password() -> None:
     found = address_of("mlflow:https://me:p%40ss@[::1]:5000/base")
     assert found == ("https://[::1]:5000/base", "mlflow:https://…@[::1]:5000/base", "me", "p@ss")
     assert address_of("mlflow:me:secret@host").shown == "mlflow:…@host"
+    assert address_of("mlflow-figures:me:secret@host").shown == "mlflow-figures:…@host"
+    assert address_of("mlflow-figures:http://me:p@host") == ("http://host", "mlflow-figures:http://…@host", "me", "p")
 
 
 def test_what_mlflow_does_not_take_is_refused_with_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 import tomllib
@@ -18,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from edgecnn.backends.installed import installed_version, own_environment
 from edgecnn.devices.doctor.facts import Addition, PackageFact
+from edgecnn.errors.wording import shell_word
 from edgecnn.runner.browser.installed import INSTALLED_BY
 from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.runtimes import BROWSER
@@ -159,11 +159,11 @@ def install_command(extra: str) -> str:
         return own.command
     if extra in ("wasm", "webgpu"):
         return INSTALLED_BY
-    pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shlex.quote(sys.executable)} -m pip"
+    pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"
     if not _in_checkout():
         return f'{pip} install "edgecnn[{extra}]"'
     place = "." if Path.cwd() == _CHECKOUT else str(_CHECKOUT)
-    return f'{pip} install -e "{place}[{extra}]"' if place == "." else f"{pip} install -e {shlex.quote(f'{place}[{extra}]')}"
+    return f'{pip} install -e "{place}[{extra}]"' if place == "." else f"{pip} install -e {shell_word(f'{place}[{extra}]')}"
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import nearest
+from edgecnn.errors.wording import nearest, shell_word
 
 
 class UnknownPublishedData(EdgecnnError):
@@ -181,7 +181,9 @@ class ManifestUnreadable(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the list of images that a run was planned with cannot be read back."""
 
     def __init__(self, *, path: Path, because: str) -> None:
-        super().__init__(what=f"{path}: cannot be read as a list of images", because=because, hint=f"rm {path}, then run again")
+        super().__init__(
+            what=f"{path}: cannot be read as a list of images", because=because, hint=f"rm {shell_word(path)}, then run again"
+        )
 
 
 class DemoDamaged(EdgecnnError, exit_code=ExitCode.OWN_FAULT):

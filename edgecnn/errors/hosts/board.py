@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
+from edgecnn.errors.wording import shell_word
 
 
 class BoardError(EdgecnnError):
@@ -41,7 +42,7 @@ class BoardUnreachable(BoardError, exit_code=ExitCode.MISSING):
     """Raised when OpenSSH could not connect or log in; the reason is its own last line."""
 
     def __init__(self, *, board: str, said: str) -> None:
-        super().__init__(what=f"{board}: no link", because=said or "ssh said nothing", hint=f"ssh {board}")
+        super().__init__(what=f"{board}: no link", because=said or "ssh said nothing", hint=f"ssh {shell_word(board)}")
 
 
 class BoardUnknown(BoardError, exit_code=ExitCode.MISSING):
@@ -50,7 +51,7 @@ class BoardUnknown(BoardError, exit_code=ExitCode.MISSING):
     def __init__(self, *, board: str) -> None:
         super().__init__(
             what=f"{board}: its host key is not known here",
-            hint=f"ssh {board} once, and compare the fingerprint that it shows with the board's",
+            hint=f"ssh {shell_word(board)} once, and compare the fingerprint that it shows with the board's",
         )
 
 
@@ -61,7 +62,7 @@ class BoardKeyChanged(BoardError):
         super().__init__(
             what=f"{board}: its host key is not the known one",
             because="it was set up anew, or another machine answers",
-            hint=f"ssh {board} says which line of known_hosts; remove it only where you know why it changed",
+            hint=f"ssh {shell_word(board)} says which line of known_hosts; remove it only where you know why it changed",
         )
 
 
@@ -69,7 +70,9 @@ class LoginRefused(BoardError, exit_code=ExitCode.MISSING):
     """Raised when no key was accepted; a password is never asked for."""
 
     def __init__(self, *, board: str, said: str) -> None:
-        super().__init__(what=f"{board}: login refused", because=said, hint=f"ssh-copy-id {board}, so that no password is needed")
+        super().__init__(
+            what=f"{board}: login refused", because=said, hint=f"ssh-copy-id {shell_word(board)}, so that no password is needed"
+        )
 
 
 class LinkLost(BoardError, exit_code=ExitCode.MISSING):
@@ -98,7 +101,9 @@ class BoardIsAnotherDevice(EdgecnnError):
     def __init__(self, *, board: str, machine: str, device: str, matching: Sequence[str]) -> None:
         super().__init__(
             what=f"{board} is {machine}, which is not {device}",
-            hint=f"--target {matching[0]}" if matching else "describe it in a device file of its own, and give that to --target",
+            hint=f"--target {shell_word(matching[0])}"
+            if matching
+            else "describe it in a device file of its own, and give that to --target",
         )
 
 

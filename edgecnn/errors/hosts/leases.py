@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import counted
+from edgecnn.errors.wording import counted, shell_word
 
 
 class BoardsInvalid(EdgecnnError):
@@ -49,7 +49,7 @@ class CoordinatorUnreachable(EdgecnnError, exit_code=ExitCode.MISSING):
         super().__init__(
             what=f"{where}: no coordinator answers",
             because=said,
-            hint=f"labgrid-client -x {address} places shows whether it runs; then the same command goes on",
+            hint=f"labgrid-client -x {shell_word(address)} places shows whether it runs; then the same command goes on",
         )
 
 

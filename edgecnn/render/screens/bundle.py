@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 
 from edgecnn.bench.facts import BundleBench
@@ -12,6 +10,7 @@ from edgecnn.bundle.predictions import Predictions, Served
 from edgecnn.render import figures
 from edgecnn.render.gates import gate_lines, learned_lines
 from edgecnn.render.terminal import VERDICT_STYLE, show_lines, show_rows
+from edgecnn.render.wording import csv_line
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.label_figures import MultiLabelAccuracy
 
@@ -58,18 +57,14 @@ def show_predictions(found: Predictions, *, as_csv: bool) -> None:
 
 
 def _csv(found: Predictions) -> Iterator[str]:
-    """``file,rank,label,probability``, a line a label, and one with the file alone of a photograph that has none; a comma or a
-    quote in a name is quoted."""
+    """``file,rank,label,probability``, a line a label, and one with the file alone of a photograph that has none."""
     rows: list[tuple[object, ...]] = [("file", "rank", "label", "probability")]
     for each in found.predictions:
         labels = enumerate(each.labels, start=1)
         rows += [(each.file, rank, label.label, f"{label.probability:.6f}") for rank, label in labels] or [
             (each.file, "", "", "")
         ]
-    for row in rows:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(row)
-        yield line.getvalue()
+    yield from map(csv_line, rows)
 
 
 def unreadable_lines(found: Predictions) -> Iterator[str]:

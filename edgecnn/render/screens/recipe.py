@@ -11,6 +11,7 @@ from typing import Any
 
 from edgecnn.data.demo import DEMO
 from edgecnn.data.formats.published import is_published
+from edgecnn.errors.wording import shell_word
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
@@ -69,10 +70,11 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
     if choices.onnx is not None:
         onnx = toml_value(_relative(choices.onnx, file))
         network = [f"onnx = {onnx}  # your own trained network; its preprocessing is found by accuracy"]
+    own = shell_word(file.name)
     return "\n".join(
         [
             f"# Written by `edgecnn init` for {data.root}.",
-            f"# `edgecnn build {file.name}` makes it; `edgecnn plan {file.name}` shows before what would be done.",
+            f"# `edgecnn build {own}` makes it; `edgecnn plan {own}` shows before what would be done.",
             SCHEMA_LINE,
             "",
             "[model]",
@@ -92,7 +94,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             "# size_mib = 16  # of the model's files",
             "",
             "# Everything else has a default that is shown by",
-            f"#   edgecnn recipe show {file.name}",
+            f"#   edgecnn recipe show {own}",
             "",
         ]
     )

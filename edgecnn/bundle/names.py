@@ -1,0 +1,42 @@
+"""Names of a bundle's files: which are none, and which are one file on some disks."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from edgecnn.errors.bundle import BundleEntryRefused
+
+_NAME_BYTES_MAX: Final = 1024
+_PART_BYTES_MAX: Final = 255
+
+
+def name_fault(name: str) -> str:
+    """Why a name is none of a bundle's file; empty where it is one."""
+    parts = name.split("/")
+    if name.startswith("/") or "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        return "would leave the bundle's folder"
+    if not name.isprintable():
+        return "has signs in its name that cannot be printed"
+    if len(os.fsencode(name)) > _NAME_BYTES_MAX or any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
+        return "has too long a name"
+    return ""
+
+
+def require_distinct(path: Path, names: Iterable[str]) -> None:
+    """Raises BundleEntryRefused: two names differ only by case or Unicode form, and are one file on some disks.
+
+    ``path``: of the bundle. ``names``: of its files; their folders count too.
+    """
+    spelt = dict[str, tuple[str, str]]()
+    for name in names:
+        for end in (*(index for index, sign in enumerate(name) if sign == "/"), len(name)):
+            folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", name[:end]).casefold())
+            part, other = spelt.setdefault(folded, (name[:end], name))
+            if part != name[:end]:
+                raise BundleEntryRefused(
+                    path=path, entry=name, because=f"differs from {ascii(other)[:200]} only by case or Unicode form"
+                )

@@ -1,0 +1,74 @@
+"""A command that edgecnn shows can be pasted: what a user named is one word of it, by ``errors.wording.shell_word``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.hosts.board import BoardKeyChanged, BoardUnknown, BoardUnreachable, LoginRefused
+from edgecnn.errors.store import NothingAfar
+from edgecnn.errors.usage import PortInUse
+from tests.house.source_tree import PACKAGE
+
+COMMAND = re.compile(r"(^|[\s`:;(])(edgecnn [a-z-]+|ssh|ssh-copy-id|labgrid-client|python3? -\w+|git|cd|rm)\s[^`;—\n]*$")
+OPTION = re.compile(r"(^|\s)--[a-z][a-z-]*[ =]$")
+OURS = {
+    "shell_word", "_measures",
+    "device.name", "name", "target", "rounds", "verb", "shipped", "network", "arch", "metric", "own", "folder", "where",
+    "better.name", "found.arch", "found.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
+    "REBUILT", "what", "given", "type(error).__name__",
+}  # fmt: skip
+"""Names of the catalogue, of metrics and options, and numbers; what is quoted where it is made."""
+
+
+def unquoted() -> Iterator[str]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        hints = {id(part) for node in ast.walk(tree) if _is_hint(node) for part in ast.walk(node)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr) and "hosts/" not in path.as_posix().replace("errors/hosts/", ""):
+                yield from _of(node, id(node) in hints, path.relative_to(PACKAGE).as_posix())
+
+
+def _is_hint(node: ast.AST) -> bool:
+    if isinstance(node, ast.Assign):
+        return any(isinstance(target, ast.Name) and target.id in ("hint", "remedy") for target in node.targets)
+    return isinstance(node, ast.keyword) and node.arg in ("hint", "remedy")
+
+
+def _of(text: ast.JoinedStr, is_hint: bool, where: str) -> Iterator[str]:
+    before = ""
+    for part in text.values:
+        if isinstance(part, ast.Constant):
+            before += str(part.value)
+        elif isinstance(part, ast.FormattedValue):
+            name = ast.unparse(part.value.func if isinstance(part.value, ast.Call) else part.value)
+            if (COMMAND.search(before) or (is_hint and OPTION.search(before))) and name not in OURS:
+                yield f"{where}:{part.lineno}: {before[-60:]}{{{name}}}"
+            before += "X"
+
+
+def test_what_a_user_named_is_one_word_of_a_command() -> None:
+    assert list(unquoted()) == []
+
+
+HOST = "pi@board; rm -rf ~"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BoardUnreachable(board=HOST, said=""),
+        BoardUnknown(board=HOST),
+        BoardKeyChanged(board=HOST),
+        LoginRefused(board=HOST, said=""),
+        NothingAfar(url=HOST),
+        PortInUse(host="127.0.0.1", port=8000, bundle=HOST),
+    ],
+)
+def test_a_hint_quotes_hosts_urls_and_paths(error: EdgecnnError) -> None:
+    assert f"'{HOST}'" in (error.hint or "")
