@@ -68,8 +68,7 @@ def staged_bundle(
     """
     carried = {name: kits[name] for name in report.choice.carried if name in kits}
     texts = {CHOICE: _choice(report, carried), **(pages or {})}
-    bundle = folder / BUNDLE
-    hear = note or (lambda _: None)
+    bundle, hear = folder / BUNDLE, note or (lambda _: None)
     before = _earlier(bundle, hear)
     name = report.build.name or f"{report.build.arch}-{report.build.device}"  # --out . has no name
     manifest = manifest_of(name, 1 if before is None else before.version + 1, carried, texts)

@@ -74,19 +74,16 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         base = base_of(named, lab.store)
         seen = Observed(lab=lab, reference="BASE", kits={"BASE": base.kit, "HEAD": head.kit})
         identical = head.facts.is_identical_to(base.facts)
-        for side in (head, base) if identical else ():  # nothing else would open them
-            side.require_whole()
-        raced = must_race(gates, identical=identical)
-        finding = _race(seen, gates, request.rounds) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
+        finding = _finding((head, base), seen, gates, request.rounds, identical=identical)
         answered = _accuracy(seen, head, base)
     sides = ([two.head for two in seen.pairs], [two.base for two in seen.pairs])
     ours, theirs = (_joined(profiles) or finding.absent or "nothing ran" for profiles in sides)
     several, facts = thresholds_of(head.kit) is not None, _row(head, seen, ours, answered)
     unlearned = not_learned(facts) or (None if head.row is None else not_learned(head.row))
-    equally_right = identical and "HEAD" not in seen.failures
-    results = (_judged(gate, facts, finding, seen, identical=identical) for gate in gates)
-    judged = (*(() if unlearned is None else (unlearned,)), *results)
-    judged = tuple(result.model_copy(update={"kit_failed": facts.broken is not None}) for result in judged)
+    equally_right = identical and facts.broken is None
+    results = [_judged(gate, facts, finding, seen, identical=identical) for gate in gates]
+    results = [result for result in (unlearned, *results) if result is not None]
+    judged = tuple(result.model_copy(update={"kit_failed": facts.broken is not None}) for result in results)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -109,6 +106,13 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         notices=tuple(_notices(head, base, identical=identical)),
         seconds=round(time.perf_counter() - started, 2),
     )
+
+
+def _finding(sides: Sequence[ShippedKit], seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool) -> RatioFinding:
+    for side in sides if identical else ():  # nothing else would open them
+        side.require_whole()
+    raced = must_race(gates, identical=identical)
+    return _race(seen, gates, rounds) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
 
 
 def _row(

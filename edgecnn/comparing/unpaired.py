@@ -85,13 +85,10 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         finding = unpaired_finding(profile, [as_profile(day) for day in days])
     facts = timed_row(shipped.kit, profile or absent or "nothing ran", machine)
     spelled = OF_A_COMPARISON if request.runs is None else OF_A_DEVICE
+    known = _known_results(gates, facts, shipped) if identical else {}
     unlearned = None if shipped.row is None else not_learned(shipped.row)
-    several = thresholds_of(shipped.kit) is not None
-    results = (
-        (judge_identical(gate, facts, several_labels=several) if identical else None) or _judged(gate, facts, finding, spelled)
-        for gate in gates
-    )
-    judged = (*(() if unlearned is None else (unlearned,)), *results)
+    results = [unlearned, *(known.get(gate) or _judged(gate, facts, finding, spelled) for gate in gates)]
+    judged = tuple(result for result in results if result is not None)
     return Comparison(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -113,6 +110,12 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         notices=(IDENTICAL,) if identical else _notices(days, request, shipped),
         seconds=round(time.perf_counter() - started, 2),
     )
+
+
+def _known_results(gates: Sequence[Gate], facts: CandidateFacts, shipped: ShippedKit) -> dict[Gate, GateResult]:
+    several = thresholds_of(shipped.kit) is not None
+    results = {gate: judge_identical(gate, facts, several_labels=several) for gate in gates}
+    return {gate: result for gate, result in results.items() if result is not None}
 
 
 def _identical(shipped: ShippedKit, days: Sequence[LatencyBaseline], environment: Environment) -> bool:

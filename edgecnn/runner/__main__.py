@@ -147,7 +147,7 @@ def _predict(given: argparse.Namespace) -> Dict[str, Any]:
     if found["unreadable"]:
         first = found["unreadable"][0]
         what = "{:,} of {:,} files cannot be read as an image".format(len(found["unreadable"]), len(given.files))
-        raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"]), results=results)
+        raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"])).with_results(results)
     return results
 
 

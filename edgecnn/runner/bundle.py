@@ -66,7 +66,8 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
         what = "{:,} of {:,} runs failed".format(len(failed), timed["items"] + measured["energy"].get("items", 0))
         error = read_json(failed[0])["error"]
         because = "{}: {}".format(failed[0].name, ": ".join(filter(None, (error["what"], error["because"]))))
-        raise RunnerError("runs-failed", what, because, error["hint"], error["missing"], results={"bench": measured})
+        failure = RunnerError("runs-failed", what, because, error["hint"], error["missing"])
+        raise failure.with_results({"bench": measured})
     return measured
 
 

@@ -14,17 +14,13 @@ class RunnerError(Exception):
         because: what was seen.
         hint: the next step, a command where one exists.
         missing: True when a package, runtime or device is absent, rather than an input wrong.
-        results: fields of the last line next to the error, where part of the work succeeded.
     """
 
+    results: Mapping[str, Any] = {}
+    """Fields of the last line next to the error, where part of the work succeeded."""
+
     def __init__(
-        self,
-        ref: str,
-        what: str,
-        because: Optional[str] = None,
-        hint: Optional[str] = None,
-        missing: bool = False,
-        results: Optional[Mapping[str, Any]] = None,
+        self, ref: str, what: str, because: Optional[str] = None, hint: Optional[str] = None, missing: bool = False
     ) -> None:
         super().__init__(what)
         self.ref = ref
@@ -32,7 +28,11 @@ class RunnerError(Exception):
         self.because = because
         self.hint = hint
         self.missing = missing
-        self.results: Mapping[str, Any] = {} if results is None else results
+
+    def with_results(self, results: Mapping[str, Any]) -> RunnerError:
+        """The same error, next to what succeeded."""
+        self.results = results
+        return self
 
     def facts(self) -> Dict[str, Any]:
         """The ``error`` object of a result line and of a run file."""

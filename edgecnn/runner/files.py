@@ -75,10 +75,15 @@ def bounded_content(path: Path, most_bytes: int) -> bytes:
         OSError: see ``open_regular``.
     """
     with open_regular(path, most_bytes) as stream:
-        content = stream.read(most_bytes + 1)
+        content = bytearray()
+        while len(content) <= most_bytes:  # never ``read(most_bytes)``, which allocates as much whatever the file holds
+            part = stream.read(1 << 20)
+            if not part:
+                break
+            content += part
     if len(content) > most_bytes:
         raise _too_large(path, most_bytes)
-    return content
+    return bytes(content)
 
 
 def sha256_of(path: Path) -> str:

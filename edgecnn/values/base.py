@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Value(BaseModel):
@@ -29,13 +29,22 @@ def utc_moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is no date") from None
+        raise ValueError(f"{text[:40]!r} is not a date") from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} does not say its offset from UTC")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{text!r} is out of the range of dates") from None
+
+
+def _dated(text: str) -> str:
+    utc_moment(text)
+    return text
+
+
+Dated = Annotated[str, AfterValidator(_dated)]
+"""A text that ``utc_moment`` parses."""
 
 
 _SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")

@@ -105,7 +105,7 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
         (10**400, None, "load_ns"),
         (2**63, None, "load_ns"),
         (-1, None, "a time is not above 0"),
-        (1, "yesterday", "is no date"),
+        (1, "yesterday", "is not a date"),
         (1, "2026-11-20T09:00:00", "does not say its offset"),
         (1, "9998-01-01T00:00:00Z", "a time to come"),
     ],

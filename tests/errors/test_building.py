@@ -12,7 +12,10 @@ from edgecnn.errors.building import (
     OutputHoldsOtherFiles,
     OutputUnusable,
     RunnerSourceChanged,
+    SelfTestFailed,
+    UnknownFailure,
 )
+from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.recipes import EmptyOption
 from edgecnn.errors.usage import OwnFault
 
@@ -40,6 +43,20 @@ def test_a_build_without_any_kit_says_what_became_of_each_candidate() -> None:
         " [every-candidate-failed]"
     )
     assert error.exit_code is ExitCode.MISSING
+
+
+def test_a_kit_that_fails_its_own_test_says_how() -> None:
+    refused = RunnerFailed(ref="wrong-feed", what="the model takes data", because="given image", hint="h")
+    assert SelfTestFailed(candidate="openvino-fp32", failure=refused).line() == (
+        "the kit of openvino-fp32 fails its own self-test: the model takes data (given image) — h [self-test-failed]"
+    )
+
+
+def test_an_unexpected_exception_names_its_type_and_the_way_to_its_traceback() -> None:
+    assert UnknownFailure(error=RuntimeError("Check 'x' failed\nat line 3")).line() == (
+        "stopped at an unexpected error (RuntimeError): Check 'x' failed at line 3"
+        " — run the same command with --debug for the traceback [unknown-failure]"
+    )
 
 
 def test_a_fault_of_ours_is_never_worded_as_the_users() -> None:

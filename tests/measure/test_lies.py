@@ -84,7 +84,7 @@ RUN = [
     (said(lambda run: run.update(samples_ns="fast")), "run-00000.json: samples_ns: Input should be a valid tuple"),
     (said(lambda run: run["samples_ns"].__setitem__(3, -5)), "run-00000.json: a time is not above 0"),
     (said(lambda run: run["samples_ns"].__setitem__(3, 10**15)), "run-00000.json: its samples take longer than the 65 s"),
-    (said(lambda run: run.update(started_at="\x1b[2J")), "run-00000.json: Invalid isoformat string"),
+    (said(lambda run: run.update(started_at="\x1b[2J")), "run-00000.json: '\\\\x1b.2J' is not a date"),
     (said(lambda run: run.pop("environment")), "run-00000.json: environment: Field required"),
     (said(lambda run: run.update(environment=[])), "run-00000.json: environment: Input should be"),
     (
