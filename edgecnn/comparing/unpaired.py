@@ -75,8 +75,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         if name not in CONDITIONS_THAT_MUST_MATCH:
             raise UnknownCondition(name=name, known=CONDITIONS_THAT_MUST_MATCH)
     days, shipped = read_days(request.baselines), shipped_kit(request.head, request.candidate)
-    baseline = days[-1]
-    gates = comparison_gates(request.gates)
+    baseline, gates = days[-1], comparison_gates(request.gates)
     profile, absent, environment, machine = _present(request, shipped, days, lab, gates)
     identical = _identical(shipped, days, environment)
     finding = RatioFinding(ratio=None, absent=absent)
