@@ -244,5 +244,5 @@ def test_a_checked_kit_is_checked_again_in_another_folder(copy_kit: CopyKit, tmp
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / ENTRY).write_bytes(b"")
     kit.folder = tmp_path / "other"
-    with pytest.raises(RunnerError, match=r"model\.tflite: this model must not be opened"):
+    with pytest.raises(RunnerError, match=r"model\.tflite: the model file was refused"):
         check_model(kit)
