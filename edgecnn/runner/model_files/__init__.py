@@ -83,7 +83,7 @@ class FolderSizes(Mapping[str, int]):
 
 def _refused(name: str, why: str) -> RunnerError:
     what = "{}: the model file was refused".format(name)
-    return RunnerError("model-refused", what, why, "Copy the kit again from the machine that built it")
+    return RunnerError("model-refused", what, why, "copy the kit again from the machine that built it")
 
 
 def _fault_on_disk(path: Path, sizes: Mapping[str, int]) -> str:

@@ -121,11 +121,8 @@ def _layer_fault(words: Sequence[str], weights: int) -> str:
     keys: Set[int] = set()
     for setting in words[4 + int(words[2]) + outputs :]:
         key, _, value = setting.partition("=")
-        if (
-            _KEYS.get(key, -1) in (-1, *keys)
-            or not _is_setting(kind, key, value, numbers)
-            or _is_short(kind, key, value, outputs)
-        ):
+        is_new = key in _KEYS and _KEYS[key] not in keys
+        if not is_new or not _is_setting(kind, key, value, numbers) or _is_short(kind, key, value, outputs):
             return "layer {} has the invalid setting {}".format(kind, setting[:100])
         keys.add(_KEYS[key])
     most = max(numbers, default=0)
