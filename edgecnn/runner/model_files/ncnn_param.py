@@ -62,7 +62,7 @@ _SIGNED = {
 _TEXTS = ("Crop", "Interp", "Reshape")
 """Layers whose sizes may be written as a formula."""
 _ENDS = ("-23309", "-23310")
-"""The first and the last entry of a Crop on each axis; negative ones count from the end of the side."""
+"""The arrays of a Crop's starts and ends; negative ones count from the end of the side. Its scalars do not."""
 _INPUTS_MIN = {"Input": 0, "MemoryData": 0, "BinaryOp": 2, "Eltwise": 2, "MatMul": 2, "SDPA": 3}
 """Inputs that ncnn reads without counting them; other layers have one or more. A BinaryOp with a number has one."""
 _INTEGER, _FRACTION = re.compile(r"-?[0-9]{1,10}"), re.compile(r"(?=.{1,15}$)[-+]?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]{1,2})?")
@@ -138,7 +138,7 @@ def _layer_fault(words: Sequence[str], weights: int) -> str:
 def _is_setting(kind: str, key: str, value: str, numbers: List[int]) -> bool:
     """Return whether a layer may have this setting; its integers join ``numbers``."""
     if value.startswith('"'):
-        return kind in _TEXTS and _FORMULA.fullmatch(value) is not None
+        return kind in _TEXTS and not key.startswith("-") and _FORMULA.fullmatch(value) is not None
     values = value.split(",")
     if key.startswith("-"):
         length, *values = values
@@ -156,9 +156,11 @@ def _is_setting(kind: str, key: str, value: str, numbers: List[int]) -> bool:
 
 
 def _is_short(kind: str, key: str, value: str, outputs: int) -> bool:
-    """Return whether an array of one entry for each output has fewer than ncnn reads."""
-    least = 4 * outputs if key == _HINTS else {"-23300": outputs, "-23302": outputs - 1}.get(key, 0) if kind == "Slice" else 0
-    return value.count(",") < least
+    """Return whether an array of numbers for each output has fewer than ncnn reads."""
+    entries = value.count(",")
+    if kind == "Slice" and key in ("-23300", "-23302"):
+        return entries < (outputs if key == "-23300" else outputs - 1)
+    return key == _HINTS and entries < 4 * outputs
 
 
 def _is_in_range(kind: str, key: str, number: int) -> bool:
@@ -166,5 +168,7 @@ def _is_in_range(kind: str, key: str, number: int) -> bool:
         return number < 1 << 31
     if kind in _CONVOLUTIONS and key in _PADS:
         return number in _SAME
+    if kind == "Crop" and not key.startswith("-"):
+        return number == _SAME[0]
     lowest = -_SIDE_MAX if kind == "Crop" and key in _ENDS else -4
     return key in _SIGNED.get(kind, "").split() and (number >= lowest or number == _SAME[0])

@@ -214,7 +214,7 @@ def test_changed_files_are_refused_or_read_and_never_end_otherwise() -> None:
     for number in range(1000):
         faults.add(fault(of_words(content, Random(number))))
     assert {"", OUTSIDE, "it is not a TensorFlow Lite model"} < faults
-    assert all("\n" not in each and len(each) < 300 for each in faults)
+    assert all("\n" not in line and len(line) < 300 for line in faults)
 
 
 def litert_kit(kit: Path, content: bytes) -> Path:
