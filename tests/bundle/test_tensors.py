@@ -16,6 +16,7 @@ from edgecnn.bundle import tensors
 from edgecnn.bundle.tensors import fault_of
 from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal
+from tests.runner.model_files.test_onnx_files import EXTERNAL_DATA, respelled, varint, with_weights
 
 MODEL = f"{KIT_FOLDER}/model.onnx"
 
@@ -171,6 +172,16 @@ def test_without_onnx_a_model_that_reads_another_file_is_refused_all_the_same(
     monkeypatch.setattr(tensors, "installed_version", lambda _: None)
     said = refusal(with_kit(bundle, edited(external(location="/etc/passwd"))))
     assert "its weights are in '/etc/passwd', which is not a file of the kit" in said
+
+
+def test_a_bundle_whose_model_hides_the_name_of_another_file_is_refused(bundle: Path) -> None:
+    hidden = b"\xea\x80\x80\x80\x10"
+    content = with_weights("initializer", "/etc/passwd").SerializeToString()
+    external = ("tensor", EXTERNAL_DATA)
+    content = respelled(content, "model", lambda kind, key: hidden if (kind, key) == external else varint(key))
+    line = refusal(with_kit(bundle, lambda kit: (kit / "model.onnx").write_bytes(content) and None))
+    assert line.startswith(f"{MODEL} is not to be opened: it")
+    assert line.endswith("[bundle-model-refused]")
 
 
 def array_file(header: str) -> bytes:
