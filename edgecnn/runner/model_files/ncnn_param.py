@@ -13,6 +13,8 @@ from typing import Any, List, Mapping, Sequence, Set
 _MAGIC = "7767517"
 """The first line of a network in text (ncnn, docs/developer-guide/param-and-model-file-structure.md)."""
 _NOT_NCNN = "it is not an ncnn network"
+_BYTES_MAX = 2 << 20
+"""A DenseNet-121 has 35,000 bytes."""
 _WORD_MAX = 255
 _KEYS = {**{str(number): number for number in range(32)}, **{str(-23300 - number): number for number in range(32)}}
 """A scalar's and an array's keys by the number of their setting; ncnn writes other keys outside its table of 32."""
@@ -71,6 +73,8 @@ _FORMULA = re.compile(r'"[-+*/(),0-9a-z]{1,200}"')
 
 def param_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
     """Return what is wrong with a model, or nothing; see ``model_fault``."""
+    if len(content) > _BYTES_MAX:
+        return "it is longer than the network of any image classifier"
     weights = sizes.get(PurePosixPath(name).with_suffix(".bin").name, 0)
     try:
         text = bytes(content).decode("ascii")

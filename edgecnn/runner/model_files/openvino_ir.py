@@ -18,6 +18,7 @@ _BITS = {
     "u1": 1,
 }
 """OpenVINO's element types of a fixed size (openvino/core/type/element_type.hpp). Others, such as strings, are refused."""
+_DIMENSIONS_MAX = 32
 _BYTES_MAX, _ELEMENTS_MAX = 32 << 20, 500000
 """A DenseNet-201 has 1 MiB and 29,000 elements."""
 
@@ -68,7 +69,7 @@ class _Elements:
 def _check_constant(attributes: Mapping[str, str], weights: int) -> None:
     sides = [side.strip() for side in attributes.get("shape", "").split(",") if side]
     words = (attributes.get("offset", ""), attributes.get("size", ""), *sides)
-    if not all(word.isascii() and word.isdigit() and len(word) < 20 for word in words):
+    if len(sides) > _DIMENSIONS_MAX or not all(word.isascii() and word.isdigit() and len(word) < 20 for word in words):
         raise _Fault("a constant has invalid attributes: {}".format(ascii(dict(attributes))[:200]))
     element_type = attributes.get("element_type", "")
     if element_type not in _BITS:

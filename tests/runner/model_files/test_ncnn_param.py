@@ -141,6 +141,10 @@ def test_a_slice_that_counts_from_the_end_is_no_fault(ends: str) -> None:
     assert fault(one_layer(f"Crop c 1 1 in0 out0 {ends} -23311=1,2")) == ""
 
 
+def test_a_file_of_endless_layers_is_refused_without_reading_them() -> None:
+    assert fault(one_layer("Noop n 1 1 in0 out0\n" * 200000)) == "it is longer than the network of any image classifier"
+
+
 Layer = tuple[str, str, tuple[str, ...], tuple[str, ...], dict[str, str]]
 
 

@@ -65,3 +65,9 @@ def test_a_file_of_more_bytes_than_any_network_is_refused() -> None:
     assert (
         model_fault("model.xml", bytes(openvino_ir._BYTES_MAX + 1), {}) == "it is longer than the network of any image classifier"
     )
+
+
+@pytest.mark.parametrize("sides", [["1"] * 33, ["9" * 19] * 300000])
+def test_a_shape_of_endless_sides_is_refused(sides: list[str]) -> None:
+    because = fault(NETWORK.replace("2, 2", ",".join(sides)))
+    assert because.startswith("a constant has invalid attributes: ") and len(because) < 300
