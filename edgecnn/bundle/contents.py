@@ -16,6 +16,7 @@ from edgecnn.runner.engines.record import PACKAGES
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.knobs import CHOICE_SCHEMA, knobs_of
 from edgecnn.runner.manifest import Manifest, parse_manifest
+from edgecnn.runner.model_files import FolderSizes
 from edgecnn.runner.session_options import check_options
 
 _KIT = "kit.json"
@@ -90,22 +91,16 @@ def _check_kit(opened: Opened, manifest: BundleManifest, folder: str, chosen: Ma
         raise BundleInconsistent(path=opened.path, file=differs, because=f"{folder}{_KIT} and bundle.json differ in it")
     if (fault := opening_fault(kit)) != "":
         raise BundleModelRefused(path=opened.path, file=f"{folder}{_KIT}", because=fault)
-    beside = {name: fact.bytes for name, fact in kit.files.items()}
+    sizes = {name: fact.bytes for name, fact in kit.files.items()}
     unread = []
-    for name in filter(has_tensors, beside):
+    for name in filter(has_tensors, sizes):
         if (why := unreadable_here(f"{folder}{name}")) != "":
             unread.append(why)
         with opened.open(f"{folder}{name}") as stream:
-            fault = fault_of(name, stream.read(beside[name]), _around(name, beside))
+            fault = fault_of(name, stream.read(sizes[name]), FolderSizes(sizes, name))
         if fault:
             raise BundleModelRefused(path=opened.path, file=f"{folder}{name}", because=fault)
     return kit, unread
-
-
-def _around(name: str, files: Mapping[str, int]) -> dict[str, int]:
-    """The files of the folder that ``name`` lies in, as seen from there: weights beside a model are named so."""
-    folder = name[: name.rfind("/") + 1]
-    return {each.removeprefix(folder): size for each, size in files.items() if each.startswith(folder)}
 
 
 def _json(opened: Opened, manifest: BundleManifest, name: str) -> Any:

@@ -30,7 +30,7 @@ def false_claim(content: bytes, beside: Mapping[str, int]) -> str:
     try:
         model.ParseFromString(content)
     except DecodeError as error:
-        return f"it is no ONNX model ({str(error) or 'it does not parse'})"
+        return f"it is not an ONNX model: {str(error) or 'it does not parse'}"
     tensors = inside(model, onnx.TensorProto)
     for tensor in tensors:
         if (fault := _fault(tensor, beside)) != "":
@@ -87,13 +87,13 @@ def _sparse_fault(sparse: onnx.SparseTensorProto) -> str:
 
 
 def _external_fault(tensor: onnx.TensorProto, wanted: int, beside: Mapping[str, int]) -> str:
-    said = {entry.key: entry.value for entry in tensor.external_data}
-    location = said.get("location", "")
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
     if (fault := location_fault(location, beside)) != "":
-        return fault
-    start, length = (_whole(said.get(key, default)) for key, default in (("offset", "0"), ("length", str(wanted))))
+        return f"is {fault}"
+    start, length = (_whole(entries.get(key, default)) for key, default in (("offset", "0"), ("length", str(wanted))))
     if start is None or length is None or wanted > length or start + length > beside[location]:
-        return f"would be read from beyond the end of {location}"
+        return f"is outside the {beside[location]:,} bytes of {location}"
     return ""
 
 

@@ -78,18 +78,18 @@ def test_a_bundle_with_a_model_of_litert_that_must_not_be_opened_is_not_whole(bu
     "content, because",
     [
         (WHOLE.format(layer="InnerProduct last_1"), ""),
-        (WHOLE.format(layer="InnerProduct last_1").replace("7767517", "7767518"), "it is no network of ncnn"),
-        (WHOLE.format(layer="InnerProduct last_1").replace("3 3", "2000000000 3"), "it is no network of ncnn"),
-        ("7767517", "it is no network of ncnn"),
-        ("", "it is no network of ncnn"),
-        ("\xff", "it is no network of ncnn"),
+        (WHOLE.format(layer="InnerProduct last_1").replace("7767517", "7767518"), "it is not an ncnn network"),
+        (WHOLE.format(layer="InnerProduct last_1").replace("3 3", "2000000000 3"), "it is not an ncnn network"),
+        ("7767517", "it is not an ncnn network"),
+        ("", "it is not an ncnn network"),
+        ("\xff", "it is not an ncnn network"),
         (
             WHOLE.format(layer="InnerProduct last_1").replace("6=270", "6=2000000000"),
-            "a layer Convolution of it would take 2,000,000,000 numbers, and its weights have 1,080 bytes",
+            "layer Convolution would take 2,000,000,000 numbers, and the weights file has 1,080 bytes",
         ),
         (
             "7767517\n1 1\nMemoryData grow 0 1 out0 0=60000 1=60000\n",
-            "a layer MemoryData of it would take 3,600,000,000 numbers, and its weights have 1,080 bytes",
+            "layer MemoryData would take 3,600,000,000 numbers, and the weights file has 1,080 bytes",
         ),
     ],
 )

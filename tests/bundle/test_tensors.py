@@ -16,6 +16,7 @@ from edgecnn.bundle import tensors
 from edgecnn.bundle.tensors import fault_of
 from tests.bundle.sealed import KIT_FOLDER, verified, with_kit
 from tests.bundle.test_opening import refusal
+from tests.runner.model_files.test_onnx_files import EXTERNAL_DATA, respelled, varint, with_weights
 
 MODEL = f"{KIT_FOLDER}/model.onnx"
 
@@ -78,17 +79,17 @@ HUGE = TensorProto(name="big", dims=[1 << 20, 1 << 20], data_type=TensorProto.FL
 @pytest.mark.parametrize(
     "change, because",
     [
-        (external(location="/etc/passwd"), "its tensor 'w0' would be read from '/etc/passwd', which is no file of its kit"),
-        (external(location="../../secret"), "its tensor 'w0' would be read from '../../secret', which is no file of its kit"),
-        (external(), "its tensor 'w0' would be read from '', which is no file of its kit"),
-        (external(location="kit.json"), "its tensor 'w0' would be read from 'kit.json', which is no file of its kit"),
+        (external(location="/etc/passwd"), "its tensor 'w0' is in '/etc/passwd', which is not a file of the kit"),
+        (external(location="../../secret"), "its tensor 'w0' is in '../../secret', which is not a file of the kit"),
+        (external(), "its tensor 'w0' is in '', which is not a file of the kit"),
+        (external(location="kit.json"), "its tensor 'w0' is in 'kit.json', which is not a file of the kit"),
         (
             external(location="golden/card.png", offset="0", length=str(1 << 40)),
-            "its tensor 'w0' would be read from beyond the end of golden/card.png",
+            "its tensor 'w0' is outside the 227 bytes of golden/card.png",
         ),
         (
             external(location="golden/card.png", offset="-1"),
-            "its tensor 'w0' would be read from beyond the end of golden/card.png",
+            "its tensor 'w0' is outside the 227 bytes of golden/card.png",
         ),
         (lambda model: model.graph.initializer.append(HUGE), "its tensor 'big' would take 4,398,046,511,104 bytes"),
         (
@@ -157,7 +158,7 @@ def test_weights_in_a_file_of_the_kit_are_no_fault(bundle: Path) -> None:
 
 def test_a_model_that_is_none_is_refused(bundle: Path) -> None:
     said = refusal(with_kit(bundle, lambda kit: (kit / "model.onnx").write_bytes(b"\xff" * 99) and None))
-    assert said.startswith(f"{MODEL} is not to be opened: it is no ONNX model (")
+    assert said.startswith(f"{MODEL} is not to be opened: it is not an ONNX model: ")
 
 
 def test_without_onnx_the_command_warns_that_tensor_sizes_were_not_checked(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +171,17 @@ def test_without_onnx_a_model_that_reads_another_file_is_refused_all_the_same(
 ) -> None:
     monkeypatch.setattr(tensors, "installed_version", lambda _: None)
     said = refusal(with_kit(bundle, edited(external(location="/etc/passwd"))))
-    assert "weights of it would be read from '/etc/passwd', which is no file of its kit" in said
+    assert "its weights are in '/etc/passwd', which is not a file of the kit" in said
+
+
+def test_a_bundle_whose_model_hides_the_name_of_another_file_is_refused(bundle: Path) -> None:
+    hidden = b"\xea\x80\x80\x80\x10"
+    content = with_weights("initializer", "/etc/passwd").SerializeToString()
+    external = ("tensor", EXTERNAL_DATA)
+    content = respelled(content, "model", lambda kind, key: hidden if (kind, key) == external else varint(key))
+    line = refusal(with_kit(bundle, lambda kit: (kit / "model.onnx").write_bytes(content) and None))
+    assert line.startswith(f"{MODEL} is not to be opened: it")
+    assert line.endswith("[bundle-model-refused]")
 
 
 def array_file(header: str) -> bytes:
@@ -205,23 +216,23 @@ def ir(**data: str) -> bytes:
         (ir(element_type="f32", shape="2, 3", offset="0", size="24"), ""),
         (
             ir(element_type="f32", shape="2, 3", offset="80", size="24"),
-            "a constant of the shape [2, 3] would be read from beyond the 100 bytes of its weights",
+            "a constant of the shape [2, 3] is outside the 100 bytes of the weights file",
         ),
         (
             ir(element_type="f32", shape="1048576, 1048576", offset="0", size="24"),
-            "a constant of the shape [1048576, 1048576] would be read from beyond the 100 bytes of its weights",
+            "a constant of the shape [1048576, 1048576] is outside the 100 bytes of the weights file",
         ),
         *(
             (
                 ir(element_type=kind, shape="50", offset="0", size="8"),
-                "a constant of the shape [50] would be read from beyond the 100 bytes of its weights",
+                "a constant of the shape [50] is outside the 100 bytes of the weights file",
             )
             for kind in ("i8", "u8", "boolean", "i4")
         ),
         (ir(element_type="u4", shape="5", offset="0", size="3"), ""),
         (
             ir(element_type="f32", shape="", offset="-8", size="4"),
-            "a constant of it says \"{'element_type': 'f32', 'shape': '', 'offset': '-8', 'size': '4'}\"",
+            "a constant has invalid attributes: \"{'element_type': 'f32', 'shape': '', 'offset': '-8', 'size': '4'}\"",
         ),
         (b'<!DOCTYPE x [<!ENTITY a "b">]><net/>', "it declares entities, which can grow beyond all bounds"),
         ("<!DOCTYPE x><net/>".encode("utf-16"), "it declares entities, which can grow beyond all bounds"),
@@ -240,9 +251,7 @@ def test_a_real_openvino_model_has_no_fault(whole: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sizes["model.bin"] > 800
     assert fault_of("model.xml", (folder / "model.xml").read_bytes(), sizes) == ""
-    assert "would be read from beyond the 100 bytes" in fault_of(
-        "model.xml", (folder / "model.xml").read_bytes(), {"model.bin": 100}
-    )
+    assert "is outside the 100 bytes" in fault_of("model.xml", (folder / "model.xml").read_bytes(), {"model.bin": 100})
 
 
 def test_an_array_of_a_later_format_is_read(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ..failure import RunnerError
 from .ncnn_param import param_fault
@@ -55,20 +55,35 @@ def check_model(kit: Kit) -> None:
     entry = kit.manifest.model.entry
     if not is_checked(entry) and kit.manifest.session.module != _OF_TORCH:
         raise _refused(entry, "a model ends in {}".format(", ".join(sorted(_CHECKS))))
-    for name in filter(is_checked, kit.manifest.files):
-        path = kit.path(name)
-        folder = name[: name.rfind("/") + 1]
-        listed = {each[len(folder) :]: kit.path(each) for each in kit.manifest.files if each.startswith(folder)}
-        sizes = {each: where.stat().st_size for each, where in listed.items() if where.is_file()}
-        fault = _fault_on_disk(path, sizes) if path.is_file() else ""
+    paths = {name: kit.path(name) for name in kit.manifest.files}
+    sizes = {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
+    for name in filter(is_checked, sizes):
+        fault = _fault_on_disk(paths[name], FolderSizes(sizes, name))
         if fault:
             raise _refused(name, fault)
     kit.models_checked_in = kit.folder
 
 
+class FolderSizes(Mapping[str, int]):
+    """Sizes of the files in a model's folder by their path from there. A view: a kit may have thousands of models."""
+
+    def __init__(self, sizes: Mapping[str, int], model: str) -> None:
+        """Take the sizes of all files by their path in the kit, and the path of the model."""
+        self._sizes, self._folder = sizes, model[: model.rfind("/") + 1]
+
+    def __getitem__(self, name: str) -> int:
+        return self._sizes[self._folder + name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (path[len(self._folder) :] for path in self._sizes if path.startswith(self._folder))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def _refused(name: str, why: str) -> RunnerError:
-    what = "{}: this model must not be opened".format(name)
-    return RunnerError("model-refused", what, why, "get the kit again from where it was built")
+    what = "{}: the model file was refused".format(name)
+    return RunnerError("model-refused", what, why, "copy the kit again from the machine that built it")
 
 
 def _fault_on_disk(path: Path, sizes: Mapping[str, int]) -> str:

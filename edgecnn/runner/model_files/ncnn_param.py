@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Any, List, Mapping, Sequence
+from typing import Any, List, Mapping, Sequence, Set
 
 _MAGIC = "7767517"
 """The first line of a network in text (ncnn, docs/developer-guide/param-and-model-file-structure.md)."""
+_NOT_NCNN = "it is not an ncnn network"
+_BYTES_MAX = 2 << 20
+"""A DenseNet-121 has 35,000 bytes."""
 _WORD_MAX = 255
-_ARRAY = -23300
-"""An array's key is this number minus its own."""
+_KEYS = {**{str(number): number for number in range(32)}, **{str(-23300 - number): number for number in range(32)}}
+"""A scalar's and an array's keys by the number of their setting; ncnn writes other keys outside its table of 32."""
+_HINTS = "-23330"
+"""Four numbers for each output of a layer, which ncnn reads without counting them."""
+_SIDE_MAX = 4096
+"""The largest side of an input. A slice may begin or end that far before the end of a side."""
 _PADS, _SAME = ("4", "14", "15", "16"), (-233, -234)
 """A convolution's pads, and the two signs that ncnn knows for *as large as the input needs*."""
 _CONVOLUTIONS = ("Convolution", "ConvolutionDepthWise", "Deconvolution", "DeconvolutionDepthWise")
@@ -56,73 +63,108 @@ _SIGNED = {
 """The other numbers that may be negative: axes counted from the last one, and the rest of a size."""
 _TEXTS = ("Crop", "Interp", "Reshape")
 """Layers whose sizes may be written as a formula."""
-_INTEGER, _FRACTION = re.compile(r"-?[0-9]{1,10}"), re.compile(r"[-+.0-9e]{1,15}")
+_ENDS = ("-23309", "-23310")
+"""The arrays of a Crop's starts and ends; negative ones count from the end of the side. Its scalars do not."""
+_INPUTS_MIN = {"Input": 0, "MemoryData": 0, "BinaryOp": 2, "Eltwise": 2, "MatMul": 2, "SDPA": 3}
+"""Inputs that ncnn reads without counting them; other layers have one or more. A BinaryOp with a number has one."""
+_INTEGER, _FRACTION = re.compile(r"-?[0-9]{1,10}"), re.compile(r"(?=.{1,15}$)[-+]?[0-9]+(\.[0-9]*)?(e[-+]?[0-9]{1,2})?")
 _FORMULA = re.compile(r'"[-+*/(),0-9a-z]{1,200}"')
 
 
 def param_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
     """Return what is wrong with a model, or nothing; see ``model_fault``."""
+    if len(content) > _BYTES_MAX:
+        return "it is longer than the network of any image classifier"
     weights = sizes.get(PurePosixPath(name).with_suffix(".bin").name, 0)
     try:
         text = bytes(content).decode("ascii")
         magic, header, *lines = [line.split() for line in re.split(r"\r?\n", text.strip("\r\n"))]
-        layers, blobs = map(int, header)
+        layers, blobs = (int(word) if word.isdigit() else -1 for word in header)
     except ValueError:
-        return "it is no network of ncnn"
+        return _NOT_NCNN
     if magic != [_MAGIC] or not text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable():
-        return "it is no network of ncnn"
+        return _NOT_NCNN
     if layers != len(lines) or not 0 < blobs <= sum(map(len, lines)):
-        return "it is no network of ncnn"
+        return _NOT_NCNN
+    written: Set[str] = set()
     for words in lines:
-        fault = _layer_fault(words, weights)
+        fault = _words_fault(words) or _ends_fault(words, written) or _layer_fault(words, weights)
         if fault:
             return fault
-    return ""
+        outputs = words[4 + int(words[2]) :][: int(words[3])]
+        written.update(outputs)
+        blobs -= len(outputs)
+    return "it has more outputs than its second line says" if blobs < 0 else ""
+
+
+def _words_fault(words: Sequence[str]) -> str:
+    """Return why ncnn would read the line in another way: it takes a missing name from the next line."""
+    if not words or words[0] not in _LAYERS:
+        return "it has a layer that image classifiers do not need, {}".format(ascii(words[:1])[1:-1][:100])
+    counts, longest = words[2:4], max(map(len, words))
+    if len(counts) == 2 and all(count.isdigit() and len(count) < 5 for count in counts) and longest <= _WORD_MAX:
+        names = 4 + sum(map(int, counts))
+        if len(words) >= names and not any("=" in name for name in words[1:names]):
+            return ""
+    return "the line of layer {} is malformed".format(words[0])
+
+
+def _ends_fault(words: Sequence[str], written: Set[str]) -> str:
+    """Return why ncnn would look outside its lists for an input or an output of the layer."""
+    kind, count, outputs = words[0], int(words[2]), int(words[3])
+    least = 1 if kind == "BinaryOp" and "1=1" in words[4 + count + outputs :] else _INPUTS_MIN.get(kind, 1)
+    if count < least or outputs == 0:
+        return "layer {} has {} inputs and {} outputs".format(kind, count, outputs)
+    unknown = next((name for name in words[4 : 4 + count] if name not in written), None)
+    return "" if unknown is None else "layer {} reads {}, which no layer before it writes".format(kind, ascii(unknown)[:100])
 
 
 def _layer_fault(words: Sequence[str], weights: int) -> str:
-    if not words or words[0] not in _LAYERS:
-        return "it has a layer that image classifiers do not need, {}".format(ascii(words[:1])[1:-1][:100])
-    kind, ends = words[0], words[2:4]
-    if len(ends) < 2 or not all(end.isdigit() and len(end) < 5 for end in ends) or max(map(len, words)) > _WORD_MAX:
-        return "a layer {} of it is not written as ncnn writes one".format(kind)
-    settings = [word.partition("=") for word in words[4 + int(ends[0]) + int(ends[1]) :]]
+    kind, outputs = words[0], int(words[3])
     numbers: List[int] = []
-    for key, _, value in settings:
-        fault = _setting_fault(kind, key, value, numbers)
-        if fault:
-            return "a layer {} of it {}".format(kind, fault)
+    keys: Set[int] = set()
+    for setting in words[4 + int(words[2]) + outputs :]:
+        key, _, value = setting.partition("=")
+        is_new = key in _KEYS and _KEYS[key] not in keys
+        if not is_new or not _is_setting(kind, key, value, numbers) or _is_short(kind, key, value, outputs):
+            return "layer {} has the invalid setting {}".format(kind, setting[:100])
+        keys.add(_KEYS[key])
     most = max(numbers, default=0)
     if kind == "MemoryData":
         most = 1
         for number in numbers:
             most *= max(number, 1)
     if most > 8 * weights:  # no weight takes less than a bit
-        return "a layer {} of it would take {:,} numbers, and its weights have {:,} bytes".format(kind, most, weights)
+        return "layer {} would take {:,} numbers, and the weights file has {:,} bytes".format(kind, most, weights)
     return ""
 
 
-def _setting_fault(kind: str, key: str, value: str, numbers: List[int]) -> str:
-    """Return what is wrong with one setting of a layer, or nothing; its integers join ``numbers``."""
-    said = "has the setting {}".format(ascii(key + "=" + value)[:100])
-    if not _INTEGER.fullmatch(key):
-        return said
+def _is_setting(kind: str, key: str, value: str, numbers: List[int]) -> bool:
+    """Return whether a layer may have this setting; its integers join ``numbers``."""
     if value.startswith('"'):
-        return "" if kind in _TEXTS and _FORMULA.fullmatch(value) else said
+        return kind in _TEXTS and not key.startswith("-") and _FORMULA.fullmatch(value) is not None
     values = value.split(",")
-    if int(key) <= _ARRAY:
-        count, *values = values
-        if count != str(len(values)):
-            return said
+    if key.startswith("-"):
+        length, *values = values
+        if length != str(len(values)):
+            return False
     elif len(values) != 1:
-        return said
+        return False
     if key in _LAYERS[kind].split():
-        return "" if all(map(_FRACTION.fullmatch, values)) else said
+        return all(map(_FRACTION.fullmatch, values))
     for word in values:
         if not _INTEGER.fullmatch(word) or not _is_in_range(kind, key, int(word)):
-            return said
+            return False
         numbers.append(int(word))
-    return ""
+    return True
+
+
+def _is_short(kind: str, key: str, value: str, outputs: int) -> bool:
+    """Return whether an array of numbers for each output has fewer than ncnn reads."""
+    entries = value.count(",")
+    if kind == "Slice" and key in ("-23300", "-23302"):
+        return entries < (outputs if key == "-23300" else outputs - 1)
+    return key == _HINTS and entries < 4 * outputs
 
 
 def _is_in_range(kind: str, key: str, number: int) -> bool:
@@ -130,4 +172,7 @@ def _is_in_range(kind: str, key: str, number: int) -> bool:
         return number < 1 << 31
     if kind in _CONVOLUTIONS and key in _PADS:
         return number in _SAME
-    return key in _SIGNED.get(kind, "").split() and (number >= -4 or number == _SAME[0])
+    if kind == "Crop" and not key.startswith("-"):
+        return number == _SAME[0]
+    lowest = -_SIDE_MAX if kind == "Crop" and key in _ENDS else -4
+    return key in _SIGNED.get(kind, "").split() and (number >= lowest or number == _SAME[0])

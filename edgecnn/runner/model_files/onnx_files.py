@@ -22,6 +22,10 @@ _PATHS: Dict[str, Dict[int, str]] = {
 """The fields of onnx.proto that lead to a tensor's external data."""
 _DEPTH_MAX = 100
 """Of messages in messages, as protobuf itself limits it."""
+_FIELDS_MAX = 500000
+"""Fields that are read. A DenseNet-201 or an EfficientNet-B7 has about 17,000."""
+_KEY_MAX = 0xFFFFFFFF
+"""Protobuf's C++ reader drops the higher bits of a key, so a larger key would name another field there."""
 _MEMORY = "*"
 """ONNX Runtime reads weights from an address of its memory where the location begins with ``*/`` (tensorprotoutils.h)."""
 
@@ -29,12 +33,12 @@ _MEMORY = "*"
 def onnx_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
     """Return which weights are not in the kit, or nothing; see ``model_fault``."""
     try:
-        for location in _locations(content, 0, len(content), "model", 0):
+        for location in _locations(_Reader(content), 0, len(content), "model", 0):
             fault = location_fault(location, sizes)
             if fault:
-                return "weights of it {}".format(fault)
+                return "its weights are {}".format(fault)
     except ValueError as error:
-        return "it is no ONNX model ({})".format(error)
+        return "it is not an ONNX model: {}".format(error)
     return ""
 
 
@@ -42,53 +46,69 @@ def location_fault(location: str, sizes: Mapping[str, int]) -> str:
     """Return why a tensor must not be read from there, or nothing."""
     if location in sizes and _MEMORY not in location:
         return ""
-    return "would be read from {}, which is no file of its kit".format(ascii(location)[:100])
+    return "in {}, which is not a file of the kit".format(ascii(location)[:100])
 
 
-def _locations(content: Any, start: int, end: int, kind: str, depth: int) -> Iterator[str]:
+def _locations(reader: _Reader, start: int, end: int, kind: str, depth: int) -> Iterator[str]:
     if depth > _DEPTH_MAX:
         raise ValueError("messages are nested too deeply")
     entry: Dict[int, str] = {}
-    for field, begin, until in _fields(content, start, end):
+    for field, begin, until in reader.fields(start, end):
         if kind == "entry":
-            entry[field] = bytes(content[begin:until]).decode("utf-8", errors="replace")
+            entry[field] = reader.text(begin, until)
         elif field in _PATHS[kind]:
-            yield from _locations(content, begin, until, _PATHS[kind][field], depth + 1)
+            yield from _locations(reader, begin, until, _PATHS[kind][field], depth + 1)
     if entry.get(1) == "location":
         yield entry.get(2, "")
 
 
-def _fields(content: Any, at: int, end: int) -> Iterator[Tuple[int, int, int]]:
-    """Yield number, begin and end of each field that has a length; the others hold no message."""
-    while at < end:
-        key, at = _varint(content, at, end)
-        field, wire = key >> 3, key & 7
-        begin = at
-        if wire == 0:
-            _, at = _varint(content, at, end)
-        elif wire == 1:
-            at += 8
-        elif wire == 2:
-            length, begin = _varint(content, at, end)
-            at = begin + length
-        elif wire == 5:
-            at += 4
-        else:
-            raise ValueError("a field of the wire type {}".format(wire))
-        if at > end or field == 0:
-            raise ValueError("a field leads outside the file")
-        if wire == 2:
-            yield field, begin, at
+class _Reader:
+    """The file, of which a limited number of fields is read."""
 
+    def __init__(self, content: Any) -> None:
+        self._content, self._left = content, _FIELDS_MAX
 
-def _varint(content: Any, at: int, end: int) -> Tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= end:
-            raise ValueError("it ends inside a number")
-        byte = content[at]
-        value |= (byte & 127) << shift
-        at += 1
-        if byte < 128:
-            return value & 0xFFFFFFFFFFFFFFFF, at
-    raise ValueError("a number of more than ten bytes")
+    def text(self, begin: int, end: int) -> str:
+        return bytes(self._content[begin:end]).decode("utf-8", errors="replace")
+
+    def fields(self, at: int, end: int) -> Iterator[Tuple[int, int, int]]:
+        """Yield number, begin and end of each field that has a length; the others hold no message."""
+        while at < end:
+            self._left -= 1
+            if self._left < 0:
+                raise ValueError("it has more fields than any image classifier")
+            key, at = self._varint(at, end)
+            field, wire = key >> 3, key & 7
+            if not 0 < field <= _KEY_MAX >> 3:
+                raise ValueError("a field has the number {}".format(field))
+            begin = at
+            if wire == 0:
+                _, at = self._varint(at, end)
+            elif wire == 1:
+                at += 8
+            elif wire == 2:
+                length, begin = self._varint(at, end)
+                at = begin + length
+            elif wire == 5:
+                at += 4
+            else:
+                raise ValueError("a field has the wire type {}".format(wire))
+            if at > end:
+                raise ValueError("a field leads outside the file")
+            if wire == 2:
+                yield field, begin, at
+
+    def _varint(self, at: int, end: int) -> Tuple[int, int]:
+        """Read a number in its shortest form, as every exporter writes it: readers differ in the bits that they drop."""
+        value = 0
+        for shift in range(0, 70, 7):
+            if at >= end:
+                raise ValueError("it ends inside a number")
+            byte = self._content[at]
+            value |= (byte & 127) << shift
+            at += 1
+            if byte < 128:
+                if value >> 64 or (shift and byte == 0):
+                    raise ValueError("a number is not in its shortest form")
+                return value, at
+        raise ValueError("a number has more than ten bytes")

@@ -151,7 +151,7 @@ def _check_model(buffer: _Buffer) -> None:
     graphs = model.tables(2, "graph", 6)
     if len(graphs) != 1:
         raise _Fault("it has {:,} graphs, and an image classifier has one".format(len(graphs)))
-    held = [_bytes_held(buffer, each) for each in model.tables(4, "buffer", 3)]
+    held = [_bytes_held(buffer, entry) for entry in model.tables(4, "buffer", 3)]
     model.text(3)
     _require_indices("metadata", model.integers(5), 0, len(held))
     for entry in model.tables(6, "metadata", 2):

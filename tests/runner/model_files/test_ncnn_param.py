@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
@@ -24,12 +25,21 @@ InnerProduct last 1 1 8 out0 0=4 1=1 2=40
 """
 
 
+SHIFTED = """7767517
+3 3
+Input in 0 1
+Crop Padding 1 1 1 Crop 0=0 0=-4 1=-4 2=0 3=0
+Noop c 1 1 0=0 out
+"""
+"""To ncnn, a Padding by -4: it takes the missing name of an output from the next line."""
+
+
 def fault(text: str) -> str:
     return model_fault("model.param", text.encode("latin-1"), {"model.bin": WEIGHTS})
 
 
 def one_layer(line: str) -> str:
-    return f"7767517\n2 2\nInput in0 0 1 in0\n{line}\n"
+    return f"7767517\n2 4\nInput in0 0 1 in0\n{line}\n"
 
 
 @pytest.mark.parametrize("text", [NETWORK, NETWORK.replace("\n", "\r\n"), NETWORK.rstrip("\n")])
@@ -55,36 +65,151 @@ def test_a_network_as_pnnx_writes_it_has_no_fault(text: str) -> None:
         ("Concat c 1 1 in0 out0 0=1,-9", "0=1,-9"),
         ("Slice s 1 1 in0 out0 -23300=3,1,1", "-23300=3,1,1"),
         ("Permute p 1 1 in0 out0 0=\"0w\"", '0="0w"'),
-        ("Permute p 1 1 in0 out0 0=1 Padding", "Padding="),
-        ("ReLU r 1 1 in0 a 0=0.1 Padding p 1 1 a out0 0=-3", "Padding="),
+        ('Crop c 1 1 in0 out0 -23309="0w"', '-23309="0w"'),
+        ("Permute p 1 1 in0 out0 0=1 Padding", "Padding"),
+        ("ReLU r 1 1 in0 a 0=0.1 Padding p 1 1 a out0 0=-3", "Padding"),
+        ("ReLU r 1 1 in0 out0 0=-", "0=-"),
+        ("Crop c 1 1 in0 out0 -23309=1,-5000 -23310=1,-1 -23311=1,0", "-23309=1,-5000"),
+        ("Crop c 1 1 in0 out0 0=-4", "0=-4"),
+        ("ReLU r 1 1 in0 out0 -5=1", "-5=1"),
+        ("ReLU r 1 1 in0 out0 32=1", "32=1"),
+        ("ReLU r 1 1 in0 out0 4294967291=1", "4294967291=1"),
+        ("ReLU r 1 1 in0 out0 9999999999=1", "9999999999=1"),
+        ("ReLU r 1 1 in0 out0 00=1", "00=1"),
+        ("ReLU r 1 1 in0 out0 -99999=1,1", "-99999=1,1"),
+        ("ReLU r 1 1 in0 out0 -23332=1,1", "-23332=1,1"),
+        ("ReLU r 1 1 in0 out0 -23299=1", "-23299=1"),
+        ("Pooling p 1 1 in0 out0 0=0 1=2 0=1", "0=1"),
+        ("Pooling p 1 1 in0 out0 0=0 1=2 -23301=1,2", "-23301=1,2"),
+        ("ReLU r 1 1 in0 out0 -23330=3,3,8,8", "-23330=3,3,8,8"),
+        ("Slice s 1 3 in0 a b out0 -23300=2,1,-233", "-23300=2,1,-233"),
+        ("Slice s 1 3 in0 a b out0 -23302=1,1", "-23302=1,1"),
         ("ReLU r 1 1 in0 out0 0=0.1000000000000000000001", "0=0.1000000000000000000001"),
     ],
 )  # fmt: skip
 def test_a_number_that_ncnn_would_write_outside_its_memory_by_is_refused(line: str, setting: str) -> None:
-    assert fault(one_layer(line)) == f"a layer {line.split()[0]} of it has the setting '{setting}'"
+    assert fault(one_layer(line)) == f"layer {line.split()[0]} has the invalid setting {setting}"
 
 
 @pytest.mark.parametrize(
     "text, because",
     [
         (one_layer("DetectionOutput d 1 1 in0 out0"), "it has a layer that image classifiers do not need, 'DetectionOutput'"),
-        (one_layer("Padding p 1 1 in0 out0\n0=-3"), "it is no network of ncnn"),
+        (one_layer("Padding p 1 1 in0 out0\n0=-3"), "it is not an ncnn network"),
         (
-            one_layer("Padding\np 1 1 in0 out0 0=-3").replace("2 2", "3 2"),
-            "a layer Padding of it is not written as ncnn writes one",
+            one_layer("Padding\np 1 1 in0 out0 0=-3").replace("2 4", "3 4"),
+            "the line of layer Padding is malformed",
         ),
-        (one_layer("ReLU r one 1 in0 out0"), "a layer ReLU of it is not written as ncnn writes one"),
-        (one_layer(f"ReLU {'r' * 256} 1 1 in0 out0"), "a layer ReLU of it is not written as ncnn writes one"),
-        (one_layer("ReLU r\x1c0=1 1 1 in0 out0"), "it is no network of ncnn"),
-        (one_layer("ReLU r 1 1 in0 \x80"), "it is no network of ncnn"),
-        (one_layer("Padding p 1 1 in0 out0").replace("2 2", "1 2"), "it is no network of ncnn"),
+        (one_layer("ReLU r one 1 in0 out0"), "the line of layer ReLU is malformed"),
+        (one_layer(f"ReLU {'r' * 256} 1 1 in0 out0"), "the line of layer ReLU is malformed"),
+        (SHIFTED, "the line of layer Input is malformed"),
+        (SHIFTED.replace("0 1\n", "0 1 1\n"), "layer Crop has the invalid setting 0=-4"),
+        (one_layer("Noop Embed 1 1 1 Noop 0=0 0=100 1=400"), "layer Noop reads '1', which no layer before it writes"),
+        (one_layer("Noop n 1 1 in0 0=0"), "the line of layer Noop is malformed"),
+        (one_layer("Noop 0=0 1 1 in0 out0"), "the line of layer Noop is malformed"),
+        (one_layer("Noop n 1 1 in0"), "the line of layer Noop is malformed"),
+        (one_layer("Noop n 2 1 in0 out0"), "the line of layer Noop is malformed"),
+        (one_layer("ReLU r\x1c0=1 1 1 in0 out0"), "it is not an ncnn network"),
+        (one_layer("ReLU r 1 1 in0 \x80"), "it is not an ncnn network"),
+        (one_layer("Padding p 1 1 in0 out0").replace("2 4", "1 4"), "it is not an ncnn network"),
     ],
 )
 def test_a_file_that_ncnn_reads_in_another_way_is_refused(text: str, because: str) -> None:
     assert fault(text) == because
 
 
+@pytest.mark.parametrize(
+    "text, because",
+    [
+        (one_layer("ReLU r 1 1 in0 out0").replace("2 4", "2 1"), "it has more outputs than its second line says"),
+        (one_layer("ReLU r 1 1 in0 out0").replace("2 4", "2 1_0"), "it is not an ncnn network"),
+        (one_layer("ReLU r 1 1 in9 out0"), "layer ReLU reads 'in9', which no layer before it writes"),
+        (one_layer("ReLU r 1 1 out0 out0"), "layer ReLU reads 'out0', which no layer before it writes"),
+        (one_layer("ReLU r 0 1 out0"), "layer ReLU has 0 inputs and 1 outputs"),
+        (one_layer("ReLU r 1 0 in0"), "layer ReLU has 1 inputs and 0 outputs"),
+        (one_layer("BinaryOp b 1 1 in0 out0 0=0"), "layer BinaryOp has 1 inputs and 1 outputs"),
+        (one_layer("BinaryOp b 1 1 in0 out0 0=0 1=1 2=5.0"), ""),
+        (one_layer("MatMul m 1 1 in0 out0"), "layer MatMul has 1 inputs and 1 outputs"),
+    ],
+)
+def test_a_layer_that_ncnn_would_connect_outside_its_lists_is_refused(text: str, because: str) -> None:
+    assert fault(text) == because
+
+
+@pytest.mark.parametrize("ends", ["-23309=1,0 -23310=1,-8", "-23309=1,-200 -23310=1,-233"])
+def test_a_slice_that_counts_from_the_end_is_no_fault(ends: str) -> None:
+    assert fault(one_layer(f"Crop c 1 1 in0 out0 {ends} -23311=1,2")) == ""
+
+
+def test_a_file_of_endless_layers_is_refused_without_reading_them() -> None:
+    assert fault(one_layer("Noop n 1 1 in0 out0\n" * 200000)) == "it is longer than the network of any image classifier"
+
+
+Layer = tuple[str, str, tuple[str, ...], tuple[str, ...], dict[str, str]]
+
+
+def read_by_line(text: str) -> list[Layer]:
+    layers: list[Layer] = []
+    for line in text.strip().splitlines()[2:]:
+        kind, name, inputs, outputs, *words = line.split()
+        first, last = int(inputs), int(inputs) + int(outputs)
+        settings = dict(word.split("=") for word in words[last:])
+        layers.append((kind, name, tuple(words[:first]), tuple(words[first:last]), settings))
+    return layers
+
+
+def read_by_word(text: str) -> list[Layer]:
+    """Read as ncnn does (src/net.cpp, src/paramdict.cpp): a line's end is only a space.
+
+    Raises an IndexError where ncnn would read or write outside its lists.
+    """
+    words = text.split()[::-1]
+    _, count, blobs = int(words.pop()), int(words.pop()), [""] * int(words.pop())
+    layers, written = [], 0
+    for _ in range(count):
+        kind, name, inputs, outputs = words.pop(), words.pop(), int(words.pop()), int(words.pop())
+        bottoms, tops = [words.pop() for _ in range(inputs)], [words.pop() for _ in range(outputs)]
+        settings: dict[str, str] = {}
+        while words and (match := re.match(r"([-+]?[0-9]+)=(.*)", words[-1])):
+            key = (int(match[1]) + 2**31) % 2**32 - 2**31
+            if not 0 <= (-key - 23300 if key <= -23300 else key) < 32:
+                raise IndexError(words[-1])
+            settings[match[1]] = match[2]
+            words.pop()
+        for bottom in bottoms:
+            if bottom not in blobs[:written]:
+                raise IndexError(bottom)
+        for top in tops:
+            blobs[written] = top
+            written += 1
+        layers.append((kind, name, tuple(bottoms), tuple(tops), settings))
+    assert words == []
+    return layers
+
+
+def with_other_words(draw: Random) -> str:
+    """Exchange words for others of the file, or remove, repeat or add words."""
+    text = NETWORK
+    for _ in range(draw.randint(1, 3)):
+        words = re.split(r"(\s+)", text)
+        at = 2 * draw.randrange(2, len(words) // 2)
+        other = draw.choice((words[2 * draw.randrange(len(words) // 2)], "", "0=0", "Noop", "1", "-5=1", "32=1", "\n", "3"))
+        words[at] = draw.choice((other, f"{words[at]} {other}", f"{words[at]}\n{other}"))
+        text = "".join(words)
+    return text
+
+
+def test_a_file_without_a_fault_is_read_word_by_word_as_it_is_line_by_line() -> None:
+    passed = 0
+    for number in range(4000):
+        text = with_other_words(Random(number))
+        if fault(text) == "":
+            assert read_by_word(text) == read_by_line(text), text
+            passed += 1
+    assert passed > 100
+
+
 def test_changed_files_are_refused_or_read_and_never_end_otherwise() -> None:
     faults = {fault(of_bytes(NETWORK.encode(), Random(number)).decode("latin-1")) for number in range(1000)}
-    assert {"", "it is no network of ncnn"} < faults
-    assert all("\n" not in each and len(each) < 300 for each in faults)
+    assert {"", "it is not an ncnn network"} < faults
+    assert all("\n" not in line and len(line) < 300 for line in faults)

@@ -214,7 +214,7 @@ def test_changed_files_are_refused_or_read_and_never_end_otherwise() -> None:
     for number in range(1000):
         faults.add(fault(of_words(content, Random(number))))
     assert {"", OUTSIDE, "it is not a TensorFlow Lite model"} < faults
-    assert all("\n" not in each and len(each) < 300 for each in faults)
+    assert all("\n" not in line and len(line) < 300 for line in faults)
 
 
 def litert_kit(kit: Path, content: bytes) -> Path:
@@ -244,5 +244,5 @@ def test_a_checked_kit_is_checked_again_in_another_folder(copy_kit: CopyKit, tmp
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / ENTRY).write_bytes(b"")
     kit.folder = tmp_path / "other"
-    with pytest.raises(RunnerError, match=r"model\.tflite: this model must not be opened"):
+    with pytest.raises(RunnerError, match=r"model\.tflite: the model file was refused"):
         check_model(kit)
