@@ -79,7 +79,7 @@ def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(r
     assert all(f"  {row['reason']}" in lines for row in report["candidates"])
     engines = [row for row in report["candidates"] if row["candidate"]["needs_engine"]]
     assert len(engines) >= 2
-    assert sum("emulated: its accuracy is that of an fp32-carrier twin in ONNX Runtime" in line for line in lines) == len(engines)
+    assert sum("emulated: its accuracy is that of a twin that rounds to fp16, in ONNX Runtime" in line for line in lines) == len(engines)
 
 
 def test_every_kit_of_command_1_is_whole_and_satisfies_the_schema(readme_build: Build) -> None:
