@@ -87,10 +87,9 @@ class Backend(Protocol):
         """
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """Return how a candidate's outputs are compared with those of the ONNX file that ``convert`` reads, on calibration images.
+        """Return how a candidate's outputs are compared with those of the ONNX file that it is made from, on calibration images.
 
-        Every candidate that ``convert`` makes is compared, and every float one. Files that are the ONNX file need no run where
-        its own runtime executes them.
+        Every float candidate is compared, and every one that ``convert`` makes. A copy of the ONNX file needs no run.
         """
 
     def halves(self, candidate: Candidate) -> Halves:

@@ -71,9 +71,10 @@ class OutputsDiffer(EdgecnnError):
     """Raised when a converted network answers otherwise than the ONNX file that it was made from: that candidate is refused."""
 
     def __init__(self, *, candidate: str, converter: str, away: float, allowed: float, images: int) -> None:
+        shares = f"differences are shares of the output range over {images:,} calibration images"
         super().__init__(
             what=f"{candidate}: outputs are {away:.2g} from the ONNX file's; {allowed:g} is allowed",
-            because=f"{converter} changed the network; differences are shares of the output range over {images:,} calibration images",
+            because=f"{converter} changed the network; {shares}",
             hint="choose another runtime, or replace the layer that is converted wrongly",
         )
 

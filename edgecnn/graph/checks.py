@@ -28,6 +28,7 @@ steps after it. 0.03 was seen with trained weights, 0.11 with random ones; what 
 CHECK_IMAGES = 32
 """Compared to say whether two files are the same network."""
 
+
 class ExportCheck(Value):
     """``check.json``: how far graph and network are apart on these images."""
 

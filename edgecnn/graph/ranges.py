@@ -66,7 +66,7 @@ def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitu
     floats = ((name, tensor) for name, tensor in constants.items() if tensor.data_type == TensorProto.FLOAT)
     weights = {name: _largest_finite(tensor) for name, tensor in floats if name not in bounds}
     names = [name for name in float_tensors(model) if name not in constants]
-    model.graph.initializer.append(numpy_helper.from_array(np.float32(0), _ZERO))
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), _ZERO))
     for name in names:
         model.graph.node.extend(_ends_of(name, without_infinity=name in infinite))
     session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=[f"{name}:{kind}" for name in names for kind in _ENDS])

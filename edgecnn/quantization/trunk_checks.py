@@ -113,7 +113,7 @@ def beyond_half(candidate: Candidate, job: Job) -> Mapping[str, float]:
 def _magnitudes(job: Job) -> Magnitudes:
     """Return the magnitudes of the job's ONNX file, measured once in this process for the same file and feed."""
     content = sha256(job.onnx.read_bytes())
-    content.update(np.ascontiguousarray(job.pixels))
+    content.update(np.ascontiguousarray(job.pixels).data)
     key = content.hexdigest(), job.pixels.shape, job.normalization.model_dump_json()
     magnitudes = _MEASURED.get(key) or largest_magnitudes(job.onnx, job.feeds())
     _MEASURED[key] = magnitudes

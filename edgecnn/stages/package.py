@@ -160,7 +160,8 @@ class PackageStage(Stage):
         if self.variant == "device":
             return None
         kit = hashlib.sha256((given["kit"] / "kit.json").read_bytes()).hexdigest()
-        return {"kit": kit, "why": "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device"}
+        why = "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device"
+        return {"kit": kit, "why": why}
 
 
 def _file_facts(folder: Path) -> dict[str, dict[str, object]]:

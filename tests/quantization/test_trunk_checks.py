@@ -321,6 +321,18 @@ def test_masks_and_large_bounds_are_made_in_fp16_and_answer_as_the_trunk(
     assert "beyond_half" not in json.loads((out / "quantize.json").read_text())
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_typed_file_keeps_an_infinity_and_moves_a_bound_to_the_end_of_fp16(tmp_path: Path) -> None:
+    for build, ends in (
+        (lambda: masked(tmp_path, "Where"), {"ninf": -np.inf}),
+        (lambda: clipped(tmp_path), {"lo": 0, "hi": 65504}),
+    ):
+        typed = type_half(carry_half(onnx.load(build())))
+        held = {tensor.name: numpy_helper.to_array(tensor) for tensor in typed.graph.initializer}
+        for name, end in ends.items():
+            assert held[name].dtype == np.float16 and float(held[name]) == end
+
+
 @pytest.mark.parametrize("name", HALVES)
 def test_a_bound_is_no_magnitude(name: str, tmp_path: Path) -> None:
     job = Job(clipped(tmp_path), tmp_path, offered()[name], NORMALIZATION, pictures(4))
@@ -417,6 +429,6 @@ def test_magnitudes_are_measured_once_for_a_trunk_and_its_pixels(tmp_path: Path,
 
 @pytest.mark.parametrize("name", MIXED)
 def test_the_form_counts_the_tensors_that_stay_in_fp32(name: str, tmp_path: Path) -> None:
-    for factor, form in ((1.0, "fp16, float32 at input and output"), (WIDE, "fp16, with 5 tensors in fp32; float32 at input and output")):
+    for factor, mixed in ((1.0, ","), (WIDE, ", with 5 tensors in fp32;")):
         make_candidate(request(small(tmp_path, factor=factor), offered()[name]), tmp_path, Quiet())
-        assert json.loads((tmp_path / "quantize.json").read_text())["form"] == form
+        assert json.loads((tmp_path / "quantize.json").read_text())["form"] == f"fp16{mixed} float32 at input and output"

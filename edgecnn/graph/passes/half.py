@@ -9,6 +9,7 @@ Tensors beyond fp16's range are ``wide``: the layers that make or read them stay
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -73,9 +74,12 @@ def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     for name, tensor in constants_of(copy.graph).items():
         if name in wide:  # the converter would clip it; the number itself is put back below
             tensor.CopyFrom(numpy_helper.from_array(np.zeros(tuple(tensor.dims), np.float32), tensor.name))
-    typed: ModelProto = float16.convert_float_to_float16(
-        copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
-    )
+    with warnings.catch_warnings():
+        # The converter keeps an infinity, and warns all the same that it truncates one.
+        warnings.filterwarnings("ignore", r"the float32 number -?inf will be truncated")
+        typed: ModelProto = float16.convert_float_to_float16(
+            copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
+        )
     return _with_wide(typed, carried, wide) if wide else typed
 
 
