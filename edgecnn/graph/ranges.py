@@ -45,6 +45,16 @@ def bounds_of(graph: onnx.GraphProto) -> set[str]:
     return bounds - others
 
 
+def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
+    """Return the tensors that may hold an infinity because a constant does, as a mask of attention does."""
+    infinite = {name for name, tensor in constants_of(graph).items() if _holds_infinity(tensor)}
+    for node in graph.node:
+        filled = node.op_type == "ConstantOfShape" and any(_holds_infinity(attribute.t) for attribute in node.attribute)
+        if filled or (node.op_type in _PASS_INFINITY and infinite.intersection(node.input)):
+            infinite.update(node.output)
+    return infinite
+
+
 def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
     """Names of the float32 tensors that nodes make, in the order of the graph; none inside branches and loops."""
     names = [name for node in model.graph.node for name in node.output if name]
@@ -55,14 +65,14 @@ def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
 def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitudes:
     """Return the largest magnitude of each float tensor: weights as stored, activations over all images.
 
-    Numbers that count nowhere: bounds (see ``bounds_of``), and an infinity that is a constant's or comes from one, as in a mask.
+    Numbers that count nowhere: bounds (see ``bounds_of``), and an infinity that is a constant's or comes from one.
 
     The extremes are taken inside the graph, so that no tensor has to be kept, and none is fused away.
 
     ``feeds``: batches of the one input, float32 (N, 3, H, W).
     """
     model = load_model(path)
-    constants, bounds, infinite = constants_of(model.graph), bounds_of(model.graph), _infinite_by_constants(model.graph)
+    constants, bounds, infinite = constants_of(model.graph), bounds_of(model.graph), infinite_by_constants(model.graph)
     floats = ((name, tensor) for name, tensor in constants.items() if tensor.data_type == TensorProto.FLOAT)
     weights = {name: _largest_finite(tensor) for name, tensor in floats if name not in bounds}
     names = [name for name in float_tensors(model) if name not in constants]
@@ -93,16 +103,6 @@ def _ends_of(name: str, *, without_infinity: bool) -> Iterator[onnx.NodeProto]:
         yield helper.make_node("Where", [f"{name}:infinite", _ZERO, name], [finite])
     for kind, read in ((low, finite), (high, finite), (total, name)):
         yield helper.make_node(kind, [read], [f"{name}:{kind}"], keepdims=0)
-
-
-def _infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
-    """Tensors that may hold an infinity because a constant does."""
-    infinite = {name for name, tensor in constants_of(graph).items() if _holds_infinity(tensor)}
-    for node in graph.node:
-        filled = node.op_type == "ConstantOfShape" and any(_holds_infinity(attribute.t) for attribute in node.attribute)
-        if filled or (node.op_type in _PASS_INFINITY and infinite.intersection(node.input)):
-            infinite.update(node.output)
-    return infinite
 
 
 def _holds_infinity(tensor: TensorProto) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,11 @@ from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow,
 from edgecnn.graph.nonfinite import first_nonfinite
 from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
 from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
-from edgecnn.quantization import trunk_checks
+from edgecnn.quantization import tensorrt, trunk_checks
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
 from edgecnn.quantization.onnxruntime import Feeds
-from edgecnn.quantization.tensorrt import symmetric_qdq
 from edgecnn.quantization.trunk_checks import FROM_TRUNK, beyond_half, check_files, distance_from_trunk
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, pictures, prepared, trunk
@@ -307,12 +306,16 @@ def test_an_infinity_of_a_constant_refuses_no_candidate(kind: str, tmp_path: Pat
     assert not np.isinf([*largest_magnitudes(path, [feed_of(pictures(4))]).activations.values()]).any()
 
 
-@pytest.mark.parametrize("name", ["onnxruntime-fp16", "tensorrt-fp16", "openvino-fp16", "tensorrt-int8"])
-@pytest.mark.parametrize("build", [lambda folder: masked(folder, "Where"), clipped], ids=["masked", "clipped"])
-def test_masks_and_large_bounds_are_made_in_fp16_and_answer_as_the_trunk(
-    build: Callable[[Path], Path], name: str, tmp_path: Path
-) -> None:
-    path, feed = build(tmp_path), feed_of(pictures(8, seed=3))
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        *((kind, name) for kind in ("Where", "Clip") for name in ("onnxruntime-fp16", "tensorrt-fp16", "tensorrt-int8")),
+        ("Add", "openvino-fp16"),
+        *((kind, "onnxruntime-int8") for kind in ("Add", "Pad")),
+    ],
+)
+def test_masks_and_large_bounds_are_made_and_answer_as_the_trunk(build: str, name: str, tmp_path: Path) -> None:
+    path, feed = clipped(tmp_path) if build == "Clip" else masked(tmp_path, build), feed_of(pictures(8, seed=3))
     (out := tmp_path / "out").mkdir()
     make_candidate(request(path, offered()[name]), out, Quiet())
     asked, allowed = logits_of(path, feed), 0.02 if offered()[name].precision is Precision.FP16 else 0.15
@@ -378,8 +381,18 @@ def learned_file(folder: Path) -> Path:
     """A Q/DQ file as training with INT8 rounding leaves one."""
     path = small(folder)
     feeds = (feed_of(pictures(8))[index : index + 1] for index in range(8))
-    onnx.save(symmetric_qdq(path, Feeds("image", feeds)), folder / "learned.onnx")
+    onnx.save(tensorrt.symmetric_qdq(path, Feeds("image", feeds)), folder / "learned.onnx")
     return folder / "learned.onnx"
+
+
+def test_a_learned_range_beyond_fp16_is_refused(tmp_path: Path) -> None:
+    model = onnx.load(learned_file(tmp_path))
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    held["image_scale"].CopyFrom(numpy_helper.from_array(np.array(600, np.float32), "image_scale"))
+    onnx.save(model, tmp_path / "learned.onnx")
+    candidate = offered()["tensorrt-int8"].model_copy(update={"method": Method.AWARE_TRAINING})
+    with pytest.raises(HalfOverflow, match="tensor image reaches 76,200"):
+        tensorrt.quantize(Job(tmp_path / "learned.onnx", tmp_path, candidate, NORMALIZATION, pictures(4)))
 
 
 def test_int8_that_was_learned_is_compared_with_its_file(tmp_path: Path) -> None:
