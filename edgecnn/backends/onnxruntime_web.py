@@ -126,8 +126,9 @@ class BrowserBackend(Backend):
         self.complete(candidate, out)
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """See ``Backend.output_check``. In fp32 the file is the trunk."""
-        return OutputCheck("ONNX Runtime Web", candidate.precision)
+        """See ``Backend.output_check``. ONNX Runtime's kernels on a CPU would say nothing of a browser's."""
+        why = "browsers have their own kernels, and the kit's self-test runs there"
+        return OutputCheck("ONNX Runtime Web", candidate.precision, not_compared=why)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""

@@ -90,7 +90,8 @@ class OpenVinoBackend(Backend):
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. bf16 and fp16 have the fp32 file, which is therefore run in fp32."""
-        return OutputCheck("OpenVINO's converter", Precision.FP32, _F32)
+        precision = Precision.FP32 if candidate.precision.is_float else candidate.precision
+        return OutputCheck("OpenVINO's converter", precision, _F32)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""

@@ -23,7 +23,7 @@ TRUNK_IR = 10
 
 
 class OutputCheck(NamedTuple):
-    """How the files of a float candidate are run here to compare their outputs with the trunk's."""
+    """How a candidate's files are run here to compare their outputs with those of the ONNX file that they were converted from."""
 
     converter: str
     """The program that made the files. A refusal names it."""
@@ -33,6 +33,8 @@ class OutputCheck(NamedTuple):
     """Session options of that run; None: the candidate's own."""
     unhalved: Candidate | None = None
     """The fp32 candidate of a converter that halves weights. It is compared too, since halved weights hide faults."""
+    not_compared: str | None = None
+    """Why a run here would say nothing of the candidate; None where it is compared."""
 
 
 class Halves(Enum):
@@ -85,9 +87,9 @@ class Backend(Protocol):
         """
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
-        """Return how the outputs of a float candidate are compared with the trunk's on calibration images.
+        """Return how a candidate's outputs are compared with those of the ONNX file that it is made from, on calibration images.
 
-        Every float candidate is compared. Files that are the trunk, byte for byte, need no run.
+        Every float candidate is compared, and every one that ``convert`` makes. A copy of the ONNX file needs no run.
         """
 
     def halves(self, candidate: Candidate) -> Halves:

@@ -1,6 +1,7 @@
-"""TensorRT: kits whose engine is built on the device, and the fp32-carrier twin that answers for their accuracy elsewhere.
+"""TensorRT: kits whose engine is built on the device, and the twin in ONNX Runtime that gives their accuracy elsewhere.
 
-The kit ships ONNX, typed fp16 throughout; the device's own builder makes the engine from it. No fp32 candidate is supported: the
+The kit ships ONNX typed fp16, and the device's own builder makes the engine from it. Layers around a tensor that fp16 cannot hold
+stay in fp32. No fp32 candidate is supported: the
 network in fp32 is ONNX Runtime's, and half precision takes its place on the GPU.
 """
 
@@ -94,7 +95,7 @@ class TensorRtBackend(Backend):
         return _WEAK_PACKAGES if candidate.builder_flags else self.runtime_packages
 
     def twin_file(self, candidate: Candidate, classes: int) -> ModelFile:
-        """``model.json`` of the fp32-carrier twin, which ONNX Runtime runs."""
+        """``model.json`` of the twin, which ONNX Runtime runs."""
         return ModelFile(
             session=SessionSpec(module=CARRIER.session_module, options={} if candidate.precision.is_float else UNFUSED),
             model=_model_spec(classes),

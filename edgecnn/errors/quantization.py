@@ -56,10 +56,12 @@ class HalfRefused(EdgecnnError):
 class HalfOverflow(EdgecnnError):
     """Raised when a number of the network is finite in fp32 and infinite in fp16: that candidate alone is refused."""
 
-    def __init__(self, *, tensor: str, largest: float, candidate: str | None = None, images: int = 0) -> None:
-        named = "" if candidate is None else f"{candidate}: "
+    def __init__(
+        self, *, tensor: str, largest: float, candidate: str | None = None, images: int = 0, weight: bool = False
+    ) -> None:
+        named = f"{'' if candidate is None else f'{candidate}: '}{'weight' if weight else 'tensor'}"
         super().__init__(
-            what=f"{named}tensor {tensor} reaches {largest:,.6g}, and fp16 ends at 65,504",
+            what=f"{named} {tensor} reaches {largest:,.6g}, and fp16 ends at 65,504",
             because=f"it is the largest magnitude over {images:,} calibration images" if images else None,
             hint="choose a candidate that does not compute in fp16, or train with weight decay",
         )
@@ -69,9 +71,10 @@ class OutputsDiffer(EdgecnnError):
     """Raised when a converted network answers otherwise than the ONNX file that it was made from: that candidate is refused."""
 
     def __init__(self, *, candidate: str, converter: str, away: float, allowed: float, images: int) -> None:
+        shares = f"differences are shares of the output range over {images:,} calibration images"
         super().__init__(
             what=f"{candidate}: outputs are {away:.2g} from the ONNX file's; {allowed:g} is allowed",
-            because=f"{converter} changed the network (shares of the outputs' spread over {images:,} calibration images)",
+            because=f"{converter} changed the network; {shares}",
             hint="choose another runtime, or replace the layer that is converted wrongly",
         )
 

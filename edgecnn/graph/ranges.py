@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgecnn.graph.onnx_file import constants_of, load_model
+from edgecnn.graph.onnx_file import constants_of, inside, load_model
 from edgecnn.graph.sessions import Level, answers, session_of
 
 _FLOAT = "tensor(float)"
+EXACT = frozenset(
+    {"Abs", "Clip", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "Identity", "Max", "MaxPool", "Min"}
+    | {"Neg", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
+    | {"Where"}
+)
+"""Operators that move, compare or negate numbers, and make no others."""
+_PASS_INFINITY = EXACT | {"Add", "Sub", "Mul", "Div", "Cast"}
+"""Arithmetic between elements is how a mask is added or scaled. A layer that sums many numbers passes none."""
+
+
+class Magnitudes(NamedTuple):
+    """Largest magnitudes by tensor: NaN where a tensor holds one, infinity where a layer makes one from finite numbers."""
+
+    weights: Mapping[str, float]
+    """Constants, bounds excluded."""
+    activations: Mapping[str, float]
+    """What nodes make, in the order of the graph."""
+
+
+def bounds_of(graph: onnx.GraphProto) -> set[str]:
+    """Return the constants that only Clip, Max and Min read: a bound beyond a format's range means no bound there."""
+    constants, bounds, others = constants_of(graph), set[str](), set[str]()
+    for node in inside(graph, onnx.NodeProto):
+        for port, name in enumerate(node.input):
+            bounding = node.op_type in ("Max", "Min") or (node.op_type == "Clip" and port > 0)
+            (bounds if bounding and name in constants else others).add(name)
+    return bounds - others
+
+
+def infinite_by_constants(graph: onnx.GraphProto) -> set[str]:
+    """Return the tensors that may hold an infinity because a constant does, as a mask of attention does."""
+    infinite = {name for name, tensor in constants_of(graph).items() if _holds_infinity(tensor)}
+    for node in graph.node:
+        filled = node.op_type == "ConstantOfShape" and any(_holds_infinity(attribute.t) for attribute in node.attribute)
+        if filled or (node.op_type in _PASS_INFINITY and infinite.intersection(node.input)):
+            infinite.update(node.output)
+    return infinite
 
 
 def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -24,25 +62,54 @@ def float_tensors(model: onnx.ModelProto) -> tuple[str, ...]:
     return tuple(name for name in names if made[name] == _FLOAT)
 
 
-def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> dict[str, float]:
-    """The largest magnitude of each float tensor, constants first, then in the order of the graph; NaN where one was seen.
+def largest_magnitudes(path: Path, feeds: Iterable[npt.NDArray[Any]]) -> Magnitudes:
+    """Return the largest magnitude of each float tensor: weights as stored, activations over all images.
+
+    Numbers that count nowhere: bounds (see ``bounds_of``), and an infinity that is a constant's or comes from one.
 
     The extremes are taken inside the graph, so that no tensor has to be kept, and none is fused away.
 
     ``feeds``: batches of the one input, float32 (N, 3, H, W).
     """
     model = load_model(path)
-    names = float_tensors(model)
-    floats = ((name, tensor) for name, tensor in constants_of(model.graph).items() if tensor.data_type == TensorProto.FLOAT)
-    largest = {name: float(np.max(np.abs(numpy_helper.to_array(tensor)), initial=0.0)) for name, tensor in floats}
-    ends = {f"{name}:{kind}": helper.make_node(kind, [name], [f"{name}:{kind}"], keepdims=0) for name in names for kind in _ENDS}
-    model.graph.node.extend(ends.values())
-    session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=tuple(ends))
+    constants, bounds, infinite = constants_of(model.graph), bounds_of(model.graph), infinite_by_constants(model.graph)
+    floats = ((name, tensor) for name, tensor in constants.items() if tensor.data_type == TensorProto.FLOAT)
+    weights = {name: _largest_finite(tensor) for name, tensor in floats if name not in bounds}
+    names = [name for name in float_tensors(model) if name not in constants]
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), _ZERO))
+    for name in names:
+        model.graph.node.extend(_ends_of(name, without_infinity=name in infinite))
+    session = session_of(model, Level.ORT_ENABLE_BASIC, outputs=[f"{name}:{kind}" for name in names for kind in _ENDS])
+    activations = dict.fromkeys(names, 0.0)
     for feed in feeds:
-        for end, value in answers(session, feed).items():
-            name = end.rpartition(":")[0]
-            largest[name] = float(np.maximum(largest.get(name, 0.0), np.abs(value)))
-    return largest
+        ends = answers(session, feed)
+        for name in activations:
+            low, high, total = (float(ends[f"{name}:{kind}"]) for kind in _ENDS)
+            activations[name] = float(np.maximum(activations[name], nan if isnan(total) else max(-low, high)))
+    return Magnitudes(weights, activations)
 
 
-_ENDS = ("ReduceMin", "ReduceMax")
+_ENDS = ("ReduceMin", "ReduceMax", "ReduceL1")
+"""The sum tells a NaN: ONNX Runtime's extremes pass over one that is not the first number."""
+_ZERO = ":zero"
+
+
+def _ends_of(name: str, *, without_infinity: bool) -> Iterator[onnx.NodeProto]:
+    low, high, total = _ENDS
+    finite = name
+    if without_infinity:
+        finite = f"{name}:finite"
+        yield helper.make_node("IsInf", [name], [f"{name}:infinite"])
+        yield helper.make_node("Where", [f"{name}:infinite", _ZERO, name], [finite])
+    for kind, read in ((low, finite), (high, finite), (total, name)):
+        yield helper.make_node(kind, [read], [f"{name}:{kind}"], keepdims=0)
+
+
+def _holds_infinity(tensor: TensorProto) -> bool:
+    values = numpy_helper.to_array(tensor)
+    return values.dtype.kind == "f" and bool(np.isinf(values).any())
+
+
+def _largest_finite(tensor: TensorProto) -> float:
+    values = np.abs(numpy_helper.to_array(tensor))
+    return float(np.max(values[~np.isinf(values)], initial=0.0))

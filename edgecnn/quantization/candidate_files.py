@@ -13,10 +13,11 @@ import numpy as np
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.wording import counted
+from edgecnn.graph.checks import CHECK_IMAGES
 from edgecnn.quantization.golden import TWIN_FOLDER, golden_of
 from edgecnn.quantization.job import Job, calibration_classes, calibration_count, calibration_pixels
 from edgecnn.quantization.registry import way_to
-from edgecnn.quantization.trunk_checks import CHECK_IMAGES, beyond_half, check_files
+from edgecnn.quantization.trunk_checks import beyond_half, check_files
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RankedLayer
@@ -50,7 +51,7 @@ def make_candidate(request: CandidateRequest, out: Path, tell: Progress) -> None
     tell.step(f"make {candidate.id}", 1, 2)
     if job.wide:
         facts["beyond_half"] = dict(job.wide)
-    if candidate.precision.is_float:
+    if candidate.precision.is_float or way_to(candidate).module is None:
         facts |= check_files(job)
     facts["golden"] = record_answers(out, request.pixels, request.normalization, candidate, tell)
     (out / "quantize.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ def quantize(job: Job) -> dict[str, Any]:
     carried = carry_half(load_model(job.onnx), job.wide)
     write_pair(job, round_between(carried, job.wide), type_half(carried, job.wide))
     return {
-        "form": "typed fp16 throughout, float32 at input and output",
+        "form": job.half_form,
         "twin": "the same weights, each a number that fp16 holds; activations are rounded to fp16 after each layer",
         "twin_omits": "the order in which the device's kernels add",
         "calibration_images": 0,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, PositiveInt
 
 from edgecnn.errors.quantization import CalibrationNotFinite, CalibrationSetTooSmall
+from edgecnn.errors.wording import counted
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Normalization
@@ -52,6 +53,12 @@ class Job:
     """Layers of the trunk that stay in float."""
     wide: Mapping[str, float] = field(default_factory=dict)
     """Tensors of the trunk that fp16 cannot hold, with their largest magnitudes: the layers around them stay in fp32."""
+
+    @property
+    def half_form(self) -> str:
+        """The form of an fp16 file, for ``quantize.json``."""
+        mixed = f", with {counted(len(self.wide), 'tensor')} in fp32;" if self.wide else ","
+        return f"fp16{mixed} float32 at input and output"
 
     def describe(self, model: ModelFile) -> None:
         """Write ``model.json`` beside the model's files."""

@@ -26,6 +26,7 @@ from edgecnn.graph.attention import WEIGHTED, attention_nodes, attention_product
 from edgecnn.graph.macs import float_with
 from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
 from edgecnn.graph.passes.unshared import unshare_biases
+from edgecnn.graph.ranges import infinite_by_constants
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
@@ -64,8 +65,10 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
     """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them, for
-    attention, and for a preprocessing inside the file."""
+    attention, for a preprocessing inside the file, and for layers that make an infinity from a constant's: it has no range."""
     kept = float_with(trunk, [layer.name for layer in job.kept]) if job.kept else []
+    infinite = infinite_by_constants(trunk.graph)
+    masks = [node.name for node in trunk.graph.node if infinite.intersection(node.output)]
     return quantized(
         job.onnx,
         Feeds(trunk.graph.input[0].name, job.feeds()),
@@ -73,7 +76,7 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
         reduce_range=scheme.reduced_range,
         activation_type=_TYPES[scheme.activation_dtype],
         weight_type=_TYPES[scheme.weight_dtype],
-        nodes_to_exclude=list(dict.fromkeys((*kept, *attention_nodes(trunk), *preprocessing_in(trunk.graph)))),
+        nodes_to_exclude=list(dict.fromkeys((*kept, *masks, *attention_nodes(trunk), *preprocessing_in(trunk.graph)))),
         extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
     )
 

@@ -1,4 +1,4 @@
-"""fp16 for ONNX Runtime's kernels of 64-bit Arm: the trunk typed half throughout. Elsewhere the file runs in fp32, with casts."""
+"""fp16 for ONNX Runtime's kernels of 64-bit Arm: the trunk typed fp16. Elsewhere the file runs in fp32, with casts."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ def quantize(job: Job) -> dict[str, Any]:
     except Exception as error:
         raise HalfRefused(candidate=job.candidate.id, because=first_line(error)) from error
     job.describe(BACKEND.model_file(job.candidate, answers_of(trunk)))
-    return {"form": "typed fp16 throughout, float32 at input and output"}
+    return {"form": job.half_form}

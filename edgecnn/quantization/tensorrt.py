@@ -21,7 +21,7 @@ from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.errors.tensorrt import TwinDisagrees
 from edgecnn.graph.attention import WEIGHTED, attention_products
 from edgecnn.graph.onnx_file import load_model, require_unquantized
-from edgecnn.graph.passes.half import carry_half_qdq, round_between, type_half
+from edgecnn.graph.passes.half import carry_half_qdq, refuse_learned_overflow, round_between, type_half
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.float16 import write_pair
 from edgecnn.quantization.golden import TWIN_FOLDER
@@ -36,7 +36,7 @@ the two distances agreed to 3 %; a file whose int8 was misread was 1.6 to 6 time
 
 
 def quantize(job: Job) -> dict[str, Any]:
-    """Write the fp16-typed Q/DQ file, its fp32-carrier twin, and both ``model.json``.
+    """Write the fp16-typed Q/DQ file, its fp32-typed twin, and both ``model.json``.
 
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
@@ -63,7 +63,9 @@ def quantize(job: Job) -> dict[str, Any]:
 
 def _learned(job: Job) -> dict[str, Any]:
     """Of a network that learned to be rounded as TensorRT rounds: nothing is calibrated, its own Q/DQ file is carried."""
-    carried = carry_half_qdq(load_model(job.onnx))
+    model = load_model(job.onnx)
+    refuse_learned_overflow(model)
+    carried = carry_half_qdq(model)
     write_pair(job, round_between(carried), type_half(carried))
     learned = "none: ranges are those that the network learned with"
     return {**_facts(carried), "calibration": learned, "distance_from_learned": distances(job, UNFUSED)}

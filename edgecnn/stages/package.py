@@ -59,13 +59,13 @@ class PackageStage(Stage):
     """
 
     kind: ClassVar[str] = "package"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
 
     name: str
     candidate: Candidate
     preprocessing: Preprocessing
     variant: Literal["device", "twin"] = "device"
-    """twin: the fp32-carrier form of an engine's model, run by a CPU runtime to emulate its accuracy."""
+    """twin: an engine's model with activations rounded to fp16, run by a CPU runtime to emulate the engine's accuracy."""
     runner_sha256: str
     """``runner_digest()`` at resolve time: the runner's own bytes are part of what a kit is."""
 
@@ -161,7 +161,8 @@ class PackageStage(Stage):
         if self.variant == "device":
             return None
         kit = hashlib.sha256((given["kit"] / "kit.json").read_bytes()).hexdigest()
-        return {"kit": kit, "why": "accuracy is emulated on an fp32-carrier twin, since the engine is built on the device"}
+        why = "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device"
+        return {"kit": kit, "why": why}
 
 
 def _file_facts(folder: Path) -> dict[str, dict[str, object]]:

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgecnn.backends import openvino
 from edgecnn.backends.protocol import Backend, Halves
 from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.devices.files import device_named, known_devices
 from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
 from edgecnn.graph.nonfinite import first_nonfinite
 from edgecnn.graph.passes.half import LARGEST_HALF, carry_half, round_between, type_half
-from edgecnn.graph.ranges import largest_magnitudes
+from edgecnn.graph.ranges import Magnitudes, largest_magnitudes
+from edgecnn.quantization import tensorrt, trunk_checks
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
-from edgecnn.quantization.trunk_checks import FROM_TRUNK, beyond_half, distance_from_trunk
+from edgecnn.quantization.onnxruntime import Feeds
+from edgecnn.quantization.trunk_checks import FROM_TRUNK, beyond_half, check_files, distance_from_trunk
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
 from tests.graph.trunks import CLASSES, NORMALIZATION, RESOLUTION_PX, feed_of, pictures, prepared, trunk
 from tests.quantization.made import CANDIDATES, Quiet
 
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
+LEARNED = Candidate(
+    id="openvino-int8-aware",
+    runtime=Runtime.OPENVINO,
+    precision=Precision.INT8,
+    method=Method.AWARE_TRAINING,
+    scheme=CANDIDATES["openvino-int8"].scheme,
+    session_options={"INFERENCE_PRECISION_HINT": "f32"},
+)
 BF16 = Candidate(
     id="openvino-bf16",
     runtime=Runtime.OPENVINO,
@@ -68,6 +82,50 @@ def small(folder: Path, *, ceil: int = 0, factor: float = 1.0) -> Path:
     graph = helper.make_graph(nodes, "small", infos[:1], infos[1:], stored)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), folder / "small.onnx")
     return folder / "small.onnx"
+
+
+def changed(folder: Path, after: str, nodes: list[onnx.NodeProto], stored: Mapping[str, object], factor: float = 1.0) -> Path:
+    """The same classifier with nodes after tensor ``after``; the last one makes ``changed``, which is read in its place."""
+    model = onnx.load(small(folder, factor=factor))
+    place = next(index for index, node in enumerate(model.graph.node) if after in node.output) + 1
+    for node in model.graph.node[place:]:
+        node.input[:] = ["changed" if name == after else name for name in node.input]
+    before, rest = list(model.graph.node[:place]), list(model.graph.node[place:])
+    del model.graph.node[:]
+    model.graph.node.extend([*before, *nodes, *rest])
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items())
+    onnx.save(model, folder / "changed.onnx")
+    return folder / "changed.onnx"
+
+
+def masked(folder: Path, kind: str) -> Path:
+    """The classifier with -infinity in a constant: at every second column, or around the image. A pooling removes it."""
+    size = 6
+    columns, infinity = np.tile(np.arange(size) % 2 == 0, (size, 1)), np.float32(-np.inf)
+    node, stored = {
+        "Where": (helper.make_node("Where", ["mask", "r2", "ninf"], ["holed"], name="mask"), {"mask": columns, "ninf": infinity}),
+        "Add": (
+            helper.make_node("Add", ["r2", "mask"], ["holed"], name="mask"),
+            {"mask": np.where(columns, np.float32(0), infinity)},
+        ),
+        "Pad": (
+            helper.make_node("Pad", ["r2", "border", "ninf"], ["holed"], name="mask"),
+            {"border": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "ninf": infinity},
+        ),
+    }[kind]
+    pool = helper.make_node("MaxPool", ["holed"], ["changed"], name="holes", kernel_shape=[2, 2], strides=[1, 1])
+    return changed(folder, "r2", [node, pool], stored)
+
+
+def clipped(folder: Path, after: str = "r2", factor: float = 1.0) -> Path:
+    """The classifier with bounds at the ends of fp32's range."""
+    nodes = [
+        helper.make_node("Clip", [after, "lo", "hi"], ["bounded"], name="clip"),
+        helper.make_node("Max", ["bounded", "least"], ["raised"], name="max"),
+        helper.make_node("Min", ["raised", "most_of_all"], ["changed"], name="min"),
+    ]
+    ends = {"lo": 0.0, "hi": LARGEST_FLOAT, "least": -LARGEST_FLOAT, "most_of_all": LARGEST_FLOAT}
+    return changed(folder, after, nodes, {name: np.float32(value) for name, value in ends.items()}, factor)
 
 
 WIDE = 30_000.0
@@ -178,8 +236,8 @@ def test_what_answers_as_the_file_is_made_with_its_distance(candidate: Candidate
     assert away == 0 if candidate.runtime is Runtime.ONNXRUNTIME else 0 < away < 1e-5
 
 
-def test_each_float_precision_has_one_tolerance_and_a_nan_is_beyond_it(tmp_path: Path) -> None:
-    assert set(FROM_TRUNK) == {each for each in Precision if each.is_float and each.ships}
+def test_each_precision_has_one_tolerance_and_a_nan_is_beyond_it(tmp_path: Path) -> None:
+    assert set(FROM_TRUNK) == {each for each in Precision if each.ships}
     job = Job(small(tmp_path), tmp_path, CANDIDATES["openvino-fp32"], NORMALIZATION, pictures(4))
     check, asked = backend_for(Runtime.OPENVINO).output_check(job.candidate), logits_of(job.onnx, feed_of(pictures(4)))
     for name, other, refused in (("near", asked + 1e-5, False), ("far", asked + 0.1, True), ("none", asked * np.nan, True)):
@@ -204,9 +262,10 @@ def test_a_tensor_that_is_infinite_in_fp32_is_refused_as_such(tmp_path: Path) ->
 def test_magnitudes_are_those_of_each_tensor_over_all_batches(tmp_path: Path) -> None:
     path, feed = small(tmp_path), feed_of(pictures(5))
     found = largest_magnitudes(path, (feed[:3], feed[3:]))
-    assert set(found) == {"w1", "w2", "fc", "c1", "r1", "mean", "most", "sum", "c2", "r2", "pooled", "flat", "logits"}
-    assert found["logits"] == pytest.approx(np.abs(logits_of(path, feed)).max(), rel=1e-5)
-    assert found["r1"] <= found["c1"]
+    assert set(found.weights) == {"w1", "w2", "fc"}
+    assert set(found.activations) == {"c1", "r1", "mean", "most", "sum", "c2", "r2", "pooled", "flat", "logits"}
+    assert found.activations["logits"] == pytest.approx(np.abs(logits_of(path, feed)).max(), rel=1e-5)
+    assert found.activations["r1"] <= found.activations["c1"]
 
 
 def test_onnx_runtime_keeps_the_roundings_of_a_twin_at_the_level_that_the_runner_asks_for(tmp_path: Path) -> None:
@@ -236,3 +295,153 @@ def test_quantized_layers_of_a_twin_keep_their_integers(tmp_path: Path) -> None:
         "Cast",
     }
     assert not any(makers.get(node.input[0]) == "DequantizeLinear" for node in graph.node if node.op_type == "Cast")
+
+
+@pytest.mark.parametrize("kind", ["Where", "Add", "Pad"])
+def test_an_infinity_of_a_constant_refuses_no_candidate(kind: str, tmp_path: Path) -> None:
+    path = masked(tmp_path, kind)
+    for name in HALVES:
+        job = Job(path, tmp_path, offered()[name], NORMALIZATION, pictures(4))
+        assert beyond_half(job.candidate, job) == {}, name
+    assert not np.isinf([*largest_magnitudes(path, [feed_of(pictures(4))]).activations.values()]).any()
+
+
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        *((kind, name) for kind in ("Where", "Clip") for name in ("onnxruntime-fp16", "tensorrt-fp16", "tensorrt-int8")),
+        ("Add", "openvino-fp16"),
+        *((kind, "onnxruntime-int8") for kind in ("Add", "Pad")),
+    ],
+)
+def test_masks_and_large_bounds_are_made_and_answer_as_the_trunk(build: str, name: str, tmp_path: Path) -> None:
+    path, feed = clipped(tmp_path) if build == "Clip" else masked(tmp_path, build), feed_of(pictures(8, seed=3))
+    (out := tmp_path / "out").mkdir()
+    make_candidate(request(path, offered()[name]), out, Quiet())
+    asked, allowed = logits_of(path, feed), 0.02 if offered()[name].precision is Precision.FP16 else 0.15
+    for file in (*out.glob("model.onnx"), *out.glob("twin/model.onnx")):
+        assert np.abs(logits_of(file, feed, UNFUSED) - asked).max() < allowed * np.ptp(asked), file
+    assert "beyond_half" not in json.loads((out / "quantize.json").read_text())
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_typed_file_keeps_an_infinity_and_moves_a_bound_to_the_end_of_fp16(tmp_path: Path) -> None:
+    for build, ends in (
+        (lambda: masked(tmp_path, "Where"), {"ninf": -np.inf}),
+        (lambda: clipped(tmp_path), {"lo": 0, "hi": 65504}),
+    ):
+        typed = type_half(carry_half(onnx.load(build())))
+        held = {tensor.name: numpy_helper.to_array(tensor) for tensor in typed.graph.initializer}
+        for name, end in ends.items():
+            assert held[name].dtype == np.float16 and float(held[name]) == end
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_a_bound_is_no_magnitude(name: str, tmp_path: Path) -> None:
+    job = Job(clipped(tmp_path), tmp_path, offered()[name], NORMALIZATION, pictures(4))
+    assert beyond_half(job.candidate, job) == {}
+
+
+def test_a_bound_keeps_its_number_in_a_layer_that_stays_in_fp32(tmp_path: Path) -> None:
+    path, feed = clipped(tmp_path, "r1", WIDE), feed_of(pictures(8, seed=3))
+    (out := tmp_path / "out").mkdir()
+    make_candidate(request(path, offered()["tensorrt-fp16"]), out, Quiet())
+    assert not {"hi", "least"} & set(json.loads((out / "quantize.json").read_text())["beyond_half"])
+    asked = logits_of(path, feed)
+    for file in (out / "model.onnx", out / "twin" / "model.onnx"):
+        held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(file).graph.initializer}
+        assert held["hi"] == np.float32(LARGEST_FLOAT), file
+        assert np.abs(logits_of(file, feed) - asked).max() < 0.02 * np.ptp(asked), file
+
+
+def test_a_weight_beyond_fp16_is_reported_as_a_weight_without_images(tmp_path: Path) -> None:
+    scale = {"scale": np.float32(1e5), "less": np.float32(1e-5)}
+    nodes = [
+        helper.make_node("Mul", ["r2", "less"], ["small"], name="down"),
+        helper.make_node("Mul", ["small", "scale"], ["changed"], name="up"),
+    ]
+    job = Job(changed(tmp_path, "r2", nodes, scale), tmp_path, offered()["ncnn-fp16"], NORMALIZATION, pictures(4))
+    with pytest.raises(HalfOverflow) as refused:
+        beyond_half(job.candidate, job)
+    assert refused.value.line().startswith("ncnn-fp16: weight scale reaches 100,000, and fp16 ends at 65,504 — ")
+
+
+def test_a_nan_anywhere_in_a_tensor_is_refused(tmp_path: Path) -> None:
+    """ONNX Runtime's largest and smallest value of a tensor pass over a NaN that is not the first number."""
+    nodes = [helper.make_node("Sqrt", ["r2_less"], ["root"], name="root"), helper.make_node("Max", ["root", "r2"], ["changed"])]
+    nodes.insert(0, helper.make_node("Sub", ["r2", "far"], ["r2_less"], name="less"))
+    far = np.full((16, 1, 1), -1, np.float32)
+    far[5] = 1e4
+    job = Job(changed(tmp_path, "r2", nodes, {"far": far}), tmp_path, offered()["tensorrt-fp16"], NORMALIZATION, pictures(4))
+    with pytest.raises(CalibrationRangeNotFinite, match="tensor root"):
+        beyond_half(job.candidate, job)
+
+
+def learned_file(folder: Path) -> Path:
+    """A Q/DQ file as training with INT8 rounding leaves one."""
+    path = small(folder)
+    feeds = (feed_of(pictures(8))[index : index + 1] for index in range(8))
+    onnx.save(tensorrt.symmetric_qdq(path, Feeds("image", feeds)), folder / "learned.onnx")
+    return folder / "learned.onnx"
+
+
+def test_a_learned_range_beyond_fp16_is_refused(tmp_path: Path) -> None:
+    model = onnx.load(learned_file(tmp_path))
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    held["image_scale"].CopyFrom(numpy_helper.from_array(np.array(600, np.float32), "image_scale"))
+    onnx.save(model, tmp_path / "learned.onnx")
+    candidate = offered()["tensorrt-int8"].model_copy(update={"method": Method.AWARE_TRAINING})
+    with pytest.raises(HalfOverflow, match="tensor image reaches 76,200"):
+        tensorrt.quantize(Job(tmp_path / "learned.onnx", tmp_path, candidate, NORMALIZATION, pictures(4)))
+
+
+def test_int8_that_was_learned_is_compared_with_its_file(tmp_path: Path) -> None:
+    path = learned_file(tmp_path)
+    make_candidate(CandidateRequest(path, prepared(), LEARNED, 0, NORMALIZATION), tmp_path, Quiet())
+    assert 0 < json.loads((tmp_path / "quantize.json").read_text())["distance_from_trunk"] < FROM_TRUNK[Precision.INT8]
+
+
+def test_int8_that_a_converter_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = learned_file(tmp_path)
+    other = onnx.load(path)
+    next(tensor for tensor in other.graph.initializer if tensor.name == "fc_scale").CopyFrom(
+        numpy_helper.from_array(np.full(CLASSES, 0.5, np.float32), "fc_scale")
+    )
+    onnx.save(other, tmp_path / "other.onnx")
+    converted = openvino.convert_trunk(tmp_path / "other.onnx")
+    monkeypatch.setattr(openvino, "convert_trunk", lambda _: converted)
+    with pytest.raises(OutputsDiffer, match=r"openvino-int8-aware: .* 0\.15 is allowed"):
+        make_candidate(CandidateRequest(path, prepared(), LEARNED, 0, NORMALIZATION), tmp_path, Quiet())
+
+
+@pytest.mark.parametrize("runtime", [Runtime.WASM, Runtime.WEBGPU])
+def test_a_browser_candidate_records_that_nothing_was_compared(runtime: Runtime, tmp_path: Path) -> None:
+    (candidate,) = (each for each in offered().values() if each.runtime is runtime and each.precision is Precision.FP32)
+    facts = check_files(Job(small(tmp_path), tmp_path, candidate, NORMALIZATION, pictures(4)))
+    assert facts["distance_from_trunk"] is None
+    assert facts["not_compared"] == "browsers have their own kernels, and the kit's self-test runs there"
+
+
+def test_magnitudes_are_measured_once_for_a_trunk_and_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[Path] = []
+
+    def counted(path: Path, feeds: Iterator[npt.NDArray[np.float32]]) -> Magnitudes:
+        measured.append(path)
+        return largest_magnitudes(path, feeds)
+
+    monkeypatch.setattr(trunk_checks, "largest_magnitudes", counted)
+    path = small(tmp_path, factor=2.0)
+    for name in HALVES:
+        beyond_half(offered()[name], Job(path, tmp_path, offered()[name], NORMALIZATION, pictures(3, seed=7)))
+    assert len(measured) == 1
+    half = offered()["ncnn-fp16"]
+    beyond_half(half, Job(path, tmp_path, half, NORMALIZATION, pictures(3, seed=8)))
+    beyond_half(half, Job(small(tmp_path, factor=3.0), tmp_path, half, NORMALIZATION, pictures(3, seed=7)))
+    assert len(measured) == 3
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_the_form_counts_the_tensors_that_stay_in_fp32(name: str, tmp_path: Path) -> None:
+    for factor, mixed in ((1.0, ","), (WIDE, ", with 5 tensors in fp32;")):
+        make_candidate(request(small(tmp_path, factor=factor), offered()[name]), tmp_path, Quiet())
+        assert json.loads((tmp_path / "quantize.json").read_text())["form"] == f"fp16{mixed} float32 at input and output"

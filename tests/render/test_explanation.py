@@ -33,7 +33,7 @@ by a fixed order (fp16, INT8, other), which predicts nothing
   top-1 90.0 % [89.4, 90.6] on 10,000 images, drop +0.00 [-0.05, +0.05] pp
   what the engine's builder planned, and nothing ran: multiply-adds 99.9 % in fp16, <0.1 % in fp32; \
 time inside layers not known; bytes moved not known: the trace was read before bytes were counted
-  emulated: its accuracy is that of an fp32-carrier twin in ONNX Runtime on AMD EPYC \
+  emulated: its accuracy is that of a twin that rounds to fp16, in ONNX Runtime on AMD EPYC \
 (kit sha-of-twin- answered for sha-of-tenso), because the device builds its own engine, and none was executed here
   gate max drop_pp 1: PASS, drop 0.00 pp [-0.05, 0.05] at 90 % (emulated on AMD EPYC) meets drop_pp ≤ 1
 

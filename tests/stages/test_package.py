@@ -239,7 +239,7 @@ def test_a_twin_says_which_kit_it_stands_for_and_opens_another_runtime(made: Mad
     assert manifest_of(device)["session"]["module"] == "tensorrt_gpu"
     assert manifest_of(twin)["stands_for"] == {
         "kit": hashlib.sha256((device / "kit.json").read_bytes()).hexdigest(),
-        "why": "accuracy is emulated on an fp32-carrier twin, since the engine is built on the device",
+        "why": "accuracy is emulated on a twin that rounds to fp16 in fp32 kernels, since the engine is built on the device",
     }
     assert manifest_of(twin)["engine"] is None
     assert manifest_of(twin)["session"]["module"] == "onnxruntime_cpu"

@@ -9,17 +9,18 @@ Tensors beyond fp16's range are ``wide``: the layers that make or read them stay
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 from onnxconverter_common import float16
 
 from edgecnn.errors.quantization import HalfOverflow
 from edgecnn.errors.tensorrt import OpsetTooLowForHalf
 from edgecnn.graph.onnx_file import constants_of, opset_of
-from edgecnn.graph.ranges import float_tensors
+from edgecnn.graph.ranges import EXACT, bounds_of, float_tensors
 
 LARGEST_HALF = 65504.0
 SMALLEST_HALF = 2.0**-24
@@ -30,22 +31,35 @@ def through_half(values: npt.NDArray[np.float32], tensor: str) -> npt.NDArray[np
     """Each number as the nearest fp16 one, in fp32. Raises HalfOverflow: a finite number is beyond ``LARGEST_HALF``."""
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16).astype(np.float32)
-    if np.isinf(rounded).any() and np.isfinite(values).all():
-        raise HalfOverflow(tensor=tensor, largest=float(np.abs(values).max()))
+    if (beyond := np.isinf(rounded) & np.isfinite(values)).any():
+        raise HalfOverflow(tensor=tensor, largest=float(np.abs(values[beyond]).max()), weight=True)
     return rounded
 
 
 def carry_half(model: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """A copy whose float initializers hold only numbers that fp16 holds, typed fp32 as before.
 
+    Bounds beyond fp16's range are moved to its ends, except in layers that stay in fp32.
+
     Raises HalfOverflow: a weight that is not ``wide`` is beyond fp16's range.
     """
     carried = ModelProto()
     carried.CopyFrom(model)
+    bounds, wide = bounds_of(carried.graph), _wide_constants(carried.graph, wide)
     for name, tensor in constants_of(carried.graph).items():
         if tensor.data_type == TensorProto.FLOAT and name not in wide:
-            tensor.CopyFrom(numpy_helper.from_array(through_half(numpy_helper.to_array(tensor), name), tensor.name))
+            values = numpy_helper.to_array(tensor)
+            if name in bounds:
+                values = np.where(np.isfinite(values), np.clip(values, -LARGEST_HALF, LARGEST_HALF), values)
+            tensor.CopyFrom(numpy_helper.from_array(through_half(values, name), tensor.name))
     return carried
+
+
+def _wide_constants(graph: GraphProto, wide: Collection[str]) -> set[str]:
+    """``wide``, and the bounds of the layers that make or read a wide tensor: these layers stay in fp32."""
+    bounds = bounds_of(graph)
+    layers = (node for node in graph.node if not {*wide}.isdisjoint((*node.input, *node.output)))
+    return {*wide, *(name for node in layers for name in node.input if name in bounds)}
 
 
 def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
@@ -56,12 +70,16 @@ def type_half(carried: ModelProto, wide: Collection[str] = ()) -> ModelProto:
     """
     copy = ModelProto()
     copy.CopyFrom(carried)
+    wide = _wide_constants(copy.graph, wide)
     for name, tensor in constants_of(copy.graph).items():
         if name in wide:  # the converter would clip it; the number itself is put back below
             tensor.CopyFrom(numpy_helper.from_array(np.zeros(tuple(tensor.dims), np.float32), tensor.name))
-    typed: ModelProto = float16.convert_float_to_float16(
-        copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
-    )
+    with warnings.catch_warnings():
+        # The converter keeps an infinity, and warns all the same that it truncates one.
+        warnings.filterwarnings("ignore", r"the float32 number -?inf will be truncated")
+        typed: ModelProto = float16.convert_float_to_float16(
+            copy, min_positive_val=SMALLEST_HALF / 2, max_finite_val=LARGEST_HALF + 1, keep_io_types=True
+        )
     return _with_wide(typed, carried, wide) if wide else typed
 
 
@@ -104,10 +122,7 @@ def _in_fp32(node: NodeProto, halves: Collection[str]) -> Iterator[NodeProto]:
     yield from after
 
 
-_EXACT = frozenset(
-    {"Clip", "Concat", "Constant", "DequantizeLinear", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Neg", "Pad", "Relu"}
-    | {"Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
-)
+_EXACT = EXACT | {"DequantizeLinear"}
 """Operators that give fp16 numbers for fp16 numbers. What DequantizeLinear gives is multiplied as integers, and not rounded."""
 
 
@@ -152,7 +167,7 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     Scales are rounded to fp16 and kept at or above ``SMALLEST_NORMAL_HALF``; int8 weights are quantized again with the scale
     they then have.
 
-    Raises OpsetTooLowForHalf: the opset is below 19. HalfOverflow: a weight, or a calibrated activation, is beyond fp16's range.
+    Raises OpsetTooLowForHalf: the opset is below 19. HalfOverflow: a weight is beyond fp16's range.
     """
     if opset_of(model) < LEAST_OPSET:
         raise OpsetTooLowForHalf(found=opset_of(model))
@@ -162,8 +177,6 @@ def carry_half_qdq(model: ModelProto) -> ModelProto:
     asked = {name: numpy_helper.to_array(tensors[name]) for name in _scale_names(carried, tensors)}
     held = {name: half_scale(scale, name) for name, scale in asked.items()}
     for node in carried.graph.node:
-        if node.op_type == "QuantizeLinear" and node.input[1] in asked:
-            _refuse_overflow(node.input[0], asked[node.input[1]])
         if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
             _requantize(node, tensors[node.input[0]], asked[node.input[1]], held[node.input[1]])
     for name, scale in held.items():
@@ -176,11 +189,17 @@ def half_scale(scale: npt.NDArray[np.float32], name: str) -> npt.NDArray[np.floa
     return np.maximum(through_half(scale, name), np.float32(SMALLEST_NORMAL_HALF)).astype(np.float32)
 
 
-def _refuse_overflow(tensor: str, scale: npt.NDArray[np.float32]) -> None:
-    """What calibration saw is at most 127 steps; the tensor itself lies in half before it is quantized."""
-    largest = 127.0 * float(np.max(scale))
-    if largest > LARGEST_HALF:
-        raise HalfOverflow(tensor=tensor, largest=largest)
+def refuse_learned_overflow(model: ModelProto) -> None:
+    """Refuse activations that left fp16's range in training, which shows more images than calibration.
+
+    Raises HalfOverflow: 127 steps of an activation's scale are beyond the range.
+    """
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "QuantizeLinear" and node.input[1] in tensors:
+            largest = 127.0 * float(np.max(numpy_helper.to_array(tensors[node.input[1]])))
+            if largest > LARGEST_HALF:
+                raise HalfOverflow(tensor=node.input[0], largest=largest)
 
 
 def _scale_names(model: ModelProto, tensors: dict[str, TensorProto]) -> list[str]:

@@ -80,7 +80,7 @@ def _stands_in(each: StandIn) -> str:
         return f"its accuracy was computed on {each.machine}, which is not the device"
     kits = f"kit {(each.answered or '')[:12]} answered for {(each.ships or '')[:12]}"
     why = "the device builds its own engine, and none was executed here"
-    return f"its accuracy is that of an fp32-carrier twin in ONNX Runtime on {each.machine} ({kits}), because {why}"
+    return f"its accuracy is that of a twin that rounds to fp16, in ONNX Runtime on {each.machine} ({kits}), because {why}"
 
 
 def _command(what: str, command: str | None, above: str | None) -> list[str]:

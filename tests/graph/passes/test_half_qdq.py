@@ -10,7 +10,7 @@ from onnx.reference import ReferenceEvaluator
 
 from edgecnn.errors.quantization import HalfOverflow
 from edgecnn.errors.tensorrt import OpsetTooLowForHalf
-from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, type_half
+from edgecnn.graph.passes.half import SMALLEST_NORMAL_HALF, carry_half_qdq, half_scale, refuse_learned_overflow, type_half
 
 
 def qdq(weight_scales: list[float], activation_scale: float = 0.05, opset: int = 20) -> onnx.ModelProto:
@@ -82,9 +82,10 @@ def test_scales_are_rounded_up_from_zero_and_never_down_to_it() -> None:
     assert held[3] == np.float32(np.float16(0.1))
 
 
-def test_an_activation_that_calibration_saw_beyond_fp16_is_refused() -> None:
+def test_an_activation_that_training_saw_beyond_fp16_is_refused() -> None:
+    refuse_learned_overflow(qdq([0.01]))
     with pytest.raises(HalfOverflow) as refused:
-        carry_half_qdq(qdq([0.01], activation_scale=600.0))
+        refuse_learned_overflow(qdq([0.01], activation_scale=600.0))
     assert refused.value.line() == (
         "tensor x reaches 76,200, and fp16 ends at 65,504 — choose a candidate that does not compute in fp16, or train with"
         " weight decay [half-overflow]"
