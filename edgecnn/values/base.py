@@ -24,7 +24,7 @@ def utc_moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text[:40]!r} is no date") from None
+        raise ValueError(f"{text[:40]!r} is not a date") from None
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} does not say its offset from UTC")
     try:

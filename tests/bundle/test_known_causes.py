@@ -93,9 +93,9 @@ def test_a_zip_of_another_tool_is_to_be_unpacked(bundle: Path, tmp_path: Path, c
         archive.write(bundle / "kits", "kits")
         archive.write(bundle / "README.md", "README.md")
     said = refusal(made)
-    assert said.startswith("refused: 'kits/' is the entry of a folder, and a bundle's zip has files alone — ")
+    assert said.startswith("refused: 'kits/' is a folder entry; a bundle's zip contains only files — ")
     assert said.endswith(
-        "unpack it and name the folder; `edgecnn bundle zip` writes a zip that is accepted [bundle-entry-refused]"
+        "unpack it and pass the folder; `edgecnn bundle zip` writes a zip that is accepted [bundle-entry-refused]"
     )
 
 
