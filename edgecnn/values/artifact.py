@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.values.base import Value, utc_moment
+from edgecnn.values.base import Dated, Value
 from edgecnn.values.stage import Key, digest_of
 
 
@@ -39,15 +39,9 @@ class Record(Value):
     inputs: Mapping[str, InputFact]
     files: Mapping[str, FileFact]
     environment: Mapping[str, str]
-    made_at: str
+    made_at: Dated
     seconds: float
     notes: tuple[str, ...] = ()
-
-    @field_validator("made_at")
-    @classmethod
-    def _dated(cls, made_at: str) -> str:
-        utc_moment(made_at)
-        return made_at
 
     @property
     def content(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Value(BaseModel):
@@ -32,6 +32,14 @@ def utc_moment(text: str) -> datetime:
     except OverflowError:
         raise ValueError(f"{text!r} is out of the range of dates") from None
 
+
+def _dated(text: str) -> str:
+    utc_moment(text)
+    return text
+
+
+Dated = Annotated[str, AfterValidator(_dated)]
+"""A date and time as ``utc_moment`` reads it; a document with another text is refused where it is read."""
 
 _SCHEMA = re.compile(r"edgecnn\.[a-z-]+/\d{1,9}")
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from edgecnn.values.base import Value, utc_moment
+from edgecnn.values.base import Dated, Value, utc_moment
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.layers import Residency
 from edgecnn.values.verdict import Fidelity, Interval
@@ -222,7 +222,7 @@ class Profile(Value):
     host: str
     environment: Environment
     fidelity: Fidelity
-    observed_at: str
+    observed_at: Dated
     knobs: Mapping[str, str] = {}
     """Session options that it ran with beside the kit's own; what ran with others is another observation."""
     pixels: str | None = None
@@ -239,12 +239,6 @@ class Profile(Value):
     failure: str | None = None
     """race: why this kit did not finish its runs; the others of the race are not run again for its sake."""
     residency: Residency | None = None
-
-    @field_validator("observed_at")
-    @classmethod
-    def _dated(cls, observed_at: str) -> str:
-        utc_moment(observed_at)
-        return observed_at
 
     @property
     def moment(self) -> datetime:
