@@ -89,11 +89,9 @@ def opens_text(call: ast.Call, name: str) -> bool:
     modes = [text for text in texts if _MODE.fullmatch(text)]
     if modes or name in TEMPORARY:
         return any("b" not in mode for mode in modes)
-    if (
-        isinstance(call.func, ast.Attribute) and name == "open"
-    ):  # path.open(), and not Store.open() nor a method that takes what it opens
+    if isinstance(call.func, ast.Attribute) and name == "open":
         of_class = isinstance(call.func.value, ast.Name) and call.func.value.id[:1].isupper()
-        return not call.args and not of_class
+        return not words and not of_class  # path.open(), and neither Store.open() nor tarfile.open(mode="r|")
     return len(call.args) == 1
 
 
@@ -119,6 +117,7 @@ def opens_text(call: ast.Call, name: str) -> bool:
         ("tempfile.TemporaryFile()", False),
         ("tempfile.TemporaryFile('w', encoding='utf-8')", False),
         ("Store.open()", False),
+        ("tarfile.open(fileobj=stream, mode='r|')", False),
         ("Image.open(path)", False),
         ("os.open(path, os.O_RDONLY)", False),
     ],
