@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.devices import ConverterFailed
-from edgecnn.runner.installing import DROPPED_PATH
-from edgecnn.runner.interpreters import has_dropped_path, own_python
+from edgecnn.runner.installing import dropped_path_in
+from edgecnn.runner.interpreters import own_python
 from edgecnn.store.failures import require_room, told_by_system
 
 _MAKING_S, _ANSWERING_S = 1800.0, 600.0
@@ -35,7 +35,8 @@ def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *,
     require_room(made.parent)  # a program that wrote half a file may end well
     if done.returncode or not made.exists():
         said = done.stderr.splitlines() or done.stdout.splitlines()  # some converters print their errors on standard output
-        last = " | ".join([line.strip() for line in said[-_LAST_LINES:]] + [DROPPED_PATH] * has_dropped_path())
+        shown = [line.strip() for line in said[-_LAST_LINES:]]
+        last = " | ".join(filter(None, [*shown, dropped_path_in("\n".join(said))]))
         raise ConverterFailed(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
 
 

@@ -122,7 +122,9 @@ def _of_halves(seen: ObservedBuild) -> list[str]:
             continue
         arithmetic, unknown = listed(sorted(known, key=lambda each: -known[each])), traced.mac_share.get("unknown", 0.0)
         partly = f" ({100 * unknown:.1f} % of the multiply-adds in an unknown precision)" if unknown else ""
-        said.append(f"accuracy of {name} was computed in {arithmetic}{partly}: it lacks the rounding to {own} on the device")
+        said.append(
+            f"accuracy of {name} was computed in {arithmetic}{partly}: it does not include the device's rounding to {own}"
+        )
     return said
 
 

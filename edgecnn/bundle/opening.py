@@ -219,7 +219,7 @@ def _entry_fault(entry: zipfile.ZipInfo, taken: Container[str]) -> str:
     if entry.flag_bits & _ENCRYPTED:
         return "is encrypted"
     if entry.is_dir() and name_fault(entry.orig_filename.rstrip("/")) == "":
-        return "is the entry of a folder, and a bundle's zip has files alone"
+        return "is a folder entry; a bundle's zip contains only files"
     if (fault := name_fault(entry.orig_filename)) != "":
         return fault
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -190,9 +191,10 @@ def _compare(opened: Opened, manifest: BundleManifest, tell: Progress) -> None:
 
 
 def _changed(opened: Opened, name: str, fact: FileFact, because: str) -> BundleFileChanged:
-    with opened.open(name) as stream:
-        place = opened.path if opened.form == "folder" else None
-        cause = cause_of_change(stream, opened.files[name], (fact.bytes, fact.sha256), place)
+    place = opened.path if opened.form == "folder" else None
+    cause = None
+    with suppress(BundleEntryRefused):  # it may not be read, which hides no fact that was found before
+        cause = cause_of_change(lambda: opened.open(name), opened.files[name], (fact.bytes, fact.sha256), place)
     if cause is None:
         return BundleFileChanged(path=opened.path, file=name, because=because)
     return BundleFileChanged(path=opened.path, file=name, because=cause.why, hint=cause.fix)

@@ -142,7 +142,7 @@ def device_as_written(asked: BuildOptions, request: BuildRequest) -> str:
 
 
 def refuse_unusable_texts(asked: BuildOptions) -> None:
-    """An empty text is a shell variable that was not set, and never a wish; what is no UTF-8 could be written into no report."""
+    """Refuse an empty text, which is an unset shell variable, and text that is not valid UTF-8, which no report can hold."""
     from edgecnn.errors.recipes import EmptyOption, OptionNotUnicode
 
     for each, value in given_in(asked):

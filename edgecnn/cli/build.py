@@ -143,6 +143,6 @@ def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:
 
 def _status(report: BuildReport) -> ExitCode:
     """A verb that stops earlier judges nothing: it fails only where a step did."""
-    unmeasured = [facts.outcomes["measure"] for facts in report.candidates if "measure" in facts.outcomes]
-    failed = any(outcome.outcome in ("failed", "blocked") for outcome in (*report.outcomes.values(), *unmeasured))
+    broken = [facts.broken for facts in report.candidates if facts.broken is not None]
+    failed = any(outcome.outcome in ("failed", "blocked") for outcome in (*report.outcomes.values(), *broken))
     return ExitCode.MISSING if failed else ExitCode.OK

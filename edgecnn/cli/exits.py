@@ -13,12 +13,11 @@ from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 
-from edgecnn.errors.base import EdgecnnError, ExitCode, causes_of, system_reason
+from edgecnn.errors.base import DISK_FULL, EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 from edgecnn.runner.say import drop_unwritable
 
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_STDOUT_IS_FULL = (*_DISK_FULL, errno.EIO)
+_STDOUT_IS_FULL = DISK_FULL | {errno.EIO}
 
 
 def guarded(body: Callable[[], ExitCode], *, as_json: bool, debug: bool) -> ExitCode:
@@ -68,7 +67,7 @@ def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
     from edgecnn.errors.store import DiskFull
     from edgecnn.errors.usage import OwnFault
 
-    causes = (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno in _DISK_FULL)
+    causes = (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno in DISK_FULL)
     if (full := next(causes, None)) is not None:
         return _tell(DiskFull(file=full.filename2 or full.filename), as_json=as_json, traced=error if debug else None)
     return _tell(OwnFault(error=error), as_json=as_json, traced=error)

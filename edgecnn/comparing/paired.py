@@ -44,7 +44,7 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult, Verdict
 
 NOT_RACED = "not raced, because HEAD and BASE are the same files"
-IDENTICAL = "HEAD and BASE ship the same kit, byte for byte. No difference was measured: each one is known by definition"
+IDENTICAL = "HEAD and BASE ship the same kit, byte for byte: the drop is 0 and the latency ratio is 1 by definition"
 
 
 class AgainstRequest(Value):

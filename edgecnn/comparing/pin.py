@@ -73,7 +73,7 @@ def read_pin(content: bytes, where: str) -> PinnedBuild:
     try:
         schema = json.loads(content).get("schema")
     except (ValueError, AttributeError, RecursionError):
-        cause = cause_in(content) or Cause("it is no JSON object", PIN)
+        cause = cause_in(content) or Cause("it is not a JSON object", PIN)
         raise PinUnreadable(where=where, because=cause.why, hint=cause.fix) from None
     if isinstance(schema, str) and schema.startswith("edgecnn.latency-baseline/"):
         hint = f"edgecnn baseline compare HEAD {shell_word(where)} holds a build against it"

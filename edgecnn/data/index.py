@@ -36,6 +36,8 @@ class Stamped(NamedTuple):
     mtime_ns: int
     bytes: int
     """-1 of a file that cannot be stamped."""
+    ctime_ns: int
+    """Unlike ``mtime_ns``, no program can set this back."""
 
 
 class Fact(NamedTuple):
@@ -51,9 +53,9 @@ class Fact(NamedTuple):
 
 def parse(folder: str, stamp: str) -> Stamped:
     """A stamp's parts, as seen from the root that ``folder`` is relative to."""
-    path, size, mtime_ns, *_ = stamp.rsplit("/", 4)
+    path, size, mtime_ns, _, ctime_ns = stamp.rsplit("/", 4)
     prefix = f"{folder}/" if folder else ""
-    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns), int(size))
+    return Stamped(f"{prefix}{path}", f"{prefix}{stamp}", int(mtime_ns), int(size), int(ctime_ns))
 
 
 def now_ns() -> int:
@@ -61,9 +63,9 @@ def now_ns() -> int:
     return time.time_ns()
 
 
-def is_fresh(mtime_ns: int, read_ns: int) -> bool:
+def is_fresh(file: Stamped, read_ns: int) -> bool:
     """Whether a file was changed so lately that its stamp proves nothing yet. Times far in the future do not count."""
-    return abs(read_ns - mtime_ns) < _FRESH_NS
+    return min(abs(read_ns - file.mtime_ns), abs(read_ns - file.ctime_ns)) < _FRESH_NS
 
 
 def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Progress) -> Mapping[str, Fact]:
@@ -82,7 +84,7 @@ def read_facts(root: Path, files: Sequence[Stamped], index_file: Path, tell: Pro
             kept = {
                 file.stamp: facts[file.path][:2]
                 for file in files
-                if file.path in facts and facts[file.path].lasting and not is_fresh(file.mtime_ns, began_ns)
+                if file.path in facts and facts[file.path].lasting and not is_fresh(file, began_ns)
             }
             write_json(index_file, {"schema": _SCHEMA, "pillow": pillow_version(), "files": kept})
     return facts

@@ -164,7 +164,7 @@ def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, boo
     by = listing.group_by
     groups = {} if by is None else groups_by_path(by, listing.source, [file.path for file in every], layout.groups)
     facts = read_facts(layout.root, every, index_file_for(cache, listing.source), tell)
-    is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file.mtime_ns, began_ns) for file in every)
+    is_lasting = all(fact.lasting for fact in facts.values()) and not any(is_fresh(file, began_ns) for file in every)
     listed = _listed(layout, files, facts)
     labels = layout.labels or {}
     found = [image._replace(group=groups.get(image.path), labels=labels.get(image.path)) for image in listed.found]

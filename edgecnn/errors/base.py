@@ -6,6 +6,7 @@ of edgecnn, so that everything may import it.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import re
 import unicodedata
@@ -85,6 +86,10 @@ def visible(text: str) -> str:
 def steers(sign: str) -> bool:
     """Whether a terminal would do something else with it than show it."""
     return not sign.isprintable() and unicodedata.category(sign) != "Zs"
+
+
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Error numbers of a disk without space, or of a used-up quota."""
 
 
 def system_reason(error: Exception) -> str:

@@ -34,7 +34,7 @@ class BundleEntryRefused(EdgecnnError):
     """Raised when one entry of a bundle is of a kind that no bundle has; nothing was read. ``repacked``: by another zip tool."""
 
     def __init__(self, *, path: Path, entry: str, because: str, repacked: bool = False) -> None:
-        hint = "unpack it and name the folder; `edgecnn bundle zip` writes a zip that is accepted" if repacked else _AGAIN
+        hint = "unpack it and pass the folder; `edgecnn bundle zip` writes a zip that is accepted" if repacked else _AGAIN
         super().__init__(what=f"{path}: refused", because=f"{ascii(entry)[:200]} {because}", hint=hint)
 
 

@@ -101,7 +101,7 @@ class EmptyOption(EdgecnnError):
 
 
 class OptionNotUnicode(EdgecnnError):
-    """Raised when an option's value is no UTF-8: no report, plan or bundle could hold it."""
+    """Raised when an option's value is not valid UTF-8: no report, plan or bundle could hold it."""
 
     def __init__(self, *, option: str, value: str) -> None:
         super().__init__(
@@ -112,7 +112,7 @@ class OptionNotUnicode(EdgecnnError):
 
 
 class FileUnreadable(EdgecnnError):
-    """Raised when a TOML file cannot be opened or is no UTF-8 text."""
+    """Raised when a TOML file cannot be opened or is not valid UTF-8 text."""
 
     def __init__(self, *, path: Path, reason: str) -> None:
         super().__init__(what=f"{path} cannot be read", because=reason)

@@ -57,8 +57,8 @@ class DiskFull(EdgecnnError):
 
     def __init__(self, *, file: object) -> None:
         """``file``: that found no room; None: the system did not name it."""
-        place = "a disk" if file is None else f"the disk of {file}"
-        super().__init__(what=f"no space left on {place}", hint="make room there, then run the same command again")
+        disk = "the disk" if file is None else f"the disk of {file}"
+        super().__init__(what=f"{disk} is full", hint="free space on it, then rerun the command")
 
 
 class BuildUnprotected(EdgecnnError, exit_code=ExitCode.MISSING):

@@ -45,7 +45,7 @@ class TooManyProcesses(EdgecnnError):
     def __init__(self, *, asked: int, threads: int) -> None:
         super().__init__(
             what=f"train.processes={asked} asks for more processes than can work at once",
-            because=f"{counted(threads, 'thread')} of this machine's processors train (train.threads)",
+            because=f"training uses {counted(threads, 'thread')} (train.threads)",
             hint=f"--set train.processes={threads}, or --set train.threads={asked}",
         )
 

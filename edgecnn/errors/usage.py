@@ -111,10 +111,10 @@ class ResultFileUnwritable(EdgecnnError):
 
 
 class WrongBytes(EdgecnnError):
-    """Raised when a file's own bytes show why it is not the file that was meant, as those of a Git LFS pointer do."""
+    """Raised when a file's own bytes show why it is not the expected file, as those of a Git LFS pointer do."""
 
     def __init__(self, *, file: Path, because: str, hint: str) -> None:
-        super().__init__(what=f"{file} is not the file that was meant", because=because, hint=hint)
+        super().__init__(what=f"{file} is not the expected file", because=because, hint=hint)
 
 
 class NoVerdict(EdgecnnError):

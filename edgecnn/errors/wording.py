@@ -67,11 +67,11 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def no_unicode(name: str) -> str:
-    """Why a file's name is no text, as a predicate: ``is no UTF-8``, or that only this locale cannot read it."""
+    """Why a file's name is no text, as a predicate: ``is not valid UTF-8``, or that only this locale cannot read it."""
     try:
         os.fsencode(name).decode("utf-8")
     except UnicodeError:
-        return "is no UTF-8"
+        return "is not valid UTF-8"
     return f"cannot be read in this locale ({sys.getfilesystemencoding()}): set PYTHONUTF8=1"
 
 

@@ -15,8 +15,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.process import RunnerCannotWrite, RunnerCrashed, RunnerFailed, RunnerNotStarted, RunnerTimedOut
 from edgecnn.hosts.messages import Failure, Line, Message, checked, usable
 from edgecnn.hosts.wire import POLL_S, Incoming, Silence, Tail, last_lines
-from edgecnn.runner.installing import DROPPED_PATH
-from edgecnn.runner.interpreters import has_dropped_path
+from edgecnn.runner.installing import dropped_path_in
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.runner.say import CANNOT_WRITE
 from edgecnn.values.device import EngineBuilder
@@ -169,8 +168,8 @@ def _judged(
         raise program.failure(result.get("error") or {})
     if returncode == CANNOT_WRITE:
         raise RunnerCannotWrite(argv=program.called, board=program.board)
-    dropped = [DROPPED_PATH] if program.board is None and has_dropped_path() else []
-    lines = [*last_lines(said.text, _LAST_LINES), *dropped]
+    dropped = dropped_path_in(said.text) if program.board is None else None
+    lines = [*last_lines(said.text, _LAST_LINES), *filter(None, [dropped])]
     raise RunnerCrashed(argv=program.called, ending=ending(returncode), last_lines=lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
@@ -68,11 +69,11 @@ def describe(eligible: Eligibility, decided: Mapping[str, Reason]) -> dict[str, 
 
 def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
     drop = drop_on_validation(facts)
-    if facts.kit is None:
+    broken = facts.broken
+    if facts.kit is None or (broken is not None and broken != facts.outcomes.get("measure")):
         return _why_no_kit(facts)
-    if (failed := facts.outcomes.get("measure")) is not None:
-        why, hint = getattr(failed, "what", failed.outcome), getattr(failed, "hint", None)
-        return NotMeasured(step="measure", outcome="failed", why=why, command=hint)
+    if broken is not None:
+        return _without_result("measure", broken)
     if facts.candidate.id not in eligible.allowed:
         return Outside(runtime=facts.candidate.runtime)
     if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
@@ -90,10 +91,15 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:
     """The first stage that has no result: those behind it are blocked for want of it."""
     for stage, outcome in facts.outcomes.items():
-        if isinstance(outcome, Failed):
-            return NotMeasured(step="kit", outcome="failed", stage=stage, why=outcome.what, command=outcome.hint)
-        if isinstance(outcome, Blocked):
-            return NotMeasured(step="kit", outcome="blocked", stage=stage, why=f"{outcome.by} has no result")
-        if isinstance(outcome, Unavailable):
-            return NotMeasured(step="kit", outcome="unavailable", why=outcome.why, command=outcome.command)
+        if isinstance(outcome, Failed | Blocked | Unavailable):
+            return _without_result("kit", outcome, None if isinstance(outcome, Unavailable) else stage)
     return NotMeasured(step="kit")
+
+
+def _without_result(
+    step: Literal["kit", "measure"], outcome: Failed | Blocked | Unavailable, stage: str | None = None
+) -> NotMeasured:
+    if isinstance(outcome, Blocked):
+        return NotMeasured(step=step, outcome="blocked", stage=stage, why=f"{outcome.by} has no result")
+    why, command = (outcome.what, outcome.hint) if isinstance(outcome, Failed) else (outcome.why, outcome.command)
+    return NotMeasured(step=step, outcome=outcome.outcome, stage=stage, why=why, command=command)

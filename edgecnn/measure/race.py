@@ -125,7 +125,7 @@ def latest_race(kit: KitRef, beside: Iterable[KitRef], lab: Lab, *, device: str 
 def fresh(observed_at: datetime, max_age_h: float) -> bool:
     """Whether an observation is not older than that.
 
-    What is of a time to come was dated by a clock that was set back since: its age is unknown.
+    An observation dated in the future came from a clock that was set back since: its age is unknown.
     """
     age = datetime.now(UTC) - observed_at
     return max_age_h > 0 and -_CLOCKS_DIFFER <= age <= timedelta(hours=max_age_h)

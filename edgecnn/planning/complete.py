@@ -84,7 +84,7 @@ def complete_recipe(request: BuildRequest, store: Store, tell: Progress) -> Comp
     Raises EdgecnnError: an unknown network, an impossible scale, unusable data, weights that cannot be had, no GPU to train on.
     """
     known, gpu = _complete(request, store, tell), gpu_here(request.recipe.desktop.variants)
-    return known._replace(recipe=with_machine(known.recipe, gpu, request.out / PLAN), gpu=gpu)
+    return known._replace(recipe=with_machine(known.recipe, gpu, request.out / PLAN, tell), gpu=gpu)
 
 
 def _complete(request: BuildRequest, store: Store, tell: Progress) -> CompletedRecipe:

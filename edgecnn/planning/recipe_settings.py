@@ -65,7 +65,7 @@ def settings_of(request: BuildRequest, stated: Mapping[str, str], named: str | N
     asked, filled = _values(request.recipe), _values(known.recipe)
     said_of = {
         "train.device": _learner(request, known.recipe.train),
-        "train.threads": _threads(request),
+        "train.threads": _threads(request, known.recipe.train),
         **_filled_from(known),
     }
     origin_of = {**stated, **{key: said for key, said in said_of.items() if asked[key] != filled[key]}}
@@ -109,9 +109,11 @@ def _learner(request: BuildRequest, train: TrainChoice) -> str:
     return "filled in: this machine's GPU" if train.device == "gpu" else "filled in: this machine's processor"
 
 
-def _threads(request: BuildRequest) -> str:
-    if threads_before(request.out / PLAN) is not None:
+def _threads(request: BuildRequest, train: TrainChoice) -> str:
+    if threads_before(request.out / PLAN, train.device) is not None:
         return "filled in: as many as for the last build of this folder"
+    if train.device == "gpu":
+        return "filled in: the same on every machine, since a GPU trains"
     return "filled in: OMP_NUM_THREADS, or as many as this process may use"
 
 

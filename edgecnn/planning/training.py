@@ -23,6 +23,7 @@ from edgecnn.errors.training import (
     TeacherSawOtherImages,
 )
 from edgecnn.errors.weights import WeightsUnavailable
+from edgecnn.errors.wording import counted
 from edgecnn.models.catalogue import all_archs, arch_named, require_size
 from edgecnn.models.defaults import Mode
 from edgecnn.models.weights import answer_weights
@@ -34,14 +35,14 @@ from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
 from edgecnn.store.disk import json_document
 from edgecnn.store.store import Store
-from edgecnn.training.settings import training_threads
+from edgecnn.training.settings import GPU_THREADS, openmp_threads, training_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.data.preprocessing import PixelRecipe
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
-from edgecnn.values.stage import Key
+from edgecnn.values.stage import Key, Progress
 from edgecnn.values.training import LearningDevice, Teacher, TeacherTerms
 
 
@@ -85,15 +86,20 @@ def learning_device(train: TrainChoice, gpu: DesktopGpu | None, before: Learning
     return before or ("gpu" if because is None else "cpu")
 
 
-def with_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path) -> Recipe:
-    """With what trains, and by how many threads, where anything does.
+def with_machine(recipe: Recipe, gpu: DesktopGpu | None, plan_file: Path, tell: Progress) -> Recipe:
+    """Fill in the device and the number of threads that train, if anything is trained.
 
     ``plan_file``: of the folder's last build, whose choice stays. Raises as ``learning_device``.
     """
     if recipe.model.onnx is not None or recipe.model.keep_head:
         return recipe
     device = learning_device(recipe.train, gpu, trained_before_on(plan_file))
-    threads = recipe.train.threads or threads_before(plan_file) or training_threads()
+    before = threads_before(plan_file, device)
+    threads = recipe.train.threads or before or (GPU_THREADS if device == "gpu" else training_threads())
+    wished = openmp_threads()
+    if recipe.train.threads is None and device == "cpu" and before is not None and wished not in (None, before):
+        ignored = f"OMP_NUM_THREADS={wished} is ignored: the last build of this folder trained with {counted(before, 'thread')}"
+        tell.note(f"{ignored} — --set train.threads={wished} retrains with {wished}")
     return recipe.model_copy(update={"train": recipe.train.model_copy(update={"device": device, "threads": threads})})
 
 
@@ -104,10 +110,12 @@ def trained_before_on(plan_file: Path) -> LearningDevice | None:
     return found if found in get_args(LearningDevice) else None
 
 
-def threads_before(plan_file: Path) -> int | None:
-    """How many threads trained for a folder's last build; None if it is not known."""
-    found = (_training_before(plan_file) or {}).get("threads")
-    return found if isinstance(found, int) and found > 0 else None
+def threads_before(plan_file: Path, device: LearningDevice | None) -> int | None:
+    """The number of threads that trained for a folder's last build on that device; None if it is not known."""
+    if trained_before_on(plan_file) != device:
+        return None
+    threads = (_training_before(plan_file) or {}).get("threads")
+    return threads if isinstance(threads, int) and threads > 0 else None
 
 
 def _training_before(plan_file: Path) -> Mapping[str, Any] | None:

@@ -62,8 +62,8 @@ LARGEST_BYTES = 1 << 20
 def read_table(path: Path) -> dict[str, Any]:
     """The table that a TOML file holds. A byte order mark, which some editors write, is no part of it.
 
-    Raises FileUnreadable: the file is absent, a folder, not permitted, too large, or no UTF-8. NotToml: the text breaks TOML's
-    grammar; names the line. WrongBytes: see ``refuse_known_cause``.
+    Raises FileUnreadable: the file is absent, a folder, not permitted, too large, or not valid UTF-8. NotToml: the text breaks
+    TOML's grammar; names the line. WrongBytes: see ``refuse_known_cause``.
     """
     try:
         data = bounded_content(path, LARGEST_BYTES)
@@ -82,7 +82,7 @@ def _text(path: Path, data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FileUnreadable(path=path, reason=f"byte {error.start} is no UTF-8") from error
+        raise FileUnreadable(path=path, reason=f"byte {error.start} is not valid UTF-8") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -131,8 +131,7 @@ def _of_candidate(facts: CandidateFacts, report: BuildReport) -> Iterator[Unmeas
 
 
 def _why_unanswered(facts: CandidateFacts) -> str:
-    failed = facts.outcomes.get("measure")
-    return str(getattr(failed, "what", "it was not evaluated on the test split"))
+    return str(getattr(facts.broken, "what", "it was not evaluated on the test split"))
 
 
 def _unasked(figure: str, option: str, report: BuildReport) -> Unmeasured:

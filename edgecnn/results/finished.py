@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,8 @@ def check_files(kit: KitRef, command: str) -> None:
         except OSError as error:
             raise BuildDamaged(path=kit.folder / name, because=system_reason(error), command=command) from error
         if found != fact["sha256"]:
-            with open_regular(kit.folder / name) as stream:
-                size = os.fstat(stream.fileno()).st_size
-                cause = cause_of_change(stream, size, (fact["bytes"], fact["sha256"]), kit.folder)
+            opening, size = partial(open_regular, kit.folder / name), (kit.folder / name).stat().st_size
+            cause = cause_of_change(opening, size, (fact["bytes"], fact["sha256"]), kit.folder)
             because, hint = cause or (f"its SHA-256 is {found[:12]}…, in kit.json {fact['sha256'][:12]}…", command)
             raise BuildDamaged(path=kit.folder / name, because=because, command=hint)
 

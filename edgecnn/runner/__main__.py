@@ -146,7 +146,7 @@ def _predict(given: argparse.Namespace) -> Dict[str, Any]:
     results = dict(found, knobs=classifier.knobs)
     if found["unreadable"]:
         first = found["unreadable"][0]
-        what = "{:,} of {:,} files cannot be read as an image".format(len(found["unreadable"]), len(given.files))
+        what = "{:,} of {:,} files cannot be read as images".format(len(found["unreadable"]), len(given.files))
         raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"])).with_results(results)
     return results
 

@@ -111,8 +111,8 @@ def check_logits(kit: Kit, session: Session, pixels: Any) -> LogitsCheck:
         raise RunnerError("golden-logits-differ", "the model does not give the golden logits", why, _LOGITS_HINT)
     again = float(np.abs(run_checked(session, kit, feeds[0]) - found[:1]).max())
     if not again <= REPEATS_WITHIN * (expected.max() - expected.min()):
-        why = "its logits differ by up to {:.4g} from those of a moment before".format(again)
-        raise RunnerError("answers-vary", "the model answers the same image differently each time", why, _VARIES_HINT)
+        why = "two calls on the same image differ by up to {:.4g}".format(again)
+        raise RunnerError("answers-vary", "the model gives different outputs for the same image", why, _VARIES_HINT)
     return LogitsCheck(difference, allowed)
 
 

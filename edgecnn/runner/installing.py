@@ -13,7 +13,7 @@ from typing import Optional, Sequence
 
 from .browser.installed import INSTALLED_BY
 from .failure import RunnerError
-from .interpreters import has_dropped_path
+from .interpreters import drops_path, runs_without_path
 from .runtimes import BROWSER
 
 DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
@@ -22,16 +22,26 @@ ENVIRONMENT = "~/edgecnn-env"
 
 
 DROPPED_PATH = "PYTHONPATH is set, and this program runs without it"
+_IMPORT_FAILURES = ("ModuleNotFoundError", "ImportError")
 _PTH_FILE = "list the folders of PYTHONPATH in a .pth file of this Python's site-packages"
 
 
 def lacking(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:
     """The error for a package that is missing, or installed in a ``version`` that does not do."""
     because, hint = "" if version is None else "{} is installed".format(version), install_command(requirement)
-    if has_dropped_path():
+    if runs_without_path():
         because, hint = "; ".join(filter(None, (because, DROPPED_PATH))), "{}, or {}".format(hint, _PTH_FILE)
     ref = "missing-package" if version is None else "wrong-package-version"
     return RunnerError(ref, what, because or None, hint, missing=True)
+
+
+def dropped_path_in(output: str) -> Optional[str]:
+    """``DROPPED_PATH`` if a process that was started here without PYTHONPATH failed to import something; None otherwise.
+
+    Args:
+        output: what the process printed.
+    """
+    return DROPPED_PATH if drops_path() and any(name in output for name in _IMPORT_FAILURES) else None
 
 
 def install_command(*requirements: str) -> str:

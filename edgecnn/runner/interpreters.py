@@ -78,20 +78,25 @@ def began_with() -> str:
 def kept_variables() -> Dict[str, str]:
     """What a kit's process must know of all this."""
     named = {name: _absolute(value) for name, value in os.environ.items() if name.startswith(NAMES) and value}
-    if has_dropped_path():
+    if drops_path():
         named[PATH_NOT_PASSED] = "1"
     return dict(named, **{BEGAN_WITH: began_with()})
 
 
-def has_dropped_path() -> bool:
-    """Whether the user's PYTHONPATH names folders that a kit's process does not search.
+def runs_without_path() -> bool:
+    """Whether this very process was started without its user's PYTHONPATH."""
+    return bool(os.environ.get(PATH_NOT_PASSED))
+
+
+def drops_path() -> bool:
+    """Whether the user's PYTHONPATH names folders that a kit's process, started here, does not search.
 
     The folder that this runner was loaded from is not one of them: every process of a kit has it as its PYTHONPATH.
     """
     here = (Path(__file__).absolute(), Path(__file__).resolve())  # a kit's folder of code may be a link
     own = {str(path.parents[depth].resolve()) for path in here for depth in (1, 2)}
     named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return bool(os.environ.get(PATH_NOT_PASSED)) or any(str(Path(path).resolve()) not in own for path in named)
+    return runs_without_path() or any(str(Path(path).resolve()) not in own for path in named)
 
 
 @lru_cache(maxsize=None)

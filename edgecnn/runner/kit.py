@@ -86,7 +86,10 @@ class Kit:
             size = path.stat().st_size
             if size != fact.bytes:
                 raise self._changed(name, size, "{} bytes here, {} in kit.json".format(size, fact.bytes))
-            found = sha256_of(path)
+            try:
+                found = sha256_of(path)
+            except OSError as error:
+                raise self._changed(name, size, "it cannot be read: {}".format(error.strerror)) from error
             if found != fact.sha256:
                 raise self._changed(name, size, "its SHA-256 is {}…, in kit.json {}…".format(found[:12], fact.sha256[:12]))
             total += size
@@ -113,8 +116,7 @@ class Kit:
 
     def _changed(self, name: str, size: int, why: str) -> RunnerError:
         fact = self.manifest.files[name]
-        with self.path(name).open("rb") as stream:
-            cause = cause_of_change(stream, size, (fact.bytes, fact.sha256), self.folder)
+        cause = cause_of_change(lambda: self.path(name).open("rb"), size, (fact.bytes, fact.sha256), self.folder)
         why, hint = cause or (why, _HINT)
         return RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, hint)
 

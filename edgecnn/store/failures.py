@@ -10,18 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeGuard
 
-from edgecnn.errors.base import EdgecnnError, causes_of, system_reason
+from edgecnn.errors.base import DISK_FULL, EdgecnnError, causes_of, system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.store.disk import free_bytes, nearest_existing, on_one_disk, temporary_folder
 
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-NO_SPACE = _DISK_FULL | {errno.EFBIG}
+NO_SPACE = DISK_FULL | {errno.EFBIG}
 DISK_FAILURES = NO_SPACE | {errno.EROFS, errno.EIO}
 """Of the disk, whatever was written there."""
 _NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO})
 FULL_BELOW_BYTES = 1 << 20
 """Libraries that write through C++ report a full disk as a RuntimeError without an errno; then so little space is left."""
 _PROBE_BYTES = 4096
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+"""Of a file system that cannot reserve space, as under FUSE or with musl: whether the disk has room is unknown then."""
 
 
 @contextmanager
@@ -72,7 +73,7 @@ def in_temporary_folder(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         nowhere = isinstance(error, FileNotFoundError) and error.filename is None  # of those that ``tempfile`` tries
-        if error.errno not in _DISK_FULL and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
+        if error.errno not in DISK_FULL and not (nowhere and free_bytes(temporary_folder()) < FULL_BELOW_BYTES):
             raise
         raise _temporary_folder_full(doing) from error
 
@@ -83,7 +84,7 @@ def temporary_folder_full(error: BaseException, root: Path, doing: str) -> Tempo
     A write() to an open file names no file: then it is the disk of the two that takes nothing now, or that has less space left,
     since a temporary file may be gone again.
     """
-    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+    if not isinstance(error, OSError) or error.errno not in DISK_FULL:
         return None
     folder, place = temporary_folder(), _place(error)
     if place is not None:
@@ -129,7 +130,7 @@ def _is_no_space(error: BaseException, root: Path) -> bool:
 
 
 def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
-    """Why the disk of a folder takes no file of ``size`` bytes now; None if it does.
+    """Why the disk of a folder takes no file of ``size`` bytes now; None if it does, or if the disk cannot tell.
 
     It is asked by a file of that size, which is removed: libraries fail without an errno, and quotas are no free space.
     """
@@ -137,11 +138,11 @@ def refusal_of_disk(folder: Path, size: int = _PROBE_BYTES) -> OSError | None:
         with tempfile.TemporaryFile(dir=nearest_existing(folder)) as probe:
             probe.write(bytes(min(size, _PROBE_BYTES)))
             probe.flush()
+            os.fsync(probe.fileno())
             if size > _PROBE_BYTES and hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(probe.fileno(), 0, size)
-            os.fsync(probe.fileno())
     except OSError as error:
-        return OSError(*error.args)  # without the probe's name
+        return None if error.errno in _UNSUPPORTED else OSError(*error.args)  # without the probe's name
     return None
 
 
@@ -161,8 +162,17 @@ def told_by_system(file: Path, size: int) -> Iterator[None]:
         yield
     except Exception as error:
         if not (isinstance(error, OSError) and error.errno is not None):
-            require_room(file.parent, size)
+            require_room(file.parent, max(_PROBE_BYTES, size - _bytes_on_disk(file)))
         raise
+
+
+def _bytes_on_disk(file: Path) -> int:
+    """The space that a file takes, which is less than its size while parts of it are unwritten."""
+    try:
+        facts = file.stat()
+    except OSError:
+        return 0
+    return min(facts.st_size, 512 * facts.st_blocks)
 
 
 def _is_no_access(error: BaseException, root: Path) -> TypeGuard[OSError]:

@@ -14,7 +14,7 @@ from edgecnn.judging.metrics import SHOWN
 from edgecnn.results.folder import report_or_none
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import Since, SweepState, build_folder
-from edgecnn.values.base import Value
+from edgecnn.values.base import Dated, Value
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
@@ -47,7 +47,7 @@ class FleetCell(Value):
     machine: str | None = None
     board: str | None = None
     """The leased board that measured it."""
-    made_at: str | None = None
+    made_at: Dated | None = None
     notices: tuple[str, ...] = ()
     since: Since | None = None
     """Against what it was before it was asked for otherwise; None where it never was."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +20,7 @@ from edgecnn.planning.recipe_settings import RecipeSettings
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
 from edgecnn.results.page_facts import shown_digest
 from edgecnn.sweeps.fleet_cell import FleetCell
-from edgecnn.values.base import Value
+from edgecnn.values.base import Value, utc_moment
 from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import Fidelity, Interval
@@ -122,7 +122,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def _milliseconds(moment: str | None) -> int:
-    when = datetime.now().astimezone() if moment is None else datetime.fromisoformat(moment)
+    when = datetime.now(UTC) if moment is None else utc_moment(moment)
     return int(when.timestamp() * 1000)
 
 

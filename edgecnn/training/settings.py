@@ -47,8 +47,20 @@ def training_threads() -> int:
 
     Affinity (taskset) and the limits of control groups (containers) count.
     """
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdecimal() and int(asked) > 0 else available_cores()
+    return openmp_threads() or available_cores()
+
+
+def openmp_threads() -> int | None:
+    """The number in ``OMP_NUM_THREADS``; None if there is none.
+
+    OpenMP allows a list with a number for each nesting level, such as ``4,2``: the first number counts.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) or None if first.isdecimal() else None
+
+
+GPU_THREADS = 4
+"""CPU threads of a training on a GPU, the same on every machine: another core count must not change its key."""
 
 
 class NetworkSettings(Value):

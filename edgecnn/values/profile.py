@@ -46,10 +46,10 @@ _CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def observed_moment(text: str) -> datetime:
-    """The moment that another's record names, in UTC. Raises ValueError: as ``utc_moment``, or of a time to come."""
+    """The moment that another's record names, in UTC. Raises ValueError: as ``utc_moment``, or in the future."""
     moment = utc_moment(text)
     if moment > datetime.now(UTC) + _CLOCKS_DIFFER:
-        raise ValueError(f"{text!r} is of a time to come")
+        raise ValueError(f"{text!r} is in the future")
     return moment
 
 

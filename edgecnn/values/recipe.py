@@ -140,7 +140,8 @@ class TrainChoice(Value):
     The weights are the same but for rounding, so that they are stored apart."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Threads of the processor that compute. Another number gives weights that differ by rounding, which are stored apart.
-    Unset: as many as for the last build of the folder, else OMP_NUM_THREADS, else the cores that this process may use."""
+    Unset: as many as for the last build of the folder on that device. Else 4 if a GPU trains. Else OMP_NUM_THREADS, or the cores
+    that this process may use."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """That share each batch while the whole network learns (torchrun, on this machine's processors). The weights are those of one
     process but for rounding, so that they are stored apart."""

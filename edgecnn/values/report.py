@@ -10,7 +10,7 @@ from pydantic import Field
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
-from edgecnn.values.base import Value
+from edgecnn.values.base import Dated, Value
 from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.data.synthesis import SynthesisFacts
@@ -245,7 +245,7 @@ class BuildReport(Value):
 
     schema_: Literal["edgecnn.report/2"] = Field(default="edgecnn.report/2", alias="schema")
     version: str
-    made_at: str
+    made_at: Dated
     build: Build
     environment: Environment
     candidates: tuple[CandidateFacts, ...]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.backends.elsewhere import run_elsewhere
 from edgecnn.backends.installed import OWN_ENVIRONMENTS, installed_version, lacking, own_environment, require_packages
-from edgecnn.errors.devices import RuntimeEnvironmentMissing
+from edgecnn.errors.devices import ConverterFailed, RuntimeEnvironmentMissing
+from edgecnn.runner.installing import DROPPED_PATH
 
 NCNN = "EDGECNN_RUNTIME_NCNN"
 COMMAND = (
@@ -61,6 +63,21 @@ def test_an_environment_is_asked_and_what_it_lacks_is_named(bare: Path, monkeypa
     lacks = lacking(("ncnn", "pnnx"), "ncnn")
     assert lacks is not None and lacks.command == COMMAND
     assert lacks.why == f"pnnx, pillow are not installed in the environment of {bare}"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [("raise SystemExit('it broke')", "it broke"), ("import absent_package", f"'absent_package' | {DROPPED_PATH}")],
+)
+def test_a_converter_that_fails_blames_pythonpath_only_for_a_failed_import(
+    program: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(NCNN, raising=False)
+    monkeypatch.setenv("PYTHONPATH", "/opt/packages")
+    (tmp_path / "program.py").write_text(program)
+    with pytest.raises(ConverterFailed) as caught:
+        run_elsewhere("ncnn", [str(tmp_path / "program.py")], tmp_path / "model.bin", "ncnn-fp32")
+    assert (caught.value.because or "").endswith(why)
 
 
 def test_a_whole_environment_lacks_nothing_and_leaves_other_packages_to_this_one(

@@ -6,10 +6,13 @@ import re
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+from edgecnn.bundle.opening import FolderForm
 from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.bundle import BundleEntryRefused
 from tests.bundle.sealed import KIT_FOLDER, copied, verified
 from tests.bundle.test_opening import refusal
 from tests.runner.causes.test_known import BINARY, POINTER, to_crlf
@@ -44,6 +47,19 @@ def test_converted_line_endings_are_named(bundle: Path, name: str) -> None:
     assert refusal(bundle) == (
         f"{name} was changed: its line endings were converted, as if it were text — {BINARY} [bundle-file-changed]"
     )
+
+
+def test_a_truncated_file_that_may_not_be_read_is_still_a_changed_one(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = FolderForm.open
+
+    def open_others(self: FolderForm, name: str) -> IO[bytes]:
+        if name == "README.md":
+            raise BundleEntryRefused(path=self.path, entry=name, because="cannot be read (permission denied)")
+        return opened(self, name)
+
+    (bundle / "README.md").write_bytes(b"x")
+    monkeypatch.setattr(FolderForm, "open", open_others)
+    assert refusal(bundle).startswith("README.md was changed: 1 bytes here, ")
 
 
 @pytest.mark.parametrize("inside", [".", "my models/flowers"])
@@ -93,9 +109,9 @@ def test_a_zip_of_another_tool_is_to_be_unpacked(bundle: Path, tmp_path: Path, c
         archive.write(bundle / "kits", "kits")
         archive.write(bundle / "README.md", "README.md")
     said = refusal(made)
-    assert said.startswith("refused: 'kits/' is the entry of a folder, and a bundle's zip has files alone — ")
+    assert said.startswith("refused: 'kits/' is a folder entry; a bundle's zip contains only files — ")
     assert said.endswith(
-        "unpack it and name the folder; `edgecnn bundle zip` writes a zip that is accepted [bundle-entry-refused]"
+        "unpack it and pass the folder; `edgecnn bundle zip` writes a zip that is accepted [bundle-entry-refused]"
     )
 
 

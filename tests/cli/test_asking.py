@@ -152,7 +152,7 @@ def test_an_empty_text_is_a_variable_that_was_not_set() -> None:
 
 def test_a_text_that_is_no_utf_8_is_refused_before_it_reaches_a_report() -> None:
     assert refusal(data="caf\udce9") == (
-        "--data 'caf\\udce9' is no UTF-8: the report could not name it"
+        "--data 'caf\\udce9' is not valid UTF-8: the report could not name it"
         " — rename the file or folder, or link to it under another name [option-not-unicode]"
     )
     assert "--out 'caf\\udce9'" in refusal(out="caf\udce9")

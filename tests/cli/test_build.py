@@ -105,10 +105,13 @@ def test_a_verb_that_stops_earlier_fails_only_where_a_step_did(
     assert builder.asked[0].goal == UP_TO[verb][0]
 
 
-def test_a_profile_of_which_a_kit_could_not_be_measured_is_no_success(builder: Builder, edgecnn: Callable[..., Any]) -> None:
-    row = CandidateFacts(candidate=BASELINE, outcomes={"measure": Failed(ref="run-failed", what="the process was killed")})
+@pytest.mark.parametrize(("kind", "code"), [("measure", 3), ("package", 3), ("compile", 0)])
+def test_a_profile_of_which_a_kit_could_not_be_measured_is_no_success(
+    kind: str, code: int, builder: Builder, edgecnn: Callable[..., Any]
+) -> None:
+    row = CandidateFacts(candidate=BASELINE, outcomes={kind: Failed(ref="run-failed", what="the process was killed")})
     builder.report = builder.report.model_copy(update={"candidates": (row,), "outcomes": {"train": Cached()}})
-    assert edgecnn("profile").exit_code == 3
+    assert edgecnn("profile").exit_code == code
 
 
 @pytest.mark.parametrize(

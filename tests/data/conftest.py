@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from edgecnn.data import index, manifest
 from tests.data.folders import fill
+
+LATER_NS = 10_000_000_000
+"""Seconds by which the clock is put forward: no program can set a file's ctime back."""
+
+
+@pytest.fixture(autouse=True)
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read every image long after it was written, without waiting for that."""
+    for module in (index, manifest):
+        monkeypatch.setattr(module, "now_ns", lambda: time.time_ns() + LATER_NS)
 
 
 @pytest.fixture

@@ -110,9 +110,11 @@ def test_unusable_files_are_named_with_why_also_those_that_only_decoding_finds(p
     named = {each.path: each.why for each in facts.unreadable}
     assert set(named) == {"cat/caf\\udce9.png", "cat/notes.txt", "dog/bad.png", "dog/self.png"}
     assert named["dog/self.png"] == "too many levels of symbolic links"
-    assert named["cat/caf\\udce9.png"] == "its name is no UTF-8"
+    assert named["cat/caf\\udce9.png"] == "its name is not valid UTF-8"
     assert [each.unreadable for each in facts.classes] == [2, 2]
-    assert sentences(facts, "unreadable")[0].startswith("4 files cannot be used (cat/caf\\udce9.png: its name is no UTF-8; ")
+    assert sentences(facts, "unreadable")[0].startswith(
+        "4 files cannot be used (cat/caf\\udce9.png: its name is not valid UTF-8; "
+    )
 
 
 def test_a_class_too_small_for_a_build_is_told_and_the_rest_is_inspected_still(tmp_path: Path) -> None:

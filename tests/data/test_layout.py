@@ -164,7 +164,7 @@ def test_a_name_that_is_no_utf_8_is_refused_and_not_a_crash(tmp_path: Path) -> N
     with pytest.raises(NameNotUnicode) as raised:
         layout_of(tmp_path)
     assert raised.value.line() == (
-        f"{tmp_path}: the name '\\udcff\\udcfe' is no UTF-8: it would become a class — rename it [name-not-unicode]"
+        f"{tmp_path}: the name '\\udcff\\udcfe' is not valid UTF-8: it would become a class — rename it [name-not-unicode]"
     )
 
 
@@ -191,7 +191,7 @@ def test_a_data_path_counts_from_the_current_folder_and_from_home(tmp_path: Path
     [
         ("a\0b", "it holds a NUL character"),
         ("~nobody-of-this-name/photos", "nobody's home folder is known by that name"),
-        ("/caf\udce9", "'/caf\\udce9' is no UTF-8"),
+        ("/caf\udce9", "'/caf\\udce9' is not valid UTF-8"),
     ],
 )
 def test_a_text_that_can_name_no_folder(text: str, because: str) -> None:

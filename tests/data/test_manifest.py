@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.data import index
+from edgecnn.data import index, manifest
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.values.data.dataset import DataManifest, DataSummary
@@ -103,12 +103,25 @@ def test_another_seed_reads_nothing_again(photos: Path, cache: Path) -> None:
     assert heard.steps == []
 
 
-def test_a_file_written_just_now_is_not_trusted_by_its_time(photos: Path, cache: Path) -> None:
-    os.utime(photos / "cat" / "000.png")
+def test_a_file_written_just_now_is_not_trusted_though_its_time_is_old(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (index, manifest):
+        monkeypatch.setattr(module, "now_ns", time.time_ns)
+    fill(photos, {"cat": 12, "dog": 12})  # written now, and dated long ago
     summary_of(photos, cache)
     heard = Heard()
     summary_of(photos, cache, heard)
-    assert heard.steps == [("reading images", 1, 1, "images")]
+    assert heard.steps[-1] == ("reading images", 24, 24, "images")
+
+
+@pytest.mark.parametrize(
+    ("mtime_s", "ctime_s", "fresh"),
+    [(0, 0, False), (99, 0, True), (0, 99, True), (99, 99, True), (101, 0, True), (10_000, 99, True), (10_000, 0, False)],
+)
+def test_a_stamp_proves_nothing_while_either_time_is_fresh(mtime_s: int, ctime_s: int, fresh: bool) -> None:
+    file = index.parse("", f"a.png/7/{mtime_s * 10**9}/1/{ctime_s * 10**9}")
+    assert index.is_fresh(file, 100 * 10**9) is fresh
 
 
 def test_a_damaged_manifest_is_written_anew_and_said(photos: Path, cache: Path) -> None:
@@ -228,7 +241,8 @@ def test_the_demo_reports_its_whole_test_set(cache: Path) -> None:
 
 def test_a_cached_answer_imports_neither_pillow_nor_torch(photos: Path, cache: Path) -> None:
     code = (
-        "import sys; from pathlib import Path\n"
+        "import sys, time; from pathlib import Path; from edgecnn.data import index\n"
+        "index.now_ns = lambda: time.time_ns() + 10**10\n"
         "from edgecnn.data.manifest import summarize; from edgecnn.values.recipe import DataChoice\n"
         "class Quiet:\n    step = note = lambda *a, **k: None\n"
         "counts = summarize(DataChoice(path=sys.argv[1]), Path(sys.argv[2]), Quiet()).counts\n"

@@ -61,7 +61,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(photos: Path, cache: Pat
 
 def test_a_name_that_is_not_utf8_is_skipped_in_printable_words(photos: Path, cache: Path) -> None:
     shutil.copy(photos / "cat" / "000.png", os.fsencode(photos / "cat") + b"/caf\xe9.png")
-    assert summary_of(photos, cache).skipped == ("cat/caf\\udce9.png: its name is no UTF-8",)
+    assert summary_of(photos, cache).skipped == ("cat/caf\\udce9.png: its name is not valid UTF-8",)
 
 
 def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:

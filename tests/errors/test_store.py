@@ -13,10 +13,8 @@ def test_a_full_disk_says_how_much_is_left_and_how_to_make_room() -> None:
 
 
 def test_another_full_disk_is_named_by_the_file_that_found_no_room() -> None:
-    assert DiskFull(file="/mnt/a").line() == (
-        "no space left on the disk of /mnt/a — make room there, then run the same command again [disk-full]"
-    )
-    assert DiskFull(file=None).line().startswith("no space left on a disk — ")
+    assert DiskFull(file="/mnt/a").line() == ("the disk of /mnt/a is full — free space on it, then rerun the command [disk-full]")
+    assert DiskFull(file=None).line().startswith("the disk is full — ")
 
 
 def test_a_full_temporary_folder_says_how_another_one_is_named() -> None:

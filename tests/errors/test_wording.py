@@ -51,7 +51,7 @@ def test_the_first_problem_says_where_it_lies() -> None:
 
 
 def test_a_name_that_only_the_locale_cannot_read_is_not_called_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert no_unicode("caf\udce9") == "is no UTF-8"
+    assert no_unicode("caf\udce9") == "is not valid UTF-8"
     monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
     assert no_unicode("caf\udcc3\udca9") == "cannot be read in this locale (ascii): set PYTHONUTF8=1"
 

@@ -74,7 +74,7 @@ def of_shape(folder: Path, first: int) -> Path:
 
 
 def with_bytes_for_a_name(folder: Path) -> Path:
-    """The name of its answer is no UTF-8."""
+    """The name of its answer is not valid UTF-8."""
     path = folder / "mine.onnx"
     path.write_bytes(classifier().SerializeToString().replace(b"scores", b"sc\xff\xfees"))
     return path

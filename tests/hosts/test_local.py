@@ -134,7 +134,11 @@ def test_a_crash_names_the_signal_and_the_last_words(copy_kit: CopyKit, monkeypa
     monkeypatch.setenv("PYTHONPATH", "/opt/packages")
     with pytest.raises(RunnerCrashed) as caught:
         LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
-    assert caught.value.because == f"about to fall | {DROPPED_PATH}"
+    assert caught.value.because == "about to fall", "no import failed"
+    misbehave(kit, "import sys\nprint('ImportError: no such module', file=sys.stderr, flush=True)\n" + CRASH)
+    with pytest.raises(RunnerCrashed) as caught:
+        LocalHost().run(Task(kit, "selftest"), lease_s=30, tell=Heard())
+    assert caught.value.because == f"ImportError: no such module | {DROPPED_PATH}"
 
 
 def test_a_full_disk_that_keeps_a_runner_from_saying_so_is_named(copy_kit: CopyKit) -> None:  # noqa: F811

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from edgecnn.judging.choice import ChoiceRules, Chosen, choose
 from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.artifact import Blocked, Failed, Unavailable
+from edgecnn.values.artifact import Blocked, Failed, Ran, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts
@@ -168,6 +168,23 @@ def test_not_measured_since_measuring_failed() -> None:
     found = chosen(fp32(), int8(outcomes={"measure": killed}))
     assert found.reasons["onnxruntime-int8"] == "measuring it failed: the process was killed"
     assert found.because["onnxruntime-int8"].model_dump()["command"] == "more memory"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        ({"measure": Ran(seconds=1.0, why=())}, "not evaluated on validation, so nothing says that it is inside the budget"),
+        ({"measure": Blocked(by="package:x")}, "measuring it failed: package:x has no result"),
+        ({"measure": Unavailable(why="no board", command="x")}, "measuring it failed: no board; x"),
+        ({"package": Failed(ref="x", what="no files")}, "no kit was made: package failed: no files"),
+        (
+            {"package": Failed(ref="x", what="no files"), "measure": Blocked(by="package")},
+            "no kit was made: package failed: no files",
+        ),
+    ],
+)
+def test_a_candidate_is_out_by_the_step_that_broke_it_and_not_by_one_that_ran(outcomes: dict[str, Any], says: str) -> None:
+    assert chosen(fp32(), int8(validation=None, outcomes=outcomes)).reasons["onnxruntime-int8"] == says
 
 
 def test_not_measured_on_choose() -> None:

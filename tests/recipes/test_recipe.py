@@ -156,7 +156,7 @@ def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"a = '\xff'")
     with pytest.raises(FileUnreadable) as caught:
         load_recipe(path)
-    assert caught.value.line() == f"{path} cannot be read: byte 5 is no UTF-8 [file-unreadable]"
+    assert caught.value.line() == f"{path} cannot be read: byte 5 is not valid UTF-8 [file-unreadable]"
 
 
 def test_a_recipe_of_a_later_edgecnn_is_refused_before_its_keys_are_judged(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ def test_a_figure_that_is_no_number_is_refused_before_anything_is_drawn_of_it(st
         read_report(tmp_path)
 
 
+@pytest.mark.parametrize("made_at", ["yesterday", "2026-11-20T09:00:00"])
+def test_a_report_without_a_date_is_refused_before_a_tracker_or_a_page_needs_it(
+    stored: StoredBuild, tmp_path: Path, made_at: str
+) -> None:
+    facts = json.loads(report_text(stored.report))
+    (tmp_path / "report.json").write_text(json.dumps({**facts, "made_at": made_at}))
+    with pytest.raises(ReportUnreadable) as caught:
+        read_report(tmp_path)
+    assert (caught.value.because or "").startswith("made_at: ") and made_at in (caught.value.because or "")
+
+
 def test_a_report_of_an_earlier_version_names_the_command_that_makes_the_build_again(tmp_path: Path) -> None:
     said = "its schema is edgecnn.report/1, and this version reads edgecnn.report/2"
     for build, command in (

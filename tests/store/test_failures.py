@@ -15,7 +15,7 @@ import pytest
 from edgecnn.errors.bundle import NoPhotos
 from edgecnn.errors.store import StoreFull, StoreUnusable, TemporaryFolderFull
 from edgecnn.render.progress import Quiet
-from edgecnn.store.failures import failure_of_maker
+from edgecnn.store.failures import failure_of_maker, refusal_of_disk
 from edgecnn.store.store import Store
 from edgecnn.values.stage import Progress, Role
 from tests.store.small_disks import needs_mount, said_on
@@ -136,6 +136,21 @@ def test_a_temporary_file_that_finds_no_room_names_its_folder(
     copied = OSError(errno.ENOSPC, "No space left on device", str(folder / "x"), None, str(store.root / "work" / "x"))
     assert isinstance(failure_of_maker(copied, store.root, "making"), StoreFull)
     assert isinstance(failure_of_maker(OSError(errno.EFBIG, "File too large"), store.root, "making"), StoreFull)
+
+
+BESIDE_ITS_PARTIAL_FILE = """
+import json, sys
+from pathlib import Path
+from edgecnn.store.failures import told_by_system
+
+file, written, size = Path(sys.argv[1]) / "model.bin", int(sys.argv[2]) << 20, int(sys.argv[3]) << 20
+try:
+    with told_by_system(file, size):
+        file.write_bytes(bytes(written))
+        raise RuntimeError("a fault of the library")
+except Exception as error:
+    print(json.dumps(type(error).__name__))
+"""
 
 
 LIBRARIES = """
@@ -340,6 +355,31 @@ def test_a_failing_disk_that_a_library_does_not_name_is_the_stores(store: Store,
     assert isinstance(named, StoreUnusable)
     assert named.because == "input/output error"
     assert failure_of_maker(NoPhotos(folder=store.root), store.root, "making") is None, "a reason that is known stays"
+
+
+@pytest.mark.parametrize(
+    ("number", "refuses"), [("EINVAL", False), ("EOPNOTSUPP", False), ("ENOSYS", False), ("ENOSPC", True), ("EIO", True)]
+)
+def test_a_file_system_that_cannot_reserve_space_refuses_nothing(
+    number: str, refuses: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reserve(handle: int, start: int, size: int) -> None:
+        raise OSError(getattr(errno, number), number)
+
+    monkeypatch.setattr(os, "posix_fallocate", reserve)
+    refusal = refusal_of_disk(tmp_path, 1 << 20)
+    assert (None if refusal is None else refusal.errno) == (getattr(errno, number) if refuses else None)
+
+
+@needs_mount
+@pytest.mark.parametrize(
+    ("written_mib", "size_mib", "said"), [(5, 6, "RuntimeError"), (6, 6, "RuntimeError"), (0, 9, "OSError"), (5, 16, "OSError")]
+)
+def test_a_librarys_own_fault_next_to_its_partial_file_is_not_a_full_disk(
+    written_mib: int, size_mib: int, said: str, tmp_path: Path
+) -> None:
+    """On a disk of 8 MiB: the bytes that the library wrote already are not asked for again."""
+    assert said_on({tmp_path: "8m"}, BESIDE_ITS_PARTIAL_FILE, str(tmp_path), str(written_mib), str(size_mib)) == said
 
 
 def test_work_in_the_store_that_its_disk_does_not_take_names_the_store(store: Store) -> None:

@@ -92,7 +92,7 @@ def test_weights_beside_an_onnx_file_that_are_a_pointer_are_named(tmp_path: Path
     with pytest.raises(EdgecnnError) as caught:
         load_model(path)
     assert caught.value.line() == (
-        f"{tmp_path}/network.data is not the file that was meant: it is a Git LFS pointer, not the file itself"
+        f"{tmp_path}/network.data is not the expected file: it is a Git LFS pointer, not the file itself"
         " — git lfs pull [wrong-bytes]"
     )
 

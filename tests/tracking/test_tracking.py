@@ -79,6 +79,11 @@ def test_the_same_build_timed_anew_is_the_same_build_with_another_report() -> No
     assert run(report(keys={"train": "0" * 64}), "cell").build == run(report(), "cell").build == "cell"
 
 
+def test_a_run_ends_at_the_moment_that_its_report_names_whatever_the_offset() -> None:
+    ends = {run(report(made_at=text)).ended_ms for text in ("2026-11-21T10:00:00+00:00", "2026-11-21T12:00:00+02:00")}
+    assert ends == {1_795_255_200_000}
+
+
 def test_a_build_that_ships_nothing_has_figures_of_its_candidates_alone() -> None:
     nothing = Choice(state="none", candidate=None, why="none is inside the budget")
     found = run_of_build(a_report(a_row(), choice=nothing), SETTINGS)

@@ -23,6 +23,7 @@ from edgecnn.training.checkpoint import write_tensors
 from edgecnn.training.gpu import _heard as repeatable_of
 from edgecnn.training.images.batches import in_order_ahead
 from edgecnn.training.machine import own_stream
+from edgecnn.training.settings import GPU_THREADS
 from edgecnn.values.data.augmentation import Crop, Cutmix, Flip, Mixup, RandAugment
 from edgecnn.values.recipe import Recipe, TrainChoice
 from edgecnn.values.resolved import DesktopGpu
@@ -115,7 +116,17 @@ def test_what_trained_for_a_folder_s_last_build_is_read_from_its_plan(tmp_path: 
 
 @pytest.mark.parametrize(
     ("stated", "before", "variable", "threads"),
-    [(7, 5, "3", 7), (None, 5, "3", 5), (None, None, "3", 3), (None, 0, "3", 3), (None, None, "", available_cores())],
+    [
+        (7, 5, "3", 7),
+        (None, 5, "3", 5),
+        (None, None, "3", 3),
+        (None, 0, "3", 3),
+        (None, None, "4,2", 4),
+        (None, None, " 4 , 2", 4),
+        (None, None, "", available_cores()),
+        (None, None, "0", available_cores()),
+        (None, None, "many", available_cores()),
+    ],
 )
 def test_threads_are_those_that_are_stated_or_of_the_last_build_or_that_this_process_may_use(
     stated: int | None, before: int | None, variable: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -125,14 +136,73 @@ def test_threads_are_those_that_are_stated_or_of_the_last_build_or_that_this_pro
     if before is not None:
         plan.write_text(json.dumps({"resolved": {"recipe": {"train": {"device": "cpu", "threads": before}}}}))
     recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
-    assert with_machine(recipe, None, plan).train.threads == threads
+    assert with_machine(recipe, None, plan, Heard()).train.threads == threads
+
+
+def _planned(folder: Path, **train: object) -> Path:
+    plan = folder / "plan.json"
+    plan.write_text(json.dumps({"resolved": {"recipe": {"train": train}}}))
+    return plan
+
+
+@pytest.mark.parametrize(("stated", "threads"), [(None, GPU_THREADS), (7, 7)])
+def test_a_gpu_trains_with_the_same_threads_on_every_machine(
+    stated: int | None, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
+    for variable in ("2", "16", ""):
+        monkeypatch.setenv("OMP_NUM_THREADS", variable)
+        train = with_machine(recipe, gpu(), tmp_path / "none.json", Heard()).train
+        assert (train.device, train.threads) == ("gpu", threads)
+
+
+def test_the_threads_of_the_last_build_count_on_the_device_that_they_trained_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    recipe, plan = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"device": "gpu"}}), tmp_path / "plan.json"
+    for device, threads in (("cpu", GPU_THREADS), ("gpu", 16)):
+        _planned(tmp_path, device=device, threads=16)
+        assert with_machine(recipe, gpu(), plan, Heard()).train.threads == threads
+    on_cpu = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"device": "cpu"}})
+    assert with_machine(on_cpu, None, plan, Heard()).train.threads == 3
+
+
+@pytest.mark.parametrize(
+    ("stated", "device", "variable", "numbers"),
+    [
+        (None, "cpu", "2", ("2", "16")),
+        (None, "cpu", "2,1", ("2", "16")),
+        (None, "cpu", "16", None),
+        (None, "cpu", "", None),
+        (2, "cpu", "2", None),
+        (None, "gpu", "2", None),
+    ],
+)
+def test_an_ignored_number_of_threads_is_noted_with_the_setting_that_changes_it(
+    stated: int | None,
+    device: str,
+    variable: str,
+    numbers: tuple[str, str] | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    heard, plan = Heard(), _planned(tmp_path, device=device, threads=16)
+    recipe = Recipe.model_validate({"model": {"arch": "lenet-5"}, "train": {"threads": stated}})
+    with_machine(recipe, gpu() if device == "gpu" else None, plan, heard)
+    noted = [] if numbers is None else [
+        f"OMP_NUM_THREADS={numbers[0]} is ignored: the last build of this folder trained with {numbers[1]} threads"
+        f" — --set train.threads={numbers[0]} retrains with {numbers[0]}"
+    ]  # fmt: skip
+    assert heard.notes == noted
 
 
 @pytest.mark.parametrize("nothing", [{"onnx": "model.onnx"}, {"arch": "lenet-5", "keep_head": True}])
 def test_where_nothing_is_trained_no_gpu_is_missed_and_what_was_said_stays(nothing: dict[str, object], tmp_path: Path) -> None:
     for said in ({}, {"device": "gpu"}):
         recipe = Recipe.model_validate({"model": nothing, "train": said})
-        assert with_machine(recipe, None, tmp_path / "plan.json") == recipe
+        assert with_machine(recipe, None, tmp_path / "plan.json", Heard()) == recipe
 
 
 def test_operations_that_do_not_repeat_themselves_are_named_and_other_warnings_stay_warnings() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgecnn.devices.doctor.facts import DiskFact, State, StoreFact
-from edgecnn.errors.base import system_reason
+from edgecnn.errors.base import DISK_FULL, system_reason
 from edgecnn.errors.store import StoreFull, StoreUnusable
 from edgecnn.store.disk import bytes_of, nearest_existing, temporary_folder
 from edgecnn.store.entry import Damage, trusted_entry
@@ -51,7 +50,7 @@ def disk_fact(use: Literal["store", "results", "temporary"], path: Path) -> Disk
             os.fsync(file.fileno())
     except OSError as error:
         why = system_reason(error)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in DISK_FULL
         found = f"{PROBE_BYTES // MIB} MiB could not be written: {why}" if full else f"nothing can be written: {why}"
     else:
         state, found, hint = State.WORKS, "takes files", None

@@ -199,7 +199,7 @@ class ImageChanged(EdgecnnError):
 
 
 class NameNotUnicode(EdgecnnError):
-    """Raised when a file's name is no UTF-8: it could be written into no manifest, report or kit."""
+    """Raised when a file's name is not valid UTF-8: it could be written into no manifest, report or kit."""
 
     def __init__(self, *, folder: Path, name: str) -> None:
         super().__init__(

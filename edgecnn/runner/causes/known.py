@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import sys
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
@@ -44,24 +45,27 @@ def cause_of_file(path: Path) -> Optional[Cause]:
     return cause_in(*_head_of(path))
 
 
-def cause_of_change(stream: IO[bytes], size: int, wanted: Tuple[int, str], place: Optional[Path]) -> Optional[Cause]:
-    """The cause by which a file became another than the known one; None where its bytes show none.
+def cause_of_change(
+    open_file: Callable[[], IO[bytes]], size: int, wanted: Tuple[int, str], place: Optional[Path]
+) -> Optional[Cause]:
+    """The cause by which a file became another than the known one; None if its bytes show none or cannot be read.
 
     Args:
-        stream: the file, open at its beginning.
+        open_file: opens the file at its beginning.
         size: its bytes.
         wanted: bytes and SHA-256 of the known file.
         place: the folder that holds the file and its siblings; None: an archive does.
     """
     try:
-        head = stream.read(_HEAD_BYTES)
-        shown = cause_in(head, place)
-        if shown is not None:
-            return shown
-        if not wanted[0] <= 2 * size <= 4 * wanted[0]:  # no conversion of line endings explains that: the rest stays unread
-            return None
-        converted = (b"\0" in head and _has_crlf_alone(head)) or wanted[1] in _digests_by_line_ending(head, stream)
-        return line_endings(place) if converted else None
+        with open_file() as stream:
+            head = stream.read(_HEAD_BYTES)
+            shown = cause_in(head, place)
+            if shown is not None:
+                return shown
+            if not wanted[0] <= 2 * size <= 4 * wanted[0]:  # no conversion of line endings explains that: the rest stays unread
+                return None
+            converted = (b"\0" in head and _has_crlf_alone(head)) or wanted[1] in _digests_by_line_ending(head, stream)
+            return line_endings(place) if converted else None
     except OSError:
         return None
 
@@ -95,15 +99,22 @@ def why_no_image(source: Any, otherwise: str) -> str:
 
 
 def _missing_decoder(head: bytes) -> Optional[Cause]:
-    """The cause of an image in a format that edgecnn reads and that the installed Pillow was built without."""
+    """The cause of an image in a format that edgecnn reads and that the installed Pillow lacks."""
     import PIL  # a machine without it can still compare files
     from PIL import Image, features
 
     Image.init()
     name = next((name for name, begins in _SIGNATURES.items() if begins(head)), None)
-    if name is None or (name.upper() in Image.OPEN and features.check(_DECODERS[name])):
+    if name is None:
         return None
-    why = "it is in the {} format, and Pillow {} was built without it here".format(name, getattr(PIL, "__version__", ""))
+    is_too_old = name == "AVIF" and _DECODERS[name] not in features.modules  # Pillow before 11.3; ``check`` would warn
+    if name.upper() in Image.OPEN and (is_too_old or features.check(_DECODERS[name])):  # an old one may have a plugin for it
+        return None
+    version = getattr(PIL, "__version__", "")
+    if is_too_old:
+        fix = "pip install 'pillow>=11.3'" if sys.version_info >= (3, 9) else "convert the image to PNG or JPEG"
+        return Cause("Pillow {} cannot read AVIF images".format(version), fix)
+    why = "it is in the {} format, and Pillow {} was built without it here".format(name, version)
     return Cause(why, "pip install --force-reinstall --only-binary :all: pillow")
 
 

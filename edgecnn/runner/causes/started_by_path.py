@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 def refuse() -> int:
     """Print the command that starts it, with this call's words, as the last line of a failed call; the exit code."""
     kit = Path(__file__).resolve().parents[2]
-    words = [str(Path(word).resolve()) if Path(word).exists() else word for word in sys.argv[1:]]
-    command = " ".join(map(shlex.quote, [sys.executable or "python3", "-m", "runner", *words]))
+    verb, words = sys.argv[1:2], sys.argv[2:]
+    words = [os.path.realpath(word) if os.path.exists(word) else word for word in words]  # noqa: PTH110 - False of a long word
+    command = " ".join(map(shlex.quote, [sys.executable or "python3", "-m", "runner", *verb, *words]))
     error = {
         "ref": "started-by-path",
         "what": "the runner was started by its path",

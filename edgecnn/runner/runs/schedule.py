@@ -13,8 +13,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
-from ..installing import DROPPED_PATH
-from ..interpreters import has_dropped_path, kept_variables, python_of
+from ..installing import dropped_path_in
+from ..interpreters import kept_variables, python_of
 from ..say import Teller
 from .cold_start import spawned_now
 from .items import Item, Schedule, describe, read_schedule, run_file
@@ -217,8 +217,8 @@ def _not_started(item: Item, problem: OSError) -> Dict[str, Any]:
 
 
 def _crash(returncode: int, log: Path) -> Dict[str, Any]:
-    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+    output = log.read_text(encoding="utf-8", errors="replace").strip()
+    last = output.splitlines()[-3:]
     why = "{}{}".format(ending(returncode), "; it said last: " + " | ".join(last) if last else ", and it said nothing")
-    if has_dropped_path():
-        why = "{}; {}".format(why, DROPPED_PATH)
+    why = "; ".join(filter(None, (why, dropped_path_in(output))))
     return RunnerError("worker-crashed", "a run's process ended without a result", why).facts()

@@ -187,7 +187,7 @@ def test_a_record_that_cannot_be_signed_is_no_way_around_the_signers(folder: Pat
     [
         ("zz", "'zz' is not a date"),
         ("2026-11-20T09:00:00", "'2026-11-20T09:00:00' does not say its offset from UTC"),
-        ("9999-01-01T00:00:00+00:00", "'9999-01-01T00:00:00+00:00' is of a time to come"),
+        ("9999-01-01T00:00:00+00:00", "'9999-01-01T00:00:00+00:00' is in the future"),
     ],
 )
 def test_a_date_that_would_pass_for_the_newest_is_refused(folder: Path, when: str, why: str) -> None:

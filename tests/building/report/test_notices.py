@@ -181,12 +181,12 @@ def _half(runtime: str, precision: str = "fp16") -> Candidate:
 @pytest.mark.parametrize(
     ("shares", "said"),
     [
-        ({"bf16": 1.0}, "was computed in bf16: it lacks the rounding to fp16 on the device"),
-        ({"fp32": 1.0}, "was computed in fp32: it lacks the rounding to fp16 on the device"),
+        ({"bf16": 1.0}, "was computed in bf16: it does not include the device's rounding to fp16"),
+        ({"fp32": 1.0}, "was computed in fp32: it does not include the device's rounding to fp16"),
         (
             {"fp32": 0.1, "bf16": 0.36, "unknown": 0.54},
             "was computed in bf16 and fp32 (54.0 % of the multiply-adds in an unknown precision): "
-            "it lacks the rounding to fp16 on the device",
+            "it does not include the device's rounding to fp16",
         ),
         ({"fp16": 0.9, "fp32": 0.1}, None),
         ({"unknown": 1.0}, None),

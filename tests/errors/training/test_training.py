@@ -145,7 +145,7 @@ def test_a_batch_that_a_gpu_has_no_room_for_may_go_to_the_processor() -> None:
 def test_processes_without_processors_are_refused() -> None:
     assert TooManyProcesses(asked=8, threads=2).line() == (
         "train.processes=8 asks for more processes than can work at once:"
-        " 2 threads of this machine's processors train (train.threads)"
+        " training uses 2 threads (train.threads)"
         " — --set train.processes=2, or --set train.threads=8 [too-many-processes]"
     )
 

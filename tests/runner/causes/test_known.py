@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -73,8 +75,27 @@ def test_line_endings_are_recognised_across_blocks() -> None:
     content = b"x" * ((1 << 16) - 1) + b"\nlast\n"
     wanted = len(content), hashlib.sha256(content).hexdigest()
     converted = to_crlf(content)  # a carriage return ends the first block
-    assert cause_of_change(io.BytesIO(converted), len(converted), wanted, None) is not None
-    assert cause_of_change(io.BytesIO(converted + b"x"), len(converted) + 1, wanted, None) is None
+    assert cause_of_change(lambda: io.BytesIO(converted), len(converted), wanted, None) is not None
+    assert cause_of_change(lambda: io.BytesIO(converted + b"x"), len(converted) + 1, wanted, None) is None
+
+
+@pytest.mark.parametrize("content", [b"x", None], ids=["truncated", "of the right size"])
+def test_a_file_that_cannot_be_read_was_changed_and_is_no_fault_of_the_runner(
+    content: bytes | None, copy_kit: CopyKit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kit, opened = copy_kit(), Path.open
+    if content is not None:
+        (kit / "model.onnx").write_bytes(content)
+
+    def open_others(path: Path, *words: Any, **named: Any) -> Any:
+        if path.name == "model.onnx":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *words, **named)
+
+    monkeypatch.setattr(Path, "open", open_others)
+    error = refusal(kit)
+    assert error.ref == "kit-file-changed"
+    assert (error.because or "").startswith("it cannot be read: Permission denied" if content is None else "1 bytes here, ")
 
 
 def picture(kind: str) -> bytes:
@@ -127,6 +148,35 @@ def test_a_format_that_this_pillow_has_no_decoder_for_is_named(kind: str, module
     why = done.stdout.decode().strip()
     assert why.startswith(f"it is in the {name} format, and Pillow ")
     assert why.endswith(" was built without it here: pip install --force-reinstall --only-binary :all: pillow")
+
+
+_OLD_PILLOW = """
+import io, sys
+from PIL import Image, features
+del features.modules["avif"]
+if {has_plugin}:
+    Image.init()
+else:
+    sys.modules["PIL.AvifImagePlugin"] = None
+sys.version_info = {python}
+from edgecnn.runner.causes.known import why_no_image
+print(why_no_image(io.BytesIO(sys.stdin.buffer.read()), "damaged"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("has_plugin", "python", "why"),
+    [
+        (False, (3, 9), " cannot read AVIF images: pip install 'pillow>=11.3'"),
+        (False, (3, 8), " cannot read AVIF images: convert the image to PNG or JPEG"),
+        (True, (3, 8), "damaged"),
+    ],
+)
+def test_a_pillow_from_before_avif_is_named_without_a_warning(has_plugin: bool, python: tuple[int, int], why: str) -> None:
+    program = _OLD_PILLOW.format(has_plugin=has_plugin, python=python)
+    command = [sys.executable, "-W", "error:Unknown feature", "-c", program]
+    done = subprocess.run(command, input=picture("AVIF"), capture_output=True, check=True)
+    assert done.stdout.decode().strip() == (why if has_plugin else f"Pillow {PIL.__version__}{why}")
 
 
 def test_a_damaged_webp_is_no_fault_of_pillow() -> None:
