@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
 
     entry: GraphEntry
     feeding: Feeding
