@@ -56,6 +56,8 @@ def gate_reason(result: GateResult, *, require_measured: bool = False) -> str:
 def gate_line(result: GateResult, *, require_measured: bool = False) -> str:
     """``gate max drop_pp 1: PASS, and why``."""
     gate, reason = result.gate, gate_reason(result, require_measured=require_measured)
+    if gate.stated_by == CHANCE:
+        return f"gate chance: {result.verdict.value}, {reason}"
     return f"gate {gate.side} {gate.metric} {gate.bound:g}: {result.verdict.value}, {reason}"
 
 

@@ -9,7 +9,7 @@ import platform
 from pathlib import Path, PurePosixPath
 from typing import Dict, List, Optional
 
-from .causes.known import cause_of_change, left_by_a_tool
+from .causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
 from .failure import RunnerError
 from .files import bounded_content, sha256_of
 from .installing import lacking
@@ -42,13 +42,17 @@ class Kit:
         """Read and check ``kit.json``; no other file is read.
 
         Raises:
-            RunnerError: no-kit, bad-manifest, or outside-the-kit for a name that leaves the folder.
+            RunnerError: no-kit, bad-manifest, kit-file-changed where its bytes show why, or outside-the-kit for a name that
+                leaves the folder.
         """
         path = folder / MANIFEST
         try:
             content = bounded_content(path, MANIFEST_BYTES_MAX)
         except OSError as error:
             raise RunnerError("no-kit", "{}: no kit here".format(folder), str(error), "run this inside a kit's folder") from error
+        cause = line_endings(folder) if b"\r\n" in content else cause_in(content, folder)
+        if cause is not None:
+            raise RunnerError("kit-file-changed", "{}: not the file that was packaged".format(path), cause.why, cause.fix)
         try:
             value = json.loads(content.decode("utf-8"))
         except (ValueError, RecursionError) as error:

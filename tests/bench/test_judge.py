@@ -62,7 +62,7 @@ def test_error_rates_and_the_margin_stand_with_the_verdicts(built: Place, tmp_pa
     )
     assert done.returncode == 1
     assert "one-sided error rates: drop_pp α 5 %, margin 60 pp; size_mib exact" in done.stdout
-    assert "one-sided error rates: drop\\_pp α 5 %, margin 60 pp; size\\_mib exact" in summary.read_text()
+    assert "one-sided error rates: drop_pp α 5 %, margin 60 pp; size_mib exact" in summary.read_text()
     assert "::error" in done.stderr
 
 

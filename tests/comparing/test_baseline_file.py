@@ -107,7 +107,7 @@ def test_an_edited_time_is_noticed(board: tuple[Path, Path], tmp_path: Path) -> 
         (-1, None, "a time is not above 0"),
         (1, "yesterday", "is not a date"),
         (1, "2026-11-20T09:00:00", "does not say its offset"),
-        (1, "9998-01-01T00:00:00Z", "a time to come"),
+        (1, "9998-01-01T00:00:00Z", "in the future"),
     ],
 )
 def test_a_time_that_no_clock_shows_is_refused_whoever_sealed_it(

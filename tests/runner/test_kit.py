@@ -21,6 +21,17 @@ def refusal(kit: Path) -> RunnerError:
     return caught.value
 
 
+def test_a_manifest_whose_bytes_show_the_cause_is_not_taken_for_another_kit(copy_kit: CopyKit) -> None:
+    kit = copy_kit()
+    text = (kit / "kit.json").read_bytes()
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12\n"
+    for content, cause in ((text.replace(b"\n", b"\r\n"), "line endings"), (pointer, "Git LFS pointer")):
+        (kit / "kit.json").write_bytes(content)
+        with pytest.raises(RunnerError) as caught:
+            Kit.open(kit)
+        assert caught.value.ref == "kit-file-changed" and cause in (caught.value.because or "")
+
+
 def test_a_kit_that_nobody_touched_is_accepted(onnx_kit: Path) -> None:
     kit = Kit.open(onnx_kit)
     assert kit.verify_files() > 0
