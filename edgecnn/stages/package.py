@@ -70,11 +70,21 @@ class PackageStage(Stage):
     """``runner_digest()`` at resolve time: the runner's own bytes are part of what a kit is."""
 
     def make(self, given: Mapping[Role, Path], out: Path, tell: Progress) -> None:
-        """Write the kit; ``kit.json`` last.
+        """Write the kit, and test it.
+
+        Raises:
+            RunnerSourceChanged, ThresholdsOfAnotherModel: see ``write``.
+            SelfTestFailed: the kit does not give its golden answers, or its runner ends without a result.
+        """
+        self.write(given, out)
+        if json.loads((out / "kit.json").read_text(encoding="utf-8"))["engine"] is None:
+            self._test(out, tell)
+
+    def write(self, given: Mapping[Role, Path], out: Path) -> None:
+        """Write the kit without testing it; ``kit.json`` last.
 
         Raises:
             RunnerSourceChanged: the runner is not the one that was planned with.
-            SelfTestFailed: the kit does not give its golden answers, or its runner ends without a result.
             ThresholdsOfAnotherModel: they are not one for each label of the images.
         """
         if runner_digest() != self.runner_sha256:
@@ -101,8 +111,6 @@ class PackageStage(Stage):
             "files": _file_facts(out),
         }
         (out / "kit.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        if manifest["engine"] is None:
-            self._test(out, tell)
 
     def _test(self, kit: Path, tell: Progress) -> None:
         """A machine that lacks the kit's runtime, browser or GPU cannot test it, which says nothing of the kit."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
@@ -17,8 +19,14 @@ def trace_onnxruntime(model: Path, folder: Path, options: Mapping[str, str] = {}
     return _run(session, folder)
 
 
+def kit_around(model: Path) -> Any:
+    """As much of a kit as a session reads that is opened on a model file."""
+    named = {"input": SimpleNamespace(name="image"), "output": SimpleNamespace(name="logits")}
+    return SimpleNamespace(path=lambda _: model, manifest=SimpleNamespace(model=SimpleNamespace(entry=model.name, **named)))
+
+
 def trace_openvino(model: Path, folder: Path, options: Mapping[str, str]) -> Path:
-    session = OpenVinoSession(model, dict(options), folder, 1)
+    session = OpenVinoSession(kit_around(model), dict(options), folder, 1)
     return _run(session, folder)
 
 

@@ -23,6 +23,7 @@ from edgecnn.runner.sessions.onnxruntime_cpu import OnnxRuntimeSession
 from edgecnn.runner.sessions.openvino_cpu import OpenVinoSession
 from edgecnn.training.memory import held_mib
 from edgecnn.values.layers import MacTable
+from tests.backends.traces import kit_around
 from tests.data.folders import Heard
 from tests.quantization.aware_made import (
     CANDIDATES,
@@ -73,7 +74,7 @@ def traced(candidate: str, arch: str, folder: Path) -> np.ndarray:  # type: igno
     session: Any = (
         OnnxRuntimeSession(file, dict(asked.session_options), folder)
         if "onnxruntime" in candidate
-        else OpenVinoSession(file, dict(asked.session_options), folder, 1)
+        else OpenVinoSession(kit_around(file), dict(asked.session_options), folder, 1)
     )
     answers = [session.run({"image": image[None]})["logits"].copy() for image in golden_feed(arch)]
     session.close()

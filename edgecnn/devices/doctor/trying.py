@@ -164,7 +164,7 @@ def _kit(runtime: str, place: Path, tell: Progress) -> Path:
         id=f"tiny-{runtime}-fp32", runtime=Runtime(runtime), precision=Precision.FP32, needs_engine=needs_engine
     )
     engine = EngineSpec(builder="tensorrt", onnx="model.onnx", min_version=LEAST_VERSION) if needs_engine else None
-    return make_tiny_kit(candidate, _SESSIONS[runtime], place, tell, engine)
+    return make_tiny_kit(candidate, _SESSIONS[runtime], place, engine)
 
 
 def _weights_there() -> tuple[State, str]:

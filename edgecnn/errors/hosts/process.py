@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.errors.base import EdgecnnError, ExitCode, system_reason
+from edgecnn.errors.wording import shortened
 
 
 class RunnerFailed(EdgecnnError):
@@ -27,7 +28,7 @@ class RunnerCrashed(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     def __init__(self, *, argv: Sequence[str], ending: str, last_lines: Sequence[str]) -> None:
         super().__init__(
             what=f"runner {_command(argv)} ended without a result ({ending})",
-            because=" | ".join(last_lines) or "it said nothing on standard error",
+            because=_joined(last_lines) or "it said nothing on standard error",
         )
 
 
@@ -51,7 +52,7 @@ class RunnerTimedOut(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     def __init__(self, *, argv: Sequence[str], lease_s: float, last_lines: Sequence[str]) -> None:
         super().__init__(
             what=f"runner {_command(argv)} said nothing for {lease_s:g} s and was killed",
-            because=f"last on standard error: {' | '.join(last_lines)}" if last_lines else None,
+            because=f"last on standard error: {_joined(last_lines)}" if last_lines else None,
         )
 
 
@@ -60,6 +61,11 @@ class RunnerNotStarted(EdgecnnError):
 
     def __init__(self, *, folder: object, why: OSError) -> None:
         super().__init__(what=f"{folder}: no runner could be started here", because=system_reason(why))
+
+
+def _joined(last_lines: Sequence[str]) -> str:
+    """The last lines, each cut, so that the very last one is always there."""
+    return " | ".join(shortened(line, 2_000) for line in last_lines)
 
 
 def _command(argv: Sequence[str]) -> str:

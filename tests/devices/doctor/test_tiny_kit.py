@@ -21,7 +21,7 @@ ORT = Candidate(id="tiny", runtime=Runtime.ONNXRUNTIME, precision=Precision.FP32
 
 
 def a_kit(folder: Path) -> Path:
-    return make_tiny_kit(ORT, SessionSpec(module="onnxruntime_cpu"), folder, Ear())
+    return make_tiny_kit(ORT, SessionSpec(module="onnxruntime_cpu"), folder)
 
 
 def test_the_shipped_file_is_written_from_the_weights_that_the_answers_are_worked_out_from() -> None:

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.full  # needs a browser
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     chromium()
     candidate = Candidate(id="webgpu-fp32", runtime=Runtime.WEBGPU, precision=Precision.FP32)
-    return make_tiny_kit(candidate, SessionSpec(module=BACKEND.session_module), tmp_path_factory.mktemp("webgpu"), Quiet())
+    return make_tiny_kit(candidate, SessionSpec(module=BACKEND.session_module), tmp_path_factory.mktemp("webgpu"))
 
 
 @pytest.fixture
