@@ -11,7 +11,7 @@ from typing import Dict, List, Optional
 
 from .causes.known import cause_in, cause_of_change, left_by_a_tool, line_endings
 from .failure import RunnerError
-from .files import bounded_content, sha256_of
+from .files import bounded_content, open_regular, sha256_of
 from .installing import lacking
 from .manifest import MANIFEST, MANIFEST_BYTES_MAX, Manifest, parse_manifest
 from .runtimes import installed_version
@@ -120,7 +120,7 @@ class Kit:
 
     def _changed(self, name: str, size: int, why: str) -> RunnerError:
         fact = self.manifest.files[name]
-        cause = cause_of_change(lambda: self.path(name).open("rb"), size, (fact.bytes, fact.sha256), self.folder)
+        cause = cause_of_change(lambda: open_regular(self.path(name)), size, (fact.bytes, fact.sha256), self.folder)
         why, hint = cause or (why, _HINT)
         return RunnerError("kit-file-changed", "{}: not the file that was packaged".format(name), why, hint)
 

@@ -60,7 +60,7 @@ def test_a_drop_that_is_not_known_says_why() -> None:
 
 def test_what_holds_by_definition_is_marked_and_has_no_interval_or_error_rate() -> None:
     gates = tuple(
-        judge_identical(Gate(metric=metric, side="max", bound=1.03, required="always"), facts())
+        judge_identical(Gate(metric=metric, side="max", bound=1.03, required="always"), facts(), several_labels=False)
         for metric in ("latency_ratio", "drop_pp")
     )
     lines = comparison_lines(a_comparison(identical=True, ratio=exactly(1.0), drop_pp=exactly(0.0), gates=gates))

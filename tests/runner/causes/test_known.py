@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,16 +84,16 @@ def test_line_endings_are_recognised_across_blocks() -> None:
 def test_a_file_that_cannot_be_read_was_changed_and_is_no_fault_of_the_runner(
     content: bytes | None, copy_kit: CopyKit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kit, opened = copy_kit(), Path.open
+    kit, opened = copy_kit(), os.open
     if content is not None:
         (kit / "model.onnx").write_bytes(content)
 
-    def open_others(path: Path, *words: Any, **named: Any) -> Any:
-        if path.name == "model.onnx":
+    def open_others(path: Any, *words: Any, **named: Any) -> Any:
+        if Path(path).name == "model.onnx":
             raise PermissionError(13, "Permission denied", str(path))
         return opened(path, *words, **named)
 
-    monkeypatch.setattr(Path, "open", open_others)
+    monkeypatch.setattr(os, "open", open_others)
     error = refusal(kit)
     assert error.ref == "kit-file-changed"
     assert (error.because or "").startswith("it cannot be read: Permission denied" if content is None else "1 bytes here, ")
