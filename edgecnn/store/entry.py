@@ -43,7 +43,7 @@ def read_folder(folder: Path, kind: str, key: str) -> Artifact | Damage | None:
         text = bounded_content(folder / RECORD, DOCUMENT_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return Damage(f"{RECORD} is missing") if folder.exists() else None
-    except UnfitFile as error:
+    except (UnfitFile, IsADirectoryError) as error:
         return Damage(f"{RECORD}: {system_reason(error)}")
     try:
         record = Record.model_validate_json(text)

@@ -131,7 +131,7 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
         profile = Profile.model_validate_json(text)
     except (FileNotFoundError, NotADirectoryError) as error:
         return Damage(f"{Path(str(error.filename)).name} is missing") if folder.exists() else None
-    except UnfitFile as error:
+    except (UnfitFile, IsADirectoryError) as error:
         return Damage(f"{Path(str(error.filename)).name}: {system_reason(error)}")
     except ValidationError as error:
         file = FACTS if error.title == ProfileFiles.__name__ else PROFILE

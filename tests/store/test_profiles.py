@@ -106,6 +106,16 @@ def test_a_stored_profile_without_a_moment_in_utc_is_damaged_and_repaired(store:
     assert not stored.folder.exists() and verify(store, Ear()).damaged == ()
 
 
+@pytest.mark.parametrize("record", [PROFILE, FACTS])
+def test_a_folder_in_place_of_a_record_is_damage_that_can_be_repaired(store: Store, record: str) -> None:
+    stored = store.profiles.add(a_profile())
+    (stored.folder / record).unlink()
+    (stored.folder / record).mkdir()
+    assert store.profiles.of(KIT, "evaluation") == ()
+    (damaged,) = verify(store, Ear(), repair=True).damaged
+    assert damaged.why.startswith(f"{record}: ") and not stored.folder.exists()
+
+
 def test_what_cannot_be_written_as_json_is_refused(store: Store) -> None:
     residency = Residency(basis="executed", layers=(), mac_share={"int8": float("nan")}, time_share=None)
     with pytest.raises(UnstableValue):

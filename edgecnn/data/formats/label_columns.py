@@ -48,7 +48,7 @@ def _named(cell: str) -> tuple[str, ...]:
         return _distinct(re.split(r"[|;]", text))
     try:
         names = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"the labels {cell[:100]!r} begin as a JSON list and are none") from None
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"the labels {cell[:100]!r} are no list of names")

@@ -53,6 +53,11 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
             footer, leaves = plain.metadata, [plain.schema.column(place) for place in range(len(plain.schema))]
         if footer.num_rows > ROWS_MAX:
             raise TableUnusable(file=file, line=None, because=TOO_MANY_ROWS)
+        for leaf in leaves:  # each of its values is decoded whole
+            if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" and leaf.length > _CELL_BYTES_MAX:
+                what = f"its column {shortened(leaf.path)!r} holds cells"
+                because = f"{what} of {leaf.length:,} bytes, more than {_CELL_BYTES_MAX:,}"
+                raise TableUnusable(file=file, line=None, because=because)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         with open_regular(file) as stream, parquet.ParquetFile(stream, metadata=footer, read_dictionary=texts) as source:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
@@ -60,7 +65,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
                     _require_small(file, name, batch.column(name))
                 cells = [_cells(name, batch.column(name)) for name in columns]
                 yield from map(list, zip(*cells, strict=True))
-    except (arrow.ArrowException, OSError, ValueError) as error:
+    except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: of a list of what is no text
         raise TableUnusable(file=file, line=None, because=_said(error)) from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgecnn.data.formats.label_columns import _named
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
@@ -257,3 +258,8 @@ def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> No
     assert caught.value.line() == (
         f"{tmp_path / 'list.csv'}{place}: cannot be used as a list of images: {because} — {HINT} [table-unusable]"
     )
+
+
+def test_labels_that_open_a_list_a_hundred_thousand_times_are_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="begin as a JSON list and are none"):
+        _named("[" * 100_000)

@@ -162,3 +162,16 @@ def test_a_list_that_claims_more_rows_than_any_data_set_is_refused_unread(photos
     cells = pyarrow.array([0], pyarrow.int8()).take(pyarrow.array([0] * (FILES_MAX + 1), pyarrow.int32()))
     with pytest.raises(TableUnusable, match=f"more than {FILES_MAX:,} rows"):
         summary_of(written(photos, {"path": cells, "label": cells}))
+
+
+def test_fixed_cells_that_no_list_has_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    import pyarrow as arrow
+
+    cells = arrow.array([b"x" * 20_000] * 2, arrow.binary(20_000))
+    with pytest.raises(TableUnusable, match="cells of 20,000 bytes"):
+        summary_of(written(tmp_path, {"path": cells, "label": ["a", "b"]}))
+
+
+def test_a_list_of_what_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(TableUnusable):
+        summary_of(written(tmp_path, {"path": ["a.png", "b.png"], "labels": [[b"cat"], [b"dog"]]}))
