@@ -29,7 +29,7 @@ Made = TypeVar("Made")
 
 
 def tried(work: Callable[[], Made], passing: tuple[str, ...] = ()) -> Made | Failed:
-    """What the work gives, or how it failed, whatever was raised: the others go on. ``--debug`` shows the traceback.
+    """Return the result of the work, or how it failed, whatever it raised. ``--debug`` shows the traceback.
 
     ``passing``: how references of errors begin that are raised all the same.
 

@@ -39,7 +39,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class StagedBundle:
-    """A whole bundle that nobody sees yet, or the published one where nothing changed."""
+    """A complete bundle that is not published yet, or the published one if nothing changed."""
 
     folder: Path
     is_new: bool
