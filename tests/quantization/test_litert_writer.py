@@ -335,6 +335,14 @@ def test_a_model_beyond_the_bytes_of_a_flatbuffer_is_refused(monkeypatch: pytest
         network.finished([], [])
 
 
+def test_no_two_tensors_have_one_name() -> None:
+    """LiteRT's quantizer refuses such a model."""
+    pads = [*CASES["padding"], *one("Pad", ints(0, 0, 3, 0, 0, 0, 0, 0)), *one("Clip", f32(-1).reshape(()), f32(2).reshape(()))]
+    graph = schema.Model.GetRootAsModel(agree(network(pads)), 0).Subgraphs(0)
+    names = [graph.Tensors(place).Name() for place in range(graph.TensorsLength())]
+    assert len(names) == len(set(names))
+
+
 def test_a_field_that_the_schema_lacks_is_a_mistake_of_ours() -> None:
     with pytest.raises(AttributeError, match="ConcatenationOptions has no field axes"):
         LitertNetwork().add("CONCATENATION", [], [], "ConcatenationOptions", axes=1)

@@ -39,15 +39,19 @@ class LitertNetwork:
 
     def __init__(self) -> None:
         self._tensors: list[Any] = []
+        self._names: dict[str, int] = {}
         self._buffers: list[Any] = [schema.BufferT()]  # the schema asks for an empty first one
         self._operators: list[Any] = []
         self._codes: list[int] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
     def tensor(self, name: str, shape: Sequence[int], buffer: int = 0, kind: int = schema.TensorType.FLOAT32) -> int:
-        """Add a tensor and return its number."""
+        """Add a tensor and return its number. Its name gets a number too where another tensor has it."""
+        count = self._names.get(name, 0)
+        self._names[name] = count + 1
         tensor = schema.TensorT()
-        tensor.name, tensor.shape, tensor.type, tensor.buffer = name.encode(), np.array(shape, np.int32), kind, buffer
+        tensor.name = f"{name}:{count}".encode() if count else name.encode()  # LiteRT's quantizer goes by names
+        tensor.shape, tensor.type, tensor.buffer = np.array(shape, np.int32), kind, buffer
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 

@@ -26,12 +26,12 @@ def _pad(conversion: Conversion, node: Node) -> None:
     stated = np.array([sides.get(axis, (0, 0)) for axis in order], np.int32)
     table = np.maximum(stated, 0)
     if (stated < 0).any():  # which cuts
-        sizes = conversion.network.shape(value)
-        cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, sizes, strict=True)]
-        whole, value = value, made
+        whole = conversion.network.shape(value)
+        cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, whole, strict=True)]
+        uncut, value = value, made
         if table.any():
             value = conversion.fresh(node.name, [end - first for first, end, _ in cuts])
-        cut(conversion, whole, value, cuts)
+        cut(conversion, uncut, value, cuts)
         if not table.any():
             return
     mode = node.attributes.get("mode", b"constant")
