@@ -30,7 +30,6 @@ class _Window(NamedTuple):
     @classmethod
     def read(cls, conversion: Conversion, node: Node, kernel: Sequence[int]) -> _Window:
         """Read a window of two axes; rows that only ``ceil_mode`` adds are padding."""
-        assert len(kernel) == 2
         attributes = node.attributes
         strides, dilations = attributes.get("strides", [1, 1]), attributes.get("dilations", [1, 1])
         size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
