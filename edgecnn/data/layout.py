@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from edgecnn.data.listing import ListingProgress, is_folder
+from edgecnn.data.split_names import PART_NAMES, Part, split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import (
     DataFolderMissing,
@@ -30,18 +31,6 @@ from edgecnn.errors.data.folder import (
 from edgecnn.errors.wording import no_unicode
 from edgecnn.runner.causes.known import LEFT_BEHIND
 
-Part = Literal["train", "validation", "test"]
-
-PART_NAMES: Final[Mapping[str, Part]] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Compared without regard to case."""
 HEAP: Final = "all images"
 """What the one class of images without labels is called, where a sentence needs a name for it."""
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
-from edgecnn.data.layout import Part
 from edgecnn.data.shares import Cut, divided
+from edgecnn.data.split_names import Part
 from edgecnn.errors.data.folder import FoldsBesideSplit, Shortage, TooFewImages
 from edgecnn.values.data.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice

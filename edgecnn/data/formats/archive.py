@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from edgecnn.data.index import read_json, write_json
-from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
+from edgecnn.data.split_names import split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.runner.causes.known import LEFT_BEHIND
@@ -117,7 +117,7 @@ def _proof(folder: Path, tell: Progress) -> str:
 
 def _entered(folder: Path) -> Path:
     inside = [path for path in folder.iterdir() if path.name not in LEFT_BEHIND and not path.name.startswith(".")]
-    if len(inside) == 1 and inside[0].is_dir() and inside[0].name.lower() not in PART_NAMES:
+    if len(inside) == 1 and inside[0].is_dir() and split_name(inside[0].name) is None:
         return inside[0] if any(path.is_dir() for path in inside[0].iterdir()) else folder
     return folder
 

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.formats.table import Row, laid_out
 from edgecnn.data.imagenet import imagenet_ids
-from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, folders_in
+from edgecnn.data.layout import ClassFolder, Layout, folders_in
 from edgecnn.data.listing import ListingProgress, stamps_in
+from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.runner.files import bounded_content

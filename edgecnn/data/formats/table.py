@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.formats.label_columns import NAMES, LabelColumns, label_columns
 from edgecnn.data.formats.parquet_file import PARQUET, ROWS_MAX, TOO_MANY_ROWS, parquet_columns, parquet_rows
-from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, Part, natural_order
+from edgecnn.data.layout import ClassFolder, Layout, natural_order
 from edgecnn.data.listing import ListingProgress, stamp_of
+from edgecnn.data.split_names import PART_NAMES, Part, split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
@@ -199,11 +200,10 @@ def _row(file: Path, line: int, cells: Sequence[str], columns: _Columns) -> Row:
     if columns.labels is None and not names[0]:
         raise TableUnusable(file=file, line=line, because="no label")
     _require_plain(file, line, names)
-    part = PART_NAMES.get(split.strip().lower())
-    if part is None:
+    if (named := split_name(split)) is None:
         raise TableUnusable(file=file, line=line, because=f"the split {split[:100]!r} is none of {', '.join(PART_NAMES)}")
     group = None if columns.group is None else cell[columns.group].strip()
-    return Row(path, names[0], part, group) if columns.labels is None else Row(path, "", part, group, names)
+    return Row(path, names[0], named.part, group) if columns.labels is None else Row(path, "", named.part, group, names)
 
 
 def _require_plain(file: Path, line: int | None, names: Sequence[str]) -> None:

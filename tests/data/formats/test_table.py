@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
-from edgecnn.data.layout import PART_NAMES
+from edgecnn.data.split_names import PART_NAMES
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
