@@ -186,8 +186,11 @@ def shown_sources(path: str, drawn: RoleDraw | None, cache: Path, tell: Progress
         return
 
     def listed(group_by: str | None) -> Listed:
-        every = DataChoice(path=path, group_by=group_by, train=False)  # no image is asked for that only trains
-        return read_files(list_files(every, cache, tell), cache, tell)[0]
+        every = asked.model_copy(update={"group_by": group_by, "train": False})  # no image is asked for that only trains
+        files = list_files(every, cache, tell)
+        if files.layout.unused:
+            tell.note(f"{path}: not used: {files.layout.unused}")
+        return read_files(files, cache, tell)[0]
 
     def source(found: Listed, images: tuple[ImageEntry, ...]) -> ImageSource:
         of = DataManifest(origin="folder", root=str(found.root), classes=tuple(found.classes), images=images)

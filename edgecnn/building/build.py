@@ -142,6 +142,7 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     store, tell, resolved = context.store, context.tell, planned.resolved
     with output_lock(request.out):
         publish_plan(planned, request.out)
+    tell.note(f"data: {'; '.join(filter(None, (resolved.data.class_names, resolved.data.splits_from)))}")
     if resolved.weights.fell_back:
         tell.note(f"NOT PRETRAINED: {resolved.weights.why}")
     here = this_machine()

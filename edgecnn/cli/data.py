@@ -42,8 +42,8 @@ DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
     of_data = family(app, "data", short="Look through images before a build, and divide them.", panel=BUILD)
-    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.", takes=("group_by",))(inspect)
-    verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by",))(split)
+    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.", takes=("group_by", "overrides"))(inspect)
+    verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by", "overrides"))(split)
     verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides",))(preview)
 
 

@@ -103,8 +103,8 @@ class Files(NamedTuple):
         layout = self.layout
         places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
         cells = [[json.dumps(cell) for cell in sorted(of.items())] for of in (layout.groups, layout.labels) if of is not None]
-        names = stated_names(classes, layout.classes) or ()
-        return digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names, *self.stamps, *cells])
+        names, unused = stated_names(classes, layout.classes) or (), [layout.unused]
+        return digest_of_stamps([places, layout.classes, unused, [pillow_version()], names, *self.stamps, *cells])
 
 
 def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
@@ -130,7 +130,7 @@ def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
         if labelled and is_published(path) and (order := published_order(root)) is not None:
             layout = layout.in_order(order)
     seen.all()
-    return Files(layout, stamps, source, choice.group_by)
+    return Files(layout._replace(skipped_images=seen.skipped_under(layout.root)), stamps, source, choice.group_by)
 
 
 def _in_folder(
@@ -145,7 +145,7 @@ def _in_folder(
     if is_idx(root):
         layout = idx_layout(root, cache, tell)
     else:
-        layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
+        layout = find_layout(root, seen, choice.folders) if labelled else unlabelled_layout(root, seen)
     return layout, [stamps_in(layout.root / folder.path, seen) for folder in layout.folders]
 
 
@@ -216,8 +216,8 @@ def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path,
     splits_from = assigned.sentence(layout.parts, choice.calibration_images)
     if not labelled:
         splits_from = f"without labels; {splits_from}"
-    if layout.ignored:
-        splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
+    if layout.unused:
+        splits_from += f"; not used: {layout.unused}"
     return filed(manifest, splits_from, cache, assigned)
 
 
@@ -273,7 +273,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
 
 def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:
     # What was kept before there were these keys is known by the same name.
-    unset = {"group_by"} if choice.group_by is None else set()
+    unset = {key for key in ("group_by", "folders") if getattr(choice, key) is None}
     asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
     if fold is not None:
         asked["fold"] = fold.model_dump(mode="json")

@@ -6,7 +6,7 @@ A name means a split if exactly one of its words does: ``training_set``, ``seg_t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 Part = Literal["train", "validation", "test"]
@@ -29,9 +29,9 @@ PART_NAMES: Final[Mapping[str, Part]] = {
 }
 """The words that mean a split. They are compared without regard to case."""
 _GENERIC: Final = frozenset(
-    "data dataset file files folder image images img imgs part photo photos picture pictures sample samples set sets split subset"
-    .split()
-)  # fmt: skip
+    {"data", "dataset", "file", "files", "folder", "image", "images", "img", "imgs", "part", "photo", "photos", "picture"}
+    | {"pictures", "sample", "samples", "set", "sets", "split", "subset"}
+)
 """Words next to the split's that say nothing about which data set it is."""
 _UNLABELLED: Final = re.compile(r"(?:un(?:label+ed|annotated|sorted|classified)|no ?labels?|(?:not|to) label(?:led|ed)?)")
 _BORDERS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
@@ -43,8 +43,6 @@ class SplitName(NamedTuple):
     part: Part
     division: str
     """The other words that matter, such as ``seg`` of ``seg_train``; the splits of one data set share them."""
-    is_plain: bool
-    """Whether the name is the split's word alone."""
 
 
 def split_name(name: str) -> SplitName | None:
@@ -53,7 +51,23 @@ def split_name(name: str) -> SplitName | None:
     parts = [PART_NAMES[word] for word in words if word in PART_NAMES]
     if len(parts) != 1:
         return None
-    return SplitName(parts[0], " ".join(word for word in words if word not in PART_NAMES), name.strip().casefold() in PART_NAMES)
+    return SplitName(parts[0], " ".join(word for word in words if word not in PART_NAMES))
+
+
+def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
+    """Return the folders that claim each split, if one is to train on and another is not; else nothing.
+
+    Names of other data sets, such as ``train_masks`` next to ``train`` and ``test``, claim none; where a split's word alone is a
+    name, longer names do not claim that split.
+    """
+    divisions: dict[str, dict[Part, list[str]]] = {"": {}}
+    for name in sorted(names, key=lambda name: name.casefold() not in PART_NAMES):
+        if (split := split_name(name)) is not None:
+            claimed = divisions.setdefault(split.division, {}).setdefault(split.part, [])
+            if not claimed or name.casefold() in PART_NAMES or claimed[0].casefold() not in PART_NAMES:
+                claimed.append(name)
+    claims = next((claims for claims in divisions.values() if "train" in claims and len(claims) > 1), {})
+    return {part: claims[part] for part in ("train", "validation", "test") if part in claims}
 
 
 def is_unlabelled(name: str) -> bool:

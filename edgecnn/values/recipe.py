@@ -11,10 +11,7 @@ from pydantic_core import PydanticCustomError
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.data.augmentation import Augmentations
-from edgecnn.values.data.preprocessing import (
-    PreprocessingChoice,
-    Resolution,
-)
+from edgecnn.values.data.preprocessing import PreprocessingChoice, Resolution
 from edgecnn.values.data.synthesis import SynthesisChoice
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import (
@@ -45,6 +42,7 @@ def _printable(text: str) -> str:
 Share = Annotated[float, Field(gt=0, lt=0.5)]
 GroupBy = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
 Folds = Annotated[int, Field(ge=5, le=20)]
+FolderReading = Literal["classes", "nested", "labelled"]
 
 
 class ModelChoice(Value):
@@ -90,6 +88,9 @@ class DataChoice(Value):
     Else a text file with a class a line, in the order of the model's answers, or an ONNX file whose metadata names them: each
     folder is one of these. Unset: imagenet where the head of published weights is kept, a custom model's own order where its
     file names the folders, or else folders."""
+    folders: FolderReading | None = None
+    """Where folders can be read in two ways. classes: each is a class, whatever its name. nested: the folders inside them are the
+    classes. labelled: folders such as no_label are skipped. Unset: edgecnn asks (`split-folders`)."""
     labels: bool | None = None
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
@@ -284,6 +285,7 @@ class RoleDraw(Value):
     validation_share: Share
     test_share: Share
     group_by: GroupBy | None = Field(default=None, exclude_if=lambda group_by: group_by is None)
+    folders: FolderReading | None = Field(default=None, exclude_if=lambda folders: folders is None)
     train: bool
     folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
     """Roles are those of the first fold, whose network ships."""

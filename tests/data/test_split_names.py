@@ -19,7 +19,9 @@ def test_usual_names_mean_a_split_with_prefixes_and_suffixes_too(names: tuple[st
     assert {name: named.part if (named := split_name(name)) else None for name in names} == dict.fromkeys(names, part)
 
 
-@pytest.mark.parametrize("name", ["strain", "contest", "devil", "invalid", "train_test_split", "pretrained", "", "__", "猫", "latest"])
+@pytest.mark.parametrize(
+    "name", ["strain", "contest", "devil", "invalid", "train_test_split", "pretrained", "", "__", "猫", "latest"]
+)
 def test_other_names_mean_none(name: str) -> None:
     assert split_name(name) is None
 
@@ -27,7 +29,6 @@ def test_other_names_mean_none(name: str) -> None:
 def test_the_splits_of_one_data_set_share_their_other_words() -> None:
     names = ("train", "train_images", "seg_train", "seg_test", "train_station", "val2017")
     assert [named.division for name in names if (named := split_name(name))] == ["", "", "seg", "seg", "station", "2017"]
-    assert [name for name in names if (named := split_name(name)) and named.is_plain] == ["train"]
 
 
 def test_a_bucket_of_images_without_a_label_is_known_by_its_name() -> None:

@@ -18,11 +18,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from edgecnn.data.index import read_json, write_json
+from edgecnn.data.layout import unwrapped
 from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
-from edgecnn.data.split_names import split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.data.formats import ArchiveUnusable
-from edgecnn.runner.causes.known import LEFT_BEHIND
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
@@ -64,7 +63,7 @@ def told_of(archive: Path, folder: Path) -> Iterator[None]:
 def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
     """The folder of an archive's images, in ``cache/archives``: as it was unpacked before, or now.
 
-    A single folder that holds all others is entered, as archivers of folders make one. One process at a time unpacks an archive,
+    A single folder that wraps all others is entered. One process at a time unpacks an archive,
     and the use is dated under the same lock, by which ``store gc`` goes.
 
     Raises:
@@ -74,7 +73,8 @@ def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
         WrongBytes: see ``refuse_known_cause``.
     """
     refuse_known_cause(archive)
-    return _entered(kept_folder(_name_of(archive), cache, lambda fresh: _unpack(archive, fresh, tell), tell))
+    folder = kept_folder(_name_of(archive), cache, lambda fresh: _unpack(archive, fresh, tell), tell)
+    return unwrapped(folder, ListingProgress(tell))
 
 
 def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
@@ -113,13 +113,6 @@ def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
 def _proof(folder: Path, tell: Progress) -> str:
     """Of names, sizes and times: that what was unpacked is there still, and as it was."""
     return hashlib.sha256(json.dumps(stamps_in(folder, ListingProgress(tell))).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _entered(folder: Path) -> Path:
-    inside = [path for path in folder.iterdir() if path.name not in LEFT_BEHIND and not path.name.startswith(".")]
-    if len(inside) == 1 and inside[0].is_dir() and split_name(inside[0].name) is None:
-        return inside[0] if any(path.is_dir() for path in inside[0].iterdir()) else folder
-    return folder
 
 
 @contextmanager

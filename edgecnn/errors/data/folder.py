@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural
+from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural, shell_word
 
 _SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
 _NAMED = 5
@@ -140,6 +140,66 @@ class SplitsDiffer(EdgecnnError):
         super().__init__(
             what=f"{folder.parent}: the classes of {folder.name}/ and {other.name}/ differ", because="; ".join(facts), hint=remedy
         )
+
+
+class SplitFolders(EdgecnnError):
+    """Base of the failures in which folders can be read in two ways, and the user has to say in which."""
+
+
+class FoldersAlikeInside(SplitFolders):
+    """Raised when every folder holds no image itself but the same sub-folders."""
+
+    ref = SplitFolders.ref
+
+    def __init__(self, *, folder: Path, outer: Sequence[str], inner: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{folder}: its folders can be read in two ways",
+            because=f"{_folders(outer)} hold no images but the same sub-folders, {_folders(inner)}",
+            hint=f"--set data.folders=nested if {_names(inner)} are the classes, or --set data.folders=classes if"
+            f" {_names(outer)} are; folders called train, val and test are splits",
+        )
+
+
+class SplitsWithoutClasses(SplitFolders):
+    """Raised when folders are named as splits and hold no class folders. ``lists``: files that may name the labels."""
+
+    ref = SplitFolders.ref
+
+    def __init__(self, *, folder: Path, splits: Sequence[str], lists: Sequence[Path]) -> None:
+        labels = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "give each a sub-folder per class"
+        super().__init__(
+            what=f"{folder}: its folders can be read in two ways",
+            because=f"{_folders(splits)} are named as splits, and have no class folders in them",
+            hint=f"{labels}, --no-labels with a model of your own, or --set data.folders=classes if {_names(splits)} are the"
+            " classes",
+        )
+
+
+class UnlabelledFolder(SplitFolders):
+    """Raised when a folder next to classes is named as a bucket of images without a label."""
+
+    ref = SplitFolders.ref
+
+    def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{folder}: its folders can be read in two ways",
+            because=f"{_folders(names)} {plural(len(names), 'is', 'are')} named as images without a label, next to classes",
+            hint=f"--set data.folders=labelled to skip {_names(names)}, or --set data.folders=classes to make"
+            f" {plural(len(names), 'it a class', 'them classes')}",
+        )
+
+
+def _folders(names: Sequence[str]) -> str:
+    return _listed([f"{name}/" for name in names])
+
+
+def _names(names: Sequence[str]) -> str:
+    return _listed(list(map(repr, names)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first ones of many."""
+    return listed(names) if len(names) <= _EXAMPLES else f"{', '.join(names[:_EXAMPLES])}{and_more(len(names), _EXAMPLES)}"
 
 
 class SplitNamedTwice(EdgecnnError):

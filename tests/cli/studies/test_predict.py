@@ -105,7 +105,7 @@ def test_where_nothing_can_be_answered_there_is_one_error(whole: Path, words: li
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoPhotos) as caught:
-        list(files_of([tmp_path]))
+        files_of([tmp_path], Ear())
     assert caught.value.line() == f"{tmp_path}: holds no photographs — name files, or a folder of them [no-photos]"
 
 

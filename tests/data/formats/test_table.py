@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
-from edgecnn.data.split_names import PART_NAMES
 from edgecnn.data.manifest import summarize
+from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
