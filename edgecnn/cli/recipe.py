@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click import Choice
 
 from edgecnn.cli.option_table import WHAT, BuildOptions
 from edgecnn.cli.verbs import BUILD, Call, family, verb
@@ -31,6 +33,13 @@ DropOpt = Annotated[
     float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in percentage points.")
 ]
 YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: use the default for whatever is not given.")]
+FoldersOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--folders", click_type=Choice(("classes", "nested", "labelled")),
+        help="How folders with two readings are read, as `--set data.folders=` of a build.",
+    ),
+]  # fmt: skip
 SideArg = Annotated[str, typer.Argument(help="A recipe file, a shipped pipeline's name, or the folder of a finished build.")]
 
 
@@ -44,12 +53,20 @@ def register(app: typer.Typer) -> None:
     verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)
 
 
-def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop_pp: DropOpt = None, yes: YesOpt = False) -> None:
+def init(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    folder: PhotosArg,
+    out: FileOpt = Path("recipe.toml"),
+    drop_pp: DropOpt = None,
+    yes: YesOpt = False,
+    folders: FoldersOpt = None,
+) -> None:
     """Look at a folder of photographs and write a commented recipe for it."""
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CustomAndNamed
+    from edgecnn.errors.data.folder import SplitFolders
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
     from edgecnn.render.screens.recipe import recipe_text
     from edgecnn.store.disk import write_text_atomically
@@ -59,9 +76,14 @@ def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop
         raise CustomAndNamed(option="--arch")
     if out.exists():
         raise RecipeThere(path=out)
-    data = summarize(DataChoice(path=folder, train=call.asked.onnx is None), call.store.root, call.tell)
+    choice = DataChoice.model_validate({"path": folder, "train": call.asked.onnx is None, "folders": folders})
+    try:
+        data = summarize(choice, call.store.root, call.tell)
+    except SplitFolders as error:
+        raise error.retold("--set data.folders=", "--folders ") from error
     call.close()
     choices = _choices(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
+    choices = replace(choices, folders=folders)
     images = open_source(Path(data.manifest_path)).manifest.images
     text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
     try:

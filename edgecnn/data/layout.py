@@ -16,14 +16,12 @@ from edgecnn.data.listing import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data.folder import (
     DataPathUnusable,
-    FoldersAlikeInside,
     NoClassFolders,
     OneClass,
+    SplitFolders,
     SplitNamedTwice,
     SplitsDiffer,
-    SplitsWithoutClasses,
     TrainFolderMissing,
-    UnlabelledFolder,
 )
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes.left_behind import is_skipped
@@ -116,7 +114,7 @@ def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None
     if reading == "nested":
         return _pooled(root, names, seen)
     if reading is None and (inner := _alike_inside(root, names, seen)):
-        raise FoldersAlikeInside(folder=root, outer=names, inner=inner)
+        raise SplitFolders(folder=root, names=names, inner=inner)
     names, ignored = _labelled(root, names, reading)
     return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
 
@@ -180,7 +178,7 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
     inside = {part: content_of(holder, seen).folders for part, holder in holders.items()}
     if not any(inside.values()):
         if parts and reading != "classes":
-            raise SplitsWithoutClasses(folder=root, splits=list(parts.values()), lists=_lists_in(root))
+            raise SplitFolders(folder=root, names=list(parts.values()), splits=True, lists=_lists_in(root))
         return None
     train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], seen), reading)
     classes = _classes(holders["train"], train)
@@ -252,7 +250,7 @@ def _labelled(folder: Path, names: tuple[str, ...], reading: FolderReading | Non
     if not buckets or reading == "classes":
         return names, ()
     if reading is None:
-        raise UnlabelledFolder(folder=folder, names=buckets)
+        raise SplitFolders(folder=folder, names=buckets)
     return tuple(name for name in names if name not in buckets), buckets
 
 

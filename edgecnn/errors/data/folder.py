@@ -143,58 +143,33 @@ class SplitsDiffer(EdgecnnError):
 
 
 class SplitFolders(EdgecnnError):
-    """Base of the failures in which folders can be read in two ways, and the user has to say in which."""
+    """Raised when folders can be read in two ways, and the user has to say in which.
 
+    ``names``: those folders. ``inner``: the sub-folders that each of them holds, and nothing else; none where their names alone
+    are in doubt: ``splits`` says whether as splits, of which ``lists`` may name the labels, or as images without a label.
+    """
 
-class FoldersAlikeInside(SplitFolders):
-    """Raised when every folder holds no image itself but the same sub-folders."""
-
-    ref = SplitFolders.ref
-
-    def __init__(self, *, folder: Path, outer: Sequence[str], inner: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{folder}: its folders can be read in two ways",
-            because=f"{_folders(outer)} hold no images but the same sub-folders, {_folders(inner)}",
-            hint=f"--set data.folders=nested if {_names(inner)} are the classes, or --set data.folders=classes if"
-            f" {_names(outer)} are; folders called train, val and test are splits",
-        )
-
-
-class SplitsWithoutClasses(SplitFolders):
-    """Raised when folders are named as splits and hold no class folders. ``lists``: files that may name the labels."""
-
-    ref = SplitFolders.ref
-
-    def __init__(self, *, folder: Path, splits: Sequence[str], lists: Sequence[Path]) -> None:
-        labels = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "give each a sub-folder per class"
-        super().__init__(
-            what=f"{folder}: its folders can be read in two ways",
-            because=f"{_folders(splits)} are named as splits, and have no class folders in them",
-            hint=f"{labels}, --no-labels with a model of your own, or --set data.folders=classes if {_names(splits)} are the"
-            " classes",
-        )
-
-
-class UnlabelledFolder(SplitFolders):
-    """Raised when a folder next to classes is named as a bucket of images without a label."""
-
-    ref = SplitFolders.ref
-
-    def __init__(self, *, folder: Path, names: Sequence[str]) -> None:
-        super().__init__(
-            what=f"{folder}: its folders can be read in two ways",
-            because=f"{_folders(names)} {plural(len(names), 'is', 'are')} named as images without a label, next to classes",
-            hint=f"--set data.folders=labelled to skip {_names(names)}, or --set data.folders=classes to make"
-            f" {plural(len(names), 'it a class', 'them classes')}",
-        )
+    def __init__(
+        self, *, folder: Path, names: Sequence[str], inner: Sequence[str] = (), splits: bool = False, lists: Sequence[Path] = ()
+    ) -> None:
+        quoted, as_classes = _listed(list(map(repr, names))), "--set data.folders=classes"
+        if inner:
+            fact = f"hold no images but the same sub-folders, {_folders(inner)}"
+            hint = f"--set data.folders=nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
+            hint += f" {quoted} are; folders called train, val and test are splits"
+        elif splits:
+            fact = "are named as splits, and have no class folders in them"
+            hint = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "give each a sub-folder per class"
+            hint += f", --no-labels with a model of your own, or {as_classes} if {quoted} are the classes"
+        else:
+            fact = f"{plural(len(names), 'is', 'are')} named as images without a label, next to classes"
+            hint = f"--set data.folders=labelled to skip {quoted}, or {as_classes} to make"
+            hint += f" {plural(len(names), 'it a class', 'them classes')}"
+        super().__init__(what=f"{folder}: its folders can be read in two ways", because=f"{_folders(names)} {fact}", hint=hint)
 
 
 def _folders(names: Sequence[str]) -> str:
     return _listed([f"{name}/" for name in names])
-
-
-def _names(names: Sequence[str]) -> str:
-    return _listed(list(map(repr, names)))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -59,6 +59,7 @@ class FirstChoices:
     onnx: str | None
     device: str
     drop_pp: float
+    folders: str | None = None
 
 
 def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
@@ -82,6 +83,7 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             "",
             "[data]",
             f"path = {toml_value(_data_path(data, file))}",
+            *([f"folders = {toml_value(choices.folders)}"] if choices.folders else []),
             *(f"# {line}" for line in _found(data, images)),
             "",
             "[target]",

@@ -56,6 +56,17 @@ def test_images_that_no_build_can_use_end_with_2_and_warnings_do_where_strict_is
     assert (as_json.returncode, json.loads(as_json.stdout)["roles"]) == (2, None)
 
 
+def test_folders_with_two_readings_end_with_2_and_the_answer_that_is_named_works(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {f"site{site}/{label}": 5 for site in (1, 2) for label in ("cat", "dog")})
+    refused = run(photos, "inspect", "photos")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--set data.folders=nested if 'cat' and 'dog' are the classes" in refused.stderr
+    shown = run(photos, "inspect", "photos", "--set", "data.folders=nested")
+    assert shown.returncode == 0 and f"{photos}: 20 images of 2 classes" in shown.stdout
+    divided = run(photos, "split", "photos", "--out", "divided", "--set", "data.folders=nested")
+    assert divided.returncode == 0 and (tmp_path / "divided/train/cat/site1").is_dir()
+
+
 def test_of_several_labels_the_table_speaks_of_labels(photos: Path) -> None:
     both = {path: "cat|dog" if path.suffix == ".jpg" else path.parent.name for path in sorted(photos.rglob("*.*"))}
     listed = [f"photos/{path.parent.name}/{path.name},{labels}" for path, labels in both.items()]

@@ -103,6 +103,24 @@ def test_where_nothing_can_be_answered_there_is_one_error(whole: Path, words: li
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_files_of_tools_and_hidden_folders_are_skipped_and_those_with_images_are_told(whole: Path, tmp_path: Path) -> None:
+    card = (whole / KIT_FOLDER / "golden" / "card.png").read_bytes()
+    names = ("a.png", "@eaDir/a.png/SYNOPHOTO_THUMB_M.png", ".NET shirt/b.png", "Thumbs.db", "._a.png", "desktop.ini")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(card if name.endswith("a.png") or "THUMB" in name or "b.png" in name else b"x")
+    for words in ([tmp_path], [each for each in tmp_path.iterdir() if each.name != ".NET shirt"]):
+        done = predict(whole, *words, "--json")
+        said = json.loads(done.stdout)
+        assert (done.exit_code, [Path(each["file"]).name for each in said["predictions"]]) == (0, ["a.png"])
+        assert any(skipped.endswith("@eaDir/ (1 image, left by a tool)") for skipped in said["skipped"])
+    done = predict(whole, tmp_path)
+    assert [line for line in done.stderr.splitlines() if ".NET shirt/ (1 image, hidden)" in line]
+    refused = predict(whole, tmp_path / "Thumbs.db")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.endswith("Thumbs.db: holds no photographs — name files, or a folder of them [no-photos]\n")
+
+
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoPhotos) as caught:
         files_of([tmp_path], Ear())

@@ -119,6 +119,13 @@ FAULTS = {
 }
 
 
+def test_a_split_column_knows_the_usual_names_as_folders_do(photos: Path) -> None:
+    rows = listed(photos, split=True)
+    names = {"train": "seg_train", "VAL": "dev", "test": "Test set"}
+    usual = [rows[0], *([path, label, names[split]] for path, label, split in rows[1:])]
+    assert summary_of(table(photos, usual, "usual.csv")).content == summary_of(table(photos, rows)).content
+
+
 @pytest.mark.parametrize("text", FAULTS)
 def test_a_faulty_list_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "list.csv").write_text(text, encoding="utf-8")
