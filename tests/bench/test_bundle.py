@@ -24,6 +24,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine
 from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten
 from edgecnn.errors.bundle import BundleFileChanged
+from edgecnn.errors.data.folder import SplitFolders
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines
@@ -32,6 +33,7 @@ from edgecnn.values.board import HostRequest
 from edgecnn.values.data.dataset import DataManifest, Fold
 from edgecnn.values.recipe import DataChoice, RaceChoice, Recipe, RoleDraw
 from tests.building.builds import Place
+from tests.data.folders import fill
 from tests.hosts.sshd import loopback, needs_sshd
 from tests.store.toys import Ear
 
@@ -117,6 +119,20 @@ def test_a_build_s_photographs_are_divided_as_the_build_did(built_once: Place, t
     assert shown == tested and len(every) == 150
     by_default = next(iter(shown_sources(path, None, tmp_path / "store", Ear()))).entries("test")
     assert [image.path for image in by_default] != tested
+
+
+def test_folders_with_two_readings_are_read_by_the_bundle_s_classes(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {f"site{site}/{label}": 4 for site in (1, 2) for label in ("cat", "dog")})
+
+    def classes_of(root: Path, drawn: RoleDraw | None, classes: tuple[str, ...]) -> tuple[str, ...]:
+        return next(iter(shown_sources(str(root), drawn, tmp_path / "store", Ear(), classes))).classes
+
+    assert classes_of(photos, None, ("cat", "dog", "fox")) == ("cat", "dog")
+    assert classes_of(photos, None, ("site1", "site2")) == ("site1", "site2")
+    with pytest.raises(SplitFolders):
+        classes_of(photos, None, ("boat", "car"))
+    nested = DRAWN.model_copy(update={"folders": "nested"})
+    assert classes_of(photos / "site1", nested, ("cat", "dog")) == ("cat", "dog")
 
 
 def test_images_of_a_build_in_groups_are_of_these_where_they_lie_alone_or_are_others(built_once: Place, tmp_path: Path) -> None:
