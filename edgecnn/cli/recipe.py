@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from click import Choice
 
 from edgecnn.cli.option_table import WHAT, BuildOptions
 from edgecnn.cli.verbs import BUILD, Call, family, verb
@@ -34,12 +33,9 @@ DropOpt = Annotated[
 ]
 YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: use the default for whatever is not given.")]
 FoldersOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--folders", click_type=Choice(("classes", "nested", "labelled")),
-        help="How folders with two readings are read, as `--set data.folders=` of a build.",
-    ),
-]  # fmt: skip
+    Literal["classes", "nested", "labelled"] | None,
+    typer.Option("--folders", help="How folders with two readings are read, as `--set data.folders=` of a build."),
+]
 SideArg = Annotated[str, typer.Argument(help="A recipe file, a shipped pipeline's name, or the folder of a finished build.")]
 
 
