@@ -43,6 +43,7 @@ def test_the_written_recipe_is_planned(place: Place) -> None:
     assert recipe.gates.max == {"drop_pp": 40} and recipe.model.arch == "resnet-18"
     done = place.plain("plan", "planned.toml", "--set", "model.weights=none")
     assert done.returncode == 0 and "openvino-int8" in done.stdout, done.stderr
+    assert ", 3 classes (bag, boot, shirt); " in done.stdout, "the plan names the classes"
 
 
 def test_a_recipe_elsewhere_names_the_folder_whole(place: Place, tmp_path: Path) -> None:
