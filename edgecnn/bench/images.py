@@ -78,7 +78,7 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> O
     return OpenedImages(facts, found, labels, prepared_groups(prepared.folder, "test"))
 
 
-def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
+def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
     """The user's images, prepared as a kit wants them.
 
     ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
@@ -89,20 +89,20 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
     for source in shown_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
-        label_of = _labels_of(source, kit, data)
+        label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
         found = _pixel_set(folder)
         same = found.sha256 in recorded.pixels
         if same:
             break
-    images = f"{found.images:,} images of {data}"
+    images = f"{found.images:,} images of {data.path}"
     if not same and len(label_of) < (known := len(kit.manifest["labels"])):
         images += f", of {len(label_of):,} of the bundle's {known:,} {'labels' if source.manifest.multi_label else 'classes'}"
     said = f"{images}, pixel for pixel the build's test images" if same else f"{images}, which are other images"
     if not same:
         said += " than the build's test images: whether the network was trained on them is not known"
     facts = BenchImages(
-        source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
+        source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data.path, said=said
     )
     labels = _read_labels(folder, label_of, len(kit.manifest["labels"]))
     return OpenedImages(facts, found, labels, prepared_groups(folder, "test"))
@@ -185,19 +185,20 @@ def _list_known(every: DataChoice, classes: Sequence[str], cache: Path, tell: Pr
 
 
 def shown_sources(
-    path: str, drawn: RoleDraw | None, cache: Path, tell: Progress, classes: Sequence[str] = ()
+    images: DataChoice, drawn: RoleDraw | None, cache: Path, tell: Progress, classes: Sequence[str] = ()
 ) -> Iterator[ImageSource]:
     """First what the build would have tested on, had it had these images, then every image; each as the role ``test``.
 
     Where there is a test split of its own, both are that one.
 
-    ``drawn``: how the build drew roles; None: as builds do by themselves. ``cache``: the store's root. ``classes``: the bundle's.
+    ``images``: which. ``drawn``: how the build drew roles; None: as builds do by themselves. ``cache``: the store's root.
+    ``classes``: the bundle's.
 
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    asked = DataChoice(path=path) if drawn is None else drawn.of_images(path)
-    if path == DEMO:
-        plain = DataChoice(path=path, seed=asked.seed)
+    asked = images if drawn is None else drawn.of_images(images)
+    if images.path == DEMO:
+        plain = DataChoice(path=images.path, seed=asked.seed)
         yield open_source(Path(summarize(plain, cache, tell).manifest_path))
         return
 
@@ -205,7 +206,7 @@ def shown_sources(
         every = asked.model_copy(update={"group_by": group_by, "train": False})  # no image is asked for that only trains
         files = _list_known(every, classes, cache, tell)
         if files.layout.unused:
-            tell.note(f"{path}: not used: {files.layout.unused}")
+            tell.note(f"{images.path}: not used: {files.layout.unused}")
         return read_files(files, cache, tell)[0]
 
     def source(found: Listed, images: tuple[ImageEntry, ...]) -> ImageSource:

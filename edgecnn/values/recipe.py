@@ -12,6 +12,7 @@ from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.data.augmentation import Augmentations
 from edgecnn.values.data.preprocessing import PreprocessingChoice, Resolution
+from edgecnn.values.data.source import DataSource, printable
 from edgecnn.values.data.synthesis import SynthesisChoice
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import (
@@ -33,14 +34,8 @@ def _scale(text: str) -> str:
         raise PydanticCustomError("no_scale", "{because}", {"because": str(error)}) from error
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise PydanticCustomError("unprintable", "holds a sign that cannot be printed; write it as an escape, such as \\t")
-    return text
-
-
 Share = Annotated[float, Field(gt=0, lt=0.5)]
-GroupBy = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+GroupBy = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(printable)]
 Folds = Annotated[int, Field(ge=5, le=20)]
 FolderReading = Literal["classes", "nested", "labelled"]
 
@@ -64,12 +59,9 @@ class ModelChoice(Value):
     """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as it was published."""
 
 
-class DataChoice(Value):
+class DataChoice(DataSource):
     """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
 
-    path: str = "demo"
-    """A folder with a sub-folder a class, or with train/, val/ and test/, or of IDX files; a CSV or Parquet list;
-    a zip of a folder; torchvision:NAME; or demo."""
     seed: NonNegativeInt = 0
     """Of the roles that are drawn."""
     calibration_images: PositiveInt = 300
@@ -295,6 +287,6 @@ class RoleDraw(Value):
         """As the recipe has it, everything filled in."""
         return cls(folds=recipe.train.folds, **recipe.data.model_dump(include=set(cls.model_fields) - {"folds"}))
 
-    def of_images(self, path: str) -> DataChoice:
-        """The same of other images, which ``path`` names."""
-        return DataChoice(path=path, **self.model_dump(exclude={"folds"}))
+    def of_images(self, images: DataChoice) -> DataChoice:
+        """The same draw of other images."""
+        return images.model_copy(update=self.model_dump(exclude={"folds"}))
