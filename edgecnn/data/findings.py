@@ -58,7 +58,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
     if two:
         yield _say(
             "contradiction",
-            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy ({_named(two)})",
+            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy"
+            f" ({_with_classes(two)})",
             serious=True,
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
@@ -161,6 +162,12 @@ def _scaled(levels: tuple[int, int]) -> str:
 
 def _named(groups: list[Alike]) -> str:
     return first_of([" = ".join(group.paths[:3]) for group in groups], 2)
+
+
+def _with_classes(groups: list[Alike]) -> str:
+    """The files, and the classes that each is in: one file of a list may have two."""
+    named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
+    return first_of(list(named), 2)
 
 
 def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:

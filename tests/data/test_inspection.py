@@ -95,7 +95,8 @@ def test_the_same_bytes_are_copies_and_not_merely_alike(photos: Path) -> None:
     assert facts.near == ()
     assert sentences(facts, "copies")[0].startswith("1 file holds the same bytes as another of the class;")
     assert sentences(facts, "contradiction") == [
-        "1 picture in more than one class, byte for byte; a build leaves out every copy (cat/001.png = dog/cat.png)"
+        "1 picture in more than one class, byte for byte; a build leaves out every copy"
+        " (cat/001.png = dog/cat.png as cat and dog)"
     ]
 
 
