@@ -18,7 +18,7 @@ import edgecnn
 from edgecnn.data.class_marks import class_marks
 from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.group_roles import grouping_of
 from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.data.index import parse
@@ -72,7 +72,7 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
     roles, roles_from, grouping = _roles(usable, files.layout, choice)
     facts = DataInspection(
-        root=choice.path if is_published(choice.path) else str(files.source),
+        root=str(files.source) if is_on_disk(choice.path) else choice.path,
         roles_from=roles_from,
         grouping=grouping,
         multi_label=usable.multi_label,

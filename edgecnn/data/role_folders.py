@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import edgecnn
 from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.table import is_table
+from edgecnn.data.formats.registry import is_list
 from edgecnn.data.images import FolderImages
 from edgecnn.data.index import parse
 from edgecnn.data.layout import root_of
@@ -71,10 +71,12 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     root = root_of(choice.path)
     if choice.path == DEMO:
         raise DemoHasNoFolder
-    if is_table(root):
+    if is_list(root):
         raise TableNotDivided(file=root)
     check_out(out, root)
     found = list_files(choice, cache, tell)
+    if found.layout.labels is not None:
+        raise TableNotDivided(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     places = _places(manifest, found)

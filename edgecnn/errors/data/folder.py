@@ -200,10 +200,11 @@ class TrainFolderMissing(EdgecnnError):
 class NothingReadable(EdgecnnError):
     """Raised when there are files, but no picture among them."""
 
-    def __init__(self, *, folder: Path, skipped: Sequence[str]) -> None:
+    def __init__(self, *, folder: Path, skipped: Sequence[str], is_one_reason: bool = False) -> None:
+        one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
         super().__init__(
             what=f"{folder}: none of {len(skipped):,} files is a readable image",
-            because="; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED),
+            because=one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED),
         )
 
 

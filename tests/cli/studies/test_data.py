@@ -184,3 +184,30 @@ def test_split_says_what_it_wrote_and_its_json_satisfies_its_schema(photos: Path
     assert (said["linked"], said["images"]) == (True, {"train": 12, "validation": 4, "test": 4})
     refused = run(photos, "split", "photos", "--out", "divided")
     assert (refused.returncode, refused.stdout) == (2, "")
+
+
+def test_options_say_how_a_list_is_read(photos: Path) -> None:
+    rows = [f"{place.stem};{place.parent.name};x" for place in sorted(photos.rglob("0*.png"))]
+    for place in sorted(photos.rglob("0*.png")):
+        place.rename(photos / f"{place.parent.name}-{place.name}")
+    rows = [f"{row.split(';')[1]}-{row}" for row in rows]
+    (photos.parent / "list.csv").write_text("\n".join(["picture;kind;note", *rows]), encoding="utf-8")
+    refused = run(photos, "inspect", "list.csv")
+    assert (refused.returncode, "pass --path-column COLUMN" in refused.stderr) == (2, True)
+    options = ("--path-column", "picture", "--label-column", "kind", "--path-suffix", ".png", "--image-root", "photos")
+    shown = run(photos, "inspect", "list.csv", *options)
+    assert (shown.returncode, shown.stderr) == (0, f"edgecnn: {photos.parent}/list.csv: reads the columns picture and kind\n")
+    assert "18 images of 2 classes" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "verb", ["build", "plan", "train", "recipe show", "fit", "data inspect", "data split", "data preview", "bench", "init"]
+)
+def test_each_verb_that_takes_images_takes_the_options_of_lists(verb: str) -> None:
+    from tests.cli.test_option_table import ROOT
+
+    command = ROOT
+    for word in verb.split():
+        command = command.commands[word]
+    names = {option for parameter in command.params for option in parameter.opts}
+    assert {"--path-column", "--label-column", "--label-separator", "--path-suffix", "--image-root"} <= names
