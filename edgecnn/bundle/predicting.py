@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
+from edgecnn.data.formats.registry import is_address
 from edgecnn.data.index import parse
 from edgecnn.data.listing import ListingProgress, skipped_phrases, stamps_in
-from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
+from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos, PhotoNotAFile
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.wording import shell_word
@@ -28,6 +29,13 @@ from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
     from edgecnn.runner.classifier import Classifier
+
+
+def require_paths(photos: Sequence[Path]) -> None:
+    """Raises PhotoNotAFile: an address or standard input is named."""
+    for path in photos:
+        if is_address(text := str(path)) or (text == "-" and not path.exists()):
+            raise PhotoNotAFile(text=text.replace(":/", "://", 1))
 
 
 def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:

@@ -254,3 +254,13 @@ def test_a_kit_whose_runtime_has_a_python_of_its_own_is_asked_by_that(
     monkeypatch.setenv("EDGECNN_RUNTIME_ONNXRUNTIME", "/its/own/python")
     done = predict(bundle, photos)
     assert f" — cd {bundle / KIT_FOLDER} && /its/own/python -B -m runner predict PICTURE, or pip install " in done.stderr
+
+
+@pytest.mark.parametrize("text", ["https://example.org/a.jpg", "-"])
+def test_an_address_and_standard_input_are_no_images(tmp_path: Path, text: str) -> None:
+    shown = predict(tmp_path / "no bundle", text)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr == (
+        f"edgecnn: error: {text}: edgecnn predict takes image files and folders of them: it neither downloads images nor reads"
+        " them from standard input — save the image to a file and pass its path [photo-not-a-file]\n"
+    )
