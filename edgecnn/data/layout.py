@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.class_names import composed
 from edgecnn.data.listing import ListingProgress, content_of, skipped_phrases
 from edgecnn.data.split_names import Part, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data.folder import (
@@ -184,7 +185,7 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
     classes = _classes(holders["train"], train)
     ignored = [name for name in names if name not in parts.values()]
     ignored += [f"{parts['train']}/{name}" for name in unlabelled]
-    others = [part for part in parts if part != "train"]
+    others, called = [part for part in parts if part != "train"], {"train": classes}
     for part in others:
         there, unlabelled = _labelled(holders[part], inside[part], reading)
         ignored += [f"{parts[part]}/{name}" for name in unlabelled]
@@ -192,10 +193,13 @@ def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, readi
             ignored.append(parts.pop(part))
         else:
             _same_classes(root, parts["train"], classes, parts[part], there)
+            called[part] = tuple(there)
     folders: list[ClassFolder] = []
     for place in parts:
         seen.skip_outside(holders[place], content_of(holders[place], seen).images)
-        folders += _class_folders(classes, place, f"{holders[place].relative_to(root).as_posix()}/")
+        prefix, spelt = f"{holders[place].relative_to(root).as_posix()}/", {composed(name): name for name in called[place]}
+        names_there = [name if name in called[place] else spelt[composed(name)] for name in classes]
+        folders += _class_folders(names_there, place, prefix)
     named = split_name(parts["train"])
     held_out = None if named is None or named.part == "train" else parts["train"]
     return Layout(root, classes, parts, tuple(folders), tuple(ignored), held_out=held_out)
@@ -265,8 +269,9 @@ def _classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _same_classes(root: Path, train: str, classes: Sequence[str], other: str, there: Sequence[str]) -> None:
-    only_here = [name for name in classes if name not in there]
-    only_there = [name for name in there if name not in classes]
+    here, known = set(map(composed, classes)), set(map(composed, there))
+    only_here = [name for name in classes if composed(name) not in known]
+    only_there = [name for name in there if composed(name) not in here]
     if only_here or only_there:
         raise SplitsDiffer(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
 
