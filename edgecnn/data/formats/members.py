@@ -127,14 +127,17 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     stream = stack.enter_context(cast("IO[bytes]", gzip.GzipFile(fileobj=plain))) if packed else plain
     file = stack.enter_context(tarfile.open(fileobj=cast("Any", _BoundedReads(stream)), mode="r:"))  # noqa: SIM115
     members, left = list[Member](), bytes_allowed(archive)
-    while len(members) <= FILES_MAX and left >= 0 and (entry := file.next()) is not None:
+    for number, entry in enumerate(iter(file.next, None), start=1):
         cast("Any", file).members.clear()  # tarfile keeps each one
         left -= max(0, entry.size)
+        if number > FILES_MAX:
+            raise tarfile.ReadError(f"more than {FILES_MAX:,} files")
         if not entry.isdir():
             is_file = entry.isreg() and not entry.issparse()
-            name = entry.name.removeprefix("./")
             fault = "" if is_file else "is a link or a device"
-            members.append(Member(name, entry.size, fault, partial(_opened, file, entry)))
+            members.append(Member(entry.name.removeprefix("./"), entry.size, fault, partial(_opened, file, entry)))
+        if left < 0:
+            break
     return members
 
 

@@ -175,3 +175,11 @@ def _longer(whole: bytearray, raw: bytes) -> bytes:
         for entry in source.infolist():
             target.writestr(entry.filename.replace("Katz/", "Katze/"), source.read(entry))
     return out.getvalue().replace(b"Katze/", raw + b"/")
+
+
+def test_a_tar_of_more_entries_than_a_list_has_rows_is_refused(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgecnn.data.formats.members.FILES_MAX", 30)
+    folders = [tarfile.TarInfo(f"folder{number}") for number in range(10)]
+    for folder in folders:
+        folder.type = tarfile.DIRTYPE
+    assert refusal(tarred(photos.parent / "p.tar", contents(photos), *folders)) == "more than 30 files"
