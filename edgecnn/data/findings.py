@@ -118,8 +118,8 @@ def _comma_label(names: Sequence[str]) -> str | None:
 def _marks(facts: DataInspection) -> Iterator[Finding]:
     for kind in ("mode", "format", "size"):
         named = [
-            f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, and of the {mark.of_others:,} others"
-            f" {mark.others:,}"
+            f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, and {mark.others:,} of the"
+            f" {mark.of_others:,} others do"
             for mark in facts.class_marks
             if mark.kind == kind
         ]

@@ -201,8 +201,8 @@ def test_a_class_whose_files_give_it_away_is_named(tmp_path: Path) -> None:
         ("size", "fox", "20 × 20 px", 8, 0, 16),
     ]
     assert sentences(facts, "marked-class")[1] == (
-        "all 8 images of 'cat' have format JPEG, and of the 16 others 0: a network may learn the format instead of what the"
-        " images show"
+        "all 8 images of 'cat' have format JPEG, and 0 of the 16 others do: a network may learn the format instead of what"
+        " the images show"
     )
     assert all(finding.serious for finding in facts.findings if finding.kind == "marked-class")
 

@@ -161,14 +161,15 @@ def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
 
 def test_groups_are_shown_and_kept_whole(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", {f"{label}/clip{number:02}": 3 for label in ("cat", "dog") for number in range(20)})
-    shown = run(photos, "inspect", "photos", "--group-by", "clip[0-9]+")
+    words = ("photos", "--set", "data.folders=classes", "--group-by", "clip[0-9]+")
+    shown = run(photos, "inspect", *words)
     assert (shown.returncode, shown.stderr) == (0, "")
     said = "split by group ('clip[0-9]+'): 20 groups, none on two sides"
     assert f"; {said}\n  groups: 20 by 'clip[0-9]+', the largest 'clip00' with 6 images\n" in shown.stdout
-    facts = json.loads(run(photos, "inspect", "photos", "--group-by", "clip[0-9]+", "--json").stdout)
+    facts = json.loads(run(photos, "inspect", *words, "--json").stdout)
     Draft202012Validator(json.loads((FOLDER / "inspection.json").read_text(encoding="utf-8"))).validate(facts)
     assert facts["grouping"]["groups"] == 20
-    assert f"; {said}; seed 0\n" in run(photos, "split", "photos", "--out", "divided", "--group-by", "clip[0-9]+").stdout
+    assert f"; {said}; seed 0\n" in run(photos, "split", *words, "--out", "divided").stdout
     names = [{path.name for path in (tmp_path / "divided" / part).rglob("clip*")} for part in ("train", "validation", "test")]
     assert (len(set().union(*names)), sum(map(len, names))) == (20, 20)
     planned = run(photos, "inspect", "photos", "--group-by", "")
