@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.ladder.networks import read_build
 from benchmarks.ladder.results import FOLDER, Photographs, write
-from edgecnn.data.layout import PART_NAMES
+from edgecnn.data.split_names import PART_NAMES
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.values.report import BuildReport
 

@@ -51,7 +51,7 @@ from edgecnn.values.artifact import Failed
 from edgecnn.values.candidate import reference_of
 from edgecnn.values.device import Device, Match
 from edgecnn.values.profile import NOT_TIMED
-from edgecnn.values.recipe import GateChoice, RaceChoice
+from edgecnn.values.recipe import DataChoice, GateChoice, RaceChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.stage import Progress
 from edgecnn.values.verdict import Gate, GateResult, Verdict
@@ -65,7 +65,7 @@ class BundleBenchRequest:
 
     bench: BenchRequest
     """Its folder is the bundle's, a zip, or a build's whose bundle is meant."""
-    data: str | None = None
+    data: DataChoice | None = None
     """Images of the same classes; None: the build's test images, where the store has them."""
     out: Path | None = None
     """None: ``benches/NAME``."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from edgecnn.bench.facts import BenchImages
 from edgecnn.building.build import BuildContext
@@ -16,11 +16,12 @@ from edgecnn.data.demo import DEMO
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.images import FolderImages, ImageSource, open_source
 from edgecnn.data.label_roles import roles_of
-from edgecnn.data.manifest import list_files, read_files, summarize
+from edgecnn.data.manifest import Files, list_files, read_files, summarize
 from edgecnn.data.pixels import write_pixels
 from edgecnn.data.splits import Listed, entirely_test
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.building import BenchClassesDiffer
-from edgecnn.errors.data.folder import FoldsBesideSplit, TooFewImages
+from edgecnn.errors.data.folder import FoldsBesideSplit, NoClassFolders, SplitFolders, TooFewImages
 from edgecnn.errors.data.formats import NotInClassNames
 from edgecnn.errors.data.groups import (
     GroupOnTwoSides,
@@ -38,7 +39,7 @@ from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.data.dataset import UNLABELLED, DataManifest, Fold, ImageEntry
 from edgecnn.values.data.preprocessing import PixelRecipe
-from edgecnn.values.recipe import DataChoice, RoleDraw
+from edgecnn.values.recipe import DataChoice, FolderReading, RoleDraw
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def stored_images(kits: Sequence[KitRef], recorded: Recorded, store: Store) -> O
     return OpenedImages(facts, found, labels, prepared_groups(prepared.folder, "test"))
 
 
-def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
+def shown_images(data: DataChoice, kit: KitRef, recorded: Recorded, folder: Path, context: BuildContext) -> OpenedImages:
     """The user's images, prepared as a kit wants them.
 
     ``recorded``: by which the build's own images are known again. ``folder``: an existing one, for the pixels.
@@ -87,21 +88,21 @@ def shown_images(data: str, kit: KitRef, recorded: Recorded, folder: Path, conte
         EdgecnnError: one of ``errors.data``.
     """
     recipe = PixelRecipe.model_validate(kit.manifest["preprocessing"]["pixels"]).of_runner()
-    for source in shown_sources(data, recorded.drawn, context.store.root, context.tell):
-        label_of = _labels_of(source, kit, data)
+    for source in shown_sources(data, recorded.drawn, context.store.root, context.tell, kit.manifest["labels"]):
+        label_of = _labels_of(source, kit, data.path)
         write_pixels(source, recipe, folder, context.tell, ("test",))
         found = _pixel_set(folder)
         same = found.sha256 in recorded.pixels
         if same:
             break
-    images = f"{found.images:,} images of {data}"
+    images = f"{found.images:,} images of {data.path}"
     if not same and len(label_of) < (known := len(kit.manifest["labels"])):
         images += f", of {len(label_of):,} of the bundle's {known:,} {'labels' if source.manifest.multi_label else 'classes'}"
     said = f"{images}, pixel for pixel the build's test images" if same else f"{images}, which are other images"
     if not same:
         said += " than the build's test images: whether the network was trained on them is not known"
     facts = BenchImages(
-        source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data, said=said
+        source="data", role="recorded" if same else "other", images=found.images, pixels=found.sha256, data=data.path, said=said
     )
     labels = _read_labels(folder, label_of, len(kit.manifest["labels"]))
     return OpenedImages(facts, found, labels, prepared_groups(folder, "test"))
@@ -170,24 +171,43 @@ _NO_BUILD = (
 """That of these images none could be made as the bundle's was, which nobody asked for."""
 
 
-def shown_sources(path: str, drawn: RoleDraw | None, cache: Path, tell: Progress) -> Iterator[ImageSource]:
+def _list_known(every: DataChoice, classes: Sequence[str], cache: Path, tell: Progress) -> Files:
+    """List images. Folders that can be read in two ways are read as the bundle's classes are called."""
+    try:
+        return list_files(every, cache, tell)
+    except (SplitFolders, NoClassFolders):
+        for reading in (None, *get_args(FolderReading)):
+            with contextlib.suppress(EdgecnnError):
+                files = list_files(every.model_copy(update={"folders": reading}), cache, tell)
+                if set(files.layout.classes) <= set(classes):
+                    return files
+        raise
+
+
+def shown_sources(
+    images: DataChoice, drawn: RoleDraw | None, cache: Path, tell: Progress, classes: Sequence[str] = ()
+) -> Iterator[ImageSource]:
     """First what the build would have tested on, had it had these images, then every image; each as the role ``test``.
 
     Where there is a test split of its own, both are that one.
 
-    ``drawn``: how the build drew roles; None: as builds do by themselves. ``cache``: the store's root.
+    ``images``: which. ``drawn``: how the build drew roles; None: as builds do by themselves. ``cache``: the store's root.
+    ``classes``: the bundle's.
 
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    asked = DataChoice(path=path) if drawn is None else drawn.of_images(path)
-    if path == DEMO:
-        plain = DataChoice(path=path, seed=asked.seed)
+    asked = images if drawn is None else drawn.of_images(images)
+    if images.path == DEMO:
+        plain = DataChoice(path=images.path, seed=asked.seed)
         yield open_source(Path(summarize(plain, cache, tell).manifest_path))
         return
 
     def listed(group_by: str | None) -> Listed:
-        every = DataChoice(path=path, group_by=group_by, train=False)  # no image is asked for that only trains
-        return read_files(list_files(every, cache, tell), cache, tell)[0]
+        every = asked.model_copy(update={"group_by": group_by, "train": False})  # no image is asked for that only trains
+        files = _list_known(every, classes, cache, tell)
+        if files.layout.unused:
+            tell.note(f"{images.path}: not used: {files.layout.unused}")
+        return read_files(files, cache, tell)[0]
 
     def source(found: Listed, images: tuple[ImageEntry, ...]) -> ImageSource:
         of = DataManifest(origin="folder", root=str(found.root), classes=tuple(found.classes), images=images)

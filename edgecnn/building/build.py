@@ -131,6 +131,8 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     wanted = Wanted(request.device, request.command, runtimes_for(request.device, request.recipe.target.runtime))
     with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
+        data = planned.resolved.data
+        tell.note(f"data: {'; '.join(filter(None, (data.class_names, data.splits_from)))}")
         if request.only_judge:
             require_made(planned, store, request)
         return measured_build(planned, machine, request, BuildContext(store, tell, pages or {}))

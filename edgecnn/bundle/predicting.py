@@ -14,15 +14,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgecnn.bundle.manifest import BundleManifest
 from edgecnn.bundle.predictions import Predictions
 from edgecnn.bundle.verify import Verified, unpacked
-from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
+from edgecnn.data.formats.registry import is_address
+from edgecnn.data.index import parse
+from edgecnn.data.listing import ListingProgress, skipped_phrases, stamps_in
+from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos, PhotoNotAFile
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
+from edgecnn.runner.causes.left_behind import without_left_behind
 from edgecnn.runner.failure import RunnerError
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
     from edgecnn.runner.classifier import Classifier
+
+
+def require_paths(photos: Sequence[Path]) -> None:
+    """Raises PhotoNotAFile: an address or standard input is named."""
+    for path in photos:
+        if is_address(text := str(path)) or (text == "-" and not path.exists()):
+            raise PhotoNotAFile(text=text.replace(":/", "://", 1))
 
 
 def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | None, top: int, tell: Progress) -> Predictions:
@@ -36,7 +47,7 @@ def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | Non
         NoPhotos, NoPhotoReadable: there is nothing to answer.
         RunnerFailed: the kit does not run here, in the runner's words.
     """
-    files = tuple(files_of(photos))
+    files, skipped = files_of(photos, tell)
     with opened_classifier(found, candidate) as kit:
         said = _asked(kit.classifier, files, tell, top)
     if not said["predictions"]:
@@ -44,7 +55,7 @@ def predict_photos(found: Verified, photos: Sequence[Path], candidate: str | Non
         raise NoPhotoReadable(count=len(files), file=first["file"], because=first["because"])
     return Predictions(
         bundle=found.facts.path, name=kit.manifest.name, version=kit.manifest.version, candidate=kit.candidate,
-        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, **said,
+        kit=kit.manifest.files[f"kits/{kit.candidate}/kit.json"].sha256, skipped=skipped, **said,
     )  # fmt: skip
 
 
@@ -82,17 +93,31 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
         raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
 
 
-def files_of(photos: Sequence[Path]) -> Iterator[Path]:
-    """The files that are meant, a folder's in the order of their names. Raises NoPhotos: a folder holds none."""
-    for path in photos:
-        if not path.is_dir():
-            yield path
-            continue
-        found = ((each, each.relative_to(path).parts) for each in sorted(path.rglob("*")) if each.is_file())
-        inside = [each for each, parts in found if not any(part.startswith(".") for part in parts)]
+class PhotoFiles(NamedTuple):
+    """The files that are meant, and what holds images and is skipped."""
+
+    files: tuple[Path, ...]
+    skipped: tuple[str, ...]
+
+
+def files_of(photos: Sequence[Path], tell: Progress) -> PhotoFiles:
+    """List the files that are meant, a folder's in the order of their names, by the rule that holds for a build's images.
+
+    Raises NoPhotos: a folder holds none, or a tool left all that is named. DataFolderUnreadable: a folder cannot be listed.
+    """
+    named, left = without_left_behind(photos)
+    seen, files = ListingProgress(tell), list[Path]()
+    for place in left:
+        seen.skip(place)
+    for path in named:
+        inside = [path / parse("", stamp).path for stamp in stamps_in(path, seen)] if path.is_dir() else [path]
         if not inside:
             raise NoPhotos(folder=path)
-        yield from inside
+        files += sorted(inside)
+    if not files:
+        raise NoPhotos(folder=photos[0])
+    seen.all()
+    return PhotoFiles(tuple(files), tuple(skipped_phrases(seen.skipped_under(Path.cwd()))))
 
 
 def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: int) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Predictions(Value):
     knobs: dict[str, str]
     predictions: tuple[Predicted, ...]
     unreadable: tuple[Unreadable, ...]
+    skipped: tuple[str, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
+    """Hidden files and folders that hold images, and those of file managers, each with its images and why."""
 
 
 class Served(Value):

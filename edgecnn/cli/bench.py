@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgecnn.cli.asking import TrustOptions, host_request, measured_as, refuse_unusable_texts, trust_of
+from edgecnn.cli.asking import TrustOptions, host_request, measured_as, recipe_of, trust_of
 from edgecnn.cli.build import judged
-from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, TRUST
+from edgecnn.cli.option_table import BOARD, GATES, JOB, MEASURING, OF_LISTS, TRUST
 from edgecnn.cli.verbs import DEVICE, Call, verb
 from edgecnn.errors.base import ExitCode
 
@@ -48,7 +48,7 @@ BenchMadeHereOpt = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions)
+    takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions, *OF_LISTS)
     verb(app, "bench", short="Measure a finished build where it runs: here, or on a board.", panel=DEVICE, takes=takes)(bench)
 
 
@@ -72,12 +72,12 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
     from edgecnn.bench.bundle import BundleBenchRequest, is_alone, require_trusted
     from edgecnn.render.progress import Quiet
 
-    refuse_unusable_texts(replace(call.asked, target=target, data=data))
+    images = recipe_of(replace(call.asked, target=target, data=data)).data
     measured = measured_as(call.asked)
     request = BenchRequest(folder=Path(build), host=host_request(call.asked), target=target, anew=anew, **measured)
     trust = replace(trust_of(call.asked), made_here=made_here)
     if data is not None or out is not None or is_alone(request.folder):
-        return _alone(BundleBenchRequest(request, data, out, trust), call)
+        return _alone(BundleBenchRequest(request, None if data is None else images, out, trust), call)
     require_trusted(request.folder, trust, Quiet())
     found = bench_and_write(request, call.tell)
     return judged(call, found.report, require_measured=found.require_measured)

@@ -127,13 +127,14 @@ def predict(
     call: Call, bundle: BundleArg, photos: PhotosArg, candidate: CandidateOpt = None, top: TopOpt = 5, as_csv: CsvOpt = False
 ) -> ExitCode:
     """Verify a bundle and say what its kit sees in photographs; exit 2 where one cannot be read."""
-    from edgecnn.bundle.predicting import predict_photos
+    from edgecnn.bundle.predicting import predict_photos, require_paths
     from edgecnn.bundle.verify import verify
     from edgecnn.errors.bundle import TwoOutputForms
     from edgecnn.render.screens.bundle import show_predictions, unreadable_lines, warning_lines
 
     if as_csv and call.asked.as_json:
         raise TwoOutputForms
+    require_paths(photos)
     verified = verify(bundle, trust_of(call.asked), call.tell)
     found = predict_photos(verified, photos, candidate, top, call.tell)
     call.show(found, lambda: show_predictions(found, as_csv=as_csv))

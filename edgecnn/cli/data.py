@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import recipe_of
+from edgecnn.cli.option_table import OF_LISTS
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import ExitCode
 
@@ -42,9 +43,13 @@ DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
     of_data = family(app, "data", short="Look through images before a build, and divide them.", panel=BUILD)
-    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.", takes=("group_by",))(inspect)
-    verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by",))(split)
-    verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides",))(preview)
+    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.", takes=("group_by", "overrides", *OF_LISTS))(
+        inspect
+    )
+    verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by", "overrides", *OF_LISTS))(
+        split
+    )
+    verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides", *OF_LISTS))(preview)
 
 
 def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = 0, strict: StrictOpt = False) -> ExitCode:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgecnn.cli.asking import request_from
+from edgecnn.cli.option_table import OF_LISTS
 from edgecnn.cli.verbs import BUILD, Call, verb
 from edgecnn.errors.base import ExitCode
 
@@ -56,7 +57,7 @@ MinutesOpt = Annotated[
     ),
 ]
 LabelsOpt = Annotated[bool, typer.Option("--no-teacher", help="Learn from labels alone, not from the family's first network.")]
-TAKES = ("recipe", "data", "weights", "transfer", "overrides", "host", "python", "carry_wheels", "meter", "out")
+TAKES = ("recipe", "data", *OF_LISTS, "weights", "transfer", "overrides", "host", "python", "carry_wheels", "meter", "out")
 
 
 def register(app: typer.Typer) -> None:

@@ -63,6 +63,8 @@ class InRequest:
     read: Callable[[Any], Any] | None = None
 
 
+OF_LISTS = ("path_column", "label_column", "label_separator", "path_suffix", "image_root")
+"""The options that say how a list of images is read: each verb that takes images takes them."""
 PART = "part"
 """Several options make one part of the request together: ``asking.py`` does."""
 OF_THE_CALL = "of the call"
@@ -119,7 +121,27 @@ class BuildOptions:
     )
     data: str | None = row(
         WHAT, "--data", enters=InRecipe("data.path"), metavar="FOLDER|FILE|NAME",
-        help="Images, a sub-folder a class, or IDX files, a CSV or Parquet list, a zip, or `torchvision:NAME`; default `demo`.",
+        help="Images, a sub-folder a class, or IDX files, a list, a zip or tar, or `torchvision:NAME`; default `demo`.",
+    )  # fmt: skip
+    path_column: str | None = row(
+        WHAT, "--path-column", enters=AsSet("data.path_column"), metavar="COLUMN",
+        help="Column of a list that holds the paths. As `--set data.path_column=`.",
+    )  # fmt: skip
+    label_column: str | None = row(
+        WHAT, "--label-column", enters=AsSet("data.label_column"), metavar="COLUMN",
+        help="Column of a list that holds the class; others are ignored. As `--set data.label_column=`.",
+    )  # fmt: skip
+    label_separator: str | None = row(
+        WHAT, "--label-separator", enters=AsSet("data.label_separator"), metavar="blank|comma|none",
+        help="Separator of several labels in a cell; none: one label. As `--set data.label_separator=`.",
+    )  # fmt: skip
+    path_suffix: str | None = row(
+        WHAT, "--path-suffix", enters=AsSet("data.path_suffix"), metavar=".EXT",
+        help="Suffix that the paths of a list lack, such as .jpg. As `--set data.path_suffix=`.",
+    )  # fmt: skip
+    image_root: str | None = row(
+        WHAT, "--image-root", enters=InRecipe("data.image_root"), metavar="FOLDER",
+        help="Folder from which the paths of a list count. As `--set data.image_root=`.",
     )  # fmt: skip
     no_labels: bool = row(
         WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda given: not given), default=False,

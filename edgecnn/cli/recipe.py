@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from edgecnn.cli.option_table import WHAT, BuildOptions
+from edgecnn.cli.asking import recipe_of
+from edgecnn.cli.option_table import OF_LISTS, WHAT, BuildOptions
 from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.wording import shell_word
@@ -31,12 +33,16 @@ DropOpt = Annotated[
     float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in percentage points.")
 ]
 YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: use the default for whatever is not given.")]
+FoldersOpt = Annotated[
+    Literal["classes", "nested", "labelled"] | None,
+    typer.Option("--folders", help="How folders with two readings are read, as `--set data.folders=` of a build."),
+]
 SideArg = Annotated[str, typer.Argument(help="A recipe file, a shipped pipeline's name, or the folder of a finished build.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    takes = ("arch", "onnx", "target")
+    takes = ("arch", "onnx", "target", *OF_LISTS)
     verb(app, "init", short="Write a commented recipe for a folder of photographs.", panel=BUILD, takes=takes)(init)
     of_recipes = family(app, "recipe", short="What a recipe may hold, what one comes to, how two differ.", panel=BUILD)
     verb(of_recipes, "schema", short="Print the JSON Schema of a recipe file.")(schema)
@@ -44,24 +50,40 @@ def register(app: typer.Typer) -> None:
     verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)
 
 
-def init(call: Call, folder: PhotosArg, out: FileOpt = Path("recipe.toml"), drop_pp: DropOpt = None, yes: YesOpt = False) -> None:
+def init(  # noqa: PLR0913 - a command line's options are its parameters
+    call: Call,
+    folder: PhotosArg,
+    out: FileOpt = Path("recipe.toml"),
+    drop_pp: DropOpt = None,
+    yes: YesOpt = False,
+    folders: FoldersOpt = None,
+) -> None:
     """Look at a folder of photographs and write a commented recipe for it."""
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
     from edgecnn.errors.custom_model import CustomAndNamed
+    from edgecnn.errors.data.folder import SplitFolders
     from edgecnn.errors.recipes import RecipeThere, RecipeUnwritable
     from edgecnn.render.screens.recipe import recipe_text
     from edgecnn.store.disk import write_text_atomically
-    from edgecnn.values.recipe import DataChoice
 
     if call.asked.arch is not None and call.asked.onnx is not None:
         raise CustomAndNamed(option="--arch")
     if out.exists():
         raise RecipeThere(path=out)
-    data = summarize(DataChoice(path=folder, train=call.asked.onnx is None), call.store.root, call.tell)
+    read_as = {name: value for name in OF_LISTS if (value := getattr(call.asked, name)) is not None}
+    if folders is not None:
+        read_as["folders"] = folders
+    choice = recipe_of(replace(call.asked, arch=None, onnx=None, target=None, data=folder)).data
+    choice = choice.model_copy(update={"train": call.asked.onnx is None, "folders": folders})
+    try:
+        data = summarize(choice, call.store.root, call.tell)
+    except SplitFolders as error:
+        raise error.retold("--set data.folders=", "--folders ") from error
     call.close()
     choices = _choices(call.asked, drop_pp, ask=not yes and sys.stdin.isatty() and sys.stderr.isatty())
+    choices = replace(choices, read_as=read_as)
     images = open_source(Path(data.manifest_path)).manifest.images
     text = recipe_text(choices, data, images, parse_target(choices.device).device, out)
     try:

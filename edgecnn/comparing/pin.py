@@ -21,7 +21,7 @@ from edgecnn.backends.installed import installed_version
 from edgecnn.comparing.baseline_file import sealed
 from edgecnn.comparing.git_file import LARGEST, PREFIX, read_at_revision
 from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.comparing import PIN, NoBuildToCompare, PinnedKitMissing, PinUnreadable
 from edgecnn.errors.wording import first_problem, shell_word
@@ -153,17 +153,18 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
     words += ["--target", device + (f":{runtime}" if runtime else "")]
-    if is_published(recipe.data.path):
-        words += ["--data", recipe.data.path]
-    elif recipe.data.path != DEMO:
+    if is_on_disk(recipe.data.path):
         words += ["--data", _from_here(folder, recipe.data.path)]
-    elif custom is not None:
-        words += ["--data", DEMO]
+    elif recipe.data.path != DEMO or custom is not None:
+        words += ["--data", recipe.data.path]
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
     words += ["--weights", weights] if custom is None else []
     from_here = {name: _from_here(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
     recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
+    if recipe.data.image_root is not None:
+        images = recipe.data.model_copy(update={"image_root": _from_here(folder, recipe.data.image_root)})
+        recipe = recipe.model_copy(update={"data": images})
     words += [word for setting in _settings(recipe) for word in ("--set", setting)]
     return shlex.join([*words, "--out", "builds/base"])
 
@@ -172,8 +173,10 @@ def _portable(found: FinishedBuild, file: Path) -> Recipe:
     """The resolved recipe with its paths counted from the record's folder, and the weights that were really begun from."""
     recipe, resolved = found.resolved.recipe, found.resolved
     data = recipe.data
-    if resolved.data.origin != "demo" and not is_published(data.path):
+    if is_on_disk(data.path):
         data = data.model_copy(update={"path": _counted(resolved.data.root, file)})
+    if data.image_root is not None:
+        data = data.model_copy(update={"image_root": _counted(data.image_root, file)})
     answer = resolved.weights
     weights = "imagenet" if answer.kind != "none" else "none"
     if answer.kind == "file" and answer.path is not None:

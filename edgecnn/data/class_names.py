@@ -31,7 +31,7 @@ def names_in(file: Path) -> tuple[str, ...]:
     """
     if (stated := _of_model(file)) is not None:
         return stated
-    names = [line.strip() for line in _text(file).rstrip().split("\n")]
+    names = [composed(line.strip()) for line in _text(file).rstrip().split("\n")]
     first = dict[str, int]()
     for line, name in enumerate(names, start=1):
         if not name:
@@ -132,10 +132,15 @@ def _places(folders: Sequence[str], names: Sequence[str]) -> list[int | None]:
     loose = {joined(name).casefold(): place for place, name in enumerate(names)}
     if len(loose) < len(names):
         loose = {}
-    exact = {name: place for place, name in enumerate(names)}
-    return [exact.get(folder, loose.get(joined(folder).casefold())) for folder in folders]
+    exact = {composed(name): place for place, name in enumerate(names)}
+    return [exact.get(composed(folder), loose.get(joined(folder).casefold())) for folder in folders]
+
+
+def composed(name: str) -> str:
+    """The name in Unicode's composed form (NFC): macOS writes names of files in another one."""
+    return unicodedata.normalize("NFC", name)
 
 
 def joined(name: str) -> str:
-    """The name with a space for each run of spaces, ``_`` and ``-``."""
-    return " ".join(name.replace("_", " ").replace("-", " ").split())
+    """The composed name with a space for each run of spaces, ``_`` and ``-``."""
+    return " ".join(composed(name).replace("_", " ").replace("-", " ").split())

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Final
 
+from edgecnn.data.listing import skipped_phrases
 from edgecnn.errors.wording import counted, first_of, plural
 from edgecnn.runner.pixel_recipe import ALL_LEVELS
 from edgecnn.values.data.dataset import Alike, DataInspection, Finding, NameSlip
@@ -20,7 +21,7 @@ _NAMED: Final = 5
 
 def findings_of(facts: DataInspection) -> tuple[Finding, ...]:
     """What there is to say; nothing where nothing is odd."""
-    found = [*_roles(facts), *_alike(facts), *_copies(facts), *_files(facts), *_classes(facts), *_pixels(facts)]
+    found = [*_roles(facts), *_alike(facts), *_copies(facts), *_files(facts), *_classes(facts), *_marks(facts), *_pixels(facts)]
     return tuple(sorted(found, key=lambda finding: not finding.serious))
 
 
@@ -57,7 +58,8 @@ def _copies(facts: DataInspection) -> Iterator[Finding]:
     if two:
         yield _say(
             "contradiction",
-            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy ({_named(two)})",
+            f"{_count(two, 'picture')} in more than one class, byte for byte; a build leaves out every copy"
+            f" ({_with_classes(two)})",
             serious=True,
         )
     copies = [group for group in facts.copies if len(group.classes) == 1]
@@ -75,7 +77,15 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
         named = first_of([f"{each.path}: {each.why}" for each in facts.unreadable], _NAMED)
         yield _say("unreadable", f"{_count(facts.unreadable, 'file')} cannot be used ({named})", serious=True)
     if facts.ignored:
-        yield _say("ignored", f"not used, as no split folders: {', '.join(f'{name}/' for name in facts.ignored)}")
+        names = ", ".join(f"{name}/" for name in facts.ignored)
+        yield _say("ignored", f"not used, as neither a class nor a split folder with classes: {names}")
+    of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
+    others = [skipped for skipped in facts.skipped_images if skipped not in of_tools]
+    if others:
+        named = first_of(list(skipped_phrases(others)), _NAMED)
+        yield _say("skipped", f"a build skips {named}: rename or move them if they belong to the data", serious=True)
+    if of_tools:
+        yield _say("skipped", f"a build skips {first_of(list(skipped_phrases(of_tools)), _NAMED)}")
 
 
 def _classes(facts: DataInspection) -> Iterator[Finding]:
@@ -105,7 +115,23 @@ def _comma_label(names: Sequence[str]) -> str | None:
     return next((name for name in joined if any(part.strip() in known for part in name.split(","))), None)
 
 
+def _marks(facts: DataInspection) -> Iterator[Finding]:
+    for kind in ("mode", "format", "size"):
+        named = [
+            f"all {mark.images:,} images of {mark.name!r} have {kind} {mark.value}, and {mark.others:,} of the"
+            f" {mark.of_others:,} others do"
+            for mark in facts.class_marks
+            if mark.kind == kind
+        ]
+        if named:
+            learned = f"a network may learn the {kind} instead of what the images show"
+            yield _say("marked-class", f"{first_of(named, _NAMED)}: {learned}", serious=True)
+
+
 def _pixels(facts: DataInspection) -> Iterator[Finding]:
+    if facts.one_pixel:
+        have = counted(len(facts.one_pixel), "image has", "images have")
+        yield _say("one-pixel", f"{have} a side of 1 pixel ({first_of(facts.one_pixel, _NAMED)})", serious=True)
     turned = sum(count for orientation, count in facts.orientations.items() if orientation != "1")
     wide = sum(count for mode, count in facts.modes.items() if mode.startswith("I"))
     for count, kind, sentence in (
@@ -136,6 +162,12 @@ def _scaled(levels: tuple[int, int]) -> str:
 
 def _named(groups: list[Alike]) -> str:
     return first_of([" = ".join(group.paths[:3]) for group in groups], 2)
+
+
+def _with_classes(groups: list[Alike]) -> str:
+    """The files, and the classes that each is in: one file of a list may have two."""
+    named = (f"{' = '.join(dict.fromkeys(group.paths[:3]))} as {' and '.join(group.classes[:3])}" for group in groups)
+    return first_of(list(named), 2)
 
 
 def _count(things: list[Alike] | tuple[object, ...], word: str) -> str:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import edgecnn
+from edgecnn.data.class_marks import class_marks
 from edgecnn.data.demo import DEMO
 from edgecnn.data.findings import findings_of, name_slips
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.group_roles import grouping_of
 from edgecnn.data.headers import LARGEST_BYTES
 from edgecnn.data.index import parse
@@ -71,12 +72,13 @@ def inspect(choice: DataChoice, cache: Path, tell: Progress) -> Inspected:
         raise NothingReadable(folder=listed.root, skipped=[each.sentence for each in usable.skipped])
     roles, roles_from, grouping = _roles(usable, files.layout, choice)
     facts = DataInspection(
-        root=choice.path if is_published(choice.path) else str(files.source),
+        root=str(files.source) if is_on_disk(choice.path) else choice.path,
         roles_from=roles_from,
         grouping=grouping,
         multi_label=usable.multi_label,
         bytes=sum(max(0, parse("", stamp).bytes) for inside in files.stamps for stamp in inside),
         ignored=files.layout.ignored,
+        skipped_images=files.layout.skipped_images,
         findings=(),
         seconds=0.0,
         **_facts(usable, fingerprints, roles, tell),
@@ -150,14 +152,16 @@ def _facts(
         "near": tuple(alike([image for number in group for image in distinct[number]]) for group in near),
         "imbalance": round(max(counts) / min(counts), 2),
         "name_slips": name_slips(listed.classes),
+        "class_marks": class_marks([(shows(image), fingerprints[image.path]) for image in images], listed.classes),
+        "one_pixel": tuple(image.path for image in images if 1 in _sides(fingerprints[image.path])),
         **_stored([fingerprints[image.path] for image in images]),
     }
 
 
 def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
     return {
-        "short_side_px": _spread([min(fingerprint.width_px, fingerprint.height_px) for fingerprint in seen]),
-        "long_side_px": _spread([max(fingerprint.width_px, fingerprint.height_px) for fingerprint in seen]),
+        "short_side_px": _spread([min(_sides(fingerprint)) for fingerprint in seen]),
+        "long_side_px": _spread([max(_sides(fingerprint)) for fingerprint in seen]),
         "formats": dict(Counter(fingerprint.kind for fingerprint in seen).most_common()),
         "modes": dict(Counter(fingerprint.mode for fingerprint in seen).most_common()),
         "orientations": {
@@ -167,6 +171,10 @@ def _stored(seen: Sequence[Fingerprint]) -> dict[str, Any]:
         "transparent": sum(fingerprint.transparent for fingerprint in seen),
         "animated": sum(fingerprint.animated for fingerprint in seen),
     }
+
+
+def _sides(fingerprint: Fingerprint) -> tuple[int, int]:
+    return fingerprint.width_px, fingerprint.height_px
 
 
 def _extent(levels: Sequence[tuple[int, int]]) -> tuple[int, int] | None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edgecnn.data.class_names import IMAGENET, labels_by_name
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, roles_apart, units_of
-from edgecnn.data.layout import Part
 from edgecnn.data.shares import CALIBRATION_AT_MOST, Cut
+from edgecnn.data.split_names import Part
 from edgecnn.data.splits import (
     Assigned,
     Found,

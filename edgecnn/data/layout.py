@@ -1,47 +1,36 @@
 """Which sub-folder is a class and which a split, told from names alone.
 
-A class may itself be called ``train`` (a vehicle, say), so names of splits count as such only together: ``train`` beside a
-validation or a test folder, or alone with nothing but folders in it.
+A class may itself be called ``train`` (a vehicle, say), so names of splits count as such only together: ``train`` next to a
+validation or a test folder, or alone with nothing but folders in it. Folders that can be read in two ways are asked about.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from edgecnn.data.listing import ListingProgress, is_folder
-from edgecnn.errors.base import system_reason
+from edgecnn.data.class_names import composed
+from edgecnn.data.listing import ListingProgress, content_of, skipped_phrases
+from edgecnn.data.split_names import Part, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data.folder import (
-    DataFolderMissing,
-    DataFolderUnreadable,
-    DataNotAFolder,
     DataPathUnusable,
-    NameNotUnicode,
     NoClassFolders,
     OneClass,
+    SplitFolders,
     SplitNamedTwice,
     SplitsDiffer,
     TrainFolderMissing,
 )
-from edgecnn.errors.wording import no_unicode
-from edgecnn.runner.causes.known import LEFT_BEHIND
+from edgecnn.errors.wording import first_of, no_unicode
+from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.values.data.dataset import SkippedImages
+from edgecnn.values.recipe import FolderReading
 
-Part = Literal["train", "validation", "test"]
-
-PART_NAMES: Final[Mapping[str, Part]] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
-"""Compared without regard to case."""
+_LISTS: Final = (".csv", ".parquet")
+_NAMED: Final = 10
 HEAP: Final = "all images"
 """What the one class of images without labels is called, where a sentence needs a name for it."""
 
@@ -63,13 +52,20 @@ class Layout(NamedTuple):
     """Each split that is there, and the name of its folder; empty where the root itself holds the classes."""
     folders: tuple[ClassFolder, ...]
     ignored: tuple[str, ...]
-    """Folders beside the splits that are none."""
+    """Folders next to the classes or splits that are none."""
     groups: Mapping[str, str] | None = None
     """Of a list with the column that ``data.group_by`` names: each path's cell. None where there is none."""
     labels: Mapping[str, tuple[int, ...]] | None = None
     """Of a multi-label list: each path's labels. None of any other."""
     held_out: str | None = None
     """The only split that is there, where it is none to train on: its images are to be had where nothing is trained."""
+    skipped_images: tuple[SkippedImages, ...] = ()
+    """Files and folders that hold images and are neither a class nor in one."""
+
+    @property
+    def unused(self) -> str:
+        """The folders that are no part of the data, and everything else that holds images; empty where there is nothing."""
+        return first_of([*(f"{name}/" for name in self.ignored), *skipped_phrases(self.skipped_images)], _NAMED)
 
     def in_order(self, classes: tuple[str, ...]) -> Layout:
         """The same folders, their labels counted in ``classes``, which names each of them."""
@@ -99,29 +95,44 @@ def root_of(text: str) -> Path:
     return root
 
 
-def find_layout(root: Path, seen: ListingProgress) -> Layout:
-    """Read the names of one or two levels of folders.
+def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None = None) -> Layout:
+    """Read the names of one or two levels of folders, inside of any single folder that wraps them.
 
-    ``root``: an absolute path. ``seen``: counts what is looked at.
+    ``root``: an absolute path. ``seen``: counts what is looked at. ``reading``: as ``data.folders``.
 
     Raises:
         DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: of a folder itself.
         NoClassFolders, OneClass: no sub-folder in it or in one of its splits, or a single one.
         SplitsDiffer, SplitNamedTwice: two splits with other classes; val/ and validation/.
         TrainFolderMissing: several splits, but none to train on.
+        SplitFolders: its folders can be read in two ways, and ``reading`` does not say in which.
     """
+    root = unwrapped(root, seen)
     names = folders_in(root, seen)
-    parts = _parts(root, names, seen)
-    if not parts:
-        return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ())
-    inside = {part: natural_order(folders_in(root / name, seen)) for part, name in parts.items()}
-    classes = _classes(root / parts["train"], inside["train"])
-    for part, name in parts.items():
-        _same_classes(root, parts["train"], classes, name, inside[part])
-    folders = [folder for part, name in parts.items() for folder in _class_folders(classes, part, f"{name}/")]
-    ignored = tuple(name for name in names if name not in parts.values())
-    held_out = parts["train"] if PART_NAMES[parts["train"].lower()] != "train" else None
-    return Layout(root, classes, parts, tuple(folders), ignored, held_out=held_out)
+    seen.skip_outside(root, content_of(root, seen).images)
+    if (layout := _split_layout(root, names, seen, reading)) is not None:
+        return layout
+    if reading == "nested":
+        return _pooled(root, names, seen)
+    if reading is None and (inner := _alike_inside(root, names, seen)):
+        raise SplitFolders(folder=root, names=names, inner=inner)
+    names, ignored = _labelled(root, names, reading)
+    return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
+
+
+def unwrapped(folder: Path, seen: ListingProgress, *, as_split: bool = False) -> Path:
+    """The folder inside of single folders that hold nothing but folders, as archives and downloads wrap a data set.
+
+    ``as_split``: whether ``folder`` is a split, in which ``seg_train/seg_train/`` is no split once more.
+    """
+    while len((outer := content_of(folder, seen)).folders) == 1 and not outer.images:
+        (name,) = outer.folders
+        inner = content_of(folder / name, seen)
+        is_split = split_name(name) is not None and not as_split and not split_claims(inner.folders)
+        if is_split or inner.images or not inner.folders:
+            break
+        folder /= name
+    return folder
 
 
 def unlabelled_layout(root: Path, seen: ListingProgress) -> Layout:
@@ -155,67 +166,112 @@ def folders_in(folder: Path, seen: ListingProgress) -> tuple[str, ...]:
 
     Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode, NoClassFolders: as ``find_layout``.
     """
-    names, files = [], 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                seen.one()
-                if entry.name[0] == "." or entry.name in LEFT_BEHIND:
-                    continue
-                if is_folder(entry):
-                    names.append(entry.name)
-                else:
-                    files += 1
-    except FileNotFoundError:
-        raise DataFolderMissing(folder=folder) from None
-    except NotADirectoryError:
-        raise DataNotAFolder(path=folder) from None
-    except OSError as error:
-        raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
-    for name in names:
-        if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
-            raise NameNotUnicode(folder=folder, name=name)
-    if not names:
-        raise NoClassFolders(folder=folder, files=files)
-    return natural_order(names)
+    content = content_of(folder, seen)
+    if not content.folders:
+        raise NoClassFolders(folder=folder, files=content.files)
+    return natural_order(content.folders)
+
+
+def _split_layout(root: Path, names: Sequence[str], seen: ListingProgress, reading: FolderReading | None) -> Layout | None:
+    """The layout of split folders; None where the sub-folders are none."""
+    parts = _parts(root, names, seen)
+    holders = {part: unwrapped(root / name, seen, as_split=True) for part, name in parts.items()}
+    inside = {part: content_of(holder, seen).folders for part, holder in holders.items()}
+    if not any(inside.values()):
+        if parts and reading != "classes":
+            raise SplitFolders(folder=root, names=list(parts.values()), splits=True, lists=_lists_in(root))
+        return None
+    train, unlabelled = _labelled(holders["train"], folders_in(holders["train"], seen), reading)
+    classes = _classes(holders["train"], train)
+    ignored = [name for name in names if name not in parts.values()]
+    ignored += [f"{parts['train']}/{name}" for name in unlabelled]
+    others, called = [part for part in parts if part != "train"], {"train": classes}
+    for part in others:
+        there, unlabelled = _labelled(holders[part], inside[part], reading)
+        ignored += [f"{parts[part]}/{name}" for name in unlabelled]
+        if not there or len(there) == 1 and there[0] not in classes:  # test/ or test/unknown/, as contests have them
+            ignored.append(parts.pop(part))
+        else:
+            _same_classes(root, parts["train"], classes, parts[part], there)
+            called[part] = tuple(there)
+    folders: list[ClassFolder] = []
+    for place in parts:
+        seen.skip_outside(holders[place], content_of(holders[place], seen).images)
+        prefix, spelt = f"{holders[place].relative_to(root).as_posix()}/", {composed(name): name for name in called[place]}
+        names_there = [name if name in called[place] else spelt[composed(name)] for name in classes]
+        folders += _class_folders(names_there, place, prefix)
+    named = split_name(parts["train"])
+    held_out = None if named is None or named.part == "train" else parts["train"]
+    return Layout(root, classes, parts, tuple(folders), tuple(ignored), held_out=held_out)
 
 
 def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part, str]:
-    found: dict[Part, list[str]] = {"train": [], "validation": [], "test": []}
-    for name in names:
-        if name.lower() in PART_NAMES:
-            found[PART_NAMES[name.lower()]].append(name)
-    present = [part for part, claimed in found.items() if claimed]
-    if present == ["train"] and not (len(names) == 1 and _holds_folders(root / names[0], seen)):
-        return {}
-    if "train" not in present:
-        if present and len(names) == 1 and _holds_folders(root / names[0], seen):
+    """Which folder is which split; none where the folders are classes."""
+    if claims := split_claims(names):
+        if twice := next((claimed for claimed in claims.values() if len(claimed) > 1), None):
+            raise SplitNamedTwice(folder=root, names=twice)
+        return {part: name for part, (name, *_) in claims.items()}
+    named = {name: split for name in names if (split := split_name(name)) is not None}
+    if len(named) == len(names) and len({split.division for split in named.values()}) == 1:
+        if len(names) == 1 and content_of(root / names[0], seen).folders:
             return {"train": names[0]}
-        if present and len(names) == sum(map(len, found.values())):
+        if all(split.part != "train" for split in named.values()):
             raise TrainFolderMissing(named=root, found=names)
-        return {}
-    for claimed in found.values():
-        if len(claimed) > 1:
-            raise SplitNamedTwice(folder=root, names=claimed)
-    return {part: found[part][0] for part in present}
+    return {}
 
 
-def _holds_folders(folder: Path, seen: ListingProgress) -> bool:
-    try:
-        return bool(folders_in(folder, seen))
-    except NoClassFolders:
-        return False
+def _alike_inside(root: Path, names: Sequence[str], seen: ListingProgress) -> tuple[str, ...]:
+    """The sub-folders of every folder, where all hold the same two or more and no image themselves; else nothing."""
+    alike: tuple[str, ...] = ()
+    for name in names if len(names) > 1 else ():
+        inside = content_of(root / name, seen)
+        if inside.images or len(inside.folders) < 2 or alike not in ((), inside.folders):  # noqa: PLR2004 - as classes need
+            return ()
+        alike = inside.folders
+    return alike
 
 
-def _classes(folder: Path, names: Sequence[str]) -> tuple[str, ...]:
+def _pooled(root: Path, outer: Sequence[str], seen: ListingProgress) -> Layout:
+    """The folders inside all outer ones are the classes, whatever the outer ones mean."""
+    inside = {name: content_of(root / name, seen).folders for name in outer}
+    every = {inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
+    if not every:
+        raise NoClassFolders(folder=root / outer[0], files=content_of(root / outer[0], seen).files)
+    classes = _classes(root, natural_order(list(every)))
+    folders = [
+        ClassFolder("train", classes.index(inner), f"{name}/{inner}")
+        for name in outer
+        for inner in inside[name]
+        if inner in every
+    ]
+    buckets = [f"{name}/{inner}" for name in outer for inner in inside[name] if inner not in every]
+    return Layout(root, classes, {}, tuple(folders), (*(name for name in outer if not inside[name]), *buckets))
+
+
+def _labelled(folder: Path, names: tuple[str, ...], reading: FolderReading | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The folders that are classes, and those that are buckets of images without a label."""
+    buckets = tuple(name for name in names if is_unlabelled(name))
+    if not buckets or reading == "classes":
+        return names, ()
+    if reading is None:
+        raise SplitFolders(folder=folder, names=buckets)
+    return tuple(name for name in names if name not in buckets), buckets
+
+
+def _lists_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _LISTS and not is_skipped(path.name))
+
+
+def _classes(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
     if len(names) == 1:
         raise OneClass(folder=folder, name=names[0])
-    return tuple(names)
+    return names
 
 
 def _same_classes(root: Path, train: str, classes: Sequence[str], other: str, there: Sequence[str]) -> None:
-    only_here = [name for name in classes if name not in there]
-    only_there = [name for name in there if name not in classes]
+    here, known = set(map(composed, classes)), set(map(composed, there))
+    only_here = [name for name in classes if composed(name) not in known]
+    only_there = [name for name in there if composed(name) not in here]
     if only_here or only_there:
         raise SplitsDiffer(folder=root / train, other=root / other, only_here=only_here, only_there=only_there)
 

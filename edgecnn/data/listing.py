@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from edgecnn.errors.base import system_reason
-from edgecnn.errors.data.folder import DataFolderUnreadable
-from edgecnn.runner.causes.known import LEFT_BEHIND
+from edgecnn.errors.data.folder import DataFolderMissing, DataFolderUnreadable, DataNotAFolder, NameNotUnicode
+from edgecnn.errors.wording import counted
+from edgecnn.runner.causes.left_behind import images_in, is_image_name, is_left_behind, is_skipped
 from edgecnn.store.disk import stamped
+from edgecnn.values.data.dataset import SkippedBecause, SkippedImages
 from edgecnn.values.stage import Progress
 
 QUIET_FOR_S: Final = 1.0
@@ -23,12 +27,14 @@ WHAT: Final = "listing files"
 
 
 class ListingProgress:
-    """Counts what was listed so far, and says it once the listing lasts."""
+    """Counts what was listed so far, says it once the listing lasts, and remembers the images that were skipped."""
 
     def __init__(self, tell: Progress) -> None:
         self._tell = tell
         self._count = 0
         self._said = False
+        self.contents: dict[Path, FolderContent] = {}
+        self._skipped: dict[Path, tuple[int, SkippedBecause]] = {}
         self._due = time.monotonic() + QUIET_FOR_S
 
     def one(self) -> None:
@@ -39,6 +45,24 @@ class ListingProgress:
             self._due = now + SAID_EVERY_S
             self._said = True
             self._tell.step(WHAT, self._count, None, "files")
+
+    def skip(self, place: Path) -> None:
+        """Remember a hidden file or folder, or a tool's, with the images in it."""
+        if place not in self._skipped:
+            self._skipped[place] = images_in(place), "left by a tool" if is_left_behind(place.name) else "hidden"
+
+    def skip_outside(self, folder: Path, images: int) -> None:
+        """Remember how many images a folder of class folders holds itself."""
+        self._skipped[folder] = images, "not in a class folder"
+
+    def skipped_under(self, root: Path) -> tuple[SkippedImages, ...]:
+        """Everything that was skipped and holds images, as seen from ``root``."""
+        skipped = []
+        for place, (images, why) in sorted(self._skipped.items()):
+            path = os.fsencode(os.path.relpath(place, root)).decode(errors="backslashreplace")
+            if images:
+                skipped.append(SkippedImages(path=f"{path}/" if place.is_dir() else path, images=images, why=why))
+        return tuple(skipped)
 
     def all(self) -> None:
         """The listing is complete."""
@@ -63,6 +87,16 @@ def stamps_in(folder: Path, seen: ListingProgress) -> list[str]:
     return stamps
 
 
+def skipped_phrases(skipped: Sequence[SkippedImages]) -> Iterator[str]:
+    """As plans and inspections name them; what has one name in many folders, as ``@eaDir``, is named once."""
+    groups = defaultdict[tuple[str, str], list[SkippedImages]](list)
+    for place in skipped:
+        groups[place.path.rstrip("/").rpartition("/")[2], place.why].append(place)
+    for (name, why), places in groups.items():
+        where = places[0].path if len(places) == 1 else f"{name} in {len(places):,} folders"
+        yield f"{where} ({counted(sum(place.images for place in places), 'image')}, {why})"
+
+
 def stamp_of(name: str, facts: os.stat_result | None) -> str:
     """A file's stamp, under a name; ``facts``: None of a file that cannot be stamped."""
     return "/".join((name, *map(str, (-1, 0, 0, 0) if facts is None else stamped(facts))))
@@ -74,6 +108,47 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+class FolderContent(NamedTuple):
+    """What lies directly in a folder, without hidden files and those of tools."""
+
+    folders: tuple[str, ...]
+    files: int
+    images: int
+    """Of these files, by their names."""
+
+
+def content_of(folder: Path, seen: ListingProgress) -> FolderContent:
+    """List one folder, and count its sub-folders; a folder is listed once.
+
+    Raises DataFolderMissing, DataNotAFolder, DataFolderUnreadable, NameNotUnicode: as their names say.
+    """
+    if folder in seen.contents:
+        return seen.contents[folder]
+    names: list[str] = []
+    files: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_skipped(entry.name):
+                    seen.skip(folder / entry.name)
+                elif is_folder(entry):
+                    seen.one()
+                    names.append(entry.name)
+                else:
+                    files.append(entry.name)
+    except FileNotFoundError:
+        raise DataFolderMissing(folder=folder) from None
+    except NotADirectoryError:
+        raise DataNotAFolder(path=folder) from None
+    except OSError as error:
+        raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+    for name in names:
+        if not name.isprintable() and any(0xDC80 <= ord(letter) <= 0xDCFF for letter in name):  # os.fsdecode's mark of such bytes
+            raise NameNotUnicode(folder=folder, name=name)
+    seen.contents[folder] = FolderContent(tuple(sorted(names)), len(files), sum(map(is_image_name, files)))
+    return seen.contents[folder]
 
 
 class _Walk:
@@ -100,7 +175,8 @@ class _Walk:
             for entry in entries:
                 name = entry.name
                 self._seen.one()
-                if name[0] == "." or name in LEFT_BEHIND:
+                if is_skipped(name):
+                    self._seen.skip(folder / name)
                     continue
                 if is_folder(entry):
                     self.into(folder / name, f"{prefix}{name}/", above)

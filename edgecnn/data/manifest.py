@@ -16,11 +16,7 @@ from pydantic import ValidationError
 
 from edgecnn.data.class_names import IMAGENET, labels_by_name, stated_names
 from edgecnn.data.demo import DEMO, DEMO_CLASSES, DEMO_FILE, DEMO_PARTS
-from edgecnn.data.formats.archive import is_archive, told_of, unpacked
-from edgecnn.data.formats.idx import idx_layout, is_idx
-from edgecnn.data.formats.ilsvrc import flat_imagenet, flat_layout
-from edgecnn.data.formats.published import is_published, published_folder, published_order
-from edgecnn.data.formats.table import is_table, read_table
+from edgecnn.data.formats.registry import Reading, data_files, is_on_disk
 from edgecnn.data.groups import groups_by_path
 from edgecnn.data.imagenet import imagenet_classes, imagenet_labels
 from edgecnn.data.index import (
@@ -38,12 +34,12 @@ from edgecnn.data.index import (
     write_text,
 )
 from edgecnn.data.label_roles import labels_known, roles_of
-from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
-from edgecnn.data.listing import ListingProgress, stamps_in
+from edgecnn.data.layout import Layout
+from edgecnn.data.listing import ListingProgress
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles, images_by_role
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import NothingReadable
-from edgecnn.errors.data.formats import DemoDamaged, ListWithoutLabels
+from edgecnn.errors.data.formats import DemoDamaged
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.data.dataset import UNLABELLED, DataManifest, DataSummary, Fold
 from edgecnn.values.recipe import DataChoice
@@ -51,6 +47,7 @@ from edgecnn.values.stage import Progress, digest_of
 
 _REVISION: Final = 5
 """Raised by hand when the same files would get other roles, or a summary says more: older ones are then made anew."""
+_NEW_KEYS: Final = ("group_by", "folders", "path_column", "label_column", "label_separator", "path_suffix", "image_root")
 
 
 def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None = None) -> DataSummary:
@@ -74,7 +71,7 @@ def summarize(choice: DataChoice, cache: Path, tell: Progress, fold: Fold | None
     found = list_files(choice, cache, tell)
     found.layout.require_trainable(found.source, asked=choice.train)
     state = found.state(choice.classes)
-    root = choice.path if is_published(choice.path) else str(found.source)  # a store's folder would name it nowhere else
+    root = str(found.source) if is_on_disk(choice.path) else choice.path  # a store's folder would name it nowhere else
     kept_in = _summary_file(cache, choice, root, fold)
     if (kept := _kept_summary(kept_in, state, tell)) is not None:
         return kept
@@ -103,8 +100,8 @@ class Files(NamedTuple):
         layout = self.layout
         places = [f"{folder.part}/{folder.label}/{folder.path}" for folder in layout.folders]
         cells = [[json.dumps(cell) for cell in sorted(of.items())] for of in (layout.groups, layout.labels) if of is not None]
-        names = stated_names(classes, layout.classes) or ()
-        return digest_of_stamps([places, layout.classes, layout.ignored, [pillow_version()], names, *self.stamps, *cells])
+        names, unused = stated_names(classes, layout.classes) or (), [layout.unused]
+        return digest_of_stamps([places, layout.classes, unused, [pillow_version()], names, *self.stamps, *cells])
 
 
 def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
@@ -115,38 +112,10 @@ def list_files(choice: DataChoice, cache: Path, tell: Progress) -> Files:
 
     Raises EdgecnnError: one of ``errors.data``, where the path cannot be used.
     """
-    path, labelled = choice.path, choice.labels is not False
-    source, seen = root_of(path), ListingProgress(tell)
-    if is_table(source) and not labelled:
-        raise ListWithoutLabels(file=source)
-    if is_published(path):
-        source = published_folder(path, cache, tell)
-    if is_table(source):
-        layout, stamps = read_table(source, seen, choice.group_by)
-    else:
-        root = unpacked(source, cache, tell) if is_archive(source) else source
-        with told_of(source, root):
-            layout, stamps = _in_folder(root, choice, cache, seen, tell)
-        if labelled and is_published(path) and (order := published_order(root)) is not None:
-            layout = layout.in_order(order)
+    seen = ListingProgress(tell)
+    source, layout, stamps = data_files(Reading(choice, cache, seen, tell))
     seen.all()
-    return Files(layout, stamps, source, choice.group_by)
-
-
-def _in_folder(
-    root: Path, choice: DataChoice, cache: Path, seen: ListingProgress, tell: Progress
-) -> tuple[Layout, list[list[str]]]:
-    """What a folder is made of, and its files by class folder."""
-    labelled = choice.labels is not False
-    if labelled and (flat := flat_imagenet(root)) is not None:
-        return flat_layout(flat, seen, trains=choice.train)
-    if is_idx(root) and not labelled:
-        raise ListWithoutLabels(file=root)
-    if is_idx(root):
-        layout = idx_layout(root, cache, tell)
-    else:
-        layout = find_layout(root, seen) if labelled else unlabelled_layout(root, seen)
-    return layout, [stamps_in(layout.root / folder.path, seen) for folder in layout.folders]
+    return Files(layout._replace(skipped_images=seen.skipped_under(layout.root)), stamps, source, choice.group_by)
 
 
 def read_files(listing: Files, cache: Path, tell: Progress) -> tuple[Listed, bool]:
@@ -183,7 +152,8 @@ def _listed(layout: Layout, files: Sequence[Sequence[Stamped]], facts: Mapping[s
                 found.append(Found(file.path, folder.label, folder.part, fact.sha256))
     skipped.sort()
     if skipped and not found:
-        raise NothingReadable(folder=layout.root, skipped=[each.sentence for each in skipped])
+        is_one_reason = len({each.why for each in skipped}) == 1
+        raise NothingReadable(folder=layout.root, skipped=[each.sentence for each in skipped], is_one_reason=is_one_reason)
     return Listed(layout.root, layout.classes, {folder.part for folder in layout.folders}, found, skipped)
 
 
@@ -216,8 +186,8 @@ def _summarized(choice: DataChoice, layout: Layout, listed: Listed, cache: Path,
     splits_from = assigned.sentence(layout.parts, choice.calibration_images)
     if not labelled:
         splits_from = f"without labels; {splits_from}"
-    if layout.ignored:
-        splits_from += f"; not used: {', '.join(f'{name}/' for name in layout.ignored)}"
+    if layout.unused:
+        splits_from += f"; not used: {layout.unused}"
     return filed(manifest, splits_from, cache, assigned)
 
 
@@ -273,7 +243,7 @@ def filed(manifest: DataManifest, splits_from: str, cache: Path, assigned: Assig
 
 def _summary_file(cache: Path, choice: DataChoice, root: str, fold: Fold | None) -> Path:
     # What was kept before there were these keys is known by the same name.
-    unset = {"group_by"} if choice.group_by is None else set()
+    unset = {name for name in _NEW_KEYS if getattr(choice, name) is None}
     asked: dict[str, Any] = choice.model_dump(mode="json", exclude={"path"} | unset)
     if fold is not None:
         asked["fold"] = fold.model_dump(mode="json")

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import edgecnn
 from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.table import is_table
+from edgecnn.data.formats.registry import is_list
 from edgecnn.data.images import FolderImages
 from edgecnn.data.index import parse
 from edgecnn.data.layout import root_of
@@ -71,10 +71,12 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     root = root_of(choice.path)
     if choice.path == DEMO:
         raise DemoHasNoFolder
-    if is_table(root):
+    if is_list(root):
         raise TableNotDivided(file=root)
     check_out(out, root)
     found = list_files(choice, cache, tell)
+    if found.layout.labels is not None:
+        raise TableNotDivided(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     places = _places(manifest, found)
@@ -105,16 +107,15 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
 
 
 def _places(manifest: DataManifest, found: Files) -> dict[str, str]:
-    """Where each image goes; those that lie beside images of other classes, as ImageNet's do, into a folder of their class."""
-    layout, of_class = found.layout, dict[str, str]()
+    """Where each image goes: into a folder of its class, and in it as it was, below a folder that held several classes."""
+    layout, inside = found.layout, dict[str, str]()
     for folder, stamps in zip(layout.folders, found.stamps, strict=True):
-        if manifest.classes and folder.path in ("", *layout.parts.values()):
-            of_class |= {parse(folder.path, stamp).path: f"{layout.classes[folder.label]}/" for stamp in stamps}
-    return {
-        image.path: f"{FOLDERS[image.role]}/{of_class.get(image.path, '')}"
-        f"{image.path.partition('/')[2] if layout.parts else image.path}"
-        for image in manifest.images
-    }
+        name = layout.classes[folder.label] if manifest.classes else ""
+        outer = "" if layout.parts else folder.path.rpartition("/")[0]
+        for stamp in stamps:
+            path = parse(folder.path, stamp).path
+            inside[path] = "/".join(filter(None, (name, outer, path.removeprefix(f"{folder.path}/"))))
+    return {image.path: f"{FOLDERS[image.role]}/{inside[image.path]}" for image in manifest.images}
 
 
 def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:

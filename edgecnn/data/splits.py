@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.group_roles import Strata, divided_by_group, grouping_of, short_of_groups, units_of
-from edgecnn.data.layout import Part
 from edgecnn.data.shares import Cut, divided
+from edgecnn.data.split_names import Part
 from edgecnn.errors.data.folder import FoldsBesideSplit, Shortage, TooFewImages
 from edgecnn.values.data.dataset import SPLIT_ROLES, Fold, Grouping, ImageEntry, SplitRole
 from edgecnn.values.recipe import DataChoice
@@ -215,7 +215,7 @@ def without_copies(found: Sequence[Found], classes: Sequence[str]) -> tuple[list
         for image in group:
             if contradiction is not None:
                 other = contradiction if shows(image) == shows(first) else first
-                copies.append(_copy(image, f"{_same_as(other)}, which {_is(other, classes)}"))
+                copies.append(_copy(image, _contradiction(image, other, classes)))
             elif image.part != first.part:
                 copies.append(_copy(image, _same_as(first)))
             else:
@@ -232,6 +232,12 @@ def _is(image: Found, classes: Sequence[str]) -> str:
     if image.labels is None:
         return f"is another class ({classes[image.label]})"
     return f"has other labels ({', '.join(classes[label] for label in image.labels) or 'none'})"
+
+
+def _contradiction(image: Found, other: Found, classes: Sequence[str]) -> str:
+    if image.path == other.path and image.labels is None:
+        return f"listed as {classes[image.label]} and as {classes[other.label]}"
+    return f"{_same_as(other)}, which {_is(other, classes)}"
 
 
 def _same_as(image: Found) -> str:

@@ -92,6 +92,17 @@ class NoPhotos(EdgecnnError):
         super().__init__(what=f"{folder}: holds no photographs", hint="name files, or a folder of them")
 
 
+class PhotoNotAFile(EdgecnnError):
+    """Raised when an address, or ``-`` for standard input, is named in place of an image file."""
+
+    def __init__(self, *, text: str) -> None:
+        super().__init__(
+            what=f"{text}: edgecnn predict takes image files and folders of them",
+            because="it neither downloads images nor reads them from standard input",
+            hint="save the image to a file and pass its path",
+        )
+
+
 class NoPhotoReadable(EdgecnnError):
     """Raised when not one of the files is a picture."""
 

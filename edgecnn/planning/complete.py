@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from edgecnn.backends.installed import installed_version, require_packages
 from edgecnn.data.class_names import names_in_model, order_by_names
-from edgecnn.data.formats.idx import is_idx
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import has_own_order
 from edgecnn.data.layout import natural_order
 from edgecnn.data.manifest import summarize
 from edgecnn.devices.desktop_gpu import gpu_here
@@ -145,7 +144,7 @@ def _require_one_order(data: DataSummary) -> None:
     """What a model learned from folders is in the order of whoever sorted them. Of a published set nothing is asked."""
     characters = tuple(sorted(data.classes))
     sorted_here = data.classes == natural_order(data.classes) != characters
-    if sorted_here and not is_published(data.root) and not is_idx(Path(data.root)):
+    if sorted_here and not has_own_order(data.root):
         raise ClassOrderOpen(root=data.root, folders=data.classes, characters=characters)
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.data.class_names import CLASSES_WORDS
-from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.recipes import OverridesInvalid, RecipeFileMissing, RecipeInvalid, RecipeTooNew, RecipeTooOld, UnknownPipeline
 from edgecnn.errors.weights import WEIGHTS_WORDS
@@ -128,6 +127,7 @@ def _empty_paths(table: Mapping[str, Any]) -> list[str]:
         ("model", "weights"),
         ("model", "onnx"),
         ("data", "path"),
+        ("data", "image_root"),
         ("train", "teacher"),
         *(("synthesis", name) for name in FOLDERS),
     )
@@ -142,8 +142,10 @@ def with_paths_from(folder: Path, recipe: Recipe) -> Recipe:
         model = model.model_copy(update={"weights": _counted_from(folder, model.weights)})
     if model.onnx is not None:
         model = model.model_copy(update={"onnx": _counted_from(folder, model.onnx)})
-    if data.path != DEMO and not is_published(data.path):
+    if is_on_disk(data.path):
         data = data.model_copy(update={"path": _counted_from(folder, data.path)})
+    if data.image_root is not None:
+        data = data.model_copy(update={"image_root": _counted_from(folder, data.image_root)})
     if data.classes is not None and data.classes not in CLASSES_WORDS:
         data = data.model_copy(update={"classes": _counted_from(folder, data.classes)})
     if train.teacher is not None and is_path(train.teacher):

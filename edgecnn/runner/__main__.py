@@ -133,19 +133,25 @@ def _measure(given: argparse.Namespace) -> Dict[str, Any]:
 
 
 def _predict(given: argparse.Namespace) -> Dict[str, Any]:
+    from .causes.left_behind import images_in, without_left_behind
     from .classifier import Classifier
     from .predicting import predict_files
-    from .say import Teller
+    from .say import Teller, note
 
+    files, left = without_left_behind(given.files)
+    for file in left:
+        note("{}: skipped, with {:,} images that a tool left".format(file, images_in(file)))
+    if not files:
+        raise RunnerError("no-pictures", "{}: a tool left this, and it is no picture of yours".format(given.files[0]))
     classifier = Classifier(given.kit, _knobs(given))
     try:
-        found = predict_files(classifier, given.files, given.top, Teller("predicting", len(given.files), "pictures").step)
+        found = predict_files(classifier, files, given.top, Teller("predicting", len(files), "pictures").step)
     finally:
         classifier.close()
     results = dict(found, knobs=classifier.knobs)
     if found["unreadable"]:
         first = found["unreadable"][0]
-        what = "{:,} of {:,} files cannot be read as images".format(len(found["unreadable"]), len(given.files))
+        what = "{:,} of {:,} files cannot be read as images".format(len(found["unreadable"]), len(files))
         raise RunnerError("unreadable-image", what, "{}: {}".format(first["file"], first["because"])).with_results(results)
     return results
 

@@ -5,6 +5,8 @@
   const state = document.getElementById("state");
   const files = document.getElementById("files");
   const bytesMax = Number(answers.dataset.bytesMax);
+  const leftBehind = new Set(answers.dataset.leftBehind.split("|"));
+  const isLeftBehind = ({ name }) => name.startsWith("._") || leftBehind.has(name.toLowerCase());
   const shownMax = 100;
   const tries = 20;
   const percent = (share) => `${(share * 100).toFixed(1)} %`;
@@ -103,7 +105,7 @@
 
   let queue = Promise.resolve();
   const take = (chosen) => {
-    for (const file of chosen) {
+    for (const file of chosen.filter((each) => !isLeftBehind(each))) {
       const place = card(file);
       queue = queue.then(() => show(file, place));
     }

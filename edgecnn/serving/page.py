@@ -14,6 +14,7 @@ from typing import Final
 
 from edgecnn.bundle.predictions import Served
 from edgecnn.render.page.style import digest_source, tokens
+from edgecnn.runner.causes.left_behind import LEFT_BEHIND
 from edgecnn.serving.limits import Limits
 
 _FOLDER: Final = Path(__file__).parent
@@ -37,6 +38,7 @@ def page_of(served: Served, limits: Limits) -> Page:
         "candidate": served.candidate,
         "classes": f"{served.classes:,}",
         "body_bytes": str(limits.body_bytes),
+        "left_behind": "|".join(sorted(LEFT_BEHIND)),
         "body_mib": f"{limits.body_bytes / 2**20:,.4g}",
     }
     escaped = {name: html.escape(fact) for name, fact in facts.items()}

@@ -11,8 +11,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 import edgecnn
-from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import target_of
 from edgecnn.errors.base import EdgecnnError, system_reason
@@ -202,7 +201,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def _images(choice: DataChoice, store: Store, tell: Progress) -> Any:
-    if choice.path == DEMO or is_published(choice.path):
+    if not is_on_disk(choice.path):
         return choice.path
     try:
         return list_files(choice, store.root, tell).state(choice.classes)

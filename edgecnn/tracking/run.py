@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import edgecnn
 from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.planning.recipe_settings import RecipeSettings
 from edgecnn.results.folder import BUNDLE, PAGE, REPORT
@@ -27,7 +27,7 @@ from edgecnn.values.verdict import Fidelity, Interval
 
 SENT: Final = (REPORT, PAGE, "report.md", BUNDLE)
 """Of a build's folder, where they are there."""
-_PLACES: Final = ("data.path", "model.onnx", "model.weights")
+_PLACES: Final = ("data.path", "data.image_root", "model.onnx", "model.weights")
 """Parameters that are a path, even where no slash shows it."""
 _NO_PLACES: Final = (DEMO, "auto", "imagenet", "none")
 _OF_CANDIDATES: Final = frozenset((
@@ -115,7 +115,7 @@ def figures_only(run: TrackedRun) -> TrackedRun:
 
 
 def _is_place(key: str, value: str) -> bool:
-    return (key in _PLACES and value not in _NO_PLACES and not is_published(value)) or "/" in value or "\\" in value
+    return (key in _PLACES and value not in _NO_PLACES and is_on_disk(value)) or "/" in value or "\\" in value
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -11,10 +11,8 @@ from pydantic_core import PydanticCustomError
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import TargetRuntime
 from edgecnn.values.data.augmentation import Augmentations
-from edgecnn.values.data.preprocessing import (
-    PreprocessingChoice,
-    Resolution,
-)
+from edgecnn.values.data.preprocessing import PreprocessingChoice, Resolution
+from edgecnn.values.data.source import DataSource, printable
 from edgecnn.values.data.synthesis import SynthesisChoice
 from edgecnn.values.scale import CompoundScale
 from edgecnn.values.training import (
@@ -36,15 +34,10 @@ def _scale(text: str) -> str:
         raise PydanticCustomError("no_scale", "{because}", {"because": str(error)}) from error
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise PydanticCustomError("unprintable", "holds a sign that cannot be printed; write it as an escape, such as \\t")
-    return text
-
-
 Share = Annotated[float, Field(gt=0, lt=0.5)]
-GroupBy = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+GroupBy = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(printable)]
 Folds = Annotated[int, Field(ge=5, le=20)]
+FolderReading = Literal["classes", "nested", "labelled"]
 
 
 class ModelChoice(Value):
@@ -66,12 +59,9 @@ class ModelChoice(Value):
     """phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three. Unset: the network as it was published."""
 
 
-class DataChoice(Value):
+class DataChoice(DataSource):
     """``[data]``: which images. ``demo`` is the embedded Fashion-MNIST."""
 
-    path: str = "demo"
-    """A folder with a sub-folder a class, or with train/, val/ and test/, or of IDX files; a CSV or Parquet list;
-    a zip of a folder; torchvision:NAME; or demo."""
     seed: NonNegativeInt = 0
     """Of the roles that are drawn."""
     calibration_images: PositiveInt = 300
@@ -90,6 +80,9 @@ class DataChoice(Value):
     Else a text file with a class a line, in the order of the model's answers, or an ONNX file whose metadata names them: each
     folder is one of these. Unset: imagenet where the head of published weights is kept, a custom model's own order where its
     file names the folders, or else folders."""
+    folders: FolderReading | None = None
+    """Where folders can be read in two ways. classes: each is a class, whatever its name. nested: the folders inside them are the
+    classes. labelled: folders such as no_label are skipped. Unset: edgecnn asks (`split-folders`)."""
     labels: bool | None = None
     """Whether sub-folders say what the images show. False: agreement with fp32 is all that is known, of a custom model.
     Unset: true, or of such a model and a folder of images without sub-folders, false."""
@@ -284,6 +277,7 @@ class RoleDraw(Value):
     validation_share: Share
     test_share: Share
     group_by: GroupBy | None = Field(default=None, exclude_if=lambda group_by: group_by is None)
+    folders: FolderReading | None = Field(default=None, exclude_if=lambda folders: folders is None)
     train: bool
     folds: Folds | None = Field(default=None, exclude_if=lambda folds: folds is None)
     """Roles are those of the first fold, whose network ships."""
@@ -293,6 +287,6 @@ class RoleDraw(Value):
         """As the recipe has it, everything filled in."""
         return cls(folds=recipe.train.folds, **recipe.data.model_dump(include=set(cls.model_fields) - {"folds"}))
 
-    def of_images(self, path: str) -> DataChoice:
-        """The same of other images, which ``path`` names."""
-        return DataChoice(path=path, **self.model_dump(exclude={"folds"}))
+    def of_images(self, images: DataChoice) -> DataChoice:
+        """The same draw of other images."""
+        return images.model_copy(update=self.model_dump(exclude={"folds"}))

@@ -24,6 +24,7 @@ from edgecnn.data.manifest import summarize
 from edgecnn.devices import machine
 from edgecnn.errors.building import BenchClassesDiffer, BenchOptionOfBuild, BenchTargetDiffers, NotOverwritten
 from edgecnn.errors.bundle import BundleFileChanged
+from edgecnn.errors.data.folder import SplitFolders
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.measure.kits import KitRef
 from edgecnn.render.screens.bundle import bundle_bench_lines
@@ -32,6 +33,7 @@ from edgecnn.values.board import HostRequest
 from edgecnn.values.data.dataset import DataManifest, Fold
 from edgecnn.values.recipe import DataChoice, RaceChoice, Recipe, RoleDraw
 from tests.building.builds import Place
+from tests.data.folders import fill
 from tests.hosts.sshd import loopback, needs_sshd
 from tests.store.toys import Ear
 
@@ -48,7 +50,7 @@ def zipped(built_once: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def benched(bundle: Path, folder: Path, data: Path | None = None, **options: object) -> BundleBench:
     asked = BenchRequest.model_validate({"folder": bundle, **options})
-    request = BundleBenchRequest(asked, None if data is None else str(data), folder / "found", race=QUICK)
+    request = BundleBenchRequest(asked, None if data is None else DataChoice(path=str(data)), folder / "found", race=QUICK)
     return bench_bundle(request, Store.open(folder / "store"), Ear())
 
 
@@ -59,7 +61,7 @@ def seen(place: Place, folder: Path, data: Path | None = None) -> OpenedImages:
     kits = [KitRef.at(each) for each in sorted((bundle / "kits").iterdir())]
     if data is None:
         return stored_images(kits, recorded_in(bundle), store)
-    return shown_images(str(data), kits[0], recorded_in(bundle), work, BuildContext(store, Ear()))
+    return shown_images(DataChoice(path=str(data)), kits[0], recorded_in(bundle), work, BuildContext(store, Ear()))
 
 
 def recorded(place: Place) -> float:
@@ -112,16 +114,31 @@ def test_a_build_s_photographs_are_divided_as_the_build_did(built_once: Place, t
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
     tested = [image.path for image in manifest.images if image.role == "test"]
     shown, every = (
-        [image.path for image in each.entries("test")] for each in shown_sources(path, drawn, tmp_path / "store", Ear())
+        [image.path for image in each.entries("test")]
+        for each in shown_sources(DataChoice(path=path), drawn, tmp_path / "store", Ear())
     )
     assert shown == tested and len(every) == 150
-    by_default = next(iter(shown_sources(path, None, tmp_path / "store", Ear()))).entries("test")
+    by_default = next(iter(shown_sources(DataChoice(path=path), None, tmp_path / "store", Ear()))).entries("test")
     assert [image.path for image in by_default] != tested
+
+
+def test_folders_with_two_readings_are_read_by_the_bundle_s_classes(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {f"site{site}/{label}": 4 for site in (1, 2) for label in ("cat", "dog")})
+
+    def classes_of(root: Path, drawn: RoleDraw | None, classes: tuple[str, ...]) -> tuple[str, ...]:
+        return next(iter(shown_sources(DataChoice(path=str(root)), drawn, tmp_path / "store", Ear(), classes))).classes
+
+    assert classes_of(photos, None, ("cat", "dog", "fox")) == ("cat", "dog")
+    assert classes_of(photos, None, ("site1", "site2")) == ("site1", "site2")
+    with pytest.raises(SplitFolders):
+        classes_of(photos, None, ("boat", "car"))
+    nested = DRAWN.model_copy(update={"folders": "nested"})
+    assert classes_of(photos / "site1", nested, ("cat", "dog")) == ("cat", "dog")
 
 
 def test_images_of_a_build_in_groups_are_of_these_where_they_lie_alone_or_are_others(built_once: Place, tmp_path: Path) -> None:
     drawn = RoleDraw.model_validate({**DRAWN.model_dump(), **OTHERWISE["whole groups"]})
-    for source in shown_sources(str(built_once.photos), drawn, tmp_path / "store", Ear()):
+    for source in shown_sources(DataChoice(path=str(built_once.photos)), drawn, tmp_path / "store", Ear()):
         groups = source.groups(source.entries("test"))
         assert groups is not None and len(set(groups)) == len({image.path[-6] for image in source.entries("test")})
 
@@ -129,7 +146,7 @@ def test_images_of_a_build_in_groups_are_of_these_where_they_lie_alone_or_are_ot
 def test_images_that_no_build_could_divide_so_are_shown_whole(tmp_path: Path) -> None:
     folder = strangers(tmp_path, "bag", "boot", "shirt")
     drawn = DRAWN.model_copy(update={"group_by": "person([0-9]+)"})
-    (source,) = shown_sources(str(folder), drawn, tmp_path / "store", Ear())
+    (source,) = shown_sources(DataChoice(path=str(folder)), drawn, tmp_path / "store", Ear())
     assert len(source.entries("test")) == 6
 
 

@@ -35,6 +35,10 @@ def test_the_report_says_what_was_measured_on_which_split(built_once: Place) -> 
     assert report.choice.state == "settled"
 
 
+def test_the_classes_are_named_before_anything_is_made(built_once: Place) -> None:
+    assert "edgecnn: data: 3 classes (bag, boot, shirt); by content, no split folders: " in (built_once.folder / SAID).read_text()
+
+
 def test_every_step_that_took_a_while_was_told_on_stderr_by_lines(built_once: Place) -> None:
     said = (built_once.folder / SAID).read_text()
     told = {"prepare": "decoding images", "train": "train", "export": "export to ONNX"}

@@ -12,6 +12,7 @@ import pytest
 from edgecnn.recipes.recipe import load_recipe
 from edgecnn.values.candidate import Runtime
 from tests.building.builds import Place, place_with_photos
+from tests.data.folders import fill
 from tests.house.child import child
 
 
@@ -42,6 +43,7 @@ def test_the_written_recipe_is_planned(place: Place) -> None:
     assert recipe.gates.max == {"drop_pp": 40} and recipe.model.arch == "resnet-18"
     done = place.plain("plan", "planned.toml", "--set", "model.weights=none")
     assert done.returncode == 0 and "openvino-int8" in done.stdout, done.stderr
+    assert ", 3 classes (bag, boot, shirt); " in done.stdout, "the plan names the classes"
 
 
 def test_a_recipe_elsewhere_names_the_folder_whole(place: Place, tmp_path: Path) -> None:
@@ -71,6 +73,14 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(place: Place, ref: str
     done = place.plain("init", *REFUSED[ref])
     assert done.returncode == 2 and f"[{ref}]" in done.stderr
     assert (place.folder / "there.toml").read_text() == "mine" and not (place.folder / "x.toml").exists()
+
+
+def test_folders_with_two_readings_are_asked_about_and_the_answer_is_written(place: Place, tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {f"site{site}/{label}": 5 for site in (1, 2) for label in ("cat", "dog")})
+    refused = place.plain("init", str(photos), "--out", "sites.toml", "--yes")
+    assert (refused.returncode, "--folders nested if 'cat' and 'dog' are the classes" in refused.stderr) == (2, True)
+    assert place.plain("init", str(photos), "--out", "sites.toml", "--yes", "--folders", "nested").returncode == 0
+    assert load_recipe(str(place.folder / "sites.toml")).data.folders == "nested"
 
 
 def test_at_a_terminal_three_questions_are_asked_and_a_slip_is_asked_again(place: Place) -> None:

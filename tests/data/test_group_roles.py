@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.data.layout import Part
+from edgecnn.data.split_names import Part
 from edgecnn.data.splits import Assigned, Found, Listed, assign_roles, images_by_role
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.errors.data.groups import GroupOnTwoSides, GroupsNotDivisible, TooFewGroups

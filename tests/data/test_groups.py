@@ -116,15 +116,16 @@ def test_a_list_s_columns_are_refused_with_what_was_looked_for(tmp_path: Path) -
     place.write_text("path,label,person\na.png,cat,anna\n", encoding="utf-8")
     assert refused(place, "persn") == (
         f"{place}, line 1: cannot be used as a list of images: its columns are path, label, person, and none is data.group_by"
-        f" 'persn' — {hint}"
+        " 'persn' — pass --label-column COLUMN; columns that are not named are then ignored [table-unusable]"
     )
     place.write_text("path,label,person\na.png,cat,anna\na.png,dog,bert\n", encoding="utf-8")
     assert refused(place, "person") == (
         f"{place}: cannot be used as a list of images: 'a.png' is of two groups, 'anna' and 'bert' — {hint}"
     )
     place.write_text("path,label,person,person\na.png,cat,anna,bert\n", encoding="utf-8")
-    with pytest.raises(TableUnusable, match="its columns are path, label, person, person — its"):
+    with pytest.raises(TableUnusable, match="its columns are path, label, person, person — pass --label-column"):
         summary_of(place, group_by="person")
+    draw(tmp_path / "a.png", 1)
     place.write_text("path,label,person\na.png,cat,\nb.png,dog, \n", encoding="utf-8")
     assert refused(place, "person") == (
         f"{place}: the column 'person', which data.group_by names, is empty in every row"

@@ -95,7 +95,8 @@ def test_the_same_bytes_are_copies_and_not_merely_alike(photos: Path) -> None:
     assert facts.near == ()
     assert sentences(facts, "copies")[0].startswith("1 file holds the same bytes as another of the class;")
     assert sentences(facts, "contradiction") == [
-        "1 picture in more than one class, byte for byte; a build leaves out every copy (cat/001.png = dog/cat.png)"
+        "1 picture in more than one class, byte for byte; a build leaves out every copy"
+        " (cat/001.png = dog/cat.png as cat and dog)"
     ]
 
 
@@ -184,3 +185,71 @@ def refused(read: object) -> bool:
     except UnreadableImage:
         return True
     return False
+
+
+def test_a_class_whose_files_give_it_away_is_named(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"cat": 8, "dog": 8, "fox": 8})
+    for number in range(8):
+        draw(photos / f"cat/{number}.jpg", 100 + number)
+        (photos / f"cat/{number:03d}.png").unlink()
+        write(photos / f"dog/{number:03d}.png", encoded(scene(number).resize((12, 9)).convert("L"), "PNG"))
+        draw(photos / f"fox/{number:03d}.png", 200 + number, (20, 20))
+    facts = facts_of(photos)
+    assert [(mark.kind, mark.name, mark.value, mark.images, mark.others, mark.of_others) for mark in facts.class_marks] == [
+        ("mode", "dog", "L", 8, 0, 16),
+        ("format", "cat", "JPEG", 8, 0, 16),
+        ("size", "fox", "20 × 20 px", 8, 0, 16),
+    ]
+    assert sentences(facts, "marked-class")[1] == (
+        "all 8 images of 'cat' have format JPEG, and 0 of the 16 others do: a network may learn the format instead of what"
+        " the images show"
+    )
+    assert all(finding.serious for finding in facts.findings if finding.kind == "marked-class")
+
+
+def test_of_two_classes_that_are_told_apart_by_their_files_one_is_named(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"cat": 6})
+    for number in range(6):
+        draw(photos / f"dog/{number}.jpg", 100 + number)
+    assert [(mark.kind, mark.name) for mark in facts_of(photos).class_marks] == [("format", "cat")]
+
+
+def test_a_mark_that_chance_or_most_others_share_is_not_named(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"cat": 30, "dog": 30, "fox": 4})
+    for number in range(10):
+        draw(photos / f"cat/{number}.jpg", 100 + number)
+        draw(photos / f"dog/{number}.jpg", 200 + number)
+    assert facts_of(photos).class_marks == ()
+
+
+def test_images_of_one_pixel_are_named(photos: Path) -> None:
+    draw(photos / "cat/dot.png", 99, (1, 1))
+    draw(photos / "dog/line.png", 98, (9, 1))
+    facts = facts_of(photos)
+    assert facts.one_pixel == ("cat/dot.png", "dog/line.png")
+    assert sentences(facts, "one-pixel") == ["2 images have a side of 1 pixel (cat/dot.png; dog/line.png)"]
+
+
+def test_images_that_are_skipped_are_named_a_hidden_class_as_a_warning(photos: Path) -> None:
+    for name in (".NET shirt/1.png", "cat/@eaDir/1.png/THUMB.jpg", "dog/@eaDir/2.png/THUMB.jpg", "stray.png"):
+        draw(photos / name, len(name))
+    write(photos / "cat/Thumbs.db", b"x")
+    write(photos / "cat/._000.png", b"x")
+    facts = facts_of(photos)
+    assert (facts.images, facts.unreadable) == (24, ())
+    assert {(skipped.path, skipped.images, skipped.why) for skipped in facts.skipped_images} == {
+        ("./", 1, "not in a class folder"),
+        (".NET shirt/", 1, "hidden"),
+        ("cat/@eaDir/", 1, "left by a tool"),
+        ("dog/@eaDir/", 1, "left by a tool"),
+    }
+    assert [(finding.serious, finding.sentence) for finding in facts.findings if finding.kind == "skipped"] == [
+        (
+            True,
+            "a build skips ./ (1 image, not in a class folder); .NET shirt/ (1 image, hidden): rename or move them if they belong"
+            " to the data",
+        ),
+        (False, "a build skips @eaDir in 2 folders (2 images, left by a tool)"),
+    ]
+    said = summarize(DataChoice(path=str(photos)), photos.parent / "store", Heard()).splits_from
+    assert ".NET shirt/ (1 image, hidden)" in said

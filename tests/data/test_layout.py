@@ -200,3 +200,9 @@ def test_a_text_that_can_name_no_folder(text: str, because: str) -> None:
     assert caught.value.line() == (
         f"the data path {ascii(text)} cannot be used: {because} — name another path [data-path-unusable]"
     )
+
+
+def test_a_class_in_two_forms_of_unicode_is_the_same_in_both_splits(tmp_path: Path) -> None:
+    layout = layout_of(made(tmp_path, "train/caf\u00e9", "train/dog", "test/cafe\u0301", "test/dog"))
+    assert layout.classes == ("caf\u00e9", "dog")
+    assert [folder.path for folder in layout.folders] == ["train/caf\u00e9", "train/dog", "test/cafe\u0301", "test/dog"]

@@ -79,7 +79,8 @@ def test_ctrl_c_ends_the_listing_of_an_endless_tree_at_once(tmp_path: Path) -> N
         for other in folders:
             (folder / f"{other.parent.name}{other.name}").symlink_to(other)
     environment = {**os.environ, "EDGECNN_STORE": str(tmp_path / "store"), "EDGECNN_OFFLINE": "1"}
-    with child([sys.executable, "-m", "edgecnn", "plan", "--data", str(tmp_path / "photos")], env=environment) as plan:
+    words = ["plan", "--data", str(tmp_path / "photos"), "--set", "data.folders=classes"]
+    with child([sys.executable, "-m", "edgecnn", *words], env=environment) as plan:
         assert plan.stderr is not None
         assert plan.stderr.readline().startswith("edgecnn: listing files: ")
         plan.send_signal(signal.SIGINT)

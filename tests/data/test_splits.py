@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.data.layout import Part
+from edgecnn.data.split_names import Part
 from edgecnn.data.splits import Assigned, Found, LeftOut, Listed, assign_roles
 from edgecnn.errors.data.folder import TooFewImages
 from edgecnn.values.data.dataset import SPLIT_ROLES, SplitRole

@@ -69,11 +69,13 @@ def test_nothing_readable_says_why(tmp_path: Path, cache: Path) -> None:
         write(tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg", b"no picture")
     with pytest.raises(NothingReadable) as caught:
         summary_of(tmp_path / "photos", cache)
-    reason = NOT_A_PICTURE
-    named = "; ".join(f"{name}: {reason}" for name in ("a/0.jpg", "a/2.jpg", "a/4.jpg", "a/6.jpg", "b/1.jpg"))
     assert caught.value.line() == (
-        f"{tmp_path}/photos: none of 7 files is a readable image: {named} and 2 more [nothing-readable]"
+        f"{tmp_path}/photos: none of 7 files is a readable image: a/0.jpg: {NOT_A_PICTURE}; the same for the others"
+        " [nothing-readable]"
     )
+    write(tmp_path / "photos" / "a" / "0.jpg", b"")
+    with pytest.raises(NothingReadable, match=r"a/0.jpg: an empty file; a/2.jpg: .*; b/1.jpg: .* and 2 more \[nothing-readable"):
+        summary_of(tmp_path / "photos", cache)
 
 
 def test_one_image_is_too_few(tmp_path: Path, cache: Path) -> None:

@@ -88,6 +88,14 @@ def test_the_command_line_answers_for_each_file(onnx_kit: Path) -> None:
     assert error_of(onnx_kit, "predict", "nowhere.png") == "unreadable-image"
 
 
+def test_files_of_tools_are_skipped_by_a_kit_too(onnx_kit: Path, tmp_path: Path) -> None:
+    for name in ("Thumbs.db", "._card.png"):
+        (tmp_path / name).write_text("x")
+    status, last = runner(onnx_kit, "predict", str(tmp_path / "Thumbs.db"), "golden/card.png", str(tmp_path / "._card.png"))
+    assert (status, last["ok"], [answer["file"] for answer in last["predictions"]]) == (0, True, ["golden/card.png"])
+    assert error_of(onnx_kit, "predict", str(tmp_path / "Thumbs.db")) == "no-pictures"
+
+
 def test_a_file_that_cannot_be_read_is_an_error_and_the_others_are_still_answered(onnx_kit: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("hello")
     status, last = runner(onnx_kit, "predict", "nowhere.png", "golden/card.png", str(tmp_path / "note.txt"))

@@ -31,3 +31,9 @@ def test_the_policy_names_the_digest_of_its_script_and_of_its_style_and_nothing_
     assert "//" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert "style=" not in text, "the policy would hold it back"
     assert "Up to 0.5 MiB each" in text
+
+
+def test_the_page_is_told_which_files_tools_leave_behind() -> None:
+    page = page_of(Served(bundle="x", name="x", version=1, candidate="x", classes=4), Limits())
+    (names,) = re.findall(r'data-left-behind="([^"]*)"', page.html.decode("utf-8"))
+    assert {"thumbs.db", "desktop.ini", "@eadir", "__macosx"} <= set(names.split("|"))

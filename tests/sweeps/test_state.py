@@ -83,7 +83,7 @@ def test_labels_and_groups_of_a_list_count_and_so_does_which_split_a_folder_is(t
         (found,) = fingerprints(cells(tmp_path, grid), store, Quiet()).values()
         return found
 
-    several = "path,labels,scene\n0.png,{},{}\n1.png,{},b\n2.png,cat dog,c\n3.png,,c\n"
+    several = "path,labels,scene\n0.png,{},{}\n1.png,{},b\n2.png,cat|dog,c\n3.png,,c\n"
     one = "path,label,split,scene\n0.png,{},{},a\n1.png,{},{},b\n2.png,cat,val,{}\n3.png,dog,val,d\n"
     lists = [
         several.format("cat", "a", "dog"), several.format("dog", "a", "cat"), several.format("cat", "b", "dog"),

@@ -27,7 +27,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from edgecnn.data.layout import Part
+from edgecnn.data.split_names import Part
 
 DEMO: Final = "demo"
 """The data path that means these images; ``./demo`` is a folder of that name."""

@@ -1,53 +1,37 @@
-"""A zip of images, unpacked once into the store: nothing in it may reach outside, and nothing may grow beyond reason."""
+"""Archives of images, unpacked once into the store: nothing in them may reach outside, and nothing may grow beyond reason.
+
+A zip or a tar is the folder that was packed. Several next to each other are one class each, or one split. Where a tar holds pairs
+of an image and its class (WebDataset), the pairs become a list.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import lzma
 import os
 import shutil
-import stat
-import struct
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from edgecnn.data.formats.members import CHUNK, FILES_MAX, RATIO_MAX, Member, bytes_allowed, faults_of, members_of
+from edgecnn.data.formats.sample_pairs import has_pairs, write_pairs
 from edgecnn.data.index import read_json, write_json
-from edgecnn.data.layout import PART_NAMES
+from edgecnn.data.layout import unwrapped
 from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
-from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.formats import ArchiveUnusable
-from edgecnn.runner.causes.known import LEFT_BEHIND
+from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.store.failures import named_failures
 from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.locks import Locks
 from edgecnn.values.stage import Progress
 
-SUFFIX: Final = ".zip"
-RATIO_MAX: Final = 100
-"""Photographs are compressed already; deflate itself ends at about a thousand (zlib's "Technical Details")."""
-ALLOWED_BYTES: Final = 1 << 30
-"""So much may come out of a small archive whatever the ratio."""
-FILES_MAX: Final = 5_000_000
 PATH_BYTES_MAX: Final = 1024
 """Of an entry's whole name: Linux takes 4,096 bytes with the store's own path before it (limits.h, PATH_MAX)."""
-_CHUNK: Final = 1 << 20
-_WORDS_MAX: Final = 300
-_DAMAGED: Final = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError,
-)  # fmt: skip
-"""What zipfile and its decompressors raise for bytes that they cannot read; bz2 says it with an OSError."""
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a data path names a zip and no folder."""
-    return path.suffix.lower() == SUFFIX and path.is_file()
 
 
 @contextmanager
@@ -61,20 +45,27 @@ def told_of(archive: Path, folder: Path) -> Iterator[None]:
         raise error.retold(str(folder), str(archive)) from error
 
 
-def unpacked(archive: Path, cache: Path, tell: Progress) -> Path:
-    """The folder of an archive's images, in ``cache/archives``: as it was unpacked before, or now.
+def unpacked(archives: Mapping[str, Path], cache: Path, tell: Progress) -> Path:
+    """The folder of the images of archives, in ``cache/archives``: as it was unpacked before, or now.
 
-    A single folder that holds all others is entered, as archivers of folders make one. One process at a time unpacks an archive,
+    A single folder that wraps all others is entered. One process at a time unpacks an archive,
     and the use is dated under the same lock, by which ``store gc`` goes.
 
+    Args:
+        archives: by the folder into which each is unpacked; a single archive goes into none (an empty text).
+        cache: the store's root.
+        tell: shown progress.
+
     Raises:
-        ArchiveUnusable: no zip, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
+        ArchiveUnusable: no archive, unreadable, damaged, encrypted, too large, or with an entry that cannot be a file there.
         StoreFull: no space.
         StoreUnusable: no permission.
         WrongBytes: see ``refuse_known_cause``.
     """
-    refuse_known_cause(archive)
-    return _entered(kept_folder(_name_of(archive), cache, lambda fresh: _unpack(archive, fresh, tell), tell))
+    for archive in archives.values():
+        refuse_known_cause(archive)
+    folder = kept_folder(_name_of(archives), cache, lambda fresh: _unpack(archives, fresh, tell), tell)
+    return unwrapped(folder, ListingProgress(tell)) if "" in archives else folder
 
 
 def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Progress) -> Path:
@@ -91,10 +82,13 @@ def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Prog
     return folder
 
 
-def _name_of(archive: Path) -> str:
-    with _as_of(archive):
-        stamp = stamp_of(os.path.realpath(archive), archive.stat())
-    return hashlib.sha256(os.fsencode(stamp)).hexdigest()[:32]
+def _name_of(archives: Mapping[str, Path]) -> str:
+    stamps = []
+    for place, archive in archives.items():
+        with faults_of(archive):
+            stamp = stamp_of(os.path.realpath(archive), archive.stat())
+        stamps.append(f"{place}/{stamp}" if place else stamp)
+    return hashlib.sha256(os.fsencode("\n".join(stamps))).hexdigest()[:32]
 
 
 def _make(fill: Callable[[Path], None], folder: Path, tell: Progress) -> None:
@@ -115,76 +109,77 @@ def _proof(folder: Path, tell: Progress) -> str:
     return hashlib.sha256(json.dumps(stamps_in(folder, ListingProgress(tell))).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _entered(folder: Path) -> Path:
-    inside = [path for path in folder.iterdir() if path.name not in LEFT_BEHIND and not path.name.startswith(".")]
-    if len(inside) == 1 and inside[0].is_dir() and inside[0].name.lower() not in PART_NAMES:
-        return inside[0] if any(path.is_dir() for path in inside[0].iterdir()) else folder
-    return folder
+def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
+    samples = dict[str, Path]()
+    for place, archive in archives.items():
+        with ExitStack() as stack:
+            members = members_of(archive, stack)
+            _check(archive, members)
+            top, pairs = out / place, has_pairs(archive, [member.name for member in members])
+            if pairs:
+                top = out / place / archive.name
+                samples[f"{place}/{archive.name}".removeprefix("/")] = archive
+            shared = "" if pairs or not place else _shared_folder(members)
+            for done, member in enumerate(members, start=1):
+                target = top / member.name.removeprefix(shared)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as stream:
+                    for chunk in _chunks(archive, member):
+                        stream.write(chunk)
+                tell.step("unpacking", done, len(members), "files")
+    if samples:
+        write_pairs(out, samples)
 
 
-@contextmanager
-def _as_of(archive: Path) -> Iterator[None]:
-    """Around the reading of an archive alone, so that its faults are not taken for those of the store."""
-    try:
-        yield
-    except _DAMAGED as error:
-        words = system_reason(error)
-        raise ArchiveUnusable(file=archive, because=words if len(words) <= _WORDS_MAX else f"{words[:_WORDS_MAX]}…") from error
+def _shared_folder(members: Sequence[Member]) -> str:
+    """The one folder that holds all files, with a slash; empty where there is none."""
+    names = [member.name for member in members]
+    tops = {name.partition("/")[0] for name in names if not is_skipped(name.partition("/")[0])}
+    top = f"{tops.pop()}/" if len(tops) == 1 else ""
+    return top if top and any(name.startswith(top) for name in names) else ""
 
 
-def _unpack(archive: Path, out: Path, tell: Progress) -> None:
+def _chunks(archive: Path, member: Member) -> Iterator[bytes]:
+    """The bytes of a file; whoever takes them writes them outside, for that is the store's."""
     with ExitStack() as stack:
-        with _as_of(archive):
-            file = stack.enter_context(zipfile.ZipFile(archive))
-            entries = [entry for entry in file.infolist() if not entry.filename.endswith("/")]
-            _check(archive, entries)
-        for done, entry in enumerate(entries, start=1):
-            place = out / entry.filename
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with place.open("xb") as target:
-                for chunk in _chunks(archive, file, entry):
-                    target.write(chunk)
-            tell.step("unpacking", done, len(entries), "files")
-
-
-def _chunks(archive: Path, file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
-    """The bytes of an entry; whoever takes them writes them outside, for that is the store's."""
-    with ExitStack() as stack:
-        with _as_of(archive):
-            source = stack.enter_context(file.open(entry))
+        with faults_of(archive):
+            source = stack.enter_context(member.stream())
+        left = member.size
         while True:
-            with _as_of(archive):
-                chunk = source.read(_CHUNK)
+            with faults_of(archive):
+                chunk = source.read(CHUNK)
+                left -= len(chunk)
+                if left < 0 or (left and not chunk):
+                    raise ValueError(f"its entry {ascii(member.name)[:200]} has another size than it states")
             if not chunk:
                 return
             yield chunk
 
 
-def _check(archive: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse before anything is written. What an entry says of its size holds: zipfile reads no further."""
-    if len(entries) > FILES_MAX:
+def _check(archive: Path, members: Sequence[Member]) -> None:
+    """Refuse before anything is written. What an entry says of its size holds: no more of it is read."""
+    if len(members) > FILES_MAX:
         raise ArchiveUnusable(file=archive, because=f"more than {FILES_MAX:,} files")
-    total, packed = sum(entry.file_size for entry in entries), archive.stat().st_size
-    if total > max(ALLOWED_BYTES, RATIO_MAX * packed):
+    total, packed = sum(member.size for member in members), archive.stat().st_size
+    if total > bytes_allowed(archive):
         raise ArchiveUnusable(file=archive, because=f"{total:,} bytes would come out of {packed:,}, more than {RATIO_MAX} times")
     taken: set[str] = set()
-    folders = {str(parent) for entry in entries for parent in PurePosixPath(entry.filename[:PATH_BYTES_MAX]).parents}
-    for entry in entries:
-        if why := _fault(entry, taken) or ("is a file and a folder" if entry.filename in folders else ""):
-            raise ArchiveUnusable(file=archive, because=f"its entry {ascii(entry.filename)[:200]} {why}")
-        taken.add(entry.filename)
+    folders = {str(parent) for member in members for parent in PurePosixPath(member.name[:PATH_BYTES_MAX]).parents}
+    for member in members:
+        if why := _fault(member, taken) or ("is a file and a folder" if member.name in folders else ""):
+            raise ArchiveUnusable(file=archive, because=f"its entry {ascii(member.name)[:200]} {why}")
+        taken.add(member.name)
 
 
-def _fault(entry: zipfile.ZipInfo, taken: set[str]) -> str:
-    name = entry.filename
+def _fault(member: Member, taken: set[str]) -> str:
+    name = member.name
     parts = name.split("/")
     if PurePosixPath(name).is_absolute() or "\\" in name or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
         return "would leave its folder"
-    mode = entry.external_attr >> 16
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        return "is a link or a device"
-    if entry.flag_bits & 1:
-        return "is encrypted"
+    if member.fault:
+        return member.fault
+    if "\0" in name:
+        return "has a name with a NUL character"
     if len(os.fsencode(name)) > PATH_BYTES_MAX:
         return f"has a path longer than {PATH_BYTES_MAX:,} bytes"
     if any(len(os.fsencode(part)) > 255 for part in parts):

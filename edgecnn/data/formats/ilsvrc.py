@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edgecnn.data.formats.table import Row, laid_out
+from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
 from edgecnn.data.imagenet import imagenet_ids
-from edgecnn.data.layout import PART_NAMES, ClassFolder, Layout, folders_in
+from edgecnn.data.layout import ClassFolder, Layout, folders_in
 from edgecnn.data.listing import ListingProgress, stamps_in
+from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.data.folder import NoClassFolders, SplitsDiffer
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.runner.files import bounded_content
@@ -90,7 +91,7 @@ def flat_layout(found: Flat, seen: ListingProgress, *, trains: bool) -> tuple[La
     if odd := next((shows[number] for number in named if not _WORDNET.fullmatch(shows[number])), None):
         raise _unusable(found.truth, f"{odd[:100]!r} is no WordNet ID")
     rows = [Row(name, shows[number], "train") for number, name in named.items()]
-    layout, stamps = laid_out(found.images, found.truth, rows, seen)
+    layout, stamps = laid_out(RowsOfList(found.images, found.truth, rows), seen)
     for train in (name for name in found.beside if trains and PART_NAMES[name.lower()] == "train"):
         if classes := _wordnet_folders(found.images.parent / train, seen):
             learned = _beside_train(found, train, classes, layout)

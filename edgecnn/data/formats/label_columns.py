@@ -9,43 +9,39 @@ from typing import Final, NamedTuple
 
 NAMES: Final = "labels"
 """The column of names: ``cat|dog``, or in Parquet a list."""
-_PLAIN: Final = ("path", "split", NAMES)
 _TRUTH: Final = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+_SEPARATORS: Final = {"blank": r"\s+", "comma": ",", None: r"[|;]"}
+"""Regular expressions by ``data.label_separator``."""
 
 
 class LabelColumns(NamedTuple):
-    """``names``: the labels that have a column each; none where one column names them all."""
+    """Where the labels of a row are."""
 
-    names: tuple[str, ...] = ()
+    names: Mapping[str, int] | None = None
+    """Place of each label's own column; None where one column names them all."""
+    column: int = 0
+    """Place of that column."""
+    separator: str | None = None
+    """As ``data.label_separator``."""
 
-    def of_cells(self, cell: Mapping[str, str]) -> tuple[str, ...]:
+    def of_cells(self, cells: Sequence[str]) -> tuple[str, ...]:
         """The labels of a row. Raises ValueError: why its cells are none."""
-        if not self.names:
-            return _named(cell[NAMES])
-        for name in self.names:
-            if cell[name].strip().lower() not in _TRUTH:
-                raise ValueError(f"column {name[:100]!r} holds {cell[name][:100]!r}, where a column of a label has 0 or 1")
-        return tuple(name for name in self.names if _TRUTH[cell[name].strip().lower()])
+        if self.names is None:
+            return _named(cells[self.column], self.separator)
+        for name, place in self.names.items():
+            if cells[place].strip().lower() not in _TRUTH:
+                raise ValueError(
+                    f"column {name[:100]!r} holds {cells[place][:100]!r}, where a column of a label has 0 or 1;"
+                    " --label-column COLUMN names the one that holds the class"
+                )
+        return tuple(name for name, place in self.names.items() if _TRUTH[cells[place].strip().lower()])
 
 
-def label_columns(columns: Sequence[str]) -> LabelColumns | None:
-    """What a list with these columns, that of groups left out, says of labels; None where it says one class an image.
-
-    Columns that are called after none of a list's own are labels where there are two or more; one alone is a slip of the pen.
-    """
-    if "path" not in columns or "label" in columns or len(set(columns)) < len(columns):
-        return None
-    others = tuple(name for name in columns if name not in _PLAIN)
-    if NAMES in columns:
-        return None if others else LabelColumns()
-    return LabelColumns(others) if len(others) > 1 else None
-
-
-def _named(cell: str) -> tuple[str, ...]:
-    """A JSON list, as that of a Parquet column is handed on, or names with ``|`` or ``;`` between them."""
+def _named(cell: str, separator: str | None = None) -> tuple[str, ...]:
+    """A JSON list, as that of a Parquet column is handed on, or names with a separator between them."""
     text = cell.strip()
     if not text.startswith("["):
-        return _distinct(re.split(r"[|;]", text))
+        return _distinct([text] if separator == "none" else re.split(_SEPARATORS[separator], text))
     try:
         names = json.loads(text)
     except (ValueError, RecursionError):

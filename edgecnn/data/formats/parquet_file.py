@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.backends.installed import require_packages
-from edgecnn.data.formats.archive import FILES_MAX
 from edgecnn.data.formats.label_columns import NAMES
+from edgecnn.data.formats.members import FILES_MAX
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.wording import first_line, shortened
 from edgecnn.runner.files import open_regular
@@ -51,8 +51,13 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
     try:
         with open_regular(file) as stream, parquet.ParquetFile(stream) as plain:
             footer, leaves = plain.metadata, [plain.schema.column(place) for place in range(len(plain.schema))]
+            held = [field.name for field in plain.schema_arrow if field.name in columns and arrow.types.is_struct(field.type)]
         if footer.num_rows > ROWS_MAX:
             raise TableUnusable(file=file, line=None, because=TOO_MANY_ROWS)
+        if held:
+            because = f"its column {shortened(held[0])!r} holds images and not their paths"
+            hint = "write each image to a file and list the paths, or pass --path-column COLUMN"
+            raise TableUnusable(file=file, line=None, because=because, hint=hint)
         for leaf in leaves:  # each of its values is decoded whole
             if leaf.physical_type == "FIXED_LEN_BYTE_ARRAY" and leaf.length > _CELL_BYTES_MAX:
                 what = f"its column {shortened(leaf.path)!r} holds cells"

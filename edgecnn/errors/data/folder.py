@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural
+from edgecnn.errors.wording import and_more, counted, listed, nearest, no_unicode, plural, shell_word
 
 _SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
 _NAMED = 5
@@ -142,6 +142,41 @@ class SplitsDiffer(EdgecnnError):
         )
 
 
+class SplitFolders(EdgecnnError):
+    """Raised when folders can be read in two ways, and the user has to say in which.
+
+    ``names``: those folders. ``inner``: the sub-folders that each of them holds, and nothing else; none where their names alone
+    are in doubt: ``splits`` says whether as splits, of which ``lists`` may name the labels, or as images without a label.
+    """
+
+    def __init__(
+        self, *, folder: Path, names: Sequence[str], inner: Sequence[str] = (), splits: bool = False, lists: Sequence[Path] = ()
+    ) -> None:
+        quoted, as_classes = _listed(list(map(repr, names))), "--set data.folders=classes"
+        if inner:
+            fact = f"hold no images but the same sub-folders, {_folders(inner)}"
+            hint = f"--set data.folders=nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
+            hint += f" {quoted} are; folders called train, val and test are splits"
+        elif splits:
+            fact = "are named as splits, and have no class folders in them"
+            hint = f"--data {shell_word(lists[0])} if that list has their labels" if lists else "give each a sub-folder per class"
+            hint += f", --no-labels with a model of your own, or {as_classes} if {quoted} are the classes"
+        else:
+            fact = f"{plural(len(names), 'is', 'are')} named as images without a label, next to classes"
+            hint = f"--set data.folders=labelled to skip {quoted}, or {as_classes} to make"
+            hint += f" {plural(len(names), 'it a class', 'them classes')}"
+        super().__init__(what=f"{folder}: its folders can be read in two ways", because=f"{_folders(names)} {fact}", hint=hint)
+
+
+def _folders(names: Sequence[str]) -> str:
+    return _listed([f"{name}/" for name in names])
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first ones of many."""
+    return listed(names) if len(names) <= _EXAMPLES else f"{', '.join(names[:_EXAMPLES])}{and_more(len(names), _EXAMPLES)}"
+
+
 class SplitNamedTwice(EdgecnnError):
     """Raised when two folders claim one split."""
 
@@ -165,10 +200,11 @@ class TrainFolderMissing(EdgecnnError):
 class NothingReadable(EdgecnnError):
     """Raised when there are files, but no picture among them."""
 
-    def __init__(self, *, folder: Path, skipped: Sequence[str]) -> None:
+    def __init__(self, *, folder: Path, skipped: Sequence[str], is_one_reason: bool = False) -> None:
+        one = f"{skipped[0]}; the same for the others" if is_one_reason and len(skipped) > _NAMED else None
         super().__init__(
             what=f"{folder}: none of {len(skipped):,} files is a readable image",
-            because="; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED),
+            because=one or "; ".join(skipped[:_NAMED]) + and_more(len(skipped), _NAMED),
         )
 
 

@@ -86,25 +86,26 @@ class DemoHasNoFolder(EdgecnnError):
 
 
 class TableUnusable(EdgecnnError):
-    """Raised when a CSV or Parquet file does not list images; its rows count from 1.
+    """Raised when a file does not list images; rows of a Parquet file count from 1.
 
-    ``is_handed_out``: with ImageNet's validation images, whose classes it tells.
+    ``hint``: the fix, where the cause has one. ``is_handed_out``: with ImageNet's validation images, whose classes it tells.
     """
 
-    def __init__(self, *, file: Path, line: int | None, because: str, is_handed_out: bool = False) -> None:
-        is_text = is_handed_out or file.suffix.lower() == ".csv"
+    def __init__(
+        self, *, file: Path, line: int | None, because: str, hint: str | None = None, is_handed_out: bool = False
+    ) -> None:
+        is_text = is_handed_out or file.suffix.lower() != ".parquet"
         place = "" if line is None else f", {'line' if is_text else 'row'} {line}"
-        super().__init__(
-            what=f"{file}{place}: cannot be used as a list of images",
-            because=because,
-            hint=f"take {file.name} as it is handed out, or have a sub-folder of images a class"
+        usual = (
+            f"take {file.name} as it is handed out, or have a sub-folder of images a class"
             if is_handed_out
             else "its first line should be path,label or path,label,split, and every other one an image; of several labels"
             " a column labels, as in cat|dog, or a column a label with 0 or 1 takes the place of label"
             if is_text
             else "its columns should be path and label, or path, label and split, and every row an image; of several labels"
-            " a list labels, or a column a label with 0 or 1, takes the place of label",
+            " a list labels, or a column a label with 0 or 1, takes the place of label"
         )
+        super().__init__(what=f"{file}{place}: cannot be used as a list of images", because=because, hint=hint or usual)
 
 
 class NoImagenetClass(EdgecnnError):

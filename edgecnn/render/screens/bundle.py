@@ -68,7 +68,8 @@ def _csv(found: Predictions) -> Iterator[str]:
 
 
 def unreadable_lines(found: Predictions) -> Iterator[str]:
-    """For stderr: what was left out, by name, and how many of how many."""
+    """For stderr: the files that were skipped or not read, by name, and how many of how many."""
+    yield from (f"edgecnn: skipped: {skipped}" for skipped in found.skipped)
     for each in found.unreadable:
         yield f"edgecnn: not read: {each.file}: {each.because}"
     if found.unreadable:

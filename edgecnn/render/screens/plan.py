@@ -20,8 +20,7 @@ def show_plan(planned: PlannedBuild) -> None:
     resolved = planned.plan.resolved
     changed = (candidate.surgery.done for candidate in resolved.candidates if candidate.surgery is not None)
     instead = surgery_instead(resolved.recipe)
-    named = "labels, any number an image" if resolved.data.multi_label else "classes"
-    classes = f"{len(resolved.data.classes)} {named}; " if resolved.data.labelled else ""
+    classes = f"{resolved.data.class_names}; " if resolved.data.labelled else ""
     show_lines(
         [
             f"{resolved.arch.name} at {resolved.recipe.model.resolution_px} px for {resolved.device.title}",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgecnn.data.demo import DEMO
-from edgecnn.data.formats.published import is_published
+from edgecnn.data.formats.registry import is_on_disk
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.resolution import labels_sentence, resolution_sentence, resolvable_drop_pp
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
@@ -59,6 +59,8 @@ class FirstChoices:
     onnx: str | None
     device: str
     drop_pp: float
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    """Settings of ``[data]`` that say how the images are read."""
 
 
 def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[ImageEntry], device: Device, file: Path) -> str:
@@ -82,6 +84,10 @@ def recipe_text(choices: FirstChoices, data: DataSummary, images: Sequence[Image
             "",
             "[data]",
             f"path = {toml_value(_data_path(data, file))}",
+            *(
+                f"{key} = {toml_value(_relative(value, file) if key == 'image_root' else value)}"
+                for key, value in choices.read_as.items()
+            ),
             *(f"# {line}" for line in _found(data, images)),
             "",
             "[target]",
@@ -137,7 +143,7 @@ def _data_path(data: DataSummary, file: Path) -> str:
     """``demo`` is the embedded images' name; a folder of that name is written so that it is none."""
     if data.origin == "demo":
         return DEMO
-    if is_published(data.root):
+    if not is_on_disk(data.root):
         return data.root
     written = _relative(data.root, file)
     return f"./{written}" if written == DEMO else written

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from ..files import open_regular
+from .left_behind import is_left_behind
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _COMPRESSED = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _LINES_NEEDED = 16
 """In compressed bytes, 16 line feeds all follow a carriage return by chance once in 2**128 files."""
 _HEAD_BYTES = 1 << 16
-LEFT_BEHIND = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "desktop.ini"})
-"""Archivers and file managers leave these in folders; like hidden files, they are no data."""
 
 
 class Cause(NamedTuple):
@@ -80,10 +79,11 @@ def left_by_a_tool(name: str, folder: Path) -> Optional[Cause]:
     where, parts = shlex.quote(str(folder)), name.split("/")
     if any(part.startswith("._") for part in parts):
         return Cause("macOS's tar or zip wrote it next to the real file", "find {} -name '._*' -delete".format(where))
-    left = next((part for part in parts if part in LEFT_BEHIND or part == ".DS_Store"), None)
+    left = next((part for part in parts if is_left_behind(part)), None)
     if left is None:
         return None
-    return Cause("an archiver or a file manager left it", "find {} -name {} -prune -exec rm -r {{}} +".format(where, left))
+    clean = "find {} -name {} -prune -exec rm -r {{}} +".format(where, shlex.quote(left))
+    return Cause("an archiver or a file manager left it", clean)
 
 
 def why_no_image(source: Any, otherwise: str) -> str:

@@ -7,12 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from edgecnn.errors.wording import counted, plural
+from edgecnn.errors.wording import and_more, counted, plural
 from edgecnn.values.base import Value
 from edgecnn.values.stage import Key, digest_of
 
 SplitRole = Literal["train", "calibration", "validation", "test"]
 UNLABELLED = -1
+_NAMED = 10
 SPLIT_ROLES: tuple[SplitRole, ...] = ("train", "calibration", "validation", "test")
 
 
@@ -103,6 +104,17 @@ class Grouping(Value):
         return "; ".join((*said, *self.off))
 
 
+SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder"]
+
+
+class SkippedImages(Value):
+    """A file or folder inside the user's that holds images by their names and that no build reads. ``path``: from the root."""
+
+    path: str
+    images: int
+    why: SkippedBecause
+
+
 class DataSummary(Value):
     """What planning needs of a manifest, without its 100,000 lines."""
 
@@ -123,6 +135,14 @@ class DataSummary(Value):
     """Those that are a whole split of the user's; images of the others are drawn."""
     multi_label: bool = Field(default=False, exclude_if=lambda multi_label: not multi_label)
     """Whether each image has any number of labels, which ``classes`` names, and not one class."""
+
+    @property
+    def class_names(self) -> str:
+        """How many classes or labels there are, and what the first ones are called; empty where the images have no labels."""
+        if not self.labelled:
+            return ""
+        names = ", ".join(self.classes[:_NAMED]) + and_more(len(self.classes), _NAMED)
+        return f"{len(self.classes):,} {'labels, any number an image' if self.multi_label else 'classes'} ({names})"
 
     @property
     def labelled(self) -> bool:
@@ -186,6 +206,22 @@ class NameSlip(Value):
     why: str
 
 
+MarkKind = Literal["mode", "format", "size"]
+
+
+class ClassMark(Value):
+    """All images of a class have one mode, format or size, and few of the other images have it."""
+
+    name: str
+    kind: MarkKind
+    value: str
+    images: int
+    """Of the class."""
+    others: int
+    """Images of other classes with the same mark, of ``of_others``."""
+    of_others: int
+
+
 class Spread(Value):
     """Of all images, in pixels of the upright picture's shorter and longer side."""
 
@@ -201,7 +237,7 @@ class Finding(Value):
 
     kind: Literal[
         "leak", "contradiction", "copies", "alike", "unreadable", "imbalance", "names", "roles", "stored-turned", "animated",
-        "transparent", "wide-pixels", "mixed-modes", "ignored",
+        "transparent", "wide-pixels", "mixed-modes", "ignored", "skipped", "marked-class", "one-pixel",
     ]  # fmt: skip
     serious: bool
     sentence: str
@@ -242,11 +278,17 @@ class DataInspection(Value):
     """The darkest and the lightest among all pictures of 16-bit grey."""
     orientations: Mapping[str, int]
     """EXIF's 1 to 8; every one but 1 is turned upright."""
+    class_marks: tuple[ClassMark, ...] = Field(default=(), exclude_if=lambda marks: not marks)
+    """Classes that a network can tell by how their files were made."""
+    one_pixel: tuple[str, ...] = Field(default=(), exclude_if=lambda paths: not paths)
+    """Images with a side of 1 pixel."""
     transparent: int
     animated: int
     """Of an animation the first frame is used."""
     ignored: tuple[str, ...]
-    """Folders beside the splits that are none."""
+    """Folders next to the classes or splits that are none."""
+    skipped_images: tuple[SkippedImages, ...] = Field(default=(), exclude_if=lambda skipped: not skipped)
+    """Hidden folders, those of tools, and images outside of the class folders."""
     findings: tuple[Finding, ...]
     seconds: float
     contact_sheet: str | None = None

@@ -56,6 +56,17 @@ def test_images_that_no_build_can_use_end_with_2_and_warnings_do_where_strict_is
     assert (as_json.returncode, json.loads(as_json.stdout)["roles"]) == (2, None)
 
 
+def test_folders_with_two_readings_end_with_2_and_the_answer_that_is_named_works(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {f"site{site}/{label}": 5 for site in (1, 2) for label in ("cat", "dog")})
+    refused = run(photos, "inspect", "photos")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--set data.folders=nested if 'cat' and 'dog' are the classes" in refused.stderr
+    shown = run(photos, "inspect", "photos", "--set", "data.folders=nested")
+    assert shown.returncode == 0 and f"{photos}: 20 images of 2 classes" in shown.stdout
+    divided = run(photos, "split", "photos", "--out", "divided", "--set", "data.folders=nested")
+    assert divided.returncode == 0 and (tmp_path / "divided/train/cat/site1").is_dir()
+
+
 def test_of_several_labels_the_table_speaks_of_labels(photos: Path) -> None:
     both = {path: "cat|dog" if path.suffix == ".jpg" else path.parent.name for path in sorted(photos.rglob("*.*"))}
     listed = [f"photos/{path.parent.name}/{path.name},{labels}" for path, labels in both.items()]
@@ -150,14 +161,15 @@ def test_ctrl_c_ends_it_with_130(photos: Path) -> None:
 
 def test_groups_are_shown_and_kept_whole(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", {f"{label}/clip{number:02}": 3 for label in ("cat", "dog") for number in range(20)})
-    shown = run(photos, "inspect", "photos", "--group-by", "clip[0-9]+")
+    words = ("photos", "--set", "data.folders=classes", "--group-by", "clip[0-9]+")
+    shown = run(photos, "inspect", *words)
     assert (shown.returncode, shown.stderr) == (0, "")
     said = "split by group ('clip[0-9]+'): 20 groups, none on two sides"
     assert f"; {said}\n  groups: 20 by 'clip[0-9]+', the largest 'clip00' with 6 images\n" in shown.stdout
-    facts = json.loads(run(photos, "inspect", "photos", "--group-by", "clip[0-9]+", "--json").stdout)
+    facts = json.loads(run(photos, "inspect", *words, "--json").stdout)
     Draft202012Validator(json.loads((FOLDER / "inspection.json").read_text(encoding="utf-8"))).validate(facts)
     assert facts["grouping"]["groups"] == 20
-    assert f"; {said}; seed 0\n" in run(photos, "split", "photos", "--out", "divided", "--group-by", "clip[0-9]+").stdout
+    assert f"; {said}; seed 0\n" in run(photos, "split", *words, "--out", "divided").stdout
     names = [{path.name for path in (tmp_path / "divided" / part).rglob("clip*")} for part in ("train", "validation", "test")]
     assert (len(set().union(*names)), sum(map(len, names))) == (20, 20)
     planned = run(photos, "inspect", "photos", "--group-by", "")
@@ -173,3 +185,30 @@ def test_split_says_what_it_wrote_and_its_json_satisfies_its_schema(photos: Path
     assert (said["linked"], said["images"]) == (True, {"train": 12, "validation": 4, "test": 4})
     refused = run(photos, "split", "photos", "--out", "divided")
     assert (refused.returncode, refused.stdout) == (2, "")
+
+
+def test_options_say_how_a_list_is_read(photos: Path) -> None:
+    rows = [f"{place.stem};{place.parent.name};x" for place in sorted(photos.rglob("0*.png"))]
+    for place in sorted(photos.rglob("0*.png")):
+        place.rename(photos / f"{place.parent.name}-{place.name}")
+    rows = [f"{row.split(';')[1]}-{row}" for row in rows]
+    (photos.parent / "list.csv").write_text("\n".join(["picture;kind;note", *rows]), encoding="utf-8")
+    refused = run(photos, "inspect", "list.csv")
+    assert (refused.returncode, "pass --path-column COLUMN" in refused.stderr) == (2, True)
+    options = ("--path-column", "picture", "--label-column", "kind", "--path-suffix", ".png", "--image-root", "photos")
+    shown = run(photos, "inspect", "list.csv", *options)
+    assert (shown.returncode, shown.stderr) == (0, f"edgecnn: {photos.parent}/list.csv: reads the columns picture and kind\n")
+    assert "18 images of 2 classes" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "verb", ["build", "plan", "train", "recipe show", "fit", "data inspect", "data split", "data preview", "bench", "init"]
+)
+def test_each_verb_that_takes_images_takes_the_options_of_lists(verb: str) -> None:
+    from tests.cli.test_option_table import ROOT
+
+    command = ROOT
+    for word in verb.split():
+        command = command.commands[word]
+    names = {option for parameter in command.params for option in parameter.opts}
+    assert {"--path-column", "--label-column", "--label-separator", "--path-suffix", "--image-root"} <= names

@@ -103,9 +103,27 @@ def test_where_nothing_can_be_answered_there_is_one_error(whole: Path, words: li
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_files_of_tools_and_hidden_folders_are_skipped_and_those_with_images_are_told(whole: Path, tmp_path: Path) -> None:
+    card = (whole / KIT_FOLDER / "golden" / "card.png").read_bytes()
+    names = ("a.png", "@eaDir/a.png/SYNOPHOTO_THUMB_M.png", ".NET shirt/b.png", "Thumbs.db", "._a.png", "desktop.ini")
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(card if name.endswith("a.png") or "THUMB" in name or "b.png" in name else b"x")
+    for words in ([tmp_path], [each for each in tmp_path.iterdir() if each.name != ".NET shirt"]):
+        done = predict(whole, *words, "--json")
+        said = json.loads(done.stdout)
+        assert (done.exit_code, [Path(each["file"]).name for each in said["predictions"]]) == (0, ["a.png"])
+        assert any(skipped.endswith("@eaDir/ (1 image, left by a tool)") for skipped in said["skipped"])
+    done = predict(whole, tmp_path)
+    assert [line for line in done.stderr.splitlines() if ".NET shirt/ (1 image, hidden)" in line]
+    refused = predict(whole, tmp_path / "Thumbs.db")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.endswith("Thumbs.db: holds no photographs — name files, or a folder of them [no-photos]\n")
+
+
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoPhotos) as caught:
-        list(files_of([tmp_path]))
+        files_of([tmp_path], Ear())
     assert caught.value.line() == f"{tmp_path}: holds no photographs — name files, or a folder of them [no-photos]"
 
 
@@ -226,3 +244,13 @@ def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: 
     assert [step for step in heard.steps if step[0] == "predicting"] == [
         ("predicting", done, 3, "photographs") for done in (2, 3)
     ]
+
+
+@pytest.mark.parametrize("text", ["https://example.org/a.jpg", "-"])
+def test_an_address_and_standard_input_are_no_images(tmp_path: Path, text: str) -> None:
+    shown = predict(tmp_path / "no bundle", text)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert shown.stderr == (
+        f"edgecnn: error: {text}: edgecnn predict takes image files and folders of them: it neither downloads images nor reads"
+        " them from standard input — save the image to a file and pass its path [photo-not-a-file]\n"
+    )

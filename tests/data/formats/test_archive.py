@@ -129,7 +129,7 @@ def test_a_name_twice_is_refused(photos: Path) -> None:
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgecnn.data.formats.archive.ALLOWED_BYTES", 1 << 20)
+    monkeypatch.setattr("edgecnn.data.formats.members.ALLOWED_BYTES", 1 << 20)
     assert refusal(zipped(photos, extra={"cat/big.bmp": bytes(32 << 20)})).endswith(", more than 100 times")
 
 
@@ -239,9 +239,9 @@ def test_two_that_unpack_one_zip_wait_for_each_other_and_agree(photos: Path) -> 
 
     first, second = Slow(), Slow()
     with ThreadPoolExecutor(2) as pool:
-        early = pool.submit(unpacked, place, photos.parent / "store", first)
+        early = pool.submit(unpacked, {"": place}, photos.parent / "store", first)
         assert began.wait(20)
-        late = pool.submit(unpacked, place, photos.parent / "store", second)
+        late = pool.submit(unpacked, {"": place}, photos.parent / "store", second)
         assert early.result(20) == late.result(20)
     assert ("unpacking", 24, 24, "files") in first.steps
     assert [step for step in second.steps if step[0] == "unpacking"] == []

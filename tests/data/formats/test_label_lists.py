@@ -234,18 +234,15 @@ def test_a_list_can_be_inspected(tmp_path: Path) -> None:
     }
 
 
+ZERO_OR_ONE = "where a column of a label has 0 or 1; --label-column COLUMN names the one that holds the class"
 FAULTS = {
-    "path,bag\na.png,1\n": (", line 1", "its columns are path, bag"),
-    "path,label,bag\na.png,cat,1\n": (", line 1", "its columns are path, label, bag"),
-    "path,labels,note\na.png,cat,1\n": (", line 1", "its columns are path, labels, note"),
-    "path,bag,cat,bag\na.png,1,1,1\n": (", line 1", "its columns are path, bag, cat, bag"),
-    "path,bag,cat\na.png,1,2\n": (", line 2", "column 'cat' holds '2', where a column of a label has 0 or 1"),
-    "path,bag,cat\na.png,1,\n": (", line 2", "column 'cat' holds '', where a column of a label has 0 or 1"),
+    "path,bag,cat\na.png,1,2\n": (", line 2", f"column 'cat' holds '2', {ZERO_OR_ONE}"),
+    "path,bag,cat\na.png,1,\n": (", line 2", f"column 'cat' holds '', {ZERO_OR_ONE}"),
     "path,labels\na.png,[cat\n": (", line 2", "the labels '[cat' begin as a JSON list and are none"),
     "path,labels\na.png,[1]\n": (", line 2", "the labels '[1]' are no list of names"),
     "path,labels\na.png,\nb.png,\n": ("", "no row has a label"),
     "path,labels\na.png,cat|\x1bdog\n": (", line 2", r"the label '\x1bdog' holds a control character"),
-    "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' stands in it twice, with other labels"),
+    "path,labels\na.png,cat\na.png,cat|dog\n": ("", "'a.png' is in it twice, as cat and as cat, dog"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.formats.archive import FILES_MAX
+from edgecnn.data.formats.members import FILES_MAX
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import OneClass
 from edgecnn.errors.data.formats import TableUnusable
@@ -95,7 +95,6 @@ def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
     faulty = "cannot be used as a list of images:"
     nothing = pyarrow.array([], "string")
     faults: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"file": ["a.png"], "label": ["cat"]}, f": {faulty} its columns are file, label"),
         (
             {"path": nothing, "label": nothing},
             f": {faulty} it has no row",
@@ -107,6 +106,26 @@ def test_a_faulty_file_is_refused_with_its_row(tmp_path: Path) -> None:
         assert line_of(written(tmp_path, columns)) == f"{start}{said}{end}"
     with pytest.raises(OneClass):
         summary_of(written(tmp_path, {"path": ["a.png"], "label": ["cat"]}))
+    fix = "pass --path-column COLUMN, which holds the paths of the images"
+    unclear = f"{start}: {faulty} its columns are picture, species, note — {fix} [table-unusable]"
+    assert line_of(written(tmp_path, {"picture": ["a.png"], "species": ["cat"], "note": [""]})) == unclear
+
+
+def test_a_column_of_images_is_refused_and_columns_that_are_not_named_are_not_read(photos: Path) -> None:
+    paths = [str(path.relative_to(photos.parent)) for path in sorted(photos.rglob("*.png"))]
+    held = [{"bytes": b"x" * 100_000, "path": path} for path in paths]
+    columns = {"image": held, "label": [Path(path).parent.name for path in paths], "place": paths}
+    place = written(photos.parent, columns)
+    assert line_of(place).endswith(
+        "its columns are image, label, place — pass --label-column COLUMN; columns that are not named"
+        " are then ignored [table-unusable]"
+    )
+    choice = DataChoice(path=str(place), label_column="label")
+    with pytest.raises(TableUnusable) as caught:
+        summarize(choice, photos.parent / "store", Heard())
+    assert caught.value.because == "its column 'image' holds images and not their paths"
+    summary = summarize(choice.model_copy(update={"path_column": "place"}), photos.parent / "store", Heard())
+    assert sum(summary.counts.values()) == len(paths)
 
 
 def test_a_column_of_no_text_and_damaged_bytes_are_refused_in_words(photos: Path) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from edgecnn.data.images import open_source
 from edgecnn.data.inspection import inspect
-from edgecnn.data.layout import PART_NAMES
 from edgecnn.data.manifest import summarize
+from edgecnn.data.split_names import PART_NAMES
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
 from edgecnn.errors.data.formats import TableUnusable
@@ -91,8 +91,8 @@ def test_a_row_twice_counts_once_and_a_file_under_two_labels_is_left_out(photos:
     summary = summary_of(table(photos, [*rows, rows[1], [rows[2][0], "dog"]]))
     assert sum(summary.counts.values()) == 23
     assert summary.copies == (
-        "photos/cat/001.png: the same bytes as photos/cat/001.png, which is another class (dog)",
-        "photos/cat/001.png: the same bytes as photos/cat/001.png, which is another class (cat)",
+        "photos/cat/001.png: listed as cat and as dog",
+        "photos/cat/001.png: listed as dog and as cat",
     )
 
 
@@ -107,8 +107,6 @@ def test_a_list_can_be_inspected(photos: Path) -> None:
 
 
 FAULTS = {
-    "": (", line 1", "its columns are none"),
-    "file,class\na.png,cat\n": (", line 1", "its columns are file, class"),
     "path,label\n": ("", "it has no row"),
     "path,label\na.png,cat\nb.png\n": (", line 3", "1 cells under 2 columns"),
     "path,label\n,cat\n": (", line 2", "no path"),
@@ -118,6 +116,13 @@ FAULTS = {
     "path,label\na\0.png,cat\n": (", line 2", "its path holds a NUL character"),
     "path,label,split\na.png,cat,holdout\n": (", line 2", f"the split 'holdout' is none of {', '.join(PART_NAMES)}"),
 }
+
+
+def test_a_split_column_knows_the_usual_names_as_folders_do(photos: Path) -> None:
+    rows = listed(photos, split=True)
+    names = {"train": "seg_train", "VAL": "dev", "test": "Test set"}
+    usual = [rows[0], *([path, label, names[split]] for path, label, split in rows[1:])]
+    assert summary_of(table(photos, usual, "usual.csv")).content == summary_of(table(photos, rows)).content
 
 
 @pytest.mark.parametrize("text", FAULTS)

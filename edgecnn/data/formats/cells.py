@@ -1,0 +1,151 @@
+"""The cells of a list, row by row and within bounds: of CSV and TSV, of JSON Lines, and of Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.data.formats.parquet_file import PARQUET, parquet_columns, parquet_rows
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.runner.files import open_regular
+
+CSV: Final = ".csv"
+TSV: Final = ".tsv"
+JSON_LINES: Final = ".jsonl"
+_BYTES_MAX: Final = 4 << 30
+"""The largest list in text that is read, a row at a time."""
+_ROW_CHARACTERS_MAX: Final = 1 << 20
+_SEPARATORS: Final = (",", ";", "\t")
+"""The first that the header holds separates the columns of a CSV file."""
+_COLUMNS_MAX: Final = 100_000
+
+Cells = tuple[int, Sequence[str]]
+"""A row's number and its cells. The header comes first, as line 1 of a text and row 0 of a Parquet file."""
+
+
+def header_of(file: Path) -> Sequence[str]:
+    """The names of a list's columns. Raises TableUnusable, MissingPackage: as ``cells_of``."""
+    return next(READERS[file.suffix.lower()](file, ()))[1]
+
+
+def cells_of(file: Path, needed: Collection[int]) -> Iterator[Cells]:
+    """The rows of a list; rows without a cell are left out. ``needed``: places of columns; others may be empty.
+
+    Raises TableUnusable: not UTF-8, a damaged row or file. MissingPackage: a Parquet file, and nothing that reads it.
+    """
+    rows = READERS[file.suffix.lower()](file, needed)
+    next(rows)
+    return rows
+
+
+def _rows_of_parquet(file: Path, needed: Collection[int]) -> Iterator[Cells]:
+    names, places = parquet_columns(file), sorted(needed)
+    yield 0, names
+    for number, cells in enumerate(parquet_rows(file, [names[place] for place in places]), start=1):
+        row = [""] * len(names)
+        for place, cell in zip(places, cells, strict=True):
+            row[place] = cell
+        yield number, row
+
+
+class _BoundedLines(Iterator[str]):
+    """Lines of a text. A row may take several, which together have at most ``_ROW_CHARACTERS_MAX`` characters."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        self._left = _ROW_CHARACTERS_MAX
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise csv.Error(f"a row has more than {_ROW_CHARACTERS_MAX:,} characters")
+        if not line:
+            raise StopIteration
+        return line
+
+
+class _Place:
+    """The last line that was read whole."""
+
+    line = 0
+
+
+@contextmanager
+def _opened_text(file: Path, place: _Place) -> Iterator[io.TextIOWrapper]:
+    """Around the reading of a list in text: what it cannot be read for is said with its line."""
+    try:
+        with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise TableUnusable(file=file, line=None, because="it is not UTF-8") from error
+    except csv.Error as error:
+        raise TableUnusable(file=file, line=place.line + 1, because=str(error)) from error
+    except OSError as error:
+        raise TableUnusable(file=file, line=None, because=system_reason(error)) from error
+
+
+def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
+    place = _Place()
+    with _opened_text(file, place) as text:
+        header = text.readline(_ROW_CHARACTERS_MAX)
+        separator = next((sign for sign in _SEPARATORS if sign in header), ",")
+        text.seek(0)
+        lines = _BoundedLines(text)
+        reader = csv.reader(lines, strict=True, delimiter="\t" if file.suffix.lower() == TSV else separator)
+        yield 1, next(reader, [])
+        place.line = reader.line_num
+        lines.begin_row()
+        for cells in reader:
+            place.line = reader.line_num
+            lines.begin_row()
+            if cells:
+                yield place.line, cells
+
+
+def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
+    """Rows of objects. The keys of the first object are the columns."""
+    place, names = _Place(), list[str]()
+    with _opened_text(file, place) as text:
+        lines = _BoundedLines(text)
+        for line in lines:
+            lines.begin_row()
+            if line.strip():
+                row = _json_object(line)
+                if not names:
+                    names = list(row)[:_COLUMNS_MAX]
+                    yield 1, names
+                yield place.line + 1, [_cell(row.get(name)) for name in names]
+            place.line += 1
+    if not names:
+        yield 1, []
+
+
+def _json_object(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise csv.Error("it is no JSON") from None
+    if not isinstance(row, dict):
+        raise csv.Error('it is no JSON object, such as {"file_name": "1.jpg", "label": "cat"}')
+    return row
+
+
+def _cell(value: object) -> str:
+    """Text as it is; nothing of null; a list of labels, a number or a truth value as JSON."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+READERS: Final[dict[str, Callable[[Path, Collection[int]], Iterator[Cells]]]] = {
+    CSV: _rows_of_csv, TSV: _rows_of_csv, JSON_LINES: _rows_of_json_lines, PARQUET: _rows_of_parquet,
+}  # fmt: skip
+"""By the suffix of a list."""

@@ -1,0 +1,160 @@
+"""Flat images and a file next to them that says what they show: of Hugging Face, Roboflow, Kaggle, COCO and Edge Impulse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edgecnn.data.formats.cells import READERS
+from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels, rows_of_json
+from edgecnn.data.formats.path_lookup import PathLookup
+from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
+from edgecnn.data.formats.table import ListTable
+from edgecnn.data.layout import Layout, root_of
+from edgecnn.data.listing import ListingProgress, is_folder
+from edgecnn.data.split_names import Part, split_name
+from edgecnn.errors.base import EdgecnnError, system_reason
+from edgecnn.errors.data.folder import DataFolderUnreadable
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.lists import LabelFilesUnclear
+from edgecnn.errors.wording import shell_word, shortened
+from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.values.recipe import DataChoice
+from edgecnn.values.stage import Progress
+
+_KNOWN: Final = (
+    "metadata.csv", "metadata.jsonl", "metadata.parquet", "_classes.csv", "_annotations.coco.json", EDGE_IMPULSE, "train.csv",
+    "labels.csv",
+)  # fmt: skip
+"""What tools call such a file; the first that is there counts."""
+_LABELS_OF_ONE: Final = 2
+"""A folder whose images have so many labels by the file is no class."""
+
+
+class Inside(NamedTuple):
+    """The names in a folder, without hidden ones and those that tools leave."""
+
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> Inside:
+        """Raises DataFolderUnreadable: the folder cannot be listed."""
+        try:
+            with os.scandir(folder) as entries:
+                named = sorted((entry.name, is_folder(entry)) for entry in entries if not is_skipped(entry.name))
+        except OSError as error:
+            raise DataFolderUnreadable(folder=folder, because=system_reason(error)) from error
+        return cls(tuple(name for name, is_one in named if is_one), tuple(name for name, is_one in named if not is_one))
+
+    @property
+    def has_images(self) -> bool:
+        """Whether images are in the folder itself."""
+        return any(map(is_image_name, self.files))
+
+    @property
+    def known(self) -> str | None:
+        """The label file, by its name."""
+        return next((name for name in _KNOWN if name in self.files), None)
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """Every list."""
+        return tuple(name for name in self.files if Path(name).suffix.lower() in READERS)
+
+
+class LabelFiles(NamedTuple):
+    """Reads the images of a folder by its label files."""
+
+    root: Path
+    choice: DataChoice
+    seen: ListingProgress
+    tell: Progress
+    is_confined: bool = True
+    """Whether its images must be below the folder, which may come from an archive of somebody else."""
+
+    def read(self) -> tuple[Layout, list[list[str]]] | None:
+        """As ``read_table``; None where no such file is there, or where sub-folders are the classes.
+
+        Raises LabelFilesUnclear: flat images, and several files that could tell their classes. EdgecnnError: as ``read_table``,
+        of flat images; LabelFileUnusable: of COCO or Edge Impulse.
+        """
+        inside = Inside.of(self.root)
+        if splits := self._of_splits(inside):
+            self.tell.note(f"{self.root}: reads {', '.join(str(file.relative_to(self.root)) for file, _, _ in splits)}")
+            rows = [row for file, place, part in splits for row in self._rows(file, place, part)]
+            return self._laid_out(self.root, rows)
+        name = inside.known or (inside.lists[0] if len(inside.lists) == 1 else None)
+        if name is None:
+            if inside.has_images and inside.lists:
+                raise LabelFilesUnclear(folder=self.root, names=inside.lists)
+            return None
+        if inside.has_images and not inside.folders:
+            self.tell.note(f"{self.root}: reads {name}")
+            return self.of_file(self.root / name)
+        return self._next_to_folders(name)
+
+    def of_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
+        """By one label file. Raises EdgecnnError: as ``read``."""
+        return self._laid_out(file, list(self._rows(file)))
+
+    def _of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
+        """The label file of each split that is a folder of flat images with one."""
+        splits = []
+        for name in inside.folders:
+            if (split := split_name(name)) is not None:
+                held = Inside.of(self.root / name)
+                if held.known is not None and held.has_images and not held.folders:
+                    splits.append((self.root / name / held.known, f"{name}/", split.part))
+        return splits
+
+    def _next_to_folders(self, name: str) -> tuple[Layout, list[list[str]]] | None:
+        """None where the file is not about the images, or says of each sub-folder that it is one class."""
+        try:
+            layout, stamps = self.of_file(self.root / name)
+        except EdgecnnError as error:
+            self.tell.note(f"{self.root / name} is not used: {error.because or error.what}; sub-folders are the classes")
+            return None
+        if not _has_mixed_folder(stamps, layout):
+            return None
+        self.tell.note(f"{self.root}: reads {name}")
+        return layout, stamps
+
+    def _rows(self, file: Path, place: str = "", part: Part | None = None) -> Iterator[Row]:
+        rows = rows_of_json(file) if is_json_labels(file) else self._rows_of_table(file)
+        for row in rows:
+            if self.is_confined and _leads_out(row.path):
+                because = f"its path {shortened(row.path)!r} leads out of the folder"
+                raise TableUnusable(
+                    file=file, line=None, because=because, hint=f"pass the file itself: --data {shell_word(file)}"
+                )
+            yield row if part is None else row._replace(path=f"{place}{row.path}", part=part)
+
+    def _rows_of_table(self, file: Path) -> Iterable[Row]:
+        table = ListTable.of(file, self.choice, is_known_form=True)
+        if (note := table.columns.note) is not None:
+            self.tell.note(f"{file}: {note}")
+        return table.rows()
+
+    def _laid_out(self, file: Path, rows: Sequence[Row]) -> tuple[Layout, list[list[str]]]:
+        folder = self.root if self.choice.image_root is None else root_of(self.choice.image_root)
+        named = sorted({name for row in rows for name in row.labels or ()})
+        locate = PathLookup(file, folder, self.seen, self.tell).located
+        return laid_out(RowsOfList(folder, file, rows, named, self.choice.label_separator is not None, locate), self.seen)
+
+
+def _leads_out(path: str) -> bool:
+    parts = path.replace("\\", "/").split("/")
+    return parts[0] == "" or ":" in parts[0] or ".." in parts
+
+
+def _has_mixed_folder(stamps: Sequence[Sequence[str]], layout: Layout) -> bool:
+    labels_in: dict[str, set[object]] = {}
+    labels: Mapping[str, object] = layout.labels or {}
+    for folder, inside in zip(layout.folders, stamps, strict=True):
+        for stamp in inside:
+            path = stamp.rsplit("/", 4)[0]
+            labels_in.setdefault(path.partition("/")[0] if "/" in path else "", set()).add(labels.get(path, folder.label))
+    return "" in labels_in or any(len(shown) >= _LABELS_OF_ONE for shown in labels_in.values())

@@ -1,0 +1,94 @@
+"""Where the files of a list are, if no path leads to one: below a sub-folder, with a suffix, or written with backslashes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+
+from edgecnn.data.formats.rows import Row
+from edgecnn.data.listing import ListingProgress
+from edgecnn.errors.data.lists import ListedFilesMissing, ListedFileTwice
+from edgecnn.errors.wording import counted
+from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
+from edgecnn.values.stage import Progress
+
+_TRIED: Final = 100
+"""Paths that are tried as they are written before files are searched."""
+_DEEPEST: Final = 6
+_FILES_MAX: Final = 5_000_000
+
+
+class PathLookup(NamedTuple):
+    """Finds the files of a list in a folder."""
+
+    file: Path
+    """The list."""
+    folder: Path
+    """From which its paths count."""
+    seen: ListingProgress
+    tell: Progress
+
+    def located(self, rows: Sequence[Row]) -> Mapping[str, str]:
+        """The path under which a file exists, for each path that leads nowhere; nothing where some of the first lead to files.
+
+        Raises ListedFilesMissing: no file of the list exists. ListedFileTwice: two files fit a path.
+        """
+        paths = list(dict.fromkeys(row.path for row in rows))
+        if any(self._exists(path) for path in paths[:_TRIED]):
+            return {}
+        place_of = self._searched(paths)
+        if not place_of:
+            if any(map(self._exists, paths)):
+                return {}
+            raise ListedFilesMissing(file=self.file, root=self.folder, paths=paths)
+        first = next(path for path in paths if path in place_of)
+        example = f"{first} as {place_of[first]}"
+        self.tell.note(f"{self.file}: reads {counted(len(place_of), 'path')} of {len(paths):,} as other paths, such as {example}")
+        return place_of
+
+    def _exists(self, path: str) -> bool:
+        return os.path.isfile(self.folder / path)  # noqa: PTH113 - False, too, of a path that is too long
+
+    def _searched(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """The file that each path fits."""
+        wanted = {path: path.replace("\\", "/").removeprefix("./") for path in paths}
+        names = {PurePosixPath(text).name for text in wanted.values()}
+        files: dict[str, list[str]] = {}
+        for place in self._files():
+            name = PurePosixPath(place)
+            for key in {name.name, name.stem} & names:
+                files.setdefault(key, []).append(place)
+        fitting = {path: _fitting(text, files.get(PurePosixPath(text).name, ())) for path, text in wanted.items()}
+        for path, places in fitting.items():
+            if len(places) > 1:
+                raise ListedFileTwice(file=self.file, path=path, files=places)
+        return {path: places[0] for path, places in fitting.items() if places}
+
+    def _files(self) -> Iterator[str]:
+        """Every likely image below the folder, as seen from there."""
+        count = 0
+        for place, folders, names in os.walk(self.folder):
+            here = os.path.relpath(place, self.folder)
+            depth = 0 if here == "." else here.count("/") + 1
+            folders[:] = sorted(name for name in folders if not is_skipped(name) and depth < _DEEPEST)
+            for name in names:
+                self.seen.one()
+                count += 1
+                if count > _FILES_MAX:
+                    return
+                if is_image_name(name) and not is_skipped(name):
+                    yield name if depth == 0 else f"{here}/{name}"
+
+
+def _fitting(text: str, places: Sequence[str]) -> list[str]:
+    """The places that end in the path, with a suffix or without; the path itself where it is one."""
+    if text in places:
+        return [text]
+    ends = (text, f"/{text}")
+    return [place for place in places for bare in (place, str(PurePosixPath(place).with_suffix(""))) if _ends(bare, ends)]
+
+
+def _ends(place: str, ends: tuple[str, str]) -> bool:
+    return place == ends[0] or place.endswith(ends[1])

@@ -1,0 +1,149 @@
+"""The rows of a list of images, and the layout that they mean: one class an image, or any number of labels."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from edgecnn.data.layout import ClassFolder, Layout, natural_order
+from edgecnn.data.listing import ListingProgress, stamp_of
+from edgecnn.data.split_names import Part
+from edgecnn.errors.data.folder import OneClass, TrainFolderMissing
+from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.data.lists import LabelsLookJoined
+from edgecnn.errors.wording import shortened
+from edgecnn.values.data.dataset import UNLABELLED
+
+_LABEL_SIGNS_MAX: Final = 1000
+_STEERING: Final = ("Cc", "Zl", "Zp")
+"""Unicode's general categories of control characters and of line and paragraph separators (UAX #44): no part of a name."""
+_FEWEST_JOINED: Final = 8
+"""Fewer labels of several words may share words by chance, such as red apple and green apple."""
+
+
+class Row(NamedTuple):
+    """An image, as seen from its folder, what it shows and its split."""
+
+    path: str
+    label: str
+    part: Part
+    group: str | None = None
+    """Its cell in the column of groups; None where there is no such column."""
+    labels: tuple[str, ...] | None = None
+    """Of a multi-label list, in place of ``label``, which is then empty."""
+
+
+class RowsOfList(NamedTuple):
+    """Every row of a list."""
+
+    folder: Path
+    """From which paths count."""
+    file: Path
+    """The list itself: errors name it."""
+    rows: Iterable[Row]
+    named: Sequence[str] = ()
+    """Labels that have a column each, although no image may have them."""
+    blanks_are_settled: bool = True
+    """Whether a label with blanks is known to be one label."""
+    locate: Callable[[Sequence[Row]], Mapping[str, str]] | None = None
+    """Returns the path under which a file exists, for each path that leads nowhere."""
+
+
+def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list[str]]]:
+    """The layout that rows mean, and the sorted stamps of the files of each class and split; of a multi-label list of each split.
+
+    Columns of labels of which every row has exactly one are classes. Files are not opened.
+
+    Raises TableUnusable, OneClass, TrainFolderMissing, LabelsLookJoined: see ``read_table``.
+    """
+    file = told.file
+    rows = _with_classes(sorted(set(told.rows)), told.named)
+    if not rows:
+        raise TableUnusable(file=file, line=None, because="it has no row")
+    several = rows[0].labels is not None
+    names = {name for row in rows for name in row.labels or ()} if several else {row.label for row in rows}
+    if not told.blanks_are_settled:
+        _refuse_joined(file, names)
+    classes = natural_order(list(names.union(told.named if several else ())))
+    parts: dict[Part, str] = {part: part for part in ("train", "validation", "test") if any(row.part == part for row in rows)}
+    if not classes:
+        raise TableUnusable(file=file, line=None, because="no row has a label")
+    if len(classes) == 1:
+        raise OneClass(folder=file, name=classes[0])
+    held_out = next(iter(parts.values())) if len(parts) == 1 and "train" not in parts else None
+    if held_out is not None:
+        rows = [row._replace(part="train") for row in rows]
+    elif "train" not in parts:
+        raise TrainFolderMissing(named=file, found=list(parts.values()), is_list=True)
+    labels, groups = _labels(file, rows, classes), _groups(file, rows)
+    if moved := {} if told.locate is None else told.locate(rows):
+        rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
+        labels, groups = _labels(file, rows, classes), _groups(file, rows)
+    stamps: dict[tuple[Part, str], list[str]] = {}
+    for row in rows:
+        seen.one()
+        stamps.setdefault((row.part, row.label), []).append(_stamp(told.folder, row.path))
+    folders = tuple(ClassFolder(part, UNLABELLED if several else classes.index(label), "") for part, label in stamps)
+    own = parts if len(parts) > 1 else {}
+    layout = Layout(told.folder, classes, own, folders, (), groups, labels, held_out)
+    return layout, [sorted(inside) for inside in stamps.values()]
+
+
+def _with_classes(rows: list[Row], named: Sequence[str]) -> list[Row]:
+    if not named or any(row.labels is None or len(row.labels) != 1 for row in rows):
+        return rows
+    return [row._replace(label=name, labels=None) for row in rows for name in row.labels or ()]
+
+
+def _refuse_joined(file: Path, names: Iterable[str]) -> None:
+    known = set(names)
+    joined = {name: name.split() for name in sorted(known) if len(name.split()) > 1}
+    words = {word for parts in joined.values() for word in parts}
+    for name, parts in joined.items():
+        if known.issuperset(parts) or len(joined) >= max(_FEWEST_JOINED, 2 * len(words)):
+            raise LabelsLookJoined(file=file, label=name, words=parts)
+
+
+def _labels(file: Path, rows: Sequence[Row], classes: Sequence[str]) -> Mapping[str, tuple[int, ...]] | None:
+    """None of images that have one class each."""
+    if rows[0].labels is None:
+        return None
+    place = {name: index for index, name in enumerate(classes)}
+    labels: dict[str, tuple[int, ...]] = {}
+    for row in rows:
+        mine = tuple(sorted(place[name] for name in row.labels or ()))
+        if (first := labels.setdefault(row.path, mine)) != mine:
+            both = (", ".join(classes[label] for label in shown) or "no label" for shown in (first, mine))
+            because = f"{shortened(row.path)!r} is in it twice, as {' and as '.join(shortened(text) for text in both)}"
+            raise TableUnusable(file=file, line=None, because=because)
+    return labels
+
+
+def _groups(file: Path, rows: Sequence[Row]) -> Mapping[str, str] | None:
+    groups: dict[str, str] = {}
+    for row in rows:
+        if row.group is not None and groups.setdefault(row.path, row.group) != row.group:
+            because = f"{shortened(row.path)!r} is of two groups, {groups[row.path][:100]!r} and {row.group[:100]!r}"
+            raise TableUnusable(file=file, line=None, because=because)
+    return groups or None
+
+
+def label_name(file: Path, line: int | None, text: str) -> str:
+    """A label without blanks around it, in Unicode's composed form (NFC). Raises TableUnusable: it is no name."""
+    name = unicodedata.normalize("NFC", text.strip())
+    if len(name) > _LABEL_SIGNS_MAX:
+        because = f"the label {shortened(name)!r} is longer than {_LABEL_SIGNS_MAX:,} characters"
+        raise TableUnusable(file=file, line=line, because=because)
+    if any(unicodedata.category(sign) in _STEERING for sign in name):
+        raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
+    return name
+
+
+def _stamp(folder: Path, path: str) -> str:
+    try:
+        facts = (folder / path).stat()
+    except OSError:
+        facts = None
+    return stamp_of(path, facts)

@@ -1,0 +1,78 @@
+"""WebDataset's samples, ``0001.jpg`` next to ``0001.cls``, as a list: a sample's files have one name up to the first dot."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from edgecnn.data.split_names import split_name
+from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.runner.causes.left_behind import is_image_name
+from edgecnn.runner.files import bounded_content
+
+PAIRS: Final = "labels.csv"
+"""The list of unpacked samples; a folder next to it ends in the suffix of its archive."""
+_CLASS: Final = ".cls"
+_RECORD: Final = ".json"
+_KEYS: Final = ("label", "cls", "class", "class_name")
+_CLASS_BYTES_MAX: Final = 1 << 12
+_RECORD_BYTES_MAX: Final = 1 << 20
+
+
+def has_pairs(archive: Path, names: Sequence[str]) -> bool:
+    """Whether a tar's files are samples: one is a class, or images have records next to them and no folder."""
+    if archive.suffix.lower() == ".zip":
+        return False
+    known = set(names)
+    has_records = any(f"{_key(name)}{_RECORD}" in known for name in names if is_image_name(name) and "/" not in name)
+    return has_records or any(name.lower().endswith(_CLASS) for name in names)
+
+
+def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
+    """Write the list of the samples that were unpacked. ``archives``: by the folder below ``out`` that holds their files.
+
+    Raises ArchiveUnusable: an image has no class, or there is no image.
+    """
+    rows = [(*row, _part(place)) for place, archive in archives.items() for row in _samples(out, place, archive)]
+    parts = {part for _, _, part in rows}
+    with (out / PAIRS).open("x", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        has_splits = None not in parts and len(parts) > 1
+        writer.writerow(("path", "label", "split") if has_splits else ("path", "label"))
+        writer.writerows(row if has_splits else row[:2] for row in rows)
+
+
+def _part(place: str) -> str | None:
+    """The split of an archive: ``train/0000.tar`` or ``train-0000.tar``."""
+    splits = (split_name(word) for word in place.split("/"))
+    return next((split.part for split in splits if split is not None), None)
+
+
+def _samples(out: Path, place: str, archive: Path) -> Iterator[tuple[str, str]]:
+    images = 0
+    for path in sorted((out / place).rglob("*")):
+        if is_image_name(path.name) and path.is_file():
+            images += 1
+            yield path.relative_to(out).as_posix(), _label(path, archive)
+    if not images:
+        raise ArchiveUnusable(file=archive, because="its samples hold no image file")
+
+
+def _label(image: Path, archive: Path) -> str:
+    key = image.with_name(_key(image.name))
+    try:
+        if (file := key.with_name(f"{key.name}{_CLASS}")).is_file():
+            return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
+        record = json.loads(bounded_content(key.with_name(f"{key.name}{_RECORD}"), _RECORD_BYTES_MAX))
+        return next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+    except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:
+        because = f"its image {image.name!r} has no class: no {key.name}{_CLASS}, and no {key.name}{_RECORD} with a label"
+        raise ArchiveUnusable(file=archive, because=because) from error
+
+
+def _key(name: str) -> str:
+    folder, slash, file = name.rpartition("/")
+    return f"{folder}{slash}{file.partition('.')[0]}"

@@ -1,0 +1,87 @@
+"""The names of splits, in folders and in the column ``split`` of a list: one rule for both.
+
+A name means a split if exactly one of its words does: ``training_set``, ``seg_train``, ``TestImages``, ``val2017``, ``dev``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+Part = Literal["train", "validation", "test"]
+
+PART_NAMES: Final[Mapping[str, Part]] = {
+    "train": "train",
+    "training": "train",
+    "trn": "train",
+    "trainval": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "development": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
+    "test": "test",
+    "testing": "test",
+    "tst": "test",
+}
+"""The words that mean a split. They are compared without regard to case."""
+_GENERIC: Final = frozenset(
+    {"data", "dataset", "file", "files", "folder", "image", "images", "img", "imgs", "part", "photo", "photos", "picture"}
+    | {"pictures", "sample", "samples", "set", "sets", "split", "subset"}
+)
+"""Words next to the split's that say nothing about which data set it is."""
+_UNLABELLED: Final = re.compile(r"(?:un(?:label+ed|annotated|sorted|classified)|no ?labels?|(?:not|to) label(?:led|ed)?)")
+_BORDERS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+
+
+class SplitName(NamedTuple):
+    """A name that means a split."""
+
+    part: Part
+    division: str
+    """The other words that matter, such as ``seg`` of ``seg_train``; the splits of one data set share them."""
+
+
+def split_name(name: str) -> SplitName | None:
+    """Return the split that a folder's name or a list's cell means, or None if it means none or several."""
+    words = _words(name)
+    parts = [PART_NAMES[word] for word in words if word in PART_NAMES]
+    if len(parts) != 1:
+        return None
+    return SplitName(parts[0], " ".join(word for word in words if word not in PART_NAMES))
+
+
+def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
+    """Return the folders that claim each split, if one is to train on and another is not; else nothing.
+
+    Names of other data sets, such as ``train_masks`` next to ``train`` and ``test``, claim none; where a split's word alone is a
+    name, longer names do not claim that split.
+    """
+    divisions: dict[str, dict[Part, list[str]]] = {"": {}}
+    for name in sorted(names, key=lambda name: name.casefold() not in PART_NAMES):
+        if (split := split_name(name)) is not None:
+            claimed = divisions.setdefault(split.division, {}).setdefault(split.part, [])
+            if not claimed or name.casefold() in PART_NAMES or claimed[0].casefold() not in PART_NAMES:
+                claimed.append(name)
+    claims = next((claims for claims in divisions.values() if "train" in claims and len(claims) > 1), {})
+    return {part: claims[part] for part in ("train", "validation", "test") if part in claims}
+
+
+def is_unlabelled(name: str) -> bool:
+    """Whether a folder's name says that nobody labelled its images, as ``no_label`` and ``unlabeled_images`` do."""
+    return _UNLABELLED.fullmatch(" ".join(_words(name))) is not None
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name in small letters, without generic ones."""
+    apart = re.split(r"[\W_]+", _BORDERS.sub(" ", name).casefold())
+    return [word for piece in apart for word in _unglued(piece) if word and word not in _GENERIC]
+
+
+def _unglued(word: str) -> tuple[str, ...]:
+    """``trainset`` is ``train`` and ``set``."""
+    split = next((part for part in PART_NAMES if word.startswith(part) and word.removeprefix(part) in _GENERIC), None)
+    return (word,) if split is None else (split,)

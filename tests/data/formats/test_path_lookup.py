@@ -1,0 +1,95 @@
+"""Paths of a list that lead nowhere are looked for below its folder, with a suffix and with slashes, and else refused once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.data.manifest import summarize
+from edgecnn.errors.data.lists import ListedFilesMissing, ListedFileTwice
+from edgecnn.values.data.dataset import DataManifest, DataSummary
+from edgecnn.values.recipe import DataChoice
+from tests.data.folders import Heard, draw
+from tests.data.label_lists import listed
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    for number in range(24):
+        draw(tmp_path / "data" / "images" / f"{number:03d}.png", number)
+    return tmp_path
+
+
+def summary_of(path: Path, heard: Heard | None = None, **choice: Any) -> DataSummary:
+    return summarize(DataChoice(path=str(path), **choice), path.parent / "store", heard or Heard())
+
+
+def paths_in(summary: DataSummary) -> set[str]:
+    return {image.path for image in DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes()).images}
+
+
+def table(folder: Path, spelling: str) -> Path:
+    rows = [[spelling.format(number), ("cat", "dog")[number % 2]] for number in range(24)]
+    return listed(folder, [["path", "label"], *rows])
+
+
+@pytest.mark.parametrize("spelling", ["{:03d}", "{:03d}.png", "images/{:03d}", "images\\{:03d}.png", "./images\\{:03d}"])
+def test_paths_without_suffix_folder_or_slashes_are_found_and_said(images: Path, spelling: str) -> None:
+    heard, path = Heard(), table(images, spelling)
+    assert paths_in(summary_of(path, heard)) == {f"data/images/{number:03d}.png" for number in range(24)}
+    example = f"{spelling.format(0)} as data/images/000.png"
+    assert heard.notes == [f"{path}: reads 24 paths of 24 as other paths, such as {example}"]
+
+
+def test_options_name_the_folder_and_the_suffix(images: Path) -> None:
+    heard, path = Heard(), table(images, "{:03d}")
+    root = images / "data" / "images"
+    assert paths_in(summary_of(path, heard, image_root=str(root), path_suffix=".png")) == {f"{n:03d}.png" for n in range(24)}
+    assert heard.notes == []
+
+
+def test_a_path_that_fits_two_files_is_refused(images: Path) -> None:
+    draw(images / "other" / "007.png", 99)
+    path = table(images, "{:03d}")
+    with pytest.raises(ListedFileTwice) as caught:
+        summary_of(path)
+    assert caught.value.line() == (
+        f"{path}: '007' can mean data/images/007.png; other/007.png"
+        " — pass --image-root FOLDER, from which paths count, or --path-suffix .jpg [listed-file-twice]"
+    )
+    assert len(paths_in(summary_of(path, image_root=str(images / "data")))) == 24
+
+
+@pytest.mark.parametrize(
+    ("spelling", "fix"),
+    [
+        ("img/{:03d}.bmp", "pass --image-root FOLDER, from which paths count, or --path-suffix .jpg if they lack a suffix"),
+        ("/gone/{:03d}.png", "write the paths as seen from a folder of this computer, and pass that folder by --image-root"),
+        ("C:\\gone\\{:03d}.bmp", "write the paths as seen from a folder of this computer, and pass that folder by --image-root"),
+    ],
+)
+def test_a_list_of_which_no_file_exists_is_refused_once(images: Path, spelling: str, fix: str) -> None:
+    path = table(images, spelling)
+    with pytest.raises(ListedFilesMissing) as caught:
+        summary_of(path)
+    assert caught.value.line() == (
+        f"{path}: none of its files exists (24 paths, such as {spelling.format(0)!r}): neither {images} nor a folder"
+        f" below it has one — {fix} [listed-files-missing]"
+    )
+
+
+def test_where_some_files_exist_the_others_are_named(images: Path) -> None:
+    rows = [[f"data/images/{number:03d}.png", ("cat", "dog")[number % 2]] for number in range(24)]
+    summary = summary_of(listed(images, [["path", "label"], *rows, ["000", "cat"]]))
+    assert summary.skipped == ("000: no such file or directory",)
+
+
+def test_a_file_under_the_path_itself_is_meant_before_others(images: Path) -> None:
+    for number in range(24):
+        draw(images / f"{number:03d}.png", 100 + number)
+    gone = [[f"gone/{number}.png", "cat"] for number in range(120)]
+    rows = [[f"{number:03d}.png", ("cat", "dog")[number % 2]] for number in range(24)]
+    summary = summary_of(listed(images, [["path", "label"], *gone, *rows]), path_suffix=".png")
+    assert paths_in(summary) == {f"{number:03d}.png" for number in range(24)}
