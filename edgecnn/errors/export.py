@@ -47,6 +47,17 @@ class ExternalDataOutside(EdgecnnError):
         )
 
 
+class ExternalDataMissing(EdgecnnError):
+    """Raised when a model was copied or moved without the file that holds its weights."""
+
+    def __init__(self, *, path: Path, location: str) -> None:
+        super().__init__(
+            what=f"{path} needs the file {location}, which is not in its folder",
+            because="the model's weights are stored there",
+            hint=f"copy {location} into {path.parent} too, from where the model was exported",
+        )
+
+
 class WrongOpset(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the exporter left another opset than the one asked for, which it does without saying so."""
 
