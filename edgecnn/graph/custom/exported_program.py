@@ -46,7 +46,9 @@ _NAME: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _NAMED: Final = re.compile(r"(\w+_)?name|fqn|class_fqn")
 _VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "config")
 _TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
-_PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach)\.\w+")
+_PASSED_ON: Final = re.compile(
+    r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach|squeeze|unsqueeze|flatten|view|reshape)\.\w+"
+)
 _SIGMOID: Final = "torch.ops.aten.sigmoid.default"
 _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.wording import plural, whole_reason
@@ -14,6 +15,8 @@ from edgecnn.graph.custom.image_entry import SCORES
 from edgecnn.graph.sessions import Level, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
+_EXPORT = "export it again, and see that onnx.checker.check_model takes it"
+_FLOAT = "--model with the float network that it was made from, which is quantized here"
 BATCH = 16
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Of red, green and blue: ITU-R BT.601, section 2.5.1."""
@@ -30,7 +33,8 @@ class CustomSession:
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
-            raise CustomModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {whole_reason(error)}") from error
+            because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {whole_reason(error)}"
+            raise CustomModelUnusable(path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).

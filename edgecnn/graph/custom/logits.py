@@ -45,17 +45,19 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
         steps.append(("Cast", [], {"to": TensorProto.FLOAT}))
     if len(value.type.tensor_type.shape.dim) != 2:
-        steps.append(("Flatten", [], {"axis": 1}))
+        steps.append(("Reshape", ["edgecnn_row"], {}))
     if entry.one_share and entry.ends_in_shares:
         steps += [("Mul", ["edgecnn_signs"], {}), ("Add", ["edgecnn_first"], {})]
     elif entry.one_share:
         steps.append(("Mul", ["edgecnn_halves"], {}))
     if not steps:
         return
+    held = {name: np.array([numbers], np.float32) for name, numbers in _OF_ONE_SHARE.items()}
+    held["edgecnn_row"] = np.array([-1, 1 if entry.one_share else entry.classes], np.int64)
     names = [f"{entry.output}_{number}_of_the_file" for number in range(len(steps))]
     rename_tensor(graph, entry.output, names[0])
     for (op, more, attributes), before, after in zip(steps, names, [*names[1:], entry.output], strict=True):
-        graph.initializer.extend(numpy_helper.from_array(np.array([_OF_ONE_SHARE[name]], np.float32), name) for name in more)
+        graph.initializer.extend(numpy_helper.from_array(held[name], name) for name in more)
         graph.node.append(helper.make_node(op, [before, *more], [after], name=f"edgecnn_row_{op}", **attributes))
 
 

@@ -29,7 +29,10 @@ _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
 """Of torch's own operators. What else was imported in this process has its own beside them, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
 """Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
-_PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::to")
+_PASSED_ON: Final = tuple(
+    f"aten::{name}"
+    for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
+)
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
