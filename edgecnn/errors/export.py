@@ -139,10 +139,10 @@ REPORT = "report this with the file: the conversion here changed its answers"
 class TrunkDisagrees(EdgecnnError):
     """Raised when the trunk made of a custom model answers real images otherwise than the model."""
 
-    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int, hint: str = ANEW) -> None:
+    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, hint: str = ANEW) -> None:
         super().__init__(
             what=f"{path} cannot be built from",
-            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
+            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer, {allowed:.3g} is allowed",
             hint=hint,
         )
 

@@ -54,7 +54,7 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
             path=path, because=because, hint="skl2onnx.to_onnx(..., options={'zipmap': False}) gives an array"
         )
     scores = [name for name, value in outputs.items() if value.type.tensor_type.elem_type in _FLOATS]
-    fix = f"name the one that holds the class scores: --set model.output={' or '.join(scores[:4])}" if scores else ""
+    fix = f"name the one that holds the class scores: --set model.output={' or '.join(scores[:4])}" if len(scores) > 1 else ""
     chosen = outputs[name or only_one(scores if len(scores) == 1 else list(outputs), "output", path, fix)]
     if chosen.type.tensor_type.elem_type in _INDICES:
         kind = TensorProto.DataType.Name(chosen.type.tensor_type.elem_type).lower()

@@ -63,9 +63,8 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     # Half-precision files round every layer, and a fold rounds elsewhere.
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
-        apart, images = check.max_abs_diff, check.images
         hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
-        raise TrunkDisagrees(path=request.model, change=change, max_abs_diff=apart, allowed=allowed, images=images, hint=hint)
+        raise TrunkDisagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))

@@ -56,7 +56,7 @@ def made_trunk(path: Path, entry: GraphEntry, folder: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("make", [exported, scripted], ids=["exported", "scripted"])
+@pytest.mark.parametrize("make", [exported, traced], ids=["exported", "traced"])
 @pytest.mark.parametrize(("network", "classes"), [(OneShare, 2), (Tall, 4)])
 def test_answers_of_other_shapes_become_a_row_an_image(
     make: Callable[..., Path], network: type[Classifier], classes: int, tmp_path: Path

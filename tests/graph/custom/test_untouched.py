@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -100,7 +101,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 }
 
 
-def fault_of(path: Path, **stated: ImageSize | str | None) -> EdgecnnError | None:
+def fault_of(path: Path, **stated: Any) -> EdgecnnError | None:
     return _fault_of(path, partial(_gone_through, path, **stated))
 
 
