@@ -154,7 +154,8 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
 
 def _last(module: torch.jit.ScriptModule) -> str:
     """The operation that makes the answer."""
-    value = next(iter(module.inlined_graph.outputs()))
+    graph = module.inlined_graph  # its values are gone with it
+    value = next(iter(graph.outputs()))
     while value.node().kind() in _PASSED_ON:
         value = next(iter(value.node().inputs()))
     return str(value.node().kind())
