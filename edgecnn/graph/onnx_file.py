@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError, Message  # type: ignore[import-
 from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 from edgecnn.errors.quantization import AlreadyQuantized
 from edgecnn.errors.wording import whole_reason
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 
 INPUT_NAME = "image"
@@ -120,7 +121,7 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
 def _without_weights(path: Path) -> onnx.ModelProto:
     _require_one_file(path, path.stat().st_size)
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load_model_from_string(bounded_content(path, BYTES_MAX))
     except DecodeError as error:
         raise NotAnOnnxModel(path=path, why=str(error) or "it does not parse") from error
     if not model.graph.output:

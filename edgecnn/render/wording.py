@@ -27,22 +27,32 @@ _ASCII_STEERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
 _CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
-_LINE_BREAKS = re.compile(r"\s*[\r\n]\s*")
+_LINE_BREAK = re.compile(r"[\r\n]+")
 _OPENS_A_BLOCK = re.compile(r"^(\d{1,9}|)([.)+-](?=\s|$)|-(?=[-\s]*$)|>|\[(?=[ xX]\]))")
 _MARKUP = re.compile(r"[\\`*#$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])")
 
 
 def markdown_text(text: str) -> str:
-    """Escape text for one line of Markdown: no HTML, link, emphasis, heading, list or line break comes of it.
+    """Escape text for one line of Markdown: it makes no HTML, link, emphasis, heading, list or line break.
 
-    Complete code spans stay, since nothing inside one is markup and commands are easier to copy from them.
+    Complete code spans stay, since nothing inside one is markup and commands are easier to copy from them. GitHub still turns a
+    bare address and an ``@name`` into a link.
     """
-    line, parts, at = visible(_LINE_BREAKS.sub(" ", text.strip())), list[str](), 0
+    line, parts, at = visible(_one_line(text.strip())), list[str](), 0
     for code in _CODE.finditer(line):
         parts += [_MARKUP.sub(_escaped, line[at : code.start()]), code.group()]
         at = code.end()
     parts.append(_MARKUP.sub(_escaped, line[at:]))
     return _OPENS_A_BLOCK.sub(r"\1\\\2", "".join(parts))
+
+
+def _one_line(text: str) -> str:
+    """Join the lines by one blank each. A regular expression for blanks around the breaks takes quadratic time."""
+    lines = _LINE_BREAK.split(text)
+    if len(lines) == 1:
+        return text
+    inner = (line.strip() for line in lines[1:-1])
+    return " ".join([lines[0].rstrip(), *filter(None, inner), lines[-1].lstrip()])
 
 
 def _escaped(sign: re.Match[str]) -> str:
@@ -57,7 +67,7 @@ def markdown_cell(text: str) -> str:
 
 def markdown_code(text: str) -> str:
     """A code span that shows exactly this text, whatever backticks are in it; ``markdown_text`` lets it pass."""
-    line = visible(_LINE_BREAKS.sub(" ", text))
+    line = visible(_one_line(text))
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{space}{line}{space}{fence}" if line else ""

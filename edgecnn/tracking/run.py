@@ -98,16 +98,18 @@ def run_of_failure(cell: FleetCell, asked: str) -> TrackedRun:
 
 
 def figures_only(run: TrackedRun) -> TrackedRun:
-    """The same run without what tells of this machine's folders: the command, the error, and parameters that are paths.
+    """The same run without the command, the error and everything that may name a folder of this machine.
 
-    It is a report of its own, so that sending everything later sends everything.
+    Its name is of the network and the device, because a build of a sweep over ``data.path`` has a path in its own name. It is a
+    separate report, so that sending everything later sends everything.
     """
     error = {"error": "the build failed"} if "error" in run.tags else {}
     return run.model_copy(
         update={
+            "name": f"{run.tags['network']}-{run.tags['device']}",
             "report": digest_of([run.report, "figures"]),
             "parameters": {key: value for key, value in run.parameters.items() if not _is_place(key, value)},
-            "tags": {key: value for key, value in run.tags.items() if key != "command"} | error,
+            "tags": {key: value for key, value in run.tags.items() if key != "command" and not _is_place(key, value)} | error,
         }
     )
 

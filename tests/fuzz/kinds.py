@@ -115,11 +115,15 @@ tags = ["a", "b"]
 def _table_seeds(kind: str, folder: Path) -> Sequence[bytes]:
     rows = [(f"{label}/{number:03}.png", label) for label in ("cat", "dog") for number in range(4)]
     if kind == "csv":
-        return ["\n".join(("path,label", *map(",".join, rows))).encode()]
-    stream = io.BytesIO()
+        one, several = ("\n".join((header, *map(",".join, rows))) for header in ("path,label", "path,labels"))
+        return [one.encode(), several.encode()]
     paths, labels = zip(*rows, strict=True)
-    pyarrow.parquet.write_table(pyarrow.table({"path": paths, "label": labels}), stream)
-    return [stream.getvalue()]
+    seeds = []
+    for columns in ({"path": paths, "label": labels}, {"path": paths, "labels": [[label, "animal"] for label in labels]}):
+        stream = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), stream)
+        seeds.append(stream.getvalue())
+    return seeds
 
 
 def _listed(path: Path) -> object:

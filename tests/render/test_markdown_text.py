@@ -111,3 +111,10 @@ def test_tables_are_tables() -> None:
     assert "td_open" in kinds(report_markdown(with_words("a|b"))) and "td_open" in kinds(
         summary_markdown(sheet_of_report(a_report()))
     )
+
+
+@pytest.mark.parametrize("text", ["a" + " " * 200_000 + "b", "a" + " \n" * 200_000 + "b", "a" + "\n" * 200_000 + "b"])
+@pytest.mark.timeout(20)  # a pattern that looks for blanks around each break takes hours
+def test_long_blanks_take_linear_time(text: str) -> None:
+    shown = " ".join(text.split()) if "\n" in text else text
+    assert markdown_text(text) == shown and markdown_code(text) == f"`{shown}`"

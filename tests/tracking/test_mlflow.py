@@ -30,7 +30,7 @@ RUN = TrackedRun(
     seconds=60.0,
     parameters={f"train.value_{number}": str(number) for number in range(130)},
     metrics={"p50_ms": 2.5, "p50_ms.low": 2.4, "openvino-int8/p50_ms": 2.5},
-    tags={"verdict": "PASS", "p50_ms.fidelity": "measured"},
+    tags={"verdict": "PASS", "network": "resnet-18", "device": "cpu", "p50_ms.fidelity": "measured"},
 )
 
 
@@ -89,18 +89,28 @@ KEPT = {"model.arch": "resnet-18", "train.epochs": "3", "target.device": "cpu"}
 
 def test_figures_alone_go_without_paths_command_and_files(at: str, tmp_path: Path) -> None:
     private = RUN.model_copy(
-        update={"parameters": {**PLACES, **KEPT}, "tags": {**RUN.tags, "command": "edgecnn build --data /home/ann"}}
+        update={
+            "name": "resnet-18-cpu-data.path=home-ann-photos",  # of a sweep over data.path
+            "parameters": {**PLACES, **KEPT},
+            "tags": {**RUN.tags, "command": "edgecnn build --data /home/ann", "choice.why": "as C:\\ann says"},
+        }
     )
     tracker, files = Tracker(f"mlflow-figures:{at}"), bundle(tmp_path)
     assert [tracker.send(private, files).anew for _ in range(2)] == [True, False]
     (found,) = runs(at)
     assert (found.data.params, found.data.metrics, artifacts(at, found.info.run_id)) == (KEPT, RUN.metrics, [])
+    assert found.info.run_name == f"{RUN.tags['network']}-{RUN.tags['device']}"
     assert "command" not in found.data.tags and "ann" not in str(found.to_dictionary()).replace(str(tmp_path), "")
     assert Tracker(f"mlflow:{at}").send(private, files).anew and len(runs(at)) == 2, "everything, once that is asked for"
 
 
 def test_figures_alone_of_a_failed_build_hold_no_word_of_its_error(at: str) -> None:
-    failed = {"failed": True, "parameters": {}, "metrics": {}, "tags": {"error": "/home/ann/photos: no such folder"}}
+    failed = {
+        "failed": True,
+        "parameters": {},
+        "metrics": {},
+        "tags": {"error": "/home/ann/photos: no such folder", "network": "resnet-18", "device": "cpu"},
+    }
     Tracker(f"mlflow-figures:{at}").send(RUN.model_copy(update=failed))
     (found,) = runs(at)
     assert (found.info.status, found.data.tags["error"]) == ("FAILED", "the build failed")

@@ -29,6 +29,7 @@ SUFFIX: Final = ".csv"
 _COLUMNS: Final = (["path", "label"], ["path", "label", "split"])
 _BYTES_MAX: Final = 4 << 30
 """The largest list in text that is read, a line at a time."""
+_ROW_CHARACTERS_MAX: Final = 1 << 20
 _PATH_BYTES_MAX: Final = 4096
 """Linux opens no longer path."""
 _LABEL_SIGNS_MAX: Final = 1000
@@ -153,15 +154,39 @@ class _Columns(NamedTuple):
         return cls(header, group)
 
 
+class _BoundedLines(Iterator[str]):
+    """Lines of a text. A row may take several, which together have at most ``_ROW_CHARACTERS_MAX`` characters."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        self._left = _ROW_CHARACTERS_MAX
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise csv.Error(f"a row has more than {_ROW_CHARACTERS_MAX:,} characters")
+        if not line:
+            raise StopIteration
+        return line
+
+
 def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     """The header as line 1, and every other line that is not empty with its number."""
     line = 0
     try:
         with open_regular(file, _BYTES_MAX) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
+            lines = _BoundedLines(text)
+            reader = csv.reader(lines, strict=True)
             yield 1, [_column(name) for name in next(reader, [])]
+            line = reader.line_num
+            lines.begin_row()
             for cells in reader:
                 line = reader.line_num
+                lines.begin_row()
                 if cells:
                     yield line, cells
     except UnicodeDecodeError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ def test_a_file_in_integers_costs_what_residency_counts(tmp_path: Path) -> None:
 
 def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.onnx")
     model = onnx.load(file_of(tmp_path, "Conv"))
     model.graph.node[0].domain = "nobody's"
     onnx.save(model, tmp_path / "foreign.onnx")
@@ -164,6 +166,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
         (("cost", str(tmp_path / "foreign.onnx")), "custom-model-unusable"),
         (("cost", "resnet18"), "unknown-arch"),
         (("cost", str(tmp_path / "absent.onnx")), "custom-file-missing"),
+        (("cost", str(tmp_path / "pipe.onnx")), "custom-file-missing"),
         (("cost", str(tmp_path / "empty.onnx")), "not-an-onnx-model"),
         (("cost", str(tmp_path / "empty.onnx"), "--scale", "phi=1"), "scale-of-a-file"),
         (("cost", "resnet-18", "--scale", "width=0"), "scale-invalid"),

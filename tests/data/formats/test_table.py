@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,23 @@ def test_whatever_a_file_holds_ends_in_an_error_of_ours(tmp_path_factory: pytest
     with pytest.raises(EdgecnnError):
         summary_of(place)
     os.unlink(place)  # noqa: PTH108 - one of many
+
+
+def test_a_row_without_an_end_is_refused_before_it_is_held(tmp_path: Path) -> None:
+    """A sparse file of 400 MiB is one line of NUL characters; and a quoted cell may go on over any number of lines."""
+    with (tmp_path / "sparse.csv").open("wb") as file:
+        file.truncate(400 << 20)
+    (tmp_path / "quoted.csv").write_text("path,label\n" + '"\n",' * 600_000, encoding="utf-8")
+    for name, line in (("sparse.csv", 1), ("quoted.csv", 2)):
+        tracemalloc.start()
+        with pytest.raises(TableUnusable, match=f"line {line}: .* a row has more than 1,048,576 characters"):
+            summary_of(tmp_path / name)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20, name
+        tracemalloc.stop()
+
+
+def test_every_row_has_the_whole_bound(photos: Path) -> None:
+    rows = [[*cells, f"{number}{'x' * 100_000}"] for number, cells in enumerate(listed(photos))]
+    rows[0][2] = "lot"
+    summary = summarize(DataChoice(path=str(table(photos, rows)), group_by="lot"), photos.parent / "store", Heard())
+    assert sum(summary.counts.values()) == 24
