@@ -43,13 +43,12 @@ def require_steady(path: Path, entry: GraphEntry) -> None:
     draw = np.random.default_rng(0)
     shape = (len(_LEVELS), *entry.resolution_px, 3)
     pixels = (np.reshape(_LEVELS, (-1, 1, 1, 1)) + draw.integers(-39, 40, shape)).astype(np.uint8)
-    for scale in _SCALES:
+    for scale in _SCALES if entry.form is None else _SCALES[:1]:  # torch is asked for full batches, which take their time
         _ask(session, pixels, _feeding(scale, entry), entry, path)
 
 
 def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry, path: Path) -> None:
-    alone = np.concatenate([session.answers(pixels[number : number + 1], feeding) for number in range(len(pixels))])
-    again = session.answers(pixels[:1], feeding)
+    alone, again = (session.answers(pixels[:1], feeding) for _ in range(2))
     try:
         together = session.answers(pixels, feeding)
     except CustomModelUnusable as error:
@@ -57,12 +56,12 @@ def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding
         raise CustomModelUnusable(path=path, because=because, hint=_IN_NAME_ONLY) from error
     if not all(np.isfinite(answers).all() for answers in (alone, again, together)):
         return  # of this scale; where it holds of every way to feed it, planning says so
-    spread = float(np.ptp(alone)) or 1.0
-    if np.abs(again - alone[:1]).max() > _AGAIN * spread:
+    spread = float(np.ptp(together)) or 1.0
+    if np.abs(again - alone).max() > _AGAIN * spread:
         because = f"it answers the same image with other numbers in each call{_drawn_by(path, entry)}"
         hint = "call model.eval() before the export, and leave out what draws at random"
         raise CustomModelUnusable(path=path, because=because, hint=hint)
-    if np.abs(together - alone).max() > (_AMONG_OTHERS if entry.quantized is None else INTEGER_TOLERANCE) * spread:
+    if np.abs(together[:1] - alone).max() > (_AMONG_OTHERS if entry.quantized is None else INTEGER_TOLERANCE) * spread:
         because = "its answer to an image depends on the other images in the call"
         hint = "call model.eval() before the export, and let nothing compute over the axis of images"
         raise CustomModelUnusable(path=path, because=because, hint=hint)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.export import NotAnOnnxModel
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import adopt, describe_changes
@@ -120,3 +121,13 @@ def test_quantized_weights_keep_their_opset_type_and_precision(name: str, tmp_pa
     assert trunk.opset_import[0].version == opset
     assert (held["steps"], held["step"]) == (kind, onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
     assert describe_changes(entry, "rgb", opset) == "saved anew"
+
+
+def test_a_quantized_file_that_no_runtime_here_runs_asks_for_its_float_network(tmp_path: Path) -> None:
+    model = of_quantized_weights(onnx.TensorProto.INT8, 21, "float32")
+    model.opset_import[0].version = 99
+    path = written(model, tmp_path)
+    with pytest.raises(CustomModelUnusable) as refused:
+        CustomSession(path, read_entry(read_model(path), path))
+    assert refused.value.because is not None and refused.value.because.startswith("ONNX Runtime cannot open it (version ")
+    assert refused.value.hint == "--model with the float network that it was made from, which is quantized here"
