@@ -1,6 +1,6 @@
 """A LiteRT kit beside what its own tools make of the same network: onnx2tf's file as it comes, and LiteRT's INT8 of that.
 
-    EDGECNN_RUNTIME_LITERT=… python -m benchmarks.litert_plain [--networks mobilenet-v2 …] [--rounds 9]
+    python -m benchmarks.litert_plain --python ENV/bin/python [--networks mobilenet-v2 …] [--rounds 9]
 
 Both files of a pair are called in one loop of the plain interpreter, a call of each in turns, in fresh processes; a process gives
 the ratio of its medians, plain time by ours. The interval is the signed-rank one of these ratios; its lower end is to stay at
@@ -26,7 +26,6 @@ from edgecnn.devices.machine import machine_for
 from edgecnn.judging.intervals import ratio_interval
 from edgecnn.planning.candidates import candidates_of
 from edgecnn.render.progress import PlainLines
-from edgecnn.runner.interpreters import own_python
 from edgecnn.store.store import Store
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.fit import Probe
@@ -72,8 +71,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--python", required=True, help="a Python that has onnx2tf, litert-quantizer and ai-edge-litert")
     asked = parser.parse_args()
-    tell, device, python = PlainLines(), device_named(DEVICE), str(own_python(Runtime.LITERT.value))
+    tell, device, python = PlainLines(), device_named(DEVICE), asked.python
     recipe = Recipe.model_validate({"target": {"device": DEVICE, "runtime": Runtime.LITERT}})
     with machine_for(None, Wanted(device, "benchmarks.litert_plain"), tell) as machine, tempfile.TemporaryDirectory() as scratch:
         lab, kinds = machine.lab(Store.open(), tell, device.name), candidates_of(device, recipe, machine.facts)[0]

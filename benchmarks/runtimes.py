@@ -3,7 +3,7 @@
     python -m benchmarks.runtimes --out results.json [--networks mobilenet-v2 ...] [--rounds 7] [--browser]
 
 Weights learned nothing, which changes no time. Each kit is what `edgecnn build` packs, and each run a fresh process of it; all
-kits of a network take turns. LiteRT and ncnn run where `EDGECNN_RUNTIME_LITERT` and `EDGECNN_RUNTIME_NCNN` name their Pythons,
+kits of a network take turns. LiteRT and ncnn run where their extras are installed,
 and are left out elsewhere. With `--browser` ONNX Runtime Web runs too, in Chromium, and stands beside ONNX Runtime as a ratio,
 round by round.
 """

@@ -1,21 +1,16 @@
 """LiteRT (TensorFlow Lite) on a CPU, through XNNPACK: fp32, fp16 and INT8.
 
-What converts and quantizes goes with no others, and asks for Python 3.12: it lies in the environment that
-``EDGECNN_RUNTIME_LITERT`` names. A kit needs ``ai-edge-litert`` alone; an app for Android loads the same file.
+``quantization/litert`` makes the model files. A kit needs ``ai-edge-litert`` alone; an app for Android loads the same file.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgecnn.backends.elsewhere import run_elsewhere
-from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+from edgecnn.backends.separate_process import run_separately
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
 from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import Knobs
@@ -43,7 +38,7 @@ class LitertBackend(Backend):
     runtime = Runtime.LITERT
     extra = "litert"
     session_module = "litert_cpu"
-    packages: tuple[str, ...] = ("ai-edge-litert", "litert-quantizer", "onnx2tf")
+    packages: tuple[str, ...] = ("ai-edge-litert", "litert-quantizer")
     runtime_packages: Mapping[str, str] = {"ai-edge-litert": ">=2.3,<3"}
 
     def supports(self, device: Device) -> tuple[Candidate | Unsupported, ...]:
@@ -83,21 +78,12 @@ class LitertBackend(Backend):
         )
 
     def convert(self, onnx: Path, candidate: Candidate, out: Path) -> None:
-        """See ``Backend.convert``; fp32 alone. ``quantization/litert`` makes every candidate of a build, and holds it against the
-        trunk's answers.
-
-        Raises RuntimeEnvironmentMissing, ConverterFailed, LayerNotConverted.
-        """
-        if candidate.precision is not Precision.FP32:
-            raise LookupError(f"{candidate.id} is made by the quantization module of its method")
-        require_packages(self.packages, extra=self.extra, needed_for=candidate.id)
-        with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
-            shutil.copyfile(convert_trunk(onnx, candidate, Path(name)), out / ENTRY)
-        write_described(onnx, candidate, out)
+        """See ``Backend.convert``. Raises LookupError: ``quantization/litert`` makes every candidate."""
+        raise LookupError(f"{candidate.id} is made by the quantization module of its method")
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
-        return OutputCheck("onnx2tf", candidate.precision)
+        return OutputCheck("edgecnn's LiteRT writer", candidate.precision)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""
@@ -122,41 +108,11 @@ BACKEND = LitertBackend()
 
 
 PROGRAM = str(Path(__file__).with_name("litert_program.py"))
-_CONVERTED = "model_float32.tflite"
-"""What onnx2tf calls what it makes of ``model.onnx``."""
-_LACKING = "lacking.txt"
-"""What the program leaves in its place where LiteRT has no operator for a layer."""
-
-
-def convert_trunk(onnx: Path, candidate: Candidate, place: Path) -> Path:
-    """The network as a float32 ``.tflite`` below ``place``, for one image a call, written as suits what is to be made of it.
-
-    Raises ConverterFailed: onnx2tf made none. LayerNotConverted: LiteRT has no operator for a layer.
-    """
-    made = place / _CONVERTED
-    try:
-        make_by_program("convert", (onnx, place, candidate.precision.value), made, candidate.id)
-    except ConverterFailed:
-        if (lacking := place / _LACKING).exists():
-            _refuse_layers(onnx, lacking.read_text(encoding="utf-8").split(), candidate.id)
-        raise
-    return made
-
-
-def _refuse_layers(onnx: Path, customs: list[str], candidate: str) -> None:
-    """Raises LayerNotConverted: the first layer that became one of these operators."""
-    from onnx import load
-
-    for node in load(onnx, load_external_data=False).graph.node:
-        if f"ONNX_{node.op_type}".upper() in customs:
-            raise LayerNotConverted(
-                converter="onnx2tf", candidate=candidate, layer=node.op_type, name=node.name or node.output[0]
-            )
 
 
 def make_by_program(verb: str, words: tuple[Path | str, ...], made: Path, candidate: str) -> None:
-    """``convert``, ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
-    run_elsewhere(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
+    """Run ``halve`` or ``quantize``, as ``litert_program`` describes them. Raises ConverterFailed: it left nothing."""
+    run_separately(Runtime.LITERT, [PROGRAM, verb, *map(str, words)], made, candidate)
 
 
 def write_described(onnx: Path, candidate: Candidate, out: Path) -> None:

@@ -18,7 +18,6 @@ from edgecnn.backends.installed import require_packages
 from edgecnn.backends.isa import multiplies_halves, names_processor, thread_knobs
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.runner.interpreters import asked, own_python
 from edgecnn.runner.runs.schedule import clean_environment, ending, kill_group
 from edgecnn.store.failures import require_room
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
@@ -92,7 +91,7 @@ class NcnnBackend(Backend):
         """See ``Backend.convert``.
 
         Raises:
-            RuntimeEnvironmentMissing: there is no ncnn or no pnnx.
+            MissingPackage: there is no ncnn or no pnnx.
             ConverterFailed: pnnx crashed, hung, or left no model.
             LayerNotConverted: it left a layer that ncnn does not have.
         """
@@ -161,9 +160,8 @@ def convert_trunk(onnx: Path, candidate: Candidate, out: Path) -> int:
 
 
 def _program() -> Path:
-    """pnnx's own executable, in the environment that holds it: its Python module would import torch."""
-    python = own_python("ncnn")
-    root = Path(str(metadata.distribution("pnnx").locate_file(""))) if python is None else Path(asked(python).places["pnnx"])
+    """pnnx's own executable: its Python module would import torch."""
+    root = Path(str(metadata.distribution("pnnx").locate_file("")))
     return root / "pnnx" / ("pnnx.exe" if sys.platform == "win32" else "pnnx")
 
 

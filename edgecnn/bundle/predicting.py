@@ -17,10 +17,8 @@ from edgecnn.bundle.verify import Verified, unpacked
 from edgecnn.errors.bundle import NoPhotoReadable, NoPhotos
 from edgecnn.errors.comparing import KitNotCarried
 from edgecnn.errors.hosts.process import RunnerFailed
-from edgecnn.errors.wording import shell_word
 from edgecnn.results.kits_here import kits_that_run_here, remedy_here
 from edgecnn.runner.failure import RunnerError
-from edgecnn.runner.interpreters import began_with, python_of
 from edgecnn.values.stage import Progress
 
 if TYPE_CHECKING:
@@ -81,8 +79,7 @@ def opened_classifier(found: Verified, candidate: str | None) -> Iterator[OpenKi
                 classifier.close()
     except RunnerError as error:
         hint = remedy_here(error.hint, found.contents.manifests, found.opened.path, name)
-        hints = [each for each in (_by_its_own_python(found, name, error), hint) if each]
-        raise RunnerFailed(**{**error.facts(), "hint": ", or ".join(hints) or None}) from error
+        raise RunnerFailed(**{**error.facts(), "hint": hint}) from error
 
 
 def files_of(photos: Sequence[Path]) -> Iterator[Path]:
@@ -103,14 +100,6 @@ def _asked(classifier: Classifier, files: Sequence[Path], tell: Progress, top: i
 
     said = predict_files(classifier, files, top, lambda done: tell.step("predicting", done, len(files), "photographs"))
     return {**said, "knobs": classifier.knobs}
-
-
-def _by_its_own_python(found: Verified, name: str, error: RunnerError) -> str | None:
-    """A runtime in an environment of its own is missing from this process, and its kit answers there."""
-    kit = found.opened.path / "kits" / name
-    if error.ref != "missing-package" or found.opened.form != "folder" or (python := python_of(kit)) == began_with():
-        return None
-    return f"cd {shell_word(kit)} && {shell_word(python)} -B -m runner predict PICTURE"
 
 
 @contextmanager

@@ -165,18 +165,15 @@ def _pipelines() -> list[dict[str, Any]]:
 
 
 def _runtimes() -> list[dict[str, Any]]:
-    from edgecnn.backends.installed import installed_version, own_environment
+    from edgecnn.backends.installed import installed_version
     from edgecnn.backends.registry import all_backends
-    from edgecnn.runner.interpreters import own_python, variable_of
 
     return [
         {
             "name": backend.runtime.value,
             "needs": [f"{name}{versions}" for name, versions in backend.runtime_packages.items()],
             "installed": [f"{name} {installed_version(name) or 'absent'}" for name in backend.packages],
-            "extra": None if own_environment(backend.extra) else backend.extra,
-            "python": own_python(backend.runtime)
-            or (f"{variable_of(backend.runtime)} names none" if own_environment(backend.extra) else None),
+            "extra": backend.extra,
         }
         for backend in all_backends()
     ]

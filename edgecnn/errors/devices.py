@@ -110,13 +110,6 @@ class RuntimesContradict(EdgecnnError):
         )
 
 
-class RuntimeEnvironmentMissing(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised where a runtime's own Python is not named, does not start, or lacks one of the runtime's distributions."""
-
-    def __init__(self, *, needed_for: str, why: str, command: str) -> None:
-        super().__init__(what=f"{needed_for} needs an environment of its own", because=why, hint=command)
-
-
 class ConverterFailed(EdgecnnError):
     """Raised when a runtime's converter crashed, hung, or left no model; its last words are the cause."""
 

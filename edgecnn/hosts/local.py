@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any
 from edgecnn.hosts.alone import alone
 from edgecnn.hosts.program import Program, Unheard, builder_in, package_environment, run_program
 from edgecnn.hosts.protocol import SCHEDULE, Task
-from edgecnn.runner.interpreters import BEGAN_WITH, NAMES, began_with, own_python, python_of, runtime_version
 from edgecnn.runner.machine.environment import read_environment
-from edgecnn.runner.runs.schedule import clean_environment
+from edgecnn.runner.runs.schedule import STARTED_BY, clean_environment
+from edgecnn.runner.runtimes import installed_version
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.profile import Environment
 from edgecnn.values.stage import Progress
@@ -22,14 +23,11 @@ _INFO_S = 120.0
 
 def environment_for(folder: Path, python: str | None) -> dict[str, str]:
     """Variables for a runner in this folder. Where its Python was named, every process that it starts is of that one too."""
-    found = clean_environment(folder)
-    if python is None:
-        return found
-    return {**{name: value for name, value in found.items() if not name.startswith(NAMES)}, BEGAN_WITH: python}
+    return {**clean_environment(folder), **({} if python is None else {STARTED_BY: python})}
 
 
 class LocalHost:
-    """Starts runners with this Python, or that of the kit's runtime.
+    """Starts runners with this Python, or with the one that it is told.
 
     Each leads a process group that is gone when ``run`` returns or raises.
     """
@@ -41,7 +39,7 @@ class LocalHost:
         """Of its runners.
 
         ``temporary``: where they leave what libraries drop into the folder of temporary files; None: the usual one. ``python``:
-        that starts them; None: this one, or that of the kit's runtime.
+        that starts them; None: this one.
         """
         self._python = python
         self._own = {} if temporary is None else {"TMPDIR": str(temporary)}
@@ -51,12 +49,12 @@ class LocalHost:
         return Environment.model_validate(read_environment())
 
     def runtime_version(self, runtime: str) -> str | None:
-        """What this Python has installed, or the runtime's own."""
-        return runtime_version(runtime)
+        """What this Python has installed."""
+        return installed_version(runtime)
 
     def engine_builder(self, package: str) -> EngineBuilder:
         """See ``Host.engine_builder``."""
-        words = (self._python or own_python(package) or began_with(), "-m", "edgecnn.runner", "--lease-s", str(_INFO_S))
+        words = (self._python or sys.executable, "-m", "edgecnn.runner", "--lease-s", str(_INFO_S))
         about = ("info", "--builder", package)
         program = Program((*words, *about), about, environment=package_environment())
         return builder_in(run_program(program, lease_s=_INFO_S, tell=Unheard()), None)
@@ -71,7 +69,7 @@ class LocalHost:
             task.out.mkdir(parents=True, exist_ok=True)
             (task.out / SCHEDULE).write_text(task.schedule.text(), encoding="utf-8")
         argv = task.argv(lambda path: str(path.absolute()))
-        words = (self._python or python_of(folder), "-m", "runner", "--lease-s", str(lease_s), *argv)
+        words = (self._python or sys.executable, "-m", "runner", "--lease-s", str(lease_s), *argv)
         runner = Program(words, argv, folder, {**environment_for(folder, self._python), **self._own})
         with nullcontext() if task.schedule is None else alone(tell):
             return run_program(runner, lease_s=lease_s, tell=tell)

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host
 from edgecnn.measure.kits import KitRef
-from edgecnn.runner.interpreters import own_python_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import CONDITIONS_OF_A_SESSION, CONDITIONS_THAT_MUST_MATCH, MEDIANS, WORST, Environment, Profile
 from edgecnn.values.stage import Progress
@@ -60,14 +58,9 @@ class Lab:
         found = {
             "runtime": kit.runtime,
             "runtime_version": self.host.runtime_version(kit.runtime),
-            "python": self.own_python(kit.runtime),
         }
         known = {name: value for name, value in found.items() if value is not None}
         return self.environment.model_copy(update={"conditions": {**self.environment.conditions, **known}})
-
-    def own_python(self, runtime: str) -> str | None:
-        """The version of the Python that a runtime has to itself; None where it has none, and of a board, which says its own."""
-        return own_python_version(runtime) if isinstance(self.host, LocalHost) else None
 
     def profile(self, kit: KitRef, environment: Environment, **found: Any) -> Profile:
         """What was just observed of a kit here; ``found``: fields of the profile, ``what`` among them."""

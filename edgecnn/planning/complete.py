@@ -61,7 +61,7 @@ DEMO_RESOLUTION_PX = 64
 DISTRIBUTIONS = (
     "torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime", "onnxconverter-common", "openvino", "nncf",
     "pillow", "numpy", "timm", "tensorrt", "tensorrt-rtx-cu13-bindings", TORCHAO, "scikit-learn", "ncnn", "pnnx",
-    "ai-edge-litert", "litert-quantizer", "onnx2tf", "onnxruntime-web",
+    "ai-edge-litert", "litert-quantizer", "onnxruntime-web",
     "torch-pruning",
 )  # fmt: skip
 """Everything whose version can bind an artifact's bytes."""

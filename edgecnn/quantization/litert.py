@@ -1,6 +1,6 @@
-"""fp32, fp16 and INT8 for LiteRT: onnx2tf makes the FlatBuffer from the trunk, LiteRT's own quantizer the others from that.
+"""fp32, fp16 and INT8 for LiteRT: our own writer makes the FlatBuffer from the trunk, LiteRT's quantizer the others from that.
 
-onnx2tf rewrites the layout of every layer, so that its network is held against the trunk's answers before anything is made of it.
+The writer changes the layout of every layer, so its network is compared with the trunk before anything is made of it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.backends.litert import ENTRY, convert_trunk, make_by_program, write_described
+from edgecnn.backends.litert import ENTRY, make_by_program, write_described
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
+from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
+from edgecnn.quantization.litert_writer.flatbuffer import BYTES_MAX, TooLarge
+from edgecnn.quantization.litert_writer.writer import LayerWithoutForm, litert_model
 from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.store.failures import told_by_system
-from edgecnn.values.candidate import Precision
+from edgecnn.values.candidate import Candidate, Precision
+
+WRITER = "edgecnn's LiteRT writer"
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -30,22 +36,23 @@ def quantize(job: Job) -> dict[str, Any]:
     Raises:
         AlreadyQuantized: the trunk holds quantization nodes.
         CalibrationNotFinite: the network answers an image with NaN or infinity.
-        ConverterFailed: the converter or the quantizer made nothing.
-        OutputsDiffer: the converter made a network that answers otherwise than the trunk.
+        ConverterFailed: the quantizer made nothing, or the model is larger than a FlatBuffer.
+        OutputsDiffer: the written network answers otherwise than the trunk.
         LayerNotConverted: LiteRT has no operator for a layer.
     """
     require_unquantized(load_model(job.onnx), job.onnx)
     require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
-        whole = convert_trunk(job.onnx, candidate, Path(name))
+        whole = Path(name) / ENTRY
+        write_model(job.onnx, candidate, whole)
         facts: dict[str, Any] = {"format": "TensorFlow Lite FlatBuffer"}
         if candidate.precision is not Precision.FP32:  # which is compared as it ships
             converted = partial(_logits, whole, candidate.id)
-            facts["distance_of_float_from_trunk"] = check_converted(job, "onnx2tf", converted)
+            facts["distance_of_float_from_trunk"] = check_converted(job, WRITER, converted)
         if candidate.precision is Precision.INT8:
             feed = Path(name) / "feed.npy"
-            shown = np.concatenate([_last_channels(each) for each in job.feeds()])
+            shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
             with told_by_system(feed, shown.nbytes):
                 np.save(feed, shown)
             make_by_program("quantize", (whole, feed, made), made, candidate.id)
@@ -55,6 +62,30 @@ def quantize(job: Job) -> dict[str, Any]:
             shutil.copyfile(whole, made)
     write_described(job.onnx, candidate, job.out)
     return facts
+
+
+def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
+    """Write ``model.tflite`` and ``model.json`` in fp32, without comparing it. Raises LayerNotConverted, ConverterFailed."""
+    write_model(onnx, candidate, out / ENTRY)
+    write_described(onnx, candidate, out)
+
+
+def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
+    """Write an ONNX network as a float32 ``.tflite`` for one image a call, in the form that suits the candidate's precision.
+
+    Raises LayerNotConverted: LiteRT has no operator for a layer. ConverterFailed: the model is larger than a FlatBuffer.
+    """
+    model = load_model(onnx)
+    try:
+        content = litert_model(model, shapes_at_batch_one(model), splits_hard_swish=candidate.precision is Precision.INT8)
+    except LayerWithoutForm as error:
+        node = error.node
+        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name) from error
+    except TooLarge as error:
+        why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
+        raise ConverterFailed(converter=WRITER, candidate=candidate.id, why=why) from error
+    with told_by_system(made, len(content)):
+        made.write_bytes(content)
 
 
 def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

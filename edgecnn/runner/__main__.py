@@ -71,21 +71,20 @@ def _fault(where: str, error: Exception) -> RunnerError:
 
 
 def _info(given: argparse.Namespace) -> Dict[str, Any]:
-    from .interpreters import reachable_runtimes
     from .machine.environment import read_environment
     from .manifest import MANIFEST
-    from .runtimes import runtime_of
+    from .runtimes import installed_runtimes, runtime_of
 
     if given.builder is not None:
         from .engines.record import describe_builder
 
         return {"builder": describe_builder(given.builder)}
     if not (given.kit / MANIFEST).exists():
-        return {"environment": read_environment(), "runtimes": reachable_runtimes()}
+        return {"environment": read_environment(), "runtimes": installed_runtimes()}
     kit = _kit(given)
     environment = read_environment(runtime_of(kit.manifest.session.module))
     about = {"sha256": kit.sha256, "name": kit.manifest.name, "stands_for": kit.manifest.stands_for}
-    return {"environment": environment, "runtimes": reachable_runtimes(), "kit": about}
+    return {"environment": environment, "runtimes": installed_runtimes(), "kit": about}
 
 
 def _selftest(given: argparse.Namespace) -> Dict[str, Any]:

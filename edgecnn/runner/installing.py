@@ -5,6 +5,7 @@ Debian, Raspberry Pi OS and Ubuntu since 2023 refuse pip outside a virtual envir
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import sysconfig
@@ -13,7 +14,6 @@ from typing import Optional, Sequence
 
 from .browser.installed import INSTALLED_BY
 from .failure import RunnerError
-from .interpreters import drops_path, runs_without_path
 from .runtimes import BROWSER
 
 DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
@@ -21,9 +21,27 @@ DISTRIBUTION_OF = {"PIL": "pillow", "numpy": "numpy"}
 ENVIRONMENT = "~/edgecnn-env"
 
 
+PATH_NOT_PASSED = "EDGECNN_PYTHONPATH_NOT_PASSED"
+"""Set for every process of a kit whose user has a PYTHONPATH: kits run without it, so that no other code runs in their place."""
 DROPPED_PATH = "PYTHONPATH is set, and this program runs without it"
 _IMPORT_FAILURES = ("ModuleNotFoundError", "ImportError")
 _PTH_FILE = "list the folders of PYTHONPATH in a .pth file of this Python's site-packages"
+
+
+def runs_without_path() -> bool:
+    """Whether this process was started without its user's PYTHONPATH."""
+    return bool(os.environ.get(PATH_NOT_PASSED))
+
+
+def drops_path() -> bool:
+    """Whether the user's PYTHONPATH names folders that a kit's process, started here, does not search.
+
+    The folder that this runner was loaded from is not one of them: every process of a kit has it as its PYTHONPATH.
+    """
+    here = (Path(__file__).absolute(), Path(__file__).resolve())  # a kit's folder of code may be a link
+    own = {str(path.parents[depth].resolve()) for path in here for depth in (1, 2)}
+    named = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return runs_without_path() or any(str(Path(path).resolve()) not in own for path in named)
 
 
 def lacking(what: str, requirement: str, version: Optional[str] = None) -> RunnerError:

@@ -39,6 +39,12 @@ def installed_version(name: str) -> Optional[str]:
     return None
 
 
+def installed_runtimes() -> Dict[str, str]:
+    """The runtimes that kits can be run with here, and their versions."""
+    versions = {name: installed_version(name) for name in DISTRIBUTIONS}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
 def runtime_of(session_module: str) -> str:
     """The runtime of a module of ``sessions/``, which is named after it: ``openvino_cpu`` opens ``openvino``."""
     return session_module.rsplit("_", 1)[0]

@@ -9,18 +9,16 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from onnx import save_model
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
-from edgecnn.backends.installed import lacking
 from edgecnn.backends.litert import BACKEND
-from edgecnn.backends.litert_program import _for_xnnpack
 from edgecnn.backends.litert_trace import residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
+from edgecnn.quantization.litert import convert
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 
@@ -133,22 +131,6 @@ def test_a_trace_without_kernels_is_refused(text: str, tmp_path: Path) -> None:
         residency_of(tmp_path, MACS)
 
 
-def test_hard_swish_is_written_as_its_parts_for_int8_alone_and_answers_the_same() -> None:
-    onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
-    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 4, 2, 2]) for name in ("x", "y")]
-    nodes = [onnx.helper.make_node("HardSwish", ["x"], ["h"]), onnx.helper.make_node("HardSwish", ["h"], ["y"])]
-    graph = onnx.helper.make_graph(nodes, "two", ends[:1], ends[1:])
-    whole = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10).SerializeToString()
-    answers, kinds = {}, {}
-    numbers = np.linspace(-7, 7, 16, dtype=np.float32).reshape(1, 4, 2, 2)
-    for precision in ("fp32", "int8"):
-        written = _for_xnnpack(onnx.load_from_string(whole), precision)
-        kinds[precision] = [node.op_type for node in written.graph.node]
-        answers[precision] = onnxruntime.InferenceSession(written.SerializeToString()).run(None, {"x": numbers})[0]
-    assert kinds == {"fp32": ["HardSwish"] * 2, "int8": ["Add", "Clip", "Mul", "Mul"] * 2}
-    np.testing.assert_allclose(answers["int8"], answers["fp32"], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("kernels", "share"),
     [
@@ -196,15 +178,12 @@ def test_a_row_of_the_profiler_s_table_has_as_many_calls_as_pieces_that_it_joins
     assert [row["time_us"] for row in found] == pytest.approx([9 * 177, 6 * 1107, 3])
 
 
-@pytest.mark.full  # needs LiteRT's environment
 def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -> None:
-    if lacks := lacking(BACKEND.packages, BACKEND.extra):
-        pytest.skip(f"{lacks.why} — {lacks.command}")
     ends = [make_tensor_value_info(name, 1, shape) for name, shape in (("image", ["n", 3, 8, 8]), ("logits", ["n", 3]))]
     graph = make_graph([make_node("Det", ["image"], ["logits"], name="volumes")], "network", ends[:1], ends[1:])
     save_model(make_model(graph, opset_imports=[make_opsetid("", 20)], ir_version=10), tmp_path / "model.onnx")
     fp32 = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
     with pytest.raises(LayerNotConverted) as caught:
-        BACKEND.convert(tmp_path / "model.onnx", fp32, tmp_path)
-    assert caught.value.what == "onnx2tf has no form of Det for litert-fp32 (layer volumes)"
+        convert(tmp_path / "model.onnx", fp32, tmp_path)
+    assert caught.value.what == "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes)"
     assert not (tmp_path / "model.tflite").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import onnx
 import pytest
 
+from edgecnn.backends import ncnn
 from edgecnn.backends.ncnn import BACKEND
 from edgecnn.backends.ncnn_trace import residency_of
 from edgecnn.devices.files import device_named
@@ -20,10 +20,8 @@ from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.values.candidate import Candidate, Precision, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
-from tests.backends.test_own_environment import NCNN, bare, with_packages
 from tests.runner.kits import CLASSES, SIDE, network
 
-__all__ = ["bare"]
 FP32 = next(each for each in BACKEND.supports(device_named("cpu")) if isinstance(each, Candidate))
 WHOLE = """7767517
 3 3
@@ -61,14 +59,11 @@ def test_only_fp32_is_supported_elsewhere_and_the_rest_has_a_reason() -> None:
 
 
 @pytest.fixture
-def converter(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the environment keeps the program that converts; it is the test's to write."""
-    with_packages(bare, ncnn="1.0.20261020", pnnx="20261020", numpy="2.0", pillow="12")
-    monkeypatch.setenv(NCNN, str(bare))
-    found = subprocess.run([str(bare), "-c", "import site; print(site.getsitepackages()[0])"], capture_output=True, text=True)
-    folder = Path(found.stdout.strip()) / "pnnx"
-    folder.mkdir()
-    return folder / "pnnx"
+def converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program that converts; it is the test's to write."""
+    program = tmp_path / "pnnx"
+    monkeypatch.setattr(ncnn, "_program", lambda: program)
+    return program
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ INT8 = Candidate(
 TRT_FP16 = Candidate(id="tensorrt-fp16", runtime=Runtime.TENSORRT, precision=Precision.FP16, needs_engine=True)
 _PACKAGES = """torch torchvision safetensors onnx onnxscript onnxruntime onnxconverter-common openvino nncf pillow numpy
 tensorrt tensorrt-rtx-cu13-bindings torchao scikit-learn ncnn pnnx ai-edge-litert
-litert-quantizer onnx2tf onnxruntime-web torch-pruning"""
+litert-quantizer onnxruntime-web torch-pruning"""
 VERSIONS = dict.fromkeys(_PACKAGES.split(), "1.0")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgecnn.backends.installed import lacking, own_environment
+from edgecnn.backends.installed import lacking
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.errors.weights import MissingPackage
@@ -15,7 +15,7 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Task
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.kit import Kit
-from tests.conformance.elsewhere import open_session
+from edgecnn.runner.sessions import open_session
 from tests.conformance.subjects import Subject, kit_of, marked, subjects
 from tests.quantization.made import Quiet
 
@@ -25,7 +25,7 @@ BUILD_LEASE_S = 600.0
 @pytest.fixture(params=marked(subjects()), ids=lambda each: each.candidate.id)
 def subject(request: pytest.FixtureRequest) -> Subject:
     found: Subject = request.param
-    if own_environment(found.backend.extra) is not None and (lacks := lacking(found.backend.packages, found.backend.extra)):
+    if lacks := lacking(found.backend.packages, found.backend.extra):
         pytest.skip(f"{lacks.why} — {lacks.command}")
     return found
 

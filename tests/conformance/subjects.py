@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edgecnn.backends.installed import own_environment
 from edgecnn.backends.protocol import Backend
 from edgecnn.backends.registry import all_backends
 from edgecnn.devices.emulated_machine import DEVICE
@@ -84,8 +83,8 @@ def marked(found: list[Subject]) -> list[Any]:
 
 
 def needs_more(backend: Backend) -> bool:
-    """An environment of its own, or a browser."""
-    return own_environment(backend.extra) is not None or BROWSER in backend.runtime_packages
+    """A browser."""
+    return BROWSER in backend.runtime_packages
 
 
 def kit_of(subject: Subject) -> Path:

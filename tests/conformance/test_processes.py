@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from edgecnn.runner.interpreters import python_of
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.runs.schedule import clean_environment
 from edgecnn.runner.runtimes import runs_on_gpu
@@ -58,7 +58,7 @@ def says(kit: Path, code: str, *argv: str) -> int:
     """The number that a program prints in a fresh process of the kit."""
     environment = dict(clean_environment(kit), OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     done = subprocess.run(
-        [python_of(kit), "-B", "-c", code, *argv], cwd=kit, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-B", "-c", code, *argv], cwd=kit, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return int(done.stdout.split()[-1])

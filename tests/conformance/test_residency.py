@@ -9,9 +9,9 @@ import pytest
 from edgecnn.graph.macs import mac_table
 from edgecnn.runner.feeds import feed_of
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.sessions import open_session
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.layers import Residency
-from tests.conformance.elsewhere import open_session
 from tests.conformance.subjects import NETWORK, Subject
 from tests.graph.trunks import pictures, trunk
 

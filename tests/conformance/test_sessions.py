@@ -12,8 +12,8 @@ from edgecnn.graph.export import torch_logits
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.feeds import feed_of, run_checked
 from edgecnn.runner.kit import Kit
+from edgecnn.runner.sessions import open_session
 from edgecnn.values.model_file import LOGITS_TOLERANCE
-from tests.conformance.elsewhere import open_session
 from tests.conformance.subjects import NETWORK, Subject, answering_kit
 from tests.graph.trunks import CLASSES, network, pictures
 from tests.graph.trunks import feed_of as torch_feed

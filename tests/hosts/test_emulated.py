@@ -35,10 +35,7 @@ def python(tmp_path: Path) -> Path:
     return path
 
 
-def test_every_process_that_is_timed_there_is_emulated_and_says_so(
-    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EDGECNN_RUNTIME_ONNXRUNTIME", sys.executable)
+def test_every_process_that_is_timed_there_is_emulated_and_says_so(python: Path, tmp_path: Path) -> None:
     kit = make_kit(tmp_path)
     wanted = json.loads(schedule_of(tmp_path / "schedule.json", kit).read_text())
     task = Task(kit, "bench", out=tmp_path / "out", schedule=Schedule(tuple(wanted["items"]), wanted["timeout_s"]))

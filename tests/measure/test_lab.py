@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
-from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Host, Task
 from edgecnn.measure.evaluate import evaluate
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
 from edgecnn.measure.race_request import RaceRequest
-from edgecnn.runner.interpreters import variable_of
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Purpose
 from edgecnn.values.stage import Progress
-from tests.building.scenes import HERE, NoHost
+from tests.building.scenes import HERE
 from tests.measure.labs import FakeHost, a_kit, lab_at
 from tests.measure.test_evaluate import pixels_at
 from tests.store.toys import Ear
@@ -27,14 +24,6 @@ from tests.store.toys import Ear
 
 def lab_of(host: Host, folder: Path) -> Lab:
     return Lab(host=host, store=Store.open(folder), tell=Ear(), device="cpu", machine="a machine", environment=HERE)
-
-
-def test_a_runtime_s_own_python_here_is_none_of_a_board_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(variable_of("ncnn"), sys.executable)
-    monkeypatch.delenv(variable_of("openvino"), raising=False)
-    assert lab_of(LocalHost(), tmp_path).own_python("ncnn") == sys.version.split()[0]
-    assert lab_of(LocalHost(), tmp_path).own_python("openvino") is None
-    assert lab_of(NoHost(), tmp_path).own_python("ncnn") is None
 
 
 class SayingHost(FakeHost):

@@ -160,7 +160,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from edgecnn.backends.elsewhere import answers_elsewhere, run_elsewhere
+from edgecnn.backends.separate_process import answers_separately, run_separately
 from edgecnn.backends.openvino import convert_trunk, save_ir
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.graph.export import save_program
@@ -184,13 +184,13 @@ def network():
 def cut_off(out):
     program = elsewhere / "program.py"
     program.write_text("import sys\\nfile = open(sys.argv[1], 'wb', buffering=0)\\nwhile file.write(bytes(4096)) == 4096: 0")
-    run_elsewhere("ncnn", [str(program), str(out / "model.bin")], out / "model.bin", "ncnn-fp32")
+    run_separately("ncnn", [str(program), str(out / "model.bin")], out / "model.bin", "ncnn-fp32")
 
 makers = {
     "safetensors": lambda out: write_tensors({"w": torch.zeros(2000, 2000)}, out / "w.safetensors"),
     "openvino": lambda out: save_ir(network(), out / "model.xml"),
     "numpy": lambda out: np.save(out / "logits.npy", big),
-    "numpy in a temporary folder": lambda out: answers_elsewhere("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
+    "numpy in a temporary folder": lambda out: answers_separately("ncnn", [], np.zeros((8, 3, 1000, 1000), np.float32), "a"),
     "torch.export": lambda out: save_program(linear, ImageSize.square(32), out / "program.pt2"),
     "a converter that ends well": cut_off,
 }

@@ -15,12 +15,12 @@ from typing import Literal, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from edgecnn.backends.installed import installed_version, own_environment
+from edgecnn.backends.installed import installed_version
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.errors.wording import shell_word
 from edgecnn.runner.browser.installed import INSTALLED_BY
-from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.runtimes import BROWSER
+from edgecnn.runner.runtimes import installed_version as runtime_version
 
 _CHECKOUT = Path(__file__).resolve().parents[3]
 _BARE = ""
@@ -91,8 +91,8 @@ SIZES: Mapping[str, Size] = {
     "onnxruntime": Size(32, 95),
     "openvino": Size(70, 256),
     "tensorrt-rtx": Size(124, 328),
-    "ncnn": Size(63, 206, beyond="an environment without packages"),
-    "litert": Size(90, 362, beyond="an environment without packages"),
+    "ncnn": Size(39, 115, beyond="edgecnn[train]"),
+    "litert": Size(31, 104),
     "train": Size(2902, 5461),
     "aware": Size(3.4, 24),
     "zoo": Size(9, 42, beyond="edgecnn[train]"),
@@ -128,9 +128,6 @@ def version_of(lead: str) -> str | None:
 
 def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
     """What an extra, or without a name every install, asks for on this machine, and what is installed of it."""
-    own = own_environment(extra)
-    if own is not None:
-        return tuple(_fact(Requirement(f"{name}{versions}")) for name, versions in {**own.packages, **own.bare}.items())
     return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
 
 
@@ -152,11 +149,8 @@ def addition_of(row: PartRow) -> Addition:
 def install_command(extra: str) -> str:
     """What installs an extra into this very interpreter, from the checkout that is running where it is one.
 
-    Of a runtime with an environment of its own: what makes that. Of a browser: what the system installs it by.
+    Of a browser: what the system installs it by.
     """
-    own = own_environment(extra)
-    if own is not None:
-        return own.command
     if extra in ("wasm", "webgpu"):
         return INSTALLED_BY
     pip = "pip" if _is_this_pythons(shutil.which("pip")) else f"{shell_word(sys.executable)} -m pip"

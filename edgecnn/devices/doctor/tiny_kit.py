@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from edgecnn.backends.installed import own_environment
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
+from edgecnn.quantization.litert import convert as convert_for_litert
 from edgecnn.stages.package import PackageStage, runner_digest
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, Preprocessing
 from edgecnn.values.model_file import (
     LOGITS_TOLERANCE,
@@ -59,13 +59,16 @@ def make_tiny_kit(candidate: Candidate, session: SessionSpec, out: Path, engine:
 
 
 def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None, model: Path) -> None:
-    """ONNX as it is; what a runtime in an environment of its own reads is made there, which tries its converter too. A browser's
-    kit carries a page and the runtime."""
-    if own_environment(candidate.runtime) is None and not candidate.runtime.in_a_browser:
+    """ONNX as it is; for LiteRT and ncnn it is converted, which tries the converter too. A browser's kit carries a page and the
+    runtime."""
+    converted = candidate.model_copy(update={"session_options": session.options})
+    if candidate.runtime is Runtime.LITERT:
+        convert_for_litert(FILE, converted, model)
+    elif candidate.runtime is Runtime.NCNN or candidate.runtime.in_a_browser:
+        backend_for(candidate.runtime).convert(FILE, converted, model)
+    else:
         shutil.copyfile(FILE, model / "model.onnx")
         (model / MODEL_FILE_NAME).write_text(_described(candidate, session, engine).to_json(), encoding="utf-8")
-        return
-    backend_for(candidate.runtime).convert(FILE, candidate.model_copy(update={"session_options": session.options}), model)
 
 
 def _described(candidate: Candidate, session: SessionSpec, engine: EngineSpec | None) -> ModelFile:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgecnn.backends.installed import lacking, own_environment
 from edgecnn.backends.ncnn import FP32 as NCNN_FP32
 from edgecnn.backends.onnxruntime_web import is_unpacked
 from edgecnn.backends.openvino import PRECISION_HINT
@@ -149,8 +148,7 @@ class Trials:
 
 
 def _why_absent(row: PartRow) -> str:
-    lacks = lacking((row.lead,), row.name) if own_environment(row.name) is not None else None
-    return f"{row.lead} is not installed" if lacks is None else lacks.why
+    return f"{row.lead} is not installed"
 
 
 def _ran(said: Mapping[str, Any]) -> str:

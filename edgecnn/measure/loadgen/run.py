@@ -19,9 +19,9 @@ from edgecnn.hosts.program import Program, package_environment, run_program
 from edgecnn.measure.loadgen.facts import LoadGenReport, LoadRun, LoadSettings, PilotBatch, Scenario, ScenarioResult
 from edgecnn.measure.loadgen.log import read_run
 from edgecnn.measure.loadgen.settings import LoadRequest, seconds_at_most, server_settings, settings_for, sharpened
-from edgecnn.runner.interpreters import runtime_version
 from edgecnn.runner.kit import Kit
 from edgecnn.runner.knobs import chosen_knobs
+from edgecnn.runner.runtimes import installed_version as installed_runtime
 from edgecnn.runner.runtimes import runtime_of
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Environment
@@ -145,7 +145,7 @@ def _process(bench: Bench, words: Sequence[str], lease_s: float) -> Mapping[str,
 def _environment(kit: Kit) -> Environment:
     """This machine, and the runtime that the kit opens."""
     here, runtime = LocalHost().identify(), runtime_of(kit.manifest.session.module)
-    own = {"runtime": runtime, "runtime_version": runtime_version(runtime) or "unknown"}
+    own = {"runtime": runtime, "runtime_version": installed_runtime(runtime) or "unknown"}
     return here.model_copy(update={"conditions": {**here.conditions, **own}})
 
 

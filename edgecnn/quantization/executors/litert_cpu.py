@@ -1,4 +1,4 @@
-"""LiteRT, for golden logits: by a small program in the environment that holds it."""
+"""LiteRT, for golden logits: by a small program in a separate process."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.backends.elsewhere import answers_elsewhere
 from edgecnn.backends.litert import PROGRAM
+from edgecnn.backends.separate_process import answers_separately
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.model_file import ModelFile
 
@@ -21,4 +21,4 @@ def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[n
 
 def logits_of(path: Path, feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
     """Logits (N, classes) of a ``.tflite`` file, of a feed (N, H, W, 3). Raises ConverterFailed: as ``run``."""
-    return answers_elsewhere(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)
+    return answers_separately(Runtime.LITERT, [PROGRAM, "answer", str(path)], feed, candidate)

@@ -1,4 +1,4 @@
-"""ncnn, for golden logits: by a small program in the environment that holds it."""
+"""ncnn, for golden logits: by a small program in a separate process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.backends.elsewhere import answers_elsewhere
+from edgecnn.backends.separate_process import answers_separately
 from edgecnn.values.model_file import ModelFile
 
 _PROGRAM = Path(__file__).with_name("ncnn_program.py")
@@ -21,4 +21,4 @@ def run(folder: Path, model: ModelFile, feed: npt.NDArray[Any]) -> npt.NDArray[n
     """
     weights = next(each for each in model.model.files if each != model.model.entry)
     files = [str(folder / model.model.entry), str(folder / weights)]
-    return answers_elsewhere("ncnn", [str(_PROGRAM), *files, model.model.input.name, model.model.output.name], feed, folder.name)
+    return answers_separately("ncnn", [str(_PROGRAM), *files, model.model.input.name, model.model.output.name], feed, folder.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -13,8 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ..failure import RunnerError
 from ..files import make_folder, read_json, sha256_of, write_json
-from ..installing import dropped_path_in
-from ..interpreters import kept_variables, python_of
+from ..installing import PATH_NOT_PASSED, dropped_path_in, drops_path
 from ..say import Teller
 from .cold_start import spawned_now
 from .items import Item, Schedule, describe, read_schedule, run_file
@@ -25,6 +25,8 @@ RESULT = "bench.json"
 _COPY = "schedule.json"
 OPENED_AT_ONCE = 6
 """Each holds memory of its own, on a GPU too, until all of them had their turn."""
+STARTED_BY = "EDGECNN_RUNNER_PYTHON"
+"""Set where a host names the Python that starts its runners, such as an emulator's: every process of a run is started by it."""
 KEPT_VARIABLES = (
     "PATH",
     "HOME",
@@ -81,7 +83,10 @@ def bench(schedule_path: Path, out: Path) -> Dict[str, Any]:
 def clean_environment(kit: Path) -> Dict[str, str]:
     """Variables for a process in a kit: nothing that would change which code runs or how a runtime computes."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    kept.update(kept_variables())
+    if os.environ.get(STARTED_BY):
+        kept[STARTED_BY] = os.environ[STARTED_BY]
+    if drops_path():
+        kept[PATH_NOT_PASSED] = "1"
     return dict(kept, PYTHONPATH=str(kit), PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
 
 
@@ -172,7 +177,15 @@ def _worker(schedule: Schedule, index: int, out: Path, *words: str) -> Iterator[
     item, target = schedule.items[index], run_file(out, index)
     if target.is_file():
         target.unlink()
-    command = [python_of(item.kit), "-m", "runner.runs.worker", "--schedule", str((out / _COPY).resolve()), "--index", str(index)]
+    command = [
+        os.environ.get(STARTED_BY) or sys.executable,
+        "-m",
+        "runner.runs.worker",
+        "--schedule",
+        str((out / _COPY).resolve()),
+        "--index",
+        str(index),
+    ]
     with _log_of(out, index).open("wb") as stream:
         process = subprocess.Popen(
             command + ["--out", str(out.resolve())] + list(words),

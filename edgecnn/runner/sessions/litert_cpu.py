@@ -6,8 +6,11 @@ precision it computes when told to, which LiteRT's interpreter cannot say and it
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -35,7 +38,8 @@ class LitertSession(Session):
         self._path, self._trace = kit.path(model.entry), trace_folder
         self._half = options.get(FORCE_FP16) == "1"
         try:
-            self._network = (_Compiled if self._half else _Interpreted)(self._path, self.threads or 1)  # type: Any
+            with _unheard():
+                self._network = (_Compiled if self._half else _Interpreted)(self._path, self.threads or 1)  # type: Any
         except (ValueError, RuntimeError) as error:
             why = " ".join(str(error).split())
             what = "{}: LiteRT cannot open it".format(self._path.name)
@@ -58,6 +62,20 @@ class LitertSession(Session):
             write_trace(self._path, self._trace, self.threads or 1, XNNPACK_IN_HALF if self._half else None)
             self._trace = None
         self._network = None
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """LiteRT prints what it loads on the process's standard error; a failure's reason is in its exception."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class _Interpreted:

@@ -226,13 +226,3 @@ def test_progress_is_told_after_two_seconds_and_not_before(whole: Path, photos: 
     assert [step for step in heard.steps if step[0] == "predicting"] == [
         ("predicting", done, 3, "photographs") for done in (2, 3)
     ]
-
-
-def test_a_kit_whose_runtime_has_a_python_of_its_own_is_asked_by_that(
-    whole: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bundle = copied(whole, tmp_path / "bundle")
-    with_kit(bundle, lambda kit: rewrite_manifest(kit, lambda facts: facts["requirements"].update(packages={"tensorrt": ">=99"})))
-    monkeypatch.setenv("EDGECNN_RUNTIME_ONNXRUNTIME", "/its/own/python")
-    done = predict(bundle, photos)
-    assert f" — cd {bundle / KIT_FOLDER} && /its/own/python -B -m runner predict PICTURE, or pip install " in done.stderr

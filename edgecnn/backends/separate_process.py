@@ -1,4 +1,4 @@
-"""Small programs that run in a runtime's own environment, where there is no edgecnn."""
+"""Small programs that run a runtime or its converter in a separate process: a crash of theirs is an error of one candidate."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ import numpy.typing as npt
 
 from edgecnn.errors.devices import ConverterFailed
 from edgecnn.runner.installing import dropped_path_in
-from edgecnn.runner.interpreters import own_python
 from edgecnn.store.failures import require_room, told_by_system
 
 _MAKING_S, _ANSWERING_S = 1800.0, 600.0
 _LAST_LINES = 3
 
 
-def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = _MAKING_S) -> None:
-    """Run a program (its path and its words) by the runtime's Python; ``made`` is what it leaves.
+def run_separately(runtime: str, words: list[str], made: Path, candidate: str, *, timeout_s: float = _MAKING_S) -> None:
+    """Run a program (its path and its words) ; ``made`` is what it leaves.
 
     Raises ConverterFailed: it crashed, did not end in time, or left nothing. OSError: the disk of ``made`` is full.
     """
-    program = [own_python(runtime) or sys.executable, "-I", *words]
+    program = [sys.executable, "-I", *words]
     try:
         done = subprocess.run(
             program, capture_output=True, encoding="utf-8", errors="replace", timeout=timeout_s, stdin=subprocess.DEVNULL
@@ -40,12 +39,12 @@ def run_elsewhere(runtime: str, words: list[str], made: Path, candidate: str, *,
         raise ConverterFailed(converter=runtime, candidate=candidate, why=last or f"exit status {done.returncode}")
 
 
-def answers_elsewhere(runtime: str, words: list[str], feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
+def answers_separately(runtime: str, words: list[str], feed: npt.NDArray[Any], candidate: str) -> npt.NDArray[np.float32]:
     """Logits (N, classes) of a feed, by a program that takes FEED.npy LOGITS.npy after its words. Raises ConverterFailed."""
     with tempfile.TemporaryDirectory(prefix=f"edgecnn-{runtime}-") as name:
         given, answers = Path(name) / "feed.npy", Path(name) / "logits.npy"
         with told_by_system(given, 4 * feed.size):
             np.save(given, np.ascontiguousarray(feed, np.float32))
-        run_elsewhere(runtime, [*words, str(given), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
+        run_separately(runtime, [*words, str(given), str(answers)], answers, candidate, timeout_s=_ANSWERING_S)
         logits: npt.NDArray[np.float32] = np.load(answers)
         return logits

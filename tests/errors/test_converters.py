@@ -1,16 +1,4 @@
-from edgecnn.errors.base import ExitCode
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted, RuntimeEnvironmentMissing
-
-
-def test_a_missing_environment_names_what_makes_it() -> None:
-    error = RuntimeEnvironmentMissing(
-        needed_for="ncnn-fp32", why="ncnn is not installed here", command="python3 -m venv ncnn-env"
-    )
-    assert error.line() == (
-        "ncnn-fp32 needs an environment of its own: ncnn is not installed here — python3 -m venv ncnn-env "
-        "[runtime-environment-missing]"
-    )
-    assert error.exit_code is ExitCode.MISSING
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 
 
 def test_a_converter_that_failed_is_quoted() -> None:

@@ -1,0 +1,1 @@
+"""Write a LiteRT model from an ONNX network, with the FlatBuffer schema that ``ai-edge-litert`` ships."""

@@ -1,0 +1,197 @@
+"""Operators that sum over axes: reductions, normalizations, softmax and products of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from edgecnn.quantization.litert_writer.axes import with_rank, without_axes
+from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
+from edgecnn.quantization.litert_writer.registry import RULES, rule
+from edgecnn.quantization.litert_writer.steps import Steps
+
+_REDUCTIONS: Final = {"ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN"}
+_GLOBAL: Final = {"GlobalAveragePool": "MEAN", "GlobalMaxPool": "REDUCE_MAX"}
+
+
+@rule("Softmax", "LogSoftmax")
+def _softmax(conversion: Conversion, node: Node) -> None:
+    rank = len(conversion.shape(node.inputs[0]))
+    axis = node.attributes.get("axis", -1) % rank
+    order = order_ending(conversion, node.inputs[0], [axis])
+    steps = Steps(conversion, node, order)
+    if node.op == "Softmax":
+        steps.one("SOFTMAX", steps.input(), steps.output(), "SoftmaxOptions", beta=1.0)
+    else:
+        steps.one("LOG_SOFTMAX", steps.input(), steps.output(), "LogSoftmaxOptions")
+
+
+def order_ending(conversion: Conversion, name: str, axes: Sequence[int]) -> Order:
+    """An order in which a value is stored and that ends with these axes, else the nearest one."""
+    if name not in conversion.constants:
+        for order in conversion.stored(name):
+            if list(order[-len(axes) :]) == list(axes):
+                return order
+    return (*(axis for axis in conversion.order(name) if axis not in axes), *axes)
+
+
+def _reduction(operator: str, conversion: Conversion, node: Node) -> None:
+    shape = conversion.shape(node.inputs[0])
+    axes = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes.get("axes", range(len(shape))))
+    _reduced(conversion, node, operator, [axis % len(shape) for axis in axes])
+
+
+def _reduced(conversion: Conversion, node: Node, operator: str, axes: Sequence[int]) -> None:
+    order = conversion.order(node.inputs[0])
+    keeps = bool(node.attributes.get("keepdims", 1))
+    made = conversion.made(node.outputs[0], order if keeps else without_axes(order, axes))
+    places = conversion.axes(sorted(order.index(axis) for axis in axes))
+    conversion.network.add(operator, [conversion.value(node.inputs[0], order), places], [made], "ReducerOptions", keepDims=keeps)
+
+
+for _name, _operator in _REDUCTIONS.items():
+    RULES[_name] = partial(_reduction, _operator)
+
+
+@rule(*_GLOBAL)
+def _global_pool(conversion: Conversion, node: Node) -> None:
+    _reduced(conversion, node, _GLOBAL[node.op], list(range(2, len(conversion.shape(node.inputs[0])))))
+
+
+@rule("ReduceL2")
+def _reduce_l2(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    rank = len(steps.order)
+    axes = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes.get("axes", range(rank)))
+    axes, keeps = [axis % rank for axis in axes], bool(node.attributes.get("keepdims", 1))
+    square = steps.one("SQUARE", steps.input(), table="SquareOptions")
+    order = steps.order if keeps else without_axes(steps.order, axes)
+    total = conversion.fresh(node.name, [conversion.shape(node.outputs[0])[axis] for axis in order])
+    places = conversion.axes(sorted(steps.order.index(axis) for axis in axes))
+    conversion.network.add("SUM", [square, places], [total], "ReducerOptions", keepDims=keeps)
+    conversion.network.add("SQRT", [total], [conversion.made(node.outputs[0], order)])
+
+
+@rule("BatchNormalization")
+def _batch_norm(conversion: Conversion, node: Node) -> None:
+    scale, offset, mean, variance = (conversion.constant(name).astype(np.float64) for name in node.inputs[1:5])
+    factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
+    steps = Steps.of(conversion, node)
+    scaled = steps.two("MUL", steps.input(), steps.vector(factor, 1))
+    fused, output = steps.end()
+    steps.two("ADD", scaled, steps.vector(offset - mean * factor, 1), output, fusedActivationFunction=fused)
+
+
+@rule("InstanceNormalization")
+def _instance_norm(conversion: Conversion, node: Node) -> None:
+    steps = Steps.of(conversion, node)
+    scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
+    places = [place for place, axis in enumerate(steps.order) if axis > 1]
+    normal = _normalized(steps, steps.input(), places, node.attributes.get("epsilon", 1e-5))
+    scaled = steps.two("MUL", normal, steps.vector(scale, 1))
+    fused, output = steps.end()
+    steps.two("ADD", scaled, steps.vector(offset, 1), output, fusedActivationFunction=fused)
+
+
+def _normalized(steps: Steps, value: int, places: Sequence[int], epsilon: float, *, centred: bool = True) -> int:
+    """A tensor less its mean over some axes, divided by its standard deviation there; not centred, by its root mean square."""
+    apart = steps.two("SUB", value, steps.mean(value, places)) if centred else value
+    variance = steps.mean(steps.one("SQUARE", apart, table="SquareOptions"), places)
+    return steps.two("MUL", apart, steps.one("RSQRT", steps.two("ADD", variance, float(epsilon))))
+
+
+@rule("LayerNormalization", "RMSNormalization")
+def _layer_norm(conversion: Conversion, node: Node) -> None:
+    rank = len(conversion.shape(node.inputs[0]))
+    axes = list(range(node.attributes.get("axis", -1) % rank, rank))
+    steps = Steps.of(conversion, node)
+    places = [place for place, axis in enumerate(steps.order) if axis in axes]
+    centred = node.op == "LayerNormalization"
+    normal = _normalized(steps, steps.input(), places, node.attributes.get("epsilon", 1e-5), centred=centred)
+    scale = with_rank(conversion, node.inputs[1], rank)
+    if not node.has(2):
+        fused, output = steps.end()
+        steps.two("MUL", normal, conversion.value(scale, steps.order), output, fusedActivationFunction=fused)
+        return
+    scaled = steps.two("MUL", normal, conversion.value(scale, steps.order))
+    offset = with_rank(conversion, node.inputs[2], rank)
+    fused, output = steps.end()
+    steps.two("ADD", scaled, conversion.value(offset, steps.order), output, fusedActivationFunction=fused)
+
+
+@rule("GroupNormalization")
+def _group_norm(conversion: Conversion, node: Node) -> None:
+    """Over (H, W) and the channels of a group; opset 21 has a scale for each channel, opset 18 for each group."""
+    _, channels, *size = conversion.shape(node.inputs[0])
+    groups = node.attributes["num_groups"]
+    conversion.known_shapes.setdefault(node.outputs[0], conversion.shape(node.inputs[0]))  # which onnx does not infer
+    order = last(2 + len(size))
+    steps = Steps(conversion, node, order)
+    grouped = conversion.fresh(node.name, [1, prod(size), groups, channels // groups])
+    conversion.reshaped(steps.input(), grouped)
+    normal = _normalized(steps, grouped, [1, 3], node.attributes.get("epsilon", 1e-5))
+    back = conversion.fresh(node.name, [1, *size, channels])
+    conversion.reshaped(normal, back)
+    scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
+    scale, offset = (np.repeat(values, channels // len(values)) for values in (scale, offset))
+    fused, output = steps.end()
+    scaled = steps.two("MUL", back, steps.vector(scale, 1))
+    steps.two("ADD", scaled, steps.vector(offset, 1), output, fusedActivationFunction=fused)
+
+
+@rule("LpNormalization")
+def _lp_norm(conversion: Conversion, node: Node) -> None:
+    if node.attributes.get("p", 2) != 2:
+        raise NoForm("LiteRT normalizes by the sum of squares alone")
+    axis = node.attributes.get("axis", -1) % len(conversion.shape(node.inputs[0]))
+    steps = Steps(conversion, node, order_ending(conversion, node.inputs[0], [axis]))
+    steps.one("L2_NORMALIZATION", steps.input(), steps.output(), "L2NormOptions")
+
+
+@rule("MatMul")
+def _matmul(conversion: Conversion, node: Node) -> None:
+    first, second = node.inputs
+    rank = len(conversion.shape(first))
+    if second in conversion.constants and conversion.constants[second].ndim == 2 and rank > 1:
+        order = order_ending(conversion, first, [rank - 1])
+        weights = np.ascontiguousarray(conversion.constants[second].T.astype(np.float32))
+        _fully_connected(conversion, node, order, weights, np.zeros(len(weights), np.float32))
+        return
+    rank = len(conversion.shape(node.outputs[0]))
+    if rank < 2 or any(len(conversion.shape(name)) < 2 for name in node.inputs):
+        raise NoForm("it multiplies by a vector")
+    values, turned = [], []
+    for name in (with_rank(conversion, name, rank) for name in node.inputs):
+        exchanged = (*range(rank - 2), rank - 1, rank - 2)
+        turned.append(name not in conversion.constants and exchanged in conversion.stored(name))
+        values.append(conversion.value(name, exchanged if turned[-1] else plain(rank)))
+    output = conversion.made(node.outputs[0], plain(rank))
+    conversion.network.add("BATCH_MATMUL", values, [output], "BatchMatMulOptions", adjX=turned[0], adjY=turned[1])
+
+
+def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: Any, bias: Any) -> None:
+    """``weights``: (outputs, inputs). The tensor's last axis is multiplied, whichever order the others have."""
+    value = conversion.value(node.inputs[0], order)
+    fused, output = conversion.ended(node, order)
+    numbers = [
+        conversion.network.constant(values, f"{node.name}/{name}") for name, values in (("weights", weights), ("bias", bias))
+    ]
+    options = {"keepNumDims": len(order) > 2, "fusedActivationFunction": fused}
+    conversion.network.add("FULLY_CONNECTED", [value, *numbers], [output], "FullyConnectedOptions", **options)
+
+
+@rule("Gemm")
+def _gemm(conversion: Conversion, node: Node) -> None:
+    attributes = node.attributes
+    if attributes.get("transA", 0):
+        raise NoForm("it transposes its first matrix")
+    weights = conversion.constant(node.inputs[1]).astype(np.float32) * np.float32(attributes.get("alpha", 1.0))
+    weights = np.ascontiguousarray(weights if attributes.get("transB", 0) else weights.T)
+    bias = np.zeros(len(weights), np.float32)
+    if node.has(2):
+        bias = bias + conversion.constant(node.inputs[2]).astype(np.float32).reshape(-1) * np.float32(attributes.get("beta", 1.0))
+    _fully_connected(conversion, node, (0, 1), weights, bias)
