@@ -201,6 +201,19 @@ class PreprocessingOfAnArch(EdgecnnError):
         )
 
 
+class OutputOfAnArch(EdgecnnError):
+    """Raised when an output is chosen of a network of the catalogue, which has one."""
+
+    ref = "model-output-of-an-arch"
+
+    def __init__(self, *, arch: str) -> None:
+        super().__init__(
+            what="model.output applies to custom models only",
+            because=f"{arch} has one output",
+            hint="leave it out, or name the model by --model FILE",
+        )
+
+
 class NoHeadToKeep(EdgecnnError):
     """Raised when the head of weights is to be kept and there are no weights."""
 

@@ -47,6 +47,17 @@ class ExternalDataOutside(EdgecnnError):
         )
 
 
+class ExternalDataMissing(EdgecnnError):
+    """Raised when a model was copied or moved without the file that holds its weights."""
+
+    def __init__(self, *, path: Path, location: str) -> None:
+        super().__init__(
+            what=f"{path} needs the file {location}, which is not in its folder",
+            because="the model's weights are stored there",
+            hint=f"copy {location} into {path.parent} too, from where the model was exported",
+        )
+
+
 class WrongOpset(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when the exporter left another opset than the one asked for, which it does without saying so."""
 
@@ -122,16 +133,17 @@ class MacsUnknown(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
 
 
 ANEW = "export it anew with opset 20 and a dynamic batch"
+REPORT = "report this with the file: the conversion here changed its answers"
 
 
 class TrunkDisagrees(EdgecnnError):
     """Raised when the trunk made of a custom model answers real images otherwise than the model."""
 
-    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, images: int) -> None:
+    def __init__(self, *, path: Path, change: str, max_abs_diff: float, allowed: float, hint: str = ANEW) -> None:
         super().__init__(
             what=f"{path} cannot be built from",
-            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer to {images} images, {allowed:.3g} is allowed",
-            hint=ANEW,
+            because=f"{change}, it differs by {max_abs_diff:.3g} in an answer, {allowed:.3g} is allowed",
+            hint=hint,
         )
 
 

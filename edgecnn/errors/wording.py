@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+_SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc|cpp):\d+:? (?:\S+ )*?\S*\([^()]*\) ")
+"""A file of C++, a line of it, and the function there with its parameters."""
 
 
 def shell_word(value: object) -> str:
@@ -78,6 +83,15 @@ def no_unicode(name: str) -> str:
 def shortened(text: str, most: int = 100) -> str:
     """A value of a user's data as an error quotes it: the first ``most`` signs, and how many follow."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more)"
+
+
+def whole_reason(error: BaseException, most: int = 400) -> str:
+    """What an error says on one line, or its class where it says nothing; of a long text the middle is left out.
+
+    Runtimes write where in their source they are first, which is left out too, and the reason last.
+    """
+    said = _SOURCE_PLACE.sub("", " ".join(str(error).split())) or type(error).__name__
+    return said if len(said) <= most else f"{said[: most // 4]} … {said[-most * 3 // 4 :]}"
 
 
 def first_line(error: BaseException) -> str:

@@ -21,7 +21,14 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.layers import LayerMacs, MacTable
 
 COUNTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-INTEGER = {"QLinearConv": "Conv", "ConvInteger": "Conv", "QLinearMatMul": "MatMul", "MatMulInteger": "MatMul", "QGemm": "Gemm"}
+INTEGER = {
+    "QLinearConv": "Conv",
+    "ConvInteger": "Conv",
+    "QLinearMatMul": "MatMul",
+    "MatMulInteger": "MatMul",
+    "MatMulNBits": "MatMul",
+    "QGemm": "Gemm",
+}
 """Operators of a file that came quantized, and the float ones that they stand for."""
 _SCALED = ("QLinearConv", "QLinearMatMul", "QGemm")
 """Their second operand stands after the first one's scale and zero point."""

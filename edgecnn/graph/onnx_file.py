@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
-from edgecnn.errors.export import ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
+from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 from edgecnn.errors.quantization import AlreadyQuantized
+from edgecnn.errors.wording import whole_reason
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 
@@ -29,12 +31,13 @@ BYTES_MAX = 2**31 - 1
 
 
 def load_model(path: Path) -> onnx.ModelProto:
-    """Read a model with all its weights in memory.
+    """Read a model with all its weights in memory and its functions inlined.
 
     Raises:
         ModelTooLarge: it would not fit into one file; nothing of it has been read then.
         NotAnOnnxModel: the file cannot be parsed, or holds no graph.
         ExternalDataOutside: its weights would be read from outside its folder.
+        ExternalDataMissing: a file with its weights is not in its folder.
     """
     model = _without_weights(path)
     _require_one_file(path, path.stat().st_size + sum(_stored_bytes(tensor) for tensor in _external(model.graph)))
@@ -125,11 +128,22 @@ def _without_weights(path: Path) -> onnx.ModelProto:
         raise NotAnOnnxModel(path=path, why="it holds no graph with an output")
     if not any(entry.domain in ("", "ai.onnx") and entry.version > 0 for entry in model.opset_import):
         raise NotAnOnnxModel(path=path, why="it names no opset of ONNX's own operators")
+    model = _with_functions_inlined(model, path)
     for tensor in _external(model.graph):
         _require_inside(path, tensor)
     for location in {_location(tensor) for tensor in _external(model.graph)}:
         refuse_known_cause(path.parent / location)
     return model
+
+
+def _with_functions_inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """No runtime's converter and no quantizer reads functions that a model defines itself."""
+    if not model.functions:
+        return model
+    try:
+        return onnx.inliner.inline_local_functions(model, convert_version=True)
+    except (onnx.checker.ValidationError, RuntimeError) as error:
+        raise NotAnOnnxModel(path=path, why=f"its functions cannot be inlined: {whole_reason(error)}") from error
 
 
 def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -154,7 +168,9 @@ def _require_inside(path: Path, tensor: onnx.TensorProto) -> None:
     if not location or not (folder / location).resolve().is_relative_to(folder):
         raise ExternalDataOutside(path=path, tensor=tensor.name, location=location)
     place = folder / location
-    if place.exists() and not place.is_file():
+    if not place.exists():
+        raise ExternalDataMissing(path=path, location=location)
+    if not place.is_file():
         raise NotAnOnnxModel(path=path, why=f"{said} {location!r}, which is no regular file")
 
 
@@ -164,7 +180,7 @@ def _location(tensor: onnx.TensorProto) -> str:
 
 QUANTIZED_OPS = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
 _DYNAMIC = ("DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeMatMul")
-_INTEGER_KERNELS = ("QLinear", "QGemm", "QAttention")
+_INTEGER_KERNELS = ("QLinear", "QGemm", "QAttention", "MatMulNBits")
 CONTRIBUTED = "com.microsoft"
 """The domain of the integer kernels that ONNX Runtime adds to ONNX's own."""
 

@@ -25,6 +25,7 @@ from edgecnn.errors.custom_model import (
     NoDataForModel,
     NothingToTrain,
     NothingTrainsKeptHead,
+    OutputOfAnArch,
     PreprocessingIncomplete,
     PreprocessingOfAnArch,
     TrainingSwitch,
@@ -52,7 +53,7 @@ _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
 _FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
-_REVISION = 8
+_REVISION = 9
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 _OFF, _SUM_OFF = 5e-3, 1e-2
@@ -74,9 +75,9 @@ def network_name(choice: ModelChoice) -> str:
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     """Refuse contradictions before anything is read.
 
-    Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
-    NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the ``bundle`` that the
-    build would replace.
+    Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, OutputOfAnArch,
+    TrainingSwitch, NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the
+    ``bundle`` that the build would replace.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -126,6 +127,8 @@ def _check_trained(recipe: Recipe, goal: str) -> None:
     stated = [name for name in ("like", "mean", "std", "channels", "resize_px") if getattr(own, name) is not None]
     if stated:
         raise PreprocessingOfAnArch(arch=recipe.model.arch, stated=stated[0])
+    if recipe.model.output is not None:
+        raise OutputOfAnArch(arch=recipe.model.arch)
 
 
 def _refuse_named(model: ModelChoice, usual: ModelChoice) -> None:
@@ -155,7 +158,7 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     size = recipe.model.resolution_px
-    asked |= {"resolution_px": size and size.stated, "data": data.content, "revision": _REVISION}
+    asked |= {"resolution_px": size and size.stated, "output": recipe.model.output, "data": data.content, "revision": _REVISION}
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
@@ -212,12 +215,12 @@ def _found(
         from edgecnn.graph.custom.trial import try_file
 
     tell.step("reading the model", 0, 2)
-    try_file(path, form, recipe.model.resolution_px)
+    try_file(path, form, recipe.model.resolution_px, recipe.model.output)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
     stamps = _stamps(path, beside)
     content = content_of(path, beside)
-    says = read_file(path, form, recipe.model.resolution_px)
+    says = read_file(path, form, recipe.model.resolution_px, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
@@ -235,7 +238,8 @@ def _found(
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:
     """A sigmoid at its end is one a label, unless the images are of one class each: then it stays what the file ends in."""
     if data.multi_label and (entry.ends_in_softmax or (entry.ends_in_shares and not entry.ends_in_sigmoid)):
-        because = "it ends in a softmax, so that its answers are shares of one class"
+        end = "with one number an image" if entry.one_share else "in a softmax"
+        because = f"it ends {end}, so that its answers are shares of one class"
         raise MultiLabelNotFitting(
             asked=f"--model {path}", because=because, hint="name a network that ends in logits or a sigmoid"
         )

@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     entry: GraphEntry
     feeding: Feeding

@@ -37,6 +37,8 @@ class GraphEntry(Value):
     ends_in_shares: bool = Field(default=False, exclude_if=lambda ends: not ends)
     """Its answers are probabilities, and no softmax that could be left out makes them; of one class an image sigmoids too. The
     trunk answers with their logarithm, with ``ends_in_sigmoid`` with that of their odds."""
+    one_share: bool = Field(default=False, exclude_if=lambda is_one: not is_one)
+    """Its output is one number an image, which a sigmoid makes: the share of the second of two classes."""
     opset: PositiveInt
     quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
     """The form in which it came quantized; None of a float network, whose keys hold no word of it."""

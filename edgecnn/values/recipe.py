@@ -48,6 +48,8 @@ class ModelChoice(Value):
     onnx: str | None = None
     """The path of a trained network that takes the place of ``arch``, ``weights`` and training: an ONNX, torch.export or
     TorchScript file. ``--model`` gives it."""
+    output: str | None = None
+    """The output of such an ONNX file that holds the class scores, where it has several of floating point."""
     weights: str = "auto"
     """auto, imagenet, none, or the path of a safetensors or weights-only file."""
     keep_head: bool = False

@@ -8,7 +8,18 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, no_unicode, plural, shortened
+from edgecnn.errors.wording import (
+    and_more,
+    counted,
+    did_you_mean,
+    first_problem,
+    listed,
+    nearest,
+    no_unicode,
+    plural,
+    shortened,
+    whole_reason,
+)
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (1200, "1,200 images")])
@@ -33,6 +44,15 @@ def test_a_mistyped_name_finds_its_neighbour_and_a_strange_one_none() -> None:
     assert nearest("xyz", ["build", "judge"]) is None
     assert did_you_mean("judgee", ["build", "judge"]) == "did you mean judge? "
     assert did_you_mean("xyz", ["build", "judge"]) == ""
+
+
+def test_a_reason_at_the_end_of_a_long_text_is_kept() -> None:
+    place = "/onnxruntime_src/core/reshape_helper.h:91 onnxruntime::Reshape(const onnxruntime::Shape&, bool) "
+    assert whole_reason(ValueError(f"Status Message: {place}Input shape:{{3,3}}\n")) == "Status Message: Input shape:{3,3}"
+    said = whole_reason(ValueError("Load model failed: " + "x" * 1000 + " opset 26 is under development"))
+    assert said.startswith("Load model failed: xxx") and said.endswith("xx opset 26 is under development")
+    assert len(said) == 403
+    assert whole_reason(ValueError()) == "ValueError"
 
 
 def test_the_first_problem_says_where_it_lies() -> None:

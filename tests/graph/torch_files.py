@@ -35,6 +35,21 @@ class WithSoftmax(Classifier):
         return torch.softmax(self.fc(torch.relu(self.norm(self.conv(image))).mean((2, 3))), 1)
 
 
+class OneShare(Classifier):
+    """Of the second class alone, as people write a classifier of two."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        scores = self.fc(torch.relu(self.norm(self.conv(image))).mean((2, 3)))
+        return torch.sigmoid(scores[:, :1]).squeeze(1)
+
+
+class Tall(Classifier):
+    """Its scores are images×classes×1×1."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image)[:, :, None, None]
+
+
 class OfTwo(Classifier):
     """Its number of images stands in the graph."""
 

@@ -15,12 +15,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
+from edgecnn.errors.wording import whole_reason
 from edgecnn.graph.custom.classical import without_classical
-from edgecnn.graph.custom.ends import L1_NORMS, PROBABILITIES, nodes_behind
+from edgecnn.graph.custom.ends import nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
-from edgecnn.graph.ensemble import LEAST
+from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
 from edgecnn.graph.macs import shapes_at_batch_one
-from edgecnn.graph.onnx_file import INPUT_NAME, OUTPUT_NAME, constants_of, inside, opset_of
+from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, inside, opset_of
 from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20
@@ -36,7 +37,8 @@ _CONSTANTS = {"Gather": BLUE_FIRST, "Mul": "edgecnn_luma", "ReduceSum": "edgecnn
 def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: Path) -> onnx.ModelProto:
     """The trunk of a custom model: ``image`` float32 (batch, 3, H, W) in RGB to ``logits`` float32 (batch, classes).
 
-    One that came quantized keeps an opset up to 20: the quantizing operators of each opset are not those of the next.
+    One that came quantized keeps its opset and its half precision: the quantizing operators of each opset are not those of the
+    next, and its scales are of the precision in which it was quantized.
 
     ``model``: as it was loaded, with its weights; it is not changed. Raises OpsetUnreachable: its operators cannot be had in an
     opset that the runtimes read.
@@ -44,17 +46,16 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     made = onnx.ModelProto()
     made.CopyFrom(model)
     _one_import_a_domain(made)
-    _constants_are_no_inputs(made.graph)
+    _constants_are_no_inputs(made)
     _without_other_outputs(made.graph, entry.output)
     without_classical(made)
     if entry.quantized is None:
         _constants_are_initializers(made.graph)
-    made = made if entry.quantized and opset_of(made) <= OPSET else _converted(made, path)
-    _widen(made.graph)
+        made = _converted(made, path)
+        _in_single_precision(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
-    _without_last(made.graph, entry)
-    _logarithm_of_shares(made.graph, entry)
-    _rename(made.graph, entry.output, OUTPUT_NAME)
+    end_in_logits(made.graph, entry)
+    rename_tensor(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
     del made.graph.output[:]
     made.graph.output.append(helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [BATCH, entry.classes]))
@@ -67,7 +68,7 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done = [f"opset {entry.opset} to {opset}"] if entry.opset != opset else []
     done += ["channels put first"] if entry.layout == "NHWC" else []
     done += ["bytes inside"] if entry.dtype == "uint8" else []
-    done += ["half precision made single"] if entry.dtype == "float16" else []
+    done += ["half precision made single"] if entry.dtype == "float16" and entry.quantized is None else []
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["colours made grey inside"] if channels == "grey" else []
     done += ["its last softmax left out"] if entry.ends_in_softmax else []
@@ -101,8 +102,12 @@ def _without_other_outputs(graph: onnx.GraphProto, answer: str) -> None:
     graph.output.extend(outputs)
 
 
-def _constants_are_no_inputs(graph: onnx.GraphProto) -> None:
-    """Before IR 4 every weight stood among the inputs too, and a runtime may then fold none of them."""
+def _constants_are_no_inputs(model: onnx.ModelProto) -> None:
+    """Before IR 4 every weight stood among the inputs too, and a runtime may then fold none of them.
+
+    A model says by its IR version that they may be left out there, and the converter of opsets goes by that.
+    """
+    model.ir_version, graph = IR_VERSION, model.graph
     constants = {tensor.name for tensor in graph.initializer}
     kept = [value for value in graph.input if value.name not in constants]
     del graph.input[:]
@@ -129,8 +134,7 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
         if LEAST_OPSET <= found < OPSET:
             return model  # older operators are read by every runtime that reads newer ones
-        because = " ".join(str(error).split())[:300]
-        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=because) from error
+        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=whole_reason(error)) from error
 
 
 def holds_halves(model: onnx.ModelProto) -> bool:
@@ -140,15 +144,19 @@ def holds_halves(model: onnx.ModelProto) -> bool:
     )
 
 
-def _widen(graph: onnx.GraphProto) -> None:
-    """Half precision to single: every drop and every size is held against a trunk that is what it is called, fp32."""
+def _in_single_precision(graph: onnx.GraphProto) -> None:
+    """Half and double precision to single: every drop and every size is compared with a trunk that is fp32."""
+    others = (TensorProto.FLOAT16, TensorProto.DOUBLE)
     for tensor in list(inside(graph, TensorProto)):
-        if tensor.data_type == TensorProto.FLOAT16:
+        if tensor.data_type in others:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
-    for node in graph.node:
+    for node in inside(graph, onnx.NodeProto):
         for attribute in node.attribute:
-            if attribute.name in ("to", "dtype") and attribute.i == TensorProto.FLOAT16:
+            if attribute.name in ("to", "dtype") and attribute.i in others:
                 attribute.i = TensorProto.FLOAT
+    for value in inside(graph, onnx.ValueInfoProto):
+        if value.type.tensor_type.elem_type in others:
+            value.type.tensor_type.elem_type = TensorProto.FLOAT
 
 
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
@@ -187,58 +195,6 @@ def _without_idle_gathers(graph: onnx.GraphProto, shapes: Mapping[str, Sequence[
                 graph.node.remove(flat)
 
 
-def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Logits in place of probabilities."""
-    if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
-        return
-    made = {name: node for node in graph.node for name in node.output}
-    node = made[entry.output]
-    idle = []
-    while node.op_type not in PROBABILITIES:
-        idle += [node] if node.op_type in L1_NORMS else []
-        node = made[node.input[0]]
-    for each in (*idle, node):
-        each.op_type = "Identity"
-        each.ClearField("attribute")
-
-
-def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Whoever reads logits takes their softmax, and that of a logarithm is what it was taken of, over its sum.
-
-    Of several labels they take the sigmoid, which makes a share of the logarithm of its odds.
-    """
-    if not entry.ends_in_shares:
-        return
-    named = ("shares", "held", "least", "most", "one", "below", "rest", "odds")
-    shares, held, least, most, one, below, rest, odds = (f"{entry.output}_{name}" for name in named)
-    _rename(graph, entry.output, shares)
-    constants, steps = {least: LEAST}, [("Max", [shares, least], held)]
-    if entry.ends_in_sigmoid:
-        constants |= {most: 1 - LEAST, one: 1}
-        steps += [("Min", [shares, most], below), ("Sub", [one, below], rest), ("Div", [held, rest], odds)]
-    for name, value in constants.items():
-        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
-    for op, inputs, made in (*steps, ("Log", [steps[-1][2]], entry.output)):
-        graph.node.append(helper.make_node(op, inputs, [made], name=f"edgecnn_answer_{op}"))
-
-
-def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Of a tensor, wherever it stands; one that has the new name already makes room."""
-    if old == new:
-        return
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
-    if new in taken:
-        _rename(graph, new, f"{new}_of_the_file")
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for index, name in enumerate(names):
-                if name == old:
-                    names[index] = new
-    for value in (*graph.input, *graph.output, *graph.initializer):
-        if value.name == old:
-            value.name = new
-
-
 def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) -> None:
     wanted = f"{entry.input}_as_the_file_wants_it"
     steps: list[tuple[str, dict[str, Any]]] = []
@@ -248,9 +204,11 @@ def _new_input(graph: onnx.GraphProto, entry: GraphEntry, channels: Channels) ->
         steps += [("Mul", {}), ("ReduceSum", {"keepdims": 1})]
     if entry.layout == "NHWC":
         steps.append(("Transpose", {"perm": [0, 2, 3, 1]}))
+    if entry.dtype == "float16" and entry.quantized is not None:
+        steps.append(("Cast", {"to": TensorProto.FLOAT16}))
     if entry.dtype == "uint8":
         steps += [("Round", {}), ("Cast", {"to": TensorProto.UINT8})]
-    _rename(graph, entry.input, wanted if steps else INPUT_NAME)
+    rename_tensor(graph, entry.input, wanted if steps else INPUT_NAME)
     nodes, before = [], INPUT_NAME
     for number, (op, attributes) in enumerate(steps):
         after = wanted if number == len(steps) - 1 else f"{INPUT_NAME}_{number}"

@@ -4,23 +4,25 @@ its probabilities are made."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, shape_inference
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.classical import DOMAIN, attributes_of
-from edgecnn.graph.custom.image_entry import COLOURS, Dims, only_one
-from edgecnn.graph.onnx_file import constants_of, inside
+from edgecnn.graph.custom.image_entry import COLOURS, SCORES, Dims, only_one
+from edgecnn.graph.onnx_file import constants_of, inside, opset_of
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+_INDICES = (TensorProto.INT32, TensorProto.INT64, TensorProto.STRING)
 _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
 """Operators after which a tensor has the channels that it had before."""
-_KEEP_NUMBERS = ("Identity", "Cast", "Reshape", "Squeeze", "Flatten")
+_KEEP_NUMBERS = ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
 """Operators after which a tensor holds the numbers that it held before."""
 _ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
 """And those after which they are rounded to the steps of bytes."""
@@ -29,16 +31,21 @@ PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid
 """Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
 _OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
 """ONNX Runtime's own, which answer in bytes."""
+_SOFTMAX_OF_ONE_AXIS = 13
+"""The opset since which a softmax normalizes over one axis; before it, over that axis and all that follow."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
 
 
-def answer_of(model: onnx.ModelProto, path: Path) -> Any:
+def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> Any:
     """The output that holds a number for each class: the only one, or the only one of floating point beside labels.
 
-    Classifiers of scikit-learn give the label first, an integer or a text, and the probabilities second. Raises
-    CustomModelUnusable: there is none, or there are several.
+    Classifiers of scikit-learn give the label first, an integer or a text, and the probabilities second. ``name``: of the output
+    that the recipe chooses. Raises CustomModelUnusable: there is none, there are several, or it holds the index of a class.
     """
     outputs = {value.name: value for value in model.graph.output}
+    if name is not None and name not in outputs:
+        because = f"model.output is {name!r}, and its outputs are {', '.join(list(outputs)[:4])}"
+        raise CustomModelUnusable(path=path, because=because, hint="name one of these, or leave model.output out")
     if any(value.type.HasField("sequence_type") for value in outputs.values()):
         because = (
             f"its output {next(n for n, v in outputs.items() if v.type.HasField('sequence_type'))} is a list of dictionaries"
@@ -47,7 +54,15 @@ def answer_of(model: onnx.ModelProto, path: Path) -> Any:
             path=path, because=because, hint="skl2onnx.to_onnx(..., options={'zipmap': False}) gives an array"
         )
     scores = [name for name, value in outputs.items() if value.type.tensor_type.elem_type in _FLOATS]
-    return outputs[only_one(scores if len(scores) == 1 else list(outputs), "output", path)]
+    fix = f"name the one that holds the class scores: --set model.output={' or '.join(scores[:4])}" if len(scores) > 1 else ""
+    chosen = outputs[name or only_one(scores if len(scores) == 1 else list(outputs), "output", path, fix)]
+    if chosen.type.tensor_type.elem_type in _INDICES:
+        kind = TensorProto.DataType.Name(chosen.type.tensor_type.elem_type).lower()
+        maker = next((node.op_type for node in model.graph.node if chosen.name in node.output), "")
+        by = f", made by {maker}" * bool(maker)
+        because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
+        raise CustomModelUnusable(path=path, because=because, hint=SCORES)
+    return chosen
 
 
 def dims_of(value: Any) -> Dims:
@@ -98,6 +113,35 @@ def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> st
     if rounded and node.op_type in _OF_BYTES:
         return _OF_BYTES[node.op_type]
     return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
+
+
+def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, path: Path) -> None:
+    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    name = answer
+    while name in makers and makers[name].op_type in (*_KEEP_NUMBERS, *_ROUND_NUMBERS):
+        name = makers[name].input[0]
+    node = makers.get(name)
+    if node is None or node.op_type != "Softmax" or node.domain not in ("", "ai.onnx"):
+        return
+    flattens = opset_of(model) < _SOFTMAX_OF_ONE_AXIS
+    axis = int(attributes_of(node).get("axis", 1 if flattens else -1))
+    dims = _dims_inferred(model, name)
+    if not dims or not -len(dims) <= axis < len(dims):
+        return
+    over = dims[axis % len(dims) :] if flattens else [dims[axis]]
+    if axis % len(dims) and (over == [classes] or not all(isinstance(size, int) for size in over) or prod(over) == classes):
+        return
+    which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
+    because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
+    hint = "export it with a softmax over the axis of classes (dim=1 in torch), or without one"
+    raise CustomModelUnusable(path=path, because=because, hint=hint)
+
+
+def _dims_inferred(model: onnx.ModelProto, name: str) -> list[Any]:
+    graph = shape_inference.infer_shapes(model).graph
+    value = next((value for value in (*graph.output, *graph.value_info) if value.name == name), None)
+    return [] if value is None else list(dims_of(value))
 
 
 def _sums_to_one(node: onnx.NodeProto) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.custom.form import entries_of, written
-from edgecnn.graph.custom.image_entry import classes_of, image_entry, only_one
+from edgecnn.graph.custom.image_entry import answer_entry, image_entry, only_one
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 
@@ -46,7 +46,9 @@ _NAME: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _NAMED: Final = re.compile(r"(\w+_)?name|fqn|class_fqn")
 _VALUES: Final = ("tensor_values", "sym_int_values", "sym_bool_values", "sym_float_values", "custom_obj_values", "config")
 _TREES: Final = ("builtins.tuple", "builtins.list", "builtins.dict", None)
-_PASSED_ON: Final = re.compile(r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach)\.\w+")
+_PASSED_ON: Final = re.compile(
+    r"torch\.ops\.aten\.(clone|alias|contiguous|dropout|detach|squeeze|unsqueeze|flatten|view|reshape)\.\w+"
+)
 _SIGMOID: Final = "torch.ops.aten.sigmoid.default"
 _SOFTMAX: Final = re.compile(r"torch\.ops\.aten\._?softmax\.\w+")
 
@@ -199,12 +201,12 @@ def _entry(path: Path, document: dict[str, Any], resolution_px: ImageSize | None
     held = graph["tensor_values"]
     dims = tuple(size.get("as_int") for size in held[image]["sizes"])
     ends = image_entry(image, dims, _DTYPES.get(held[image]["dtype"], "of another type"), resolution_px, path)
+    last = _last(graph["nodes"], answer)
+    end = "softmax" if _SOFTMAX.fullmatch(last) else "sigmoid" if last == _SIGMOID else None
+    sizes = tuple(size.get("as_int") for size in held[answer]["sizes"])
     return GraphEntry(
         **ends,
-        output=answer,
-        classes=classes_of(answer, tuple(size.get("as_int") for size in held[answer]["sizes"]), path),
-        ends_in_softmax=_SOFTMAX.fullmatch(_last(graph["nodes"], answer)) is not None,
-        ends_in_sigmoid=_last(graph["nodes"], answer) == _SIGMOID,
+        **answer_entry(answer, sizes, (end, end), ends["batch"], path),
         opset=TRUNK_OPSET,
         form="torch.export",
     )

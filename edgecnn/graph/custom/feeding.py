@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.wording import plural, whole_reason
+from edgecnn.graph.custom.image_entry import SCORES
 from edgecnn.graph.sessions import Level, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
+_EXPORT = "export it again, and see that onnx.checker.check_model takes it"
+_FLOAT = "--model with the float network that it was made from, which is quantized here"
 BATCH = 16
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Of red, green and blue: ITU-R BT.601, section 2.5.1."""
@@ -28,7 +33,8 @@ class CustomSession:
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
-            raise CustomModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {_line(error)}") from error
+            because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {whole_reason(error)}"
+            raise CustomModelUnusable(path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
@@ -38,11 +44,25 @@ class CustomSession:
 
         def run(feed: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
             try:
-                return np.asarray(self._session.run([self._entry.output], {self._entry.input: feed})[0], np.float32)
+                answer = np.asarray(self._session.run([self._entry.output], {self._entry.input: feed})[0], np.float32)
             except Exception as error:  # noqa: BLE001 - as above
-                raise CustomModelUnusable(path=self._path, because=f"ONNX Runtime cannot run it: {_line(error)}") from error
+                because = f"ONNX Runtime cannot run it: {whole_reason(error)}"
+                raise CustomModelUnusable(path=self._path, because=because) from error
+            return by_class(answer, len(feed), self._entry, self._path)
 
         return in_batches(pixels, feeding, self._entry, run, always_full=False)
+
+
+def by_class(answer: npt.NDArray[np.float32], images: int, entry: GraphEntry, path: Path) -> npt.NDArray[np.float32]:
+    """What a file answers as (images, classes), whatever its shape; one share as those of both classes.
+
+    Raises CustomModelUnusable: it holds another number of answers.
+    """
+    if answer.size != images * (1 if entry.one_share else entry.classes) or not answer.ndim or len(answer) != images:
+        shape = "×".join(map(str, answer.shape)) or "one number"
+        raise CustomModelUnusable(path=path, because=f"it answers {images} {plural(images, 'image')} with {shape}", hint=SCORES)
+    rows = answer.reshape(images, -1)
+    return np.concatenate([1 - rows, rows], axis=1) if entry.one_share else rows
 
 
 def in_batches(
@@ -77,7 +97,3 @@ def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) 
         whole = np.expand_dims(np.tensordot(LUMA, whole.astype(np.float32), axes=(0, axis)), axis)
         whole = whole.round() if entry.dtype == "uint8" else whole
     return np.ascontiguousarray(whole.astype(entry.dtype, copy=False))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model, stated_in
 from edgecnn.graph.onnx_file import external_files
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -32,11 +33,15 @@ class FileSays(NamedTuple):
     """The usual preprocessing that its metadata names."""
 
 
-def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None) -> FileSays:
+def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileSays:
     """Its ends, its parameters, and the preprocessing that it states.
 
-    Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside.
+    ``output``: the name of the class scores, of an ONNX file that has several outputs. Raises EdgecnnError: one of
+    ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside, ExternalDataMissing.
     """
+    if form is not None and output is not None:
+        because = f"model.output chooses among the outputs of an ONNX file, and this is a {form} file"
+        raise CustomModelUnusable(path=path, because=because, hint="leave model.output out, and return the class scores alone")
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
 
@@ -46,7 +51,7 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
 
         return FileSays(*read_script(path, resolution_px), None)
     model = read_model(path)
-    return FileSays(read_entry(model, path, resolution_px), parameters_of(model), stated_in(model))
+    return FileSays(read_entry(model, path, resolution_px, output), parameters_of(model), stated_in(model))
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:

@@ -15,18 +15,19 @@ ALONE = {
     "input": "export it with the image alone as its input; what else it needs is a constant of the graph",
     "output": "export it with the class scores alone as its output",
 }
+SCORES = "export it with one output of images×classes: the score of each class"
 AS_IMAGES = "export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs inside the graph"
 STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
 Dims = Sequence[int | str | None]
 """Sizes of a tensor; None, or the name that the file gives it, where it leaves one open."""
 
 
-def only_one(names: Sequence[str], what: str, path: Path) -> str:
-    """The only one. Raises CustomModelUnusable: there is none, or there are several."""
+def only_one(names: Sequence[str], what: str, path: Path, fix: str = "") -> str:
+    """The only one. ``fix``: another than to export it with one alone. Raises CustomModelUnusable: none, or several."""
     if len(names) != 1:
         said = ", ".join(names[:4]) or "none"
         because = f"a classifier has one {what}, and this has {len(names)}: {said}"
-        raise CustomModelUnusable(path=path, because=because, hint=ALONE[what])
+        raise CustomModelUnusable(path=path, because=because, hint=fix or ALONE[what])
     return names[0]
 
 
@@ -36,6 +37,10 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
     Raises CustomModelUnusable: it takes no batch of images in colour or grey, or their size is not known.
     """
+    if len(dims) == 3 and any(each in (dims[0], dims[2]) for each in COLOURS):
+        because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
+        hint = f"export it with an example of 1×{_shown(dims)} and a dynamic first axis"
+        raise CustomModelUnusable(path=path, because=because, hint=hint)
     if len(dims) != 4:
         because = f"its input {name} is {_shown(dims)}, and not a batch of images"
         raise CustomModelUnusable(path=path, because=because, hint=AS_IMAGES)
@@ -58,13 +63,46 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     }
 
 
-def classes_of(name: str, dims: Dims, path: Path) -> int:
-    """Of an output (images, classes). Raises CustomModelUnusable: it is another shape, or leaves the number of classes open."""
-    classes = dims[1] if len(dims) == 2 else None
-    if not isinstance(classes, int) or classes < 2:
-        because = f"its output {name} is {_shown(dims)}, and not (images, classes)"
-        raise CustomModelUnusable(path=path, because=because, hint="export it with a fixed number of classes")
-    return classes
+def answer_entry(name: str, dims: Dims, ends: tuple[str | None, str | None], batch: int | None, path: Path) -> dict[str, Any]:
+    """``output``, ``classes``, ``one_share`` and how it ends, of a ``GraphEntry``.
+
+    ``dims``: of the output. ``ends``: ``softmax`` or ``sigmoid``, where that can be left out, and where it was rounded since.
+    Raises CustomModelUnusable: it does not answer each image with a number for each class.
+    """
+    end, made_by = ends
+    one_share = _is_one_number(name, dims, batch, path)
+    if one_share and made_by != "sigmoid":
+        because = f"its output {name} is one number an image, and no sigmoid makes a probability of it"
+        hint = "end it in a sigmoid, if the number is the logit of the second of two classes, and export it again"
+        raise CustomModelUnusable(path=path, because=because, hint=hint)
+    return {
+        "output": name,
+        "classes": 2 if one_share else _classes_of(name, dims, path),
+        "one_share": one_share,
+        "ends_in_softmax": end == ("sigmoid" if one_share else "softmax"),
+        "ends_in_sigmoid": made_by == "sigmoid" and not one_share,
+        "ends_in_shares": end is None and made_by is not None,
+    }
+
+
+def _is_one_number(name: str, dims: Dims, batch: int | None, path: Path) -> bool:
+    """Whether it gives one number an image: images, or images×1, or images×1×1×1."""
+    if len(dims) == 1 and isinstance(dims[0], int) and dims[0] != batch:
+        because = f"its output {name} is {_shown(dims)}, which has no axis for the images of a call"
+        raise CustomModelUnusable(path=path, because=because, hint=f"{SCORES}, and nothing that squeezes the first axis away")
+    return bool(dims) and all(size == 1 for size in dims[1:])
+
+
+def _classes_of(name: str, dims: Dims, path: Path) -> int:
+    """Of an output images×classes, or with axes of one beside the classes', as a convolution leaves them."""
+    sizes = [size for size in dims[1:] if size != 1]
+    if len(sizes) == 1 and isinstance(sizes[0], int):
+        return sizes[0]
+    because = f"its output {name} is {_shown(dims)}, and not images×classes"
+    hint = "export it with a fixed number of classes"
+    if len(sizes) > 1:
+        hint = "end it in a pooling over height and width, or name another output by --set model.output=NAME"
+    raise CustomModelUnusable(path=path, because=because, hint=hint)
 
 
 def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> ImageSize:

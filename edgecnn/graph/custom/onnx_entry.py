@@ -11,10 +11,10 @@ import onnx
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.graph.custom.classical import is_classical
-from edgecnn.graph.custom.ends import answer_of, dims_of, end_of, image_dims, nodes_behind
-from edgecnn.graph.custom.image_entry import classes_of, image_entry, only_one
-from edgecnn.graph.onnx_file import CONTRIBUTED, external_files, load_model, opset_of, quantized_form
+from edgecnn.graph.custom.classical import attributes_of, is_classical
+from edgecnn.graph.custom.ends import answer_of, dims_of, end_of, image_dims, nodes_behind, refuse_softmax_of_others
+from edgecnn.graph.custom.image_entry import answer_entry, image_entry, only_one
+from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.custom_model import GraphEntry
@@ -25,34 +25,51 @@ PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md)."""
 
 
-def read_entry(model: onnx.ModelProto, path: Path, resolution_px: ImageSize | None = None) -> GraphEntry:
+def read_entry(
+    model: onnx.ModelProto, path: Path, resolution_px: ImageSize | None = None, output: str | None = None
+) -> GraphEntry:
     """What the file wants and gives.
 
-    ``resolution_px``: for a file that leaves height and width open. Raises CustomModelUnusable: it is no classifier of
-    photographs with one input and one output, or has foreign operators.
+    ``resolution_px``: for a file that leaves height and width open. ``output``: the name of its class scores, where it has
+    several. Raises CustomModelUnusable: it is no classifier of photographs with one input and one output, has foreign operators,
+    or is in training mode.
     """
     quantized = quantized_form(model)
     if quantized == "dynamic":
-        because = "it came quantized by ranges found anew in each call, so that an answer hangs on the images beside it"
+        because = "it came quantized by ranges of each call, so that an answer depends on the other images in the call"
         raise CustomModelUnusable(path=path, because=because, hint="use its float network, or quantize it statically")
     known = ("", "ai.onnx", CONTRIBUTED) if quantized else ("", "ai.onnx")  # it stays in ONNX Runtime, whose own these are
-    answer = answer_of(model, path)
+    answer = answer_of(model, path, output)
     for node in nodes_behind(model.graph, answer.name):
         if node.domain not in known and not is_classical(node):
             because = f"its operator {node.op_type} is of the domain {node.domain}, which other runtimes do not have"
-            raise CustomModelUnusable(path=path, because=because, hint="export it with ONNX's own operators")
+            optimized = node.domain.startswith(CONTRIBUTED)
+            hint = "name the file from before ONNX Runtime optimized it" if optimized else "export it with ONNX's own operators"
+            raise CustomModelUnusable(path=path, because=because, hint=hint)
+        _refuse_training(node, model, path)
     image = _only(_inputs(model), "input", path)
     end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
+    taken = image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path)
+    given = answer_entry(answer.name, dims_of(answer), (end, made_by), taken["batch"], path)
+    refuse_softmax_of_others(model, answer.name, given["classes"], path)
     return GraphEntry(
-        **image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path),
-        output=answer.name,
-        classes=classes_of(answer.name, dims_of(answer), path),
-        ends_in_softmax=end == "softmax",
-        ends_in_sigmoid=made_by == "sigmoid",
-        ends_in_shares=end is None and made_by is not None,
+        **taken,
+        **given,
         opset=opset_of(model),
         quantized=quantized,
     )
+
+
+def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
+    """Of a node that draws at random, or computes with the statistics of a call's images, since it is still in training mode."""
+    if node.op_type == "Dropout" and len(node.input) > 2:
+        mode = constants_of(model.graph).get(node.input[2])
+        trains = mode is not None and bool(onnx.numpy_helper.to_array(mode).any())
+    else:
+        trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
+    if trains:
+        because = f"it was exported while it was training ({node.op_type} {node.name or node.output[0]})"
+        raise CustomModelUnusable(path=path, because=because, hint="call model.eval() before torch.onnx.export")
 
 
 def parameters_of(model: onnx.ModelProto) -> int:

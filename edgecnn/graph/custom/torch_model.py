@@ -16,7 +16,7 @@ from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.exported_program import archive_to_load
-from edgecnn.graph.custom.feeding import in_batches
+from edgecnn.graph.custom.feeding import by_class, in_batches
 from edgecnn.graph.custom.torchscript import first_line, load_script
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -47,10 +47,10 @@ class TorchSession:
         def run(feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
             try:
                 with torch.inference_mode(), quiet_exporter():
-                    answer = self._run(torch.from_numpy(feed))
+                    answer = _tensor(self._run(torch.from_numpy(feed))).float().numpy()
             except Exception as error:  # noqa: BLE001 - torch's core raises RuntimeError and others
                 raise CustomModelUnusable(path=self._path, because=f"torch cannot run it: {first_line(error)}") from error
-            return _tensor(answer).float().numpy()
+            return by_class(answer, len(feed), self._entry, self._path)
 
         # A full batch always: a program that leaves it open may still refuse a single image.
         return in_batches(pixels, feeding, self._entry, run, always_full=True)

@@ -19,7 +19,7 @@ import torch
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.graph.custom.form import entries_of, written
-from edgecnn.graph.custom.image_entry import COLOURS, STATE_SIZE, classes_of
+from edgecnn.graph.custom.image_entry import COLOURS, STATE_SIZE, answer_entry
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
@@ -29,7 +29,10 @@ _SPACES: Final = frozenset(("aten", "prim", "prims", "quantized"))
 """Of torch's own operators. What else was imported in this process has its own beside them, some of which open files."""
 _BATCHES: Final = (3, 1, 2, 4, 8, 16, 32, 64)
 """Tried in this order; what a program that was traced on a fixed number of images takes is found so. Nobody traces with three."""
-_PASSED_ON: Final = ("aten::clone", "aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::to")
+_PASSED_ON: Final = tuple(
+    f"aten::{name}"
+    for name in ("clone", "dropout", "contiguous", "detach", "alias", "to", "squeeze", "unsqueeze", "flatten", "view", "reshape")
+)
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
@@ -64,18 +67,16 @@ def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry
     floats = [each for each in module.parameters() if each.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
     (colours, layout, batch), answer = _tried(path, module, resolution_px, dtype)
+    end = {"aten::softmax": "softmax", "aten::sigmoid": "sigmoid"}.get(_last(module))
     entry = GraphEntry.model_validate(
         {
+            **answer_entry("logits", tuple(answer.shape), (end, end), batch, path),
             "input": "image",
             "layout": layout,
             "colours": colours,
             "dtype": dtype,
             "resolution_px": resolution_px,
             "batch": None if batch == _BATCHES[0] else batch,
-            "output": "logits",
-            "classes": classes_of("of the program", tuple(answer.shape), path),
-            "ends_in_softmax": _last(module) == "aten::softmax",
-            "ends_in_sigmoid": _last(module) == "aten::sigmoid",
             "opset": TRUNK_OPSET,
             "form": "TorchScript",
         }
@@ -153,7 +154,8 @@ def _tried(path: Path, module: torch.jit.ScriptModule, size: ImageSize, dtype: s
 
 def _last(module: torch.jit.ScriptModule) -> str:
     """The operation that makes the answer."""
-    value = next(iter(module.inlined_graph.outputs()))
+    graph = module.inlined_graph  # its values are gone with it
+    value = next(iter(graph.outputs()))
     while value.node().kind() in _PASSED_ON:
         value = next(iter(value.node().inputs()))
     return str(value.node().kind())

@@ -22,12 +22,12 @@ from typing import Any, Final
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.errors.wording import shortened, whole_reason
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.failures import in_temporary_folder
-from edgecnn.values.custom_model import Feeding, TorchForm
-from edgecnn.values.data.preprocessing import Normalization, PixelRecipe
+from edgecnn.values.custom_model import TorchForm
 
 try:
     import resource
@@ -45,22 +45,29 @@ _CORES: Final = 4
 """Each thread takes memory of its own."""
 _CHECKOUT: Final = Path(__file__).resolve().parents[3]
 """The folder that edgecnn is imported from."""
-_GREY: Final = 128
 _BEGUN: Final = b"begun\n"
 """Said before the file is opened: what ends the process from then on is the file's doing."""
 _NO_MEMORY_TO_IMPORT: Final = ("failed to map segment", "annot allocate memory")
 """What the dynamic linker says where the memory has its bound."""
 
 
-def try_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float = TIME_S) -> None:
+def try_file(
+    path: Path,
+    form: TorchForm | None,
+    resolution_px: ImageSize | None,
+    output: str | None = None,
+    limit_s: float = TIME_S,
+) -> None:
     """Return if a process of its own came through this file within its limits of time and memory.
+
+    ``output``: the name of its class scores, where it has several outputs.
 
     Raises:
         EdgecnnError: as ``read_file``, ``opened`` and ``adopt`` raise.
         TemporaryFolderFull, PackageUnimportable: it could not be tried.
         CustomModelUnusable: it took more than the limits, ended the process, or made it fail in a way that has no name.
     """
-    _in_a_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated}, limit_s)
+    _in_a_process(path, {"form": form, "resolution_px": resolution_px and resolution_px.stated, "output": output}, limit_s)
 
 
 def try_counting(path: Path, limit_s: float = TIME_S) -> None:
@@ -69,7 +76,8 @@ def try_counting(path: Path, limit_s: float = TIME_S) -> None:
 
 
 def _in_a_process(path: Path, asked: Mapping[str, Any], limit_s: float) -> None:
-    asked = {"path": str(path), "form": None, "resolution_px": None, "counted": False, "limit_s": limit_s, **asked}
+    usual = {"form": None, "resolution_px": None, "output": None, "counted": False}
+    asked = {"path": str(path), "limit_s": limit_s, **usual, **asked}
     command = [sys.executable, "-P", "-m", "edgecnn.graph.custom.trial"]
     with in_temporary_folder(f"trying {path}"), tempfile.TemporaryFile() as said:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": said, "env": _environment()}
@@ -95,7 +103,7 @@ def _ending(code: int, last: str) -> str:
         by = signal.Signals(-code).name
         too_much = f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
         return too_much if by == "SIGXFSZ" else f"{ended} by {by}"
-    said = " ".join((last.splitlines() or [""])[-1].split())[:300]
+    said = shortened(" ".join((last.splitlines() or [""])[-1].split()), 400)
     return f"{ended} with {code}, after saying: {said}" if said else f"{ended} with {code}"
 
 
@@ -106,11 +114,12 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))}
 
 
-def _asked(path: str, form: TorchForm | None, resolution_px: str | None, counted: bool, limit_s: float) -> None:
+def _asked(path: str, limit_s: float, counted: bool, resolution_px: str | None, **more: Any) -> None:
     file = Path(path)
     _limit((file,), limit_s)  # until its weights beside it are known
     if not counted:
-        _gone_through(file, form, None if resolution_px is None else ImageSize.of(resolution_px), limit_s)
+        size = None if resolution_px is None else ImageSize.of(resolution_px)
+        _gone_through(file, limit_s=limit_s, resolution_px=size, **more)
         return
     from edgecnn.graph.custom.file_cost import cost_of_file
     from edgecnn.graph.onnx_file import external_files
@@ -120,13 +129,19 @@ def _asked(path: str, form: TorchForm | None, resolution_px: str | None, counted
     cost_of_file(file)
 
 
-def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, limit_s: float | None) -> None:
-    import numpy as np
+def _gone_through(
+    path: Path,
+    form: TorchForm | None = None,
+    resolution_px: ImageSize | None = None,
+    output: str | None = None,
+    limit_s: float | None = None,
+) -> None:
     import onnx
 
     from edgecnn.graph.custom.adopt import adopt
-    from edgecnn.graph.custom.file import as_onnx, files_beside, opened, read_file
+    from edgecnn.graph.custom.file import as_onnx, files_beside, read_file
     from edgecnn.graph.custom.onnx_entry import content_of
+    from edgecnn.graph.custom.untouched import require_steady
     from edgecnn.graph.macs import mac_table
     from edgecnn.graph.onnx_file import save_model
 
@@ -134,19 +149,12 @@ def _gone_through(path: Path, form: TorchForm | None, resolution_px: ImageSize |
     if limit_s is not None:
         _limit((path, *(path.parent / name for name in beside)), limit_s)
     content_of(path, beside)
-    entry = read_file(path, form, resolution_px).entry
-    size = entry.resolution_px
-    plain = Feeding(
-        name="plain",
-        pixels=PixelRecipe(resize_px=size, crop_px=size, interpolation="bilinear"),
-        normalization=Normalization(mean=(0, 0, 0), std=(1, 1, 1)),
-        channels="grey" if entry.colours == 1 else "rgb",
-    )
-    opened(path, entry).answers(np.full((1, *size, 3), _GREY, np.uint8), plain)
+    entry = read_file(path, form, resolution_px, output).entry
+    require_steady(path, entry)
     if form is not None:
         return  # what exports it may not come through either, and says so itself
     theirs, entry = as_onnx(path, entry)
-    model = adopt(theirs, entry, plain.channels, path)
+    model = adopt(theirs, entry, "grey" if entry.colours == 1 else "rgb", path)
     with tempfile.TemporaryDirectory() as folder, _longer_files():
         save_model(model, Path(folder) / "model.onnx")
         if entry.quantized is None:
@@ -165,8 +173,8 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
         package = (error.name or "that it was made with").partition(".")[0]
         return PackageUnimportable(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
-        said = " ".join(str(error).split())[:300]
-        return CustomModelUnusable(path=path, because=f"reading it fails with {type(error).__name__}: {said}")
+        because = f"reading it fails with {type(error).__name__}: {whole_reason(error)}"
+        return CustomModelUnusable(path=path, because=because)
     return None
 
 

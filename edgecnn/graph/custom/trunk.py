@@ -12,7 +12,8 @@ from scipy.special import expit, softmax
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.export import ANEW, TrunkDisagrees
+from edgecnn.errors.export import ANEW, REPORT, TrunkDisagrees
+from edgecnn.errors.wording import whole_reason
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Logits, onnx_logits, spread
 from edgecnn.graph.custom.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.custom.file import as_onnx, opened
@@ -62,8 +63,8 @@ def make_custom_trunk(request: CustomRequest, out: Path, tell: Progress) -> None
     # Half-precision files round every layer, and a fold rounds elsewhere.
     allowed = TOLERANCE * (20 if holds_halves(theirs) else 1) * float(file.max() - file.min())
     if not check.max_abs_diff <= allowed:
-        apart, images = check.max_abs_diff, check.images
-        raise TrunkDisagrees(path=request.model, change=change, max_abs_diff=apart, allowed=allowed, images=images)
+        hint = ANEW if entry.opset != opset_of(model) or entry.batch is not None else REPORT
+        raise TrunkDisagrees(path=request.model, change=change, max_abs_diff=check.max_abs_diff, allowed=allowed, hint=hint)
     (out / "check.json").write_text(check.model_dump_json(indent=1) + "\n", encoding="utf-8")
     tell.step("export to ONNX", 2, 3)
     np.save(out / "golden_logits.npy", _trunk(path, np.load(request.pixels / "golden" / "pixels.npy"), request, change))
@@ -95,7 +96,7 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
     except EdgecnnError:
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
-        because = f"{change}, it does not run: {' '.join(str(error).split())[:300]}"
+        because = f"{change}, it does not run: {whole_reason(error)}"
         raise CustomModelUnusable(path=request.model, because=because, hint=ANEW) from error
     if found.shape != (len(pixels), request.entry.classes):
         because = f"{change}, it answers {len(pixels)} images with {found.shape}"

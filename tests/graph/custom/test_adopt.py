@@ -13,8 +13,8 @@ from onnxruntime.quantization import quantize_dynamic
 from PIL import Image
 from torch import nn
 
-from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
-from edgecnn.errors.export import ExternalDataOutside, OpsetUnreachable
+from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, OpsetUnreachable
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
@@ -113,8 +113,13 @@ def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> No
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
     assert content_of(path) != before
     weights.unlink()
-    with pytest.raises((CustomFileMissing, CustomModelUnusable)):
-        read_model(path) and content_of(path)
+    for reads in (read_model, content_of):
+        with pytest.raises(ExternalDataMissing) as missing:
+            reads(path)
+        assert missing.value.line() == (
+            f"{path} needs the file weights.bin, which is not in its folder: the model's weights are stored there — copy "
+            f"weights.bin into {tmp_path} too, from where the model was exported [external-data-missing]"
+        )
 
 
 def test_weights_outside_the_files_folder_are_refused(tmp_path: Path) -> None:
@@ -209,7 +214,7 @@ def test_a_file_that_came_quantized_stays_as_it_is(form: str, tmp_path: Path) ->
 def test_ranges_found_anew_in_each_call_are_refused(tmp_path: Path) -> None:
     onnx.save(classifier("half", opset=13), tmp_path / "float.onnx")
     quantize_dynamic(tmp_path / "float.onnx", tmp_path / "mine.onnx")
-    with pytest.raises(CustomModelUnusable, match="an answer hangs on the images beside it"):
+    with pytest.raises(CustomModelUnusable, match="an answer depends on the other images in the call"):
         read_entry(read_model(tmp_path / "mine.onnx"), tmp_path / "mine.onnx")
 
 

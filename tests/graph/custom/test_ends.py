@@ -20,6 +20,7 @@ from edgecnn.graph.custom.onnx_entry import read_entry, read_model
 from edgecnn.graph.onnx_file import save_model
 from edgecnn.runner.pixel_recipe import ImageSize
 from tests.graph.custom_files import CLASSES, SIDE, classifier, feeding_named, of_grey, pictures, quantized
+from tests.graph.custom_trunks import trunk_of
 
 PATH = Path("mine.onnx")
 
@@ -29,21 +30,6 @@ def opened(model: onnx.ModelProto) -> onnx.ModelProto:
     for axis, name in enumerate(("batch_size", "num_channels", "height", "width")):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
     return model
-
-
-def trunk_of(path: Path) -> onnx.ModelProto:
-    """After its answers to pictures were found to be the file's own."""
-    entry, feeding, (pixels, _) = read_entry(read_model(path), path), feeding_named("half"), pictures(10)
-    theirs = CustomSession(path, entry).answers(pixels, feeding)
-    trunk = adopt(read_model(path), entry, feeding.channels, path)
-    save_model(trunk, path.with_name("trunk.onnx"))
-    ours = onnx_logits(path.with_name("trunk.onnx"), feeding.normalization.feed(pixels))
-    ours = np.exp(ours) / np.exp(ours).sum(axis=1, keepdims=True) if entry.ends_in_softmax else ours
-    ours = expit(ours) if entry.ends_in_sigmoid else ours
-    np.testing.assert_allclose(ours, theirs, atol=1e-3)
-    assert np.ptp(theirs, axis=0).any()
-    onnx.checker.check_model(trunk)
-    return trunk
 
 
 def test_an_open_number_of_colours_is_what_the_first_convolution_has_weights_for(tmp_path: Path) -> None:

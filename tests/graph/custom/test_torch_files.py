@@ -23,7 +23,7 @@ from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
 from tests.graph.custom_files import SIDE, feeding_named, pictures
-from tests.graph.torch_files import Classifier, OfTwo, Twofold, WithSoftmax, exported, scripted, traced
+from tests.graph.torch_files import Classifier, OfTwo, OneShare, Tall, Twofold, WithSoftmax, exported, scripted, traced
 
 HALF = feeding_named("half")
 
@@ -45,6 +45,28 @@ MADE: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
 }
 
 
+def made_trunk(path: Path, entry: GraphEntry, folder: Path) -> Path:
+    """The folder of the trunk, after it was compared with the file on 64 pictures."""
+    pixels, _ = pictures(64)
+    (folder / "pixels" / "golden").mkdir(parents=True)
+    np.save(folder / "pixels" / "validation.pixels.npy", pixels)
+    np.save(folder / "pixels" / "golden" / "pixels.npy", pixels[:4])
+    (out := folder / "out").mkdir()
+    make_custom_trunk(CustomRequest(path, folder / "pixels", entry, HALF), out, Quiet())
+    return out
+
+
+@pytest.mark.parametrize("make", [exported, traced], ids=["exported", "traced"])
+@pytest.mark.parametrize(("network", "classes"), [(OneShare, 2), (Tall, 4)])
+def test_answers_of_other_shapes_become_a_row_an_image(
+    make: Callable[..., Path], network: type[Classifier], classes: int, tmp_path: Path
+) -> None:
+    path = make(network(), tmp_path / "mine.pt2")
+    entry = read(path)
+    assert (entry.classes, entry.one_share, entry.ends_in_softmax) == (classes, classes == 2, classes == 2)
+    assert np.load(made_trunk(path, entry, tmp_path) / "golden_logits.npy").shape == (4, classes)
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) -> None:
     make, ends = MADE[name]
@@ -60,11 +82,7 @@ def test_the_trunk_answers_as_the_file_does_in_torch(name: str, tmp_path: Path) 
     )
     pixels, labels = pictures(64)
     assert (opened(path, says.entry).answers(pixels, HALF).argmax(axis=1) == labels).all()
-    (folder := tmp_path / "pixels" / "golden").mkdir(parents=True)
-    np.save(tmp_path / "pixels" / "validation.pixels.npy", pixels)
-    np.save(folder / "pixels.npy", pixels[:4])
-    (out := tmp_path / "out").mkdir()
-    make_custom_trunk(CustomRequest(path, tmp_path / "pixels", says.entry, HALF), out, Quiet())
+    out = made_trunk(path, says.entry, tmp_path)
     trunk = onnx.load(out / "model.onnx")
     assert [each.op_type for each in trunk.graph.node if each.op_type in ("Softmax", "BatchNormalization")] == []
     assert trunk.opset_import[0].version == 20 and trunk.graph.input[0].type.tensor_type.shape.dim[0].dim_param

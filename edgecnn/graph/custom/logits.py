@@ -1,0 +1,98 @@
+"""The end of a trunk: the answers of a custom file as logits, float32, a row an image and a column a class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgecnn.graph.custom.ends import L1_NORMS, PROBABILITIES
+from edgecnn.graph.ensemble import LEAST
+from edgecnn.values.custom_model import GraphEntry
+
+_OF_ONE_SHARE = {"edgecnn_halves": (-0.5, 0.5), "edgecnn_signs": (-1, 1), "edgecnn_first": (1, 0)}
+"""A logit's halves have the softmax of its sigmoid, and shares are 1 − p and p."""
+
+
+def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """Make the one output of the graph logits, under the name that it has. Its declared type and axes are no longer its own."""
+    _without_last(graph, entry)
+    _one_row_an_image(graph, entry)
+    _logarithm_of_shares(graph, entry)
+
+
+def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """Logits in place of probabilities."""
+    if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
+        return
+    made = {name: node for node in graph.node for name in node.output}
+    node = made[entry.output]
+    idle = []
+    while node.op_type not in PROBABILITIES:
+        idle += [node] if node.op_type in L1_NORMS else []
+        node = made[node.input[0]]
+    for each in (*idle, node):
+        each.op_type = "Identity"
+        each.ClearField("attribute")
+
+
+def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """The answer as float32 images×classes, whatever type and axes the file gives it; of one number an image two."""
+    value = graph.output[0]
+    steps: list[tuple[str, list[str], dict[str, Any]]] = []
+    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
+        steps.append(("Cast", [], {"to": TensorProto.FLOAT}))
+    if len(value.type.tensor_type.shape.dim) != 2:
+        steps.append(("Reshape", ["edgecnn_row"], {}))
+    if entry.one_share and entry.ends_in_shares:
+        steps += [("Mul", ["edgecnn_signs"], {}), ("Add", ["edgecnn_first"], {})]
+    elif entry.one_share:
+        steps.append(("Mul", ["edgecnn_halves"], {}))
+    if not steps:
+        return
+    held = {name: np.array([numbers], np.float32) for name, numbers in _OF_ONE_SHARE.items()}
+    held["edgecnn_row"] = np.array([-1, 1 if entry.one_share else entry.classes], np.int64)
+    names = [f"{entry.output}_{number}_of_the_file" for number in range(len(steps))]
+    rename_tensor(graph, entry.output, names[0])
+    for (op, more, attributes), before, after in zip(steps, names, [*names[1:], entry.output], strict=True):
+        graph.initializer.extend(numpy_helper.from_array(held[name], name) for name in more)
+        graph.node.append(helper.make_node(op, [before, *more], [after], name=f"edgecnn_row_{op}", **attributes))
+
+
+def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+    """Whoever reads logits takes their softmax, and that of a logarithm is what it was taken of, over its sum.
+
+    Of several labels they take the sigmoid, which makes a share of the logarithm of its odds.
+    """
+    if not entry.ends_in_shares:
+        return
+    named = ("shares", "held", "least", "most", "one", "below", "rest", "odds")
+    shares, held, least, most, one, below, rest, odds = (f"{entry.output}_{name}" for name in named)
+    rename_tensor(graph, entry.output, shares)
+    constants, steps = {least: LEAST}, [("Max", [shares, least], held)]
+    if entry.ends_in_sigmoid:
+        constants |= {most: 1 - LEAST, one: 1}
+        steps += [("Min", [shares, most], below), ("Sub", [one, below], rest), ("Div", [held, rest], odds)]
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    for op, inputs, made in (*steps, ("Log", [steps[-1][2]], entry.output)):
+        graph.node.append(helper.make_node(op, inputs, [made], name=f"edgecnn_answer_{op}"))
+
+
+def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
+    """Of a tensor, wherever it stands; one that has the new name already makes room."""
+    if old == new:
+        return
+    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+    if new in taken:
+        rename_tensor(graph, new, f"{new}_of_the_file")
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for value in (*graph.input, *graph.output, *graph.initializer):
+        if value.name == old:
+            value.name = new

@@ -1,0 +1,85 @@
+"""Asks the untouched file first: does its answer to an image depend on that image alone?
+
+The same image alone, alone again and among others, in the file's own types, before anything is rewritten: a later difference is
+then the rewriting's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.graph.checks import INTEGER_TOLERANCE
+from edgecnn.graph.custom.file import AnsweringFile, opened
+from edgecnn.graph.custom.onnx_entry import read_model
+from edgecnn.values.custom_model import Feeding, GraphEntry
+from edgecnn.values.data.preprocessing import Normalization, PixelRecipe
+
+_SCALES: Final = (
+    Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    Normalization(mean=(0, 0, 0), std=(1 / 255, 1 / 255, 1 / 255)),
+)
+"""What a network expects is not known yet: numbers of −1 to 1, or of 0 to 255."""
+_LEVELS: Final = (40, 128, 216)
+"""Of an image each, in the middle of its noise. Nobody exports with three images in a call."""
+_AGAIN: Final = 1e-4
+"""Allowed between two calls of the same image, as a share of the answers' spread."""
+_AMONG_OTHERS: Final = 0.05
+"""The same between a call of one image and one of several, which other kernels may compute."""
+_RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
+_IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic all through, or with a fixed batch of 1"
+
+
+def require_steady(path: Path, entry: GraphEntry) -> None:
+    """Return if the file answers an image the same way in each call, whatever other images are in it.
+
+    Raises CustomModelUnusable: it does not, it takes one image alone though it leaves their number open, or it cannot be run.
+    """
+    session = opened(path, entry)
+    draw = np.random.default_rng(0)
+    shape = (len(_LEVELS), *entry.resolution_px, 3)
+    pixels = (np.reshape(_LEVELS, (-1, 1, 1, 1)) + draw.integers(-39, 40, shape)).astype(np.uint8)
+    for scale in _SCALES if entry.form is None else _SCALES[:1]:  # torch is asked for full batches, which take their time
+        _ask(session, pixels, _feeding(scale, entry), entry, path)
+
+
+def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry, path: Path) -> None:
+    alone, again = (session.answers(pixels[:1], feeding) for _ in range(2))
+    try:
+        together = session.answers(pixels, feeding)
+    except CustomModelUnusable as error:
+        because = f"its batch axis is open in name only: it takes one image in a call, and of {len(pixels)} {error.because}"
+        raise CustomModelUnusable(path=path, because=because, hint=_IN_NAME_ONLY) from error
+    if not all(np.isfinite(answers).all() for answers in (alone, again, together)):
+        return  # of this scale; where it holds of every way to feed it, planning says so
+    spread = float(np.ptp(together)) or 1.0
+    if np.abs(again - alone).max() > _AGAIN * spread:
+        because = f"it answers the same image with other numbers in each call{_drawn_by(path, entry)}"
+        hint = "call model.eval() before the export, and leave out what draws at random"
+        raise CustomModelUnusable(path=path, because=because, hint=hint)
+    if np.abs(together[:1] - alone).max() > (_AMONG_OTHERS if entry.quantized is None else INTEGER_TOLERANCE) * spread:
+        because = "its answer to an image depends on the other images in the call"
+        hint = "call model.eval() before the export, and let nothing compute over the axis of images"
+        raise CustomModelUnusable(path=path, because=because, hint=hint)
+
+
+def _feeding(scale: Normalization, entry: GraphEntry) -> Feeding:
+    size = entry.resolution_px
+    return Feeding(
+        name="plain",
+        pixels=PixelRecipe(resize_px=size, crop_px=size, interpolation="bilinear"),
+        normalization=scale,
+        channels="grey" if entry.colours == 1 else "rgb",
+    )
+
+
+def _drawn_by(path: Path, entry: GraphEntry) -> str:
+    """The first node of an ONNX file that draws at random, as an error names it."""
+    if entry.form is not None:
+        return ""
+    nodes = read_model(path).graph.node
+    return next((f" ({node.op_type} {node.name or node.output[0]})" for node in nodes if node.op_type in _RANDOM), "")
