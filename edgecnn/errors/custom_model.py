@@ -24,6 +24,15 @@ class CustomModelUnusable(EdgecnnError):
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
 
 
+class ForeignModel(EdgecnnError):
+    """Raised when ``--model`` names a folder, or a file of a format that is not read; ``form`` with its article."""
+
+    def __init__(self, *, path: Path, form: str, fix: str | None) -> None:
+        super().__init__(
+            what=f"{path} is {form}", because="edgecnn reads ONNX, torch.export (.pt2) and TorchScript files", hint=fix
+        )
+
+
 class CustomHoldsObjects(EdgecnnError):
     """Raised when a file is no network that can be read safely: tensors alone, or more than operators on tensors."""
 

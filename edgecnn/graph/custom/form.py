@@ -12,7 +12,8 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Final
 
-from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable, ForeignModel
+from edgecnn.models.foreign_files import foreign_form
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.custom_model import TorchForm
@@ -28,14 +29,20 @@ def form_of(path: Path) -> TorchForm | None:
     """``torch.export`` or ``TorchScript``; None of what is left, which has to be ONNX.
 
     Raises:
-        CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
+        CustomModelUnusable: it is empty, or a zip archive that is cut off or holds nothing of these forms.
+        ForeignModel: a folder, or a file of another format; see ``models/foreign_files.py``.
         CustomHoldsObjects: a state dict, a pickled module, or compiled code.
         WrongBytes: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
-    with open_regular(path) as file:
-        head = file.read(64)
-    refuse_known_cause(path, head)
+    if not path.is_dir():
+        with open_regular(path) as file:
+            head = file.read(64)
+        refuse_known_cause(path, head)
+        if not head:
+            raise CustomModelUnusable(path=path, because="it is empty", hint="copy it again")
+    if (foreign := foreign_form(path)) is not None:
+        raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
     if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
             raise CustomHoldsObjects(path=path, found="what torch.save or pickle wrote")
