@@ -20,6 +20,8 @@ HEAD_BYTES: Final = 1024
 _ZIP: Final = b"PK\x03\x04"
 _NAMES_MAX: Final = 10_000
 """Names in a folder that are compared."""
+_OPENED_MAX: Final = 50
+"""Files in a folder whose first bytes are read."""
 _SOURCE: Final = (
     "no exporter turns it into ONNX: give the ONNX file that it was made from, or export the network where it was trained, as in "
     'torch.onnx.export(model.eval(), (example,), "model.onnx", dynamo=True)'
@@ -208,7 +210,11 @@ def _of_folder(path: Path) -> ForeignForm:
     if weights and isinstance(named, str):
         fix = f"--arch {shell_word(f'timm:{named}')} --weights {shell_word(path / weights[0])} --keep-head"
         return ForeignForm("a folder of a network of timm's", fix)
-    return _by_names(_FOLDERS, names, {"path": path, "folder": path}) or ForeignForm("a folder without a model file")
+    if (found := _by_names(_FOLDERS, names, {"path": path, "folder": path})) is not None:
+        return found
+    files = [path / name for name in names[:_OPENED_MAX] if (path / name).is_file()]
+    inside = next((form for file in files if (form := foreign_form(file)) is not None and form.fix is not None), None)
+    return ForeignForm(f"a folder with {inside.what}", inside.fix) if inside else ForeignForm("a folder without a model file")
 
 
 def _by_names(rows: Sequence[_Names], names: Sequence[str], parts: dict[str, object]) -> ForeignForm | None:

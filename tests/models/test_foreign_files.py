@@ -91,6 +91,13 @@ def test_a_folder_of_timms_names_the_architecture() -> None:
     assert "--arch timm:resnet18 --weights mine/model.safetensors --keep-head" in refusal()
 
 
+def test_a_folder_with_a_model_of_another_format_is_told_by_it() -> None:
+    Path("mine").mkdir()
+    Path("mine/labels.txt").write_text("a\n")
+    Path("mine/net.bin").write_bytes(b"\x1c\0\0\0TFL3" + bytes(200))
+    assert "mine is a folder with a TensorFlow Lite model: " in (line := refusal()) and "--tflite mine/net.bin " in line
+
+
 def test_a_folder_without_a_model_file_is_one() -> None:
     Path("mine").mkdir()
     assert refusal() == (
