@@ -90,17 +90,6 @@ class PreprocessingIncomplete(EdgecnnError):
         )
 
 
-class PreprocessingNotFound(EdgecnnError):
-    """Raised when a custom model is right no more often than chance, however it is fed."""
-
-    def __init__(self, *, path: Path, tried: Sequence[str], best: int, images: int, classes: int) -> None:
-        super().__init__(
-            what=f"{path} is not shown to be better than chance with the preprocessing {', '.join(tried)}",
-            because=f"at best {best} of {images} images, of {classes} classes in the order of their folders' names",
-            hint=f"name the folders in the model's own order, or {PREPROCESSING}",
-        )
-
-
 class PreprocessingUnproved(EdgecnnError):
     """Raised when nothing states how a model is fed, and its images have no labels to find it out by."""
 

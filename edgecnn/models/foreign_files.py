@@ -28,8 +28,8 @@ _SOURCE: Final = (
 )
 _TF2ONNX: Final = "pip install tf2onnx tensorflow; python -m tf2onnx.convert {} --output model.onnx; then --model model.onnx"
 _KERAS: Final = (
-    "pip install keras tensorflow tf2onnx; python -c 'import keras, sys; keras.saving.load_model(sys.argv[1], compile=False)"
-    '.export("model.onnx", format="onnx")\' {path}; then --model model.onnx'
+    "pip install keras tensorflow tf2onnx; python -c 'import keras, sys; m = keras.saving.load_model(sys.argv[1], compile=False); "
+    'm(keras.ops.zeros((1, *m.input_shape[1:]))); m.export("model.onnx", format="onnx")\' {path}; then --model model.onnx'
 )
 _PADDLE: Final = (
     "pip install paddle2onnx; paddle2onnx --model_dir {folder} --model_filename {name} --params_filename {parameters} "

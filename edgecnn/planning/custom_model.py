@@ -52,7 +52,7 @@ _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
 _FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
-_REVISION = 8
+_REVISION = 9
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
 _OFF, _SUM_OFF = 5e-3, 1e-2
@@ -229,7 +229,7 @@ def _found(
         entry = _of_its_answers(entry, found.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
     feeding = {"feeding": found.feeding, "stated_by": found.stated_by, "trials": found.trials, "rivals": found.rivals}
-    return CustomModel(**about, **feeding), stamps
+    return CustomModel(**about, **feeding, at_chance=found.at_chance), stamps
 
 
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:

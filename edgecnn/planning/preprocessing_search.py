@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,11 +18,10 @@ from edgecnn.errors.custom_model import (
     AnswersAlike,
     AnswersNotFinite,
     PreprocessingIncomplete,
-    PreprocessingNotFound,
     PreprocessingUnproved,
 )
 from edgecnn.judging.intervals import wilson
-from edgecnn.judging.learned import beats_chance
+from edgecnn.judging.learned import chance_verdict
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
@@ -38,7 +37,10 @@ if TYPE_CHECKING:
 IMAGES = 256
 """Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
 TOLD_APART = 0.05
-"""Of the exact one-sided sign test."""
+"""Of all one-sided exact sign tests of the best way against the others together.
+
+Any of n ways may turn out the best by chance. A wrong one is called better only where its own test against the truly best way
+errs, which are n - 1 tests: each is held to 0.05 / (n - 1). Bonferroni; J. C. Hsu, Annals of Statistics 12 (1984) 1136-1144."""
 GIVEN: dict[str, Channels] = {"given": "rgb", "given-bgr": "bgr"}
 """A user's own mean and std, which say nothing of the order."""
 MODES: tuple[ResizeMode, ...] = ("crop", "letterbox", "stretch")
@@ -67,6 +69,8 @@ class FoundPreprocessing:
     rivals: tuple[str, ...]
     answers: NDArray[np.float32]
     """Its own, (images, classes), fed so."""
+    at_chance: float | None = None
+    """See ``CustomModel``."""
 
 
 def find_preprocessing(
@@ -78,7 +82,6 @@ def find_preprocessing(
         UnknownPreprocessing, PreprocessingIncomplete: of the choice.
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
-        PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
     _refuse_colours_of_grey(custom, choice)
@@ -94,8 +97,9 @@ def find_preprocessing(
         return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=(), answers=answers[0])
     shown = _shown(source, images)
     right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
-    chosen, trials, rivals = _best(custom, ways, right, by, float(shown.mean(axis=0).max()))
-    return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=rivals, answers=answers[chosen])
+    chosen, trials, rivals = _best(ways, right)
+    at_chance = _chance_not_beaten(trials, float(shown.mean(axis=0).max()))
+    return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance)
 
 
 def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
@@ -207,21 +211,21 @@ class _Best(NamedTuple):
     rivals: tuple[str, ...]
 
 
-def _best(custom: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float) -> _Best:
-    """``most`` is the share of the commonest class: who always answers that is right so often, and has learned nothing."""
+def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]]) -> _Best:
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
-    first, classes = order[0], custom.entry.classes
-    # The best of several tries is good by chance more often than one: Bonferroni.
-    share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(ways))
-    if by == "search" and not beats_chance(share, max(most, 1 / classes)):
-        tried = tuple(dict.fromkeys(way.name for way in ways))
-        raise PreprocessingNotFound(path=custom.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes)
-    alike = [n for n in order[1:] if _alike(right[first], right[n])]
+    first, told_apart = order[0], TOLD_APART / max(1, len(ways) - 1)
+    alike = [n for n in order[1:] if _p_by_chance(right[first], right[n]) >= told_apart]
     # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
     chosen = min((first, *alike), key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
     rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
     return _Best(chosen, trials, tuple(rivals))
+
+
+def _chance_not_beaten(trials: Sequence[FeedingTrial], chance: float) -> float | None:
+    """``chance`` where not even the best of the ways beats it. It is the best of several tries: Bonferroni."""
+    share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(trials))
+    return None if share is None or chance_verdict(share, chance) is None else chance
 
 
 def _called(way: Feeding) -> str:
@@ -229,6 +233,6 @@ def _called(way: Feeding) -> str:
     return way.name if way.pixels.resize == "crop" else f"{way.name} by {way.pixels.resize}"
 
 
-def _alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+def _p_by_chance(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     lost, gained = int((best & ~other).sum()), int((other & ~best).sum())
-    return bool(sign_test(np.array([lost]), np.array([gained]))[0] >= TOLD_APART)
+    return float(sign_test(np.array([lost]), np.array([gained]))[0])

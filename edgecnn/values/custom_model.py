@@ -85,6 +85,9 @@ class CustomModel(Value):
     """What was tried, the best first. The images are of the role ``validation``."""
     rivals: tuple[str, ...] = ()
     """Other normalizations that these images cannot tell from the one that was taken."""
+    at_chance: float | None = Field(default=None, exclude_if=lambda level: level is None)
+    """The accuracy of always answering the most frequent class of these images, 0…1, where the model is not shown to beat it in
+    any of the trials. None where it does."""
 
     @property
     def why(self) -> str:
@@ -105,4 +108,11 @@ class CustomModel(Value):
         others = [each for each in self.trials if each.feeding.name != taken.feeding.name]
         beside = f"; best other {others[0].feeding.name}: {others[0].right}" if others else ""
         open_ = f"; NOT TOLD APART from {', '.join(self.rivals)} by so few images" if self.rivals else ""
-        return f"preprocessing {self.feeding.describe()}, {known}: {proved}{beside}{open_}"
+        return f"preprocessing {self.feeding.describe()}, {known}: {proved}{beside}{open_}{self._chance}"
+
+    @property
+    def _chance(self) -> str:
+        if self.at_chance is None:
+            return ""
+        reached = f"always answering the most frequent class is right on {round(self.at_chance * self.trials[0].images)}"
+        return f"; NOT SHOWN TO BEAT CHANCE ({reached}): check the order of the classes (data.classes) and [preprocessing]"

@@ -35,19 +35,26 @@ def form_of(path: Path) -> TorchForm | None:
         WrongBytes: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
+    _refuse_other_formats(path)
+    with open_regular(path) as file:
+        is_zip = file.read(len(_ZIP)) == _ZIP
+    return _form_in(path, _inside(path)) if is_zip else None
+
+
+def _refuse_other_formats(path: Path) -> None:
     if not path.is_dir():
         with open_regular(path) as file:
             head = file.read(64)
         refuse_known_cause(path, head)
         if not head:
             raise CustomModelUnusable(path=path, because="it is empty", hint="copy it again")
-    if (foreign := foreign_form(path)) is not None:
-        raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
-    if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
             raise CustomHoldsObjects(path=path, found="what torch.save or pickle wrote")
-        return None
-    inside = _inside(path)
+    if (foreign := foreign_form(path)) is not None:
+        raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
+
+
+def _form_in(path: Path, inside: Mapping[str, str]) -> TorchForm:
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
         raise CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
