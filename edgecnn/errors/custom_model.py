@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
 
+STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
 PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 
 
@@ -22,6 +23,13 @@ class CustomModelUnusable(EdgecnnError):
 
     def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
+
+
+class InputSizeOpen(CustomModelUnusable):
+    """Raised when a file leaves the height and width of its input open, and nothing states them."""
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(path=path, because=because, hint=STATE_SIZE)
 
 
 class ForeignModel(EdgecnnError):

@@ -12,9 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.errors.custom_model import CustomModelUnusable, ForeignModel
 from edgecnn.errors.wording import first_of, shell_word
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import json_object
+from edgecnn.store.disk import json_object, refuse_known_cause
 
 HEAD_BYTES: Final = 1024
 _ZIP: Final = b"PK\x03\x04"
@@ -28,7 +29,8 @@ _SOURCE: Final = (
 )
 _TF2ONNX: Final = "pip install tf2onnx tensorflow; python -m tf2onnx.convert {} --output model.onnx; then --model model.onnx"
 _KERAS: Final = (
-    "pip install keras tensorflow tf2onnx; python -c 'import keras, sys; m = keras.saving.load_model(sys.argv[1], compile=False); "
+    "pip install keras tensorflow tf2onnx; python -c 'import keras, sys; "
+    "m = keras.saving.load_model(sys.argv[1], compile=False); "
     'm(keras.ops.zeros((1, *m.input_shape[1:]))); m.export("model.onnx", format="onnx")\' {path}; then --model model.onnx'
 )
 _PADDLE: Final = (
@@ -140,6 +142,20 @@ def foreign_form(path: Path) -> ForeignForm | None:
         return None
     parts = {"path": path, "folder": path.parent, "name": path.name, "parameters": f"{path.stem}.pdiparams"}
     return _filled(found.what, found.fix, parts)
+
+
+def refuse_foreign(path: Path) -> None:
+    """Refuse what ``--model`` does not take.
+
+    Raises ForeignModel: a folder, or a file of another format. CustomModelUnusable: it is empty. WrongBytes: see
+    ``refuse_known_cause``. OSError: it cannot be read.
+    """
+    if not path.is_dir():
+        refuse_known_cause(path)
+        if not path.stat().st_size:
+            raise CustomModelUnusable(path=path, because="it is empty", hint="copy it again")
+    if (foreign := foreign_form(path)) is not None:
+        raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
 
 
 def form_of_head(head: bytes) -> ForeignForm | None:

@@ -125,19 +125,18 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
     require_fitting(asked, data)
-    file, unused = str(asked.model.onnx), None
+    named, taken = names_in_model(Path(str(asked.model.onnx))) if data.labelled else None, False
     if choice.classes is None and data.labelled:
-        names = names_in_model(Path(file).expanduser())
-        order = None if names is None else order_by_names(names, data.classes, Path(data.root), file)
+        order = None if named is None else order_by_names(named.names, data.classes, Path(data.root), str(named.file))
+        taken = order is not None
         if order is None:
-            unused = names
             _require_one_order(data)
-        elif order != data.classes:
-            choice = choice.model_copy(update={"classes": file})
+        elif named is not None and order != data.classes:
+            choice = choice.model_copy(update={"classes": str(named.file)})
             data = summarize(choice, store.root, tell)
     surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
-    weights = custom_weights(asked.model, choice, train_kept_out=learned, unused_names=unused)
+    weights = custom_weights(asked.model, choice, train_kept_out=learned, named=named, names_taken=taken)
     return CompletedRecipe(weights, data, asked.model_copy(update=filled))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.data.class_names import ModelNames
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
 from edgecnn.data.index import read_json, write_json
@@ -20,6 +20,7 @@ from edgecnn.errors.custom_model import (
     CustomAndNamed,
     CustomFileMissing,
     CustomModelUnusable,
+    InputSizeOpen,
     LabelsNeeded,
     NoDataForHead,
     NoDataForModel,
@@ -34,7 +35,9 @@ from edgecnn.errors.studies import ScaleOfAFile
 from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
+from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
+from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.store.disk import stamped
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
@@ -50,8 +53,8 @@ if TYPE_CHECKING:
 
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
-_OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
-_FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
+_OWN_ORDER = "; classes are in the order in which {} names them, and folders are known by these names"
+_FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in {}"
 _REVISION = 9
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -150,12 +153,14 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
         path = path.resolve(strict=True)
         if not (path.is_file() or path.is_dir()):  # which would be waited for
             raise CustomFileMissing(path=path, because="it is a pipe or a device")
+        refuse_foreign(path)
         form = form_of(path)
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     size = recipe.model.resolution_px
     asked |= {"resolution_px": size and size.stated, "data": data.content, "revision": _REVISION}
+    asked["stated"] = repr(stated_for(path))
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
@@ -169,16 +174,18 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
 
 
 def custom_weights(
-    choice: ModelChoice, data: DataChoice, *, train_kept_out: bool, unused_names: Sequence[str] | None
+    choice: ModelChoice, data: DataChoice, *, train_kept_out: bool, named: ModelNames | None, names_taken: bool
 ) -> WeightsAnswer:
     """The answer to where training begins, of what is not trained.
 
-    ``unused_names``: those of the classes in the file's metadata, where they are none of the folders'.
+    ``named``: the classes that the file names, or a file next to it. ``names_taken``: their order is that of the classes.
     """
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
-    order = _OWN_ORDER if data.classes == choice.onnx else ""
-    if unused_names is not None:
-        order = f"{_FOLDERS_ORDER} ({', '.join(name[:40] for name in unused_names[:3])}{', …' if unused_names[3:] else ''})"
+    order = ""
+    if named is not None:
+        where = "its metadata" if str(named.file) == choice.onnx else named.file.name
+        first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"
+        order = _OWN_ORDER.format(where) if names_taken else _FOLDERS_ORDER.format(where) + first
     why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
 
@@ -211,25 +218,32 @@ def _found(
         from edgecnn.graph.custom.onnx_entry import content_of
         from edgecnn.graph.custom.trial import try_file
 
+    size, stated = recipe.model.resolution_px, stated_for(path)
     tell.step("reading the model", 0, 2)
-    try_file(path, form, recipe.model.resolution_px)
+    try:
+        try_file(path, form, size)
+    except InputSizeOpen:
+        if size is not None or stated is None or stated.size_px is None:
+            raise
+        size = stated.size_px
+        try_file(path, form, size)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
     stamps = _stamps(path, beside)
     content = content_of(path, beside)
-    says = read_file(path, form, recipe.model.resolution_px)
+    says = read_file(path, form, size)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
     entry = _of_its_images(says.entry, data, path)
-    custom = CustomFile(path=path, entry=entry, stated=says.stated)
+    custom = CustomFile(path=path, entry=entry, stated=stated)
     source = open_source(Path(data.manifest_path))
     found = find_preprocessing(custom, recipe.preprocessing, source, tell)
     if not (data.multi_label or entry.ends_in_sigmoid):
         entry = _of_its_answers(entry, found.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
     feeding = {"feeding": found.feeding, "stated_by": found.stated_by, "trials": found.trials, "rivals": found.rivals}
-    return CustomModel(**about, **feeding, at_chance=found.at_chance), stamps
+    return CustomModel(**about, **feeding, at_chance=found.at_chance, source=found.source, notes=found.notes), stamps
 
 
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:

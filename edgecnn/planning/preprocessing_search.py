@@ -24,6 +24,8 @@ from edgecnn.judging.intervals import wilson
 from edgecnn.judging.learned import chance_verdict
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
+from edgecnn.planning.stated_choice import with_stated
+from edgecnn.planning.stated_preprocessing import Stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
 from edgecnn.values.data.dataset import ImageEntry
@@ -55,8 +57,8 @@ class CustomFile:
 
     path: Path
     entry: GraphEntry
-    stated: str | None
-    """The usual preprocessing that its metadata names."""
+    stated: Stated | None
+    """What it states of its images, or a file next to it does."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ class FoundPreprocessing:
     answers: NDArray[np.float32]
     """Its own, (images, classes), fed so."""
     at_chance: float | None = None
-    """See ``CustomModel``."""
+    """See ``CustomModel``, as of ``source`` and ``notes``."""
+    source: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_preprocessing(
@@ -84,8 +88,12 @@ def find_preprocessing(
         PreprocessingUnproved: nothing was stated, and the images have no labels.
         CustomModelUnusable: the runtime cannot run the file.
     """
+    own = choice
+    choice, notes = with_stated(own, custom.stated, custom.entry)
     _refuse_colours_of_grey(custom, choice)
-    names, by = _names(custom, choice)
+    names = _names(custom, choice)
+    by = _stated_by(own, choice)
+    stating = custom.stated.source if custom.stated is not None and by == "file" else None
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
@@ -94,12 +102,12 @@ def find_preprocessing(
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
-        return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=(), answers=answers[0])
+        return FoundPreprocessing(ways[0], by, (), (), answers[0], None, stating, notes)
     shown = _shown(source, images)
     right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
     chosen, trials, rivals = _best(ways, right)
     at_chance = _chance_not_beaten(trials, float(shown.mean(axis=0).max()))
-    return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance)
+    return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance, stating, notes)
 
 
 def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
@@ -122,7 +130,7 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
     """Grey is luma of three colours that were normalized alike."""
     if custom.entry.colours != 1:
         return
-    stated = choice.like or custom.stated
+    stated = choice.like
     if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
         what = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
         raise PreprocessingIncomplete(because=f"the network has one channel, and {what} is of three")
@@ -131,23 +139,28 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
         raise PreprocessingIncomplete(because=because)
 
 
-def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
+def _stated_by(own: PreprocessingChoice, choice: PreprocessingChoice) -> Literal["recipe", "file", "search"]:
+    """Who states how colours become numbers: the user's ``own`` choice, or what the file added to it."""
+    if own.mean is not None or own.like is not None:
+        return "recipe"
+    return "search" if choice.mean is None and choice.like is None else "file"
+
+
+def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
     if (choice.mean is None) != (choice.std is None):
         raise PreprocessingIncomplete(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
         raise PreprocessingIncomplete(because="there are preprocessing.like and preprocessing.mean")
     if choice.mean is not None:
         is_open = choice.channels is None and custom.entry.colours > 1
-        return tuple(GIVEN) if is_open else ("given",), "recipe"
+        return tuple(GIVEN) if is_open else ("given",)
     if choice.like is not None:
         usual_named(choice.like)
-        return (choice.like,), "recipe"
-    if custom.stated is not None:
-        return (custom.stated,), "file"
+        return (choice.like,)
     names = BYTES if custom.entry.dtype == "uint8" else tuple(USUAL)
     if custom.entry.colours == 1:
         names = tuple(name for name in names if USUAL[name].is_of_grey)
-    return names, "search"
+    return names
 
 
 def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:

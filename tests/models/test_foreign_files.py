@@ -11,7 +11,7 @@ import pytest
 
 from edgecnn.errors.custom_model import CustomModelUnusable, ForeignModel
 from edgecnn.graph.custom.form import form_of
-from edgecnn.models.foreign_files import foreign_form
+from edgecnn.models.foreign_files import foreign_form, refuse_foreign
 from tests.graph.custom_files import classifier
 
 SAFETENSORS = (64).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(64) + bytes(4)
@@ -62,7 +62,7 @@ def at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def refusal() -> str:
     with pytest.raises(ForeignModel) as caught:
-        form_of(Path("mine"))
+        refuse_foreign(Path("mine"))
     return caught.value.line()
 
 
@@ -130,4 +130,4 @@ def test_onnx_files_and_broken_ones_are_no_other_format() -> None:
         form_of(Path("mine"))
     Path("mine").write_bytes(b"")
     with pytest.raises(CustomModelUnusable, match="it is empty — copy it again"):
-        form_of(Path("mine"))
+        refuse_foreign(Path("mine"))

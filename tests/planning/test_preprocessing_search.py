@@ -20,9 +20,10 @@ from edgecnn.errors.custom_model import (
     PreprocessingIncomplete,
     UnknownPreprocessing,
 )
-from edgecnn.graph.custom.onnx_entry import read_entry, stated_in
+from edgecnn.graph.custom.onnx_entry import read_entry
 from edgecnn.models.preprocessings import USUAL
 from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _names, _ways, find_preprocessing
+from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import CustomModel
@@ -44,7 +45,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageSource:
 def settled(model: onnx.ModelProto, photos: ImageSource, folder: Path, **choice: object) -> FoundPreprocessing:
     path = folder / "mine.onnx"
     onnx.save(model, path)
-    custom = CustomFile(path=path, entry=read_entry(model, path), stated=stated_in(model))
+    custom = CustomFile(path=path, entry=read_entry(model, path), stated=stated_for(path))
     return find_preprocessing(custom, PreprocessingChoice.model_validate(choice), photos, Quiet())
 
 
@@ -101,7 +102,7 @@ def test_a_network_of_grey_is_tried_with_one_scale_for_all_colours(photos: Image
     model = of_grey()
     entry = read_entry(model, tmp_path / "mine.onnx")
     assert {way.channels for way in _ways("half", entry, PreprocessingChoice())} == {"grey"}
-    assert _names(CustomFile(tmp_path / "mine.onnx", entry, None), PreprocessingChoice())[0] == ("half", "unit", "bytes")
+    assert _names(CustomFile(tmp_path / "mine.onnx", entry, None), PreprocessingChoice()) == ("half", "unit", "bytes")
 
 
 def test_a_model_of_bytes_is_tried_in_both_orders_alone(photos: ImageSource, tmp_path: Path) -> None:

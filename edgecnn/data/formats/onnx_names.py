@@ -17,9 +17,10 @@ from edgecnn.runner.files import open_regular
 
 FIRST_BYTE: Final = b"\x08"
 """Of an ONNX file, whose first field is a number, and of no text."""
-KEYS: Final = ("names", "character", "class_names", "classes", "labels")
+KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories")
 _METADATA: Final = 14
 _MOST_BYTES: Final = 1 << 20
+_ALL_SIGNS_MAX: Final = 8 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
 """Bytes of a value of a fixed width, by its wire type."""
 
@@ -37,13 +38,24 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 
     Raises OSError: it cannot be read.
     """
-    with open_regular(file) as opened:
-        said = {key: value for key, value in _entries(opened, os.fstat(opened.fileno()).st_size) if key in KEYS}
+    said = metadata_of(file)
     for key in KEYS:
         names = _parsed(said.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
             return names
     return None
+
+
+def metadata_of(file: Path) -> dict[str, str]:
+    """What an ONNX file's metadata says, by its key; as far as the file is not damaged. Raises OSError: it cannot be read."""
+    said, signs = dict[str, str](), 0
+    with open_regular(file) as opened:
+        for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
+            signs += len(key) + len(value)
+            if signs > _ALL_SIGNS_MAX:
+                break
+            said.setdefault(key, value)
+    return said
 
 
 def _parsed(text: str) -> tuple[str, ...]:

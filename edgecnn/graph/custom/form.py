@@ -12,8 +12,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Final
 
-from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable, ForeignModel
-from edgecnn.models.foreign_files import foreign_form
+from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.custom_model import TorchForm
@@ -29,32 +28,19 @@ def form_of(path: Path) -> TorchForm | None:
     """``torch.export`` or ``TorchScript``; None of what is left, which has to be ONNX.
 
     Raises:
-        CustomModelUnusable: it is empty, or a zip archive that is cut off or holds nothing of these forms.
-        ForeignModel: a folder, or a file of another format; see ``models/foreign_files.py``.
+        CustomModelUnusable: a zip archive that is cut off, or holds nothing of these forms.
         CustomHoldsObjects: a state dict, a pickled module, or compiled code.
         WrongBytes: see ``refuse_known_cause``.
         OSError: it cannot be read.
     """
-    _refuse_other_formats(path)
     with open_regular(path) as file:
-        is_zip = file.read(len(_ZIP)) == _ZIP
-    return _form_in(path, _inside(path)) if is_zip else None
-
-
-def _refuse_other_formats(path: Path) -> None:
-    if not path.is_dir():
-        with open_regular(path) as file:
-            head = file.read(64)
-        refuse_known_cause(path, head)
-        if not head:
-            raise CustomModelUnusable(path=path, because="it is empty", hint="copy it again")
+        head = file.read(64)
+    refuse_known_cause(path, head)
+    if not head.startswith(_ZIP):
         if head.startswith(_PICKLED):
             raise CustomHoldsObjects(path=path, found="what torch.save or pickle wrote")
-    if (foreign := foreign_form(path)) is not None:
-        raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
-
-
-def _form_in(path: Path, inside: Mapping[str, str]) -> TorchForm:
+        return None
+    inside = _inside(path)
     if _OLDER_EXPORT in inside:
         because = "it is a torch.export file in the layout of torch 2.7 and before"
         raise CustomModelUnusable(path=path, because=because, hint="save it anew by torch.export.save of torch 2.8 or later")
