@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+_WHOLE_SIGNS, _FIRST_SIGNS, _LAST_SIGNS = 1000, 300, 600
+"""Of a library's error: as long as it is shown whole, and what is left of a longer one."""
+
+
 def shell_word(value: object) -> str:
     """One word of a command that is shown, quoted where a shell would take it for anything else."""
     return shlex.quote(str(value))
@@ -78,6 +82,14 @@ def no_unicode(name: str) -> str:
 def shortened(text: str, most: int = 100) -> str:
     """A value of a user's data as an error quotes it: the first ``most`` signs, and how many follow."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more)"
+
+
+def reason_in(error: BaseException | str) -> str:
+    """What an error of a library says, on one line. A long text keeps both its ends: the reason often stands last."""
+    text = " ".join(str(error).split())
+    if not text and isinstance(error, BaseException):
+        return type(error).__name__
+    return text if len(text) <= _WHOLE_SIGNS else f"{text[:_FIRST_SIGNS]} … {text[-_LAST_SIGNS:]}"
 
 
 def first_line(error: BaseException) -> str:

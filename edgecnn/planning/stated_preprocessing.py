@@ -30,6 +30,7 @@ _RESAMPLING: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hammi
 """By Pillow's number."""
 _STRETCHED_FROM: Final = 384
 """Hugging Face's ConvNextImageProcessor stretches images to a size of this and more, and crops below."""
+_SIDE_MAX: Final = 1 << 14
 _MALFORMED = (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
 
 
@@ -65,7 +66,7 @@ def _in_metadata(model: Path) -> Stated | None:
     except OSError:
         return None  # who opens the model says why
     try:
-        sizes = [size for key in _SIZES if key in said and (size := _size_in(ast.literal_eval(said[key]))) is not None]
+        sizes = [_size_in(ast.literal_eval(said[key])) for key in _SIZES if key in said]
         fields = _fields_in_metadata(said, sizes[0] if sizes else None)
         stated = Stated(PreprocessingChoice.model_validate(fields), "its metadata", sizes[0] if sizes else None)
     except (*_MALFORMED, SyntaxError, RecursionError, MemoryError, ValidationError):
@@ -120,9 +121,10 @@ def _of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSi
     normalized = config.get("do_normalize", "image_mean" in config)
     mean, std = (_three(config["image_mean"]), _three(config["image_std"])) if normalized else ([0.0] * 3, [1.0] * 3)
     kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
-    twice = kind.startswith("EfficientNet") and normalized and config.get("include_top", True)
+    # EfficientNetImageProcessor divides by the scale once more, whether it normalizes or not.
+    again = _three(config["image_std"]) if kind.startswith("EfficientNet") and config.get("include_top", True) else [1.0] * 3
     offset = 1.0 if config.get("rescale_offset") else 0.0
-    own_std = [value**2 if twice else value for value in std]
+    own_std = [value * other for value, other in zip(std, again, strict=True)]
     own_mean = [(offset + value) / factor for value in mean]
     order = "bgr" if config.get("do_flip_channel_order") else "rgb"
     fields = (
@@ -138,26 +140,22 @@ def _of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSi
 
 
 def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
-    size, crop = config.get("size"), _size_in(config.get("crop_size")) if config.get("do_center_crop") else None
-    short = size if isinstance(size, int) else size.get("shortest_edge") if isinstance(size, dict) else None
-    whole, share = _size_in(size) if short is None else None, config.get("crop_pct")
-    if share is not None and short is not None:
-        square = ImageSize.square(int(short))
-        if short >= _STRETCHED_FROM:
-            return {"resize": "stretch"}, square, []
-        return {"resize": "crop", "resize_px": int(short / share)}, square, []
-    if crop is not None and short is not None:
-        return {"resize": "crop", "resize_px": int(short)}, crop, []
-    if crop is not None and whole is not None:
-        notes = [] if whole == crop else [f"stretches images to {whole} before a crop, and a crop without stretching is taken"]
-        return ({"resize": "stretch"} if whole == crop else {"resize": "crop", "resize_px": whole.short_px}), crop, notes
-    if whole is not None:
-        return {"resize": "stretch"}, whole, []
-    if isinstance(size, int):  # a number alone, of processors that do not crop
-        return {"resize": "stretch"}, ImageSize.square(size), []
-    return (
-        ({"resize": "crop", "resize_px": int(short)}, ImageSize.square(int(short)), []) if short is not None else ({}, None, [])
-    )
+    size, share = config.get("size"), config.get("crop_pct")
+    if size is None:
+        return {}, None, []
+    whole, crop = _size_in(size), _size_in(config["crop_size"]) if config.get("do_center_crop") else None
+    covers = isinstance(size, int) or "shortest_edge" in size
+    short = int(whole.short_px * 256 / 224) if str(config.get("image_processor_type")).startswith("Levit") else whole.short_px
+    if share is not None and covers and short < _STRETCHED_FROM:
+        return {"resize": "crop", "resize_px": int(short / share)}, whole, []
+    if crop is not None and covers:
+        return {"resize": "crop", "resize_px": short}, crop, []
+    if crop is not None and whole != crop:
+        note = f"stretches images to {whole} before a crop, and a crop without stretching is taken"
+        return {"resize": "crop", "resize_px": short}, crop, [note]
+    if covers and share is None and not isinstance(size, int):
+        return {"resize": "crop", "resize_px": short}, whole, []
+    return {"resize": "stretch"}, whole, []  # a number alone is of processors that do not crop
 
 
 def _of_timm(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]] | None:
@@ -166,8 +164,6 @@ def _of_timm(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | Non
     if not isinstance(own, dict):
         return None
     size = _size_in(own["input_size"])
-    if size is None:
-        return None
     notes: list[str] = []
     scaled = math.floor(size.short_px / float(own.get("crop_pct") or 0.875))
     mode = own.get("crop_mode") or "center"
@@ -206,13 +202,13 @@ def _three(value: Any) -> list[float]:
     return three
 
 
-def _size_in(value: Any) -> ImageSize | None:
-    """Of 224, [224, 224], [3, 224, 224], {"height": 224, "width": 224} or {"shortest_edge": 224}."""
+def _size_in(value: Any) -> ImageSize:
+    """Of 224, [224, 224], [3, 224, 224], {"height": 224, "width": 224} or {"shortest_edge": 224}. Raises ValueError: no size."""
     if isinstance(value, dict):
-        value = [value["height"], value["width"]] if "height" in value else value.get("shortest_edge")
-    sides = [int(side) for side in (value if isinstance(value, list | tuple) else [value] if value is not None else [])]
+        value = [value["height"], value["width"]] if "height" in value else value["shortest_edge"]
+    sides = [int(side) for side in (value if isinstance(value, list | tuple) else [value])]
     if len(sides) == 3:
         sides = sides[:2] if sides[2] in (1, 3) else sides[1:]
-    if not sides or len(sides) > 2 or not all(0 < side < 1 << 14 for side in sides):
-        return None
+    if not 1 <= len(sides) <= 2 or not all(0 < side <= _SIDE_MAX for side in sides):
+        raise ValueError("no size")
     return ImageSize(sides[0], sides[-1])

@@ -8,12 +8,29 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.wording import and_more, counted, did_you_mean, first_problem, listed, nearest, no_unicode, plural, shortened
+from edgecnn.errors.wording import (
+    and_more,
+    counted,
+    did_you_mean,
+    first_problem,
+    listed,
+    nearest,
+    no_unicode,
+    plural,
+    reason_in,
+    shortened,
+)
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (1200, "1,200 images")])
 def test_a_count_agrees_with_its_noun(count: int, said: str) -> None:
     assert counted(count, "image") == said
+
+
+def test_a_long_message_keeps_its_reason_at_either_end() -> None:
+    assert reason_in(ValueError("one\n  two")) == "one two" and reason_in(ValueError()) == "ValueError" and reason_in("") == ""
+    long = reason_in(ValueError(f"the runtime failed: {'node ' * 100_000}: channels differ"))
+    assert long.startswith("the runtime failed: node ") and long.endswith(" node : channels differ") and len(long) == 903
 
 
 def test_a_plural_without_an_s_is_named() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.sessions import Level, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
 
@@ -28,7 +29,7 @@ class CustomSession:
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
-            raise CustomModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {_line(error)}") from error
+            raise CustomModelUnusable(path=path, because=f"ONNX Runtime cannot open it: {reason_in(error)}") from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
         """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
@@ -40,7 +41,7 @@ class CustomSession:
             try:
                 return np.asarray(self._session.run([self._entry.output], {self._entry.input: feed})[0], np.float32)
             except Exception as error:  # noqa: BLE001 - as above
-                raise CustomModelUnusable(path=self._path, because=f"ONNX Runtime cannot run it: {_line(error)}") from error
+                raise CustomModelUnusable(path=self._path, because=f"ONNX Runtime cannot run it: {reason_in(error)}") from error
 
         return in_batches(pixels, feeding, self._entry, run, always_full=False)
 
@@ -77,7 +78,3 @@ def feed_of(pixels: npt.NDArray[np.uint8], feeding: Feeding, entry: GraphEntry) 
         whole = np.expand_dims(np.tensordot(LUMA, whole.astype(np.float32), axes=(0, axis)), axis)
         whole = whole.round() if entry.dtype == "uint8" else whole
     return np.ascontiguousarray(whole.astype(entry.dtype, copy=False))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -18,6 +18,7 @@ import torch
 
 from edgecnn.backends.protocol import TRUNK_OPSET
 from edgecnn.errors.custom_model import STATE_SIZE, CustomHoldsObjects, CustomModelUnusable, InputSizeOpen
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.form import entries_of, written
 from edgecnn.graph.custom.image_entry import COLOURS, classes_of
 from edgecnn.graph.export import quiet_exporter
@@ -86,7 +87,7 @@ def first_line(error: Exception) -> str:
     """What torch says, without its traceback of the program."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "Error: " in line]
-    return (told[-1] if told else lines[0] if lines else type(error).__name__)[:300]
+    return reason_in(told[-1] if told else lines[0]) if lines else type(error).__name__
 
 
 @cache
