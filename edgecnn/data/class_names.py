@@ -79,9 +79,9 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
     try:
         if file.name == CONFIG and file.is_file():
             return _of_config(file)
-        if not is_onnx(file):
-            return None
         names = names_in_metadata(file)
+        if names is None and not is_onnx(file):
+            return None
     except FileNotFoundError:
         raise
     except (OSError, ValueError):
@@ -111,7 +111,7 @@ def names_in_model(model: Path) -> ModelNames | None:
     """The classes that a model file's own metadata names, or the ``config.json`` next to it; None where neither names any."""
     file = model.expanduser()
     try:
-        names = names_in_metadata(file) if is_onnx(file) else None
+        names = names_in_metadata(file)
         if names is not None:
             return ModelNames(names, model)
         config = repository_file(file, CONFIG)

@@ -6,6 +6,7 @@ Nothing is parsed: the first bytes of a file, the names in a zip archive and the
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -45,6 +46,9 @@ _OPTIMUM: Final = (
     'pip install "optimum-onnx[onnxruntime]"; optimum-cli export onnx --model {path} --task image-classification exported; '
     "then --model exported/model.onnx"
 )
+
+
+_ULTRALYTICS: Final = "pip install ultralytics; yolo export model={path} format=onnx; then --model names the ONNX file next to it"
 
 
 class ForeignForm(NamedTuple):
@@ -209,8 +213,15 @@ def _of_zip(path: Path, head: bytes) -> ForeignForm | None:
         return None
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return _by_names(_ZIPS, archive.namelist(), {})
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+            names = archive.namelist()
+            is_program = any(name.endswith("/constants.pkl") for name in names)
+            pickled = next((name for name in names if name.endswith("/data.pkl") and not is_program), None)
+            if pickled is not None:
+                with archive.open(pickled) as content:
+                    is_theirs = b"ultralytics" in content.read(HEAD_BYTES)
+                return ForeignForm("a checkpoint of Ultralytics", _ULTRALYTICS) if is_theirs else None
+            return _by_names(_ZIPS, names, {})
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError):
         return None  # who opens the archive says what is wrong with it
 
 

@@ -1,4 +1,4 @@
-"""The preprocessing and input size that a model file states: its ONNX metadata, or a JSON file next to it.
+"""The preprocessing and input size that a model file states: its metadata, or a JSON file next to it.
 
 Read are ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md), Ultralytics' (``task``, ``imgsz``), ``mean`` and
 ``std``; ``preprocessor_config.json`` of Hugging Face's image processors, and timm's ``config.json``.
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from edgecnn.data.formats.onnx_names import is_onnx, metadata_of
+from edgecnn.data.formats.onnx_names import metadata_of
 from edgecnn.data.formats.repository_files import CONFIG, repository_file
 from edgecnn.models.preprocessings import USUAL
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -60,9 +60,9 @@ def stated_for(model: Path) -> Stated | None:
 
 
 def _in_metadata(model: Path) -> Stated | None:
-    """Of the ONNX file itself."""
+    """Of the file itself."""
     try:
-        said = metadata_of(model) if is_onnx(model) else {}
+        said = metadata_of(model)
     except OSError:
         return None  # who opens the model says why
     try:

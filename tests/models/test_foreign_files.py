@@ -121,6 +121,18 @@ def test_a_zip_archive_is_told_by_the_names_in_it(names: tuple[str, ...], what: 
     assert refusal().startswith(f"mine is {what}: ")
 
 
+def test_a_checkpoint_of_ultralytics_names_its_exporter_and_a_program_is_none() -> None:
+    for is_program in (False, True):
+        with zipfile.ZipFile("mine", "w") as archive:
+            archive.writestr("best/data.pkl", b"\x80\x02cultralytics.nn.tasks\nClassificationModel\n")
+            if is_program:
+                archive.writestr("best/constants.pkl", b"")
+        if is_program:
+            assert foreign_form(Path("mine")) is None
+        else:
+            assert "mine is a checkpoint of Ultralytics: " in (line := refusal()) and "yolo export model=mine format=onnx" in line
+
+
 def test_onnx_files_and_broken_ones_are_no_other_format() -> None:
     onnx.save(classifier(), "mine")
     assert foreign_form(Path("mine")) is None and form_of(Path("mine")) is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 import pytest
+import torch
 
 from edgecnn.data.class_names import names_in, names_in_model
 from edgecnn.graph.custom.onnx_entry import read_entry
@@ -139,6 +140,19 @@ def test_metadata_of_an_onnx_file_is_read(properties: dict[str, str], wanted: di
     said = stated.choice.model_dump(mode="json")
     assert {name: said[name] for name in wanted} == wanted and stated.source == "its metadata"
     assert stated.size_px == (ImageSize.square(side) if isinstance(side, int) else side)
+
+
+def test_metadata_of_a_torchscript_file_of_ultralytics_is_read(tmp_path: Path) -> None:
+    path, said = tmp_path / "best.torchscript", {"task": "classify", "imgsz": [64, 64], "names": {"0": "a", "1": "b"}}
+    module = torch.jit.script(torch.nn.Identity())
+    module.save(str(path), _extra_files={"config.txt": json.dumps(said)})
+    assert statement(path).choice.like == "unit" and statement(path).size_px == ImageSize.square(64)
+    assert names_in_model(path) == (("a", "b"), path) and names_in(path) == ("a", "b")
+    for broken in ("{", "[1]", '{"imgsz": "x"}'):
+        module.save(str(path), _extra_files={"config.txt": broken})
+        stated = stated_for(path)
+        assert stated is None or stated.notes == ("its metadata on the preprocessing is malformed and ignored",)
+        assert names_in_model(path) is None
 
 
 @pytest.mark.parametrize(
