@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
 from edgecnn.backends.installed import installed_version, require_packages
-from edgecnn.data.class_names import ModelNames
+from edgecnn.data.class_names import ModelNames, joined
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
 from edgecnn.data.index import read_json, write_json
@@ -45,16 +45,18 @@ from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.data.preprocessing import BORDERED
-from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
+from edgecnn.values.recipe import ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ClassOrder = Literal["file", "folders", "stated"]
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
 _OWN_ORDER = "; classes are in the order in which {} names them, and folders are known by these names"
 _FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in {}"
+_STATED_ORDER = "; classes are in the order that data.classes states, which is not that of {}"
 _REVISION = 9
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -173,21 +175,36 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     return found
 
 
-def custom_weights(
-    choice: ModelChoice, data: DataChoice, *, train_kept_out: bool, named: ModelNames | None, names_taken: bool
-) -> WeightsAnswer:
-    """The answer to where training begins, of what is not trained.
-
-    ``named``: the classes that the file names, or a file next to it. ``names_taken``: their order is that of the classes.
-    """
+def custom_weights(choice: ModelChoice, *, train_kept_out: bool, order: str) -> WeightsAnswer:
+    """The answer to where training begins, of what is not trained. ``order``: see ``class_order``."""
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
-    order = ""
-    if named is not None:
-        where = "its metadata" if str(named.file) == choice.onnx else named.file.name
-        first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"
-        order = _OWN_ORDER.format(where) if names_taken else _FOLDERS_ORDER.format(where) + first
     why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
+
+
+def order_asked(classes: str | None, named: ModelNames | None) -> ClassOrder:
+    """Whose order ``data.classes`` asks for; of the folders where it is not stated."""
+    if classes is None:
+        return "folders"
+    return "file" if named is not None and classes == str(named.file) else "stated"
+
+
+def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder, data: DataSummary) -> str:
+    """Whose order the classes are in, as the end of a sentence; empty where the file names none.
+
+    ``named``: the classes that the file names, or a file next to it. ``taken``: their order, that of the folders, or the one
+    that ``data.classes`` states.
+    """
+    if named is None:
+        return ""
+    where = "its metadata" if str(named.file) == choice.onnx else named.file.name
+    if taken == "file":
+        return _OWN_ORDER.format(where)
+    theirs, ours = ([joined(name).casefold() for name in names] for names in (named.names, data.classes))
+    if taken == "stated" and theirs == ours:
+        return ""
+    first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"
+    return (_FOLDERS_ORDER if taken == "folders" else _STATED_ORDER).format(where) + first
 
 
 def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:

@@ -57,6 +57,11 @@ def test_the_order_of_its_own_metadata_is_taken_and_said(tmp_path: Path, monkeyp
     )
     for other in (resolved(path, photos, "data.classes=folders"), resolved(shuffled(tmp_path / "b.onnx", named=False), photos)):
         assert other.custom_model is not None and other.custom_model.at_chance == 0.25
+    stated = resolved(path, photos, "data.classes=folders").weights.why
+    assert stated.endswith(
+        "; classes are in the order that data.classes states, which is not that of its metadata (dark blue, bright blue, "
+        "dark red, …)"
+    )
 
 
 def test_one_folder_that_is_called_otherwise_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
