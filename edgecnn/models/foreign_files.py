@@ -84,7 +84,7 @@ _HEADS: Final = (
     _Head("a TensorRT engine", (b"ftrt", b"ptrt"), _SOURCE),
     _Head("an OpenVINO model", (b"<?xml", b"<net "), _SOURCE, holds=b"<net "),
     _Head("an ncnn model", (b"7767517\n", b"7767517\r\n"), _SOURCE),
-    # A block without a parent: paddle/fluid/framework/framework.proto, BlockDesc.
+    # A block without a parent: BlockDesc in PaddlePaddle's framework.proto.
     _Head("a PaddlePaddle model", b"\n", _PADDLE, holds=b"\x08\x00\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
     _Head("a PaddlePaddle model", b"{", _PADDLE, holds=b'"magic":"pir"'),
     _Head("a TensorFlow.js model", b"{", _SOURCE, holds=b'layers-model"'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,11 +78,11 @@ def network_name(choice: ModelChoice) -> str:
 
 
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
-    """Refuse contradictions before anything is read.
+    """Refuse contradictions, and a model of another format, before images are read.
 
     Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, TrainingSwitch,
     NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the ``bundle`` that the
-    build would replace.
+    build would replace. ForeignModel, CustomModelUnusable, WrongBytes: see ``refuse_foreign``.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -98,6 +99,8 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
         raise CustomModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+    with suppress(OSError):  # who reads it says why it cannot be read
+        refuse_foreign(Path(model.onnx).expanduser())
 
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
@@ -155,7 +158,6 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
         path = path.resolve(strict=True)
         if not (path.is_file() or path.is_dir()):  # which would be waited for
             raise CustomFileMissing(path=path, because="it is a pipe or a device")
-        refuse_foreign(path)
         form = form_of(path)
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error

@@ -81,7 +81,7 @@ def _fields_in_metadata(said: Mapping[str, str], size: ImageSize | None) -> dict
     if scale is not None:
         return {"like": f"{scale}-bgr" if said.get(PIXEL_FORMAT, "").lower().startswith("bgr") else scale}
     if said.get("task") == "classify" and "imgsz" in said:
-        # ultralytics/data/augment.py, classify_transforms: the short side to imgsz, a centre crop, 0 to 1.
+        # Ultralytics' classify_transforms: the short side to imgsz, a centre crop, 0 to 1.
         shape = {"resize": "crop", "resize_px": size.short_px, "interpolation": "bilinear"} if size is not None else {}
         return {"like": "unit", **shape}
     if "mean" in said and "std" in said:
@@ -116,7 +116,7 @@ def _in_json(model: Path, name: str, read: _Read) -> Stated | None:
 
 
 def _of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
-    """transformers/image_processing_utils.py and the processors of its models: rescale, normalize; resize, centre crop."""
+    """As the image processors of transformers do it: rescale, normalize; resize, centre crop."""
     factor = 255.0 * float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 255.0
     normalized = config.get("do_normalize", "image_mean" in config)
     mean, std = (_three(config["image_mean"]), _three(config["image_std"])) if normalized else ([0.0] * 3, [1.0] * 3)
@@ -159,7 +159,7 @@ def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], I
 
 
 def _of_timm(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]] | None:
-    """timm/data/transforms_factory.py, transforms_imagenet_eval."""
+    """As timm's ``transforms_imagenet_eval`` does it."""
     own = config.get("pretrained_cfg")
     if not isinstance(own, dict):
         return None

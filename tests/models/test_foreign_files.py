@@ -12,6 +12,8 @@ import pytest
 from edgecnn.errors.custom_model import CustomModelUnusable, ForeignModel
 from edgecnn.graph.custom.form import form_of
 from edgecnn.models.foreign_files import foreign_form, refuse_foreign
+from edgecnn.planning.custom_model import check_custom
+from edgecnn.values.recipe import Recipe
 from tests.graph.custom_files import classifier
 
 SAFETENSORS = (64).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(64) + bytes(4)
@@ -131,6 +133,15 @@ def test_a_checkpoint_of_ultralytics_names_its_exporter_and_a_program_is_none() 
             assert foreign_form(Path("mine")) is None
         else:
             assert "mine is a checkpoint of Ultralytics: " in (line := refusal()) and "yolo export model=mine format=onnx" in line
+
+
+def test_a_build_refuses_another_format_before_it_reads_images() -> None:
+    Path("mine").write_bytes(b"\x1c\0\0\0TFL3" + bytes(200))
+    recipe = Recipe.model_validate({"model": {"onnx": "mine"}, "data": {"path": "photos"}})
+    with pytest.raises(ForeignModel):
+        check_custom(recipe, "judge", Path("out/bundle"))
+    Path("mine").unlink()
+    check_custom(recipe, "judge", Path("out/bundle"))  # who reads it says that it is not there
 
 
 def test_onnx_files_and_broken_ones_are_no_other_format() -> None:
