@@ -214,15 +214,21 @@ def _of_zip(path: Path, head: bytes) -> ForeignForm | None:
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            is_program = any(name.endswith("/constants.pkl") for name in names)
-            pickled = next((name for name in names if name.endswith("/data.pkl") and not is_program), None)
+            if any(name.endswith(("/constants.pkl", "/archive_format")) for name in names):
+                return None  # a program of torch
+            pickled = next((name for name in names if name.endswith("/data.pkl")), None)
             if pickled is not None:
                 with archive.open(pickled) as content:
                     is_theirs = b"ultralytics" in content.read(HEAD_BYTES)
                 return ForeignForm("a checkpoint of Ultralytics", _ULTRALYTICS) if is_theirs else None
-            return _by_names(_ZIPS, names, {})
+            return form_of_zip(names)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError):
         return None  # who opens the archive says what is wrong with it
+
+
+def form_of_zip(names: Sequence[str]) -> ForeignForm | None:
+    """The format that the names in a zip archive tell, with the places of its fix still open."""
+    return _by_names(_ZIPS, names, {})
 
 
 def _of_folder(path: Path) -> ForeignForm:

@@ -21,7 +21,7 @@ from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
-from edgecnn.models.foreign_files import HEAD_BYTES, form_of_head
+from edgecnn.models.foreign_files import HEAD_BYTES, form_of_head, form_of_zip
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.arch import ArchSpec
@@ -131,8 +131,8 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
 def _zip_like(names: Sequence[str]) -> str:
     if any(name.endswith("/archive_format") or name == "serialized_exported_program.json" for name in names):
         return f"a torch.export program, {_WHOLE}"
-    if any(name.endswith(".npy") for name in names):
-        return "a NumPy .npz archive"
+    if (foreign := form_of_zip(names)) is not None:
+        return foreign.what
     return "a zip archive of something else than tensors: unpack it first, if a weights file is in it"
 
 
