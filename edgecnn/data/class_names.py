@@ -6,9 +6,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from edgecnn.data.formats.onnx_names import KEYS, is_onnx, names_in_metadata
+from edgecnn.data.formats.repository_files import CONFIG, names_in_config, repository_file
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.errors.wording import nearest
@@ -24,7 +25,8 @@ _STEERING: Final = ("Cc", "Zl", "Zp")
 
 
 def names_in(file: Path) -> tuple[str, ...]:
-    """The names in a text file, a line each; blank lines at the end count for nothing. Of an ONNX file those in its metadata.
+    """The names in a text file, a line each; blank lines at the end count for nothing. Of an ONNX file those in its metadata, of
+    a ``config.json`` those in ``id2label``.
 
     Raises ClassNamesUnusable: it cannot be read, is no text, has an empty name or one twice, or is an ONNX file that states none.
     FileNotFoundError: nothing is there.
@@ -73,11 +75,13 @@ def _text(file: Path) -> str:
 
 
 def _of_model(file: Path) -> tuple[str, ...] | None:
-    """None of a file that is no ONNX file."""
+    """None of a file that is neither an ONNX file nor a ``config.json`` that names classes."""
     try:
-        if not is_onnx(file):
-            return None
+        if file.name == CONFIG and file.is_file():
+            return _of_config(file)
         names = names_in_metadata(file)
+        if names is None and not is_onnx(file):
+            return None
     except FileNotFoundError:
         raise
     except (OSError, ValueError):
@@ -89,10 +93,30 @@ def _of_model(file: Path) -> tuple[str, ...] | None:
     return names
 
 
-def names_in_model(model: Path) -> tuple[str, ...] | None:
-    """The classes that a model file's own metadata names, in the order of its answers; None where it names none."""
+def _of_config(file: Path) -> tuple[str, ...]:
+    if (names := names_in_config(file)) is None:
+        raise ClassNamesUnusable(file=file, because="it names no classes in id2label, so that a text file is needed")
+    return names
+
+
+class ModelNames(NamedTuple):
+    """Classes in the order of a model's answers."""
+
+    names: tuple[str, ...]
+    file: Path
+    """The file that names them, as ``data.classes`` takes it: the model, or a ``config.json`` next to it."""
+
+
+def names_in_model(model: Path) -> ModelNames | None:
+    """The classes that a model file's own metadata names, or the ``config.json`` next to it; None where neither names any."""
+    file = model.expanduser()
     try:
-        return names_in_metadata(model) if is_onnx(model) else None
+        names = names_in_metadata(file)
+        if names is not None:
+            return ModelNames(names, model)
+        config = repository_file(file, CONFIG)
+        names = None if config is None else names_in_config(config)
+        return None if config is None or names is None else ModelNames(names, config)
     except OSError:
         return None  # who reads the model itself says why it cannot be read
 

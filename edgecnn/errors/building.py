@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import did_you_mean, shell_word
+from edgecnn.errors.wording import did_you_mean, reason_in, shell_word
 
 
 class NothingToBuild(EdgecnnError, exit_code=ExitCode.MISSING):
@@ -80,10 +80,9 @@ class UnknownFailure(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Stands for an exception in one candidate's branch that no error of ours foresaw."""
 
     def __init__(self, *, error: Exception) -> None:
-        text = " ".join(str(error).split())
         super().__init__(
             what=f"stopped at an unexpected error ({type(error).__name__})",
-            because=f"{text[:300]}…" if len(text) > 300 else text or None,
+            because=reason_in(error) if str(error) else None,
             hint="run the same command with --debug for the traceback",
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError
 
+STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
 PREPROCESSING = "state it, as in --set preprocessing.like=imagenet"
 
 
@@ -22,6 +23,22 @@ class CustomModelUnusable(EdgecnnError):
 
     def __init__(self, *, path: Path, because: str, hint: str | None = None) -> None:
         super().__init__(what=f"{path} cannot be built from", because=because, hint=hint)
+
+
+class InputSizeOpen(CustomModelUnusable):
+    """Raised when a file leaves the height and width of its input open, and nothing states them."""
+
+    def __init__(self, *, path: Path, because: str) -> None:
+        super().__init__(path=path, because=because, hint=STATE_SIZE)
+
+
+class ForeignModel(EdgecnnError):
+    """Raised when ``--model`` names a folder, or a file of a format that is not read; ``form`` with its article."""
+
+    def __init__(self, *, path: Path, form: str, fix: str | None) -> None:
+        super().__init__(
+            what=f"{path} is {form}", because="edgecnn reads ONNX, torch.export (.pt2) and TorchScript files", hint=fix
+        )
 
 
 class CustomHoldsObjects(EdgecnnError):
@@ -78,17 +95,6 @@ class PreprocessingIncomplete(EdgecnnError):
     def __init__(self, *, because: str) -> None:
         super().__init__(
             what="the preprocessing is not clear", because=because, hint="state both mean and std, or preprocessing.like alone"
-        )
-
-
-class PreprocessingNotFound(EdgecnnError):
-    """Raised when a custom model is right no more often than chance, however it is fed."""
-
-    def __init__(self, *, path: Path, tried: Sequence[str], best: int, images: int, classes: int) -> None:
-        super().__init__(
-            what=f"{path} is not shown to be better than chance with the preprocessing {', '.join(tried)}",
-            because=f"at best {best} of {images} images, of {classes} classes in the order of their folders' names",
-            hint=f"name the folders in the model's own order, or {PREPROCESSING}",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
+from edgecnn.errors.wording import reason_in
 
 
 class NotAnOnnxModel(EdgecnnError):
@@ -105,7 +106,7 @@ class ProgramNotMade(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     """Raised when torch cannot export a network as a program of its own, whatever it says about it."""
 
     def __init__(self, *, error: Exception) -> None:
-        text = " ".join(str(error).split())[:300] or type(error).__name__
+        text = reason_in(error)
         super().__init__(what="torch cannot export this network as a program", because=text)
 
 
@@ -117,7 +118,7 @@ class NetworkNotExported(EdgecnnError):
         said = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
         super().__init__(
             what="torch cannot export this network to ONNX",
-            because=said[:300],
+            because=reason_in(said),
             hint="take another network; of timm's, docs/howto/use-a-timm-network.md says which were tried",
         )
 

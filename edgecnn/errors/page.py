@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import shell_word
+from edgecnn.errors.wording import reason_in, shell_word
 
 
 class NoReport(EdgecnnError):
@@ -41,7 +41,7 @@ class PageFailed(EdgecnnError, exit_code=ExitCode.OWN_FAULT):
     def __init__(self, *, because: str) -> None:
         super().__init__(
             what="the page could not be drawn",
-            because=" ".join(because.split())[:500],
+            because=reason_in(because),
             hint="report.json and report.md hold the same figures; edgecnn report BUILD --debug shows where it broke",
         )
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _SOURCE_PLACE = re.compile(r"/\S+\.(?:h|cc|cpp):\d+:? (?:\S+ )*?\S*\([^()]*\) ")
 """A file of C++, a line of it, and the function there with its parameters."""
+_SEARCHED_SIGNS = 4000
+_WHOLE_SIGNS, _FIRST_SIGNS, _LAST_SIGNS = 1000, 300, 600
+"""Of a library's error: as long as it is shown whole, and what is left of a longer one."""
 
 
 def shell_word(value: object) -> str:
@@ -85,13 +88,18 @@ def shortened(text: str, most: int = 100) -> str:
     return text if len(text) <= most else f"{text[:most]}… ({len(text) - most:,} more)"
 
 
-def whole_reason(error: BaseException, most: int = 400) -> str:
-    """What an error says on one line, or its class where it says nothing; of a long text the middle is left out.
+def reason_in(error: BaseException | str) -> str:
+    """What an error of a library says, on one line. A long text keeps both its ends: the reason often stands last.
 
-    Runtimes write where in their source they are first, which is left out too, and the reason last.
+    Places in a runtime's source code are left out.
     """
-    said = _SOURCE_PLACE.sub("", " ".join(str(error).split())) or type(error).__name__
-    return said if len(said) <= most else f"{said[: most // 4]} … {said[-most * 3 // 4 :]}"
+    text = " ".join(str(error).split())
+    if len(text) > _SEARCHED_SIGNS:  # the pattern takes quadratic time
+        text = f"{text[: _SEARCHED_SIGNS // 2]} … {text[-_SEARCHED_SIGNS // 2 :]}"
+    text = _SOURCE_PLACE.sub("", text)
+    if not text and isinstance(error, BaseException):
+        return type(error).__name__
+    return text if len(text) <= _WHOLE_SIGNS else f"{text[:_FIRST_SIGNS]} … {text[-_LAST_SIGNS:]}"
 
 
 def first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message  # type: ignore[import-
 
 from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, ModelTooLarge, NotAnOnnxModel
 from edgecnn.errors.quantization import AlreadyQuantized
-from edgecnn.errors.wording import whole_reason
+from edgecnn.errors.wording import reason_in
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import refuse_known_cause
 
@@ -143,7 +143,7 @@ def _with_functions_inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelPro
     try:
         return onnx.inliner.inline_local_functions(model, convert_version=True)
     except (onnx.checker.ValidationError, RuntimeError) as error:
-        raise NotAnOnnxModel(path=path, why=f"its functions cannot be inlined: {whole_reason(error)}") from error
+        raise NotAnOnnxModel(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
 
 
 def _external(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

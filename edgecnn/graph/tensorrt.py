@@ -23,6 +23,7 @@ from edgecnn.errors.tensorrt import (
     QuantizedBias,
     UnsignedQuantization,
 )
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.onnx_file import constants_of, opset_of
 
 OPSET_MAX = 20
@@ -154,9 +155,7 @@ def lowered(model: ModelProto, file: Path) -> ModelProto:
         copy.ir_version = min(copy.ir_version, IR_MAX_8_5)
         onnx.checker.check_model(copy, full_check=True)
     except Exception as error:  # noqa: BLE001 - the converter's and the checker's exceptions share no class but Exception
-        raise OpsetNotLowered(
-            file=file, found=opset_of(model), limit=OPSET_MAX_8_5, why=" ".join(str(error).split())[:300]
-        ) from error
+        raise OpsetNotLowered(file=file, found=opset_of(model), limit=OPSET_MAX_8_5, why=reason_in(error)) from error
     return copy
 
 

@@ -1,6 +1,6 @@
 """A row of the catalogue becomes a network, and a file becomes its weights, or an error that names what does not fit.
 
-What training programs put around a network's tensors (tables inside tables, beginnings of names) is taken off again.
+What training programs put around a network's tensors is taken off again: see ``models/checkpoints.py``.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,17 +19,22 @@ from torch import Tensor, nn
 
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.weights import MissingPackage, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.wording import and_more
 from edgecnn.models.catalogue import all_archs
+from edgecnn.models.checkpoints import Unwrapped, best_fit, tables_in, without_common_beginning
 from edgecnn.models.families import efficientnet_lite
 from edgecnn.models.families.built import built
 from edgecnn.models.neighbours import PROTOTYPES, NeighbourHead
-from edgecnn.models.weights_file import STATISTICS, format_of
+from edgecnn.models.weights_file import SAVED_ARGUMENTS, STATISTICS, format_of
 from edgecnn.runner.files import open_regular
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.arch import ArchSpec
 
 HEAD_STD = 0.01
 """Standard deviation of a new head's weights; its bias starts at 0. Every class begins with nearly equal probability."""
+
+_SHOWN = 8
+"""Tensors of each kind of misfit that an error names."""
 
 
 def build_network(spec: ArchSpec, classes: int = 1000, *, seed: int = 0) -> nn.Module:
@@ -90,23 +95,23 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises WeightsUnreadable: truncated, damaged, another format, or no table of tensors. WeightsHoldObjects: it holds Python
     objects, and reading those would run code that the file names.
     """
-    return _read(path).tensors
+    return _read(path)[0].tensors
 
 
-def _read(path: Path) -> Unwrapped:
+def _read(path: Path) -> Sequence[Unwrapped]:
     form = format_of(path)
     try:
         loaded = load_file(path) if form == "safetensors" else _loaded(path)
     except Exception as problem:  # noqa: BLE001 - which one a damaged pickle raises, its bytes decide
         raise _refusal(path, problem) from problem
-    found = unwrapped(loaded)
-    if found is None:
+    if not (tables := tables_in(loaded)):
         raise WeightsUnreadable(path=path, reason="it holds something other than a table of tensors")
-    return found
+    return tables
 
 
 def _loaded(path: Path) -> object:
-    with open_regular(path) as file:  # of a path, torch would look at the name
+    arguments: list[Any] = [(kind, name) for name, kind in SAVED_ARGUMENTS.items()]
+    with open_regular(path) as file, torch.serialization.safe_globals(arguments):  # of a path, torch would look at the name
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
@@ -136,9 +141,10 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: the file is of another network; the error names the tensors,
     and the network that fits.
     """
-    found = _read(path)
+    tables = _read(path)
+    found = tables[0]
     if f"{spec.head}.weight" not in found.tensors:
-        found = without_beginnings(found)
+        found = best_fit(tables, _shapes(spec, {}))
     state = found.tensors
     if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
         state = efficientnet_lite.from_published(state)
@@ -150,7 +156,8 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     try:
         return Unwrapped(_fitting(state, wanted, path=path, arch=spec.name), found.said)
     except WeightsDoNotFit as error:
-        raise WeightsDoNotFit(path=path, arch=spec.name, problems=error.problems, fits=archs_that_fit(state)) from error
+        fits = archs_that_fit(without_common_beginning(state))
+        raise WeightsDoNotFit(path=path, arch=spec.name, problems=error.problems, fits=fits) from error
 
 
 def archs_that_fit(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -233,64 +240,15 @@ def replace_head(network: nn.Module, spec: ArchSpec, head: nn.Module) -> None:
 def _fitting(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path, arch: str) -> dict[str, Tensor]:
     counters = {name: torch.zeros((), dtype=torch.int64) for name in wanted if name.endswith("num_batches_tracked")}
     complete = {**counters, **state}  # old files lack the batch-norm counters, which no output depends on
-    problems = [f"it lacks {name}" for name in wanted if name not in complete]
-    problems += [f"it has {name}, which the network lacks" for name in complete if name not in wanted]
-    problems += [
+    lacking = [name for name in wanted if name not in complete]
+    foreign = [name for name in complete if name not in wanted]
+    other = [
         f"{name} is {tuple(complete[name].shape)}, the network's is {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in complete and complete[name].shape != tensor.shape
     ]
+    kinds = {"it lacks ": lacking, "it has tensors that the network lacks, ": foreign, "": other}
+    problems = [f"{what}{', '.join(names[:_SHOWN])}{and_more(len(names), _SHOWN)}" for what, names in kinds.items() if names]
     if problems:
         raise WeightsDoNotFit(path=path, arch=arch, problems=problems)
     return {name: complete[name] for name in wanted}
-
-
-_TABLES = ("state_dict", "model", "model_state_dict", "net", "network")
-_AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
-"""Running averages of the weights; taken where the weights themselves are not there."""
-_BEGINNINGS = ("module.", "_orig_mod.", "model.", "net.", "network.")
-"""Of DataParallel, of torch.compile, and of modules that hold the network as an attribute."""
-_COUNTER = "n_averaged"
-"""torch.optim.swa_utils.AveragedModel keeps it beside the network."""
-_DEEPEST = 3
-
-
-class Unwrapped(NamedTuple):
-    """Tensors by name, and what was taken off, each as a part of a sentence."""
-
-    tensors: dict[str, Tensor]
-    said: tuple[str, ...]
-
-
-def unwrapped(loaded: object) -> Unwrapped | None:
-    """The table of tensors in what a file holds; None where there is none."""
-    said: list[str] = []
-    for _ in range(_DEEPEST):
-        inner = _table_in(loaded)
-        if inner is None:
-            break
-        name, loaded = inner
-        said.append(f"its entry {name!r}")
-    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
-        return None
-    return Unwrapped({str(name): tensor for name, tensor in loaded.items()}, tuple(said))
-
-
-def without_beginnings(found: Unwrapped) -> Unwrapped:
-    """The same tensors without what stands before every one of their names."""
-    tensors, said = dict(found.tensors), list(found.said)
-    if len(tensors) > 1:
-        tensors.pop(_COUNTER, None)
-    while (beginning := next((each for each in _BEGINNINGS if all(name.startswith(each) for name in tensors)), None)) is not None:
-        tensors = {name.removeprefix(beginning): tensor for name, tensor in tensors.items()}
-        said.append(f"names without {beginning!r}")
-    return Unwrapped(tensors, tuple(said))
-
-
-def _table_in(loaded: object) -> tuple[str, Mapping[str, object]] | None:
-    if not isinstance(loaded, Mapping):
-        return None
-    for name in (*_TABLES, *_AVERAGED):
-        if isinstance(table := loaded.get(name), Mapping):
-            return name, table
-    return None

@@ -12,14 +12,16 @@ import pickletools
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from itertools import chain, islice
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Final, Literal
 
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
+from edgecnn.models.foreign_files import HEAD_BYTES, form_of_head, form_of_zip
 from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.arch import ArchSpec
@@ -36,22 +38,25 @@ _SAFETENSORS_HEADER_MAX: Final = 100_000_000
 """The bound that the safetensors library itself sets."""
 _PICKLE_PROTOCOL_MAX: Final = 3
 """torch._weights_only_unpickler knows no opcode of later ones; torch.save writes 2 unless told otherwise."""
+SAVED_ARGUMENTS: Final[Mapping[str, type]] = {
+    "argparse.Namespace": Namespace,
+    **{
+        f"{module}.{flavour}Path": kind
+        for module in ("pathlib", "pathlib._local")  # the second is Python 3.13's
+        for flavour, kind in (
+            ("Posix", PurePosixPath),
+            ("PurePosix", PurePosixPath),
+            ("Windows", PureWindowsPath),
+            ("PureWindows", PureWindowsPath),
+        )
+    },
+}
+"""What training programs save of their arguments, by the name in a pickle. Paths become such as touch no file system."""
 _PICKLE_LISTED_MAX: Final = 8 << 20
 """A larger pickle inside a zip, which may unpack to any size, is left to torch's own refusal."""
 _OPCODES_LISTED_MAX: Final = 200_000
 """Of one file, about 0.2 s: what comes after them is left to torch's own refusal. A table of 1,548 tensors (EfficientNetV2-L) has
 58,000 of them; 360 tensors take 15 to 20 ms to list, which every build waits for, a cached one too."""
-_KNOWN: Final = (
-    (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes"),
-    (0, b"\x1f\x8b", "a gzip archive: unpack it first"),
-    (257, b"ustar", "a tar archive: unpack it first"),
-    (0, b"\x93NUMPY", "a NumPy array"),
-    (0, b"GGUF", "a GGUF file"),
-    (4, b"TFL3", "a TensorFlow Lite model"),
-    (0, b"\x89PNG", "a picture"),
-    (0, b"\xff\xd8\xff", "a picture"),
-    (0, b"\x80", "a Python pickle that torch did not write"),
-)
 _WHOLE: Final = "a whole network and not its weights: --model FILE takes it"
 _DAMAGED = (ValueError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError, struct.error)
 """What pickletools and json raise on damaged bytes."""
@@ -69,7 +74,7 @@ def format_of(path: Path) -> WeightsFormat:
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            head = file.read(512)
+            head = file.read(HEAD_BYTES)
             file.seek(0)
             if head.startswith(_ZIP):
                 return _torch_zip(path, file)
@@ -126,8 +131,8 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
 def _zip_like(names: Sequence[str]) -> str:
     if any(name.endswith("/archive_format") or name == "serialized_exported_program.json" for name in names):
         return f"a torch.export program, {_WHOLE}"
-    if any(name.endswith(".npy") for name in names):
-        return "a NumPy .npz archive"
+    if (foreign := form_of_zip(names)) is not None:
+        return foreign.what
     return "a zip archive of something else than tensors: unpack it first, if a weights file is in it"
 
 
@@ -145,8 +150,11 @@ def _refuse_objects(path: Path, file: IO[bytes], *, pickles: int) -> None:
             if opcode.name == "PROTO" and int(argument or 0) > _PICKLE_PROTOCOL_MAX:
                 reason = f"it was saved with pickle_protocol={argument}, and later than {_PICKLE_PROTOCOL_MAX} is not read"
                 raise WeightsUnreadable(path=path, reason=reason)
-            if opcode.name in ("GLOBAL", "INST") and not _may_be_of_tensors(str(argument).partition(" ")[0]):
-                names[str(argument).replace(" ", ".")] = None
+            if opcode.name not in ("GLOBAL", "INST"):
+                continue
+            module, _, name = str(argument).partition(" ")
+            if f"{module}.{name}" not in SAVED_ARGUMENTS and not _may_be_of_tensors(module):
+                names[f"{module}.{name}"] = None
     except _DAMAGED as error:
         raise WeightsUnreadable(path=path, reason="it is cut off or damaged: its table of tensors cannot be read") from error
     if names:
@@ -161,15 +169,12 @@ def _may_be_of_tensors(module: str) -> bool:
 
 
 def _looks_like(head: bytes) -> str:
-    for at, magic, name in _KNOWN:
-        if head[at : at + len(magic)] == magic:
-            return name
-    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page: a download that went wrong"
+    if head[:1] == b"\x80":
+        return "a Python pickle that torch did not write"
+    if (foreign := form_of_head(head)) is not None:
+        return foreign.what
     if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x3a", b"\x42"):  # ModelProto: ir_version, then producer, graph or opset
         return "an ONNX model"
-    if b"\0" not in head and all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head):
-        return "a text file"
     return "neither a .safetensors nor a torch file"
 
 

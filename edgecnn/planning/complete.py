@@ -28,7 +28,7 @@ from edgecnn.models.defaults import (
     default_learning_rate,
 )
 from edgecnn.models.weights import answer_weights
-from edgecnn.planning.custom_model import custom_weights
+from edgecnn.planning.custom_model import class_order, custom_weights, order_asked
 from edgecnn.planning.folds import first_fold, require_foldable
 from edgecnn.planning.multi_label import require_fitting
 from edgecnn.planning.request import BuildRequest
@@ -124,19 +124,21 @@ def _complete_custom(asked: Recipe, store: Store, tell: Progress) -> CompletedRe
         choice = choice.model_copy(update={"labels": False})
         data = summarize(choice, store.root, tell)
     require_fitting(asked, data)
-    file, unused = str(asked.model.onnx), None
+    named = names_in_model(Path(str(asked.model.onnx))) if data.labelled else None
+    taken = order_asked(choice.classes, named)
     if choice.classes is None and data.labelled:
-        names = names_in_model(Path(file).expanduser())
-        order = None if names is None else order_by_names(names, data.classes, Path(data.root), file)
-        if order is None:
-            unused = names
+        order = None if named is None else order_by_names(named.names, data.classes, Path(data.root), str(named.file))
+        if named is None or order is None:
             _require_one_order(data)
-        elif order != data.classes:
-            choice = choice.model_copy(update={"classes": file})
-            data = summarize(choice, store.root, tell)
+        else:
+            taken = "file"
+            if order != data.classes:
+                choice = choice.model_copy(update={"classes": str(named.file)})
+                data = summarize(choice, store.root, tell)
     surgery = completed_surgery(asked.surgery, 0)  # nothing can be changed in a graph, and the plan lists what is not to be had
     filled = {"data": choice, "quantize": _with_images(asked.quantize, data), "surgery": surgery}
-    weights = custom_weights(asked.model, choice, train_kept_out=learned, unused_names=unused)
+    said = class_order(asked.model, named, taken, data)
+    weights = custom_weights(asked.model, train_kept_out=learned, order=said)
     return CompletedRecipe(weights, data, asked.model_copy(update=filled))
 
 

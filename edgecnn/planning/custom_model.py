@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
 from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.data.class_names import ModelNames, joined
 from edgecnn.data.demo import DEMO
 from edgecnn.data.images import open_source
 from edgecnn.data.index import read_json, write_json
@@ -20,6 +21,7 @@ from edgecnn.errors.custom_model import (
     CustomAndNamed,
     CustomFileMissing,
     CustomModelUnusable,
+    InputSizeOpen,
     LabelsNeeded,
     NoDataForHead,
     NoDataForModel,
@@ -35,7 +37,9 @@ from edgecnn.errors.studies import ScaleOfAFile
 from edgecnn.graph.custom.form import form_of
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.compound import scaled_or_same
+from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
+from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.store.disk import stamped
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
@@ -43,16 +47,18 @@ from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.custom_model import CustomModel, GraphEntry, TorchForm
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.data.preprocessing import BORDERED
-from edgecnn.values.recipe import DataChoice, ModelChoice, Recipe
+from edgecnn.values.recipe import ModelChoice, Recipe
 from edgecnn.values.stage import Progress, digest_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ClassOrder = Literal["file", "folders", "stated"]
 _UNKNOWN = ", and whether it was trained on these very images is not known here"
 _KEPT_OUT = "; what it was trained on is said to be these images' role train (data.train = true), which is kept out"
-_OWN_ORDER = "; classes are in the order in which its metadata names them, and folders are known by these names"
-_FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in its metadata"
+_OWN_ORDER = "; classes are in the order in which {} names them, and folders are known by these names"
+_FOLDERS_ORDER = "; classes are in the order of their folders, whose names are not those in {}"
+_STATED_ORDER = "; classes are in the order that data.classes states, which is not that of {}"
 _REVISION = 9
 """Raised by hand when the same file would be described otherwise; what was kept by older code is then found anew."""
 
@@ -73,11 +79,11 @@ def network_name(choice: ModelChoice) -> str:
 
 
 def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
-    """Refuse contradictions before anything is read.
+    """Refuse contradictions, and a model of another format, before images are read.
 
     Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, OutputOfAnArch,
     TrainingSwitch, NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the
-    ``bundle`` that the build would replace.
+    ``bundle`` that the build would replace. ForeignModel, CustomModelUnusable, WrongBytes: see ``refuse_foreign``.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -94,6 +100,8 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
     if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
         raise CustomModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
+    with suppress(OSError):  # who reads it says why it cannot be read
+        refuse_foreign(Path(model.onnx).expanduser())
 
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
@@ -159,6 +167,7 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     size = recipe.model.resolution_px
     asked |= {"resolution_px": size and size.stated, "output": recipe.model.output, "data": data.content, "revision": _REVISION}
+    asked["stated"] = repr(stated_for(path))
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
@@ -171,19 +180,36 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     return found
 
 
-def custom_weights(
-    choice: ModelChoice, data: DataChoice, *, train_kept_out: bool, unused_names: Sequence[str] | None
-) -> WeightsAnswer:
-    """The answer to where training begins, of what is not trained.
-
-    ``unused_names``: those of the classes in the file's metadata, where they are none of the folders'.
-    """
+def custom_weights(choice: ModelChoice, *, train_kept_out: bool, order: str) -> WeightsAnswer:
+    """The answer to where training begins, of what is not trained. ``order``: see ``class_order``."""
     seen = _KEPT_OUT if train_kept_out else _UNKNOWN
-    order = _OWN_ORDER if data.classes == choice.onnx else ""
-    if unused_names is not None:
-        order = f"{_FOLDERS_ORDER} ({', '.join(name[:40] for name in unused_names[:3])}{', …' if unused_names[3:] else ''})"
     why = f"the weights inside {choice.onnx}, as they are: nothing is trained{seen}{order}"
     return WeightsAnswer(choice="onnx", kind="onnx", why=why)
+
+
+def order_asked(classes: str | None, named: ModelNames | None) -> ClassOrder:
+    """Whose order ``data.classes`` asks for; of the folders where it is not stated."""
+    if classes is None:
+        return "folders"
+    return "file" if named is not None and classes == str(named.file) else "stated"
+
+
+def class_order(choice: ModelChoice, named: ModelNames | None, taken: ClassOrder, data: DataSummary) -> str:
+    """Whose order the classes are in, as the end of a sentence; empty where the file names none.
+
+    ``named``: the classes that the file names, or a file next to it. ``taken``: their order, that of the folders, or the one
+    that ``data.classes`` states.
+    """
+    if named is None:
+        return ""
+    where = "its metadata" if str(named.file) == choice.onnx else named.file.name
+    if taken == "file":
+        return _OWN_ORDER.format(where)
+    theirs, ours = ([joined(name).casefold() for name in names] for names in (named.names, data.classes))
+    if taken == "stated" and theirs == ours:
+        return ""
+    first = f" ({', '.join(name[:40] for name in named.names[:3])}{', …' if named.names[3:] else ''})"
+    return (_FOLDERS_ORDER if taken == "folders" else _STATED_ORDER).format(where) + first
 
 
 def custom_arch(choice: ModelChoice, model: CustomModel) -> ArchSpec:
@@ -214,25 +240,32 @@ def _found(
         from edgecnn.graph.custom.onnx_entry import content_of
         from edgecnn.graph.custom.trial import try_file
 
+    size, stated = recipe.model.resolution_px, stated_for(path)
     tell.step("reading the model", 0, 2)
-    try_file(path, form, recipe.model.resolution_px, recipe.model.output)
+    try:
+        try_file(path, form, size, recipe.model.output)
+    except InputSizeOpen:
+        if size is not None or stated is None or stated.size_px is None:
+            raise
+        size = stated.size_px
+        try_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
     stamps = _stamps(path, beside)
     content = content_of(path, beside)
-    says = read_file(path, form, recipe.model.resolution_px, recipe.model.output)
+    says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
     entry = _of_its_images(says.entry, data, path)
-    custom = CustomFile(path=path, entry=entry, stated=says.stated)
+    custom = CustomFile(path=path, entry=entry, stated=stated)
     source = open_source(Path(data.manifest_path))
     found = find_preprocessing(custom, recipe.preprocessing, source, tell)
     if not (data.multi_label or entry.ends_in_sigmoid):
         entry = _of_its_answers(entry, found.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}
     feeding = {"feeding": found.feeding, "stated_by": found.stated_by, "trials": found.trials, "rivals": found.rivals}
-    return CustomModel(**about, **feeding), stamps
+    return CustomModel(**about, **feeding, at_chance=found.at_chance, source=found.source, notes=found.notes), stamps
 
 
 def _of_its_images(entry: GraphEntry, data: DataSummary, path: Path) -> GraphEntry:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from edgecnn.errors.custom_model import (
     AnswersAlike,
     AnswersNotFinite,
     PreprocessingIncomplete,
-    PreprocessingNotFound,
     PreprocessingUnproved,
 )
 from edgecnn.judging.intervals import wilson
-from edgecnn.judging.learned import beats_chance
+from edgecnn.judging.learned import chance_verdict
 from edgecnn.judging.predictions.classes import sign_test
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
+from edgecnn.planning.stated_choice import with_stated
+from edgecnn.planning.stated_preprocessing import Stated
 from edgecnn.runner.pixels import ImageSize, pixels_sha256
 from edgecnn.values.custom_model import Channels, Feeding, FeedingTrial, GraphEntry
 from edgecnn.values.data.dataset import ImageEntry
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 IMAGES = 256
 """Tried at most: two ways that differ on one image in twenty are then told apart (13 to 0 of discordant answers)."""
 TOLD_APART = 0.05
-"""Of the exact one-sided sign test."""
+"""Of all one-sided exact sign tests of the best way against the others together.
+
+Any of n ways may turn out the best by chance. A wrong one is called better only where its own test against the truly best way
+errs, which are n - 1 tests: each is held to 0.05 / (n - 1). Bonferroni; J. C. Hsu, Annals of Statistics 12 (1984) 1136-1144."""
 GIVEN: dict[str, Channels] = {"given": "rgb", "given-bgr": "bgr"}
 """A user's own mean and std, which say nothing of the order."""
 MODES: tuple[ResizeMode, ...] = ("crop", "letterbox", "stretch")
@@ -53,8 +57,8 @@ class CustomFile:
 
     path: Path
     entry: GraphEntry
-    stated: str | None
-    """The usual preprocessing that its metadata names."""
+    stated: Stated | None
+    """What it states of its images, or a file next to it does."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,10 @@ class FoundPreprocessing:
     rivals: tuple[str, ...]
     answers: NDArray[np.float32]
     """Its own, (images, classes), fed so."""
+    at_chance: float | None = None
+    """See ``CustomModel``, as of ``source`` and ``notes``."""
+    source: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_preprocessing(
@@ -78,11 +86,14 @@ def find_preprocessing(
         UnknownPreprocessing, PreprocessingIncomplete: of the choice.
         AnswersAlike, AnswersNotFinite: what it answers tells nothing apart, or is no number.
         PreprocessingUnproved: nothing was stated, and the images have no labels.
-        PreprocessingNotFound: nothing was stated, and nothing makes it right more often than chance.
         CustomModelUnusable: the runtime cannot run the file.
     """
+    own = choice
+    choice, notes = with_stated(own, custom.stated, custom.entry)
     _refuse_colours_of_grey(custom, choice)
-    names, by = _names(custom, choice)
+    names = _names(custom, choice)
+    by = _stated_by(own, choice)
+    stating = custom.stated.source if custom.stated is not None and by == "file" else None
     if by == "search" and not source.classes:
         raise PreprocessingUnproved(path=custom.path)
     ways = [way for name in names for way in _ways(name, custom.entry, choice)]
@@ -91,11 +102,12 @@ def find_preprocessing(
     ways, answers = _tried(custom, ways, partial(_decoded, source, images), tell)
     _refuse_no_answers(custom.path, answers, images)
     if not source.classes:
-        return FoundPreprocessing(feeding=ways[0], stated_by=by, trials=(), rivals=(), answers=answers[0])
+        return FoundPreprocessing(ways[0], by, (), (), answers[0], None, stating, notes)
     shown = _shown(source, images)
     right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
-    chosen, trials, rivals = _best(custom, ways, right, by, float(shown.mean(axis=0).max()))
-    return FoundPreprocessing(feeding=ways[chosen], stated_by=by, trials=trials, rivals=rivals, answers=answers[chosen])
+    chosen, trials, rivals = _best(ways, right)
+    at_chance = _chance_not_beaten(trials, float(shown.mean(axis=0).max()))
+    return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance, stating, notes)
 
 
 def _shown(source: ImageSource, images: Sequence[ImageEntry]) -> NDArray[np.bool_]:
@@ -118,7 +130,7 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
     """Grey is luma of three colours that were normalized alike."""
     if custom.entry.colours != 1:
         return
-    stated = choice.like or custom.stated
+    stated = choice.like
     if choice.channels is not None or (choice.mean is None and stated is not None and not usual_named(stated).is_of_grey):
         what = "preprocessing.channels" if choice.channels is not None else f"preprocessing {stated}"
         raise PreprocessingIncomplete(because=f"the network has one channel, and {what} is of three")
@@ -127,23 +139,28 @@ def _refuse_colours_of_grey(custom: CustomFile, choice: PreprocessingChoice) -> 
         raise PreprocessingIncomplete(because=because)
 
 
-def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[tuple[str, ...], Literal["recipe", "file", "search"]]:
+def _stated_by(own: PreprocessingChoice, choice: PreprocessingChoice) -> Literal["recipe", "file", "search"]:
+    """Who states how colours become numbers: the user's ``own`` choice, or what the file added to it."""
+    if own.mean is not None or own.like is not None:
+        return "recipe"
+    return "search" if choice.mean is None and choice.like is None else "file"
+
+
+def _names(custom: CustomFile, choice: PreprocessingChoice) -> tuple[str, ...]:
     if (choice.mean is None) != (choice.std is None):
         raise PreprocessingIncomplete(because=f"preprocessing.{'std' if choice.std is None else 'mean'} is missing")
     if choice.mean is not None and choice.like is not None:
         raise PreprocessingIncomplete(because="there are preprocessing.like and preprocessing.mean")
     if choice.mean is not None:
         is_open = choice.channels is None and custom.entry.colours > 1
-        return tuple(GIVEN) if is_open else ("given",), "recipe"
+        return tuple(GIVEN) if is_open else ("given",)
     if choice.like is not None:
         usual_named(choice.like)
-        return (choice.like,), "recipe"
-    if custom.stated is not None:
-        return (custom.stated,), "file"
+        return (choice.like,)
     names = BYTES if custom.entry.dtype == "uint8" else tuple(USUAL)
     if custom.entry.colours == 1:
         names = tuple(name for name in names if USUAL[name].is_of_grey)
-    return names, "search"
+    return names
 
 
 def _ways(name: str, entry: GraphEntry, choice: PreprocessingChoice) -> list[Feeding]:
@@ -207,21 +224,21 @@ class _Best(NamedTuple):
     rivals: tuple[str, ...]
 
 
-def _best(custom: CustomFile, ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], by: Any, most: float) -> _Best:
-    """``most`` is the share of the commonest class: who always answers that is right so often, and has learned nothing."""
+def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]]) -> _Best:
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
-    first, classes = order[0], custom.entry.classes
-    # The best of several tries is good by chance more often than one: Bonferroni.
-    share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(ways))
-    if by == "search" and not beats_chance(share, max(most, 1 / classes)):
-        tried = tuple(dict.fromkeys(way.name for way in ways))
-        raise PreprocessingNotFound(path=custom.path, tried=tried, best=trials[0].right, images=trials[0].images, classes=classes)
-    alike = [n for n in order[1:] if _alike(right[first], right[n])]
+    first, told_apart = order[0], TOLD_APART / max(1, len(ways) - 1)
+    alike = [n for n in order[1:] if _p_by_chance(right[first], right[n]) >= told_apart]
     # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
     chosen = min((first, *alike), key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
     rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
     return _Best(chosen, trials, tuple(rivals))
+
+
+def _chance_not_beaten(trials: Sequence[FeedingTrial], chance: float) -> float | None:
+    """``chance`` where not even the best of the ways beats it. It is the best of several tries: Bonferroni."""
+    share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(trials))
+    return None if share is None or chance_verdict(share, chance) is None else chance
 
 
 def _called(way: Feeding) -> str:
@@ -229,6 +246,6 @@ def _called(way: Feeding) -> str:
     return way.name if way.pixels.resize == "crop" else f"{way.name} by {way.pixels.resize}"
 
 
-def _alike(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> bool:
+def _p_by_chance(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     lost, gained = int((best & ~other).sum()), int((other & ~best).sum())
-    return bool(sign_test(np.array([lost]), np.array([gained]))[0] >= TOLD_APART)
+    return float(sign_test(np.array([lost]), np.array([gained]))[0])

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from edgecnn.errors.training import NoGpuToTrainOn
+from edgecnn.errors.wording import reason_in
 from edgecnn.training.machine import CPU, repeatable
 from edgecnn.values.training import LearningDevice
 
@@ -33,7 +34,7 @@ def torch_device(asked: LearningDevice) -> torch.device:
     try:
         torch.ones(1, device=device).add_(1)
     except RuntimeError as error:  # a GPU that this torch has no kernels for any more
-        raise NoGpuToTrainOn(because=f"{torch.cuda.get_device_name(device)}: {' '.join(str(error).split())[:300]}") from error
+        raise NoGpuToTrainOn(because=f"{torch.cuda.get_device_name(device)}: {reason_in(error)}") from error
     return device
 
 

@@ -87,24 +87,47 @@ class CustomModel(Value):
     """What was tried, the best first. The images are of the role ``validation``."""
     rivals: tuple[str, ...] = ()
     """Other normalizations that these images cannot tell from the one that was taken."""
+    source: str | None = Field(default=None, exclude_if=lambda source: source is None)
+    """Which file states it, where ``stated_by`` is file."""
+    notes: tuple[str, ...] = Field(default=(), exclude_if=lambda notes: not notes)
+    """What is stated in or next to the file and not taken."""
+    at_chance: float | None = Field(default=None, exclude_if=lambda level: level is None)
+    """The accuracy of always answering the most frequent class of these images, 0…1, where the model is not shown to beat it in
+    any of the trials. None where it does."""
 
     @property
     def why(self) -> str:
         """One sentence on how its preprocessing is known, and on answers that are no logits."""
-        return self._feeding_known + (
-            "; its answers are probabilities, which a kit gives over their sum"
-            * (self.entry.ends_in_shares and not self.entry.ends_in_sigmoid)
+        notes = "".join(f"; {note}" for note in self.notes)
+        return (
+            self._feeding_known
+            + notes
+            + (
+                "; its answers are probabilities, which a kit gives over their sum"
+                * (self.entry.ends_in_shares and not self.entry.ends_in_sigmoid)
+            )
         )
 
     @property
     def _feeding_known(self) -> str:
         if not self.trials:
             unproved = "not proved, since no image is known to be of one class"
-            return f"preprocessing {self.feeding.describe()}, as the {self.stated_by} states; {unproved}"
+            return f"preprocessing {self.feeding.describe()}, as {self._stating} states; {unproved}"
         taken = next(each for each in self.trials if each.feeding == self.feeding)
         proved = f"right on {taken.right} of {taken.images} images"
-        known = f"found by trying {len(self.trials)}" if self.stated_by == "search" else f"as the {self.stated_by} states"
+        known = f"found by trying {len(self.trials)}" if self.stated_by == "search" else f"as {self._stating} states"
         others = [each for each in self.trials if each.feeding.name != taken.feeding.name]
         beside = f"; best other {others[0].feeding.name}: {others[0].right}" if others else ""
         open_ = f"; NOT TOLD APART from {', '.join(self.rivals)} by so few images" if self.rivals else ""
-        return f"preprocessing {self.feeding.describe()}, {known}: {proved}{beside}{open_}"
+        return f"preprocessing {self.feeding.describe()}, {known}: {proved}{beside}{open_}{self._chance}"
+
+    @property
+    def _stating(self) -> str:
+        return self.source or f"the {self.stated_by}"
+
+    @property
+    def _chance(self) -> str:
+        if self.at_chance is None:
+            return ""
+        reached = f"always answering the most frequent class is right on {round(self.at_chance * self.trials[0].images)}"
+        return f"; NOT SHOWN TO BEAT CHANCE ({reached}): check the order of the classes (data.classes) and [preprocessing]"

@@ -14,6 +14,8 @@ from edgecnn.errors.custom_model import (
     CustomHoldsObjects,
     CustomModelChanged,
     CustomModelUnusable,
+    ForeignModel,
+    InputSizeOpen,
     LabelsNeeded,
     NoDataForModel,
     NothingToTrain,
@@ -52,6 +54,16 @@ LINES = (
     (
         CustomFileMissing(path=FILE, because="no such file or directory"),
         "the model file mine.onnx cannot be read: no such file or directory [custom-file-missing]",
+    ),
+    (
+        InputSizeOpen(path=FILE, because="its input x leaves height and width open"),
+        "mine.onnx cannot be built from: its input x leaves height and width open — --set model.resolution_px=224 says at which "
+        "it is used [input-size-open]",
+    ),
+    (
+        ForeignModel(path=Path("mine.ort"), form="an ONNX Runtime model", fix="give the ONNX file"),
+        "mine.ort is an ONNX Runtime model: edgecnn reads ONNX, torch.export (.pt2) and TorchScript files — give the ONNX file "
+        "[foreign-model]",
     ),
     (
         CustomHoldsObjects(path=Path("mine.pth"), found="a pickled object"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def before(beginning: str, state: State) -> dict[str, Tensor]:
 WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
     "bare": (lambda state: state, ()),
     "DataParallel": (lambda state: before("module.", state), ("names without 'module.'",)),
-    "compiled": (lambda state: before("_orig_mod.module.", state), ("names without '_orig_mod.'", "names without 'module.'")),
+    "compiled": (lambda state: before("_orig_mod.module.", state), ("names without '_orig_mod.module.'",)),
     "Lightning": (
         lambda state: {"epoch": 3, "state_dict": before("model.", state), "optimizer_states": []},
         ("its entry 'state_dict'", "names without 'model.'"),
@@ -47,6 +48,19 @@ WRAPPED: dict[str, tuple[Callable[[State], Any], tuple[str, ...]]] = {
     ),
     "weights before their average": (
         lambda state: {"model": state, "model_ema": {k: v * 0 for k, v in state.items()}},
+        ("its entry 'model'",),
+    ),
+    "a module of one's own": (lambda state: before("encoder.body.", state), ("names without 'encoder.body.'",)),
+    "tables of one's own": (
+        lambda state: {"run": {"best": before("module.", state)}, "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}}},
+        ("its entry 'run'", "its entry 'best'", "names without 'module.'"),
+    ),
+    "a loss next to it": (
+        lambda state: {"state_dict": {**before("backbone.", state), "loss.weight": torch.zeros(4)}},
+        ("its entry 'state_dict'", "names without 'backbone.'", "1 tensor of other modules left out (loss.weight)"),
+    ),
+    "arguments next to it": (
+        lambda state: {"model": state, "args": Namespace(lr=0.1, out=Path("runs"), data=PurePosixPath("data"))},
         ("its entry 'model'",),
     ),
     "an average alone": (
@@ -89,8 +103,25 @@ def test_another_networks_tensors_name_the_network_that_they_are_of(state: State
     torch.save(before("module.", state), tmp_path / "mine.pth")
     with pytest.raises(WeightsDoNotFit) as caught:
         unwrapped_weights(arch_named("resnet-18"), tmp_path / "mine.pth")
-    assert "mine.pth does not hold the weights of resnet-18: it lacks conv1.weight; it lacks bn1.weight; " in caught.value.line()
+    assert "mine.pth does not hold the weights of resnet-18: it lacks conv1.weight, bn1.weight, " in caught.value.line()
     assert "— --arch mobilenet-v3-small has exactly these tensors [weights-do-not-fit]" in caught.value.line()
+
+
+def test_tensors_that_the_network_lacks_are_listed_next_to_those_that_it_lacks(state: State, tmp_path: Path) -> None:
+    held = {name: tensor for name, tensor in state.items() if name != f"{SMALL.head}.bias"}
+    torch.save({**held, "cbam.weight": torch.zeros(3), "cbam.bias": torch.zeros(3)}, tmp_path / "mine.pth")
+    with pytest.raises(WeightsDoNotFit) as caught:
+        unwrapped_weights(SMALL, tmp_path / "mine.pth")
+    assert f"it lacks {SMALL.head}.bias; it has tensors that the network lacks, cbam.weight, cbam.bias — " in caught.value.line()
+
+
+def test_paths_of_another_system_touch_no_file_system(state: State, tmp_path: Path) -> None:
+    """Windows' paths cannot be made here, and Python 3.13 pickles paths under another name."""
+    torch.save({"model": state, "out": PurePosixPath("a/b")}, tmp_path / "mine.pth", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "mine.pth").read_bytes()
+    for name in (b"cpathlib\nWindowsPath\n", b"cpathlib._local\nPosixPath\n"):
+        (tmp_path / "mine.pth").write_bytes(content.replace(b"cpathlib\nPurePosixPath\n", name))
+        assert list(unwrapped_weights(SMALL, tmp_path / "mine.pth").tensors) == list(state)
 
 
 def test_tensors_of_no_network_here_say_that_the_whole_can_be_given(tmp_path: Path) -> None:

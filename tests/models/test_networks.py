@@ -56,7 +56,7 @@ def test_text_is_no_weights_file(tmp_path: Path) -> None:
 
 def test_weights_of_another_network_are_named_tensor_by_tensor(tmp_path: Path) -> None:
     saved_network(SMALL, tmp_path / "a.pth")
-    with pytest.raises(WeightsDoNotFit, match=r"resnet-18: it lacks conv1\.weight; .* and \d+ more"):
+    with pytest.raises(WeightsDoNotFit, match=r"resnet-18: it lacks conv1\.weight, .* and \d+ more"):
         read_weights(arch_named("resnet-18"), tmp_path / "a.pth")
 
 

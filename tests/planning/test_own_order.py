@@ -13,7 +13,6 @@ from onnx import numpy_helper
 
 from edgecnn.building.build import plan_build
 from edgecnn.cli.asking import BuildOptions, request_from
-from edgecnn.errors.custom_model import PreprocessingNotFound
 from edgecnn.errors.data.formats import ClassOrderOpen, NotInClassNames
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import build_network
@@ -56,10 +55,13 @@ def test_the_order_of_its_own_metadata_is_taken_and_said(tmp_path: Path, monkeyp
     assert found.weights.why.endswith(
         "; classes are in the order in which its metadata names them, and folders are known by these names"
     )
-    with pytest.raises(PreprocessingNotFound):
-        resolved(path, photos, "data.classes=folders")
-    with pytest.raises(PreprocessingNotFound):
-        resolved(shuffled(tmp_path / "unnamed.onnx", named=False), photos)
+    for other in (resolved(path, photos, "data.classes=folders"), resolved(shuffled(tmp_path / "b.onnx", named=False), photos)):
+        assert other.custom_model is not None and other.custom_model.at_chance == 0.25
+    stated = resolved(path, photos, "data.classes=folders").weights.why
+    assert stated.endswith(
+        "; classes are in the order that data.classes states, which is not that of its metadata (dark blue, bright blue, "
+        "dark red, …)"
+    )
 
 
 def test_one_folder_that_is_called_otherwise_is_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +115,8 @@ def test_folders_that_people_and_tools_sort_otherwise_are_asked_about(tmp_path: 
     found = resolved(path, photos, "data.classes=sorted")
     assert found.data.classes == BY_CHARACTER
     assert found.custom_model is not None and found.custom_model.trials[0].right == found.custom_model.trials[0].images
-    with pytest.raises(PreprocessingNotFound):
-        resolved(path, photos, "data.classes=folders")
+    other = resolved(path, photos, "data.classes=folders").custom_model
+    assert other is not None and other.at_chance == 0.25
 
 
 def test_a_file_that_names_its_classes_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,18 @@
-"""The names of its classes in an ONNX file's own metadata, read without ONNX's library: a plan imports nothing heavy.
+"""The metadata of a model file and the names of classes in it, read without ONNX's library: a plan imports nothing heavy.
 
 Ultralytics writes ``names``, a dictionary from place to name; PaddleX and RapidOCR ``character``, a line each. A file is a
 protobuf message (onnx/onnx.proto, ModelProto) whose field 14 holds pairs of key and value; what else it holds is stepped over.
+In a TorchScript file Ultralytics writes the same as JSON, as the extra file ``config.txt`` of ``torch.jit.save``.
 """
 
 from __future__ import annotations
 
 import ast
 import io
+import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -17,9 +21,11 @@ from edgecnn.runner.files import open_regular
 
 FIRST_BYTE: Final = b"\x08"
 """Of an ONNX file, whose first field is a number, and of no text."""
-KEYS: Final = ("names", "character", "class_names", "classes", "labels")
+KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2label", "idx_to_class", "categories")
 _METADATA: Final = 14
 _MOST_BYTES: Final = 1 << 20
+_EXTRA: Final = "/extra/config.txt"
+_ALL_SIGNS_MAX: Final = 8 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
 """Bytes of a value of a fixed width, by its wire type."""
 
@@ -37,13 +43,43 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 
     Raises OSError: it cannot be read.
     """
-    with open_regular(file) as opened:
-        said = {key: value for key, value in _entries(opened, os.fstat(opened.fileno()).st_size) if key in KEYS}
+    said = metadata_of(file)
     for key in KEYS:
         names = _parsed(said.get(key, ""))
         if len(names) > 1 and len(set(names)) == len(names) and all(name.isprintable() and name.strip() for name in names):
             return names
     return None
+
+
+def metadata_of(file: Path) -> dict[str, str]:
+    """What a model file's metadata says, by its key; as far as the file is not damaged. Raises OSError: it cannot be read."""
+    if not is_onnx(file):
+        return _of_archive(file)
+    said, signs = dict[str, str](), 0
+    with open_regular(file) as opened:
+        for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
+            signs += len(key) + len(value)
+            if signs > _ALL_SIGNS_MAX:
+                break
+            said.setdefault(key, value)
+    return said
+
+
+def _of_archive(file: Path) -> dict[str, str]:
+    try:
+        with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
+            name = next((name for name in archive.namelist() if name.endswith(_EXTRA)), None)
+            if name is None or archive.getinfo(name).file_size > _MOST_BYTES:
+                return {}
+            with archive.open(name) as entry:
+                said = json.loads(entry.read(_MOST_BYTES))
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, RecursionError, EOFError):
+        return {}  # no archive, or a damaged one: who opens the model says so
+    return (
+        {str(key): value if isinstance(value, str) else str(value) for key, value in said.items()}
+        if isinstance(said, dict)
+        else {}
+    )
 
 
 def _parsed(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from edgecnn.errors.wording import reason_in
 from edgecnn.runner.failure import RunnerError
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runs.lease import hold_lease
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = TRIALS[given.part]()
     except Exception as error:  # noqa: BLE001 - whatever a library raises is the finding
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        what = f"{type(error).__name__}: {reason_in(error)}"
         say({"ok": False, "error": RunnerError("part-broken", what).facts()})
         return 1
     say({**result, "ok": True})
@@ -58,7 +59,7 @@ def _on_gpu(torch: Any, index: int) -> dict[str, Any]:
     try:
         _step(torch, f"cuda:{index}")
     except RuntimeError as error:
-        return {"model": model, "why": " ".join(str(error).split())[:300]}
+        return {"model": model, "why": reason_in(error)}
     return {"model": model, "why": None}
 
 

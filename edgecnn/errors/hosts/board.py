@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.hosts.process import RunnerCrashed, RunnerFailed, RunnerTimedOut
-from edgecnn.errors.wording import shell_word
+from edgecnn.errors.wording import reason_in, shell_word
 
 
 class BoardError(EdgecnnError):
@@ -144,7 +144,7 @@ class AnswerUnusable(BoardError):
         """``board``: None: it was said on this machine."""
         super().__init__(
             what=f"{board or 'this machine'}: its answer to {doing} cannot be used",
-            because=because[:500],
+            because=reason_in(because),
             hint=None if board is None else "bench --clean removes what is ours there; then the same command begins anew",
         )
 

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgecnn.errors.export import OpsetUnreachable
-from edgecnn.errors.wording import whole_reason
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.classical import without_classical
 from edgecnn.graph.custom.ends import nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
@@ -134,7 +134,7 @@ def _converted(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, ConvertError and others of its C++ core
         if LEAST_OPSET <= found < OPSET:
             return model  # older operators are read by every runtime that reads newer ones
-        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=whole_reason(error)) from error
+        raise OpsetUnreachable(path=path, opset=found, wanted=OPSET, because=reason_in(error)) from error
 
 
 def holds_halves(model: onnx.ModelProto) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.errors.wording import plural, whole_reason
+from edgecnn.errors.wording import plural, reason_in
 from edgecnn.graph.custom.image_entry import SCORES
 from edgecnn.graph.sessions import Level, session_of
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -33,7 +33,7 @@ class CustomSession:
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
-            because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {whole_reason(error)}"
+            because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {reason_in(error)}"
             raise CustomModelUnusable(path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
@@ -46,7 +46,7 @@ class CustomSession:
             try:
                 answer = np.asarray(self._session.run([self._entry.output], {self._entry.input: feed})[0], np.float32)
             except Exception as error:  # noqa: BLE001 - as above
-                because = f"ONNX Runtime cannot run it: {whole_reason(error)}"
+                because = f"ONNX Runtime cannot run it: {reason_in(error)}"
                 raise CustomModelUnusable(path=self._path, because=because) from error
             return by_class(answer, len(feed), self._entry, self._path)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model, stated_in
+from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
 from edgecnn.graph.onnx_file import external_files
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Feeding, GraphEntry, TorchForm
@@ -29,12 +29,10 @@ class FileSays(NamedTuple):
 
     entry: GraphEntry
     parameters: int
-    stated: str | None
-    """The usual preprocessing that its metadata names."""
 
 
 def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | None, output: str | None = None) -> FileSays:
-    """Its ends, its parameters, and the preprocessing that it states.
+    """Its ends and its parameters.
 
     ``output``: the name of the class scores, of an ONNX file that has several outputs. Raises EdgecnnError: one of
     ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside, ExternalDataMissing.
@@ -45,13 +43,13 @@ def read_file(path: Path, form: TorchForm | None, resolution_px: ImageSize | Non
     if form == "torch.export":
         from edgecnn.graph.custom.exported_program import read_exported
 
-        return FileSays(*read_exported(path, resolution_px), None)
+        return FileSays(*read_exported(path, resolution_px))
     if form == "TorchScript":
         from edgecnn.graph.custom.torchscript import read_script
 
-        return FileSays(*read_script(path, resolution_px), None)
+        return FileSays(*read_script(path, resolution_px))
     model = read_model(path)
-    return FileSays(read_entry(model, path, resolution_px, output), parameters_of(model), stated_in(model))
+    return FileSays(read_entry(model, path, resolution_px, output), parameters_of(model))
 
 
 def files_beside(path: Path, form: TorchForm | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn.errors.custom_model import CustomModelUnusable
+from edgecnn.errors.custom_model import CustomModelUnusable, InputSizeOpen
 from edgecnn.runner.pixel_recipe import ImageSize
 
 COLOURS = (3, 1)
@@ -17,7 +17,6 @@ ALONE = {
 }
 SCORES = "export it with one output of images×classes: the score of each class"
 AS_IMAGES = "export it with an input of images×3×height×width, or ×1; what flattens or reshapes them belongs inside the graph"
-STATE_SIZE = "--set model.resolution_px=224 says at which it is used"
 Dims = Sequence[int | str | None]
 """Sizes of a tensor; None, or the name that the file gives it, where it leaves one open."""
 
@@ -35,7 +34,7 @@ def image_entry(name: str, dims: Dims, dtype: str, asked_px: ImageSize | None, p
     """``input``, ``layout``, ``dtype``, ``colours``, ``resolution_px`` and ``batch`` of a ``GraphEntry``.
 
     ``dims``: of the input, NCHW or NHWC. ``asked_px``: ``model.resolution_px``, for a file that leaves height and width open.
-    Raises CustomModelUnusable: it takes no batch of images in colour or grey, or their size is not known.
+    Raises CustomModelUnusable: it takes no batch of images in colour or grey. InputSizeOpen: their size is not known.
     """
     if len(dims) == 3 and any(each in (dims[0], dims[2]) for each in COLOURS):
         because = f"its input {name} is {_shown(dims)}, which has no axis for the images of a call"
@@ -115,8 +114,7 @@ def _size(name: str, sides: Dims, asked_px: ImageSize | None, path: Path) -> Ima
     if own[0] is not None and own[1] is not None:
         return ImageSize(own[0], own[1])
     if asked_px is None:
-        because = f"its input {name} leaves height and width open"
-        raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
+        raise InputSizeOpen(path=path, because=f"its input {name} leaves height and width open")
     return asked_px
 
 

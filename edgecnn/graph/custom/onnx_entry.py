@@ -21,8 +21,6 @@ from edgecnn.values.custom_model import GraphEntry
 from edgecnn.values.stage import Key, digest_of
 
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16", onnx.TensorProto.UINT8: "uint8"}
-PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
-"""Keys of ONNX's own image metadata (github.com/onnx/onnx, docs/MetadataProps.md)."""
 
 
 def read_entry(
@@ -79,14 +77,6 @@ def parameters_of(model: onnx.ModelProto) -> int:
     held = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
     weights = (each for each in held if each.data_type in floats or (each.data_type in bytes_ and len(each.dims) > 1))
     return max(1, int(sum(prod(tensor.dims) for tensor in weights)))
-
-
-def stated_in(model: onnx.ModelProto) -> str | None:
-    """The usual preprocessing that the file's own metadata names, by ONNX's image metadata; None where it says nothing."""
-    said = {entry.key: entry.value for entry in model.metadata_props}
-    scale = {"NominalRange_0_255": "bytes", "Normalized_0_1": "unit", "Normalized_1_1": "half"}.get(said.get(PIXEL_RANGE, ""))
-    blue_first = said.get(PIXEL_FORMAT, "").lower().startswith("bgr")
-    return f"{scale}-bgr" if scale and blue_first else scale
 
 
 def read_model(path: Path) -> onnx.ModelProto:

@@ -17,9 +17,10 @@ from typing import Any, Final
 import torch
 
 from edgecnn.backends.protocol import TRUNK_OPSET
-from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
+from edgecnn.errors.custom_model import STATE_SIZE, CustomHoldsObjects, CustomModelUnusable, InputSizeOpen
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.form import entries_of, written
-from edgecnn.graph.custom.image_entry import COLOURS, STATE_SIZE, answer_entry
+from edgecnn.graph.custom.image_entry import COLOURS, answer_entry
 from edgecnn.graph.export import quiet_exporter
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import GraphEntry
@@ -57,12 +58,11 @@ def load_script(path: Path) -> torch.jit.ScriptModule:
 def read_script(path: Path, resolution_px: ImageSize | None) -> tuple[GraphEntry, int]:
     """The ends of a TorchScript file, found by running it on plain images, and its number of parameters.
 
-    ``resolution_px``: H and W of the images, which such a file does not say. Raises CustomModelUnusable: nothing says how large
-    its images are, or it is no classifier of photographs. CustomHoldsObjects: see ``load_script``.
+    ``resolution_px``: H and W of the images, which such a file does not say. Raises InputSizeOpen: nothing says how large its
+    images are. CustomModelUnusable: it is no classifier of photographs. CustomHoldsObjects: see ``load_script``.
     """
     if resolution_px is None:
-        because = "a TorchScript file does not say how large its images are"
-        raise CustomModelUnusable(path=path, because=because, hint=STATE_SIZE)
+        raise InputSizeOpen(path=path, because="a TorchScript file does not say how large its images are")
     module = load_script(path)
     floats = [each for each in module.parameters() if each.is_floating_point()]
     dtype = "float16" if floats and floats[0].dtype == torch.float16 else "float32"
@@ -88,7 +88,7 @@ def first_line(error: Exception) -> str:
     """What torch says, without its traceback of the program."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if "Error: " in line]
-    return (told[-1] if told else lines[0] if lines else type(error).__name__)[:300]
+    return reason_in(told[-1] if told else lines[0]) if lines else type(error).__name__
 
 
 @cache

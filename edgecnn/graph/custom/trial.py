@@ -22,7 +22,7 @@ from typing import Any, Final
 from edgecnn.errors.base import EdgecnnError, error_again
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.weights import PackageUnimportable
-from edgecnn.errors.wording import shortened, whole_reason
+from edgecnn.errors.wording import reason_in
 from edgecnn.runner.machine.cgroups import read_limits
 from edgecnn.runner.machine.procfs import ROOT
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -103,7 +103,7 @@ def _ending(code: int, last: str) -> str:
         by = signal.Signals(-code).name
         too_much = f"going through it writes more than the {WRITTEN_BYTES >> 20} MiB that it may"
         return too_much if by == "SIGXFSZ" else f"{ended} by {by}"
-    said = shortened(" ".join((last.splitlines() or [""])[-1].split()), 400)
+    said = reason_in((last.splitlines() or [""])[-1])
     return f"{ended} with {code}, after saying: {said}" if said else f"{ended} with {code}"
 
 
@@ -173,7 +173,7 @@ def _fault_of(path: Path, go_through: Callable[[], object]) -> EdgecnnError | No
         package = (error.name or "that it was made with").partition(".")[0]
         return PackageUnimportable(package=package, extra="train", needed_for=str(path), because=" ".join(str(error).split()))
     except Exception as error:  # noqa: BLE001 - which one, the bytes decide
-        because = f"reading it fails with {type(error).__name__}: {whole_reason(error)}"
+        because = f"reading it fails with {type(error).__name__}: {reason_in(error)}"
         return CustomModelUnusable(path=path, because=because)
     return None
 

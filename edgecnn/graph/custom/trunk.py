@@ -13,7 +13,7 @@ from scipy.special import expit, softmax
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.errors.export import ANEW, REPORT, TrunkDisagrees
-from edgecnn.errors.wording import whole_reason
+from edgecnn.errors.wording import reason_in
 from edgecnn.graph.checks import CHECK_IMAGES, TOLERANCE, ExportCheck, Logits, onnx_logits, spread
 from edgecnn.graph.custom.adopt import adopt, describe_changes, holds_halves
 from edgecnn.graph.custom.file import as_onnx, opened
@@ -96,7 +96,7 @@ def _trunk(path: Path, pixels: npt.NDArray[np.uint8], request: CustomRequest, ch
     except EdgecnnError:
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no class but Exception
-        because = f"{change}, it does not run: {whole_reason(error)}"
+        because = f"{change}, it does not run: {reason_in(error)}"
         raise CustomModelUnusable(path=request.model, because=because, hint=ANEW) from error
     if found.shape != (len(pixels), request.entry.classes):
         because = f"{change}, it answers {len(pixels)} images with {found.shape}"

@@ -134,7 +134,7 @@ def test_what_a_custom_model_needs_is_named(place: Place, tmp_path: Path) -> Non
     of_an_arch = place.plain("plan", "--arch", "resnet-18", "--weights", "none", "--set", "preprocessing.like=half")
     assert "[preprocessing-of-an-arch]" in of_an_arch.stderr
     (place.folder / "text.onnx").write_text("no model")
-    assert "[not-an-onnx-model]" in place.plain("build", "--onnx", "text.onnx", "--data", "photos").stderr
+    assert "[foreign-model]" in place.plain("build", "--onnx", "text.onnx", "--data", "photos").stderr
     photo_folder(tmp_path / "fewer", each=8)
     (tmp_path / "fewer" / "dark red").rename(tmp_path / "away")
     done = place.plain("build", "--onnx", "My Model.onnx", "--data", str(tmp_path / "fewer"))

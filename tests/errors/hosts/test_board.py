@@ -35,8 +35,8 @@ MIB = 1024 * 1024
             "is ours there; then the same command begins anew [answer-unusable]",
         ),
         (
-            OwnAnswerUnusable(doing="selftest", because="x" * 501),
-            f"this machine: its answer to selftest cannot be used: {'x' * 500} [own-answer-unusable]",
+            OwnAnswerUnusable(doing="selftest", because="x" * 1001),
+            f"this machine: its answer to selftest cannot be used: {'x' * 300} … {'x' * 600} [own-answer-unusable]",
         ),
         (
             BoardUnreachable(board="pi@b", said="ssh: connect to host b port 22: No route to host"),

@@ -18,7 +18,7 @@ from edgecnn.errors.export import ExternalDataMissing, ExternalDataOutside, Opse
 from edgecnn.graph.checks import onnx_logits
 from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
-from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model, stated_in
+from edgecnn.graph.custom.onnx_entry import content_of, parameters_of, read_entry, read_model
 from edgecnn.graph.custom.trunk import shapes_by_running
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import save_model
@@ -91,17 +91,6 @@ def test_what_a_file_says_of_itself_is_read(tmp_path: Path) -> None:
     assert parameters_of(model) == 9 + 3 + 12 + 4
     said = "with opset 13 to 20, channels put first, bytes inside, its last softmax left out, its batch of 1 freed"
     assert describe_changes(entry, "rgb", 20) == said
-
-
-def test_onnx_image_metadata_states_the_preprocessing() -> None:
-    model = classifier()
-    assert stated_in(model) is None
-    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_0_1", "Image.BitmapPixelFormat": "Rgb8"})
-    assert stated_in(model) == "unit"
-    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "NominalRange_0_255", "Image.BitmapPixelFormat": "Bgr8"})
-    assert stated_in(model) == "bytes-bgr"
-    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_1_1", "Image.BitmapPixelFormat": "Bgr8"})
-    assert stated_in(model) == "half-bgr"
 
 
 def test_weights_beside_the_file_are_part_of_what_names_it(tmp_path: Path) -> None:

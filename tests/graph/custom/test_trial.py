@@ -230,6 +230,15 @@ def test_a_trunk_longer_than_what_may_be_said_is_written(tmp_path: Path) -> None
     try_file(tmp_path / "mine.onnx", None, None)
 
 
+def test_a_reason_behind_a_long_name_is_not_cut_off(tmp_path: Path) -> None:
+    model = classifier()
+    conv = next(node for node in model.graph.node if node.op_type == "Conv")
+    conv.name, conv.attribute[0].ints[:] = "layer/" * 100, [5, 5]
+    onnx.save(model, tmp_path / "mine.onnx")
+    with pytest.raises(CustomModelUnusable, match="kernel_shape"):
+        try_file(tmp_path / "mine.onnx", None, None)
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.onnx")
     recipe = Recipe.model_validate({"model": {"onnx": str(tmp_path / "mine.onnx")}})

@@ -1,0 +1,39 @@
+"""The JSON files that lie next to a model in a repository of Hugging Face: where they are, and the class names in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.store.disk import json_object
+
+CONFIG: Final = "config.json"
+
+
+def repository_file(model: Path, name: str) -> Path | None:
+    """The file of that name next to a model, or above a folder ``onnx`` that the model is in; None where there is none."""
+    folder = model.parent
+    places = (folder, folder.parent) if folder.name == "onnx" else (folder,)
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def names_in_config(file: Path) -> tuple[str, ...] | None:
+    """The names of at least two classes in a ``config.json``, in the order of the model's answers; None where it has none.
+
+    ``id2label`` of transformers, unless its names are numbers (``LABEL_0``); ``label_names`` of timm.
+    """
+    config = json_object(file) or {}
+    found = _by_place(config.get("id2label")) or config.get("label_names")
+    if not isinstance(found, list) or len(found) < 2 or not all(isinstance(name, str) and name.strip() for name in found):
+        return None
+    names = tuple(str(name) for name in found)
+    are_numbers = all(name == f"LABEL_{place}" for place, name in enumerate(names))
+    return None if are_numbers or len(set(names)) < len(names) or not all(map(str.isprintable, names)) else names
+
+
+def _by_place(table: Mapping[str, Any] | object) -> list[Any] | None:
+    """The names of 0, 1, 2, …; None where one is missing."""
+    if not isinstance(table, Mapping):
+        return None
+    return [table.get(str(place)) for place in range(len(table))]
