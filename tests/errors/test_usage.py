@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood, PathTooLong, PlotOfWhat, UnknownList
+from edgecnn.errors.usage import (
+    BadValue,
+    MissingArgument,
+    NoSuchCommand,
+    NoSuchOption,
+    NotUnderstood,
+    PathTooLong,
+    PlotOfWhat,
+    UnknownList,
+)
 
 LISTS = ("archs", "devices")
 CASES = [

@@ -36,7 +36,7 @@ _REFUSED.update({136: "HASHTABLE", 137: "HASHTABLE_FIND", 138: "HASHTABLE_IMPORT
 _REFUSED.update({142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"})
 """Operators that run other graphs or keep a state."""
 _BIASED = {3: 3, 4: 3, 9: 3, 67: 4}
-"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV: the number of inputs. The last one, the bias, may be absent (-1)."""
+"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV: the number of inputs. The last one, a bias, may be absent."""
 _VECTORS = {8: (5, 1), 17: (0, 4), 30: (0, 4)}
 """Of ``BuiltinOptions``, those of FULLY_CONNECTED, RESHAPE and SQUEEZE have a vector: its field and the bytes of an element."""
 _OPTIONS_REFUSED = (3, 111, 115)
