@@ -30,9 +30,10 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
 from edgecnn.errors.bundle import BundleInconsistent
 from edgecnn.results.folder import CHOICE
+from edgecnn.runner.files import UnfitFile, bounded_content
 from edgecnn.runner.manifest import Manifest, parse_manifest
 from edgecnn.runner.runtimes import BROWSER, distribution_of, runtime_of
-from edgecnn.store.disk import write_text_atomically
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, write_text_atomically
 
 _SERIAL: Final = uuid.UUID("0d0a5f0e-7c0b-4b39-9a51-6d7f7d1a4c2e")
 """The namespace of serial numbers (RFC 9562, 5.5); drawn once."""
@@ -82,12 +83,19 @@ def write_sbom(found: Verified, out: Path) -> str:
     if found.opened.path.resolve() in out.resolve().parents:
         raise OutputUnwritable(path=out, because="it lies in the bundle, whose manifest does not list it")
     try:
-        if out.is_file() and b'"CycloneDX"' not in out.read_bytes():
+        if out.is_file() and not _is_ours(out):
             raise NotOverwritten(path=out, because="it is no SBOM of CycloneDX")
         write_text_atomically(out, text)
     except OSError as error:
         raise OutputUnwritable(path=out, because=system_reason(error)) from error
     return text
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return b'"CycloneDX"' in bounded_content(path, DOCUMENT_BYTES_MAX)
+    except UnfitFile:  # larger than any SBOM
+        return False
 
 
 def _content(found: Verified, name: str) -> bytes:

@@ -26,6 +26,8 @@ _PROBE: Final = "edgecnn-probe"
 """A probe's signature passes for no bundle's."""
 SIGNATURE_BYTES_MAX: Final = 64 << 10
 """An RSA key of 16,384 bits makes less than a tenth of that."""
+_KEY_BYTES_MAX: Final = 1 << 20
+"""``ssh-keygen`` reads the file to its end, whatever is in it."""
 _SIGNERS_BYTES_MAX: Final = 4 << 20
 _KEY: Final = re.compile(rb"SHA256:[A-Za-z0-9+/]+")
 _NO_REASONS: Final = ("Signing data on", "Enter passphrase", "@")
@@ -54,12 +56,11 @@ def check_key(key: Path) -> None:
 def check_readable(key: Path) -> None:
     """The part of ``check_key`` that asks nobody for anything.
 
-    Raises SshKeygenMissing: it is not installed. KeyUnusable: the file cannot be read.
+    Raises SshKeygenMissing: it is not installed. KeyUnusable: the file cannot be read, or is larger than any key.
     """
     ssh_keygen()
     try:
-        with open_regular(key):
-            pass
+        open_regular(key, _KEY_BYTES_MAX).close()
     except OSError as error:
         raise KeyUnusable(key=key, because=system_reason(error)) from error
 

@@ -17,6 +17,7 @@ from edgecnn.bundle.opening import copy_compared, read_through
 from edgecnn.bundle.verify import Verified
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputUnwritable
+from edgecnn.runner.files import open_regular
 from edgecnn.store.disk import synced
 
 EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -72,7 +73,7 @@ def _copy(bundle: Verified, archive: zipfile.ZipFile) -> None:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as archive:
             return MANIFEST in archive.namelist()
     except (OSError, ValueError, zipfile.BadZipFile):
         return False

@@ -63,13 +63,15 @@ def _tell_interrupted() -> ExitCode:
 
 
 def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
-    """Of an error without a name: a disk that is full is not our fault, wherever it was met."""
+    """Of an error without a name: neither a full disk nor a path that is too long is our fault, wherever it was met."""
     from edgecnn.errors.store import DiskFull
-    from edgecnn.errors.usage import OwnFault
+    from edgecnn.errors.usage import OwnFault, PathTooLong
 
-    causes = (cause for cause in causes_of(error) if isinstance(cause, OSError) and cause.errno in DISK_FULL)
-    if (full := next(causes, None)) is not None:
-        return _tell(DiskFull(file=full.filename2 or full.filename), as_json=as_json, traced=error if debug else None)
+    for cause in causes_of(error):
+        if isinstance(cause, OSError) and cause.errno in {*DISK_FULL, errno.ENAMETOOLONG}:
+            path = cause.filename2 or cause.filename
+            named = DiskFull(file=path) if cause.errno in DISK_FULL else PathTooLong(path=path)
+            return _tell(named, as_json=as_json, traced=error if debug else None)
     return _tell(OwnFault(error=error), as_json=as_json, traced=error)
 
 

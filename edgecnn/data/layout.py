@@ -7,6 +7,7 @@ validation or a test folder, or alone with nothing but folders in it. Folders th
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
+from edgecnn.errors.usage import PathTooLong
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.values.data.dataset import SkippedImages
@@ -81,17 +83,21 @@ class Layout(NamedTuple):
 def root_of(text: str) -> Path:
     """The folder that a data path means: absolute, counted from the current folder, its ``~`` filled in.
 
-    Raises DataPathUnusable: no folder can be meant, or none that a manifest could name.
+    Raises DataPathUnusable: no folder can be meant, or none that a manifest could name. PathTooLong.
     """
     if "\0" in text:
         raise DataPathUnusable(path=text, because="it holds a NUL character")
     try:
         root = Path(text).expanduser().absolute()
         str(root).encode("utf-8")
+        root.lstat()
     except RuntimeError as error:
         raise DataPathUnusable(path=text, because="nobody's home folder is known by that name") from error
     except UnicodeEncodeError as error:
         raise DataPathUnusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
+    except OSError as error:  # an absent or unreadable folder has a clearer error of its own
+        if error.errno == errno.ENAMETOOLONG:
+            raise PathTooLong(path=root) from error
     return root
 
 

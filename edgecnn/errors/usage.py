@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import did_you_mean, shell_word
+from edgecnn.errors.wording import did_you_mean, shell_word, shortened
 
 
 class NoSuchCommand(EdgecnnError):
@@ -115,6 +115,14 @@ class WrongBytes(EdgecnnError):
 
     def __init__(self, *, file: Path, because: str, hint: str) -> None:
         super().__init__(what=f"{file} is not the expected file", because=because, hint=hint)
+
+
+class PathTooLong(EdgecnnError):
+    """Raised when the file system takes no name as long as that of a file or folder."""
+
+    def __init__(self, *, path: object) -> None:
+        what = f"the path {shortened(ascii(str(path)))} cannot be used"
+        super().__init__(what=what, because="it is longer than the file system allows", hint="name a shorter path")
 
 
 class NoVerdict(EdgecnnError):

@@ -251,7 +251,7 @@ def _found(
         try_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 1, 2)
     beside = files_beside(path, form)
-    stamps = _stamps(path, beside)
+    stamps = {str(path.parent / name): stamped((path.parent / name).stat()) for name in (path.name, *beside)}
     content = content_of(path, beside)
     says = read_file(path, form, size, recipe.model.output)
     tell.step("reading the model", 2, 2)
@@ -286,10 +286,6 @@ def _of_its_answers(entry: GraphEntry, answers: NDArray[np.float32], *, are_shar
     softmax = entry.ends_in_softmax and sums_to_one
     shares = not softmax and (sums_to_one or (probable and are_shares))
     return entry.model_copy(update={"ends_in_softmax": softmax, "ends_in_shares": shares})
-
-
-def _stamps(path: Path, beside: tuple[str, ...]) -> dict[str, Any]:
-    return {str(path.parent / name): stamped((path.parent / name).stat()) for name in (path.name, *beside)}
 
 
 def _kept(file: Path) -> CustomModel | None:

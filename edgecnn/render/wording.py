@@ -74,7 +74,7 @@ def markdown_code(text: str) -> str:
 
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_OPENS_A_FORMULA = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def csv_line(cells: Iterable[object]) -> str:
@@ -83,10 +83,16 @@ def csv_line(cells: Iterable[object]) -> str:
     Numbers stay as they are. Every cell is quoted where a spreadsheet of another country would split one.
     """
     texts = [str(cell) for cell in cells]
-    safe = [f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text for text in texts]
+    safe = [f"'{text}" if _is_formula(text) and not _NUMBER.fullmatch(text) else text for text in texts]
     line, splits = io.StringIO(), any(sign in text for text in safe for sign in ";\t\r\n")
     csv.writer(line, lineterminator="", quoting=csv.QUOTE_ALL if splits else csv.QUOTE_MINIMAL).writerow(safe)
     return line.getvalue()
+
+
+def _is_formula(text: str) -> bool:
+    """Return whether a spreadsheet may calculate the text: blanks and invisible signs before it do not matter."""
+    first = next((sign for sign in text if sign.isprintable() and not sign.isspace()), "")
+    return first in _OPENS_A_FORMULA or text.startswith(("\t", "\r", "\n"))
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, str]:

@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from edgecnn.errors.usage import WrongBytes
 from edgecnn.runner.causes.known import cause_in, cause_of_file
-from edgecnn.runner.files import bounded_content, open_regular
+from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.values.artifact import FileFact
 
 _Name = TypeVar("_Name")
@@ -31,6 +31,8 @@ DOCUMENT_BYTES_MAX: Final = 256 << 20
 """The largest report, plan or other JSON file of a folder of results that is read."""
 _SYNCED_AT_ONCE: Final = 32
 """On ext4 2,048 files of 50 kB take 7 s one after the other, 0.7 s by eight and 0.5 s by 32."""
+_READER_WAIT_S = 2.0
+"""A shell starts a pipe's reader about when it starts the writer."""
 
 
 def stamped(facts: os.stat_result) -> Stamp:
@@ -164,10 +166,11 @@ def write_text_atomically(path: Path, text: str) -> None:
 def write_bytes_atomically(path: Path, content: bytes) -> None:
     """As ``write_text_atomically``, for what is no text. A device or a pipe is written into and stays what it is.
 
-    Raises OSError: no space, not permitted, or no such folder; what was there is still there.
+    Raises OSError: no space, not permitted, no such folder, or a pipe that no process reads; what was there is still there.
     """
     if path.exists() and not path.is_file():
-        path.write_bytes(content)
+        with _written_through(path) as stream:
+            stream.write(content)
         return
     handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
     try:
@@ -178,6 +181,23 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _written_through(path: Path) -> BinaryIO:
+    """Open a device or a pipe; to open a pipe without a reader would block."""
+    until = time.monotonic() + _READER_WAIT_S
+    while True:
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > until:
+                raise UnfitFile(errno.ENXIO, "it is a pipe that no process reads", str(path)) from error
+        time.sleep(0.01)
+    os.set_blocking(handle, True)
+    return os.fdopen(handle, "wb")
 
 
 def json_document(path: Path) -> Any:

@@ -37,7 +37,7 @@ from edgecnn.values.stage import digest_of
 
 PROFILE = "profile.json"
 FACTS = "files.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class ProfileFiles(Value):
@@ -138,6 +138,8 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
         if error.errors()[0]["type"] == "value_error":  # such as a date that is none
             return Damage(f"{file}: {first_problem(error)}")
         return Damage(f"{file} is truncated or no record")
+    if fault := _name_fault(facts.files, profile):
+        return Damage(fault)
     for name, fact in facts.files.items():
         stamp = stamp_of(folder / name)
         if stamp is None or stamp[0] != fact.bytes:
@@ -145,6 +147,16 @@ def read_profile(folder: Path) -> StoredProfile | Damage | None:
     if PROFILE not in facts.files or hashlib.sha256(text).hexdigest() != facts.files[PROFILE].sha256:
         return Damage(f"{PROFILE} was edited after it was filed")
     return StoredProfile(id=folder.name, folder=folder, profile=profile, files=facts.files)
+
+
+def _name_fault(files: Mapping[str, FileFact], profile: Profile) -> str | None:
+    """Return which name leads elsewhere: a pulled profile may name any path."""
+    unfit = next((name for name in files if name == FACTS or not _NAME.fullmatch(name)), None)
+    if unfit is not None:
+        return f"{FACTS} lists {ascii(unfit)[:100]}, which is not a file of a profile"
+    if profile.logits_file is not None and profile.logits_file not in files:
+        return f"{PROFILE} names the logits {ascii(profile.logits_file)[:100]}, which {FACTS} does not list"
+    return None
 
 
 def _written(work: Path, profile: Profile, files: Mapping[str, Path]) -> ProfileFiles:

@@ -16,6 +16,7 @@ from edgecnn.judging.predictions.accuracy import difference_pp, share_right
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.results.network import BuiltNetwork, built_network, require_one_label
+from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
 from edgecnn.values.data.preprocessing import BORDERED
@@ -70,11 +71,12 @@ def _check_place(out: Path) -> None:
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     from edgecnn.graph.ensemble import PRODUCER
+    from edgecnn.graph.onnx_file import BYTES_MAX
 
     if not out.exists():
         return
     try:
-        ours = onnx.load(out, load_external_data=False).producer_name == PRODUCER
+        ours = onnx.load_model_from_string(bounded_content(out, BYTES_MAX)).producer_name == PRODUCER
     except (OSError, DecodeError):
         ours = False
     if not ours:

@@ -162,6 +162,10 @@ def test_a_file_is_replaced_where_it_is_an_sbom_and_nothing_else_is(whole: Path,
     with pytest.raises(NotOverwritten, match="it is no SBOM of CycloneDX"):
         write_sbom(verified(whole), out)
     assert out.read_text() == "mine"
+    with out.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(NotOverwritten, match="it is no SBOM of CycloneDX"):
+        write_sbom(verified(whole), out)
 
 
 def test_it_is_not_written_into_the_bundle_which_would_be_whole_no_more(bundle: Path) -> None:

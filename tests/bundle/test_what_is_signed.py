@@ -14,7 +14,7 @@ from edgecnn.building.publish import publish_report
 from edgecnn.bundle import signing, ssh_keygen
 from edgecnn.bundle.manifest import MANIFEST, SIGNATURE
 from edgecnn.bundle.signing import sign_bundle
-from edgecnn.bundle.ssh_keygen import check_key, sign
+from edgecnn.bundle.ssh_keygen import check_key, check_readable, sign
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.bundle import BundleOfAnotherBuild, KeyUnusable, NotAFolderToSign, SshKeygenMissing
 from edgecnn.render.progress import Quiet
@@ -67,6 +67,17 @@ def test_a_key_is_tried_before_any_time_is_spent(tmp_path: Path, keys: Path) -> 
     for name in ("photo.jpg", "open", "lonely.pub", "absent", "\0"):
         with pytest.raises(KeyUnusable):
             check_key(tmp_path / name)
+
+
+@needs_ssh_keygen
+def test_no_file_larger_than_any_key_reaches_ssh_keygen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_keygen, "_run", lambda *_, **__: pytest.fail("ssh-keygen reads a file to its end"))
+    with (tmp_path / "huge").open("wb") as stream:
+        stream.truncate(1 << 40)
+    for check in (check_key, check_readable):
+        with pytest.raises(KeyUnusable) as caught:
+            check(tmp_path / "huge")
+        assert caught.value.because == "it is larger than 1 MiB"
 
 
 @needs_ssh_keygen

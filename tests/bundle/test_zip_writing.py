@@ -94,6 +94,10 @@ def test_an_earlier_zip_is_replaced_and_nothing_else_is(whole: Path, archive: Pa
         zipped(whole, tmp_path / "thesis.zip")
     assert caught.value.because == "it is no bundle of edgecnn"
     assert (tmp_path / "thesis.zip").read_bytes() == b"three years"
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(NotOverwritten):
+        zipped(whole, tmp_path / "pipe.zip")
+    (tmp_path / "pipe.zip").unlink()
     with pytest.raises(OutputUnwritable):
         zipped(whole, tmp_path / "absent" / "x.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flowers.zip", "thesis.zip"]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from edgecnn.cli.exits import guarded
+from edgecnn.cli.main import app
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.building import NothingToBuild
 
@@ -61,6 +63,31 @@ def test_a_full_disk_is_never_our_fault(number: int, capsys: pytest.CaptureFixtu
     for body in (raising(full), wrapped):
         assert guarded(body, as_json=True, debug=False) is ExitCode.BAD_INPUT
         assert json.loads(capsys.readouterr().err)["error"]["ref"] == "disk-full"
+
+
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--arch", "lenet-5", "--data", LONG, "--target", "cpu"),
+        ("data", "inspect", LONG),
+        ("data", "split", LONG, "--out", "o"),
+        ("init", LONG),
+        ("loadgen", LONG),
+        ("recipe", "diff", LONG, LONG),
+        ("devices", "measure", "cpu", "--out", LONG),
+    ],
+)
+def test_a_path_that_is_too_long_is_the_user_s_mistake_for_every_command(words: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(app, words).exit_code == ExitCode.BAD_INPUT
+
+
+def test_a_path_that_is_too_long_is_named_wherever_it_was_met(capsys: pytest.CaptureFixture[str]) -> None:
+    long = OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), LONG)
+    assert guarded(raising(long), as_json=True, debug=False) is ExitCode.BAD_INPUT
+    assert json.loads(capsys.readouterr().err)["error"]["ref"] == "path-too-long"
 
 
 def test_an_interruption_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from edgecnn.errors.data.folder import (
     SplitsDiffer,
     TrainFolderMissing,
 )
+from edgecnn.errors.usage import PathTooLong
 from tests.data.folders import Heard
 
 SHAPE = "it should hold one sub-folder of images a class, or train/, val/ and test/ that do"
@@ -184,6 +185,12 @@ def test_a_data_path_counts_from_the_current_folder_and_from_home(tmp_path: Path
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
     assert (root_of("photos"), root_of("~/photos")) == (tmp_path / "photos", Path("/home/me/photos"))
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "x" * 300 + ".csv", "a/" * 3000 + "photos"])
+def test_a_path_that_the_file_system_does_not_take_is_refused_before_any_look(text: str) -> None:
+    with pytest.raises(PathTooLong):
+        root_of(text)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,24 @@ from __future__ import annotations
 import pytest
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.usage import BadValue, MissingArgument, NoSuchCommand, NoSuchOption, NotUnderstood, PlotOfWhat, UnknownList
+from edgecnn.errors.usage import (
+    BadValue,
+    MissingArgument,
+    NoSuchCommand,
+    NoSuchOption,
+    NotUnderstood,
+    PathTooLong,
+    PlotOfWhat,
+    UnknownList,
+)
 
 LISTS = ("archs", "devices")
 CASES = [
+    (
+        PathTooLong(path="/a/" + "x" * 5000),
+        f"the path '/a/{'x' * 96}… (4,905 more) cannot be used: it is longer than the file system allows"
+        " — name a shorter path [path-too-long]",
+    ),
     (
         NoSuchCommand(command="edgecnn store", name="vrify", known=("list", "verify")),
         "edgecnn store has no command 'vrify' — did you mean verify? all commands: edgecnn store --help [no-such-command]",

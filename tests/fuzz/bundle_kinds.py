@@ -26,6 +26,7 @@ from tests.fuzz.kind import Kind
 from tests.fuzz.mutations import of_bytes, of_entry, of_json, of_message, of_words, of_zip
 from tests.runner.kits import make_kit
 from tests.runner.model_files.test_ncnn_param import NETWORK as NCNN_NETWORK
+from tests.runner.model_files.test_ncnn_param import NORMED
 from tests.runner.model_files.test_onnx_files import with_weights
 from tests.runner.model_files.test_openvino_ir import NETWORK as OPENVINO_NETWORK
 from tests.runner.model_files.tflite_files import Number, Numbers, sum_network, tflite_file
@@ -152,7 +153,7 @@ BUNDLES: dict[str, Kind] = {
     "choice.json, sealed again": Kind(CHOICE, partial(_seeds_of, CHOICE), of_json, partial(_sealed_again, CHOICE)),
     "kit.json, sealed again": Kind("kit.json", partial(_seeds_of, _KIT), of_json, partial(_sealed_again, _KIT)),
     "litert": Kind("model.tflite", _litert_seeds, of_words, _checked_model),
-    "ncnn": Kind("model.param", lambda _: [NCNN_NETWORK.encode()], of_bytes, _checked_model),
+    "ncnn": Kind("model.param", lambda _: [NCNN_NETWORK.encode(), NORMED.encode()], of_bytes, _checked_model),
     "openvino": Kind("model.xml", lambda _: [OPENVINO_NETWORK.encode()], of_bytes, _checked_model),
     "onnx, weights apart": Kind("model.onnx", _apart_seeds, of_message(ModelProto), _checked_model),
     "kit.json": Kind("kit.json", _kit_seeds, of_json, _opened_kit),

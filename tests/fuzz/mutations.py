@@ -15,7 +15,7 @@ Mutation = Callable[[bytes, Random], bytes]
 
 _NUMBERS = (0, 1, -1, 2, 255, 2**31 - 1, -(2**31), 2**32, 2**62, -(2**63))
 _FLOATS = (0.0, -1.0, 1e308, -1e-308, float("nan"), float("inf"))
-_TEXTS = (
+TEXTS = (
     "",
     "\0",
     "../../etc/passwd",
@@ -129,7 +129,7 @@ def _scalar(field: Any, draw: Random) -> Any:
     if field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE):
         return draw.choice(_FLOATS)
     if field.type == field.TYPE_STRING:
-        return draw.choice(_TEXTS)
+        return draw.choice(TEXTS)
     if field.type == field.TYPE_BYTES:
         return draw.choice(_BYTES)
     if field.cpp_type == field.CPPTYPE_BOOL:
@@ -155,7 +155,7 @@ def of_json(content: bytes, draw: Random) -> bytes:
             if draw.randrange(4) == 0:
                 del holder[key]
             else:
-                holder[key] = draw.choice((*_NUMBERS, *_FLOATS, *_TEXTS, 10**400, None, True, [], {}, [[]], {"": {}}))
+                holder[key] = draw.choice((*_NUMBERS, *_FLOATS, *TEXTS, 10**400, None, True, [], {}, [[]], {"": {}}))
     return json.dumps(document).encode()
 
 

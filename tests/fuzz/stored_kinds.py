@@ -30,13 +30,14 @@ from edgecnn.values.fit import LEAST_TIMED, LatencyTable, Probe, TimedProbe
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.verdict import Fidelity
 from tests.fuzz.kind import Kind
-from tests.fuzz.mutations import of_bytes, of_json, of_message
+from tests.fuzz.mutations import TEXTS, of_bytes, of_json, of_message
 from tests.graph.custom_files import classifier
 from tests.judging.made import a_candidate, a_race
 
 _ENTRY = f"artifacts/train/{'a' * 64}"
 _SWEEP = '[grid]\nmodel.arch = ["lenet-5"]\ntarget.device = ["cpu"]\n'
 _CELL = "lenet-5-cpu"
+_LOGITS = "logits.npy"
 _NAMES = (
     "{0: 'dog', 1: 'cat', 2: 'sea lion'}",
     "dog\ncat\nsea lion",
@@ -52,14 +53,33 @@ def _is_refused(why: str | None) -> None:
 
 
 def _profile_seeds(_: Path) -> Sequence[bytes]:
-    return [a_race([1.0] * 8).model_dump_json(by_alias=True).encode()]
+    """Both records of a profile in one document, so that either is changed."""
+    race = json.loads(a_race([1.0] * 8).model_dump_json(by_alias=True))
+    logits = FileFact(sha256=hashlib.sha256(b"").hexdigest(), bytes=0).model_dump()
+    return [json.dumps({PROFILE: {**race, "logits_file": _LOGITS}, FACTS: {"files": {_LOGITS: logits}}}).encode()]
+
+
+def _other_profile(content: bytes, draw: Random) -> bytes:
+    """In one file of three a listed name is another."""
+    if draw.randrange(3):
+        return of_json(content, draw)
+    records = json.loads(content)
+    records[FACTS]["files"][draw.choice(TEXTS)] = records[FACTS]["files"].pop(_LOGITS)
+    return json.dumps(records).encode()
 
 
 def _profile(path: Path) -> object:
-    """Its files are those that are listed, since a remote store is filled by somebody else; then as a build reads it."""
-    content = path.read_bytes()
-    fact = FileFact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-    (path.parent / FACTS).write_text(json.dumps({"files": {PROFILE: fact.model_dump()}}), encoding="utf-8")
+    """The list vouches for the profile, since a remote store is filled by somebody else; then as a build reads it."""
+    content, listed = path.read_bytes(), dict[str, object]()
+    try:
+        records = json.loads(content)
+        content, listed = json.dumps(records[PROFILE]).encode(), {**records[FACTS]["files"]}
+    except (ValueError, LookupError, TypeError, RecursionError):  # changed beyond two records
+        pass
+    listed[PROFILE] = FileFact(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)).model_dump()
+    path.write_bytes(content)
+    (path.parent / _LOGITS).touch()
+    (path.parent / FACTS).write_text(json.dumps({"files": listed}), encoding="utf-8")
     found = read_profile(path.parent)
     if found is None or isinstance(found, Damage):
         return _is_refused(found and found.why)
@@ -182,7 +202,7 @@ def _entry(path: Path) -> object:
 
 
 STORED: dict[str, Kind] = {
-    "stored profile": Kind(PROFILE, _profile_seeds, of_json, _profile),
+    "stored profile": Kind(PROFILE, _profile_seeds, _other_profile, _profile),
     "latency table": Kind("cpu.json", _table_seeds, of_json, _table),
     "names in onnx metadata": Kind("mine.onnx", _name_seeds, _other_names, _names),
     "latency baseline, sealed again": Kind("board.json", _baseline_seeds, of_json, _baseline),

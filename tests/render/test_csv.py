@@ -15,7 +15,7 @@ from tests.house.source_tree import PACKAGE
 
 FORMULAS = (
     "=1+1", "+1+1", "-1+1", "@SUM(A1)", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")', "\t=1", "\r=1", " =1", "\uff1d1", "-",
-    "--1", "+a",
+    "--1", "+a", "\ufeff=1", "\0=1", "\u200b@a", "\x1f +a", "\u2060\u00a0-a", "\ufeff\uff1d1",
 )  # fmt: skip
 
 

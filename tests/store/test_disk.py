@@ -9,6 +9,7 @@ import pytest
 
 from edgecnn.runner.files import UnfitFile, bounded_content, open_regular
 from edgecnn.runner.pixels import UnreadableImage, decode
+from edgecnn.store import disk
 from edgecnn.store.disk import write_text_atomically
 
 
@@ -42,6 +43,14 @@ def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
     reader.join(10)
     assert read == ["whole"]
     assert pipe.is_fifo()
+
+
+def test_a_pipe_that_no_process_reads_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_READER_WAIT_S", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnfitFile) as caught:
+        write_text_atomically(tmp_path / "pipe", "whole")
+    assert str(caught.value) == "it is a pipe that no process reads"
 
 
 def test_a_regular_file_and_a_link_to_one_are_read_whole(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.store import StoreFull, StoreUnusable, UnstableValue
-from edgecnn.store.profiles import FACTS, PROFILE, read_profile
+from edgecnn.store import profiles
+from edgecnn.store.entry import Damage
+from edgecnn.store.profiles import FACTS, PROFILE, StoredProfile, read_profile
 from edgecnn.store.store import Store
 from edgecnn.store.verify import verify
 from edgecnn.values.layers import Residency
@@ -88,22 +90,50 @@ NO_MOMENTS = (
 )  # fmt: skip
 
 
+def as_pulled(stored: StoredProfile, text: str, **others: dict[str, object]) -> None:
+    """As a pulled store may bring it: files.json vouches for the bytes of the profile, whatever they say."""
+    (stored.folder / PROFILE).write_text(text)
+    own = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text)}
+    (stored.folder / FACTS).write_text(json.dumps({"files": {PROFILE: own, **others}}))
+
+
 @pytest.mark.parametrize("when", NO_MOMENTS)
 def test_a_stored_profile_without_a_moment_in_utc_is_damaged_and_repaired(store: Store, when: str) -> None:
-    """As a pulled store may bring: files.json vouches for the bytes, so that only the date shows it."""
     stored = store.profiles.add(a_profile())
     with pytest.raises(ValueError, match="observed_at"):
         Profile.model_validate({**stored.profile.model_dump(), "observed_at": when})
-    text = (stored.folder / PROFILE).read_text().replace(stored.profile.observed_at, when)
-    (stored.folder / PROFILE).write_text(text)
-    facts = json.loads((stored.folder / FACTS).read_text())
-    facts["files"][PROFILE] = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text)}
-    (stored.folder / FACTS).write_text(json.dumps(facts))
+    as_pulled(stored, (stored.folder / PROFILE).read_text().replace(stored.profile.observed_at, when))
     assert store.profiles.of(stored.profile.subject, stored.profile.what) == ()
     found = verify(store, Ear(), repair=True)
     (damaged,) = found.damaged
     assert damaged.why.startswith(f"{PROFILE}: observed_at: ")
     assert not stored.folder.exists() and verify(store, Ear()).damaged == ()
+
+
+NO_NAMES = ("a\0b", "x" * 5000, "/etc/passwd", "../../x", "a/b", "", ".hidden", "..", FACTS, "a\n")
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_a_listed_name_that_is_no_plain_file_name_is_damage_and_nothing_is_looked_at(
+    store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    stored = store.profiles.add(a_profile())
+    as_pulled(stored, (stored.folder / PROFILE).read_text(), **{name: {"sha256": "0" * 64, "bytes": 3}})
+    monkeypatch.setattr(profiles, "stamp_of", lambda path: pytest.fail(f"{path} is looked at"))
+    assert read_profile(stored.folder) == Damage(f"{FACTS} lists {ascii(name)[:100]}, which is not a file of a profile")
+    (damaged,) = verify(store, Ear(), repair=True).damaged
+    assert damaged.moved_to_trash and verify(store, Ear()).damaged == ()
+
+
+@pytest.mark.parametrize("name", ["../../../x.npy", "/etc/passwd", "other.npy", "", "\0"])
+def test_logits_that_are_not_a_file_of_the_profile_are_damage(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / "logits.npy").write_bytes(b"logits")
+    stored = store.profiles.add(a_profile(logits_file="logits.npy"), {"logits.npy": tmp_path / "logits.npy"})
+    listed = json.loads((stored.folder / FACTS).read_text())["files"]["logits.npy"]
+    text = (stored.folder / PROFILE).read_text().replace('"logits.npy"', json.dumps(name))
+    as_pulled(stored, text, **{"logits.npy": listed})
+    assert read_profile(stored.folder) == Damage(f"{PROFILE} names the logits {ascii(name)}, which {FACTS} does not list")
+    assert verify(store, Ear(), repair=True).damaged[0].moved_to_trash
 
 
 @pytest.mark.parametrize("record", [PROFILE, FACTS])

@@ -131,3 +131,7 @@ def test_an_earlier_ensemble_is_replaced_and_another_file_is_not(networks: Built
     (networks.folder / "e.onnx").write_bytes((networks.folder / "photos" / "red" / "0.png").read_bytes())
     with pytest.raises(NotOverwritten):
         made(networks, a, b)
+    with (networks.folder / "e.onnx").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(NotOverwritten):
+        made(networks, a, b)

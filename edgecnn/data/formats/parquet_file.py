@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,10 @@ ROWS_MAX: Final = FILES_MAX
 TOO_MANY_ROWS: Final = f"it has more than {ROWS_MAX:,} rows"
 _CELL_BYTES_MAX: Final = 16_384
 """Of a cell's text. A dictionary repeats a cell in any number of rows at no cost: it is measured before it is decoded."""
+_CHUNK_BYTES_MAX: Final = 512 << 20
+"""Of a column in one row group, which is decompressed as a whole; writers make row groups of a million rows at most."""
+_HEADER_BYTES: Final = 1 << 20
+"""More than a column's own headers and statistics take in one row group."""
 _LABELS_MAX: Final = 10_000
 """Of one image in a list."""
 
@@ -63,6 +68,7 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
                 what = f"its column {shortened(leaf.path)!r} holds cells"
                 because = f"{what} of {leaf.length:,} bytes, more than {_CELL_BYTES_MAX:,}"
                 raise TableUnusable(file=file, line=None, because=because)
+        _require_small_chunks(file, footer, columns)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         with open_regular(file) as stream, parquet.ParquetFile(stream, metadata=footer, read_dictionary=texts) as source:
             for batch in source.iter_batches(batch_size=_BATCH, columns=list(columns)):
@@ -72,6 +78,22 @@ def parquet_rows(file: Path, columns: Sequence[str]) -> Iterator[list[str]]:
                 yield from map(list, zip(*cells, strict=True))
     except (arrow.ArrowException, OSError, TypeError, ValueError) as error:  # TypeError: of a list of what is no text
         raise TableUnusable(file=file, line=None, because=_said(error)) from error
+
+
+def _require_small_chunks(file: Path, footer: Any, columns: Sequence[str]) -> None:
+    """Refuse cells that no list has by the footer, before a row group is read. Raises TableUnusable: naming the column."""
+    for group, place in product(range(footer.num_row_groups), range(footer.num_columns)):
+        chunk = footer.row_group(group).column(place)
+        size, values, name = chunk.total_uncompressed_size, chunk.num_values, chunk.path_in_schema
+        if not any(name == column or name.startswith(f"{column}.") for column in columns):
+            continue
+        what = f"its column {shortened(name)!r}"
+        if size - _HEADER_BYTES > values * _CELL_BYTES_MAX:
+            because = f"{what} holds cells of {size // max(1, values):,} bytes on average, more than {_CELL_BYTES_MAX:,}"
+            raise TableUnusable(file=file, line=None, because=because)
+        if size > _CHUNK_BYTES_MAX:
+            because = f"{what} takes {size:,} bytes in one row group, more than {_CHUNK_BYTES_MAX:,}"
+            raise TableUnusable(file=file, line=None, because=because)
 
 
 def _require_small(file: Path, name: str, column: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 from ..failure import RunnerError
-from .ncnn_param import param_fault
+from .ncnn_param import INPUT, param_fault
 from .onnx_files import onnx_fault
 from .openvino_ir import ir_fault
 from .tflite import tflite_fault
@@ -55,6 +55,8 @@ def check_model(kit: Kit) -> None:
     entry = kit.manifest.model.entry
     if not is_checked(entry) and kit.manifest.session.module != _OF_TORCH:
         raise _refused(entry, "a model ends in {}".format(", ".join(sorted(_CHECKS))))
+    if entry.endswith(".param") and kit.manifest.model.input.name != INPUT:
+        raise _refused(entry, "the kit feeds {}, not {}".format(ascii(kit.manifest.model.input.name)[:100], INPUT))
     paths = {name: kit.path(name) for name in kit.manifest.files}
     sizes = {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
     for name in filter(is_checked, sizes):

@@ -10,6 +10,10 @@ import re
 from pathlib import PurePosixPath
 from typing import Any, List, Mapping, Sequence, Set
 
+from .ncnn_channels import ChannelsByName
+
+INPUT = "in0"
+"""The one tensor that a session feeds: pnnx calls it so. Feeding another would replace the output of a layer."""
 _MAGIC = "7767517"
 """The first line of a network in text (ncnn, docs/developer-guide/param-and-model-file-structure.md)."""
 _NOT_NCNN = "it is not an ncnn network"
@@ -31,7 +35,8 @@ _INTEGERS_ALONE = (
 )
 _LAYERS = {
     **dict.fromkeys(_INTEGERS_ALONE.split(), ""),
-    **dict.fromkeys(_CONVOLUTIONS, "-23310 18 19"),
+    **dict.fromkeys(_CONVOLUTIONS[:2], "-23310 18"),
+    **dict.fromkeys(_CONVOLUTIONS[2:], "-23310"),
     **dict.fromkeys(("CELU", "Dropout", "ELU", "ReLU", "Threshold"), "0"),
     **dict.fromkeys(("Clip", "Gemm", "HardSigmoid", "HardSwish", "SELU", "Shrink"), "0 1"),
     **dict.fromkeys(("BatchNorm", "InstanceNorm", "LayerNorm", "RMSNorm"), "1"),
@@ -47,6 +52,20 @@ _LAYERS = {
     "SDPA": "5 6",
 }
 """The layers of image classifiers, and which of their numbers are fractions. The names are those of ncnn, src/layer."""
+_PAD_MAX, _KERNEL_MAX, _SIZE_MAX, _SCALE_MAX = 256, 512, 1024, 32
+_SLIDING = {**dict.fromkeys(("1", "2", "3", "11", "12", "13"), _KERNEL_MAX), **dict.fromkeys(_PADS, _PAD_MAX)}
+"""A convolution's kernels, dilations, strides and pads. In a Pooling, 3 and 13 are pads."""
+_LARGEST = {
+    **dict.fromkeys(_CONVOLUTIONS[:2], _SLIDING),
+    **dict.fromkeys(_CONVOLUTIONS[2:], {**_SLIDING, "18": _PAD_MAX, "19": _PAD_MAX, "20": _SIZE_MAX, "21": _SIZE_MAX}),
+    "Interp": {"1": _SCALE_MAX, "2": _SCALE_MAX, "3": _SIZE_MAX, "4": _SIZE_MAX},
+    "Padding": dict.fromkeys(("0", "1", "2", "3", "7", "8"), _PAD_MAX),
+    "PixelShuffle": {"0": _SCALE_MAX},
+    "Pooling": {**_SLIDING, "3": _PAD_MAX, "13": _PAD_MAX, "8": _SIZE_MAX, "18": _SIZE_MAX},
+    "Reorg": {"0": _SCALE_MAX},
+    "Tile": {"1": _SCALE_MAX, "-23302": _SCALE_MAX},
+}
+"""The numbers by which a layer's output grows beyond its input, and what no image classifier exceeds."""
 _SIGNED = {
     "Concat": "0",
     "Crop": "0 1 2 3 4 5 13 14 15 -23309 -23310 -23311",
@@ -61,8 +80,8 @@ _SIGNED = {
     "Squeeze": "-23303",
 }
 """The other numbers that may be negative: axes counted from the last one, and the rest of a size."""
-_TEXTS = ("Crop", "Interp", "Reshape")
-"""Layers whose sizes may be written as a formula."""
+_TEXTS = ("Crop", "Reshape")
+"""Layers whose sizes may be written as a formula: their outputs are not larger than their inputs."""
 _ENDS = ("-23309", "-23310")
 """The arrays of a Crop's starts and ends; negative ones count from the end of the side. Its scalars do not."""
 _INPUTS_MIN = {"Input": 0, "MemoryData": 0, "BinaryOp": 2, "Eltwise": 2, "MatMul": 2, "SDPA": 3}
@@ -87,8 +106,9 @@ def param_fault(name: str, content: Any, sizes: Mapping[str, int]) -> str:
     if layers != len(lines) or not 0 < blobs <= sum(map(len, lines)):
         return _NOT_NCNN
     written: Set[str] = set()
+    channels = ChannelsByName()
     for words in lines:
-        fault = _words_fault(words) or _ends_fault(words, written) or _layer_fault(words, weights)
+        fault = _words_fault(words) or _ends_fault(words, written) or _layer_fault(words, weights) or channels.fault(words)
         if fault:
             return fault
         outputs = words[4 + int(words[2]) :][: int(words[3])]
@@ -116,7 +136,12 @@ def _ends_fault(words: Sequence[str], written: Set[str]) -> str:
     if count < least or outputs == 0:
         return "layer {} has {} inputs and {} outputs".format(kind, count, outputs)
     unknown = next((name for name in words[4 : 4 + count] if name not in written), None)
-    return "" if unknown is None else "layer {} reads {}, which no layer before it writes".format(kind, ascii(unknown)[:100])
+    if unknown is not None:
+        return "layer {} reads {}, which no layer before it writes".format(kind, ascii(unknown)[:100])
+    names = words[4 + count :][:outputs]
+    if len({*names} - written) < outputs or (INPUT in names and kind != "Input"):
+        return "layer {} writes {}, which is the name of another tensor".format(kind, ascii(" ".join(names))[:100])
+    return ""
 
 
 def _layer_fault(words: Sequence[str], weights: int) -> str:
@@ -151,7 +176,8 @@ def _is_setting(kind: str, key: str, value: str, numbers: List[int]) -> bool:
     elif len(values) != 1:
         return False
     if key in _LAYERS[kind].split():
-        return all(map(_FRACTION.fullmatch, values))
+        most = _LARGEST.get(kind, {}).get(key)
+        return all(_FRACTION.fullmatch(word) and (most is None or 0 <= float(word) <= most) for word in values)
     for word in values:
         if not _INTEGER.fullmatch(word) or not _is_in_range(kind, key, int(word)):
             return False
@@ -169,7 +195,7 @@ def _is_short(kind: str, key: str, value: str, outputs: int) -> bool:
 
 def _is_in_range(kind: str, key: str, number: int) -> bool:
     if number >= 0:
-        return number < 1 << 31
+        return number <= _LARGEST.get(kind, {}).get(key, (1 << 31) - 1)
     if kind in _CONVOLUTIONS and key in _PADS:
         return number in _SAME
     if kind == "Crop" and not key.startswith("-"):

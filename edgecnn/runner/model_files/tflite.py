@@ -13,6 +13,8 @@ _IDENTIFIER = b"TFL3"
 _READS_MAX = 4000000
 """Tables and integers that are read. Vectors may share elements, so the file's size alone is no bound on the work."""
 _TENSOR_BYTES_MAX = 2**31 - 1
+_BYTES_MAX = 4 << 30
+"""Of all tensors together, which the runtime allocates."""
 _DIMENSIONS_MAX = 8
 _WIDEST_NUMBER = 8
 
@@ -33,6 +35,8 @@ _REFUSED = {31: "CALL", 51: "DELEGATE", 118: "IF", 119: "WHILE", 127: "a placeho
 _REFUSED.update({136: "HASHTABLE", 137: "HASHTABLE_FIND", 138: "HASHTABLE_IMPORT", 139: "HASHTABLE_SIZE"})
 _REFUSED.update({142: "VAR_HANDLE", 143: "READ_VARIABLE", 144: "ASSIGN_VARIABLE"})
 """Operators that run other graphs or keep a state."""
+_BIASED = {3: 3, 4: 3, 9: 3, 67: 4}
+"""CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, TRANSPOSE_CONV: the number of inputs. The last one, a bias, may be absent."""
 _VECTORS = {8: (5, 1), 17: (0, 4), 30: (0, 4)}
 """Of ``BuiltinOptions``, those of FULLY_CONNECTED, RESHAPE and SQUEEZE have a vector: its field and the bytes of an element."""
 _OPTIONS_REFUSED = (3, 111, 115)
@@ -197,25 +201,31 @@ def _bytes_held(buffer: _Buffer, entry: _Table) -> int:
 def _check_graph(graph: _Table, codes: Sequence[int], held: Sequence[int]) -> int:
     """Return the number of its tensors."""
     tensors = graph.tables(0, "tensor", 11)
-    constant = [_check_tensor(tensor, held) for tensor in tensors]
+    checked = [_check_tensor(tensor, held) for tensor in tensors]
+    if sum(size for size, _ in checked) > _BYTES_MAX:
+        raise _Fault("its tensors take more than {:,} bytes together".format(_BYTES_MAX))
     graph.text(4)
     for field in (1, 2):
         _require_indices("graph", graph.integers(field), 0, len(tensors))
     written = list(graph.integers(1))
     for operator in graph.tables(3, "operator", 14):
-        _require_indices("operator", [operator.number(0, "I")], 0, len(codes))
-        _require_indices("operator", operator.integers(1), -1, len(tensors))
+        place = operator.number(0, "I")
+        _require_indices("operator", [place], 0, len(codes))
+        inputs = operator.integers(1)
+        bias = inputs[-1:] if len(inputs) == _BIASED.get(codes[place]) else ()
+        _require_indices("operator", inputs[: len(inputs) - len(bias)], 0, len(tensors))
+        _require_indices("operator", bias, -1, len(tensors))
         _require_indices("operator", operator.integers(2), 0, len(tensors))
-        _require_indices("operator", operator.integers(8), -1, len(tensors))
+        _require_indices("operator", operator.integers(8), 0, len(tensors))
         _check_options(operator)
         written += operator.integers(2)
-    if any(constant[index] for index in written):
+    if any(checked[index][1] for index in written):
         raise _Fault("it would write over its own weights")
     return len(tensors)
 
 
-def _check_tensor(tensor: _Table, held: Sequence[int]) -> bool:
-    """Return whether its numbers are in the file, which is mapped as read-only."""
+def _check_tensor(tensor: _Table, held: Sequence[int]) -> Tuple[int, bool]:
+    """Return its bytes, and whether they are in the file, which is mapped as read-only."""
     name, kind, place = tensor.text(3), tensor.number(1, "b"), tensor.number(2, "I")
     if tensor.number(10, "I"):
         raise _Fault("its tensor {} is read from another file".format(name))
@@ -237,7 +247,7 @@ def _check_tensor(tensor: _Table, held: Sequence[int]) -> bool:
     quantization = tensor.table(4, "quantization", 7)
     if quantization is not None:
         _check_quantization(quantization, name, shape)
-    return held[place] > 0
+    return wanted, held[place] > 0
 
 
 def _check_quantization(quantization: _Table, name: str, shape: Sequence[int]) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from random import Random
+from typing import Any
 
 import pytest
 
-from edgecnn.runner.model_files import model_fault
+from edgecnn.runner.failure import RunnerError
+from edgecnn.runner.kit import Kit
+from edgecnn.runner.model_files import check_model, model_fault
 from tests.fuzz.mutations import of_bytes
+from tests.runner.conftest import CopyKit
+from tests.runner.kits import rewrite_manifest
 
 WEIGHTS = 4000
 NETWORK = """7767517
@@ -22,6 +27,19 @@ Concat cat_3 2 1 4 5 6 0=-1
 Reduction mean 1 1 6 7 0=3 1=0 -23303=2,-2,-1 4=0 5=1
 Reshape flat 1 1 7 8 0=-1 6="0w,1h,1c"
 InnerProduct last 1 1 8 out0 0=4 1=1 2=40
+"""
+
+
+NORMED = """7767517
+8 9
+Input in0 0 1 in0
+Convolution conv 1 1 in0 1 0=8 1=3 4=1 6=216
+GroupNorm group 1 1 1 2 0=4 1=8
+PReLU prelu 1 1 2 3 0=8
+Split both 1 2 3 4 5
+Concat cat 2 1 4 5 6 0=0
+BatchNorm batch 1 1 6 7 0=16
+Pooling pool 1 1 7 out0 0=1 4=1
 """
 
 
@@ -42,7 +60,7 @@ def one_layer(line: str) -> str:
     return f"7767517\n2 4\nInput in0 0 1 in0\n{line}\n"
 
 
-@pytest.mark.parametrize("text", [NETWORK, NETWORK.replace("\n", "\r\n"), NETWORK.rstrip("\n")])
+@pytest.mark.parametrize("text", [NETWORK, NETWORK.replace("\n", "\r\n"), NETWORK.rstrip("\n"), NORMED])
 def test_a_network_as_pnnx_writes_it_has_no_fault(text: str) -> None:
     assert fault(text) == ""
 
@@ -89,6 +107,120 @@ def test_a_network_as_pnnx_writes_it_has_no_fault(text: str) -> None:
 )  # fmt: skip
 def test_a_number_that_ncnn_would_write_outside_its_memory_by_is_refused(line: str, setting: str) -> None:
     assert fault(one_layer(line)) == f"layer {line.split()[0]} has the invalid setting {setting}"
+
+
+@pytest.mark.parametrize(
+    "line, setting",
+    [
+        ("Padding p 1 1 in0 out0 0=9000 1=9000 2=9000 3=9000", "0=9000"),
+        ("Padding p 1 1 in0 out0 7=9000", "7=9000"),
+        ("Interp i 1 1 in0 out0 0=2 3=9000 4=9000", "3=9000"),
+        ("Interp i 1 1 in0 out0 0=2 1=1e9 2=1e9", "1=1e9"),
+        ("Interp i 1 1 in0 out0 0=2 1=-9", "1=-9"),
+        ('Interp i 1 1 in0 out0 0=2 9="99999,99999"', '9="99999,99999"'),
+        ("Pooling p 1 1 in0 out0 0=1 1=2 2=2 3=8000", "3=8000"),
+        ("Pooling p 1 1 in0 out0 0=0 7=1 8=5000 18=1", "8=5000"),
+        ("Convolution c 1 1 in0 out0 0=10 1=3 4=1000 6=270", "4=1000"),
+        ("Convolution c 1 1 in0 out0 0=10 1=3 2=3000 6=270", "2=3000"),
+        ("Convolution c 1 1 in0 out0 0=10 1=3000 6=270", "1=3000"),
+        ("ConvolutionDepthWise c 1 1 in0 out0 0=3 1=3 6=27 7=3 15=1000", "15=1000"),
+        ("Deconvolution c 1 1 in0 out0 0=10 1=3 6=270 18=2000", "18=2000"),
+        ("Deconvolution c 1 1 in0 out0 0=10 1=3 6=270 18=1e9", "18=1e9"),
+        ("Deconvolution c 1 1 in0 out0 0=10 1=3 6=270 3=2000", "3=2000"),
+        ("Tile t 1 1 in0 out0 -23302=3,100,100,100", "-23302=3,100,100,100"),
+        ("Tile t 1 1 in0 out0 0=0 1=1000", "1=1000"),
+        ("PixelShuffle p 1 1 in0 out0 0=1000", "0=1000"),
+    ],
+)
+def test_a_size_beyond_every_image_classifier_is_refused(line: str, setting: str) -> None:
+    assert fault(one_layer(line)) == f"layer {line.split()[0]} has the invalid setting {setting}"
+
+
+def after_convolution(*lines: str, channels: int = 3) -> str:
+    layers = ["Input in0 0 1 in0", f"Convolution c1 1 1 in0 c1 0={channels} 1=1 6={3 * channels}", *lines]
+    return fault("\n".join(["7767517", f"{len(layers)} 9", *layers]))
+
+
+@pytest.mark.parametrize(
+    "lines, because",
+    [
+        (["GroupNorm n c1 0=1 1=9000"], "layer GroupNorm is of 9000 channels, and its input has 3"),
+        (["GroupNorm n c1 0=1 1=9000 3=0"], "layer GroupNorm is of 9000 channels, and its input has 3"),
+        (["GroupNorm n c1"], "layer GroupNorm is of 0 channels, and its input has 3"),
+        (["GroupNorm n c1 0=2 1=3"], "layer GroupNorm has 2 groups of 3 channels"),
+        (["GroupNorm n c1 0=0 1=3"], "layer GroupNorm has 0 groups of 3 channels"),
+        (["GroupNorm n in0 0=1 1=3"], "the channels that layer GroupNorm reads are not known"),
+        (["BatchNorm n c1 0=4"], "layer BatchNorm is of 4 channels, and its input has 3"),
+        (["Scale n c1 0=4"], "layer Scale is of 4 channels, and its input has 3"),
+        (["Bias n c1 0=4"], "layer Bias is of 4 channels, and its input has 3"),
+        (["PReLU n c1 0=2"], "layer PReLU is of 2 channels, and its input has 3"),
+        (["InstanceNorm n c1 0=4"], "layer InstanceNorm is of 4 channels, and its input has 3"),
+        (["ReLU r c1", "Pooling p r 1=2 2=2", "GroupNorm n p 1=4"], "layer GroupNorm is of 4 channels, and its input has 3"),
+        (["Pooling p c1 4=1", "GroupNorm n p 1=3"], "the channels that layer GroupNorm reads are not known"),
+        (["Pooling p c1 4=1", "Convolution c p 0=40 1=1 6=120", "GroupNorm n c 1=40"],
+         "the channels that layer GroupNorm reads are not known"),
+        (["Padding p c1 7=1", "GroupNorm n p 1=3"], "the channels that layer GroupNorm reads are not known"),
+        (["Slice s c1 -23300=1,2 1=0", "GroupNorm n s 1=3"], "the channels that layer GroupNorm reads are not known"),
+        (["Convolution c c1 0=3 1=1 6=9 19=1", "GroupNorm n c 1=3"], "the channels that layer GroupNorm reads are not known"),
+        (["Split s c1", "Concat c s,c1 0=0", "GroupNorm n c 1=3"], "layer GroupNorm is of 3 channels, and its input has 6"),
+        (["Convolution c c1 0=6 1=1 6=18", "BinaryOp b c,c1 0=0", "GroupNorm n b 1=6"],
+         "the channels that layer GroupNorm reads are not known"),
+        (["Convolution c1 in0 0=40 1=1 6=120"], "layer Convolution writes 'c1', which is the name of another tensor"),
+        (["Reshape r c1 0=3", "GroupNorm n r 1=3"], "the channels that layer GroupNorm reads are not known"),
+    ],
+)  # fmt: skip
+def test_a_layer_of_other_channels_than_its_input_is_refused(lines: list[str], because: str) -> None:
+    assert after_convolution(*map(as_line, lines)) == because
+
+
+def as_line(short: str) -> str:
+    """A layer with one output of the same name, from ``Kind name input,input settings``."""
+    kind, name, inputs, *settings = short.split()
+    return " ".join([kind, f"layer_{name}", str(inputs.count(",") + 1), "1", *inputs.split(","), name, *settings])
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["GroupNorm n c1 0=1 1=3", "GroupNorm m n 0=3 1=3 3=0"],
+        ["ReLU r c1", "Padding p r 0=1 1=1", "Pooling q p 1=2 2=2", "Interp i q 0=2 1=2.0 2=2.0", "GroupNorm n i 1=3"],
+        ["Split s c1", "BinaryOp b s,c1 0=0", "GroupNorm n b 1=3", "Concat c n,b,c1 0=0", "BatchNorm m c 0=9"],
+        ["Pooling p c1 4=1", "BatchNorm n p 0=9"],
+        ["PReLU n c1 0=1", "Scale s n 0=3", "InstanceNorm i s 0=0 2=0", "InstanceNorm j i 0=3"],
+        ["MemoryData d in0 0=1 1=1 2=3", "BinaryOp b c1,d 0=2", "GroupNorm n b 1=3"],
+        ["Convolution c c1 0=8 1=7 4=3 11=7 14=3 2=1 3=2 6=1176", "BatchNorm n c 0=8"],
+    ],
+)
+def test_layers_of_the_channels_of_their_inputs_have_no_fault(lines: list[str]) -> None:
+    assert after_convolution(*(as_line(line).replace("1 1 in0 d", "0 1 d") for line in lines)) == ""
+
+
+def test_the_output_of_a_layer_cannot_be_the_tensor_that_is_fed() -> None:
+    line = "Convolution c 1 1 image in0 0=3 1=1 6=9"
+    assert fault(one_layer(line).replace("Input in0 0 1 in0", "Input in0 0 1 image")) == (
+        "layer Convolution writes 'in0', which is the name of another tensor"
+    )
+
+
+@pytest.mark.parametrize("name, because", [("in0", None), ("c1", "the kit feeds 'c1', not in0")])
+def test_the_runner_feeds_no_tensor_but_the_input(copy_kit: CopyKit, name: str, because: str | None) -> None:
+    folder = copy_kit()
+    (folder / "model.onnx").unlink()
+    (folder / "model.param").write_text(NETWORK.replace("Input in0", "Input in"))
+    (folder / "model.bin").write_bytes(bytes(WEIGHTS))
+
+    def described(facts: dict[str, Any]) -> None:
+        facts["session"] = {"module": "ncnn_cpu", "options": {}}
+        facts["model"].update(entry="model.param", files=["model.bin", "model.param"])
+        facts["model"]["input"]["name"] = name
+
+    rewrite_manifest(folder, described)
+    if because is None:
+        return check_model(Kit.open(folder))
+    with pytest.raises(RunnerError) as caught:
+        check_model(Kit.open(folder))
+    assert (caught.value.ref, caught.value.because) == ("model-refused", because)
+    return None
 
 
 @pytest.mark.parametrize(

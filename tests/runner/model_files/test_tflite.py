@@ -100,6 +100,36 @@ def test_neither_has_what_converters_write(change: Callable[[Table], object]) ->
     assert fault(changed(change)) == ""
 
 
+BIASED = {3: 3, 4: 3, 9: 3, 67: 4}
+"""Operators with a bias, and how many inputs they have with it."""
+
+
+@pytest.mark.parametrize("number", [*BIASED, 0, 22, 36])
+def test_only_a_bias_may_be_absent(number: int) -> None:
+    def reads(inputs: list[int]) -> str:
+        def change(network: Table) -> None:
+            code(network).update({0: Number("b", number), 3: Number("i", number)})
+            operator(network)[1] = Numbers("i", inputs)
+
+        return fault(changed(change))
+
+    absent = "it is damaged: its operator names entry -1 of 3"
+    count = BIASED.get(number, 3)
+    assert reads([0] * (count - 1) + [-1]) == ("" if number in BIASED else absent)
+    for at in range(count - 1):
+        assert reads([0] * at + [-1] + [0] * (count - at - 1)) == absent
+    assert reads([0] * (count - 2) + [-1]) == reads([0] * count + [-1]) == absent
+
+
+def test_tensors_of_more_than_4_gib_together_are_refused() -> None:
+    def with_tensors(count: int) -> str:
+        gibibyte = {0: Numbers("i", (1, 1 << 28)), 1: Number("b", 0), 2: Number("I", 0), 3: b"z"}
+        return fault(changed(lambda network: graph(network)[0].extend([gibibyte] * count)))
+
+    assert with_tensors(3) == ""
+    assert with_tensors(4) == "its tensors take more than 4,294,967,296 bytes together"
+
+
 def test_weights_behind_the_flatbuffer_are_no_fault_while_the_file_holds_them() -> None:
     start = len(changed(behind(1000, 16)))
     content = changed(behind(start, 16))
@@ -154,6 +184,9 @@ OUTSIDE = "it is damaged: an offset leads outside the file"
             with_field(operator, 1, Numbers("i", [0, 3])),
             "it is damaged: its operator names entry 3 of 3",
         ),
+        (with_field(operator, 1, Numbers("i", [-1, -1])), "it is damaged: its operator names entry -1 of 3"),
+        (with_field(operator, 1, Numbers("i", [0, -1])), "it is damaged: its operator names entry -1 of 3"),
+        (with_field(operator, 8, Numbers("i", [-1])), "it is damaged: its operator names entry -1 of 3"),
         (with_field(operator, 2, Numbers("i", [-1])), "it is damaged: its operator names entry -1 of 3"),
         (with_field(graph, 1, Numbers("i", [9])), "it is damaged: its graph names entry 9 of 3"),
         (lambda network: network[6][0].__setitem__(1, Number("I", 9)), "it is damaged: its metadata names entry 9 of 2"),
