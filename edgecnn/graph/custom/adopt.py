@@ -22,6 +22,7 @@ from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
 from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import INPUT_NAME, IR_VERSION, OUTPUT_NAME, constants_of, inside, opset_of
+from edgecnn.graph.passes.unshared import unshare_zero_points
 from edgecnn.values.custom_model import Channels, GraphEntry
 
 OPSET = 20
@@ -53,6 +54,8 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
         _constants_are_initializers(made.graph)
         made = _converted(made, path)
         _in_single_precision(made.graph)
+    else:
+        unshare_zero_points(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
     end_in_logits(made.graph, entry)
     rename_tensor(made.graph, entry.output, OUTPUT_NAME)

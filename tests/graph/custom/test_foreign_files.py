@@ -131,3 +131,25 @@ def test_a_quantized_file_that_no_runtime_here_runs_asks_for_its_float_network(t
         CustomSession(path, read_entry(read_model(path), path))
     assert refused.value.because is not None and refused.value.because.startswith("ONNX Runtime cannot open it (version ")
     assert refused.value.hint == "--model with the float network that it was made from, which is quantized here"
+
+
+def test_zero_points_that_weights_share_are_copied(tmp_path: Path) -> None:
+    """With exact products ONNX Runtime 1.31 rewrites each weight's zero point, and cannot rewrite one twice."""
+    model = of_quantized_weights(onnx.TensorProto.INT8, 21, "float32")
+    again = [("steps", "fc.again"), ("steps", "fc.once_more")]
+    nodes = [onnx.helper.make_node("DequantizeLinear", [steps, "step", "zero"], [made], name=made) for steps, made in again]
+    nodes += [onnx.helper.make_node("Max", ["fc.again", "fc.once_more", "fc.v"], ["fc.w"], name="same")]
+    weights = next(node for node in model.graph.node if node.name == "weights")
+    weights.output[0] = "fc.v"
+    model.graph.node.extend(nodes)
+    ordered = sorted(model.graph.node, key=lambda node: node not in (weights, *nodes))
+    del model.graph.node[:]
+    model.graph.node.extend(ordered)
+    path = written(model, tmp_path)
+    entry, (pixels, _) = read_entry(read_model(path), path), pictures(10)
+    theirs = CustomSession(path, entry).answers(pixels, feeding_named("half"))
+    trunk = adopt(read_model(path), entry, "rgb", path)
+    points = [node.input[2] for node in trunk.graph.node if node.op_type == "DequantizeLinear"]
+    assert len(points) == len(set(points)) == 3
+    save_model(trunk, tmp_path / "trunk.onnx")
+    np.testing.assert_allclose(answers_of_trunk(tmp_path / "trunk.onnx", pixels), theirs, atol=1e-5)
