@@ -32,6 +32,8 @@ class CustomSession:
         self._path, self._entry = path, entry
         try:
             self._session = session_of(path, Level.ORT_ENABLE_BASIC)
+            if entry.quantized is not None:  # it ships as it is, and ONNX Runtime's fusions know fewer types than its operators
+                session_of(path)
         except Exception as error:  # noqa: BLE001 - its exceptions share no class but Exception
             because = f"ONNX Runtime cannot open it (version {onnxruntime.__version__}): {reason_in(error)}"
             raise CustomModelUnusable(path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT) from error

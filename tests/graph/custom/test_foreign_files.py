@@ -16,6 +16,7 @@ from edgecnn.graph.custom.adopt import adopt, describe_changes
 from edgecnn.graph.custom.feeding import CustomSession
 from edgecnn.graph.custom.onnx_entry import read_entry, read_model
 from edgecnn.graph.onnx_file import save_model
+from edgecnn.graph.sessions import Level, session_of
 from tests.graph.custom_files import classifier, feeding_named, pictures
 
 
@@ -131,6 +132,33 @@ def test_a_quantized_file_that_no_runtime_here_runs_asks_for_its_float_network(t
         CustomSession(path, read_entry(read_model(path), path))
     assert refused.value.because is not None and refused.value.because.startswith("ONNX Runtime cannot open it (version ")
     assert refused.value.hint == "--model with the float network that it was made from, which is quantized here"
+
+
+def test_a_quantized_file_that_only_opens_unfused_is_refused_at_once(tmp_path: Path) -> None:
+    """FP8 behind a Clip: ONNX Runtime 1.31 has the operators, and its fusion of Clip with QuantizeLinear lacks the type."""
+    model = classifier("half", opset=21)
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    made = relu.output[0]
+    relu.op_type, relu.output[0] = "Clip", "before"
+    relu.input.extend(["low", "high"])
+    bounds = {"low": 0.0, "high": 6.0}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.array(value, np.float32), name) for name, value in bounds.items()
+    )
+    kind = onnx.TensorProto.FLOAT8E4M3FN
+    model.graph.initializer.extend(
+        [onnx.helper.make_tensor("zero", kind, [], [0]), onnx.numpy_helper.from_array(np.array(0.1, np.float32), "step")]
+    )
+    rounded = onnx.helper.make_node("QuantizeLinear", ["before", "step", "zero"], ["rounded"], name="rounding")
+    back = onnx.helper.make_node("DequantizeLinear", ["rounded", "step", "zero"], [made], name="back")
+    place = list(model.graph.node).index(relu) + 1
+    model.graph.node.insert(place, back)
+    model.graph.node.insert(place, rounded)
+    model.ir_version = 10
+    path = written(model, tmp_path)
+    session_of(path, Level.ORT_ENABLE_BASIC)
+    with pytest.raises(CustomModelUnusable, match="Unexpected data type for QuantizeLinear"):
+        CustomSession(path, read_entry(read_model(path), path))
 
 
 def test_zero_points_that_weights_share_are_copied(tmp_path: Path) -> None:
