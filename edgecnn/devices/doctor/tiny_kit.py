@@ -11,7 +11,6 @@ import numpy as np
 
 from edgecnn.backends.registry import backend_for
 from edgecnn.data.golden import write_golden
-from edgecnn.quantization.litert import convert as convert_for_litert
 from edgecnn.stages.package import PackageStage, runner_digest
 from edgecnn.values.candidate import Candidate, Runtime
 from edgecnn.values.data.preprocessing import Normalization, PixelRecipe, Preprocessing
@@ -63,6 +62,8 @@ def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec 
     runtime."""
     converted = candidate.model_copy(update={"session_options": session.options})
     if candidate.runtime is Runtime.LITERT:
+        from edgecnn.quantization.litert import convert as convert_for_litert  # imports onnx
+
         convert_for_litert(FILE, converted, model)
     elif candidate.runtime is Runtime.NCNN or candidate.runtime.in_a_browser:
         backend_for(candidate.runtime).convert(FILE, converted, model)
