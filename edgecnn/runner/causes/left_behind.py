@@ -10,7 +10,7 @@ LEFT_BEHIND = frozenset(
     {"__macosx", ".ds_store", ".appledouble", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".trashes", "icon\r"}
     | {"thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"}
     | {"@eadir", "#recycle", "@recycle", "lost+found", ".trash", ".thumbnails", ".nomedia", "picasa.ini", ".picasa.ini"}
-    | {".ipynb_checkpoints", "__pycache__", ".git", ".svn", ".hg"}
+    | {".ipynb_checkpoints", ".git", ".svn", ".hg"}
 )
 """Names of such files and folders, in small letters: of macOS, Windows, storage and desktops, and developers' tools."""
 _IMAGES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".avif") + (
