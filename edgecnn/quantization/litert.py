@@ -15,19 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.backends.litert import ENTRY, make_by_program, write_described
-from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
-from edgecnn.quantization.litert_writer.flatbuffer import BYTES_MAX, TooLarge
-from edgecnn.quantization.litert_writer.writer import LayerWithoutForm, litert_model
+from edgecnn.quantization.litert_model import WRITER, write_model
 from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.store.failures import told_by_system
-from edgecnn.values.candidate import Candidate, Precision
-
-WRITER = "edgecnn's LiteRT writer"
+from edgecnn.values.candidate import Precision
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -62,30 +57,6 @@ def quantize(job: Job) -> dict[str, Any]:
             shutil.copyfile(whole, made)
     write_described(job.onnx, candidate, job.out)
     return facts
-
-
-def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
-    """Write ``model.tflite`` and ``model.json`` in fp32, without comparing it. Raises LayerNotConverted, ConverterFailed."""
-    write_model(onnx, candidate, out / ENTRY)
-    write_described(onnx, candidate, out)
-
-
-def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
-    """Write an ONNX network as a float32 ``.tflite`` for one image a call, in the form that suits the candidate's precision.
-
-    Raises LayerNotConverted: LiteRT has no operator for a layer. ConverterFailed: the model is larger than a FlatBuffer.
-    """
-    model = load_model(onnx)
-    try:
-        content = litert_model(model, shapes_at_batch_one(model), splits_hard_swish=candidate.precision is Precision.INT8)
-    except LayerWithoutForm as error:
-        node = error.node
-        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name) from error
-    except TooLarge as error:
-        why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
-        raise ConverterFailed(converter=WRITER, candidate=candidate.id, why=why) from error
-    with told_by_system(made, len(content)):
-        made.write_bytes(content)
 
 
 def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -18,7 +18,7 @@ from edgecnn.backends.litert_trace import residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.quantization.litert import convert
+from edgecnn.quantization.litert_model import convert
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 

@@ -25,7 +25,7 @@ KEYS: Final = ("names", "character", "class_names", "classes", "labels", "id2lab
 _METADATA: Final = 14
 _MOST_BYTES: Final = 1 << 20
 _EXTRA: Final = "/extra/config.txt"
-_ALL_SIGNS_MAX: Final = 8 << 20
+_ALL_SIGNS_MAX: Final = 4 << 20
 _SKIPPED: Final = {1: 8, 5: 4}
 """Bytes of a value of a fixed width, by its wire type."""
 
@@ -58,9 +58,10 @@ def metadata_of(file: Path) -> dict[str, str]:
     said, signs = dict[str, str](), 0
     with open_regular(file) as opened:
         for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
-            signs += len(key) + len(value)
-            if signs > _ALL_SIGNS_MAX:
-                break
+            if key not in KEYS:  # whose number is bounded
+                signs += len(key) + len(value)
+                if signs > _ALL_SIGNS_MAX:
+                    continue
             said.setdefault(key, value)
     return said
 

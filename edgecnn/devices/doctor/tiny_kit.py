@@ -62,7 +62,7 @@ def _write_model(candidate: Candidate, session: SessionSpec, engine: EngineSpec 
     runtime."""
     converted = candidate.model_copy(update={"session_options": session.options})
     if candidate.runtime is Runtime.LITERT:
-        from edgecnn.quantization.litert import convert as convert_for_litert  # imports onnx
+        from edgecnn.quantization.litert_model import convert as convert_for_litert  # imports onnx
 
         convert_for_litert(FILE, converted, model)
     elif candidate.runtime is Runtime.NCNN or candidate.runtime.in_a_browser:

@@ -52,14 +52,16 @@ def test_as_the_file_that_data_classes_states_it_has_to_name_some(tmp_path: Path
         names_in(path)
     assert refused.value.line() == (
         f"{path}: cannot be used as the names of the classes: its metadata has no names in names, character, class_names, "
-        "classes, labels, so that a text file is needed — its first line should name label 0, its second label 1, and so on "
+        "classes, labels, id2label, idx_to_class, categories, so that a text file is needed — its first line should name label 0, "
+        "its second label 1, and so on "
         "[class-names-unusable]"
     )
 
 
 def test_an_order_is_that_of_the_file_where_every_folder_is_named(tmp_path: Path) -> None:
-    names = names_in_model(written(tmp_path, names=str(dict(enumerate(CLASSES[::-1])))))
-    assert names == CLASSES[::-1]
+    found = names_in_model(written(tmp_path, names=str(dict(enumerate(CLASSES[::-1])))))
+    assert found is not None and found.names == CLASSES[::-1]
+    names = found.names
     spelled = tuple(name.replace(" ", "_") for name in CLASSES)
     photos = tmp_path / "photos"
     assert order_by_names(names, CLASSES, photos, "mine.onnx") == CLASSES[::-1]
@@ -121,7 +123,8 @@ def test_metadata_without_names_is_not_kept_in_memory(tmp_path: Path) -> None:
     path = written(tmp_path, **entries, names="{0: 'dog', 1: 'cat'}")
     tracemalloc.start()
     try:
-        assert names_in_model(path) == ("dog", "cat")
+        found = names_in_model(path)
+        assert found is not None and found.names == ("dog", "cat")
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
