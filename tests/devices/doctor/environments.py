@@ -25,6 +25,10 @@ LARGE = (
     "mlflow",
     "optuna",
     "labgrid",
+    "ai_edge_litert",
+    "litert_quantizer",
+    "ncnn",
+    "pnnx",
 )
 """By how names in site-packages begin: what most tests can do without, and takes time to try."""
 
