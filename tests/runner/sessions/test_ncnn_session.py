@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ from runner.kit import Kit
 from runner.sessions import open_session
 session = open_session(Kit.open(Path(sys.argv[1])), {"threads": "1"})
 try:
-    session.run({"image": np.zeros((1, 3, 32, 32), np.float32)})
+    session.run({"in0": np.zeros((1, 3, 32, 32), np.float32)})
 except RunnerError as error:
     kept = error
 session.close()
@@ -41,12 +42,13 @@ gc.collect()
 def test_a_refused_call_does_not_crash_when_its_error_is_dropped(copy_kit: CopyKit) -> None:
     pytest.importorskip("ncnn", reason="ncnn is in an environment of its own")
     kit: Path = copy_kit()
-    (kit / "model.param").write_text(NETWORK.replace("in0", "image").replace("out0", "logits"))
+    (kit / "model.param").write_text(NETWORK)
     (kit / "model.bin").write_bytes(bytes(200_000))
 
-    def described(facts: dict[str, dict[str, object]]) -> None:
+    def described(facts: dict[str, Any]) -> None:
         facts["session"] = {"module": "ncnn_cpu", "options": {}}
         facts["model"].update(entry="model.param", files=["model.bin", "model.param"])
+        facts["model"]["input"]["name"], facts["model"]["output"]["name"] = "in0", "out0"
 
     rewrite_manifest(kit, described)
     done = subprocess.run([sys.executable, "-c", CALLS, str(kit)], cwd=kit, capture_output=True, text=True, check=False)
