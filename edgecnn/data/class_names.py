@@ -14,7 +14,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.formats import ClassNamesUnusable, FoldersOfOneClass, NotInClassNames
 from edgecnn.errors.wording import nearest
 from edgecnn.runner.files import bounded_content
-from edgecnn.store.disk import refuse_known_cause
+from edgecnn.store.disk import refuse_known_cause, user_path
 
 IMAGENET = "imagenet"
 SORTED = "sorted"
@@ -54,7 +54,7 @@ def stated_names(choice: str | None, folders: Sequence[str]) -> tuple[str, ...] 
         return tuple(sorted(folders))
     if choice is None or choice in CLASSES_WORDS:
         return None
-    file = Path(choice).expanduser()
+    file = user_path(choice)
     try:
         return names_in(file)
     except FileNotFoundError:
@@ -109,7 +109,7 @@ class ModelNames(NamedTuple):
 
 def names_in_model(model: Path) -> ModelNames | None:
     """The classes that a model file's own metadata names, or the ``config.json`` next to it; None where neither names any."""
-    file = model.expanduser()
+    file = user_path(model)
     try:
         names = names_in_metadata(file)
         if names is not None:

@@ -28,6 +28,7 @@ from edgecnn.errors.data.folder import (
 from edgecnn.errors.usage import PathTooLong
 from edgecnn.errors.wording import first_of, no_unicode
 from edgecnn.runner.causes.left_behind import is_skipped
+from edgecnn.store.disk import lacks_home, user_path
 from edgecnn.values.data.dataset import SkippedImages
 from edgecnn.values.recipe import FolderReading
 
@@ -88,11 +89,12 @@ def root_of(text: str) -> Path:
     if "\0" in text:
         raise DataPathUnusable(path=text, because="it holds a NUL character")
     try:
-        root = Path(text).expanduser().absolute()
+        root = user_path(text)
+        if lacks_home(root):
+            raise DataPathUnusable(path=text, because="nobody's home folder is known by that name")
+        root = root.absolute()
         str(root).encode("utf-8")
         root.lstat()
-    except RuntimeError as error:
-        raise DataPathUnusable(path=text, because="nobody's home folder is known by that name") from error
     except UnicodeEncodeError as error:
         raise DataPathUnusable(path=text, because=f"{ascii(str(root))} {no_unicode(str(root))}") from error
     except OSError as error:  # an absent or unreadable folder has a clearer error of its own

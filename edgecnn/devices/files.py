@@ -24,6 +24,7 @@ from edgecnn.errors.devices import (
 from edgecnn.recipes.target import is_path, split_target
 from edgecnn.recipes.toml_file import checked, read_table
 from edgecnn.resources import resource_folder
+from edgecnn.store.disk import user_path
 from edgecnn.values.candidate import ALL_RUNTIMES, Candidate, Runtime, TargetRuntime
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe, TargetChoice
@@ -119,7 +120,7 @@ def own_device(path: Path) -> Device:
     Raises DeviceNameShipped: it states other facts under a shipped device's name or alias. FileUnreadable, NotToml,
     DeviceFileInvalid: as ``load_device_file``.
     """
-    path = Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+    path = user_path(path)
     device = load_device_file(path)
     shipped = _by_name()
     if device.name in shipped and device != shipped[device.name]:
@@ -136,7 +137,7 @@ def file_of(text: str, device: Device) -> Path | None:
         return None
     if not is_path(name):
         return own_file(name)
-    return Path(os.path.expanduser(name)).resolve()  # noqa: PTH111 - as own_device
+    return user_path(name).resolve()
 
 
 def parse_target(text: str) -> Target:

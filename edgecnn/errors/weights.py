@@ -76,6 +76,17 @@ class WeightsDoNotFit(EdgecnnError):
         )
 
 
+class WeightsAmbiguous(EdgecnnError):
+    """Raised when several sets of tensors in a file fit a network equally; ``sets`` are the beginnings of their names."""
+
+    def __init__(self, *, path: Path, sets: Sequence[str]) -> None:
+        super().__init__(
+            what=f"{path} holds several sets of weights that fit",
+            because=f"{_first(sets, separator=', ')} have the same tensors",
+            hint="save one set alone where the file was made: torch.save(model.state_dict(), FILE)",
+        )
+
+
 class WeightsCorrupt(EdgecnnError):
     """Raised when a fetched file's SHA-256 is not the published one."""
 

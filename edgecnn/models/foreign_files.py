@@ -6,7 +6,6 @@ Nothing is parsed: the first bytes of a file, the names in a zip archive and the
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -16,7 +15,7 @@ from typing import Final, NamedTuple
 from edgecnn.errors.custom_model import CustomModelUnusable, ForeignModel
 from edgecnn.errors.wording import first_of, shell_word
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import json_object, refuse_known_cause
+from edgecnn.store.disk import DAMAGED_ZIP, json_object, refuse_known_cause
 
 HEAD_BYTES: Final = 1024
 _ZIP: Final = b"PK\x03\x04"
@@ -155,9 +154,11 @@ def refuse_foreign(path: Path) -> None:
     ``refuse_known_cause``. OSError: it cannot be read.
     """
     if not path.is_dir():
-        refuse_known_cause(path)
-        if not path.stat().st_size:
+        with open_regular(path) as file:
+            head = file.read(HEAD_BYTES)
+        if not head:
             raise CustomModelUnusable(path=path, because="it is empty", hint="copy it again")
+        refuse_known_cause(path)
     if (foreign := foreign_form(path)) is not None:
         raise ForeignModel(path=path, form=foreign.what, fix=foreign.fix)
 
@@ -222,7 +223,7 @@ def _of_zip(path: Path, head: bytes) -> ForeignForm | None:
                     is_theirs = b"ultralytics" in content.read(HEAD_BYTES)
                 return ForeignForm("a checkpoint of Ultralytics", _ULTRALYTICS) if is_theirs else None
             return form_of_zip(names)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError):
+    except DAMAGED_ZIP:
         return None  # who opens the archive says what is wrong with it
 
 
@@ -246,8 +247,16 @@ def _of_folder(path: Path) -> ForeignForm:
     if (found := _by_names(_FOLDERS, names, {"path": path, "folder": path})) is not None:
         return found
     files = [path / name for name in names[:_OPENED_MAX] if (path / name).is_file()]
-    inside = next((form for file in files if (form := foreign_form(file)) is not None and form.fix is not None), None)
+    inside = next((form for file in files if (form := _readable_form(file)) is not None and form.fix is not None), None)
     return ForeignForm(f"a folder with {inside.what}", inside.fix) if inside else ForeignForm("a folder without a model file")
+
+
+def _readable_form(file: Path) -> ForeignForm | None:
+    """None of a file that cannot be read, which hides no other file of its folder."""
+    try:
+        return foreign_form(file)
+    except OSError:
+        return None
 
 
 def _by_names(rows: Sequence[_Names], names: Sequence[str], parts: dict[str, object]) -> ForeignForm | None:

@@ -139,12 +139,12 @@ def unwrapped_weights(spec: ArchSpec, path: Path) -> Unwrapped:
     """The same, with what was taken off the tensors to get at them.
 
     Raises WeightsUnreadable: see ``read_state``. WeightsDoNotFit: the file is of another network; the error names the tensors,
-    and the network that fits.
+    and the network that fits. WeightsAmbiguous: see ``best_fit``.
     """
     tables = _read(path)
     found = tables[0]
-    if f"{spec.head}.weight" not in found.tensors:
-        found = best_fit(tables, _shapes(spec, {}))
+    if len(tables) > 1 or f"{spec.head}.weight" not in found.tensors:
+        found = best_fit(tables, _shapes(spec, {}), path)
     state = found.tensors
     if spec.family == "efficientnet-lite" and efficientnet_lite.is_published(state):
         state = efficientnet_lite.from_published(state)

@@ -25,7 +25,7 @@ from edgecnn.errors.weights import WeightsFileMissing, WeightsNotAFile, WeightsU
 from edgecnn.errors.wording import no_unicode
 from edgecnn.models.hugging_face import held_of_hub, hub_address
 from edgecnn.models.weights_file import format_of
-from edgecnn.store.disk import sha256_of
+from edgecnn.store.disk import sha256_of, user_path
 from edgecnn.values.arch import ArchSpec, PretrainedWeights
 from edgecnn.values.artifact import WeightsAnswer
 
@@ -174,7 +174,7 @@ def _recorded_sha256(weights: PretrainedWeights) -> str | None:
 
 
 def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
-    path = Path(os.path.expanduser(choice))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+    path = user_path(choice)
     _refuse_other_than_file(path)
     format_of(path)
     if spec.origin == "timm":  # torch is there already, and every file of the hub has the one name

@@ -11,7 +11,6 @@ import os
 import pickletools
 import struct
 import zipfile
-import zlib
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice
@@ -23,7 +22,7 @@ from edgecnn.errors.base import system_reason
 from edgecnn.errors.weights import WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.foreign_files import HEAD_BYTES, form_of_head, form_of_zip
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import refuse_known_cause
+from edgecnn.store.disk import DAMAGED_ZIP, refuse_known_cause
 from edgecnn.values.arch import ArchSpec
 
 WeightsFormat = Literal["safetensors", "torch"]
@@ -123,7 +122,7 @@ def _torch_zip(path: Path, file: IO[bytes]) -> WeightsFormat:
                     _refuse_objects(path, content, pickles=1)
     except zipfile.BadZipFile as error:
         raise WeightsUnreadable(path=path, reason="it is cut off: a torch file (a zip archive) without its end") from error
-    except (*_DAMAGED, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGED, *DAMAGED_ZIP) as error:
         raise WeightsUnreadable(path=path, reason="it is damaged: a zip archive whose table of contents is not right") from error
     return "torch"
 

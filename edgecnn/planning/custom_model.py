@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +39,7 @@ from edgecnn.models.compound import scaled_or_same
 from edgecnn.models.foreign_files import refuse_foreign
 from edgecnn.planning.preprocessing_search import CustomFile, find_preprocessing
 from edgecnn.planning.stated_preprocessing import stated_for
-from edgecnn.store.disk import stamped
+from edgecnn.store.disk import stamped, user_path
 from edgecnn.training.idle_threads import sleeping_threads
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import WeightsAnswer
@@ -83,7 +82,7 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
 
     Raises CustomAndNamed, ScaleOfAFile, LabelsNeeded, NoDataForModel, NothingToTrain, PreprocessingOfAnArch, OutputOfAnArch,
     TrainingSwitch, NothingTrainsKeptHead, NoDataForHead: each says what to leave out. CustomModelUnusable: it lies in the
-    ``bundle`` that the build would replace. ForeignModel, CustomModelUnusable, WrongBytes: see ``refuse_foreign``.
+    ``bundle`` that the build would replace. CustomFileMissing: it cannot be read. Others: see ``refuse_foreign``.
     """
     model, usual = recipe.model, Recipe()
     if model.onnx is None:
@@ -97,11 +96,16 @@ def check_custom(recipe: Recipe, goal: str, bundle: Path) -> None:
         raise NoDataForModel()
     if goal == "train":
         raise NothingToTrain()
-    if Path(model.onnx).expanduser().resolve().is_relative_to(bundle.resolve()):
+    path = user_path(model.onnx)
+    if path.resolve().is_relative_to(bundle.resolve()):
         because = "it lies in the bundle that this build would replace"
         raise CustomModelUnusable(path=Path(model.onnx), because=because, hint="--out another folder, or a copy of the file")
-    with suppress(OSError):  # who reads it says why it cannot be read
-        refuse_foreign(Path(model.onnx).expanduser())
+    try:
+        refuse_foreign(path)
+    except FileNotFoundError:
+        return  # who reads it says so
+    except OSError as error:
+        raise CustomFileMissing(path=path, because=system_reason(error)) from error
 
 
 def _check_kept(recipe: Recipe, goal: str) -> None:
@@ -156,11 +160,9 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
 
     Raises EdgecnnError: one of ``errors.custom_model``; NotAnOnnxModel, ExternalDataOutside; MissingPackage, of a file of torch.
     """
-    path = Path(recipe.model.onnx or "").expanduser()
+    path = user_path(recipe.model.onnx or "")
     try:
         path = path.resolve(strict=True)
-        if not (path.is_file() or path.is_dir()):  # which would be waited for
-            raise CustomFileMissing(path=path, because="it is a pipe or a device")
         form = form_of(path)
     except OSError as error:
         raise CustomFileMissing(path=path, because=system_reason(error)) from error
@@ -258,9 +260,8 @@ def _found(
     if data.labelled and says.entry.classes != len(data.classes):
         raise ClassesDiffer(path=path, classes=says.entry.classes, data=data.root, found=data.classes)
     entry = _of_its_images(says.entry, data, path)
-    custom = CustomFile(path=path, entry=entry, stated=stated)
     source = open_source(Path(data.manifest_path))
-    found = find_preprocessing(custom, recipe.preprocessing, source, tell)
+    found = find_preprocessing(CustomFile(path=path, entry=entry, stated=stated), recipe.preprocessing, source, tell)
     if not (data.multi_label or entry.ends_in_sigmoid):
         entry = _of_its_answers(entry, found.answers, are_shares=entry.ends_in_shares or says.entry.ends_in_sigmoid)
     about = {"path": str(path), "content": content, "entry": entry, "parameters": says.parameters}

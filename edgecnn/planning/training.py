@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -33,7 +32,7 @@ from edgecnn.results.lineage import whole_entry
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.fetch import FetchStage
 from edgecnn.stages.train import TrainStage
-from edgecnn.store.disk import json_document
+from edgecnn.store.disk import json_document, user_path
 from edgecnn.store.store import Store
 from edgecnn.training.settings import GPU_THREADS, openmp_threads, training_threads
 from edgecnn.values.arch import ArchSpec
@@ -248,7 +247,7 @@ def _of_list(named: str, resolution_px: ImageSize, store: Store, versions: Mappi
 
 
 def _of_build(named: str, recipe: Recipe, data: DataSummary, store: Store) -> Teacher:
-    folder = Path(os.path.expanduser(named))  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+    folder = user_path(named)
     build = _finished(folder)
     theirs = build.resolved
     if theirs.data.content != data.content:

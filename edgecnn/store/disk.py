@@ -5,11 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,10 +33,25 @@ set it too, which costs one more look at the bytes. docs/concepts/the-store.md s
 """
 DOCUMENT_BYTES_MAX: Final = 256 << 20
 """The largest report, plan or other JSON file of a folder of results that is read."""
+DAMAGED_ZIP: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError, MemoryError,
+)  # fmt: skip
+"""What zipfile and its decompressors raise for bytes that they cannot read. bz2 raises OSError; RuntimeError is encryption, or,
+as NotImplementedError, an unknown compression."""
 _SYNCED_AT_ONCE: Final = 32
 """On ext4 2,048 files of 50 kB take 7 s one after the other, 0.7 s by eight and 0.5 s by 32."""
 _READER_WAIT_S = 2.0
 """A shell starts a pipe's reader about when it starts the writer."""
+
+
+def user_path(named: str | Path) -> Path:
+    """The path that a user names, its ``~`` replaced; ``~NAME`` stays where no user has that name."""
+    return Path(os.path.expanduser(named))  # noqa: PTH111 - pathlib's raises RuntimeError where no user has that name
+
+
+def lacks_home(path: Path) -> bool:
+    """Whether ``user_path`` left a ``~`` at the head of the path."""
+    return path.parts[:1] != () and path.parts[0].startswith("~")
 
 
 def stamped(facts: os.stat_result) -> Stamp:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edgecnn.errors.store import StoreUnusable
 from edgecnn.store.artifacts import Artifacts
-from edgecnn.store.disk import nearest_existing, remove, write_bytes_atomically
+from edgecnn.store.disk import lacks_home, nearest_existing, remove, user_path, write_bytes_atomically
 from edgecnn.store.failures import makers_failures, named_failures
 from edgecnn.store.layout import Layout
 from edgecnn.store.locks import InUse, Locks
@@ -40,7 +40,7 @@ class Store:
 
         Raises StoreUnusable: the place is unknown, is no folder, cannot be read, or cannot be created.
         """
-        place = root.expanduser().absolute() if root else default_root()
+        place = _absolute(root) if root else default_root()
         with named_failures(place, "opening the store"):
             existing = nearest_existing(place)
             if not existing.is_dir():
@@ -94,7 +94,10 @@ def default_root() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     stated = os.environ.get("EDGECNN_STORE")
     place = Path(stated) if stated else (cache if cache.is_absolute() else Path("~/.cache")) / "edgecnn"
-    try:
-        return place.expanduser().absolute()
-    except RuntimeError as error:
-        raise StoreUnusable(root=place, because="the home folder is unknown") from error
+    return _absolute(place)
+
+
+def _absolute(place: Path) -> Path:
+    if lacks_home(user_path(place)):
+        raise StoreUnusable(root=place, because="the home folder is unknown")
+    return user_path(place).absolute()

@@ -9,6 +9,7 @@ from edgecnn.errors.studies import ScaleOfAFile, UnknownLayer
 from edgecnn.models.catalogue import arch_named, require_size
 from edgecnn.models.compound import RULES, scaled_or_same
 from edgecnn.runner.pixel_recipe import ImageSize
+from edgecnn.store.disk import user_path
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.layers import LayerCost, NetworkCost
 
@@ -25,7 +26,7 @@ def cost_of(named: str, scale: str | None = None, resolution_px: ImageSize | Non
     if named.endswith(SUFFIX):
         if scale is not None:
             raise ScaleOfAFile(onnx=named)
-        return _cost_of_file(Path(named).expanduser())
+        return _cost_of_file(user_path(named))
     row = network_or_family(named)
     spec, size = scaled_or_same(row, scale, resolution_px, row.resolution_px)
     require_size(spec, size)

@@ -17,6 +17,7 @@ from edgecnn.building.build import PlannedBuild, plan_build
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.sweeps import ClusterUnusable
 from edgecnn.errors.wording import first_line
+from edgecnn.store.disk import user_path
 from edgecnn.store.remote import Remote
 from edgecnn.store.store import Store
 from edgecnn.store.transfer import push
@@ -86,7 +87,7 @@ def make_on(address: str, cells: Sequence[Cell], out: Path, store: Store, tell: 
 def _folders(cell: Cell) -> set[Path]:
     """Of photographs, as far as they are the user's own."""
     stated = [cell.recipe.data.path, *(str(each) for each in cell.recipe.synthesis.stated_folders.values())]
-    return {path.absolute() for each in stated if (path := Path(each).expanduser()).exists()}
+    return {path.absolute() for each in stated if (path := user_path(each)).exists()}
 
 
 def _hand_out(tasks: Mapping[Key, StageTask], shared: Shared, store: Store, tell: Progress) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from edgecnn.planning.custom_model import network_name
 from edgecnn.recipes.recipe import apply_overrides, key_parts, load_recipe, with_paths_from
 from edgecnn.recipes.target import is_path
 from edgecnn.recipes.toml_file import checked, dotted_keys, read_table, unknown_key
+from edgecnn.store.disk import user_path
 from edgecnn.values.base import Value
 from edgecnn.values.board import EMULATED
 from edgecnn.values.recipe import GateChoice, Recipe
@@ -105,7 +105,7 @@ class Sweep:
 
     def beside(self, path: str) -> Path:
         """A path that counts from the file's folder."""
-        return self.path.parent / os.path.expanduser(path)  # noqa: PTH111 - pathlib's raises where nobody has the name after the ~
+        return self.path.parent / user_path(path)
 
 
 def read_sweep(path: Path) -> Sweep:

@@ -21,7 +21,7 @@ from edgecnn.errors.wording import first_of, first_problem
 from edgecnn.planning.complete import tool_versions
 from edgecnn.results.folder import REPORT
 from edgecnn.runner.files import bounded_content
-from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, files_under, stamped, write_text_atomically
+from edgecnn.store.disk import DOCUMENT_BYTES_MAX, Stamp, files_under, stamped, user_path, write_text_atomically
 from edgecnn.store.store import Store
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
@@ -177,7 +177,7 @@ def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
     recipe = cell.recipe
     named = [recipe.model.onnx, recipe.model.weights, recipe.data.classes]
     folders = recipe.synthesis.stated_folders.values()
-    teacher = () if recipe.train.teacher is None else (Path(recipe.train.teacher).expanduser() / REPORT,)
+    teacher = () if recipe.train.teacher is None else (user_path(recipe.train.teacher) / REPORT,)
     return {
         "version": edgecnn.__version__,
         "tools": tools,
@@ -186,7 +186,7 @@ def _asked(cell: Cell, images: Any, tools: Mapping[str, str]) -> dict[str, Any]:
         "host": cell.host,
         **({} if cell.leased is None else {"leased": cell.leased}),
         **({} if cell.gates == GateChoice() else {"gates": cell.gates.model_dump(mode="json")}),
-        "files": [_stamp(path) for path in (*(Path(path).expanduser() for path in named if path is not None), *teacher)],
+        "files": [_stamp(path) for path in (*(user_path(path) for path in named if path is not None), *teacher)],
         "folders": [[[name, _stamp(path)] for name, path in sorted(files_under(Path(each)))] for each in folders],
         "images": images,
     }

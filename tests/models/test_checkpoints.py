@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from edgecnn.errors.weights import WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
+from edgecnn.errors.weights import WeightsAmbiguous, WeightsDoNotFit, WeightsHoldObjects, WeightsUnreadable
 from edgecnn.models.catalogue import arch_named
 from edgecnn.models.networks import archs_that_fit, build_network, load_trained, unwrapped_weights
 from edgecnn.stages.fetch import FetchStage
@@ -146,3 +146,39 @@ def test_a_whole_module_and_a_program_are_refused(tmp_path: Path) -> None:
         with pytest.raises((WeightsHoldObjects, WeightsUnreadable)) as caught:
             unwrapped_weights(SMALL, path)
         assert "program" in caught.value.line() and "--model FILE" in caught.value.line()
+
+
+def test_a_table_that_holds_itself_many_times_is_looked_at_once(tmp_path: Path) -> None:
+    table: dict[str, object] = {}
+    table.update({f"a{number}": table for number in range(3000)})
+    torch.save(table, tmp_path / "mine.pth")
+    with pytest.raises(WeightsUnreadable, match="it holds something other than a table of tensors"):
+        unwrapped_weights(SMALL, tmp_path / "mine.pth")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state, other: {"grads": other, "params": state},
+        lambda state, other: {**before("ema_model.", other), **before("model.", state)},
+        lambda state, other: {"best_ema": other, "best": state},
+    ],
+)
+def test_usual_names_come_before_others_and_averages_last(tmp_path: Path, state: State, wrap: Any) -> None:
+    torch.save(wrap(state, {name: tensor * 0 for name, tensor in state.items()}), tmp_path / "mine.pth")
+    tensors = unwrapped_weights(SMALL, tmp_path / "mine.pth").tensors
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in state.items())
+
+
+def test_sets_of_weights_that_fit_equally_are_named(tmp_path: Path, state: State) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save({"state_dict": {**before("teacher.", state), **before("student.", state)}}, path)
+    with pytest.raises(WeightsAmbiguous) as caught:
+        unwrapped_weights(SMALL, path)
+    assert caught.value.line() == (
+        f"{path} holds several sets of weights that fit: state_dict.teacher, state_dict.student have the same tensors — "
+        "save one set alone where the file was made: torch.save(model.state_dict(), FILE) [weights-ambiguous]"
+    )
+    torch.save({"best": state, "last": dict(state)}, path)
+    with pytest.raises(WeightsAmbiguous, match="best, last have the same tensors"):
+        unwrapped_weights(SMALL, path)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import zipfile
 from pathlib import Path
+from typing import Any, cast
 
 import onnx
 import pytest
 
-from edgecnn.errors.custom_model import CustomModelUnusable, ForeignModel
-from edgecnn.graph.custom.form import form_of
+from edgecnn.data.class_names import names_in_model, stated_names
+from edgecnn.data.formats.onnx_names import metadata_of
+from edgecnn.data.layout import root_of
+from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable, ForeignModel
+from edgecnn.errors.data.folder import DataPathUnusable
+from edgecnn.errors.data.formats import ClassNamesUnusable
+from edgecnn.errors.store import StoreUnusable
+from edgecnn.errors.weights import WeightsUnreadable
+from edgecnn.graph.custom.form import entries_of, form_of
+from edgecnn.models import foreign_files
 from edgecnn.models.foreign_files import foreign_form, refuse_foreign
-from edgecnn.planning.custom_model import check_custom
+from edgecnn.models.weights_file import format_of
+from edgecnn.planning.custom_model import check_custom, custom_model
+from edgecnn.runner.files import open_regular
+from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from tests.graph.custom_files import classifier
 
@@ -133,6 +148,58 @@ def test_a_checkpoint_of_ultralytics_names_its_exporter_and_a_program_is_none() 
             assert foreign_form(Path("mine")) is None
         else:
             assert "mine is a checkpoint of Ultralytics: " in (line := refusal()) and "yolo export model=mine format=onnx" in line
+
+
+def test_a_zip_entry_with_damaged_lzma_is_no_other_format_and_names_no_classes() -> None:
+    for name, compression in (("best/data.pkl", zipfile.ZIP_LZMA), ("best/data.pkl", zipfile.ZIP_BZIP2)):
+        with zipfile.ZipFile("mine", "w", compression) as archive:
+            archive.writestr(name, b"ultralytics" * 300)
+            archive.writestr("best/extra/config.txt", json.dumps({"names": "{0: 'a', 1: 'b'}"}))
+        content = bytearray(Path("mine").read_bytes())
+        for at in (30 + len(name), content.rindex(b"best/extra/config.txt", 0, content.index(b"PK\x01\x02")) + 21):
+            content[at + 9 : at + 30] = b"\xff" * 21
+        Path("mine").write_bytes(content)
+        assert foreign_form(Path("mine")) is None
+        assert metadata_of(Path("mine")) == {}
+        with pytest.raises(WeightsUnreadable, match="it is damaged: a zip archive whose table of contents is not right"):
+            format_of(Path("mine"))
+        with pytest.raises(CustomModelUnusable, match="it is damaged, or was not written by torch"):
+            entries_of(Path("mine"))
+
+
+def test_a_pipe_is_named_as_one() -> None:
+    os.mkfifo("mine")
+    recipe = Recipe.model_validate({"model": {"onnx": "mine"}, "data": {"path": "photos"}})
+    with pytest.raises(CustomFileMissing, match="it is a pipe, a socket or a device, not a regular file"):
+        check_custom(recipe, "judge", Path("out/bundle"))
+
+
+def test_an_unreadable_file_hides_no_other_file_of_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine").mkdir()
+    Path("mine/a.bin").write_bytes(b"x")
+    Path("mine/net.bin").write_bytes(b"\x1c\0\0\0TFL3" + bytes(200))
+
+    def guarded(path: Path) -> io.BufferedReader:
+        if path.name == "a.bin":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return open_regular(path)
+
+    monkeypatch.setattr(foreign_files, "open_regular", guarded)
+    assert "mine is a folder with a TensorFlow Lite model: " in refusal()
+
+
+def test_a_home_folder_that_no_user_has_is_no_file_and_no_crash(tmp_path: Path) -> None:
+    recipe = Recipe.model_validate({"model": {"onnx": "~nosuchuser/m.onnx"}, "data": {"path": "photos"}})
+    check_custom(recipe, "judge", Path("out/bundle"))
+    with pytest.raises(CustomFileMissing, match="~nosuchuser/m.onnx"):
+        custom_model(recipe, cast(Any, None), tmp_path, cast(Any, None))
+    with pytest.raises(ClassNamesUnusable, match="no file is there"):
+        stated_names("~nosuchuser/names.txt", ("a", "b"))
+    assert names_in_model(Path("~nosuchuser/m.onnx")) is None
+    with pytest.raises(StoreUnusable, match="the home folder is unknown"):
+        Store.open(Path("~nosuchuser/store"))
+    with pytest.raises(DataPathUnusable, match="nobody's home folder is known by that name"):
+        root_of("~nosuchuser/photos")
 
 
 def test_a_build_refuses_another_format_before_it_reads_images() -> None:

@@ -12,12 +12,12 @@ import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
 from edgecnn.runner.files import open_regular
+from edgecnn.store.disk import DAMAGED_ZIP
 
 FIRST_BYTE: Final = b"\x08"
 """Of an ONNX file, whose first field is a number, and of no text."""
@@ -54,7 +54,8 @@ def names_in_metadata(file: Path) -> tuple[str, ...] | None:
 def metadata_of(file: Path) -> dict[str, str]:
     """What a model file's metadata says, by its key; as far as the file is not damaged. Raises OSError: it cannot be read."""
     if not is_onnx(file):
-        return _of_archive(file)
+        with open_regular(file) as opened:
+            return _of_archive(opened)
     said, signs = dict[str, str](), 0
     with open_regular(file) as opened:
         for key, value in _entries(opened, os.fstat(opened.fileno()).st_size):
@@ -66,15 +67,15 @@ def metadata_of(file: Path) -> dict[str, str]:
     return said
 
 
-def _of_archive(file: Path) -> dict[str, str]:
+def _of_archive(opened: IO[bytes]) -> dict[str, str]:
     try:
-        with open_regular(file) as opened, zipfile.ZipFile(opened) as archive:
+        with zipfile.ZipFile(opened) as archive:
             name = next((name for name in archive.namelist() if name.endswith(_EXTRA)), None)
             if name is None or archive.getinfo(name).file_size > _MOST_BYTES:
                 return {}
             with archive.open(name) as entry:
                 said = json.loads(entry.read(_MOST_BYTES))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, RecursionError, EOFError):
+    except DAMAGED_ZIP:  # RecursionError is a RuntimeError
         return {}  # no archive, or a damaged one: who opens the model says so
     return (
         {str(key): value if isinstance(value, str) else str(value) for key, value in said.items()}

@@ -17,6 +17,7 @@ from edgecnn.data.formats.archive import kept_folder
 from edgecnn.data.formats.idx import NAMES_FILE
 from edgecnn.errors.data.formats import PublishedDataUnavailable, UnknownPublishedData
 from edgecnn.errors.wording import first_line
+from edgecnn.store.disk import user_path
 from edgecnn.values.stage import Progress
 
 PREFIX: Final = "torchvision:"
@@ -63,7 +64,7 @@ def published_order(folder: Path) -> tuple[str, ...] | None:
 
 def _write(name: str, out: Path, cache: Path, tell: Progress) -> None:
     require_packages(("torchvision", "torch"), extra="train", needed_for=f"{PREFIX}{name}")
-    copies = Path(os.environ.get(COPIES_VARIABLE) or cache / "torchvision").expanduser().absolute()
+    copies = user_path(os.environ.get(COPIES_VARIABLE) or cache / "torchvision").absolute()
     for part, words in SETS[name].items():
         images = _opened(name, copies, words, tell)
         classes = [str(each).replace("/", "-") for each in getattr(images, "classes", ())]

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Final
 
 from edgecnn.errors.custom_model import CustomHoldsObjects, CustomModelUnusable
 from edgecnn.runner.files import open_regular
-from edgecnn.store.disk import refuse_known_cause
+from edgecnn.store.disk import DAMAGED_ZIP, refuse_known_cause
 from edgecnn.values.custom_model import TorchForm
 
 _ZIP: Final = b"PK\x03\x04"
@@ -93,17 +92,22 @@ def entries_of(path: Path, wanted: Container[str] | None = None) -> dict[str, by
     ``wanted``: names to read; None: all. Raises CustomModelUnusable: it is damaged, or no archive as torch writes it: entries
     that overlap or swell, or share a name. OSError: it cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            held = archive.infolist()
-            stored = sum(each.file_size for each in held if each.compress_type == zipfile.ZIP_STORED)
-            if stored > path.stat().st_size or sum(each.file_size for each in held) - stored > _TEXT_BYTES:
-                raise ValueError("its entries are larger than it")
-            inside = members(archive)
-            return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
-    except (zipfile.BadZipFile, zlib.error, ValueError, NotImplementedError, RuntimeError) as error:
-        because = f"it is damaged, or was not written by torch: {error}"
-        raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+    with open_regular(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _contents(archive, path.stat().st_size, wanted)
+        except DAMAGED_ZIP as error:
+            because = f"it is damaged, or was not written by torch: {error}"
+            raise CustomModelUnusable(path=path, because=because, hint="copy it anew, whole") from error
+
+
+def _contents(archive: zipfile.ZipFile, size: int, wanted: Container[str] | None) -> dict[str, bytes]:
+    held = archive.infolist()
+    stored = sum(each.file_size for each in held if each.compress_type == zipfile.ZIP_STORED)
+    if stored > size or sum(each.file_size for each in held) - stored > _TEXT_BYTES:
+        raise ValueError("its entries are larger than it")
+    inside = members(archive)
+    return {name: archive.read(inside[name]) if wanted is None or name in wanted else b"" for name in inside}
 
 
 def written(entries: Mapping[str, bytes]) -> io.BytesIO:

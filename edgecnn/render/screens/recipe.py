@@ -16,6 +16,7 @@ from edgecnn.judging.resolution import labels_sentence, resolution_sentence, res
 from edgecnn.planning.recipe_settings import RecipeDifference, RecipeSettings
 from edgecnn.recipes.toml_file import toml_value
 from edgecnn.render.terminal import show_lines, show_rows
+from edgecnn.store.disk import user_path
 from edgecnn.values.data.dataset import DataSummary, ImageEntry
 from edgecnn.values.device import Device
 
@@ -151,7 +152,7 @@ def _data_path(data: DataSummary, file: Path) -> str:
 
 def _relative(path: str, file: Path) -> str:
     """Beside or below the recipe a relative path, which moves with it; elsewhere an absolute one."""
-    there, here = Path(path).expanduser().resolve(), file.parent.resolve()
+    there, here = user_path(path).resolve(), file.parent.resolve()
     return os.path.relpath(there, here) if there.is_relative_to(here) else str(there)
 
 

@@ -242,7 +242,7 @@ def test_a_reason_behind_a_long_name_is_not_cut_off(tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "mine.onnx")
     recipe = Recipe.model_validate({"model": {"onnx": str(tmp_path / "mine.onnx")}})
-    with pytest.raises(CustomFileMissing, match="it is a pipe or a device"):
+    with pytest.raises(CustomFileMissing, match="it is a pipe, a socket or a device, not a regular file"):
         custom_model(recipe, cast(Any, None), tmp_path, Quiet())
 
 
