@@ -7,13 +7,18 @@ any of them blue first, with the mean and the scale that belong to each colour.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from edgecnn.errors.custom_model import UnknownPreprocessing
 from edgecnn.errors.wording import nearest
 from edgecnn.models.rows.family import HALF, IMAGENET
+from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.custom_model import Channels
-from edgecnn.values.data.preprocessing import Normalization
+from edgecnn.values.data.preprocessing import Normalization, PreprocessingChoice
+
+_COLOURS = ("mean", "std", "channels")
 
 
 class Usual(NamedTuple):
@@ -59,3 +64,35 @@ def usual_named(name: str) -> Usual:
     if name not in USUAL:
         raise UnknownPreprocessing(name=name, known=tuple(USUAL), nearest=nearest(name.lower(), USUAL, cutoff=0.5))
     return USUAL[name]
+
+
+def stated_fields(choice: PreprocessingChoice) -> dict[str, Any]:
+    """What a choice states of colours and of the shape, by field."""
+    return {name: value for name, value in choice if value is not None and name != "grey_window"}
+
+
+def agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether no field of both differs: ``like`` counts as its mean, scale and order, and ``resize_px`` as a crop."""
+    ours, theirs = _in_numbers(one), _in_numbers(other)
+    return all(_is_same(ours[name], theirs[name]) for name in ours.keys() & theirs.keys())
+
+
+def missing_fields(own: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``stated`` fields that ``own``, which agrees, leaves open: as numbers where ``own`` has numbers."""
+    fields = _in_numbers(stated) if "mean" in own or "std" in own else stated
+    known = {*own, *(_COLOURS if "like" in own else ())}
+    return {name: value for name, value in fields.items() if name not in known}
+
+
+def _in_numbers(fields: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {name: value for name, value in fields.items() if name != "like"}
+    if (usual := USUAL.get(str(fields.get("like")))) is not None:
+        numbers = {"mean": usual.normalization.mean, "std": usual.normalization.std, "channels": usual.channels, **numbers}
+    return {"resize": "crop", **numbers} if "resize_px" in numbers else numbers
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) and not isinstance(one, ImageSize):
+        # As rounded as people write them.
+        return all(math.isclose(number, its, rel_tol=1e-3, abs_tol=1e-6) for number, its in zip(one, other, strict=True))
+    return bool(one == other)

@@ -106,7 +106,7 @@ def find_preprocessing(
     shown = _shown(source, images)
     right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
     chosen, trials, rivals = _best(ways, right)
-    at_chance = _chance_not_beaten(trials, float(shown.mean(axis=0).max()))
+    at_chance = _chance_not_beaten(right[chosen], len(ways), float(shown.mean(axis=0).max()))
     return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance, stating, notes)
 
 
@@ -230,14 +230,16 @@ def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]]) -> _Best:
     first, told_apart = order[0], TOLD_APART / max(1, len(ways) - 1)
     alike = [n for n in order[1:] if _p_by_chance(right[first], right[n]) >= told_apart]
     # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
-    chosen = min((first, *alike), key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
+    # The correction is for the best way alone: a way that any other beats in a single test is not preferred to that one.
+    unbeaten = [n for n in order if all(_p_by_chance(right[other], right[n]) >= TOLD_APART for other in order)]
+    chosen = min(unbeaten, key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
     rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
     return _Best(chosen, trials, tuple(rivals))
 
 
-def _chance_not_beaten(trials: Sequence[FeedingTrial], chance: float) -> float | None:
-    """``chance`` where not even the best of the ways beats it. It is the best of several tries: Bonferroni."""
-    share = wilson(trials[0].right, trials[0].images, confidence=1 - TOLD_APART / len(trials))
+def _chance_not_beaten(right: NDArray[np.bool_], ways: int, chance: float) -> float | None:
+    """``chance`` where the chosen way, which is ``right`` so often, does not beat it. It is one of several: Bonferroni."""
+    share = wilson(int(right.sum()), len(right), confidence=1 - TOLD_APART / ways)
     return None if share is None or chance_verdict(share, chance) is None else chance
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from edgecnn.data.formats.onnx_names import metadata_of
 from edgecnn.data.formats.repository_files import CONFIG, repository_file
-from edgecnn.models.preprocessings import USUAL
+from edgecnn.models.preprocessings import USUAL, agree, missing_fields, stated_fields
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.disk import json_document
-from edgecnn.values.data.preprocessing import Normalization, PreprocessingChoice
+from edgecnn.values.data.preprocessing import PreprocessingChoice
 
 PIXEL_FORMAT, PIXEL_RANGE = "Image.BitmapPixelFormat", "Image.NominalPixelRange"
 """Keys of ONNX's own image metadata."""
@@ -30,6 +30,9 @@ _RESAMPLING: Final = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hammi
 """By Pillow's number."""
 _STRETCHED_FROM: Final = 384
 """Hugging Face's ConvNextImageProcessor stretches images to a size of this and more, and crops below."""
+_SQUARE_BY: Final = ("Beit", "DeiT", "EfficientNet", "Flava")
+"""Image processors that stretch to a square where the size is one number; the others that crop scale the short side to it."""
+_OF_COLOURS: Final = ("image_mean", "do_normalize", "do_rescale", "rescale_factor", "do_flip_channel_order")
 _SIDE_MAX: Final = 1 << 14
 _MALFORMED = (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
 
@@ -46,17 +49,21 @@ class Stated(NamedTuple):
 
 
 def stated_for(model: Path) -> Stated | None:
-    """The statement inside the file, else the one next to it; None where there is neither. What contradicts it is a note."""
+    """The statement inside the file, completed by those next to it; None where there is none. What contradicts it is a note."""
     found = [stated for read in (_in_metadata, _in_processor, _in_timm) if (stated := read(model)) is not None]
     if not found:
         return None
-    first, *others = found
+    first = next((stated for stated in found if stated_fields(stated.choice)), found[0])
     notes = [note for stated in found for note in stated.notes]
-    for other in others:
-        if other.choice != first.choice and other.choice != PreprocessingChoice():
+    taken = stated_fields(first.choice)
+    for other in found:
+        fields = stated_fields(other.choice)
+        if agree(taken, fields):
+            taken |= missing_fields(taken, fields)
+        else:
             notes.append(f"{other.source} states another preprocessing than {first.source}, which is taken")
     size = next((stated.size_px for stated in found if stated.size_px is not None), None)
-    return first._replace(size_px=size, notes=tuple(notes))
+    return Stated(PreprocessingChoice.model_validate(taken), first.source, size, tuple(notes))
 
 
 def _in_metadata(model: Path) -> Stated | None:
@@ -77,9 +84,11 @@ def _in_metadata(model: Path) -> Stated | None:
 
 
 def _fields_in_metadata(said: Mapping[str, str], size: ImageSize | None) -> dict[str, Any]:
+    order = next((name for name in ("rgb", "bgr") if said.get(PIXEL_FORMAT, "").lower().startswith(name)), None)
     scale = _RANGES.get(said.get(PIXEL_RANGE, ""))
     if scale is not None:
-        return {"like": f"{scale}-bgr" if said.get(PIXEL_FORMAT, "").lower().startswith("bgr") else scale}
+        usual = USUAL[scale].normalization
+        return _colours(usual.mean, usual.std, order)
     if said.get("task") == "classify" and "imgsz" in said:
         # Ultralytics' classify_transforms: the short side to imgsz, a centre crop, 0 to 1.
         shape = {"resize": "crop", "resize_px": size.short_px, "interpolation": "bilinear"} if size is not None else {}
@@ -87,7 +96,7 @@ def _fields_in_metadata(said: Mapping[str, str], size: ImageSize | None) -> dict
     if "mean" in said and "std" in said:
         mean, std = _three(ast.literal_eval(said["mean"])), _three(ast.literal_eval(said["std"]))
         byte = 255 if max(mean) > 1 or max(std) > 1 else 1
-        return _colours([value / byte for value in mean], [value / byte for value in std])
+        return _colours([value / byte for value in mean], [value / byte for value in std], order)
     return {}
 
 
@@ -107,9 +116,9 @@ def _in_json(model: Path, name: str, read: _Read) -> Stated | None:
     if file is None:
         return None
     try:
-        if (found := read(json_document(file))) is None:
+        fields, size, notes = read(json_document(file)) or ({}, None, [])
+        if not (fields or size or notes):
             return None
-        fields, size, notes = found
         return Stated(PreprocessingChoice.model_validate(fields), name, size, tuple(f"{name} {note}" for note in notes))
     except (*_MALFORMED, OSError, ValidationError):
         return Stated(PreprocessingChoice(), name, notes=(f"{name} is malformed and ignored",))
@@ -117,35 +126,51 @@ def _in_json(model: Path, name: str, read: _Read) -> Stated | None:
 
 def _of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
     """As the image processors of transformers do it: rescale, normalize; resize, centre crop."""
-    factor = 255.0 * float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 255.0
-    normalized = config.get("do_normalize", "image_mean" in config)
+    fields, notes = _colours_of_hugging_face(config)
+    if not config.get("do_resize", True):
+        return fields, None, notes
+    shape, size, more = _shape_of_hugging_face(config)
+    notes += more
+    if (resampling := config.get("resample")) is not None:
+        shape |= _interpolation(_RESAMPLING[int(resampling)], notes)
+    return {**fields, **shape}, size, notes
+
+
+def _colours_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    if all(config.get(name) is None for name in _OF_COLOURS):
+        return {}, []
+    normalized = config.get("do_normalize", config.get("image_mean") is not None)
+    if normalized and config.get("image_mean") is None:
+        return {}, ["states do_normalize and no image_mean"]
+    factor = 255.0 * float(config.get("rescale_factor") or 1 / 255) if config.get("do_rescale", True) else 255.0
     mean, std = (_three(config["image_mean"]), _three(config["image_std"])) if normalized else ([0.0] * 3, [1.0] * 3)
-    kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
     # EfficientNetImageProcessor divides by the scale once more, whether it normalizes or not.
-    again = _three(config["image_std"]) if kind.startswith("EfficientNet") and config.get("include_top", True) else [1.0] * 3
+    twice = _processor(config).startswith("EfficientNet") and config.get("include_top", True)
+    again = _three(config["image_std"]) if twice else [1.0] * 3
     offset = 1.0 if config.get("rescale_offset") else 0.0
     own_std = [value * other for value, other in zip(std, again, strict=True)]
     own_mean = [(offset + value) / factor for value in mean]
-    order = "bgr" if config.get("do_flip_channel_order") else "rgb"
-    fields = (
-        _colours(own_mean[::-1], [v / factor for v in own_std[::-1]], "bgr")
-        if order == "bgr"
-        else _colours(own_mean, [value / factor for value in own_std])
-    )
-    shape, size, notes = _shape_of_hugging_face(config) if config.get("do_resize", True) else ({}, None, [])
-    resampling = config.get("resample")
-    if shape and resampling is not None:
-        shape |= _interpolation(_RESAMPLING[int(resampling)], notes)
-    return {**fields, **shape}, size, notes
+    scaled = [value / factor for value in own_std]
+    if config.get("do_flip_channel_order"):
+        return _colours(own_mean[::-1], scaled[::-1], "bgr"), []
+    return _colours(own_mean, scaled, "rgb"), []
+
+
+def _processor(config: Mapping[str, Any]) -> str:
+    """The class of transformers that reads it."""
+    return str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
 
 
 def _shape_of_hugging_face(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | None, list[str]]:
     size, share = config.get("size"), config.get("crop_pct")
     if size is None:
         return {}, None, []
-    whole, crop = _size_in(size), _size_in(config["crop_size"]) if config.get("do_center_crop") else None
-    covers = isinstance(size, int) or "shortest_edge" in size
-    short = int(whole.short_px * 256 / 224) if str(config.get("image_processor_type")).startswith("Levit") else whole.short_px
+    crop = _size_in(config["crop_size"]) if config.get("do_center_crop") else None
+    if isinstance(size, dict) and "shortest_edge" not in size and not {"height", "width"} <= size.keys():
+        return {}, crop, ["states a size without height and width or shortest_edge, which edgecnn does not read"]
+    whole = _size_in(size)
+    covers = not _processor(config).startswith(_SQUARE_BY) if isinstance(size, int) else "shortest_edge" in size
+    short = int(whole.short_px * 256 / 224) if _processor(config).startswith("Levit") else whole.short_px
     if share is not None and covers and short < _STRETCHED_FROM:
         return {"resize": "crop", "resize_px": int(short / share)}, whole, []
     if crop is not None and covers:
@@ -171,7 +196,7 @@ def _of_timm(config: Mapping[str, Any]) -> tuple[dict[str, Any], ImageSize | Non
         notes.append(f"states the crop mode {mode}, and a centre crop is taken")
     shape = {"resize": "stretch"} if mode == "squash" and not notes else {"resize": "crop", "resize_px": scaled}
     shape |= _interpolation(str(own.get("interpolation") or "bilinear"), notes)
-    return {**_colours(_three(own["mean"]), _three(own["std"])), **shape}, size, notes
+    return {**_colours(_three(own["mean"]), _three(own["std"]), "rgb"), **shape}, size, notes
 
 
 def _interpolation(name: str, notes: list[str]) -> dict[str, str]:
@@ -181,17 +206,16 @@ def _interpolation(name: str, notes: list[str]) -> dict[str, str]:
     return {"interpolation": "bicubic"}
 
 
-def _colours(mean: list[float], std: list[float], channels: str = "rgb") -> dict[str, Any]:
-    """As one of the usual ways where it is one; the numbers are in RGB order."""
-    for name, usual in USUAL.items():
-        if usual.channels == channels and _is_near(usual.normalization, mean, std):
-            return {"like": name}
-    return {"mean": mean, "std": std, "channels": channels}
-
-
-def _is_near(normalization: Normalization, mean: list[float], std: list[float]) -> bool:
-    pairs = zip((*normalization.mean, *normalization.std), (*mean, *std), strict=True)
-    return all(math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-6) for one, other in pairs)
+def _colours(mean: Sequence[float], std: Sequence[float], channels: str | None) -> dict[str, Any]:
+    """As one of the usual ways where it is one. ``channels``: their order, None where it is open. Numbers are in RGB order."""
+    numbers: dict[str, Any] = {"mean": tuple(mean), "std": tuple(std)}
+    if channels is not None:
+        numbers = {**numbers, "channels": channels}
+        return next(({"like": name} for name in USUAL if agree({"like": name}, numbers)), numbers)
+    blue_first = {"mean": tuple(mean)[::-1], "std": tuple(std)[::-1], "channels": "bgr"}
+    if tuple(mean) != blue_first["mean"]:
+        return next(({"like": name} for name in USUAL if agree({"like": name}, blue_first)), numbers)
+    return numbers
 
 
 def _three(value: Any) -> list[float]:

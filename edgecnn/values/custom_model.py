@@ -92,8 +92,8 @@ class CustomModel(Value):
     notes: tuple[str, ...] = Field(default=(), exclude_if=lambda notes: not notes)
     """What is stated in or next to the file and not taken."""
     at_chance: float | None = Field(default=None, exclude_if=lambda level: level is None)
-    """The accuracy of always answering the most frequent class of these images, 0…1, where the model is not shown to beat it in
-    any of the trials. None where it does."""
+    """The accuracy of always answering the most frequent class of these images, 0…1, where the model is not shown to beat it when
+    it is fed as ``feeding`` says. None where it does."""
 
     @property
     def why(self) -> str:

@@ -22,7 +22,15 @@ from edgecnn.errors.custom_model import (
 )
 from edgecnn.graph.custom.onnx_entry import read_entry
 from edgecnn.models.preprocessings import USUAL
-from edgecnn.planning.preprocessing_search import CustomFile, FoundPreprocessing, _best, _names, _ways, find_preprocessing
+from edgecnn.planning.preprocessing_search import (
+    CustomFile,
+    FoundPreprocessing,
+    _best,
+    _chance_not_beaten,
+    _names,
+    _ways,
+    find_preprocessing,
+)
 from edgecnn.planning.stated_preprocessing import stated_for
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -142,11 +150,38 @@ def test_the_best_of_many_ways_is_held_to_more_than_the_best_of_two() -> None:
     assert nine.rivals == (), "8 to 0 have p = 1/256"
 
 
+@pytest.mark.parametrize("images", [12, 20])
+def test_a_way_that_is_better_in_a_single_test_is_not_given_up_for_a_commoner_one(images: int, tmp_path: Path) -> None:
+    """8 images to 0 are too few against 0.05 / 35, and too many to prefer the order of most networks."""
+    entry = read_entry(classifier(), tmp_path / "mine.onnx")
+    ways = [way for name in USUAL for way in _ways(name, entry, PreprocessingChoice())]
+    best = next(number for number, way in enumerate(ways) if way.name == "imagenet-bgr")
+    right = [np.arange(images) < images - 8 * (number != best) for number in range(len(ways))]
+    found = _best(ways, right)
+    assert found.chosen == best and "imagenet" in found.rivals
+    few = [np.arange(images) < images - 3 * (number != best) for number in range(len(ways))]
+    assert ways[_best(ways, few).chosen].name == "imagenet", "3 to 0 have p = 1/8"
+
+
+def test_chance_is_held_against_the_chosen_way_alone() -> None:
+    chosen = np.arange(12) < 4
+    assert _chance_not_beaten(chosen, 36, 1 / 3) == 1 / 3
+    assert _chance_not_beaten(np.ones(12, bool), 36, 1 / 3) is None
+
+
 def test_the_files_own_word_is_taken_and_held_against_images(photos: ImageSource, tmp_path: Path) -> None:
     model = classifier("half")
-    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_1_1"})
+    order = {"Image.BitmapPixelFormat": "Rgb8"}
+    onnx.helper.set_model_props(model, {"Image.NominalPixelRange": "Normalized_1_1", **order})
     found = settled(model, photos, tmp_path)
     assert (found.feeding.name, found.stated_by) == ("half", "file") and found.trials[0].right == 72
+
+
+def test_both_orders_are_tried_of_a_mean_in_metadata(photos: ImageSource, tmp_path: Path) -> None:
+    model = classifier("half-bgr")
+    onnx.helper.set_model_props(model, {"mean": "[0.5, 0.5, 0.5]", "std": "[0.5, 0.5, 0.5]"})
+    found = settled(model, photos, tmp_path)
+    assert (found.feeding.name, found.stated_by) == ("given-bgr", "file") and found.trials[0].right == 72
 
 
 def test_a_recipes_numbers_are_taken(photos: ImageSource, tmp_path: Path) -> None:

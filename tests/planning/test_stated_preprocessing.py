@@ -11,8 +11,6 @@ import pytest
 import torch
 
 from edgecnn.data.class_names import names_in, names_in_model
-from edgecnn.graph.custom.onnx_entry import read_entry
-from edgecnn.planning.stated_choice import with_stated
 from edgecnn.planning.stated_preprocessing import Stated, stated_for
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.data.preprocessing import PreprocessingChoice
@@ -22,6 +20,8 @@ from tests.planning.test_own_order import resolved
 IMAGENET: dict[str, Any] = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF: dict[str, Any] = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 SQUARE = {"height": 224, "width": 224}
+SIDE_224 = ImageSize.square(224)
+UNIT = {"Image.NominalPixelRange": "Normalized_0_1", "Image.BitmapPixelFormat": "Rgb8"}
 PROCESSORS: dict[str, tuple[dict[str, Any], dict[str, Any], int | None]] = {
     "ViT": (
         {
@@ -126,12 +126,27 @@ def test_a_config_of_timm_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("properties", "wanted", "side"),
     [
-        ({"Image.NominalPixelRange": "Normalized_0_1", "Image.BitmapPixelFormat": "Rgb8"}, {"like": "unit"}, None),
+        (UNIT, {"like": "unit"}, None),
         ({"Image.NominalPixelRange": "NominalRange_0_255", "Image.BitmapPixelFormat": "Bgr8"}, {"like": "bytes-bgr"}, None),
         ({"Image.NominalPixelRange": "Normalized_1_1", "Image.BitmapPixelFormat": "Bgr8"}, {"like": "half-bgr"}, None),
         ({"task": "classify", "imgsz": "[224, 224]"}, {"like": "unit", "resize": "crop", "resize_px": 224}, 224),
         ({"task": "detect", "imgsz": "[64, 64]"}, {"like": None}, 64),
-        ({"mean": "[123.675, 116.28, 103.53]", "std": "[58.395, 57.12, 57.375]"}, {"like": "imagenet"}, None),
+        (
+            {"mean": "[123.675, 116.28, 103.53]", "std": "[58.395, 57.12, 57.375]", "Image.BitmapPixelFormat": "Rgb8"},
+            {"like": "imagenet"},
+            None,
+        ),
+        ({"mean": "[103.939, 116.779, 123.68]", "std": "[1, 1, 1]"}, {"like": "caffe"}, None),
+        (
+            {"mean": "[0.4, 0.5, 0.6]", "std": "[0.25]"},
+            {"like": None, "mean": [0.4, 0.5, 0.6], "std": [0.25] * 3, "channels": None},
+            None,
+        ),
+        (
+            {"Image.NominalPixelRange": "Normalized_0_1"},
+            {"like": None, "mean": [0, 0, 0], "std": [1, 1, 1], "channels": None},
+            None,
+        ),
         ({"input_size": "(3, 48, 192)"}, {"like": None}, (48, 192)),
     ],
 )
@@ -156,7 +171,19 @@ def test_metadata_of_a_torchscript_file_of_ultralytics_is_read(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{", '{"image_mean": "x", "image_std": 1}', '{"size": {"shortest_edge": -1}}', "[" * 100_000, "\x00"]
+    "content",
+    [
+        "",
+        "[]",
+        "{",
+        '{"image_mean": "x", "image_std": 1}',
+        '{"image_mean": 0.5, "image_std": [1, 0, 1]}',
+        '{"image_mean": 0.5, "image_std": 1e-320}',
+        '{"rescale_factor": 1e999}',
+        '{"size": {"shortest_edge": -1}}',
+        "[" * 100_000,
+        "\x00",
+    ],
 )
 def test_a_malformed_file_next_to_the_model_is_said_and_ignored(content: str, tmp_path: Path) -> None:
     stated = statement(written(tmp_path, "preprocessor_config.json", content))
@@ -164,30 +191,52 @@ def test_a_malformed_file_next_to_the_model_is_said_and_ignored(content: str, tm
     assert stated.choice == PreprocessingChoice() and stated.size_px is None
 
 
+@pytest.mark.parametrize("std", ["[0, 0, 0]", "-1", "1e-320", "1e999"])
+def test_a_scale_in_metadata_that_nothing_can_be_divided_by_is_said_and_ignored(std: str, tmp_path: Path) -> None:
+    stated = statement(written(tmp_path, "", None, mean="[0.5, 0.5, 0.5]", std=std))
+    assert stated.notes == ("its metadata on the preprocessing is malformed and ignored",)
+    assert stated.choice == PreprocessingChoice()
+
+
+def test_a_preprocessor_that_says_nothing_of_colours_leaves_them_open(tmp_path: Path) -> None:
+    silent = {"image_processor_type": "TimmWrapperImageProcessor", "data_config": {"mean": [0.5] * 3}}
+    assert stated_for(written(tmp_path, "preprocessor_config.json", silent)) is None
+    shape = statement(written(tmp_path, "preprocessor_config.json", {"size": SQUARE, "resample": 3}))
+    assert shape.choice == PreprocessingChoice(resize="stretch", interpolation="bicubic")
+    unnamed = statement(written(tmp_path, "preprocessor_config.json", {"do_normalize": True, "size": SQUARE}))
+    assert unnamed.choice == PreprocessingChoice(resize="stretch")
+    assert unnamed.notes == ("preprocessor_config.json states do_normalize and no image_mean",)
+
+
+@pytest.mark.parametrize("size", [{"longest_edge": 224}, {"max_height": 224, "max_width": 224}, {"height": 224}, {}])
+def test_a_size_of_another_form_leaves_only_the_shape_open(size: dict[str, int], tmp_path: Path) -> None:
+    stated = statement(written(tmp_path, "preprocessor_config.json", {**HALF, "rescale_factor": None, "size": size}))
+    assert stated.choice == PreprocessingChoice(like="half") and stated.size_px is None
+    note = "preprocessor_config.json states a size without height and width or shortest_edge, which edgecnn does not read"
+    assert stated.notes == (note,)
+
+
+@pytest.mark.parametrize("kind", ["DeiTFeatureExtractor", "CLIPFeatureExtractor"])
+def test_one_number_is_a_square_to_some_image_processors_and_the_short_side_to_others(kind: str, tmp_path: Path) -> None:
+    config = {**HALF, "size": 256, "crop_size": 224, "do_center_crop": True, "feature_extractor_type": kind}
+    stated = statement(written(tmp_path, "preprocessor_config.json", config))
+    assert stated.choice == PreprocessingChoice(like="half", resize="crop", resize_px=ImageSize.square(256))
+    note = "preprocessor_config.json stretches images to 256 before a crop, and a crop without stretching is taken"
+    assert stated.notes == ((note,) if kind.startswith("DeiT") else ())
+
+
+def test_what_the_metadata_leaves_open_is_taken_from_the_file_next_to_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "preprocessor_config.json", {**HALF, "size": SQUARE}, input_size="224")
+    assert statement(path) == Stated(PreprocessingChoice(like="half", resize="stretch"), "preprocessor_config.json", SIDE_224)
+    path = written(tmp_path, "preprocessor_config.json", {**HALF, "size": SQUARE}, mean="0.5", std="0.5")
+    wanted = PreprocessingChoice(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), channels="rgb", resize="stretch")
+    assert statement(path) == Stated(wanted, "its metadata", SIDE_224)
+
+
 def test_the_file_itself_wins_over_one_next_to_it_and_the_difference_is_said(tmp_path: Path) -> None:
-    stated = statement(written(tmp_path, "preprocessor_config.json", HALF, **{"Image.NominalPixelRange": "Normalized_0_1"}))
+    stated = statement(written(tmp_path, "preprocessor_config.json", HALF, **UNIT))
     assert stated.choice.like == "unit"
     assert stated.notes == ("preprocessor_config.json states another preprocessing than its metadata, which is taken",)
-
-
-def test_the_users_settings_win_and_the_difference_is_said(tmp_path: Path) -> None:
-    side = {"height": SIDE, "width": SIDE}
-    path = written(tmp_path, "preprocessor_config.json", {**HALF, "size": side, "resample": 3})
-    entry, stated = read_entry(onnx.load(path), path), stated_for(path)
-    taken, notes = with_stated(PreprocessingChoice(), stated, entry)
-    assert (taken.like, taken.resize, taken.interpolation, notes) == ("half", "stretch", "bicubic", ())
-    own = PreprocessingChoice(like="imagenet", resize="crop", interpolation="bilinear")
-    taken, notes = with_stated(own, stated, entry)
-    assert taken == own and notes == (
-        "preprocessor_config.json states like half, and yours is taken: like imagenet",
-        "preprocessor_config.json states resize stretch, and yours is taken: resize crop",
-    )
-    same = PreprocessingChoice(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    assert with_stated(same, stated, entry)[1] == ()
-    other = statement(written(tmp_path, "preprocessor_config.json", {**HALF, "size": SQUARE}))
-    taken, notes = with_stated(PreprocessingChoice(), other, entry)
-    assert (taken.like, taken.resize) == ("half", None)
-    assert notes == ("preprocessor_config.json states an input of 224, and the model takes 32",)
 
 
 def test_names_that_are_numbers_or_not_whole_are_none(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ Level = Annotated[int, Field(ge=0, le=255)]
 ResizeMode = Literal["crop", "letterbox", "stretch", "line"]
 BORDERED: tuple[ResizeMode, ...] = ("letterbox", "line")
 """After which there is a border where a picture does not fill its frame."""
+Mean = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Scale = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+"""What is divided by."""
 Colour = tuple[Level, Level, Level]
 """Red, green and blue."""
 Level16 = Annotated[int, Field(ge=0, le=ALL_LEVELS[1])]
@@ -121,9 +124,9 @@ class PreprocessingChoice(Value):
 
     like: str | None = None
     """imagenet, half, unit or bytes, each with -bgr too, or caffe: see ``models/preprocessings.py``."""
-    mean: tuple[float, float, float] | None = None
+    mean: tuple[Mean, Mean, Mean] | None = None
     """Of red, green and blue, on the scale 0 to 1; with ``std``, in place of ``like``."""
-    std: tuple[float, float, float] | None = None
+    std: tuple[Scale, Scale, Scale] | None = None
     """On the same scale; beside ``mean``."""
     channels: Literal["rgb", "bgr"] | None = None
     """Their order in the network's input. Unset: that of ``like``; of a custom model's ``mean`` and ``std`` both are tried."""
