@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import TensorProto, shape_inference
+from onnx import TensorProto, numpy_helper, shape_inference
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.classical import DOMAIN, attributes_of
 from edgecnn.graph.custom.image_entry import COLOURS, SCORES, Dims, only_one
 from edgecnn.graph.onnx_file import constants_of, inside, opset_of
+from edgecnn.values.custom_model import OutputSteps
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+_INTEGERS = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
 _INDICES = (TensorProto.INT32, TensorProto.INT64, TensorProto.STRING)
 _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
@@ -31,6 +33,9 @@ PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid
 """Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
 _OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
 """ONNX Runtime's own, which answer in bytes."""
+_RESHAPE_INTEGERS = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+_SCALE_AT = {"QuantizeLinear": 1, "QLinearSoftmax": 3, "QLinearSigmoid": 3, "QLinearMatMul": 6, "QLinearConv": 6, "QGemm": 7}
+"""Operators that answer in integers, and which of their inputs is the scale of these; the zero point is the next."""
 _SOFTMAX_OF_ONE_AXIS = 13
 """The opset since which a softmax normalizes over one axis; before it, over that axis and all that follow."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
@@ -63,6 +68,30 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
         because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
         raise CustomModelUnusable(path=path, because=because, hint=SCORES)
     return chosen
+
+
+def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps | None:
+    """How the integers of an output become numbers; None of an output of floating point.
+
+    Raises CustomModelUnusable: nothing in the file states it.
+    """
+    kind = answer.type.tensor_type.elem_type
+    if kind in (*_FLOATS, TensorProto.BFLOAT16, TensorProto.UNDEFINED):
+        return None
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers.get(answer.name, onnx.NodeProto())
+    while node.op_type in _RESHAPE_INTEGERS:
+        node = makers.get(node.input[0], onnx.NodeProto())
+    place, held = _SCALE_AT.get(node.op_type, len(node.input)), constants_of(graph)
+    names = [name for name in node.input[place : place + 2] if name]
+    stated = [numpy_helper.to_array(held[name]) for name in names if name in held]
+    if kind in _INTEGERS and stated and len(stated) == len(names) and all(numbers.size == 1 for numbers in stated):
+        scale, *zero = (numbers.item() for numbers in stated)
+        return OutputSteps(scale=scale, zero=zero[0] if zero else 0)
+    because = f"its output {answer.name} is {TensorProto.DataType.Name(kind).lower()}, and the file states no scale for it"
+    raise CustomModelUnusable(
+        path=path, because=because, hint="end it in a DequantizeLinear, and export it with a float32 output"
+    )
 
 
 def dims_of(value: Any) -> Dims:

@@ -44,6 +44,8 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
         steps.append(("Cast", [], {"to": TensorProto.FLOAT}))
+    if entry.output_steps is not None:
+        steps += [("Sub", ["edgecnn_zero"], {}), ("Mul", ["edgecnn_scale"], {})]
     if len(value.type.tensor_type.shape.dim) != 2:
         steps.append(("Reshape", ["edgecnn_row"], {}))
     if entry.one_share and entry.ends_in_shares:
@@ -53,6 +55,8 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     if not steps:
         return
     held = {name: np.array([numbers], np.float32) for name, numbers in _OF_ONE_SHARE.items()}
+    if entry.output_steps is not None:
+        held |= {f"edgecnn_{name}": np.array(number, np.float32) for name, number in entry.output_steps.model_dump().items()}
     held["edgecnn_row"] = np.array([-1, 1 if entry.one_share else entry.classes], np.int64)
     names = [f"{entry.output}_{number}_of_the_file" for number in range(len(steps))]
     rename_tensor(graph, entry.output, names[0])

@@ -12,7 +12,7 @@ import onnx
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
 from edgecnn.graph.custom.classical import attributes_of, is_classical
-from edgecnn.graph.custom.ends import answer_of, dims_of, end_of, image_dims, nodes_behind, refuse_softmax_of_others
+from edgecnn.graph.custom.ends import answer_of, dims_of, end_of, image_dims, nodes_behind, output_steps, refuse_softmax_of_others
 from edgecnn.graph.custom.image_entry import answer_entry, image_entry, only_one
 from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -53,6 +53,7 @@ def read_entry(
     return GraphEntry(
         **taken,
         **given,
+        output_steps=output_steps(model.graph, answer, path),
         opset=opset_of(model),
         quantized=quantized,
     )
