@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.classical import without_classical
-from edgecnn.graph.custom.ends import nodes_behind
+from edgecnn.graph.custom.ends import inferred_dims, nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
 from edgecnn.graph.macs import shapes_at_batch_one
@@ -46,6 +46,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
+    rank = len(inferred_dims(model, next(value for value in model.graph.output if value.name == entry.output)))
     _one_import_a_domain(made)
     _constants_are_no_inputs(made)
     _without_other_outputs(made.graph, entry.output)
@@ -57,7 +58,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     else:
         unshare_zero_points(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
-    end_in_logits(made.graph, entry)
+    end_in_logits(made.graph, entry, rank)
     rename_tensor(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
     del made.graph.output[:]

@@ -144,8 +144,23 @@ def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> st
     return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
 
 
-def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, path: Path) -> None:
-    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size."""
+def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
+    """The sizes of an output as ONNX infers them, whatever the file declares; the declared ones where it infers none."""
+    output = next(value for value in model.graph.output if value.name == answer.name)
+    declared = onnx.ValueInfoProto()
+    declared.CopyFrom(output)
+    output.type.tensor_type.ClearField("shape")
+    try:
+        return _dims_inferred(model, answer.name) or dims_of(declared)
+    finally:
+        output.CopyFrom(declared)
+
+
+def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, batch: int | None, path: Path) -> None:
+    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size.
+
+    ``batch``: images in a call where the file fixes that. Of a single one, the first axis may be that of the classes.
+    """
     makers = {name: node for node in model.graph.node for name in node.output}
     name = answer
     while name in makers and makers[name].op_type in (*_KEEP_NUMBERS, *_ROUND_NUMBERS):
@@ -159,7 +174,8 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     if not dims or not -len(dims) <= axis < len(dims):
         return
     over = dims[axis % len(dims) :] if flattens else [dims[axis]]
-    if axis % len(dims) and (over == [classes] or not all(isinstance(size, int) for size in over) or prod(over) == classes):
+    known = all(isinstance(size, int) for size in over)
+    if (axis % len(dims) and not known) or (known and prod(over) == classes and (axis % len(dims) or batch == 1)):
         return
     which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
     because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"

@@ -14,31 +14,42 @@ from edgecnn.values.custom_model import GraphEntry
 
 _OF_ONE_SHARE = {"edgecnn_halves": (-0.5, 0.5), "edgecnn_signs": (-1, 1), "edgecnn_first": (1, 0)}
 """A logit's halves have the softmax of its sigmoid, and shares are 1 − p and p."""
+_SQUEEZES = ("Squeeze", "Unsqueeze")
+"""Around a softmax they may take the axis of a single image away, which a trunk needs for any number."""
 
 
-def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Make the one output of the graph logits, under the name that it has. Its declared type and axes are no longer its own."""
-    _without_last(graph, entry)
-    _one_row_an_image(graph, entry)
+def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
+    """Make the one output of the graph logits, under the name that it has. Its declared type and axes are no longer its own.
+
+    ``rank``: axes of the output as it is computed, which a file may declare otherwise.
+    """
+    keeps_axes = _without_last(graph, entry)
+    _one_row_an_image(graph, entry, is_matrix=rank == 2 and keeps_axes)
     _logarithm_of_shares(graph, entry)
 
 
-def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Logits in place of probabilities."""
+def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
+    """Logits in place of probabilities. False where the output has other axes then: those of a fixed single image."""
     if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
-        return
+        return True
     made = {name: node for node in graph.node for name in node.output}
     node = made[entry.output]
-    idle = []
+    idle, squeezes = [], []
     while node.op_type not in PROBABILITIES:
         idle += [node] if node.op_type in L1_NORMS else []
+        squeezes += [node] if node.op_type in _SQUEEZES else []
         node = made[node.input[0]]
-    for each in (*idle, node):
+    idle.append(node)
+    while (node := made.get(node.input[0], onnx.NodeProto())).op_type in _SQUEEZES:
+        squeezes.append(node)
+    for each in (*idle, *(squeezes if entry.batch == 1 else [])):
         each.op_type = "Identity"
         each.ClearField("attribute")
+        del each.input[1:]
+    return entry.batch != 1 or not squeezes
 
 
-def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: bool) -> None:
     """The answer as float32 images×classes, whatever type and axes the file gives it; of one number an image two."""
     value = graph.output[0]
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
@@ -46,7 +57,7 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
         steps.append(("Cast", [], {"to": TensorProto.FLOAT}))
     if entry.output_steps is not None:
         steps += [("Sub", ["edgecnn_zero"], {}), ("Mul", ["edgecnn_scale"], {})]
-    if len(value.type.tensor_type.shape.dim) != 2:
+    if not is_matrix:
         steps.append(("Reshape", ["edgecnn_row"], {}))
     if entry.one_share and entry.ends_in_shares:
         steps += [("Mul", ["edgecnn_signs"], {}), ("Add", ["edgecnn_first"], {})]
