@@ -167,6 +167,8 @@ def _in_single_precision(graph: onnx.GraphProto) -> None:
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
     """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it).
 
+    Where other operators read that constant too, for which 0 would be a size, Reshapes get their own.
+
     torch's exporter of today says ``allowzero`` of every Reshape, with which a 0 would be a size.
     """
     if entry.batch is None:
@@ -178,6 +180,10 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
         value = numpy_helper.to_array(tensor)
         if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
             readers = [node for node in reshapes if node.input[1] == name]
+            if sum(name in node.input for node in inside(graph, onnx.NodeProto)) > len(readers) > 0:
+                tensor = graph.initializer.add(name=f"{name}_of_any_batch")
+                for each in readers:
+                    each.input[1] = tensor.name
             if readers:
                 tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
             for each in readers:

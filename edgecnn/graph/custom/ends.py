@@ -24,8 +24,8 @@ _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
 """Operators after which a tensor has the channels that it had before."""
-_KEEP_NUMBERS = ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
-"""Operators after which a tensor holds the numbers that it held before."""
+_RESHAPE = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+"""Operators after which a tensor holds the numbers that it held before, as after a Cast to floating point."""
 _ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
 """And those after which they are rounded to the steps of bytes."""
 L1_NORMS = ("LpNormalization", "Normalizer")
@@ -33,7 +33,6 @@ PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid
 """Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
 _OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
 """ONNX Runtime's own, which answer in bytes."""
-_RESHAPE_INTEGERS = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
 _SCALE_AT = {"QuantizeLinear": 1, "QLinearSoftmax": 3, "QLinearSigmoid": 3, "QLinearMatMul": 6, "QLinearConv": 6, "QGemm": 7}
 """Operators that answer in integers, and which of their inputs is the scale of these; the zero point is the next."""
 _SOFTMAX_OF_ONE_AXIS = 13
@@ -80,7 +79,7 @@ def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps
         return None
     makers = {name: node for node in graph.node for name in node.output}
     node = makers.get(answer.name, onnx.NodeProto())
-    while node.op_type in _RESHAPE_INTEGERS:
+    while node.op_type in _RESHAPE:
         node = makers.get(node.input[0], onnx.NodeProto())
     place, held = _SCALE_AT.get(node.op_type, len(node.input)), constants_of(graph)
     names = [name for name in node.input[place : place + 2] if name]
@@ -135,8 +134,7 @@ def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str
 
 def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
     node = makers.get(answer, onnx.NodeProto())
-    through = (*_KEEP_NUMBERS, *_ROUND_NUMBERS) if rounded else _KEEP_NUMBERS
-    if (sums_to_one := _sums_to_one(node)) or node.op_type in through:
+    if (sums_to_one := _sums_to_one(node)) or _keeps_numbers(node) or (rounded and node.op_type in _ROUND_NUMBERS):
         found = _end(makers, node.input[0], rounded)
         return None if sums_to_one and found == "sigmoid" else found
     if rounded and node.op_type in _OF_BYTES:
@@ -163,7 +161,7 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     """
     makers = {name: node for node in model.graph.node for name in node.output}
     name = answer
-    while name in makers and makers[name].op_type in (*_KEEP_NUMBERS, *_ROUND_NUMBERS):
+    while name in makers and (_keeps_numbers(makers[name]) or makers[name].op_type in _ROUND_NUMBERS):
         name = makers[name].input[0]
     node = makers.get(name)
     if node is None or node.op_type != "Softmax" or node.domain not in ("", "ai.onnx"):
@@ -187,6 +185,10 @@ def _dims_inferred(model: onnx.ModelProto, name: str) -> list[Any]:
     graph = shape_inference.infer_shapes(model).graph
     value = next((value for value in (*graph.output, *graph.value_info) if value.name == name), None)
     return [] if value is None else list(dims_of(value))
+
+
+def _keeps_numbers(node: onnx.NodeProto) -> bool:
+    return node.op_type in _RESHAPE or (node.op_type == "Cast" and attributes_of(node).get("to") in _FLOATS)
 
 
 def _sums_to_one(node: onnx.NodeProto) -> bool:

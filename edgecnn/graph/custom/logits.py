@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.graph.custom.ends import L1_NORMS, PROBABILITIES
 from edgecnn.graph.ensemble import LEAST
+from edgecnn.graph.onnx_file import inside
 from edgecnn.values.custom_model import GraphEntry
 
 _OF_ONE_SHARE = {"edgecnn_halves": (-0.5, 0.5), "edgecnn_signs": (-1, 1), "edgecnn_first": (1, 0)}
@@ -97,17 +98,18 @@ def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
 
 
 def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Of a tensor, wherever it stands; one that has the new name already makes room."""
+    """Of a tensor, wherever it stands, in branches too; one that has the new name already makes room."""
     if old == new:
         return
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+    nodes = list(inside(graph, onnx.NodeProto))
+    taken = {name for node in nodes for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
     if new in taken:
         rename_tensor(graph, new, f"{new}_of_the_file")
-    for node in graph.node:
+    for node in nodes:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 if name == old:
                     names[index] = new
-    for value in (*graph.input, *graph.output, *graph.initializer):
+    for value in (*inside(graph, onnx.ValueInfoProto), *graph.initializer):
         if value.name == old:
             value.name = new

@@ -72,8 +72,9 @@ def read_entry(
 def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
     """Of a node that draws at random, or computes with the statistics of a call's images, since it is still in training mode."""
     if node.op_type == "Dropout" and len(node.input) > 2:
-        mode = constants_of(model.graph).get(node.input[2])
-        trains = mode is not None and bool(onnx.numpy_helper.to_array(mode).any())
+        held = constants_of(model.graph)
+        ratio, mode = (None if name not in held else onnx.numpy_helper.to_array(held[name]) for name in node.input[1:3])
+        trains = mode is not None and bool(mode.any()) and (ratio is None or bool(ratio.any()))  # one that drops 0 % is idle
     else:
         trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
     if trains:
