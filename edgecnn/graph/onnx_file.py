@@ -141,7 +141,11 @@ def _with_functions_inlined(model: onnx.ModelProto, path: Path) -> onnx.ModelPro
     if not model.functions:
         return model
     try:
-        return onnx.inliner.inline_local_functions(model, convert_version=True)
+        inlined = onnx.inliner.inline_local_functions(model)
+        if not inlined.functions:
+            return inlined
+        # Functions of another opset than the model's are left: their conversion needs the types of what they read.
+        return onnx.inliner.inline_local_functions(onnx.shape_inference.infer_shapes(model), convert_version=True)
     except (onnx.checker.ValidationError, RuntimeError) as error:
         raise NotAnOnnxModel(path=path, why=f"its functions cannot be inlined: {reason_in(error)}") from error
 

@@ -169,7 +169,7 @@ def custom_model(recipe: Recipe, data: DataSummary, cache: Path, tell: Progress)
     asked: dict[str, Any] = {"path": str(path), "preprocessing": recipe.preprocessing.model_dump(mode="json")}
     size = recipe.model.resolution_px
     asked |= {"resolution_px": size and size.stated, "output": recipe.model.output, "data": data.content, "revision": _REVISION}
-    asked["stated"] = repr(stated_for(path))
+    asked["stated"] = repr(stated_for(Path(recipe.model.onnx or "").expanduser()))
     if form is not None:
         require_packages(("torch", "onnx"), extra="train", needed_for=f"a {form} file")
     runs = "onnxruntime" if form is None else "torch"
@@ -242,7 +242,7 @@ def _found(
         from edgecnn.graph.custom.onnx_entry import content_of
         from edgecnn.graph.custom.trial import try_file
 
-    size, stated = recipe.model.resolution_px, stated_for(path)
+    size, stated = recipe.model.resolution_px, stated_for(Path(recipe.model.onnx or "").expanduser())
     tell.step("reading the model", 0, 2)
     try:
         try_file(path, form, size, recipe.model.output)

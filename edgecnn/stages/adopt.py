@@ -20,7 +20,7 @@ class AdoptStage(Stage):
     """
 
     kind: ClassVar[str] = "adopt"
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
 
     entry: GraphEntry
     feeding: Feeding

@@ -16,6 +16,13 @@ TorchForm = Literal["torch.export", "TorchScript"]
 """Of a file that torch runs, and that is exported to ONNX on its way."""
 
 
+class OutputSteps(Value):
+    """How integers of an output become numbers: (integer - zero) · scale."""
+
+    scale: float
+    zero: int
+
+
 class GraphEntry(Value):
     """The two ends of a model file, as they stand in it."""
 
@@ -39,6 +46,8 @@ class GraphEntry(Value):
     trunk answers with their logarithm, with ``ends_in_sigmoid`` with that of their odds."""
     one_share: bool = Field(default=False, exclude_if=lambda is_one: not is_one)
     """Its output is one number an image, which a sigmoid makes: the share of the second of two classes."""
+    output_steps: OutputSteps | None = Field(default=None, exclude_if=lambda steps: steps is None)
+    """Of an output of integers, as the last QuantizeLinear states them; None where the output is floating point."""
     opset: PositiveInt
     quantized: Literal["Q/DQ", "QOperator"] | None = Field(default=None, exclude_if=lambda form: form is None)
     """The form in which it came quantized; None of a float network, whose keys hold no word of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +13,12 @@ CONFIG: Final = "config.json"
 
 
 def repository_file(model: Path, name: str) -> Path | None:
-    """The file of that name next to a model, or above a folder ``onnx`` that the model is in; None where there is none."""
-    folder = model.parent
-    places = (folder, folder.parent) if folder.name == "onnx" else (folder,)
+    """The file of that name next to a model, or above a folder ``onnx`` that the model is in; None where there is none.
+
+    Of a link, as in the cache of Hugging Face, next to the link first, and then next to what it leads to.
+    """
+    folders = (model.parent, Path(os.path.realpath(model)).parent)
+    places = [place for folder in folders for place in ((folder, folder.parent) if folder.name == "onnx" else (folder,))]
     return next((place / name for place in places if (place / name).is_file()), None)
 
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from edgecnn.errors.export import OpsetUnreachable
 from edgecnn.errors.wording import reason_in
 from edgecnn.graph.custom.classical import without_classical
-from edgecnn.graph.custom.ends import nodes_behind
+from edgecnn.graph.custom.ends import inferred_dims, nodes_behind
 from edgecnn.graph.custom.feeding import LUMA
 from edgecnn.graph.custom.logits import end_in_logits, rename_tensor
 from edgecnn.graph.macs import shapes_at_batch_one
@@ -46,6 +46,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     """
     made = onnx.ModelProto()
     made.CopyFrom(model)
+    rank = len(inferred_dims(model, next(value for value in model.graph.output if value.name == entry.output)))
     _one_import_a_domain(made)
     _constants_are_no_inputs(made)
     _without_other_outputs(made.graph, entry.output)
@@ -57,7 +58,7 @@ def adopt(model: onnx.ModelProto, entry: GraphEntry, channels: Channels, path: P
     else:
         unshare_zero_points(made.graph)
     _free_batch(made.graph, entry, {} if entry.quantized else shapes_at_batch_one(made))
-    end_in_logits(made.graph, entry)
+    end_in_logits(made.graph, entry, rank)
     rename_tensor(made.graph, entry.output, OUTPUT_NAME)
     _new_input(made.graph, entry, channels)
     del made.graph.output[:]
@@ -74,7 +75,8 @@ def describe_changes(entry: GraphEntry, channels: Channels, opset: int) -> str:
     done += ["half precision made single"] if entry.dtype == "float16" and entry.quantized is None else []
     done += ["blue first inside"] if channels == "bgr" else []
     done += ["colours made grey inside"] if channels == "grey" else []
-    done += ["its last softmax left out"] if entry.ends_in_softmax else []
+    done += ["the bytes of its output scaled"] if entry.output_steps is not None else []
+    done += [f"its last {'sigmoid' if entry.one_share else 'softmax'} left out"] if entry.ends_in_softmax else []
     done += ["its last sigmoid left out"] if entry.ends_in_sigmoid and not entry.ends_in_shares else []
     done += [f"the logarithm of its {'odds' if entry.ends_in_sigmoid else 'shares'} taken"] if entry.ends_in_shares else []
     done += [f"its batch of {entry.batch} freed"] if entry.batch is not None else []
@@ -165,6 +167,8 @@ def _in_single_precision(graph: onnx.GraphProto) -> None:
 def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, Sequence[int]]) -> None:
     """A Reshape to a constant shape that begins with the fixed batch is made to copy that axis (0, as ONNX defines it).
 
+    Where other operators read that constant too, for which 0 would be a size, Reshapes get their own.
+
     torch's exporter of today says ``allowzero`` of every Reshape, with which a 0 would be a size.
     """
     if entry.batch is None:
@@ -176,6 +180,10 @@ def _free_batch(graph: onnx.GraphProto, entry: GraphEntry, shapes: Mapping[str, 
         value = numpy_helper.to_array(tensor)
         if value.ndim == 1 and value.size > 1 and value[0] == entry.batch and 0 not in value[1:]:
             readers = [node for node in reshapes if node.input[1] == name]
+            if sum(name in node.input for node in inside(graph, onnx.NodeProto)) > len(readers) > 0:
+                tensor = graph.initializer.add(name=f"{name}_of_any_batch")
+                for each in readers:
+                    each.input[1] = tensor.name
             if readers:
                 tensor.CopyFrom(numpy_helper.from_array(np.concatenate([[0], value[1:]]).astype(np.int64), tensor.name))
             for each in readers:

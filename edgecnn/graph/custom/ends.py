@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import TensorProto, shape_inference
+from onnx import TensorProto, numpy_helper, shape_inference
 
 from edgecnn.errors.custom_model import CustomModelUnusable
 from edgecnn.graph.custom.classical import DOMAIN, attributes_of
 from edgecnn.graph.custom.image_entry import COLOURS, SCORES, Dims, only_one
 from edgecnn.graph.onnx_file import constants_of, inside, opset_of
+from edgecnn.values.custom_model import OutputSteps
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+_INTEGERS = (TensorProto.UINT8, TensorProto.INT8, TensorProto.UINT16, TensorProto.INT16)
 _INDICES = (TensorProto.INT32, TensorProto.INT64, TensorProto.STRING)
 _KEEP_CHANNELS = (
     "Identity", "Cast", "Add", "Sub", "Mul", "Div", "Clip", "Pad", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 )  # fmt: skip
 """Operators after which a tensor has the channels that it had before."""
-_KEEP_NUMBERS = ("Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
-"""Operators after which a tensor holds the numbers that it held before."""
+_RESHAPE = ("Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+"""Operators after which a tensor holds the numbers that it held before, as after a Cast to floating point."""
 _ROUND_NUMBERS = ("QuantizeLinear", "DequantizeLinear")
 """And those after which they are rounded to the steps of bytes."""
 L1_NORMS = ("LpNormalization", "Normalizer")
@@ -31,6 +33,8 @@ PROBABILITIES = {"Softmax": "softmax", "SOFTMAX": "softmax", "Sigmoid": "sigmoid
 """Of ONNX's own operators, and of what a linear classifier of scikit-learn does at its end."""
 _OF_BYTES = {"QLinearSoftmax": "softmax", "QLinearSigmoid": "sigmoid"}
 """ONNX Runtime's own, which answer in bytes."""
+_SCALE_AT = {"QuantizeLinear": 1, "QLinearSoftmax": 3, "QLinearSigmoid": 3, "QLinearMatMul": 6, "QLinearConv": 6, "QGemm": 7}
+"""Operators that answer in integers, and which of their inputs is the scale of these; the zero point is the next."""
 _SOFTMAX_OF_ONE_AXIS = 13
 """The opset since which a softmax normalizes over one axis; before it, over that axis and all that follow."""
 _WEIGHTS_AT = {"Conv": 1, "QLinearConv": 3, "ConvInteger": 1}
@@ -63,6 +67,30 @@ def answer_of(model: onnx.ModelProto, path: Path, name: str | None = None) -> An
         because = f"its output {chosen.name} is {kind}{by}: the class alone, and not the score of each class"
         raise CustomModelUnusable(path=path, because=because, hint=SCORES)
     return chosen
+
+
+def output_steps(graph: onnx.GraphProto, answer: Any, path: Path) -> OutputSteps | None:
+    """How the integers of an output become numbers; None of an output of floating point.
+
+    Raises CustomModelUnusable: nothing in the file states it.
+    """
+    kind = answer.type.tensor_type.elem_type
+    if kind in (*_FLOATS, TensorProto.BFLOAT16, TensorProto.UNDEFINED):
+        return None
+    makers = {name: node for node in graph.node for name in node.output}
+    node = makers.get(answer.name, onnx.NodeProto())
+    while node.op_type in _RESHAPE:
+        node = makers.get(node.input[0], onnx.NodeProto())
+    place, held = _SCALE_AT.get(node.op_type, len(node.input)), constants_of(graph)
+    names = [name for name in node.input[place : place + 2] if name]
+    stated = [numpy_helper.to_array(held[name]) for name in names if name in held]
+    if kind in _INTEGERS and stated and len(stated) == len(names) and all(numbers.size == 1 for numbers in stated):
+        scale, *zero = (numbers.item() for numbers in stated)
+        return OutputSteps(scale=scale, zero=zero[0] if zero else 0)
+    because = f"its output {answer.name} is {TensorProto.DataType.Name(kind).lower()}, and the file states no scale for it"
+    raise CustomModelUnusable(
+        path=path, because=because, hint="end it in a DequantizeLinear, and export it with a float32 output"
+    )
 
 
 def dims_of(value: Any) -> Dims:
@@ -106,8 +134,7 @@ def end_of(graph: onnx.GraphProto, answer: str, *, rounded: bool = False) -> str
 
 def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> str | None:
     node = makers.get(answer, onnx.NodeProto())
-    through = (*_KEEP_NUMBERS, *_ROUND_NUMBERS) if rounded else _KEEP_NUMBERS
-    if (sums_to_one := _sums_to_one(node)) or node.op_type in through:
+    if (sums_to_one := _sums_to_one(node)) or _keeps_numbers(node) or (rounded and node.op_type in _ROUND_NUMBERS):
         found = _end(makers, node.input[0], rounded)
         return None if sums_to_one and found == "sigmoid" else found
     if rounded and node.op_type in _OF_BYTES:
@@ -115,11 +142,26 @@ def _end(makers: Mapping[str, onnx.NodeProto], answer: str, rounded: bool) -> st
     return PROBABILITIES.get(attributes_of(node).get("post_transform", "") if node.domain == DOMAIN else node.op_type)
 
 
-def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, path: Path) -> None:
-    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size."""
+def inferred_dims(model: onnx.ModelProto, answer: Any) -> Dims:
+    """The sizes of an output as ONNX infers them, whatever the file declares; the declared ones where it infers none."""
+    output = next(value for value in model.graph.output if value.name == answer.name)
+    declared = onnx.ValueInfoProto()
+    declared.CopyFrom(output)
+    output.type.tensor_type.ClearField("shape")
+    try:
+        return _dims_inferred(model, answer.name) or dims_of(declared)
+    finally:
+        output.CopyFrom(declared)
+
+
+def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, batch: int | None, path: Path) -> None:
+    """Raise CustomModelUnusable: the softmax at the end normalizes over the images of a call, or over an axis of another size.
+
+    ``batch``: images in a call where the file fixes that. Of a single one, the first axis may be that of the classes.
+    """
     makers = {name: node for node in model.graph.node for name in node.output}
     name = answer
-    while name in makers and makers[name].op_type in (*_KEEP_NUMBERS, *_ROUND_NUMBERS):
+    while name in makers and (_keeps_numbers(makers[name]) or makers[name].op_type in _ROUND_NUMBERS):
         name = makers[name].input[0]
     node = makers.get(name)
     if node is None or node.op_type != "Softmax" or node.domain not in ("", "ai.onnx"):
@@ -130,7 +172,8 @@ def refuse_softmax_of_others(model: onnx.ModelProto, answer: str, classes: int, 
     if not dims or not -len(dims) <= axis < len(dims):
         return
     over = dims[axis % len(dims) :] if flattens else [dims[axis]]
-    if axis % len(dims) and (over == [classes] or not all(isinstance(size, int) for size in over) or prod(over) == classes):
+    known = all(isinstance(size, int) for size in over)
+    if (axis % len(dims) and not known) or (known and prod(over) == classes and (axis % len(dims) or batch == 1)):
         return
     which = "the images of a call" if not axis % len(dims) else f"an axis of {'×'.join(map(str, over))}"
     because = f"its Softmax {node.name or name} normalizes over {which} (axis {axis}), and not over its {classes} classes"
@@ -142,6 +185,10 @@ def _dims_inferred(model: onnx.ModelProto, name: str) -> list[Any]:
     graph = shape_inference.infer_shapes(model).graph
     value = next((value for value in (*graph.output, *graph.value_info) if value.name == name), None)
     return [] if value is None else list(dims_of(value))
+
+
+def _keeps_numbers(node: onnx.NodeProto) -> bool:
+    return node.op_type in _RESHAPE or (node.op_type == "Cast" and attributes_of(node).get("to") in _FLOATS)
 
 
 def _sums_to_one(node: onnx.NodeProto) -> bool:

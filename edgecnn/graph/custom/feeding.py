@@ -39,7 +39,7 @@ class CustomSession:
             raise CustomModelUnusable(path=path, because=because, hint=_EXPORT if entry.quantized is None else _FLOAT) from error
 
     def answers(self, pixels: npt.NDArray[np.uint8], feeding: Feeding) -> npt.NDArray[np.float32]:
-        """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3).
+        """The file's own output, float32 (N, classes), to pixels uint8 (N, H, W, 3); integers by their scale and zero point.
 
         Raises CustomModelUnusable: the runtime cannot run it.
         """
@@ -50,6 +50,8 @@ class CustomSession:
             except Exception as error:  # noqa: BLE001 - as above
                 because = f"ONNX Runtime cannot run it: {reason_in(error)}"
                 raise CustomModelUnusable(path=self._path, because=because) from error
+            if (steps := self._entry.output_steps) is not None:
+                answer = (answer - np.float32(steps.zero)) * np.float32(steps.scale)
             return by_class(answer, len(feed), self._entry, self._path)
 
         return in_batches(pixels, feeding, self._entry, run, always_full=False)

@@ -10,41 +10,55 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.graph.custom.ends import L1_NORMS, PROBABILITIES
 from edgecnn.graph.ensemble import LEAST
+from edgecnn.graph.onnx_file import inside
 from edgecnn.values.custom_model import GraphEntry
 
 _OF_ONE_SHARE = {"edgecnn_halves": (-0.5, 0.5), "edgecnn_signs": (-1, 1), "edgecnn_first": (1, 0)}
 """A logit's halves have the softmax of its sigmoid, and shares are 1 − p and p."""
+_SQUEEZES = ("Squeeze", "Unsqueeze")
+"""Around a softmax they may take the axis of a single image away, which a trunk needs for any number."""
 
 
-def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Make the one output of the graph logits, under the name that it has. Its declared type and axes are no longer its own."""
-    _without_last(graph, entry)
-    _one_row_an_image(graph, entry)
+def end_in_logits(graph: onnx.GraphProto, entry: GraphEntry, rank: int) -> None:
+    """Make the one output of the graph logits, under the name that it has. Its declared type and axes are no longer its own.
+
+    ``rank``: axes of the output as it is computed, which a file may declare otherwise.
+    """
+    keeps_axes = _without_last(graph, entry)
+    _one_row_an_image(graph, entry, is_matrix=rank == 2 and keeps_axes)
     _logarithm_of_shares(graph, entry)
 
 
-def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> None:
-    """Logits in place of probabilities."""
+def _without_last(graph: onnx.GraphProto, entry: GraphEntry) -> bool:
+    """Logits in place of probabilities. False where the output has other axes then: those of a fixed single image."""
     if entry.ends_in_shares or not (entry.ends_in_softmax or entry.ends_in_sigmoid):
-        return
+        return True
     made = {name: node for node in graph.node for name in node.output}
     node = made[entry.output]
-    idle = []
+    idle, squeezes = [], []
     while node.op_type not in PROBABILITIES:
         idle += [node] if node.op_type in L1_NORMS else []
+        squeezes += [node] if node.op_type in _SQUEEZES else []
         node = made[node.input[0]]
-    for each in (*idle, node):
+    idle.append(node)
+    while (node := made.get(node.input[0], onnx.NodeProto())).op_type in _SQUEEZES:
+        squeezes.append(node)
+    for each in (*idle, *(squeezes if entry.batch == 1 else [])):
         each.op_type = "Identity"
         each.ClearField("attribute")
+        del each.input[1:]
+    return entry.batch != 1 or not squeezes
 
 
-def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
+def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry, *, is_matrix: bool) -> None:
     """The answer as float32 images×classes, whatever type and axes the file gives it; of one number an image two."""
     value = graph.output[0]
     steps: list[tuple[str, list[str], dict[str, Any]]] = []
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
         steps.append(("Cast", [], {"to": TensorProto.FLOAT}))
-    if len(value.type.tensor_type.shape.dim) != 2:
+    if entry.output_steps is not None:
+        steps += [("Sub", ["edgecnn_zero"], {}), ("Mul", ["edgecnn_scale"], {})]
+    if not is_matrix:
         steps.append(("Reshape", ["edgecnn_row"], {}))
     if entry.one_share and entry.ends_in_shares:
         steps += [("Mul", ["edgecnn_signs"], {}), ("Add", ["edgecnn_first"], {})]
@@ -53,6 +67,8 @@ def _one_row_an_image(graph: onnx.GraphProto, entry: GraphEntry) -> None:
     if not steps:
         return
     held = {name: np.array([numbers], np.float32) for name, numbers in _OF_ONE_SHARE.items()}
+    if entry.output_steps is not None:
+        held |= {f"edgecnn_{name}": np.array(number, np.float32) for name, number in entry.output_steps.model_dump().items()}
     held["edgecnn_row"] = np.array([-1, 1 if entry.one_share else entry.classes], np.int64)
     names = [f"{entry.output}_{number}_of_the_file" for number in range(len(steps))]
     rename_tensor(graph, entry.output, names[0])
@@ -82,17 +98,18 @@ def _logarithm_of_shares(graph: onnx.GraphProto, entry: GraphEntry) -> None:
 
 
 def rename_tensor(graph: onnx.GraphProto, old: str, new: str) -> None:
-    """Of a tensor, wherever it stands; one that has the new name already makes room."""
+    """Of a tensor, wherever it stands, in branches too; one that has the new name already makes room."""
     if old == new:
         return
-    taken = {name for node in graph.node for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
+    nodes = list(inside(graph, onnx.NodeProto))
+    taken = {name for node in nodes for name in (*node.input, *node.output)} | {each.name for each in graph.initializer}
     if new in taken:
         rename_tensor(graph, new, f"{new}_of_the_file")
-    for node in graph.node:
+    for node in nodes:
         for names in (node.input, node.output):
             for index, name in enumerate(names):
                 if name == old:
                     names[index] = new
-    for value in (*graph.input, *graph.output, *graph.initializer):
+    for value in (*inside(graph, onnx.ValueInfoProto), *graph.initializer):
         if value.name == old:
             value.name = new

@@ -12,7 +12,16 @@ import onnx
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.custom_model import CustomFileMissing, CustomModelUnusable
 from edgecnn.graph.custom.classical import attributes_of, is_classical
-from edgecnn.graph.custom.ends import answer_of, dims_of, end_of, image_dims, nodes_behind, refuse_softmax_of_others
+from edgecnn.graph.custom.ends import (
+    answer_of,
+    dims_of,
+    end_of,
+    image_dims,
+    inferred_dims,
+    nodes_behind,
+    output_steps,
+    refuse_softmax_of_others,
+)
 from edgecnn.graph.custom.image_entry import answer_entry, image_entry, only_one
 from edgecnn.graph.onnx_file import CONTRIBUTED, constants_of, external_files, load_model, opset_of, quantized_form
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -48,11 +57,13 @@ def read_entry(
     image = _only(_inputs(model), "input", path)
     end, made_by = end_of(model.graph, answer.name), end_of(model.graph, answer.name, rounded=True)
     taken = image_entry(image.name, image_dims(model, image), _dtype(image), resolution_px, path)
-    given = answer_entry(answer.name, dims_of(answer), (end, made_by), taken["batch"], path)
-    refuse_softmax_of_others(model, answer.name, given["classes"], path)
+    dims = dims_of(answer) if answer.type.tensor_type.HasField("shape") else inferred_dims(model, answer)
+    given = answer_entry(answer.name, dims, (end, made_by), taken["batch"], path)
+    refuse_softmax_of_others(model, answer.name, given["classes"], taken["batch"], path)
     return GraphEntry(
         **taken,
         **given,
+        output_steps=output_steps(model.graph, answer, path),
         opset=opset_of(model),
         quantized=quantized,
     )
@@ -61,8 +72,9 @@ def read_entry(
 def _refuse_training(node: onnx.NodeProto, model: onnx.ModelProto, path: Path) -> None:
     """Of a node that draws at random, or computes with the statistics of a call's images, since it is still in training mode."""
     if node.op_type == "Dropout" and len(node.input) > 2:
-        mode = constants_of(model.graph).get(node.input[2])
-        trains = mode is not None and bool(onnx.numpy_helper.to_array(mode).any())
+        held = constants_of(model.graph)
+        ratio, mode = (None if name not in held else onnx.numpy_helper.to_array(held[name]) for name in node.input[1:3])
+        trains = mode is not None and bool(mode.any()) and (ratio is None or bool(ratio.any()))  # one that drops 0 % is idle
     else:
         trains = node.op_type == "BatchNormalization" and (bool(attributes_of(node).get("training_mode")) or any(node.output[1:]))
     if trains:

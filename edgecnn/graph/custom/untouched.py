@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors.custom_model import CustomModelUnusable
-from edgecnn.graph.checks import INTEGER_TOLERANCE
+from edgecnn.graph.checks import INTEGER_TOLERANCE, TOLERANCE
+from edgecnn.graph.custom.adopt import holds_halves
 from edgecnn.graph.custom.file import AnsweringFile, opened
 from edgecnn.graph.custom.onnx_entry import read_model
 from edgecnn.values.custom_model import Feeding, GraphEntry
@@ -29,7 +30,9 @@ _LEVELS: Final = (40, 128, 216)
 _AGAIN: Final = 1e-4
 """Allowed between two calls of the same image, as a share of the answers' spread."""
 _AMONG_OTHERS: Final = 0.05
-"""The same between a call of one image and one of several, which other kernels may compute."""
+"""The same between a call of one image and one of several, which other kernels may compute, in half precision."""
+_ROUNDING: Final = 1e-5
+"""Of the largest answer in single precision: no more is asked where answers hardly differ."""
 _RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli")
 _IN_NAME_ONLY: Final = "export it with a batch axis that is dynamic all through, or with a fixed batch of 1"
 
@@ -61,10 +64,18 @@ def _ask(session: AnsweringFile, pixels: npt.NDArray[np.uint8], feeding: Feeding
         because = f"it answers the same image with other numbers in each call{_drawn_by(path, entry)}"
         hint = "call model.eval() before the export, and leave out what draws at random"
         raise CustomModelUnusable(path=path, because=because, hint=hint)
-    if np.abs(together[:1] - alone).max() > (_AMONG_OTHERS if entry.quantized is None else INTEGER_TOLERANCE) * spread:
+    apart = float(np.abs(together[:1] - alone).max())
+    if apart > max(TOLERANCE * spread, _ROUNDING * float(np.abs(together).max())) and apart > _tolerance(path, entry) * spread:
         because = "its answer to an image depends on the other images in the call"
         hint = "call model.eval() before the export, and let nothing compute over the axis of images"
         raise CustomModelUnusable(path=path, because=because, hint=hint)
+
+
+def _tolerance(path: Path, entry: GraphEntry) -> float:
+    """Allowed between a call of one image and one of several; a program of torch does not show whether it computes in halves."""
+    if entry.quantized is not None:
+        return INTEGER_TOLERANCE
+    return _AMONG_OTHERS if entry.form is not None or holds_halves(read_model(path)) else TOLERANCE
 
 
 def _feeding(scale: Normalization, entry: GraphEntry) -> Feeding:

@@ -36,6 +36,15 @@ def normalizing_by_the_call() -> onnx.ModelProto:
     return before_the_last(classifier(), mean, helper.make_node("Sub", ["flat", "mean"], ["centred"]))
 
 
+def centred_a_little_by_the_call() -> onnx.ModelProto:
+    """By a hundredth of the mean over the images of a call."""
+    model = classifier()
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.01, np.float32), "little"))
+    mean = helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[0], keepdims=1)
+    part = helper.make_node("Mul", ["mean", "little"], ["part"])
+    return before_the_last(model, mean, part, helper.make_node("Sub", ["flat", "part"], ["centred"]))
+
+
 def drawing_at_random() -> onnx.ModelProto:
     draw = helper.make_node("RandomUniformLike", ["flat"], ["noise"], name="draw")
     return before_the_last(classifier(), draw, helper.make_node("Add", ["flat", "noise"], ["noisy"]))
@@ -76,6 +85,11 @@ def answering_once_a_call() -> onnx.ModelProto:
 REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "statistics of the call": (
         normalizing_by_the_call,
+        "its answer to an image depends on the other images in the call — call model.eval() before the export, and let nothing "
+        "compute over the axis of images",
+    ),
+    "a little of the call": (
+        centred_a_little_by_the_call,
         "its answer to an image depends on the other images in the call — call model.eval() before the export, and let nothing "
         "compute over the axis of images",
     ),
