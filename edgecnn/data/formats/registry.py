@@ -122,7 +122,7 @@ def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
 def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
     root = unpacked(archives, reading.cache, reading.tell)
     with told_of(place, root):
-        if reading.is_labelled and (root / PAIRS).is_file() and any(path.name.endswith(TARS) for path in archives.values()):
+        if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
             return read_table(root / PAIRS, own, reading.seen, reading.tell)
         return _in_folder(root, reading)

@@ -13,8 +13,8 @@ from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.runner.causes.left_behind import is_image_name
 from edgecnn.runner.files import bounded_content
 
-PAIRS: Final = "labels.csv"
-"""The list of unpacked samples; a folder next to it ends in the suffix of its archive."""
+PAIRS: Final = "edgecnn-samples.csv"
+"""The list of unpacked samples. No archive may hold a file of this name, so that it is never anybody else's list."""
 _CLASS: Final = ".cls"
 _RECORD: Final = ".json"
 _KEYS: Final = ("label", "cls", "class", "class_name")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.data.formats import ArchiveUnusable, TableUnusable
+from edgecnn.errors.wording import shortened
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
@@ -183,3 +184,37 @@ def test_a_tar_of_more_entries_than_a_list_has_rows_is_refused(photos: Path, mon
     for folder in folders:
         folder.type = tarfile.DIRTYPE
     assert refusal(tarred(photos.parent / "p.tar", contents(photos), *folders)) == "more than 30 files"
+
+
+def test_a_list_in_a_tar_is_read_as_in_a_folder(photos: Path) -> None:
+    files = {f"{path.parent.name}{path.name}": path.read_bytes() for path in sorted(photos.rglob("*.png"))}
+    rows = [f"{name},3,{name[:3]}" for name in files]
+    place = tarred(photos.parent / "pets.tar", {**files, "labels.csv": "\n".join(["id,age,diagnosis", *rows]).encode()})
+    choice = DataChoice(path=str(place), label_column="diagnosis")
+    assert summarize(choice, photos.parent / "store", Heard()).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("path", ["{}/cat/000.png", "../../../photos/cat/000.png"])
+def test_a_list_in_a_tar_names_no_file_outside(photos: Path, path: str) -> None:
+    listed = path.format(photos)
+    files = {**contents(photos / "cat"), "labels.csv": f"path,label\n001.png,dog\n{listed},cat\n".encode()}
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tarred(photos.parent / "p.tar", files))
+    assert caught.value.because == f"its path {shortened(listed)!r} leads out of the folder"
+
+
+@pytest.mark.parametrize("prefix", ["", "photos/"])
+def test_the_name_of_the_list_of_samples_is_reserved(photos: Path, prefix: str) -> None:
+    name = f"{prefix}edgecnn-samples.csv"
+    assert refusal(tarred(photos.parent / "p.tar", {**contents(photos, prefix), name: b"path,label"})) == (
+        f"its entry {name!r} has the name of edgecnn's own list"
+    )
+
+
+def test_another_revision_unpacks_again(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tarred(photos.parent / "p.tar", contents(photos))
+    archives = photos.parent / "store" / "archives"
+    for revision, folders in ((2, 1), (3, 2), (3, 2)):
+        monkeypatch.setattr("edgecnn.data.formats.archive._REVISION", revision)
+        summary_of(place)
+        assert sum(path.is_dir() for path in archives.iterdir()) == folders
