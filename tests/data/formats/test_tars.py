@@ -218,3 +218,14 @@ def test_another_revision_unpacks_again(photos: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr("edgecnn.data.formats.archive._REVISION", revision)
         summary_of(place)
         assert sum(path.is_dir() for path in archives.iterdir()) == folders
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE])
+def test_an_entry_of_negative_size_is_refused_at_once(photos: Path, kind: bytes) -> None:
+    place = tarred(photos.parent / "p.tar", contents(photos), entry := tarfile.TarInfo("x.png"))
+    whole = bytearray(place.read_bytes())
+    entry.type, entry.size = kind, -512
+    at = whole.rfind(b"x.png")
+    whole[at : at + tarfile.BLOCKSIZE] = entry.tobuf(tarfile.GNU_FORMAT)
+    place.write_bytes(whole)
+    assert refusal(aged(place)) == "its entry 'x.png' has a negative size"
