@@ -67,7 +67,9 @@ def _label(image: Path, archive: Path) -> str:
         if (file := key.with_name(f"{key.name}{_CLASS}")).is_file():
             return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
         record = json.loads(bounded_content(key.with_name(f"{key.name}{_RECORD}"), _RECORD_BYTES_MAX))
-        return next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+        label = next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+        label.encode("utf-8")  # half of a character, as "\\ud800", is no name
+        return label
     except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:
         because = f"its image {image.name!r} has no class: no {key.name}{_CLASS}, and no {key.name}{_RECORD} with a label"
         raise ArchiveUnusable(file=archive, because=because) from error

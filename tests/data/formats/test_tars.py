@@ -156,6 +156,11 @@ def test_a_sample_without_a_class_is_refused(photos: Path) -> None:
     )
 
 
+def test_a_sample_whose_class_holds_half_of_a_character_is_refused(photos: Path) -> None:
+    files = {name.replace(".cls", ".json"): data for name, data in samples(photos, '{{"label": "\\ud800{}"}}').items()}
+    assert refusal(tarred(photos.parent / "pets.tar", files)).startswith("its image '00000.png' has no class")
+
+
 @pytest.mark.parametrize(("raw", "name"), [("Käse".encode(), "Käse"), ("Käse".encode("cp437"), "Käse")])
 def test_names_of_a_zip_without_the_flag_of_utf_8(photos: Path, raw: bytes, name: str) -> None:
     place = zipped(photos.parent / "photos.zip", {path.replace("cat/", "Katz/"): data for path, data in contents(photos).items()})
