@@ -122,6 +122,7 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
                 top = out / place / archive.name
                 samples[f"{place}/{archive.name}".removeprefix("/")] = archive
             shared = "" if pairs or not place else _shared_folder(members)
+            members = [member for member in members if member.name.startswith(shared)]  # others are skipped by their names
             for done, member in enumerate(members, start=1):
                 target = top / member.name.removeprefix(shared)
                 target.parent.mkdir(parents=True, exist_ok=True)

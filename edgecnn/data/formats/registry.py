@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout,
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import ListWithoutLabels
+from edgecnn.errors.data.formats import ArchivesOfOneName, ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -163,16 +163,21 @@ def _archives_in(place: Path) -> dict[str, Path]:
     if inside.has_images or (inside.folders and packed):
         return {}
     if packed:
-        return {bare_name(place / name): place / name for name in packed}
+        return _by_bare_name(place, "", packed)
     held = {name: Inside.of(place / name) for name in inside.folders if split_name(name) is not None}
     if len(held) < len(inside.folders) or any(part.has_images or part.folders for part in held.values()):
         return {}
-    return {
-        f"{part}/{bare_name(place / part / name)}": place / part / name
-        for part, inner in held.items()
-        for name in inner.files
-        if is_archive_name(name)
-    }
+    archives = (_by_bare_name(place, f"{part}/", filter(is_archive_name, inner.files)) for part, inner in held.items())
+    return {name: path for inside in archives for name, path in inside.items()}
+
+
+def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
+    archives: dict[str, Path] = {}
+    for name in names:
+        path = place / prefix / name
+        if (other := archives.setdefault(f"{prefix}{bare_name(path)}", path)) != path:
+            raise ArchivesOfOneName(folder=path.parent, names=[other.name, name], bare=bare_name(path))
+    return archives
 
 
 def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:

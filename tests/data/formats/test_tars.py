@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import ArchiveUnusable, TableUnusable
+from edgecnn.errors.data.formats import ArchivesOfOneName, ArchiveUnusable, TableUnusable
 from edgecnn.errors.wording import shortened
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
@@ -123,6 +123,26 @@ def test_archives_of_one_class_each_are_the_classes(photos: Path) -> None:
     (packed / "README.txt").write_text("two classes")
     by_archives, by_folder = summary_of(packed), summary_of(photos)
     assert (by_archives.content, by_archives.root) == (by_folder.content, str(packed))
+
+
+@pytest.mark.parametrize("place", ["packed", "packed/train"])
+def test_archives_of_one_name_are_refused(photos: Path, place: str) -> None:
+    packed = photos.parent / place
+    for name in ("cat.zip", "dog.zip", "cat.tar"):
+        (zipped if name.endswith("zip") else tarred)(packed / name, contents(photos / name[:3]))
+    with pytest.raises(ArchivesOfOneName) as caught:
+        summary_of(photos.parent / "packed")
+    assert caught.value.line() == (
+        f"{packed}: cat.tar and cat.zip are both 'cat': an archive is the class, the split or the shard of its name"
+        " — keep one of them, or rename one [archives-of-one-name]"
+    )
+
+
+def test_files_of_tools_next_to_and_in_the_folder_of_a_class_are_skipped(photos: Path) -> None:
+    packed, tool = photos.parent / "packed", {".DS_Store": b"x", "__MACOSX/cat/._000.png": b"x"}
+    for name in ("cat", "dog"):
+        zipped(packed / f"{name}.zip", {**contents(photos / name, f"{name}/"), **tool, f"{name}/.DS_Store": b"x"})
+    assert summary_of(packed).content == summary_of(photos).content
 
 
 def test_archives_of_one_split_each_are_the_splits(photos: Path) -> None:
