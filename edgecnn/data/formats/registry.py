@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,7 +23,8 @@ from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout, unwrapped
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.split_names import split_name
-from edgecnn.errors.data.folder import NoClassFolders
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.data.folder import DataFolderUnreadable, NoClassFolders
 from edgecnn.errors.data.formats import ArchivesOfOneName, ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
 from edgecnn.values.recipe import DataChoice
@@ -85,7 +87,9 @@ def is_on_disk(text: str) -> bool:
 
 def is_list(place: Path) -> bool:
     """Whether a data path names a file that lists images, which may be anywhere."""
-    return is_table(place) or is_json_labels(place)
+    with suppress(PermissionError):  # reading it then names the folder
+        return is_table(place) or is_json_labels(place)
+    return False
 
 
 def has_own_order(root: str) -> bool:
@@ -99,9 +103,12 @@ def edgecnn_reads() -> str:
 
 
 def _read(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    for form in FORMATS:
-        if (files := form.read(place, reading)) is not None:
-            return files
+    try:
+        for form in FORMATS:
+            if (files := form.read(place, reading)) is not None:
+                return files
+    except PermissionError as error:  # the folder, or one above it, may not be entered
+        raise DataFolderUnreadable(folder=place, because=system_reason(error)) from error
     raise AssertionError("the last format reads or refuses everything")
 
 
