@@ -21,9 +21,11 @@ from edgecnn.data.images import FolderImages
 from edgecnn.data.index import parse
 from edgecnn.data.layout import root_of
 from edgecnn.data.manifest import Files, list_files, summarize
+from edgecnn.data.split_names import is_unlabelled
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
-from edgecnn.errors.data.formats import DemoHasNoFolder, TableNotDivided
+from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
+from edgecnn.runner.causes.left_behind import is_skipped
 from edgecnn.values.data.dataset import DataDivision, DataManifest, SplitRole
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -79,7 +81,7 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
         raise TableNotDivided(file=root)
     summary = summarize(choice, cache, tell)
     manifest = DataManifest.model_validate_json(Path(summary.manifest_path).read_bytes())
-    places = _places(manifest, found)
+    places = _places(manifest, found, folders_are_classes=choice.folders == "classes")
     try:
         fresh = Path(tempfile.mkdtemp(prefix=f".{out.name[:40]}.", dir=out.absolute().parent))
         try:
@@ -106,9 +108,12 @@ def divide(choice: DataChoice, out: Path, cache: Path, tell: Progress, *, link: 
     )
 
 
-def _places(manifest: DataManifest, found: Files) -> dict[str, str]:
+def _places(manifest: DataManifest, found: Files, *, folders_are_classes: bool) -> dict[str, str]:
     """Where each image goes: into a folder of its class, and in it as it was, below a folder that held several classes."""
     layout, inside = found.layout, dict[str, str]()
+    for name in layout.classes if manifest.classes else ():
+        if because := _no_class_folder(name, folders_are_classes=folders_are_classes):
+            raise ClassNotAFolder(root=found.source, name=name, because=because)
     for folder, stamps in zip(layout.folders, found.stamps, strict=True):
         name = layout.classes[folder.label] if manifest.classes else ""
         outer = "" if layout.parts else folder.path.rpartition("/")[0]
@@ -116,6 +121,15 @@ def _places(manifest: DataManifest, found: Files) -> dict[str, str]:
             path = parse(folder.path, stamp).path
             inside[path] = "/".join(filter(None, (name, outer, path.removeprefix(f"{folder.path}/"))))
     return {image.path: f"{FOLDERS[image.role]}/{inside[image.path]}" for image in manifest.images}
+
+
+def _no_class_folder(name: str, *, folders_are_classes: bool) -> str:
+    """Why no folder of this name is a class to a build; empty where one is."""
+    if not name or "/" in name or "\\" in name:
+        return "it holds a slash" if name else "it is empty"
+    if is_skipped(name):
+        return "a build skips folders of that name"
+    return "" if folders_are_classes or not is_unlabelled(name) else "a build takes such a folder for images without a label"
 
 
 def _fill(fresh: Path, manifest: DataManifest, places: Mapping[str, str], *, link: bool, tell: Progress) -> None:

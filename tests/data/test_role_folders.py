@@ -14,10 +14,11 @@ from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.building import NotOverwritten, OutputInsideData, OutputUnwritable
 from edgecnn.errors.data.folder import TooFewImages
-from edgecnn.errors.data.formats import DemoHasNoFolder, TableNotDivided
+from edgecnn.errors.data.formats import ClassNotAFolder, DemoHasNoFolder, TableNotDivided
 from edgecnn.values.data.dataset import DataDivision, DataManifest
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, draw, fill, write
+from tests.data.label_lists import listed
 
 
 @pytest.fixture
@@ -159,3 +160,36 @@ def test_a_list_and_the_demo_are_refused_for_what_they_are(photos: Path, tmp_pat
         "demo means the embedded images: they have no folder — name a folder; one called demo is ./demo [demo-has-no-folder]"
     )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "because"),
+    [
+        ("../../../evil", "it holds a slash"),
+        ("T-shirt/top", "it holds a slash"),
+        ("a\\b", "it holds a slash"),
+        ("..", "a build skips folders of that name"),
+        (".NET", "a build skips folders of that name"),
+        ("Thumbs.db", "a build skips folders of that name"),
+        ("no_label", "a build takes such a folder for images without a label"),
+    ],
+)
+def test_a_class_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str, because: str) -> None:
+    photos = tmp_path / "photos"
+    fill(tmp_path, {"photos": 18})
+    rows = [[f"{number:03d}.png", name if number % 2 else "cat"] for number in range(18)]
+    listed(photos, [["path", "label"], *rows], "metadata.csv")
+    with pytest.raises(ClassNotAFolder) as caught:
+        divided(photos, tmp_path / "out")
+    assert caught.value.line() == (
+        f"{photos}: the class {name!r} cannot become a folder: {because}"
+        " — give the class another name, such as T-shirt-top for T-shirt/top [class-not-a-folder]"
+    )
+    assert sorted(os.listdir(tmp_path)) == ["photos", "store"]  # noqa: PTH208 - hidden names too
+
+
+def test_folders_that_are_stated_to_be_classes_keep_their_names(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"cat": 9, "no_label": 9})
+    choice = DataChoice(path=str(photos), folders="classes")
+    divide(choice, tmp_path / "out", tmp_path / "store", Heard())
+    assert sorted(path.name for path in (tmp_path / "out" / "test").iterdir()) == ["cat", "no_label"]

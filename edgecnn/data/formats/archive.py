@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from edgecnn.data.formats.members import CHUNK, FILES_MAX, RATIO_MAX, Member, bytes_allowed, faults_of, members_of
-from edgecnn.data.formats.sample_pairs import has_pairs, write_pairs
+from edgecnn.data.formats.sample_pairs import PAIRS, has_pairs, write_pairs
 from edgecnn.data.index import read_json, write_json
 from edgecnn.data.layout import unwrapped
 from edgecnn.data.listing import ListingProgress, stamp_of, stamps_in
@@ -30,6 +30,8 @@ from edgecnn.store.layout import ARCHIVES, UNPACKING, Layout, proof_of
 from edgecnn.store.locks import Locks
 from edgecnn.values.stage import Progress
 
+_REVISION: Final = 2
+"""Raised by hand when the same archives would be unpacked otherwise: they are then unpacked again."""
 PATH_BYTES_MAX: Final = 1024
 """Of an entry's whole name: Linux takes 4,096 bytes with the store's own path before it (limits.h, PATH_MAX)."""
 
@@ -83,7 +85,7 @@ def kept_folder(name: str, cache: Path, fill: Callable[[Path], None], tell: Prog
 
 
 def _name_of(archives: Mapping[str, Path]) -> str:
-    stamps = []
+    stamps = [str(_REVISION)]
     for place, archive in archives.items():
         with faults_of(archive):
             stamp = stamp_of(os.path.realpath(archive), archive.stat())
@@ -120,6 +122,7 @@ def _unpack(archives: Mapping[str, Path], out: Path, tell: Progress) -> None:
                 top = out / place / archive.name
                 samples[f"{place}/{archive.name}".removeprefix("/")] = archive
             shared = "" if pairs or not place else _shared_folder(members)
+            members = [member for member in members if member.name.startswith(shared)]  # others are skipped by their names
             for done, member in enumerate(members, start=1):
                 target = top / member.name.removeprefix(shared)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +183,8 @@ def _fault(member: Member, taken: set[str]) -> str:
         return member.fault
     if "\0" in name:
         return "has a name with a NUL character"
+    if parts[-1] == PAIRS:
+        return "has the name of edgecnn's own list"
     if len(os.fsencode(name)) > PATH_BYTES_MAX:
         return f"has a path longer than {PATH_BYTES_MAX:,} bytes"
     if any(len(os.fsencode(part)) > 255 for part in parts):

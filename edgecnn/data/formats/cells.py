@@ -133,6 +133,10 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
 def _json_object(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise csv.Error("it holds half of a character, a lone surrogate such as \\ud800") from None
     except (ValueError, RecursionError):
         raise csv.Error("it is no JSON") from None
     if not isinstance(row, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -121,7 +122,8 @@ class _Header(NamedTuple):
         return place
 
     def _require_once(self, names: Sequence[str]) -> None:
-        if twice := next((name for name in names if self.names.count(name) > 1), None):
+        often = Counter(self.names)
+        if twice := next((name for name in names if often[name] > 1), None):
             because = f"its columns are {self._shown()}: two have the name {shortened(twice)!r}"
             raise TableUnusable(file=self.file, line=self._line, because=because, hint="give each column a name of its own")
 

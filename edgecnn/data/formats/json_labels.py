@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edgecnn.data.formats.rows import Row, label_name
+from edgecnn.data.formats.rows import Row, label_name, path_fault
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.lists import LabelFileUnusable
@@ -34,9 +34,13 @@ def rows_of_json(file: Path) -> Iterator[Row]:
         content = json.loads(bounded_content(file, _BYTES_MAX))
         rows = _rows_of_edge_impulse(content) if form == _FORMS[True] else _rows_of_coco(content)
         for path, label, split in rows:
-            if (part := split_name(split)) is None or not path or "\0" in path:
+            if because := path_fault(path):
+                raise ValueError(f"of an image, {because}" if path else "an image has no path")
+            if (part := split_name(split)) is None:
                 raise ValueError(f"its image {shortened(path)!r} has the split {shortened(split)!r}")
-            yield Row(path, label_name(file, None, label), part.part)
+            if not (name := label_name(file, None, label)):
+                raise ValueError(f"its image {shortened(path)!r} has a class without a name")
+            yield Row(path, name, part.part)
     except OSError as error:
         raise LabelFileUnusable(file=file, form=form, because=system_reason(error)) from error
     except RecursionError as error:

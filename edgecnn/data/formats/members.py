@@ -129,7 +129,9 @@ def _members_of_tar(archive: Path, stack: ExitStack) -> list[Member]:
     members, left = list[Member](), bytes_allowed(archive)
     for number, entry in enumerate(iter(file.next, None), start=1):
         cast("Any", file).members.clear()  # tarfile keeps each one
-        left -= max(0, entry.size)
+        if entry.size < 0:  # tarfile would go back and read the entry again, without end
+            raise tarfile.ReadError(f"its entry {ascii(entry.name)[:200]} has a negative size")
+        left -= entry.size
         if number > FILES_MAX:
             raise tarfile.ReadError(f"more than {FILES_MAX:,} files")
         if not entry.isdir():

@@ -1,10 +1,10 @@
-"""Where the files of a list are, if no path leads to one: below a sub-folder, with a suffix, or written with backslashes."""
+"""Where the files of a list are, if no path leads to one: below a sub-folder, with a suffix, or written in another way."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from edgecnn.data.formats.rows import Row
@@ -42,7 +42,7 @@ class PathLookup(NamedTuple):
         if not place_of:
             if any(map(self._exists, paths)):
                 return {}
-            raise ListedFilesMissing(file=self.file, root=self.folder, paths=paths)
+            raise ListedFilesMissing(file=self.file, root=self.folder, paths=paths, has_root=self.folder.is_dir())
         first = next(path for path in paths if path in place_of)
         example = f"{first} as {place_of[first]}"
         self.tell.note(f"{self.file}: reads {counted(len(place_of), 'path')} of {len(paths):,} as other paths, such as {example}")
@@ -54,13 +54,17 @@ class PathLookup(NamedTuple):
     def _searched(self, paths: Sequence[str]) -> Mapping[str, str]:
         """The file that each path fits."""
         wanted = {path: path.replace("\\", "/").removeprefix("./") for path in paths}
-        names = {PurePosixPath(text).name for text in wanted.values()}
+        texts = set(wanted.values())
+        folded = {text.casefold() for text in texts}
         files: dict[str, list[str]] = {}
+        loosely: dict[str, list[str]] = {}
         for place in self._files():
-            name = PurePosixPath(place)
-            for key in {name.name, name.stem} & names:
-                files.setdefault(key, []).append(place)
-        fitting = {path: _fitting(text, files.get(PurePosixPath(text).name, ())) for path, text in wanted.items()}
+            for end in _ends(place):
+                if end in texts:
+                    files.setdefault(end, []).append(place)
+                if end.casefold() in folded:
+                    loosely.setdefault(end.casefold(), []).append(place)
+        fitting = {path: _fitting(text, files.get(text) or loosely.get(text.casefold(), [])) for path, text in wanted.items()}
         for path, places in fitting.items():
             if len(places) > 1:
                 raise ListedFileTwice(file=self.file, path=path, files=places)
@@ -82,13 +86,14 @@ class PathLookup(NamedTuple):
                     yield name if depth == 0 else f"{here}/{name}"
 
 
-def _fitting(text: str, places: Sequence[str]) -> list[str]:
-    """The places that end in the path, with a suffix or without; the path itself where it is one."""
-    if text in places:
-        return [text]
-    ends = (text, f"/{text}")
-    return [place for place in places for bare in (place, str(PurePosixPath(place).with_suffix(""))) if _ends(bare, ends)]
+def _ends(place: str) -> Iterator[str]:
+    """Every path that fits a place: its last parts, with its suffix or without."""
+    parts = place.split("/")
+    for bare in {parts[-1], os.path.splitext(parts[-1])[0]}:  # noqa: PTH122 - of millions of names
+        for first in range(len(parts)):
+            yield "/".join((*parts[first:-1], bare))
 
 
-def _ends(place: str, ends: tuple[str, str]) -> bool:
-    return place == ends[0] or place.endswith(ends[1])
+def _fitting(text: str, places: list[str]) -> list[str]:
+    """The places of a path; the path itself where it is one."""
+    return [text] if text in places else places

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,8 +23,9 @@ from edgecnn.data.formats.table import is_table, read_table
 from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout, unwrapped
 from edgecnn.data.listing import ListingProgress, stamps_in
 from edgecnn.data.split_names import split_name
-from edgecnn.errors.data.folder import NoClassFolders
-from edgecnn.errors.data.formats import ListWithoutLabels
+from edgecnn.errors.base import system_reason
+from edgecnn.errors.data.folder import DataFolderUnreadable, NoClassFolders
+from edgecnn.errors.data.formats import ArchivesOfOneName, ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -85,7 +87,9 @@ def is_on_disk(text: str) -> bool:
 
 def is_list(place: Path) -> bool:
     """Whether a data path names a file that lists images, which may be anywhere."""
-    return is_table(place) or is_json_labels(place)
+    with suppress(PermissionError):  # reading it then names the folder
+        return is_table(place) or is_json_labels(place)
+    return False
 
 
 def has_own_order(root: str) -> bool:
@@ -99,9 +103,12 @@ def edgecnn_reads() -> str:
 
 
 def _read(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
-    for form in FORMATS:
-        if (files := form.read(place, reading)) is not None:
-            return files
+    try:
+        for form in FORMATS:
+            if (files := form.read(place, reading)) is not None:
+                return files
+    except PermissionError as error:  # the folder, or one above it, may not be entered
+        raise DataFolderUnreadable(folder=place, because=system_reason(error)) from error
     raise AssertionError("the last format reads or refuses everything")
 
 
@@ -122,7 +129,7 @@ def _archive(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
 def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple[Layout, Stamps]:
     root = unpacked(archives, reading.cache, reading.tell)
     with told_of(place, root):
-        if reading.is_labelled and (root / PAIRS).is_file() and any(path.name.endswith(TARS) for path in archives.values()):
+        if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
             return read_table(root / PAIRS, own, reading.seen, reading.tell)
         return _in_folder(root, reading)
@@ -163,16 +170,21 @@ def _archives_in(place: Path) -> dict[str, Path]:
     if inside.has_images or (inside.folders and packed):
         return {}
     if packed:
-        return {bare_name(place / name): place / name for name in packed}
+        return _by_bare_name(place, "", packed)
     held = {name: Inside.of(place / name) for name in inside.folders if split_name(name) is not None}
     if len(held) < len(inside.folders) or any(part.has_images or part.folders for part in held.values()):
         return {}
-    return {
-        f"{part}/{bare_name(place / part / name)}": place / part / name
-        for part, inner in held.items()
-        for name in inner.files
-        if is_archive_name(name)
-    }
+    archives = (_by_bare_name(place, f"{part}/", filter(is_archive_name, inner.files)) for part, inner in held.items())
+    return {name: path for inside in archives for name, path in inside.items()}
+
+
+def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
+    archives: dict[str, Path] = {}
+    for name in names:
+        path = place / prefix / name
+        if (other := archives.setdefault(f"{prefix}{bare_name(path)}", path)) != path:
+            raise ArchivesOfOneName(folder=path.parent, names=[other.name, name], bare=bare_name(path))
+    return archives
 
 
 def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:

@@ -17,8 +17,12 @@ from edgecnn.errors.wording import shortened
 from edgecnn.values.data.dataset import UNLABELLED
 
 _LABEL_SIGNS_MAX: Final = 1000
+_PATH_BYTES_MAX: Final = 4096
+"""Linux opens no longer path."""
 _STEERING: Final = ("Cc", "Zl", "Zp")
 """Unicode's general categories of control characters and of line and paragraph separators (UAX #44): no part of a name."""
+_SURROGATE: Final = "Cs"
+"""Half of a character, which JSON can write and UTF-8 cannot."""
 _FEWEST_JOINED: Final = 8
 """Fewer labels of several words may share words by chance, such as red apple and green apple."""
 
@@ -59,7 +63,7 @@ def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list
     Raises TableUnusable, OneClass, TrainFolderMissing, LabelsLookJoined: see ``read_table``.
     """
     file = told.file
-    rows = _with_classes(sorted(set(told.rows)), told.named)
+    rows = _with_classes(file, sorted(set(told.rows), key=_order), told.named)
     if not rows:
         raise TableUnusable(file=file, line=None, because="it has no row")
     several = rows[0].labels is not None
@@ -91,10 +95,19 @@ def laid_out(told: RowsOfList, seen: ListingProgress) -> tuple[Layout, list[list
     return layout, [sorted(inside) for inside in stamps.values()]
 
 
-def _with_classes(rows: list[Row], named: Sequence[str]) -> list[Row]:
-    if not named or any(row.labels is None or len(row.labels) != 1 for row in rows):
+def _order(row: Row) -> tuple[object, ...]:
+    return (row.path, row.label, row.part, row.group or "", row.labels or ())
+
+
+def _with_classes(file: Path, rows: list[Row], named: Sequence[str]) -> list[Row]:
+    """Rows of which every one has exactly one label, as rows of a class."""
+    counts = {None if row.labels is None else len(row.labels) for row in rows}
+    if None in counts and not counts <= {None, 1}:
+        because = "some of its images have one class each, and others any number of labels"
+        raise TableUnusable(file=file, line=None, because=because, hint="give every image one class, or every image labels")
+    if not named or not counts <= {None, 1}:
         return rows
-    return [row._replace(label=name, labels=None) for row in rows for name in row.labels or ()]
+    return [row if row.labels is None else row._replace(label=row.labels[0], labels=None) for row in rows]
 
 
 def _refuse_joined(file: Path, names: Iterable[str]) -> None:
@@ -136,9 +149,25 @@ def label_name(file: Path, line: int | None, text: str) -> str:
     if len(name) > _LABEL_SIGNS_MAX:
         because = f"the label {shortened(name)!r} is longer than {_LABEL_SIGNS_MAX:,} characters"
         raise TableUnusable(file=file, line=line, because=because)
-    if any(unicodedata.category(sign) in _STEERING for sign in name):
+    categories = set(map(unicodedata.category, name))
+    if _SURROGATE in categories:
+        raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds half of a character")
+    if not categories.isdisjoint(_STEERING):
         raise TableUnusable(file=file, line=line, because=f"the label {ascii(name[:100])} holds a control character")
     return name
+
+
+def path_fault(path: str) -> str:
+    """Why a list cannot name an image by this path; empty where it can."""
+    if not path:
+        return "no path"
+    if len(path.encode(errors="replace")) > _PATH_BYTES_MAX:
+        return f"its path is longer than {_PATH_BYTES_MAX:,} bytes"
+    if "\0" in path:
+        return "its path holds a NUL character"
+    if not path.isascii() and any(unicodedata.category(sign) == _SURROGATE for sign in path):
+        return f"its path {ascii(path[:100])} holds half of a character"
+    return ""
 
 
 def _stamp(folder: Path, path: str) -> str:

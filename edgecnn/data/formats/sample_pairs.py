@@ -13,8 +13,8 @@ from edgecnn.errors.data.formats import ArchiveUnusable
 from edgecnn.runner.causes.left_behind import is_image_name
 from edgecnn.runner.files import bounded_content
 
-PAIRS: Final = "labels.csv"
-"""The list of unpacked samples; a folder next to it ends in the suffix of its archive."""
+PAIRS: Final = "edgecnn-samples.csv"
+"""The list of unpacked samples. No archive may hold a file of this name, so that it is never anybody else's list."""
 _CLASS: Final = ".cls"
 _RECORD: Final = ".json"
 _KEYS: Final = ("label", "cls", "class", "class_name")
@@ -67,7 +67,9 @@ def _label(image: Path, archive: Path) -> str:
         if (file := key.with_name(f"{key.name}{_CLASS}")).is_file():
             return bounded_content(file, _CLASS_BYTES_MAX).decode("utf-8").strip()
         record = json.loads(bounded_content(key.with_name(f"{key.name}{_RECORD}"), _RECORD_BYTES_MAX))
-        return next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+        label = next(str(record[name]) for name in _KEYS if name in record and isinstance(record[name], str | int))
+        label.encode("utf-8")  # half of a character, as "\\ud800", is no name
+        return label
     except (OSError, ValueError, RecursionError, TypeError, StopIteration) as error:
         because = f"its image {image.name!r} has no class: no {key.name}{_CLASS}, and no {key.name}{_RECORD} with a label"
         raise ArchiveUnusable(file=archive, because=because) from error

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
 
 from edgecnn.data.formats.cells import READERS, cells_of, header_of
 from edgecnn.data.formats.columns import Columns, columns_of
 from edgecnn.data.formats.parquet_file import ROWS_MAX, TOO_MANY_ROWS
 from edgecnn.data.formats.path_lookup import PathLookup
-from edgecnn.data.formats.rows import Row, RowsOfList, label_name, laid_out
+from edgecnn.data.formats.rows import Row, RowsOfList, label_name, laid_out, path_fault
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.listing import ListingProgress
 from edgecnn.data.split_names import PART_NAMES, split_name
@@ -22,9 +21,6 @@ from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.store.disk import refuse_known_cause
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
-
-_PATH_BYTES_MAX: Final = 4096
-"""Linux opens no longer path."""
 
 
 def is_table(path: Path) -> bool:
@@ -85,10 +81,8 @@ class ListTable:
         if len(cells) != len(columns.names):
             raise self._unusable(line, f"{len(cells)} cells under {len(columns.names)} columns")
         path = cells[columns.path]
-        if len(path.encode(errors="replace")) > _PATH_BYTES_MAX:
-            raise self._unusable(line, f"its path is longer than {_PATH_BYTES_MAX:,} bytes")
-        if not path or "\0" in path:
-            raise self._unusable(line, "no path" if not path else "its path holds a NUL character")
+        if because := path_fault(path):
+            raise self._unusable(line, because)
         label, labels = self._shown(line, cells)
         cell = "train" if columns.split is None else cells[columns.split]
         if (split := split_name(cell[:1000])) is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgecnn.errors.base import EdgecnnError, ExitCode
-from edgecnn.errors.wording import nearest, shell_word
+from edgecnn.errors.wording import listed, nearest, shell_word, shortened
 
 
 class UnknownPublishedData(EdgecnnError):
@@ -73,6 +73,17 @@ class TableNotDivided(EdgecnnError):
             what=f"{file}: a list of images cannot be copied into train/, validation/ and test/",
             because="its files may lie anywhere",
             hint="name the roles in a third column, path,label,split: a build takes them from there",
+        )
+
+
+class ClassNotAFolder(EdgecnnError):
+    """Raised when images are to be copied into class folders, and the name of a class, from a list, cannot be a folder's."""
+
+    def __init__(self, *, root: Path, name: str, because: str) -> None:
+        super().__init__(
+            what=f"{root}: the class {shortened(name)!r} cannot become a folder",
+            because=because,
+            hint="give the class another name, such as T-shirt-top for T-shirt/top",
         )
 
 
@@ -176,6 +187,17 @@ class ArchiveUnusable(EdgecnnError):
 
     def __init__(self, *, file: Path, because: str) -> None:
         super().__init__(what=f"{file}: cannot be unpacked", because=because, hint="unpack it yourself and name the folder")
+
+
+class ArchivesOfOneName(EdgecnnError):
+    """Raised when two archives in a folder would be unpacked into one folder. ``bare``: their name without a suffix."""
+
+    def __init__(self, *, folder: Path, names: Sequence[str], bare: str) -> None:
+        super().__init__(
+            what=f"{folder}: {listed(names)} are both {bare!r}",
+            because="an archive is the class, the split or the shard of its name",
+            hint="keep one of them, or rename one",
+        )
 
 
 class ManifestUnreadable(EdgecnnError, exit_code=ExitCode.OWN_FAULT):

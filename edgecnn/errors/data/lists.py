@@ -13,9 +13,9 @@ _SIGNS = 100
 
 
 class ListedFilesMissing(EdgecnnError):
-    """Raised when no file of a list exists."""
+    """Raised when no file of a list exists. ``has_root``: whether there is a folder from which its paths count."""
 
-    def __init__(self, *, file: Path, root: Path, paths: Sequence[str]) -> None:
+    def __init__(self, *, file: Path, root: Path, paths: Sequence[str], has_root: bool = True) -> None:
         absolute = paths[0].startswith("/") or paths[0][1:3] in (":\\", ":/")
         fix = (
             "write the paths as seen from a folder of this computer, and pass that folder by --image-root"
@@ -24,8 +24,8 @@ class ListedFilesMissing(EdgecnnError):
         )
         super().__init__(
             what=f"{file}: none of its files exists ({counted(len(paths), 'path')}, such as {shortened(paths[0])!r})",
-            because=f"neither {root} nor a folder below it has one",
-            hint=fix,
+            because=f"neither {root} nor a folder below it has one" if has_root else f"there is no folder {root}",
+            hint=fix if has_root else "pass --image-root a folder that exists",
         )
 
 

@@ -37,9 +37,11 @@ def is_image_name(name: str) -> bool:
 
 def without_left_behind(files: Iterable[Path]) -> Tuple[List[Path], List[Path]]:
     """The files that are named and the user's, and those that a tool left and that hold images: ``photos/*`` names both."""
-    named = list(files)
-    left = [file for file in named if is_left_behind(file.name)]
-    return [file for file in named if file not in left], [file for file in left if images_in(file)]
+    own: List[Path] = []
+    left: List[Path] = []
+    for file in files:
+        (left if is_left_behind(file.name) else own).append(file)
+    return own, [file for file in left if images_in(file)]
 
 
 def images_in(place: Path) -> int:

@@ -151,12 +151,20 @@ def test_a_label_file_names_images_below_its_folder_alone(tmp_path: Path, path: 
     )  # fmt: skip
 
 
+def one_image(path: str, category: str) -> str:
+    images, categories = f'[{{"id": 1, "file_name": "{path}"}}]', f'[{{"id": 1, "name": "{category}"}}]'
+    return f'{{"images": {images}, "categories": {categories}, "annotations": [{{"image_id": 1, "category_id": 1}}]}}'
+
+
 FAULTS = {
     "{": "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
     "[1]": "it is of another form (list indices must be integers or slices, not str)",
     '{"categories": []}': "it is of another form ('images')",
     '{"images": [{"id": 1, "file_name": "1.png"}], "categories": [], "annotations": []}': "its image '1.png' has no category",
     "[" * 100_000: "it is nested too deeply",
+    one_image("\\ud800.png", "cat"): r"of an image, its path '\ud800.png' holds half of a character",
+    one_image("", "cat"): "an image has no path",
+    one_image("1.png", " "): "its image '1.png' has a class without a name",
 }
 
 
@@ -181,3 +189,29 @@ def test_an_image_of_two_categories_is_refused(tmp_path: Path) -> None:
     file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(EdgecnnError, match="its image '000.png' has the categories 'cat' and 'dog'"):
         summary_of(photos)
+
+
+def test_a_category_of_half_a_character_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "boxes.json").write_text(one_image("1.png", "c\\ud800"), encoding="utf-8")
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tmp_path / "boxes.json")
+    assert caught.value.because == r"the label 'c\ud800' holds half of a character"
+
+
+def test_a_split_of_classes_and_one_of_a_column_a_label_are_one_data_set(tmp_path: Path) -> None:
+    metadata(flat(tmp_path / "photos" / "train"))
+    one_hot(flat(tmp_path / "photos" / "valid", 100))
+    summary = summary_of(tmp_path / "photos")
+    assert (summary.classes, summary.multi_label, sum(summary.counts.values())) == (CLASSES, False, 48)
+
+
+def test_a_split_of_classes_and_one_of_several_labels_are_refused(tmp_path: Path) -> None:
+    metadata(flat(tmp_path / "photos" / "train"))
+    rows = [[name, "1", "1"] for name in NAMES]
+    listed(flat(tmp_path / "photos" / "valid", 100), [["filename", *CLASSES], *rows], "_classes.csv")
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tmp_path / "photos")
+    assert caught.value.line() == (
+        f"{tmp_path}/photos: cannot be used as a list of images: some of its images have one class each, and others any number"
+        " of labels — give every image one class, or every image labels [table-unusable]"
+    )

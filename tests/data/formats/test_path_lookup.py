@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgecnn.data.formats.path_lookup import PathLookup
+from edgecnn.data.formats.rows import Row
+from edgecnn.data.listing import ListingProgress
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.lists import ListedFilesMissing, ListedFileTwice
 from edgecnn.values.data.dataset import DataManifest, DataSummary
@@ -35,7 +39,9 @@ def table(folder: Path, spelling: str) -> Path:
     return listed(folder, [["path", "label"], *rows])
 
 
-@pytest.mark.parametrize("spelling", ["{:03d}", "{:03d}.png", "images/{:03d}", "images\\{:03d}.png", "./images\\{:03d}"])
+@pytest.mark.parametrize(
+    "spelling", ["{:03d}", "{:03d}.png", "images/{:03d}", "images\\{:03d}.png", "./images\\{:03d}", "Images/{:03d}.PNG"]
+)
 def test_paths_without_suffix_folder_or_slashes_are_found_and_said(images: Path, spelling: str) -> None:
     heard, path = Heard(), table(images, spelling)
     assert paths_in(summary_of(path, heard)) == {f"data/images/{number:03d}.png" for number in range(24)}
@@ -93,3 +99,32 @@ def test_a_file_under_the_path_itself_is_meant_before_others(images: Path) -> No
     rows = [[f"{number:03d}.png", ("cat", "dog")[number % 2]] for number in range(24)]
     summary = summary_of(listed(images, [["path", "label"], *gone, *rows]), path_suffix=".png")
     assert paths_in(summary) == {f"{number:03d}.png" for number in range(24)}
+
+
+def test_a_path_in_its_own_case_is_meant_before_others(images: Path) -> None:
+    for number in range(24):
+        draw(images / "data" / "IMAGES" / f"{number:03d}.png", 100 + number)
+    assert paths_in(summary_of(table(images, "images/{:03d}.png"))) == {f"data/images/{number:03d}.png" for number in range(24)}
+    with pytest.raises(ListedFileTwice):
+        summary_of(table(images, "Images/{:03d}.png"))
+
+
+def test_an_image_root_that_is_no_folder_is_named(images: Path) -> None:
+    path = table(images, "{:03d}.png")
+    with pytest.raises(ListedFilesMissing) as caught:
+        summary_of(path, image_root=str(images / "none"))
+    assert caught.value.line() == (
+        f"{path}: none of its files exists (24 paths, such as '000.png'): there is no folder {images}/none"
+        " — pass --image-root a folder that exists [listed-files-missing]"
+    )
+
+
+def test_files_of_one_name_are_looked_up_by_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is compared with its own path, and not with every path of its name: 4,000 took minutes."""
+    folders = [f"{number:04d}" for number in range(4000)]
+    monkeypatch.setattr(PathLookup, "_files", lambda _: (f"data/{folder}/0.png" for folder in folders))
+    rows = [Row(f"{folder}/0", "cat", "train") for folder in folders]
+    began = time.process_time()
+    places = PathLookup(tmp_path / "list.csv", tmp_path, ListingProgress(Heard()), Heard()).located(rows)
+    assert time.process_time() - began < 2
+    assert places == {f"{folder}/0": f"data/{folder}/0.png" for folder in folders}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from edgecnn.data.formats.registry import edgecnn_reads, has_own_order, is_address, is_list, is_on_disk
 from edgecnn.data.manifest import summarize
+from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
-from edgecnn.errors.data.folder import NothingReadable
+from edgecnn.errors.data.folder import DataFolderUnreadable, NothingReadable
 from edgecnn.errors.data.formats import ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead, FormNotRead
 from edgecnn.values.recipe import DataChoice
@@ -117,3 +120,26 @@ def test_what_other_rooms_ask_of_a_path(tmp_path: Path) -> None:
     write(tmp_path / "train-images-idx3-ubyte", b"")
     assert (is_list(tmp_path / "list.tsv"), is_list(tmp_path)) == (True, False)
     assert [has_own_order(root) for root in ("torchvision:MNIST", str(tmp_path), str(tmp_path / "x"))] == [True, True, False]
+
+
+@pytest.mark.parametrize("name", ["photos", "photos/cat", "list.csv", "photos.zip"])
+@pytest.mark.parametrize("verb", ["summarize", "divide"])
+def test_what_is_below_a_folder_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, verb: str
+) -> None:
+    """As the system refuses it to a user; root may look into every folder."""
+
+    def refused(path: Path) -> bool:
+        if path.is_relative_to(tmp_path / "locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return os.path.isdir(path)  # noqa: PTH112 - pathlib's own is replaced
+
+    for method in ("is_file", "is_dir"):
+        monkeypatch.setattr(Path, method, refused)
+    choice = DataChoice(path=str(tmp_path / "locked" / name))
+    with pytest.raises(DataFolderUnreadable) as caught:
+        if verb == "divide":
+            divide(choice, tmp_path / "out", tmp_path / "store", Heard())
+        else:
+            summarize(choice, tmp_path / "store", Heard())
+    assert (caught.value.what, caught.value.because) == (f"{tmp_path}/locked/{name}: cannot be read", "permission denied")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import tracemalloc
 from pathlib import Path
@@ -207,3 +208,21 @@ def test_every_row_has_the_whole_bound(photos: Path) -> None:
     rows[0][2] = "lot"
     summary = summarize(DataChoice(path=str(table(photos, rows)), group_by="lot"), photos.parent / "store", Heard())
     assert sum(summary.counts.values()) == 24
+
+
+@pytest.mark.parametrize("key", ["path", "label", "person", "la\\ud800"])
+def test_half_of_a_character_in_json_lines_is_refused_with_its_line(tmp_path: Path, key: str) -> None:
+    row = {"path": "a.png", "label": "cat", "person": "p"}
+    text = json.dumps(row) + "\n" + json.dumps({**row, key: "x"}).replace("\\\\", "\\").replace('"x"', '"\\ud800"')
+    (tmp_path / "list.jsonl").write_text(text)
+    with pytest.raises(TableUnusable) as caught:
+        summarize(DataChoice(path=str(tmp_path / "list.jsonl"), group_by="person"), tmp_path / "store", Heard())
+    assert caught.value.what == f"{tmp_path}/list.jsonl, line 2: cannot be used as a list of images"
+    assert caught.value.because == "it holds half of a character, a lone surrogate such as \\ud800"
+
+
+def test_half_of_a_character_in_a_list_of_labels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text('path,labels\na.png,"[""cat"", ""c\\ud800""]"\n')
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tmp_path / "list.csv")
+    assert caught.value.because == r"the label 'c\ud800' holds half of a character"

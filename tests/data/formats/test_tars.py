@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.data.manifest import summarize
-from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.data.formats import ArchivesOfOneName, ArchiveUnusable, TableUnusable
+from edgecnn.errors.wording import shortened
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
@@ -124,6 +125,26 @@ def test_archives_of_one_class_each_are_the_classes(photos: Path) -> None:
     assert (by_archives.content, by_archives.root) == (by_folder.content, str(packed))
 
 
+@pytest.mark.parametrize("place", ["packed", "packed/train"])
+def test_archives_of_one_name_are_refused(photos: Path, place: str) -> None:
+    packed = photos.parent / place
+    for name in ("cat.zip", "dog.zip", "cat.tar"):
+        (zipped if name.endswith("zip") else tarred)(packed / name, contents(photos / name[:3]))
+    with pytest.raises(ArchivesOfOneName) as caught:
+        summary_of(photos.parent / "packed")
+    assert caught.value.line() == (
+        f"{packed}: cat.tar and cat.zip are both 'cat': an archive is the class, the split or the shard of its name"
+        " — keep one of them, or rename one [archives-of-one-name]"
+    )
+
+
+def test_files_of_tools_next_to_and_in_the_folder_of_a_class_are_skipped(photos: Path) -> None:
+    packed, tool = photos.parent / "packed", {".DS_Store": b"x", "__MACOSX/cat/._000.png": b"x"}
+    for name in ("cat", "dog"):
+        zipped(packed / f"{name}.zip", {**contents(photos / name, f"{name}/"), **tool, f"{name}/.DS_Store": b"x"})
+    assert summary_of(packed).content == summary_of(photos).content
+
+
 def test_archives_of_one_split_each_are_the_splits(photos: Path) -> None:
     other = fill(photos.parent / "other", {"cat": 6, "dog": 6}, start=500)
     zipped(photos.parent / "packed" / "train.zip", contents(photos, "train/"))
@@ -155,6 +176,11 @@ def test_a_sample_without_a_class_is_refused(photos: Path) -> None:
     )
 
 
+def test_a_sample_whose_class_holds_half_of_a_character_is_refused(photos: Path) -> None:
+    files = {name.replace(".cls", ".json"): data for name, data in samples(photos, '{{"label": "\\ud800{}"}}').items()}
+    assert refusal(tarred(photos.parent / "pets.tar", files)).startswith("its image '00000.png' has no class")
+
+
 @pytest.mark.parametrize(("raw", "name"), [("Käse".encode(), "Käse"), ("Käse".encode("cp437"), "Käse")])
 def test_names_of_a_zip_without_the_flag_of_utf_8(photos: Path, raw: bytes, name: str) -> None:
     place = zipped(photos.parent / "photos.zip", {path.replace("cat/", "Katz/"): data for path, data in contents(photos).items()})
@@ -183,3 +209,48 @@ def test_a_tar_of_more_entries_than_a_list_has_rows_is_refused(photos: Path, mon
     for folder in folders:
         folder.type = tarfile.DIRTYPE
     assert refusal(tarred(photos.parent / "p.tar", contents(photos), *folders)) == "more than 30 files"
+
+
+def test_a_list_in_a_tar_is_read_as_in_a_folder(photos: Path) -> None:
+    files = {f"{path.parent.name}{path.name}": path.read_bytes() for path in sorted(photos.rglob("*.png"))}
+    rows = [f"{name},3,{name[:3]}" for name in files]
+    place = tarred(photos.parent / "pets.tar", {**files, "labels.csv": "\n".join(["id,age,diagnosis", *rows]).encode()})
+    choice = DataChoice(path=str(place), label_column="diagnosis")
+    assert summarize(choice, photos.parent / "store", Heard()).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("path", ["{}/cat/000.png", "../../../photos/cat/000.png"])
+def test_a_list_in_a_tar_names_no_file_outside(photos: Path, path: str) -> None:
+    listed = path.format(photos)
+    files = {**contents(photos / "cat"), "labels.csv": f"path,label\n001.png,dog\n{listed},cat\n".encode()}
+    with pytest.raises(TableUnusable) as caught:
+        summary_of(tarred(photos.parent / "p.tar", files))
+    assert caught.value.because == f"its path {shortened(listed)!r} leads out of the folder"
+
+
+@pytest.mark.parametrize("prefix", ["", "photos/"])
+def test_the_name_of_the_list_of_samples_is_reserved(photos: Path, prefix: str) -> None:
+    name = f"{prefix}edgecnn-samples.csv"
+    assert refusal(tarred(photos.parent / "p.tar", {**contents(photos, prefix), name: b"path,label"})) == (
+        f"its entry {name!r} has the name of edgecnn's own list"
+    )
+
+
+def test_another_revision_unpacks_again(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tarred(photos.parent / "p.tar", contents(photos))
+    archives = photos.parent / "store" / "archives"
+    for revision, folders in ((2, 1), (3, 2), (3, 2)):
+        monkeypatch.setattr("edgecnn.data.formats.archive._REVISION", revision)
+        summary_of(place)
+        assert sum(path.is_dir() for path in archives.iterdir()) == folders
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE])
+def test_an_entry_of_negative_size_is_refused_at_once(photos: Path, kind: bytes) -> None:
+    place = tarred(photos.parent / "p.tar", contents(photos), entry := tarfile.TarInfo("x.png"))
+    whole = bytearray(place.read_bytes())
+    entry.type, entry.size = kind, -512
+    at = whole.rfind(b"x.png")
+    whole[at : at + tarfile.BLOCKSIZE] = entry.tobuf(tarfile.GNU_FORMAT)
+    place.write_bytes(whole)
+    assert refusal(aged(place)) == "its entry 'x.png' has a negative size"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -42,3 +42,15 @@ def test_named_files_of_tools_are_taken_out_and_those_with_images_are_told(tmp_p
     (tmp_path / "@eaDir/SYNOPHOTO_THUMB_M.jpg").touch()
     named = [tmp_path / name for name in ("a.jpg", "@eaDir", "Thumbs.db", "._a.jpg", ".hidden.jpg")]
     assert without_left_behind(named) == ([named[0], named[4]], [named[1]])
+
+
+class Uncomparable(PosixPath):
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("a file is compared with each file of a tool")
+
+    __hash__ = PosixPath.__hash__
+
+
+def test_named_files_are_not_compared_with_one_another() -> None:
+    own, left = without_left_behind([Uncomparable(name) for name in ("a.jpg", "._a.jpg", "b.jpg")])
+    assert ([file.name for file in own], left) == (["a.jpg", "b.jpg"], [])
