@@ -19,9 +19,9 @@ from edgecnn.data.formats.members import TARS, ZIP, bare_name, is_archive, is_ar
 from edgecnn.data.formats.published import PREFIX, is_published, published_folder, published_order
 from edgecnn.data.formats.sample_pairs import PAIRS
 from edgecnn.data.formats.table import is_table, read_table
-from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout, unwrapped
+from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
-from edgecnn.data.split_names import split_name
+from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.data.formats import ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
@@ -178,9 +178,15 @@ def _archives_in(place: Path) -> dict[str, Path]:
 def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     if not reading.is_labelled or not place.is_dir():
         return None
-    inside = Inside.of(folder := unwrapped(place, reading.seen))
-    is_wrapped = len(inside.folders) == 1 and not inside.has_images and not inside.lists and split_name(inside.folders[0]) is None
-    return LabelFiles(folder / inside.folders[0] if is_wrapped else folder, reading.choice, reading.seen, reading.tell).read()
+    while (files := LabelFiles(place, reading.choice, reading.seen, reading.tell).read()) is None:
+        inside = Inside.of(place)
+        if len(inside.folders) != 1 or inside.has_images:
+            break
+        (name,) = inside.folders
+        if split_name(name) is not None and not split_claims(Inside.of(place / name).folders):
+            break
+        place /= name
+    return files
 
 
 def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:
