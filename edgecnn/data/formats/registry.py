@@ -124,7 +124,7 @@ def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple
     with told_of(place, root):
         if reading.is_labelled and (root / PAIRS).is_file() and any(path.name.endswith(TARS) for path in archives.values()):
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
-            return read_table(root / PAIRS, own, reading.seen, reading.tell)
+            return _without_unlisted(read_table(root / PAIRS, own, reading.seen, reading.tell), reading)
         return _in_folder(root, reading)
 
 
@@ -186,6 +186,13 @@ def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
         if split_name(name) is not None and not split_claims(Inside.of(place / name).folders):
             break
         place /= name
+    return None if files is None else _without_unlisted(files, reading)
+
+
+def _without_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
+    """The files of a list; the images next to them that the list lacks are remembered."""
+    layout, stamps = files
+    reading.seen.skip_unlisted(layout.root, stamps)
     return files
 
 

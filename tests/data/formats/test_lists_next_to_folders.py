@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.data.inspection import inspect
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.folder import SplitNamedTwice
 from edgecnn.values.data.dataset import DataSummary
@@ -120,3 +121,14 @@ def test_two_split_folders_with_lists_that_mean_one_split_are_refused(tmp_path: 
         listed(tmp_path / "photos" / name, [["file_name", "label"], *rows], "metadata.csv")
     with pytest.raises(SplitNamedTwice):
         summary_of(tmp_path / "photos")
+
+
+def test_images_that_no_list_names_are_counted(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", {"train": 24, "valid": 3})
+    rows = [[f"{number:03d}.png", CLASSES[number % 2]] for number in range(20)]
+    listed(photos / "train", [["file_name", "label"], *rows], "metadata.csv")
+    unlisted = "train/ (4 images, not in the list); valid/ (3 images, not in the list)"
+    assert summary_of(photos).splits_from.endswith(f"; not used: {unlisted}")
+    findings = inspect(DataChoice(path=str(photos)), tmp_path / "store", Heard()).facts.findings
+    warnings = [finding.sentence for finding in findings if finding.serious]
+    assert warnings == [f"a build skips {unlisted}: list them if they belong to the data"]
