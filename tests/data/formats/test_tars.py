@@ -13,6 +13,7 @@ import pytest
 
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.data.lists import ShardsWithoutSplit
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
 from tests.data.folders import Heard, aged, fill
@@ -183,3 +184,22 @@ def test_a_tar_of_more_entries_than_a_list_has_rows_is_refused(photos: Path, mon
     for folder in folders:
         folder.type = tarfile.DIRTYPE
     assert refusal(tarred(photos.parent / "p.tar", contents(photos), *folders)) == "more than 30 files"
+
+
+def test_shards_without_a_split_next_to_shards_with_one_are_refused(photos: Path) -> None:
+    shards = photos.parent / "shards"
+    for name in ("extra.tar", "train-0.tar", "val-0.tar"):
+        tarred(shards / name, samples(photos))
+    with pytest.raises(ShardsWithoutSplit) as caught:
+        summary_of(shards)
+    assert caught.value.line() == (
+        f"{shards}: the split of extra.tar is unclear: other archives name theirs, such as train-0.tar"
+        " — rename extra.tar to train-extra.tar if its images are training images [shards-without-split]"
+    )
+
+
+def test_images_of_a_shard_without_classes_are_counted(photos: Path) -> None:
+    shards = photos.parent / "shards"
+    tarred(shards / "a-0.tar", samples(photos))
+    tarred(shards / "a-1.tar", {f"{number}.png": bytes([number]) for number in range(3)})
+    assert summary_of(shards).splits_from.endswith("; not used: a-1/ (3 images, not in the list)")
