@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgecnn.data.formats.cells import cells_of
 from edgecnn.data.manifest import summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
@@ -149,6 +150,17 @@ def test_a_label_file_names_images_below_its_folder_alone(tmp_path: Path, path: 
     assert (caught.value.because, caught.value.hint) == (
         f"its path {path!r} leads out of the folder", f"pass the file itself: --data {photos}/metadata.csv",
     )  # fmt: skip
+
+
+def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "list.jsonl"
+    file.write_text('{"path": "1.png", "label": "cat"}\n{"path": "2.png"}\n{"path": "3.png", "split": "test"}', encoding="utf-8")
+    with pytest.raises(TableUnusable) as caught:
+        list(cells_of(file, ()))
+    assert caught.value.line() == (
+        f"{file}, line 3: cannot be used as a list of images: its first row has no key 'split'"
+        " — give the first row every key [table-unusable]"
+    )
 
 
 FAULTS = {
