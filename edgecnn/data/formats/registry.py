@@ -25,10 +25,12 @@ from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.data.folder import NoClassFolders
 from edgecnn.errors.data.formats import ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
+from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
 Stamps = list[list[str]]
+_NAMED: Final = 5
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/.*")
 
 
@@ -151,9 +153,12 @@ def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     archives = _archives_in(place) if place.is_dir() else {}
     if not archives:
         return None
-    reading.tell.note(
-        f"{place}: unpacks {', '.join(path.name for path in list(archives.values())[:5])}{' …' if len(archives) > 5 else ''}"
-    )
+    names = [path.name for path in list(archives.values())[:_NAMED]]
+    reading.tell.note(f"{place}: unpacks {', '.join(names)}{' …' if len(archives) > _NAMED else ''}")
+    if reading.is_labelled and (lists := Inside.of(place).lists):
+        unused = first_of([str(place / name) for name in lists], _NAMED)
+        are, way_out = plural(len(lists), "is", "are"), "unpack them and pass the folder to use a list"
+        reading.tell.note(f"{unused} {are} not used: classes come from the archives; {way_out}")
     return _unpacked(place, archives, reading)
 
 

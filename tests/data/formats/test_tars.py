@@ -203,3 +203,15 @@ def test_images_of_a_shard_without_classes_are_counted(photos: Path) -> None:
     tarred(shards / "a-0.tar", samples(photos))
     tarred(shards / "a-1.tar", {f"{number}.png": bytes([number]) for number in range(3)})
     assert summary_of(shards).splits_from.endswith("; not used: a-1/ (3 images, not in the list)")
+
+
+def test_a_list_next_to_archives_is_named(photos: Path) -> None:
+    packed, heard = photos.parent / "packed", Heard()
+    for name in ("cat", "dog"):
+        zipped(packed / f"{name}.zip", contents(photos / name))
+    (packed / "labels.csv").write_text("path,label\n000.png,cat\n", encoding="utf-8")
+    assert summarize(DataChoice(path=str(packed)), photos.parent / "store", heard).classes == ("cat", "dog")
+    assert heard.notes == [
+        f"{packed}: unpacks cat.zip, dog.zip",
+        f"{packed}/labels.csv is not used: classes come from the archives; unpack them and pass the folder to use a list",
+    ]
