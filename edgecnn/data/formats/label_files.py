@@ -89,7 +89,7 @@ class LabelFiles(NamedTuple):
         if splits := self._of_splits(inside):
             self.tell.note(f"{self.root}: reads {', '.join(str(file.relative_to(self.root)) for file, _, _ in splits)}")
             rows = [row for file, place, part in splits for row in self._rows(file, place, part)]
-            return self._laid_out(self.root, rows)
+            return self._laid_out(self.root, rows, [file for file, _, _ in splits])
         name = inside.known or (inside.lists[0] if len(inside.lists) == 1 else None)
         if name is not None and inside.has_images and not inside.folders:
             self.tell.note(f"{self.root}: reads {name}")
@@ -108,7 +108,7 @@ class LabelFiles(NamedTuple):
 
     def of_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
         """By one label file. Raises EdgecnnError: as ``read``."""
-        return self._laid_out(file, list(self._rows(file)))
+        return self._laid_out(file, list(self._rows(file)), [file])
 
     def _of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
         """The label file of each split that is a folder of flat images with one. Raises SplitNamedTwice."""
@@ -124,7 +124,7 @@ class LabelFiles(NamedTuple):
         """None where the file is not about the images, or where sub-folders are classes: by their names, or one label in each."""
         file, parts = self.root / name, _split_folders(self.root, inside)
         try:
-            layout, stamps = self._laid_out(file, self._in_splits(file, parts))
+            layout, stamps = self._laid_out(file, self._in_splits(file, parts), [file])
         except EdgecnnError as error:
             self.tell.note(f"{file} is not used: {error.because or error.what}; sub-folders are the classes")
             return None
@@ -175,11 +175,13 @@ class LabelFiles(NamedTuple):
             self.tell.note(f"{file}: {note}")
         return table.rows()
 
-    def _laid_out(self, file: Path, rows: Sequence[Row]) -> tuple[Layout, list[list[str]]]:
+    def _laid_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
         folder = self._folder
-        named = sorted({name for row in rows for name in row.labels or ()})
+        tables = [ListTable.of(one, self.choice, is_known_form=True) for one in lists if not is_json_labels(one)]
+        named = sorted({name for table in tables for name in table.named})
+        is_settled = self.choice.label_separator is not None or bool(named)
         locate = PathLookup(file, folder, self.seen, self.tell).located
-        return laid_out(RowsOfList(folder, file, rows, named, self.choice.label_separator is not None, locate), self.seen)
+        return laid_out(RowsOfList(folder, file, rows, named, is_settled, locate), self.seen)
 
 
 def _leads_out(path: str) -> bool:

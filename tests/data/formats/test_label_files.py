@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgecnn.data.formats.cells import cells_of
-from edgecnn.data.manifest import summarize
+from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.formats import TableNotDivided, TableUnusable
@@ -150,6 +150,30 @@ def test_a_label_file_names_images_below_its_folder_alone(tmp_path: Path, path: 
     assert (caught.value.because, caught.value.hint) == (
         f"its path {path!r} leads out of the folder", f"pass the file itself: --data {photos}/metadata.csv",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        (
+            "_classes.csv",
+            [["filename", "cat", "dog", "zebra"], *([name, "1", str(place % 2), "0"] for place, name in enumerate(NAMES))],
+        ),
+        ("metadata.csv", [["file_name", "labels"], *map(list, zip(NAMES, LABELS, strict=True))]),
+        (
+            "_classes.csv",
+            [["filename", "red cat", "red", "cat"], *([name, str(place % 2), "0", "1"] for place, name in enumerate(NAMES))],
+        ),
+    ],
+)
+def test_a_folder_and_its_list_give_the_same(tmp_path: Path, name: str, rows: list[list[str]]) -> None:
+    photos = flat(tmp_path / "photos")
+    layouts = [
+        list_files(DataChoice(path=str(path)), tmp_path / "store", Heard()).layout
+        for path in (listed(photos, rows, name), photos)
+    ]
+    assert layouts[0] == layouts[1]
+    assert layouts[0].labels is not None
 
 
 def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
