@@ -24,7 +24,9 @@ DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub
 SheetOpt = Annotated[
     Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
 ]
-SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split, as `--set data.seed`.")]
+SeedOpt = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of the split; default `data.seed`, which is 0 unless set.")
+]
 OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder: train/, validation/ and test/.")]
 LinkOpt = Annotated[bool, typer.Option("--link", help="Hard links instead of copies: no space, but one file under two names.")]
 InspectedArg = Annotated[
@@ -52,7 +54,7 @@ def register(app: typer.Typer) -> None:
     verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides", *OF_LISTS))(preview)
 
 
-def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = 0, strict: StrictOpt = False) -> ExitCode:
+def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = None, strict: StrictOpt = False) -> ExitCode:
     """Classes, sizes, copies and look-alikes (also across roles), files that cannot be used, and what else is odd.
 
     Ends with exit code 2 if no build is possible.
@@ -76,7 +78,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
     return ExitCode.BAD_INPUT if facts.roles is None or warned else ExitCode.OK
 
 
-def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: LinkOpt = False) -> None:
+def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, link: LinkOpt = False) -> None:
     """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
     from edgecnn.data.role_folders import divide
     from edgecnn.render.screens.data import division_lines
@@ -85,8 +87,9 @@ def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = 0, link: 
     call.show(made, division_lines(made))
 
 
-def _choice(call: Call, folder: str, seed: int) -> DataChoice:
-    return recipe_of(call.asked).data.model_copy(update={"path": folder, "seed": seed})
+def _choice(call: Call, folder: str, seed: int | None) -> DataChoice:
+    data = recipe_of(call.asked).data
+    return data.model_copy(update={"path": folder, "seed": data.seed if seed is None else seed})
 
 
 def preview(  # noqa: PLR0913 - a command line's options are its parameters

@@ -80,10 +80,12 @@ def _files(facts: DataInspection) -> Iterator[Finding]:
         names = ", ".join(f"{name}/" for name in facts.ignored)
         yield _say("ignored", f"not used, as neither a class nor a split folder with classes: {names}")
     of_tools = [skipped for skipped in facts.skipped_images if skipped.why == "left by a tool"]
-    others = [skipped for skipped in facts.skipped_images if skipped not in of_tools]
-    if others:
-        named = first_of(list(skipped_phrases(others)), _NAMED)
-        yield _say("skipped", f"a build skips {named}: rename or move them if they belong to the data", serious=True)
+    unlisted = [skipped for skipped in facts.skipped_images if skipped.why == "not in the list"]
+    others = [skipped for skipped in facts.skipped_images if skipped not in (*of_tools, *unlisted)]
+    for places, do in ((others, "rename or move them"), (unlisted, "list them")):
+        if places:
+            named = first_of(list(skipped_phrases(places)), _NAMED)
+            yield _say("skipped", f"a build skips {named}: {do} if they belong to the data", serious=True)
     if of_tools:
         yield _say("skipped", f"a build skips {first_of(list(skipped_phrases(of_tools)), _NAMED)}")
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from edgecnn.data.class_names import composed
 from edgecnn.data.listing import ListingProgress, content_of, skipped_phrases
-from edgecnn.data.split_names import Part, is_unlabelled, split_claims, split_name
+from edgecnn.data.split_names import Part, has_split_word, is_unlabelled, split_claims, split_name
 from edgecnn.errors.data.folder import (
     DataPathUnusable,
     NoClassFolders,
@@ -122,7 +122,7 @@ def find_layout(root: Path, seen: ListingProgress, reading: FolderReading | None
         return layout
     if reading == "nested":
         return _pooled(root, names, seen)
-    if reading is None and (inner := _alike_inside(root, names, seen)):
+    if reading is None and (inner := _classes_inside(root, names, seen)):
         raise SplitFolders(folder=root, names=names, inner=inner)
     names, ignored = _labelled(root, names, reading)
     return Layout(root, _classes(root, names), {}, tuple(_class_folders(names, "train", "")), ignored)
@@ -228,31 +228,31 @@ def _parts(root: Path, names: Sequence[str], seen: ListingProgress) -> dict[Part
     return {}
 
 
-def _alike_inside(root: Path, names: Sequence[str], seen: ListingProgress) -> tuple[str, ...]:
-    """The sub-folders of every folder, where all hold the same two or more and no image themselves; else nothing."""
-    alike: tuple[str, ...] = ()
-    for name in names if len(names) > 1 else ():
-        inside = content_of(root / name, seen)
-        if inside.images or len(inside.folders) < 2 or alike not in ((), inside.folders):  # noqa: PLR2004 - as classes need
-            return ()
-        alike = inside.folders
-    return alike
+def _classes_inside(root: Path, names: Sequence[str], seen: ListingProgress) -> tuple[str, ...]:
+    """The sub-folders of folders without images, if all hold the same two or more, or all are named as splits; else nothing."""
+    held = [content_of(root / name, seen) for name in names] if len(names) > 1 else []
+    if any(inside.images or not inside.folders for inside in held):
+        return ()
+    spelt = [{composed(name): name for name in inside.folders} for inside in held]
+    every = {composed_name: name for inside in spelt for composed_name, name in inside.items()}
+    are_alike = all(len(inside) == len(every) for inside in spelt)
+    return natural_order(list(every.values())) if len(every) > 1 and (are_alike or all(map(has_split_word, names))) else ()
 
 
 def _pooled(root: Path, outer: Sequence[str], seen: ListingProgress) -> Layout:
     """The folders inside all outer ones are the classes, whatever the outer ones mean."""
     inside = {name: content_of(root / name, seen).folders for name in outer}
-    every = {inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
+    every = {composed(inner): inner for folders in inside.values() for inner in folders if not is_unlabelled(inner)}
     if not every:
         raise NoClassFolders(folder=root / outer[0], files=content_of(root / outer[0], seen).files)
-    classes = _classes(root, natural_order(list(every)))
+    classes = _classes(root, natural_order(list(every.values())))
     folders = [
-        ClassFolder("train", classes.index(inner), f"{name}/{inner}")
+        ClassFolder("train", classes.index(every[composed(inner)]), f"{name}/{inner}")
         for name in outer
         for inner in inside[name]
-        if inner in every
+        if composed(inner) in every
     ]
-    buckets = [f"{name}/{inner}" for name in outer for inner in inside[name] if inner not in every]
+    buckets = [f"{name}/{inner}" for name in outer for inner in inside[name] if composed(inner) not in every]
     return Layout(root, classes, {}, tuple(folders), (*(name for name in outer if not inside[name]), *buckets))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -54,6 +54,16 @@ class ListingProgress:
     def skip_outside(self, folder: Path, images: int) -> None:
         """Remember how many images a folder of class folders holds itself."""
         self._skipped[folder] = images, "not in a class folder"
+
+    def skip_unlisted(self, root: Path, listed: Sequence[Sequence[str]]) -> None:
+        """Remember how many images each folder under ``root`` holds that are not among the ``listed`` stamps.
+
+        Raises DataFolderUnreadable: as ``stamps_in``.
+        """
+        known = {os.path.normpath(stamp.rsplit("/", 4)[0]) for stamps in listed for stamp in stamps}
+        paths = (stamp.rsplit("/", 4)[0] for stamp in stamps_in(root, self))
+        unlisted = Counter(path.rpartition("/")[0] for path in paths if is_image_name(path) and path not in known)
+        self._skipped |= {root / folder: (images, "not in the list") for folder, images in unlisted.items()}
 
     def skipped_under(self, root: Path) -> tuple[SkippedImages, ...]:
         """Everything that was skipped and holds images, as seen from ``root``."""

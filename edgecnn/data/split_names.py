@@ -54,6 +54,11 @@ def split_name(name: str) -> SplitName | None:
     return SplitName(parts[0], " ".join(word for word in words if word not in PART_NAMES))
 
 
+def has_split_word(name: str) -> bool:
+    """Whether a name means one split or several, as ``train_80`` and ``train_val`` do."""
+    return not PART_NAMES.keys().isdisjoint(_words(name))
+
+
 def split_claims(names: Sequence[str]) -> dict[Part, list[str]]:
     """Return the folders that claim each split, if one is to train on and another is not; else nothing.
 

@@ -139,10 +139,25 @@ def test_a_test_folder_without_the_classes_is_named_and_not_used(tmp_path: Path,
 
 def test_folders_that_are_alike_inside_are_asked_about(tmp_path: Path) -> None:
     assert asked(with_images(tmp_path, "site1/cat", "site1/dog", "site2/cat", "site2/dog")) == (
-        f"{tmp_path}: its folders can be read in two ways: site1/ and site2/ hold no images but the same sub-folders, cat/ and"
+        f"{tmp_path}: its folders can be read in two ways: site1/ and site2/ hold no images but the sub-folders cat/ and"
         " dog/ — --set data.folders=nested if 'cat' and 'dog' are the classes, or --set data.folders=classes if 'site1' and"
         " 'site2' are; folders called train, val and test are splits [split-folders]"
     )
+
+
+@pytest.mark.parametrize("names", [("train_80", "test_20"), ("train_val", "test")])
+def test_split_folders_by_unusual_names_are_asked_about(tmp_path: Path, names: tuple[str, ...]) -> None:
+    train, test = names
+    root = with_images(tmp_path, f"{train}/cat", f"{train}/cow", f"{train}/dog", f"{test}/cat", f"{test}/dog")
+    assert f"{test}/ and {train}/ hold no images but the sub-folders cat/, cow/ and dog/" in asked(root)
+    assert (layout_of(root, "nested").classes, len(layout_of(root, "classes").classes)) == (("cat", "cow", "dog"), 2)
+
+
+def test_names_in_both_forms_of_unicode_are_one_class(tmp_path: Path) -> None:
+    root = with_images(tmp_path, "s1/caf\u00e9", "s1/dog", "s2/cafe\u0301", "s2/dog")
+    assert "s1/ and s2/ hold no images" in asked(root)
+    layout = layout_of(root, "nested")
+    assert (len(layout.classes), [folder.label for folder in layout.folders]) == (2, [0, 1, 0, 1])
 
 
 def test_both_answers_about_folders_that_are_alike_inside_work(tmp_path: Path) -> None:

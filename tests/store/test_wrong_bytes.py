@@ -18,9 +18,9 @@ from edgecnn.comparing.baseline_file import read_baseline
 from edgecnn.comparing.pin import _content, base_named
 from edgecnn.data.class_names import stated_names
 from edgecnn.data.formats.idx import pairs_in
+from edgecnn.data.formats.cells import cells_of
 from edgecnn.data.formats.ilsvrc import _lines as handed_out
 from edgecnn.data.formats.parquet_file import parquet_columns
-from edgecnn.data.formats.table import _lines as listed
 from edgecnn.data.manifest import list_files
 from edgecnn.devices.files import load_device_file
 from edgecnn.devices.leases.listed import ListedBoards
@@ -114,7 +114,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "bundle.json": lambda path: published_manifest(path.parent),
     "meter.csv": open_log,
     "names.txt": lambda path: stated_names(str(path), ("a", "b")),
-    "list.csv": lambda path: list(listed(path)),
+    "list.csv": lambda path: list(cells_of(path, ())),
     "truth.txt": handed_out,
 }
 UNBOUNDED: dict[str, Callable[[Path], object]] = {

@@ -13,6 +13,7 @@ from typing import Any, Final
 from edgecnn.data.formats.parquet_file import PARQUET, parquet_columns, parquet_rows
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.formats import TableUnusable
+from edgecnn.errors.wording import shortened
 from edgecnn.runner.files import open_regular
 
 CSV: Final = ".csv"
@@ -113,8 +114,11 @@ def _rows_of_csv(file: Path, _: Collection[int]) -> Iterator[Cells]:
 
 
 def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
-    """Rows of objects. The keys of the first object are the columns."""
-    place, names = _Place(), list[str]()
+    """Rows of objects. The keys of the first object are the columns; an object may lack some, and have no others.
+
+    Raises TableUnusable: an object has a key that the first one lacks.
+    """
+    place, names, known = _Place(), list[str](), frozenset[str]()
     with _opened_text(file, place) as text:
         lines = _BoundedLines(text)
         for line in lines:
@@ -123,7 +127,11 @@ def _rows_of_json_lines(file: Path, _: Collection[int]) -> Iterator[Cells]:
                 row = _json_object(line)
                 if not names:
                     names = list(row)[:_COLUMNS_MAX]
+                    known = frozenset(row)
                     yield 1, names
+                if further := next((key for key in row if key not in known), None):
+                    because = f"its first row has no key {shortened(further)!r}"
+                    raise TableUnusable(file=file, line=place.line + 1, because=because, hint="give the first row every key")
                 yield place.line + 1, [_cell(row.get(name)) for name in names]
             place.line += 1
     if not names:

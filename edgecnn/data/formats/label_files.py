@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from edgecnn.data.class_names import composed
 from edgecnn.data.formats.cells import READERS
 from edgecnn.data.formats.json_labels import EDGE_IMPULSE, is_json_labels, rows_of_json
 from edgecnn.data.formats.path_lookup import PathLookup
@@ -14,12 +16,12 @@ from edgecnn.data.formats.rows import Row, RowsOfList, laid_out
 from edgecnn.data.formats.table import ListTable
 from edgecnn.data.layout import Layout, root_of
 from edgecnn.data.listing import ListingProgress, is_folder
-from edgecnn.data.split_names import Part, split_name
+from edgecnn.data.split_names import Part, split_claims, split_name
 from edgecnn.errors.base import EdgecnnError, system_reason
-from edgecnn.errors.data.folder import DataFolderUnreadable
+from edgecnn.errors.data.folder import DataFolderUnreadable, SplitNamedTwice
 from edgecnn.errors.data.formats import TableUnusable
 from edgecnn.errors.data.lists import LabelFilesUnclear
-from edgecnn.errors.wording import shell_word, shortened
+from edgecnn.errors.wording import first_of, plural, shell_word, shortened
 from edgecnn.runner.causes.left_behind import is_image_name, is_skipped
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -31,6 +33,8 @@ _KNOWN: Final = (
 """What tools call such a file; the first that is there counts."""
 _LABELS_OF_ONE: Final = 2
 """A folder whose images have so many labels by the file is no class."""
+_FEWEST_CLASSES: Final = 2
+_NAMED: Final = 5
 
 
 class Inside(NamedTuple):
@@ -85,42 +89,75 @@ class LabelFiles(NamedTuple):
         if splits := self._of_splits(inside):
             self.tell.note(f"{self.root}: reads {', '.join(str(file.relative_to(self.root)) for file, _, _ in splits)}")
             rows = [row for file, place, part in splits for row in self._rows(file, place, part)]
-            return self._laid_out(self.root, rows)
+            return self._laid_out(self.root, rows, [file for file, _, _ in splits])
         name = inside.known or (inside.lists[0] if len(inside.lists) == 1 else None)
-        if name is None:
-            if inside.has_images and inside.lists:
-                raise LabelFilesUnclear(folder=self.root, names=inside.lists)
-            return None
-        if inside.has_images and not inside.folders:
+        if name is not None and inside.has_images and not inside.folders:
             self.tell.note(f"{self.root}: reads {name}")
             return self.of_file(self.root / name)
-        return self._next_to_folders(name)
+        if not inside.lists and name is None:
+            return None
+        is_known = inside.known is not None or self._states_columns
+        if not (is_known and name is not None) and _holds_classes(self.root, inside):
+            self._say_unused(inside.lists)
+            return None
+        if name is not None:
+            return self._next_to_folders(name, inside)
+        if inside.has_images:
+            raise LabelFilesUnclear(folder=self.root, names=inside.lists)
+        return None
 
     def of_file(self, file: Path) -> tuple[Layout, list[list[str]]]:
         """By one label file. Raises EdgecnnError: as ``read``."""
-        return self._laid_out(file, list(self._rows(file)))
+        return self._laid_out(file, list(self._rows(file)), [file])
 
     def _of_splits(self, inside: Inside) -> list[tuple[Path, str, Part]]:
-        """The label file of each split that is a folder of flat images with one."""
+        """The label file of each split that is a folder of flat images with one. Raises SplitNamedTwice."""
+        named = {name: split.part for name in inside.folders if (split := split_name(name)) is not None}
         splits = []
-        for name in inside.folders:
-            if (split := split_name(name)) is not None:
-                held = Inside.of(self.root / name)
-                if held.known is not None and held.has_images and not held.folders:
-                    splits.append((self.root / name / held.known, f"{name}/", split.part))
+        for name, part in (_split_folders(self.root, inside) if split_claims(inside.folders) else named).items():
+            held = Inside.of(self.root / name)
+            if held.known is not None and held.has_images and not held.folders:
+                splits.append((self.root / name / held.known, f"{name}/", part))
         return splits
 
-    def _next_to_folders(self, name: str) -> tuple[Layout, list[list[str]]] | None:
-        """None where the file is not about the images, or says of each sub-folder that it is one class."""
+    def _next_to_folders(self, name: str, inside: Inside) -> tuple[Layout, list[list[str]]] | None:
+        """None where the file is not about the images, or where sub-folders are classes: by their names, or one label in each."""
+        file, parts = self.root / name, _split_folders(self.root, inside)
         try:
-            layout, stamps = self.of_file(self.root / name)
+            layout, stamps = self._laid_out(file, self._in_splits(file, parts), [file])
         except EdgecnnError as error:
-            self.tell.note(f"{self.root / name} is not used: {error.because or error.what}; sub-folders are the classes")
+            self.tell.note(f"{file} is not used: {error.because or error.what}; sub-folders are the classes")
             return None
-        if not _has_mixed_folder(stamps, layout):
+        if _has_class_folders(stamps, layout, parts):
+            self._say_unused([name])
             return None
         self.tell.note(f"{self.root}: reads {name}")
         return layout, stamps
+
+    def _in_splits(self, file: Path, parts: Mapping[str, Part]) -> list[Row]:
+        """The rows of a list next to split folders: if it has no splits, a row is in the split whose folder holds its image."""
+        rows = list(self._rows(file))
+        if not parts or not rows or any(row.part != "train" for row in rows):
+            return rows
+        moved = PathLookup(file, self._folder, self.seen, self.tell).located(rows)
+        rows = [row._replace(path=moved.get(row.path, row.path)) for row in rows]
+        return [row._replace(part=_split_of(row.path, parts)[0] or row.part) for row in rows]
+
+    def _say_unused(self, names: Sequence[str]) -> None:
+        files = [str(self.root / name) for name in names]
+        are = plural(len(files), "is", "are")
+        way_out = f"--data {shell_word(files[0])} uses the list instead"
+        self.tell.note(f"{first_of(files, _NAMED)} {are} not used: sub-folders are the classes; {way_out}")
+
+    @property
+    def _states_columns(self) -> bool:
+        """Whether the user says how to read a list, and so that there is one."""
+        return (self.choice.path_column, self.choice.label_column) != (None, None)
+
+    @property
+    def _folder(self) -> Path:
+        """From which paths count."""
+        return self.root if self.choice.image_root is None else root_of(self.choice.image_root)
 
     def _rows(self, file: Path, place: str = "", part: Part | None = None) -> Iterator[Row]:
         rows = rows_of_json(file) if is_json_labels(file) else self._rows_of_table(file)
@@ -138,11 +175,13 @@ class LabelFiles(NamedTuple):
             self.tell.note(f"{file}: {note}")
         return table.rows()
 
-    def _laid_out(self, file: Path, rows: Sequence[Row]) -> tuple[Layout, list[list[str]]]:
-        folder = self.root if self.choice.image_root is None else root_of(self.choice.image_root)
-        named = sorted({name for row in rows for name in row.labels or ()})
+    def _laid_out(self, file: Path, rows: Sequence[Row], lists: Sequence[Path]) -> tuple[Layout, list[list[str]]]:
+        folder = self._folder
+        tables = [ListTable.of(one, self.choice, is_known_form=True) for one in lists if not is_json_labels(one)]
+        named = sorted({name for table in tables for name in table.named})
+        is_settled = self.choice.label_separator is not None or bool(named)
         locate = PathLookup(file, folder, self.seen, self.tell).located
-        return laid_out(RowsOfList(folder, file, rows, named, self.choice.label_separator is not None, locate), self.seen)
+        return laid_out(RowsOfList(folder, file, rows, named, is_settled, locate), self.seen)
 
 
 def _leads_out(path: str) -> bool:
@@ -150,11 +189,49 @@ def _leads_out(path: str) -> bool:
     return parts[0] == "" or ":" in parts[0] or ".." in parts
 
 
-def _has_mixed_folder(stamps: Sequence[Sequence[str]], layout: Layout) -> bool:
+def _split_folders(root: Path, inside: Inside) -> Mapping[str, Part]:
+    """The part of each split folder, by its path from ``root``; a single folder around them is entered.
+
+    Raises SplitNamedTwice: two folders mean one split.
+    """
+    if claims := split_claims(inside.folders):
+        if twice := next((names for names in claims.values() if len(names) > 1), None):
+            raise SplitNamedTwice(folder=root, names=twice)
+        return {name: part for part, (name,) in claims.items()}
+    if len(inside.folders) != 1:
+        return {}
+    (name,) = inside.folders
+    return {f"{name}/{inner}": part for inner, part in _split_folders(root / name, Inside.of(root / name)).items()}
+
+
+def _split_of(path: str, parts: Mapping[str, Part]) -> tuple[Part | None, str]:
+    """The split whose folder holds an image, and the path of the image in that folder."""
+    for folder, part in parts.items():
+        if path.startswith(f"{folder}/"):
+            return part, path.removeprefix(f"{folder}/")
+    return None, path
+
+
+def _holds_classes(root: Path, inside: Inside) -> bool:
+    """Whether sub-folders can be classes: those of split folders, or two that hold images or folders."""
+    if parts := _split_folders(root, inside):
+        return any(Inside.of(root / folder).folders for folder in parts)
+    held = (Inside.of(root / name) for name in inside.folders)
+    filled = islice((inner for inner in held if inner.has_images or inner.folders), _FEWEST_CLASSES)
+    if len(inside.folders) == 1:
+        return any(_holds_classes(root / inside.folders[0], inner) for inner in filled)
+    return len(list(filled)) == _FEWEST_CLASSES
+
+
+def _has_class_folders(stamps: Sequence[Sequence[str]], layout: Layout, parts: Mapping[str, Part]) -> bool:
+    """Whether each listed image is in a folder with the name of a label, or each folder has images of one label alone."""
     labels_in: dict[str, set[object]] = {}
     labels: Mapping[str, object] = layout.labels or {}
     for folder, inside in zip(layout.folders, stamps, strict=True):
         for stamp in inside:
             path = stamp.rsplit("/", 4)[0]
-            labels_in.setdefault(path.partition("/")[0] if "/" in path else "", set()).add(labels.get(path, folder.label))
-    return "" in labels_in or any(len(shown) >= _LABELS_OF_ONE for shown in labels_in.values())
+            labels_in.setdefault(_split_of(path, parts)[1].rpartition("/")[0], set()).add(labels.get(path, folder.label))
+    names = {composed(name).casefold() for name in layout.classes}
+    if all(names.intersection(composed(folder).casefold().split("/")) for folder in labels_in):
+        return True
+    return "" not in labels_in and all(len(shown) < _LABELS_OF_ONE for shown in labels_in.values())

@@ -20,17 +20,19 @@ from edgecnn.data.formats.members import TARS, ZIP, bare_name, is_archive, is_ar
 from edgecnn.data.formats.published import PREFIX, is_published, published_folder, published_order
 from edgecnn.data.formats.sample_pairs import PAIRS
 from edgecnn.data.formats.table import is_table, read_table
-from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout, unwrapped
+from edgecnn.data.layout import Layout, find_layout, root_of, unlabelled_layout
 from edgecnn.data.listing import ListingProgress, stamps_in
-from edgecnn.data.split_names import split_name
+from edgecnn.data.split_names import split_claims, split_name
 from edgecnn.errors.base import system_reason
 from edgecnn.errors.data.folder import DataFolderUnreadable, NoClassFolders
 from edgecnn.errors.data.formats import ArchivesOfOneName, ListWithoutLabels
 from edgecnn.errors.data.lists import DataIsAddress, DataNotRead
+from edgecnn.errors.wording import first_of, plural
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
 
 Stamps = list[list[str]]
+_NAMED: Final = 5
 _ADDRESS: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/.*")
 
 
@@ -131,7 +133,7 @@ def _unpacked(place: Path, archives: dict[str, Path], reading: Reading) -> tuple
     with told_of(place, root):
         if reading.is_labelled and (root / PAIRS).is_file():
             own = DataChoice(path=str(root / PAIRS), group_by=reading.choice.group_by)
-            return read_table(root / PAIRS, own, reading.seen, reading.tell)
+            return _without_unlisted(read_table(root / PAIRS, own, reading.seen, reading.tell), reading)
         return _in_folder(root, reading)
 
 
@@ -158,9 +160,12 @@ def _archives(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     archives = _archives_in(place) if place.is_dir() else {}
     if not archives:
         return None
-    reading.tell.note(
-        f"{place}: unpacks {', '.join(path.name for path in list(archives.values())[:5])}{' …' if len(archives) > 5 else ''}"
-    )
+    names = [path.name for path in list(archives.values())[:_NAMED]]
+    reading.tell.note(f"{place}: unpacks {', '.join(names)}{' …' if len(archives) > _NAMED else ''}")
+    if reading.is_labelled and (lists := Inside.of(place).lists):
+        unused = first_of([str(place / name) for name in lists], _NAMED)
+        are, way_out = plural(len(lists), "is", "are"), "unpack them and pass the folder to use a list"
+        reading.tell.note(f"{unused} {are} not used: classes come from the archives; {way_out}")
     return _unpacked(place, archives, reading)
 
 
@@ -190,9 +195,22 @@ def _by_bare_name(place: Path, prefix: str, names: Iterable[str]) -> dict[str, P
 def _label_files(place: Path, reading: Reading) -> tuple[Layout, Stamps] | None:
     if not reading.is_labelled or not place.is_dir():
         return None
-    inside = Inside.of(folder := unwrapped(place, reading.seen))
-    is_wrapped = len(inside.folders) == 1 and not inside.has_images and not inside.lists and split_name(inside.folders[0]) is None
-    return LabelFiles(folder / inside.folders[0] if is_wrapped else folder, reading.choice, reading.seen, reading.tell).read()
+    while (files := LabelFiles(place, reading.choice, reading.seen, reading.tell).read()) is None:
+        inside = Inside.of(place)
+        if len(inside.folders) != 1 or inside.has_images:
+            break
+        (name,) = inside.folders
+        if split_name(name) is not None and not split_claims(Inside.of(place / name).folders):
+            break
+        place /= name
+    return None if files is None else _without_unlisted(files, reading)
+
+
+def _without_unlisted(files: tuple[Layout, Stamps], reading: Reading) -> tuple[Layout, Stamps]:
+    """The files of a list; the images next to them that the list lacks are remembered."""
+    layout, stamps = files
+    reading.seen.skip_unlisted(layout.root, stamps)
+    return files
 
 
 def _class_folders(place: Path, reading: Reading) -> tuple[Layout, Stamps]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from edgecnn.data.split_names import split_name
 from edgecnn.errors.data.formats import ArchiveUnusable
+from edgecnn.errors.data.lists import ShardsWithoutSplit
 from edgecnn.runner.causes.left_behind import is_image_name
 from edgecnn.runner.files import bounded_content
 
@@ -35,9 +36,15 @@ def write_pairs(out: Path, archives: Mapping[str, Path]) -> None:
     """Write the list of the samples that were unpacked. ``archives``: by the folder below ``out`` that holds their files.
 
     Raises ArchiveUnusable: an image has no class, or there is no image.
+    ShardsWithoutSplit: the names of some archives mean a split, and those of others do not.
     """
-    rows = [(*row, _part(place)) for place, archive in archives.items() for row in _samples(out, place, archive)]
-    parts = {part for _, _, part in rows}
+    part_of = {place: _part(place) for place in archives}
+    parts = set(part_of.values())
+    if None in parts and parts - {None, "train"}:
+        named = [archive for place, archive in archives.items() if part_of[place] is not None]
+        unnamed = [archive for place, archive in archives.items() if part_of[place] is None]
+        raise ShardsWithoutSplit(folder=unnamed[0].parent, names=[archive.name for archive in unnamed], example=named[0].name)
+    rows = [(*row, part_of[place]) for place, archive in archives.items() for row in _samples(out, place, archive)]
     with (out / PAIRS).open("x", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         has_splits = None not in parts and len(parts) > 1

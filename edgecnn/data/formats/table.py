@@ -49,10 +49,9 @@ def read_table(file: Path, choice: DataChoice, seen: ListingProgress, tell: Prog
     table = ListTable.of(file, choice)
     if (note := table.columns.note) is not None:
         tell.note(f"{file}: {note}")
-    labels = table.columns.labels
-    named = () if labels is None or labels.names is None else tuple(labels.names)
     locate = PathLookup(file, folder, seen, tell).located
-    told = RowsOfList(folder, file, table.rows(), named, choice.label_separator is not None or bool(named), locate)
+    is_settled = choice.label_separator is not None or bool(table.named)
+    told = RowsOfList(folder, file, table.rows(), table.named, is_settled, locate)
     return laid_out(told, seen)
 
 
@@ -68,6 +67,12 @@ class ListTable:
         """``is_known_form``: as ``columns_of``. Raises TableUnusable, MissingPackage, WrongBytes: see ``read_table``."""
         refuse_known_cause(file)
         return cls(file, columns_of(file, header_of(file), choice, is_known_form=is_known_form), choice.path_suffix or "")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The labels that have a column each."""
+        labels = self.columns.labels
+        return () if labels is None or labels.names is None else tuple(labels.names)
 
     def rows(self) -> Iterator[Row]:
         """Its rows, one after the other. Raises TableUnusable: of a row, with its line."""

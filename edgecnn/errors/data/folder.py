@@ -154,7 +154,7 @@ class SplitFolders(EdgecnnError):
     ) -> None:
         quoted, as_classes = _listed(list(map(repr, names))), "--set data.folders=classes"
         if inner:
-            fact = f"hold no images but the same sub-folders, {_folders(inner)}"
+            fact = f"hold no images but the sub-folders {_folders(inner)}"
             hint = f"--set data.folders=nested if {_listed(list(map(repr, inner)))} are the classes, or {as_classes} if"
             hint += f" {quoted} are; folders called train, val and test are splits"
         elif splits:

@@ -72,6 +72,17 @@ class LabelFileUnusable(EdgecnnError):
         )
 
 
+class ShardsWithoutSplit(EdgecnnError):
+    """Raised when the names of some archives of samples mean a split, and those of others do not."""
+
+    def __init__(self, *, folder: Path, names: Sequence[str], example: str) -> None:
+        super().__init__(
+            what=f"{folder}: the split of {first_of(list(names), _NAMED)} is unclear",
+            because=f"other archives name theirs, such as {example}",
+            hint=f"rename {names[0]} to train-{names[0]} if its images are training images",
+        )
+
+
 class FormNotRead(EdgecnnError):
     """Raised when images are in a form that edgecnn recognises and does not read."""
 

@@ -104,7 +104,7 @@ class Grouping(Value):
         return "; ".join((*said, *self.off))
 
 
-SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder"]
+SkippedBecause = Literal["hidden", "left by a tool", "not in a class folder", "not in the list"]
 
 
 class SkippedImages(Value):

@@ -187,6 +187,13 @@ def test_split_says_what_it_wrote_and_its_json_satisfies_its_schema(photos: Path
     assert (refused.returncode, refused.stdout) == (2, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "seed"), [(("--set", "data.seed=3"), 3), (("--set", "data.seed=3", "--seed", "4"), 4), ((), 0)]
+)
+def test_the_seed_is_that_of_the_recipe_unless_the_option_states_one(photos: Path, words: tuple[str, ...], seed: int) -> None:
+    assert f"; seed {seed}\n" in run(photos, "split", "photos", *words, "--out", "divided").stdout
+
+
 def test_options_say_how_a_list_is_read(photos: Path) -> None:
     rows = [f"{place.stem};{place.parent.name};x" for place in sorted(photos.rglob("0*.png"))]
     for place in sorted(photos.rglob("0*.png")):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from edgecnn.data.manifest import summarize
+from edgecnn.data.formats.cells import cells_of
+from edgecnn.data.manifest import list_files, summarize
 from edgecnn.data.role_folders import divide
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.data.formats import TableNotDivided, TableUnusable
@@ -154,6 +155,41 @@ def test_a_label_file_names_images_below_its_folder_alone(tmp_path: Path, path: 
 def one_image(path: str, category: str) -> str:
     images, categories = f'[{{"id": 1, "file_name": "{path}"}}]', f'[{{"id": 1, "name": "{category}"}}]'
     return f'{{"images": {images}, "categories": {categories}, "annotations": [{{"image_id": 1, "category_id": 1}}]}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        (
+            "_classes.csv",
+            [["filename", "cat", "dog", "zebra"], *([name, "1", str(place % 2), "0"] for place, name in enumerate(NAMES))],
+        ),
+        ("metadata.csv", [["file_name", "labels"], *map(list, zip(NAMES, LABELS, strict=True))]),
+        (
+            "_classes.csv",
+            [["filename", "red cat", "red", "cat"], *([name, str(place % 2), "0", "1"] for place, name in enumerate(NAMES))],
+        ),
+    ],
+)
+def test_a_folder_and_its_list_give_the_same(tmp_path: Path, name: str, rows: list[list[str]]) -> None:
+    photos = flat(tmp_path / "photos")
+    layouts = [
+        list_files(DataChoice(path=str(path)), tmp_path / "store", Heard()).layout
+        for path in (listed(photos, rows, name), photos)
+    ]
+    assert layouts[0] == layouts[1]
+    assert layouts[0].labels is not None
+
+
+def test_a_key_that_the_first_row_lacks_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "list.jsonl"
+    file.write_text('{"path": "1.png", "label": "cat"}\n{"path": "2.png"}\n{"path": "3.png", "split": "test"}', encoding="utf-8")
+    with pytest.raises(TableUnusable) as caught:
+        list(cells_of(file, ()))
+    assert caught.value.line() == (
+        f"{file}, line 3: cannot be used as a list of images: its first row has no key 'split'"
+        " — give the first row every key [table-unusable]"
+    )
 
 
 FAULTS = {

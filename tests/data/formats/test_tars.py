@@ -13,6 +13,7 @@ import pytest
 
 from edgecnn.data.manifest import summarize
 from edgecnn.errors.data.formats import ArchivesOfOneName, ArchiveUnusable, TableUnusable
+from edgecnn.errors.data.lists import ShardsWithoutSplit
 from edgecnn.errors.wording import shortened
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.recipe import DataChoice
@@ -254,3 +255,34 @@ def test_an_entry_of_negative_size_is_refused_at_once(photos: Path, kind: bytes)
     whole[at : at + tarfile.BLOCKSIZE] = entry.tobuf(tarfile.GNU_FORMAT)
     place.write_bytes(whole)
     assert refusal(aged(place)) == "its entry 'x.png' has a negative size"
+
+
+def test_shards_without_a_split_next_to_shards_with_one_are_refused(photos: Path) -> None:
+    shards = photos.parent / "shards"
+    for name in ("extra.tar", "train-0.tar", "val-0.tar"):
+        tarred(shards / name, samples(photos))
+    with pytest.raises(ShardsWithoutSplit) as caught:
+        summary_of(shards)
+    assert caught.value.line() == (
+        f"{shards}: the split of extra.tar is unclear: other archives name theirs, such as train-0.tar"
+        " — rename extra.tar to train-extra.tar if its images are training images [shards-without-split]"
+    )
+
+
+def test_images_of_a_shard_without_classes_are_counted(photos: Path) -> None:
+    shards = photos.parent / "shards"
+    tarred(shards / "a-0.tar", samples(photos))
+    tarred(shards / "a-1.tar", {f"{number}.png": bytes([number]) for number in range(3)})
+    assert summary_of(shards).splits_from.endswith("; not used: a-1/ (3 images, not in the list)")
+
+
+def test_a_list_next_to_archives_is_named(photos: Path) -> None:
+    packed, heard = photos.parent / "packed", Heard()
+    for name in ("cat", "dog"):
+        zipped(packed / f"{name}.zip", contents(photos / name))
+    (packed / "labels.csv").write_text("path,label\n000.png,cat\n", encoding="utf-8")
+    assert summarize(DataChoice(path=str(packed)), photos.parent / "store", heard).classes == ("cat", "dog")
+    assert heard.notes == [
+        f"{packed}: unpacks cat.zip, dog.zip",
+        f"{packed}/labels.csv is not used: classes come from the archives; unpack them and pass the folder to use a list",
+    ]
