@@ -130,6 +130,14 @@ CASES: dict[str, Steps] = {
     "bilinear": one("Resize", "", "", ints(1, 8, 12, 15), mode="linear"),
     "bilinear, corners": one("Resize", "", "", ints(1, 8, 12, 15), mode="linear", coordinate_transformation_mode="align_corners"),
     "nearest": one("Resize", "", "", ints(1, 8, 12, 20), coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    "nearest, of no whole factor": one(
+        "Resize", "", "", ints(1, 8, 8, 15), coordinate_transformation_mode="asymmetric", nearest_mode="floor"
+    ),
+    "nearest, half pixels": one("Resize", "", "", ints(1, 8, 4, 15)),
+    "nearest, corners, up": one(
+        "Resize", "", "", ints(1, 8, 9, 15), coordinate_transformation_mode="align_corners", nearest_mode="round_prefer_ceil"
+    ),
+    "rows in two axes": one("Gather", np.array([[0, 2], [1, -1]], np.int64), axis=2),
     "depth to space": one("DepthToSpace", blocksize=2),
     "space to depth": one("SpaceToDepth", blocksize=2),
     "local response": one("LRN", size=5, alpha=1e-2, beta=0.5, bias=2.0),

@@ -209,11 +209,12 @@ def _gather(conversion: Conversion, node: Node) -> None:
         row = conversion.fresh(made, [end - first for first, end, _ in kept])
         cut(conversion, value, row, kept)
         conversion.reshaped(row, conversion.made(made, without_axes(order, [axis])))
-    elif indices.ndim == 1:
-        output = conversion.made(made, order)
-        conversion.network.add("GATHER", [value, conversion.axes(rows)], [output], "GatherOptions", axis=place)
-    else:
-        raise NoForm("its indices have more than one axis")
+        return
+    more = indices.ndim - 1  # axes that take the place of the one that is read
+    new = [range(axis, axis + 1 + more) if at == axis else (at + more * (at > axis),) for at in order]
+    output = conversion.made(made, tuple(at for places in new for at in places))
+    numbers = conversion.network.constant(np.array(rows, np.int32).reshape(indices.shape), "rows")
+    conversion.network.add("GATHER", [value, numbers], [output], "GatherOptions", axis=place)
 
 
 def without_axes(order: Order, axes: Sequence[int]) -> Order:

@@ -91,17 +91,42 @@ def _resize(conversion: Conversion, node: Node) -> None:
 
 
 def _resize_nearest(conversion: Conversion, node: Node, position: str) -> None:
-    """Each row is a copy of one row of the image; a whole factor is what LiteRT's operator gives too."""
+    """Copy rows. LiteRT's operator rounds down as ONNX may be told to; other rounding reads the rows one by one."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
-    if any(after % before for before, after in zip(size, made, strict=True)):
-        raise NoForm("LiteRT's nearest neighbour agrees with ONNX's only where a size grows by a whole factor")
-    if position not in ("half_pixel", "asymmetric", "pytorch_half_pixel"):
+    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
+    rounding = node.attributes.get("nearest_mode", b"round_prefer_floor").decode()
+    rows = [_rows(*sizes, position, rounding) for sizes in zip(size, made, strict=True)]
+    if all(
+        list(row) == [place * before // after for place in range(after)]
+        for row, before, after in zip(rows, size, made, strict=True)
+    ):
+        table = "ResizeNearestNeighborOptions"
+        conversion.network.add("RESIZE_NEAREST_NEIGHBOR", [image, conversion.axes(list(made))], [output], table)
+        return
+    shape = conversion.network.shape(image)
+    higher = conversion.fresh(node.name, [shape[0], made[0], *shape[2:]])
+    conversion.network.add("GATHER", [image, conversion.axes(rows[0])], [higher], "GatherOptions", axis=1)
+    conversion.network.add("GATHER", [higher, conversion.axes(rows[1])], [output], "GatherOptions", axis=2)
+
+
+def _rows(before: int, after: int, position: str, rounding: str) -> list[int]:
+    """Which row each new row copies, by ONNX's definition of Resize. Raises NoForm: by another definition than these."""
+    places, scale = np.arange(after, dtype=np.float64), after / before
+    if position == "asymmetric":
+        at = places / scale
+    elif position == "half_pixel" or (position == "pytorch_half_pixel" and after > 1):
+        at = (places + 0.5) / scale - 0.5
+    elif position == "align_corners" and after > 1:
+        at = places * (before - 1) / (after - 1)
+    else:
         raise NoForm(f"LiteRT has no resizing by nearest with {position}")
-    if position == "asymmetric" and node.attributes.get("nearest_mode", b"round_prefer_floor") != b"floor":
-        raise NoForm("LiteRT's nearest neighbour rounds down")
-    inputs = [conversion.value(node.inputs[0], _IMAGE), conversion.axes(list(made))]
-    output = conversion.made(node.outputs[0], _IMAGE)
-    conversion.network.add("RESIZE_NEAREST_NEIGHBOR", inputs, [output], "ResizeNearestNeighborOptions")
+    rounded = {
+        "floor": np.floor(at),
+        "ceil": np.ceil(at),
+        "round_prefer_floor": np.ceil(at - 0.5),
+        "round_prefer_ceil": np.floor(at + 0.5),
+    }
+    return [int(row) for row in np.clip(rounded[rounding], 0, before - 1)]
 
 
 @rule("DepthToSpace")
