@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FolderArg = Annotated[
     str,
-    typer.Argument(metavar="FOLDER", help="Images, as --data takes them: sub-folders, IDX files, a list or a zip."),
+    typer.Argument(metavar="FOLDER", help="Images, as --data takes them: sub-folders, IDX files, a list, a zip or a tar."),
 ]
 DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub-folder a class, or a zip of such a folder.")]
 SheetOpt = Annotated[

@@ -26,7 +26,7 @@ ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
 """A network that fits every device here, this machine, and the default gate."""
 PhotosArg = Annotated[
     str,
-    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list or a zip."),
+    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list, a zip or a tar."),
 ]
 FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
 DropOpt = Annotated[

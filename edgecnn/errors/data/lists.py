@@ -20,7 +20,7 @@ class ListedFilesMissing(EdgecnnError):
         fix = (
             "write the paths as seen from a folder of this computer, and pass that folder by --image-root"
             if absolute
-            else "pass --image-root FOLDER, from which paths count, or --path-suffix .jpg if they lack a suffix"
+            else "pass --image-root FOLDER, from which paths count; --path-suffix must be the suffix of the files, such as .jpg"
         )
         super().__init__(
             what=f"{file}: none of its files exists ({counted(len(paths), 'path')}, such as {shortened(paths[0])!r})",

@@ -71,7 +71,10 @@ def test_a_path_that_fits_two_files_is_refused(images: Path) -> None:
 @pytest.mark.parametrize(
     ("spelling", "fix"),
     [
-        ("img/{:03d}.bmp", "pass --image-root FOLDER, from which paths count, or --path-suffix .jpg if they lack a suffix"),
+        (
+            "img/{:03d}.bmp",
+            "pass --image-root FOLDER, from which paths count; --path-suffix must be the suffix of the files, such as .jpg",
+        ),
         ("/gone/{:03d}.png", "write the paths as seen from a folder of this computer, and pass that folder by --image-root"),
         ("C:\\gone\\{:03d}.bmp", "write the paths as seen from a folder of this computer, and pass that folder by --image-root"),
     ],
