@@ -1,4 +1,4 @@
-"""Ask what is installed without importing it: a missing package is said before any time is spent."""
+"""Which packages are installed, without importing them, so that a missing one is reported before any work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def installed_version(distribution: str) -> str | None:
 
 
 def lacking(distributions: Sequence[str], extra: str) -> Lacking | None:
-    """What of these is not installed, as a sentence; None where all are. ``extra``: of edgecnn, which installs them."""
+    """Name the distributions that are not installed; None if all are. ``extra``: the extra of edgecnn that installs them."""
     absent = [each for each in distributions if installed_version(each) is None]
     if not absent:
         return None

@@ -27,6 +27,8 @@ from edgecnn.values.model_file import (
 )
 
 ENTRY = "model.tflite"
+WRITER = "edgecnn's LiteRT writer"
+"""What errors call ``quantization/litert_writer``."""
 HALF = {"force_fp16": "1"}
 _NO_BF16 = "it has no switch for it"
 _NO_FP16 = "{} has no half-precision arithmetic: XNNPACK converts around every multiplication, slower than fp32"
@@ -83,7 +85,7 @@ class LitertBackend(Backend):
 
     def output_check(self, candidate: Candidate) -> OutputCheck:
         """See ``Backend.output_check``. The check runs in fp32, with halved weights where the candidate has them."""
-        return OutputCheck("edgecnn's LiteRT writer", candidate.precision)
+        return OutputCheck(WRITER, candidate.precision)
 
     def halves(self, candidate: Candidate) -> Halves:
         """See ``Backend.halves``."""

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.backends.litert import ENTRY, make_by_program, write_described
+from edgecnn.backends.litert import ENTRY, WRITER, make_by_program, write_described
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
 from edgecnn.quantization.job import Job, require_finite_answers
-from edgecnn.quantization.litert_model import WRITER, write_model
+from edgecnn.quantization.litert_model import write_model
 from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Precision

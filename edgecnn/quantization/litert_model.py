@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgecnn.backends.litert import ENTRY, write_described
+from edgecnn.backends.litert import ENTRY, WRITER, write_described
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.graph.constant_folding import fold_constants
 from edgecnn.graph.macs import shapes_at_batch_one
@@ -13,8 +13,6 @@ from edgecnn.quantization.litert_writer.flatbuffer import BYTES_MAX, TooLarge
 from edgecnn.quantization.litert_writer.writer import LayerWithoutForm, litert_model
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Candidate, Precision
-
-WRITER = "edgecnn's LiteRT writer"
 
 
 def convert(onnx: Path, candidate: Candidate, out: Path) -> None:

@@ -203,11 +203,6 @@ def _for_litert(values: Array) -> Array:
     return values.astype(np.int32) if np.issubdtype(values.dtype, np.integer) else values.astype(np.float32)
 
 
-def wrapped(axes: Sequence[int], rank: int) -> list[int]:
-    """Axes counted from the front."""
-    return [axis % rank for axis in axes]
-
-
 def nodes_of(graph: onnx.GraphProto) -> Iterator[Node]:
     """The nodes of a graph in its order."""
     return (Node.read(node) for node in graph.node)

@@ -19,7 +19,7 @@ _IMAGE: Final = last(4)
 def _pad(conversion: Conversion, node: Node) -> None:
     pads = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes["pads"])
     rank = len(conversion.shape(node.inputs[0]))
-    axes = wrapped_axes(conversion, node, rank)
+    axes = [axis % rank for axis in conversion.integers(node.inputs[3])] if node.has(3) else list(range(rank))
     sides = {axis: (pads[place], pads[place + len(axes)]) for place, axis in enumerate(axes)}
     order = conversion.order(node.inputs[0])
     value, made = conversion.value(node.inputs[0], order), conversion.made(node.outputs[0], order)
@@ -47,11 +47,6 @@ def _pad(conversion: Conversion, node: Node) -> None:
         conversion.network.add("MIRROR_PAD", [value, sizes], [made], "MirrorPadOptions", mode=schema.MirrorPadMode.REFLECT)
     else:
         _gathered(conversion, value, made, [(tuple(pair), mode) for pair in table])
-
-
-def wrapped_axes(conversion: Conversion, node: Node, rank: int) -> list[int]:
-    """The axes that ``Pad`` names, else all."""
-    return [axis % rank for axis in conversion.integers(node.inputs[3])] if node.has(3) else list(range(rank))
 
 
 def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]]) -> None:

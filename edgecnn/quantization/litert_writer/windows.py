@@ -44,6 +44,11 @@ class _Window(NamedTuple):
             pads = [*pads[:2], *(max(pads[2 + axis], needed[axis] - pads[axis]) for axis in (0, 1))]
         return cls(list(kernel), list(strides), list(dilations), pads)
 
+    def pool_options(self) -> dict[str, int]:
+        """The fields of LiteRT's ``Pool2DOptions`` that state the window."""
+        (stride_h, stride_w), (height, width) = self.strides, self.kernel
+        return {"strideH": stride_h, "strideW": stride_w, "filterHeight": height, "filterWidth": width}
+
     def is_same(self, size: Sequence[int]) -> bool:
         """Whether LiteRT's SAME pads an image (H, W) in this way."""
         for axis in (0, 1):
@@ -156,62 +161,51 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     conversion.network.add("CONV_2D", [image, filters, offset], [output], "Conv2DOptions", **options)
 
 
-def _pool(conversion: Conversion, node: Node, operator: str, window: _Window, entered: tuple[int, int]) -> tuple[int, int]:
-    """Write a pooling operator, and return its output and how often it strides out."""
-    fused, output = conversion.ended(node, _IMAGE)
-    (strides_h, strides_w), (height, width) = window.strides, window.kernel
-    options = {"strideH": strides_h, "strideW": strides_w, "filterHeight": height, "filterWidth": width}
-    image, padding = entered
-    conversion.network.add(
-        operator, [image], [output], "Pool2DOptions", padding=padding, fusedActivationFunction=fused, **options
-    )
-    return output, fused
-
-
-@rule("MaxPool")
-def _max_pool(conversion: Conversion, node: Node) -> None:
+@rule("MaxPool", "AveragePool")
+def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
-        raise NoForm("LiteRT's MAX_POOL_2D does not say where the largest number stands")
+        raise NoForm("LiteRT's MAX_POOL_2D does not return the place of the largest number")
     kernel = node.attributes["kernel_shape"]
     if (image_node := _as_image(conversion, node, kernel)) is not None:
-        _max_pool(conversion, image_node)
+        _pool(conversion, image_node)
         _from_image(conversion, node, kernel)
         return
     window = _Window.read(conversion, node, kernel)
     if any(apart != 1 for apart in window.dilations):
-        raise NoForm("LiteRT's MAX_POOL_2D has no dilation")
+        raise NoForm("LiteRT's pooling has no dilation")
+    if node.op == "AveragePool":
+        _average_pool(conversion, node, window)
+        return
     filling = 0.0 if is_never_negative(conversion, node.inputs[0]) else _LOWEST
-    _pool(conversion, node, "MAX_POOL_2D", window, _entered(conversion, node, window, filling))
+    _write_pool(conversion, node, "MAX_POOL_2D", window, _entered(conversion, node, window, filling))
 
 
-@rule("AveragePool")
-def _average_pool(conversion: Conversion, node: Node) -> None:
+def _write_pool(conversion: Conversion, node: Node, operator: str, window: _Window, entered: tuple[int, int]) -> None:
+    """Write a pooling operator. ``entered``: the image that it reads, and its padding."""
+    fused, output = conversion.ended(node, _IMAGE)
+    image, padding = entered
+    options = {**window.pool_options(), "padding": padding, "fusedActivationFunction": fused}
+    conversion.network.add(operator, [image], [output], "Pool2DOptions", **options)
+
+
+def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
     """LiteRT divides by the positions inside the image where it pads with SAME, and by the whole window elsewhere."""
-    kernel = node.attributes["kernel_shape"]
-    if (image_node := _as_image(conversion, node, kernel)) is not None:
-        _average_pool(conversion, image_node)
-        _from_image(conversion, node, kernel)
-        return
-    window = _Window.read(conversion, node, kernel)
-    if any(apart != 1 for apart in window.dilations):
-        raise NoForm("LiteRT's AVERAGE_POOL_2D has no dilation")
     counts = _positions(conversion, node, window)
     image = conversion.value(node.inputs[0], _IMAGE)
     size = conversion.network.shape(image)[1:3]
     counts_inside = not node.attributes.get("count_include_pad", 0)
     if not any(window.pads) or (counts_inside and window.is_same(size)):
-        _pool(conversion, node, "AVERAGE_POOL_2D", window, _entered(conversion, node, window))
+        _write_pool(conversion, node, "AVERAGE_POOL_2D", window, _entered(conversion, node, window))
         return
     image = _padded(conversion, image, window.pads, node.name)
     shape = conversion.shape(node.outputs[0])
     whole = prod(window.kernel)
     if bool((counts == whole).all()):
-        _pool(conversion, node, "AVERAGE_POOL_2D", window, (image, schema.Padding.VALID))
+        _write_pool(conversion, node, "AVERAGE_POOL_2D", window, (image, schema.Padding.VALID))
         return
     mean = conversion.fresh(node.name, [shape[axis] for axis in _IMAGE])
-    (strides_h, strides_w), (height, width) = window.strides, window.kernel
-    options = {"strideH": strides_h, "strideW": strides_w, "filterHeight": height, "filterWidth": width}
-    conversion.network.add("AVERAGE_POOL_2D", [image], [mean], "Pool2DOptions", padding=schema.Padding.VALID, **options)
+    options = {**window.pool_options(), "padding": schema.Padding.VALID}
+    conversion.network.add("AVERAGE_POOL_2D", [image], [mean], "Pool2DOptions", **options)
     factors = conversion.network.constant((whole / counts).astype(np.float32)[None, :, :, None], f"{node.name}/factors")
     fused, output = conversion.ended(node, _IMAGE)
     conversion.network.add("MUL", [mean, factors], [output], "MulOptions", fusedActivationFunction=fused)
