@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from edgecnn.devices.files import parse_target
@@ -14,6 +14,7 @@ from edgecnn.errors.recipes import FileUnreadable, NotToml, RecipeInvalid, Recip
 from edgecnn.models.defaults import default_epochs
 from edgecnn.recipes.recipe import RENAMED, SCHEMA, apply_overrides, load_pipelines, load_recipe, pipeline_names
 from edgecnn.recipes.toml_file import dotted_keys
+from edgecnn.runner.causes.known import cause_in
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.values.candidate import ALL_RUNTIMES, Runtime
 from edgecnn.values.recipe import Recipe
@@ -188,6 +189,7 @@ def test_a_schema_of_something_else_is_an_invalid_recipe(tmp_path: Path) -> None
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(st.binary(max_size=80), st.text(max_size=80).map(lambda text: text.encode("utf-8", "surrogatepass"))))
+@example(content=b"\x89PNG\n")
 def test_no_bytes_in_a_recipe_file_end_in_a_traceback(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fuzz.toml"
     path.write_bytes(content)
@@ -235,4 +237,7 @@ def read_or_refused(path: Path) -> None:
         assert isinstance(load_recipe(path), Recipe)
     except EdgecnnError as error:
         assert str(path) in error.line()
-        assert error.ref in {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new"}
+        known_cause = cause_in(path.read_bytes()) is not None
+        assert error.ref in (
+            {"wrong-bytes"} if known_cause else {"file-unreadable", "not-toml", "recipe-invalid", "recipe-too-new"}
+        )
