@@ -5,6 +5,7 @@ The writer changes the layout of every layer, so its network is compared with th
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from functools import partial
@@ -13,16 +14,30 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.backends.litert import ENTRY, WRITER, make_by_program, write_described
+from edgecnn.graph.attention import attention_products
+from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model, require_unquantized
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
+from edgecnn.quantization.float_nodes import float_nodes
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.quantization.litert_model import write_model
 from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Precision
+
+_READ = {
+    schema.BuiltinOperator.CONV_2D: 0,
+    schema.BuiltinOperator.DEPTHWISE_CONV_2D: 0,
+    schema.BuiltinOperator.FULLY_CONNECTED: 0,
+    schema.BuiltinOperator.BATCH_MATMUL: 0,
+    schema.BuiltinOperator.TRANSPOSE_CONV: 2,
+}
+"""Operators that multiply, and which of their inputs holds the activations."""
 
 
 def quantize(job: Job) -> dict[str, Any]:
@@ -35,7 +50,8 @@ def quantize(job: Job) -> dict[str, Any]:
         OutputsDiffer: the written network answers otherwise than the trunk.
         LayerNotConverted: LiteRT has no operator for a layer.
     """
-    require_unquantized(load_model(job.onnx), job.onnx)
+    trunk = load_model(job.onnx)
+    require_unquantized(trunk, job.onnx)
     require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
@@ -46,17 +62,50 @@ def quantize(job: Job) -> dict[str, Any]:
             converted = partial(_logits, whole, candidate.id)
             facts["distance_of_float_from_trunk"] = check_converted(job, WRITER, converted)
         if candidate.precision is Precision.INT8:
-            feed = Path(name) / "feed.npy"
-            shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
-            with told_by_system(feed, shown.nbytes):
-                np.save(feed, shown)
-            make_by_program("quantize", (whole, feed, made), made, candidate.id)
+            _quantize_whole(job, trunk, whole)
+            facts |= {"calibration": "smallest and largest value", **_left_in_float(trunk, made)}
         elif candidate.precision is Precision.FP16:
             make_by_program("halve", (whole, made), made, candidate.id)
         else:
             shutil.copyfile(whole, made)
     write_described(job.onnx, candidate, job.out)
     return facts
+
+
+def _quantize_whole(job: Job, trunk: onnx.ModelProto, whole: Path) -> None:
+    """Write the INT8 model from the float one, in whose folder the program finds its feed and how it is asked."""
+    feed, how, made = whole.with_name("feed.npy"), whole.with_name("how.json"), job.out / ENTRY
+    shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
+    with told_by_system(feed, shown.nbytes):
+        np.save(feed, shown)
+    how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": {}}), encoding="utf-8")
+    make_by_program("quantize", (whole, feed, how, made), made, job.candidate.id)
+
+
+def _float_tensors(job: Job, trunk: onnx.ModelProto) -> list[str]:
+    """What the operators that stay in float write, whether an activation was fused into them or not."""
+    names = set(float_nodes(trunk, job.kept))
+    tensors = [tensor for node in trunk.graph.node if node.name in names for tensor in node.output]
+    return list(dict.fromkeys((*tensors, *(tensor for layer in job.kept for tensor in layer.outputs))))
+
+
+def _left_in_float(trunk: onnx.ModelProto, made: Path) -> dict[str, list[str]]:
+    """Names of the trunk's layers, and of its products of attention, that multiply floats in the made model."""
+    written = _float_products(made.read_bytes())
+    layers = [layer.name for layer in mac_table(trunk).layers if written.intersection(layer.outputs)]
+    return {"float_layers": layers, "attention": [name for name in attention_products(trunk) if name in layers]}
+
+
+def _float_products(content: bytes) -> set[str]:
+    """Names of the tensors that operators write which multiply floats."""
+    model = schema.Model.GetRootAs(content)
+    graph, written = model.Subgraphs(0), set()
+    for number in range(graph.OperatorsLength()):
+        operator = graph.Operators(number)
+        read = _READ.get(model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode())
+        if read is not None and graph.Tensors(operator.Inputs(read)).Type() == schema.TensorType.FLOAT32:
+            written.add(graph.Tensors(operator.Outputs(0)).Name().decode())
+    return written
 
 
 def _logits(converted: Path, candidate: str, feed: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -22,16 +22,14 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 
 from edgecnn.backends.onnxruntime import BACKEND
 from edgecnn.errors.quantization import CalibrationRangeNotFinite
-from edgecnn.graph.attention import WEIGHTED, attention_nodes, attention_products
-from edgecnn.graph.macs import float_with
+from edgecnn.graph.attention import WEIGHTED, attention_products
 from edgecnn.graph.onnx_file import answers_of, load_model, require_unquantized, save_model
 from edgecnn.graph.passes.unshared import unshare_biases
-from edgecnn.graph.ranges import infinite_by_constants
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
+from edgecnn.quantization.float_nodes import float_nodes
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.values.candidate import Scheme
 
-_ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 _TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
 
 
@@ -64,11 +62,7 @@ def float_layers(model: onnx.ModelProto) -> list[str]:
 
 
 def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelProto:
-    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for layers that the job keeps and what goes with them, for
-    attention, for a preprocessing inside the file, and for layers that make an infinity from a constant's: it has no range."""
-    kept = float_with(trunk, [layer.name for layer in job.kept]) if job.kept else []
-    infinite = infinite_by_constants(trunk.graph)
-    masks = [node.name for node in trunk.graph.node if infinite.intersection(node.output)]
+    """The trunk with Q/DQ where ONNX Runtime's quantizer puts it, but for ``float_nodes``."""
     return quantized(
         job.onnx,
         Feeds(trunk.graph.input[0].name, job.feeds()),
@@ -76,22 +70,9 @@ def static_qdq(job: Job, scheme: Scheme, trunk: onnx.ModelProto) -> onnx.ModelPr
         reduce_range=scheme.reduced_range,
         activation_type=_TYPES[scheme.activation_dtype],
         weight_type=_TYPES[scheme.weight_dtype],
-        nodes_to_exclude=list(dict.fromkeys((*kept, *masks, *attention_nodes(trunk), *preprocessing_in(trunk.graph)))),
+        nodes_to_exclude=float_nodes(trunk, job.kept),
         extra_options={"ActivationSymmetric": scheme.activation_symmetric, "QuantizeBias": scheme.bias == "int32"},
     )
-
-
-def preprocessing_in(graph: onnx.GraphProto) -> list[str]:
-    """Names of the additions and products before the first layer, such as a scaler's.
-
-    Their constants may be one for each pixel, and far apart: with one scale for all of them the small ones would become 0.
-    """
-    before, found = {graph.input[0].name, *(tensor.name for tensor in graph.initializer)}, []
-    for node in graph.node:
-        if node.op_type not in WEIGHTED and before.issuperset(node.input):
-            before.update(node.output)
-            found += [node.name] if node.op_type in _ARITHMETIC else []
-    return found
 
 
 def quantized(trunk: Path, feeds: CalibrationDataReader, **how: Any) -> onnx.ModelProto:

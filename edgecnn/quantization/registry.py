@@ -32,6 +32,7 @@ _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
     (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),
     (Runtime.LITERT, Method.FLOAT): Way("edgecnn.quantization.litert"),
     (Runtime.LITERT, Method.POST_TRAINING): Way("edgecnn.quantization.litert"),
+    (Runtime.LITERT, Method.MIXED): Way("edgecnn.quantization.litert"),
     (Runtime.WASM, Method.POST_TRAINING): Way("edgecnn.quantization.wasm"),
     (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
     (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),

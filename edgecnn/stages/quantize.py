@@ -31,7 +31,7 @@ class QuantizeStage(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
 
     candidate: Candidate
     images: NonNegativeInt

@@ -40,6 +40,13 @@ CANDIDATES = {
             scheme=SYMMETRIC,
             session_options=F32,
         ),
+        Candidate(
+            id="litert-int8",
+            runtime=Runtime.LITERT,
+            precision=Precision.INT8,
+            method=Method.POST_TRAINING,
+            scheme=Scheme(activation_dtype="int8", activation_symmetric=False),
+        ),
     )
 }
 

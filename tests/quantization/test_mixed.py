@@ -1,4 +1,4 @@
-"""Layers that stay in float: the ones that the ranking names, in both runtimes, and the answers are mended by it."""
+"""Layers that stay in float: the ranking names them, every runtime keeps those, and the answers are mended by it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from edgecnn.errors.quantization import LayerNotFound, NothingLeftToQuantize
 from edgecnn.quantization import openvino as for_openvino
 from edgecnn.quantization import tensorrt as for_tensorrt
-from edgecnn.quantization.executors import onnxruntime_cpu, openvino_cpu
+from edgecnn.quantization.executors import litert_cpu, onnxruntime_cpu, openvino_cpu
 from edgecnn.quantization.job import Job
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.values.candidate import Method
@@ -27,8 +27,8 @@ from tests.runner.engine_kits import INT8 as TENSORRT
 from tests.slow_parameters import slowly
 from tests.stages.test_rank import convolutions, ranked, ranking
 
-EXECUTORS = {"onnxruntime-int8": onnxruntime_cpu, "openvino-int8": openvino_cpu}
-BOTH = pytest.mark.parametrize("candidate", ["onnxruntime-int8", *slowly("openvino-int8")])
+EXECUTORS = {"onnxruntime-int8": onnxruntime_cpu, "openvino-int8": openvino_cpu, "litert-int8": litert_cpu}
+EACH = pytest.mark.parametrize("candidate", ["onnxruntime-int8", "litert-int8", *slowly("openvino-int8")])
 
 
 def stage(candidate: str, kept: int) -> QuantizeStage:
@@ -56,19 +56,19 @@ def compared(candidate: str, kept: int) -> tuple[float, float]:
     feed, folder = feed_of(pictures(120, seed=3)), made(candidate, kept)
     model = ModelFile.model_validate_json((folder / "model.json").read_text())
     exact = onnxruntime_cpu.logits_of(planted_trunk() / "model.onnx", feed)
-    answered = EXECUTORS[candidate].run(folder, model, feed)
+    answered = EXECUTORS[candidate].run(folder, model, feed.transpose(0, 2, 3, 1) if model.model.input.layout == "NHWC" else feed)
     distance = np.sqrt(np.mean((answered - exact) ** 2)) / np.ptp(exact)
     return float(np.mean(answered.argmax(axis=1) != exact.argmax(axis=1))), float(distance)
 
 
-@BOTH
+@EACH
 def test_two_layers_in_float_mend_what_int8_ruins(candidate: str) -> None:
     (others, ruined), (fewer, mended) = compared(candidate, 0), compared(candidate, 2)
     assert fewer < others - 0.04
     assert ruined > 1.8 * mended, (ruined, mended)
 
 
-@BOTH
+@EACH
 def test_the_kept_layers_are_named_and_are_the_ones_that_are_in_float(candidate: str) -> None:
     facts = json.loads((made(candidate, 2) / "quantize.json").read_text())
     planted = {convolutions(planted_trunk())[place] for place in PLANTED}
@@ -89,7 +89,7 @@ def test_the_wide_tensor_is_not_rounded_any_more_and_its_neighbours_are() -> Non
     assert made_by[first.input[0]].op_type == "DequantizeLinear"
 
 
-@BOTH
+@EACH
 def test_a_second_run_elsewhere_makes_the_same_bytes(candidate: str, tmp_path: Path) -> None:
     given = {"model": planted_trunk(), "pixels": prepared(), "ranking": ranked(planted_trunk())}
     stage(candidate, 2).make(given, tmp_path, Quiet())
