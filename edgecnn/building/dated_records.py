@@ -1,14 +1,16 @@
 """Records of other days in ``baselines/``, shipped ones and the user's own: of desktop GPUs, and of evidence that was sent.
 
 What a machine of a build's device, or a GPU, once did with the same network stands in the report as a dated reference. It is no
-measurement of the build: nothing is chosen or judged by it.
+measurement of the build, and nothing is judged by it. A provisional choice is ordered by it until the device has spoken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
+from statistics import geometric_mean
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -25,8 +27,9 @@ from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.values.base import another_schema, utc_moment
-from edgecnn.values.candidate import Runtime
+from edgecnn.values.candidate import BASELINE_ID, Runtime
 from edgecnn.values.profile import DatedReference, Environment, observed_moment
+from edgecnn.values.reason import DatedOrder
 from edgecnn.values.report import BaselineVariant
 
 GPU_WAYS = frozenset(each.id for each in (REFERENCE, *BESIDE))
@@ -79,6 +82,38 @@ def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification])
             if name not in newest or rank > newest[name][0]:
                 newest[name] = rank, _reference(each, network, kit)
     return tuple(newest[name][1] for name in sorted(newest))
+
+
+def dated_order(seen: ObservedBuild, records: Iterable[EvidenceVerification]) -> DatedOrder | None:
+    """How fast candidates were on a machine of the build's device, by its newest record, or its newest that somebody vouches for.
+
+    Of the build's own network at its resolution where the record has it, else of all networks of the record. None: no record of
+    such a machine has times of more than fp32 in ONNX Runtime.
+    """
+    resolved = seen.execution.plan.resolved
+    own = [each for each in records if each.record.device == resolved.device.name and _speaks_for(each.record, seen)]
+    own.sort(key=lambda each: (each.vouched_by is not None, utc_moment(each.record.measured_at)), reverse=True)
+    for record in (each.record for each in own):
+        asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
+        same = [network for network in record.networks if (network.arch, network.resolution_px) == asked]
+        networks = same if resolved.is_catalogue_network and same else record.networks
+        relative = [found for network in networks if len(found := _relative_to_fp32(network)) > 1]
+        if relative:
+            times = {name: [network[name] for network in relative if name in network] for name in sorted({*chain(*relative)})}
+            return DatedOrder(
+                relative={name: geometric_mean(ratios) for name, ratios in times.items()},
+                networks=tuple(network.arch for network in networks),
+                machine=record.machine,
+                observed_on=utc_moment(record.measured_at).date().isoformat(),
+            )
+    return None
+
+
+def _relative_to_fp32(network: EvidenceNetwork) -> Mapping[str, float]:
+    """Each candidate's p50 over that of fp32 in ONNX Runtime; nothing where that was not timed."""
+    p50_ms = {kit.candidate.id: kit.latency.p50_ms.estimate for kit in network.kits if kit.latency.p50_ms is not None}
+    reference = p50_ms.get(BASELINE_ID)
+    return {} if reference is None else {name: time / reference for name, time in p50_ms.items()}
 
 
 def _files() -> Iterator[Path]:
@@ -138,7 +173,7 @@ def _vouched(found: EvidenceVerification) -> str:
 
 def _fitting(record: EvidenceRecord, seen: ObservedBuild) -> Iterator[tuple[EvidenceNetwork, EvidenceKit]]:
     resolved = seen.execution.plan.resolved
-    if not record.environment.timed or (record.device == resolved.device.name and not _is_alike(record, seen)):
+    if not _speaks_for(record, seen):
         return
     adapters = {_adapter(profile.environment) for result in seen.races.values() for profile in result.profiles.values()} - {None}
     asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
@@ -147,6 +182,12 @@ def _fitting(record: EvidenceRecord, seen: ObservedBuild) -> Iterator[tuple[Evid
             for kit in network.kits:
                 if kit.candidate.runtime is not Runtime.WEBGPU or _adapter(kit.environment) in adapters:
                     yield network, kit
+
+
+def _speaks_for(record: EvidenceRecord, seen: ObservedBuild) -> bool:
+    """Whether its times are of a machine that is like the build's device, or of a GPU."""
+    of_device = record.device == seen.execution.plan.resolved.device.name
+    return record.environment.timed and (not of_device or _is_alike(record, seen))
 
 
 def _is_alike(record: EvidenceRecord, seen: ObservedBuild) -> bool:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import edgecnn
 from edgecnn.building.data_notices import calibration_facts, calibration_notices, class_notices
-from edgecnn.building.dated_records import dated_records, dated_references
+from edgecnn.building.dated_records import dated_order, dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
 from edgecnn.building.fold_notices import fold_notices, folds_would_help
 from edgecnn.building.notices import measure_command, notices, unexecuted
@@ -72,9 +73,11 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     budget = budget_pp(gates, labelled=resolved.data.labelled)
     allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
     shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
-    about = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
+    about: dict[str, Any] = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     untimed = None if seen.timed else f"the candidates were {NOT_TIMED}"
-    rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, untimed=untimed, **about)
+    dated = None if seen.attached and seen.timed else dated_order(seen, dated_records(resolved.device.name).evidence)
+    about |= {"untimed": untimed, "dated": dated}
+    rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
     contest = race_shown(seen)
     claims = pairwise_ratios(seen.raced("report")) if seen.objective == "latency" else {}
     chosen = choose(tuple(facts.values()), rules, contest, claims)

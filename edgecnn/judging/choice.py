@@ -7,6 +7,7 @@ since INT8 costs accuracy for certain. That one candidate is faster than another
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -17,8 +18,8 @@ from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.noise import rounds_to_settle
 from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, preferred, standing_of
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Candidate, Method, Precision
-from edgecnn.values.reason import Larger, NotMeasured, Provisional, Reason, Taken
+from edgecnn.values.candidate import Method, Precision
+from edgecnn.values.reason import DatedOrder, Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.recipe import Objective
 from edgecnn.values.report import CandidateFacts, Choice
 from edgecnn.values.verdict import Interval
@@ -39,6 +40,8 @@ class ChoiceRules(Value):
     device: str = "the device"
     settle_command: str | None = None
     """What settles a provisional choice."""
+    dated: DatedOrder | None = None
+    """How fast candidates were on such a device on another day; None: no record says it."""
     shippable: tuple[str, ...] | None = None
     """Candidates that the user's target allows; the rest (a baseline in another runtime) are references. None: all."""
 
@@ -214,14 +217,26 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """fp32 and every candidate inside the budget are carried; the first in a fixed order is used until the device has spoken."""
+    """fp32 and every candidate inside the budget are carried; the first in order is used until the device has spoken.
+
+    Those that a dated record has timed come first, the fastest first, then the others in a fixed order.
+    """
     late = {facts.candidate.id for facts in eligible.inside if of_other_arithmetic(facts) is not None}
-    ordered = sorted(eligible.inside, key=lambda facts: (facts.candidate.id in late, *_place(facts.candidate)))
+    timed = rules.dated.relative if rules.dated is not None and rules.objective == "latency" else {}
+
+    def place(facts: CandidateFacts) -> tuple[bool, float, int, str]:
+        candidate = facts.candidate
+        fixed = _ORDER.get(candidate.precision, len(_ORDER))
+        return candidate.id in late, timed.get(candidate.id, math.inf), fixed, candidate.id
+
+    ordered = sorted(eligible.inside, key=place)
     first = ordered[0].candidate.id
     full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
-    carried = Provisional(part="carried", order=order, missing=missing, late=tuple(name for name in order if name in late))
+    dated = rules.dated if any(name in timed for name in order) else None
+    late_ones = tuple(name for name in order if name in late)
+    carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated)
     used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))
     choice = Choice(
         state="provisional",
@@ -237,7 +252,4 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
-
-
-def _place(candidate: Candidate) -> tuple[int, str]:
-    return _ORDER.get(candidate.precision, len(_ORDER)), candidate.id
+"""The fixed order, which predicts nothing."""

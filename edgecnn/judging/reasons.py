@@ -119,7 +119,11 @@ def _provisional(reason: Provisional, name: str) -> str:
 
 def _why_used(reason: Provisional, name: str) -> str:
     last = f"; last {listed(reason.late)}, not known to have been computed as on the device" if reason.late else ""
-    order = f"by a fixed order (fp16, INT8, other{last}), which predicts nothing"
+    if reason.dated is None:
+        order = f"by a fixed order (fp16, INT8, other{last}), which predicts nothing"
+    else:
+        networks = listed(reason.dated.networks)
+        order = f"the fastest by a record of {reason.dated.observed_on} of {networks} on {reason.dated.machine}{last}"
     return f"{reason.missing}, so {name} is used until a race settles it: {order}"
 
 

@@ -5,6 +5,7 @@ A new kind is a class here, its name in ``Reason``, and one sentence there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -48,8 +49,20 @@ class Taken(Value):
     """Where the ratio leaves open which is faster: about how many rounds would show it, were the estimate to stay."""
 
 
+class DatedOrder(Value):
+    """How fast candidates were on a machine of the device on another day: what a provisional choice is ordered by."""
+
+    relative: Mapping[str, float]
+    """Candidate to its time over fp32's in ONNX Runtime, as the geometric mean over ``networks``."""
+    networks: tuple[str, ...]
+    """The build's own where the record has it, else all of the record."""
+    machine: str
+    observed_on: str
+    """The day of the record, such as 2026-11-20."""
+
+
 class Provisional(Value):
-    """The device has not spoken: what is carried until it does, in a fixed order that predicts nothing."""
+    """The device has not spoken: what is carried until it does, in the order of a dated record, or in a fixed one."""
 
     kind: Literal["provisional"] = "provisional"
     part: Literal["used", "carried", "reference", "fallback"]
@@ -61,6 +74,8 @@ class Provisional(Value):
     """What would have settled it, such as ``jetson-orin-nano was not attached``."""
     late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
     """Of the order those at its end whose accuracy is not known to have been computed as the device does."""
+    dated: DatedOrder | None = Field(default=None, exclude_if=lambda dated: dated is None)
+    """What the order is by; None: it is a fixed one, which predicts nothing."""
 
 
 class Slower(Value):

@@ -40,30 +40,24 @@ FACTS_ONLY = {
 CPU = ["onnxruntime-fp32", "onnxruntime-int8"]
 ARM_IN_HALVES = ["onnxruntime-fp32", "onnxruntime-fp16", "onnxruntime-int8"]
 OPENVINO_IN_HALVES = ["openvino-fp32", "openvino-fp16"]
-INTEL = [*CPU, "openvino-fp32", "openvino-int8"]
 NCNN = ["ncnn-fp32"]
 NCNN_IN_HALVES = [*NCNN, "ncnn-fp16"]
 LITERT = ["litert-fp32", "litert-int8"]
 LITERT_WITH_HALVES = ["litert-fp32", "litert-fp16", "litert-int8"]
+INTEL = [*CPU, "openvino-fp32", "openvino-int8", *LITERT]
+ARM_BOARD_IN_HALVES = [*ARM_IN_HALVES, *NCNN_IN_HALVES, *LITERT_WITH_HALVES]
 GPU = ["tensorrt-fp16", "tensorrt-int8"]
 BUILT = {
-    "arm64-emulated": ARM_IN_HALVES,
+    "arm64-emulated": ARM_BOARD_IN_HALVES,
     "arm64-emulated:openvino": OPENVINO_IN_HALVES,
-    "arm64-emulated:litert": LITERT_WITH_HALVES,
-    "arm64-server": ARM_IN_HALVES,
+    "arm64-server": ARM_BOARD_IN_HALVES,
     "arm64-server:openvino": OPENVINO_IN_HALVES,
-    "arm64-server:ncnn": NCNN_IN_HALVES,
-    "arm64-server:litert": LITERT_WITH_HALVES,
-    "arm64-server-i8mm": ARM_IN_HALVES,
+    "arm64-server-i8mm": ARM_BOARD_IN_HALVES,
     "arm64-server-i8mm:openvino": OPENVINO_IN_HALVES,
-    "arm64-server-i8mm:ncnn": NCNN_IN_HALVES,
-    "arm64-server-i8mm:litert": LITERT_WITH_HALVES,
     "cpu": INTEL,
-    "arm64-emulated:ncnn": NCNN_IN_HALVES,
     "cpu:ncnn": NCNN,
     "browser": ["wasm-fp32", "wasm-int8"],
     "browser:webgpu": ["webgpu-fp32"],
-    "cpu:litert": LITERT,
     "h100": [*CPU, *GPU],
     "h200": [*CPU, *GPU],
     "intel-cpu": INTEL,
@@ -80,17 +74,11 @@ BUILT = {
     "jetson-orin-nx:onnxruntime": ARM_IN_HALVES,
     "jetson-xavier-nx:onnxruntime": CPU,
     "jetson-xavier-nx:tensorrt": ["tensorrt8-fp16-unverified", "tensorrt8-int8-unverified"],
-    "raspberry-pi-4": CPU,
-    "raspberry-pi-4:ncnn": NCNN,
-    "raspberry-pi-4:litert": LITERT,
-    "raspberry-pi-5": ARM_IN_HALVES,
+    "raspberry-pi-4": [*CPU, *NCNN, *LITERT],
+    "raspberry-pi-5": ARM_BOARD_IN_HALVES,
     "raspberry-pi-5:openvino": OPENVINO_IN_HALVES,
-    "raspberry-pi-5:ncnn": NCNN_IN_HALVES,
-    "raspberry-pi-5:litert": LITERT_WITH_HALVES,
-    "rk3588": ARM_IN_HALVES,
+    "rk3588": ARM_BOARD_IN_HALVES,
     "rk3588:openvino": OPENVINO_IN_HALVES,
-    "rk3588:ncnn": NCNN_IN_HALVES,
-    "rk3588:litert": LITERT_WITH_HALVES,
     "rtx-3060": [*CPU, *GPU],
     "rtx-4090": [*CPU, *GPU],
 }
@@ -144,8 +132,9 @@ def test_a_reason_that_is_empty_is_none(name: str, tmp_path_factory: pytest.Temp
 def test_int8_weights_keep_to_seven_bits_on_the_one_intel_processor_without_vnni() -> None:
     for name, reduced in (("intel-cpu", False), ("intel-cpu-avx2", True), ("intel-n100", False), ("intel-core-ultra", False)):
         schemes = {runtime: each.scheme for runtime, each in int8_of(name).items()}
-        assert set(schemes) == {Runtime.ONNXRUNTIME, Runtime.OPENVINO}
-        assert {scheme.reduced_range for scheme in schemes.values() if scheme is not None} == {reduced}, name
+        assert set(schemes) == {Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.LITERT}
+        unsigned = [scheme for scheme in schemes.values() if scheme is not None and scheme.activation_dtype == "uint8"]
+        assert {scheme.reduced_range for scheme in unsigned} == {reduced}, name
 
 
 def test_a_raspberry_pi_4_has_neither_dot_products_nor_fp16_and_its_int8_is_exact_all_the_same() -> None:

@@ -67,7 +67,7 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
 def test_all_means_every_runtime_of_the_file_and_no_name_those_by_default() -> None:
     device, named = parse_target("raspberry-pi-5:all")
     assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.NCNN, Runtime.LITERT)
-    assert device.built_for(None) == (Runtime.ONNXRUNTIME,)
+    assert device.built_for(None) == (Runtime.ONNXRUNTIME, Runtime.NCNN, Runtime.LITERT)
     assert device.built_for(Runtime.LITERT) == (Runtime.LITERT,)
     assert target_of(TargetChoice(device="raspberry-pi-5", runtime="all"), None) == (device, named)
     with pytest.raises(RuntimesContradict):

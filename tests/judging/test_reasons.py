@@ -13,7 +13,7 @@ from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Blocked, Failed, Ran, Unavailable
 from edgecnn.values.candidate import Precision, Runtime
-from edgecnn.values.reason import NotClimbed, NotSupported, Outside, Reason, Slower, Taken
+from edgecnn.values.reason import DatedOrder, NotClimbed, NotSupported, Outside, Reason, Slower, Taken
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_contest, a_residency, an_accuracy, an_interval, facts
@@ -218,6 +218,23 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
         "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
     }
     assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")
+
+
+def test_provisional_by_a_record_takes_what_was_fastest_there_and_names_the_record() -> None:
+    relative = {"litert-int8": 0.4, "litert-fp16": 0.7, "onnxruntime-fp32": 1.0}
+    dated = DatedOrder(relative=relative, networks=("mobilenet-v2",), machine="a board", observed_on="2026-11-20")
+    good = {"validation": an_accuracy(split="validation")}
+    table = (fp32(), facts("onnxruntime-fp16", **good), facts("litert-fp16", **good), facts("litert-int8", **good))
+    found = chosen(*table, rules=AWAY.model_copy(update={"dated": dated}))
+    assert found.because["litert-int8"].model_dump()["order"] == (
+        "litert-int8", "litert-fp16", "onnxruntime-fp32", "onnxruntime-fp16",
+    )  # fmt: skip
+    assert found.choice.why == (
+        "jetson-orin-nano was not attached, so litert-int8 is used until a race settles it: "
+        "the fastest by a record of 2026-11-20 of mobilenet-v2 on a board"
+    )
+    by_size = chosen(*table, rules=AWAY.model_copy(update={"dated": dated, "objective": "throughput"}))
+    assert by_size.choice.candidate == "litert-fp16", "a record of single images says nothing of throughput"
 
 
 @pytest.mark.parametrize(

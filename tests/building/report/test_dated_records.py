@@ -10,8 +10,9 @@ import pytest
 
 from edgecnn.bench.reference_networks import NETWORKS
 from edgecnn.building import dated_records as of_records
-from edgecnn.building.dated_records import dated_records, dated_references
+from edgecnn.building.dated_records import dated_order, dated_records, dated_references
 from edgecnn.building.desktop_gpu import desktop_baseline
+from edgecnn.building.observed import ObservedBuild
 from edgecnn.building.report import report_of
 from edgecnn.bundle.evidence import EvidenceRecord
 from edgecnn.devices.desktop_gpu import BESIDE, REFERENCE
@@ -20,6 +21,7 @@ from edgecnn.judging.desktop_baseline import BaselineRecord
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.values.figures import Steady
 from edgecnn.values.profile import DatedReference, Environment
+from edgecnn.values.reason import DatedOrder
 from edgecnn.values.recipe import GateChoice, Recipe
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.resolutions import INT8
@@ -142,6 +144,46 @@ def test_what_an_emulator_took_is_nobody_s_figure(tmp_path: Path, folder: Path) 
     assert references(tmp_path) == ()
 
 
+def order(seen: ObservedBuild) -> DatedOrder | None:
+    return dated_order(seen, dated_records(PI.name).evidence)
+
+
+def test_a_device_that_is_away_is_chosen_for_by_what_was_fastest_there(tmp_path: Path, folder: Path) -> None:
+    another = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 40.0), arch="resnet-18")
+    written(folder / "pi.json", an_evidence(a_network(), another))
+    seen = staged(tmp_path).seen
+    assert order(seen) == DatedOrder(
+        relative={BASELINE.id: 1.0, INT8.id: 0.5}, networks=("mobilenet-v3-small",), machine="a board", observed_on="2026-11-20"
+    )
+    report = report_of(seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    assert (report.choice.state, report.choice.candidate) == ("provisional", INT8.id)
+
+
+def test_of_another_network_the_mean_over_the_record_s_networks_orders(tmp_path: Path, folder: Path) -> None:
+    networks = [a_network(an_evidence_kit(), an_evidence_kit(INT8.id, ms), arch=name) for name, ms in (("a", 8.0), ("b", 32.0))]
+    written(folder / "pi.json", an_evidence(*networks))
+    seen = staged(tmp_path).seen
+    found = order(seen)
+    assert found is not None and found.networks == ("a", "b")
+    assert found.relative == {BASELINE.id: 1.0, INT8.id: pytest.approx(4.0)}
+    report = report_of(seen, a_request(tmp_path / "out", device=PI), seconds=1.0)
+    assert report.choice.candidate == BASELINE.id
+
+
+def test_the_newest_record_orders_and_one_without_fp32_or_of_an_emulator_does_not(tmp_path: Path, folder: Path) -> None:
+    written(folder / "old.json", an_evidence(measured_at="2026-11-19T09:00:00+00:00"))
+    slower = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 5.0))
+    written(folder / "new.json", an_evidence(slower, measured_at="2026-11-21T09:00:00+00:00"))
+    seen = staged(tmp_path).seen
+    found = order(seen)
+    assert found is not None and (found.observed_on, found.relative[INT8.id]) == ("2026-11-21", 1.25)
+    for path in folder.glob("*.json"):
+        path.unlink()
+    written(folder / "alone.json", an_evidence(a_network(an_evidence_kit(INT8.id))))
+    written(folder / "emulated.json", an_evidence(a_network(an_emulated_kit(), an_evidence_kit(INT8.id)), environment=EMULATED))
+    assert order(seen) is None
+
+
 def test_a_record_that_was_changed_is_named_and_stops_nothing(tmp_path: Path, folder: Path) -> None:
     edited(written(folder / "pi.json"), lambda it: it.update(minutes=1.0))
     (folder / "note.json").write_text('{"schema": "edgecnn.baseline/1"}')
@@ -242,17 +284,16 @@ def test_shipped_records_are_whole_and_of_six_networks_on_a_gpu() -> None:
     assert {record.arch for record in found.desktop if record.device == "h200"} == set(NETWORKS)
 
 
-def test_no_gate_takes_a_reference_and_nothing_is_chosen_by_it(tmp_path: Path, folder: Path) -> None:
+def test_no_gate_takes_a_reference_and_no_choice_is_settled_by_it(tmp_path: Path, folder: Path) -> None:
     """A limit that the reference would meet stays MISSING, and the choice provisional."""
     gates = GateChoice.model_validate({"max": {"p50_ms": 100.0}})
     asked = a_request(tmp_path / "out", device=PI, gates=gates)
-    without = report_of(staged(tmp_path).seen, asked, seconds=1.0)
     written(folder / "pi.json")
-    report = report_of(staged(tmp_path / "again").seen, asked, seconds=1.0)
+    report = report_of(staged(tmp_path).seen, asked, seconds=1.0)
     assert len(report.references) == 2
     assert [(each.gate.metric, each.verdict) for each in report.gates] == [("p50_ms", Verdict.MISSING)]
-    assert report.choice == without.choice
-    assert [row.latency for row in report.candidates] == [row.latency for row in without.candidates]
+    assert (report.choice.state, report.choice.carried) == ("provisional", (INT8.id, BASELINE.id))
+    assert all(row.latency is None or row.latency.p50_ms is None for row in report.candidates)
 
 
 def test_a_report_without_references_is_as_it_was_before_there_were_any(tmp_path: Path, folder: Path) -> None:
