@@ -1,7 +1,6 @@
-"""ncnn on a CPU, in an environment of its own: fp32, and fp16 where the processor has it. An app for Android loads them too.
+"""ncnn on a CPU: fp32, and fp16 where the processor has it. An app for Android loads the same files.
 
-pnnx makes the model from the trunk; it and ncnn are asked for in the environment that ``EDGECNN_RUNTIME_NCNN`` names. The kit
-sets every number format that ncnn would choose by the processor.
+pnnx makes the model from the trunk. The kit sets every number format that ncnn would otherwise choose by the processor.
 """
 
 from __future__ import annotations

@@ -46,9 +46,9 @@ class OnnxRuntimeBackend(Backend):
             return tuple(Unsupported(runtime=self.runtime, precision=each, why=too_old) for each in Precision if each.ships)
         return (
             Candidate(id="onnxruntime-fp32", runtime=self.runtime, precision=Precision.FP32),
-            self._fp16(device.processor, facts),
+            self._fp16(device.processor),
             Unsupported(runtime=self.runtime, precision=Precision.BF16, why="the CPU provider has no bf16 convolution"),
-            self._int8(device.processor, facts),
+            self._int8(device.processor),
         )
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
@@ -94,15 +94,13 @@ class OnnxRuntimeBackend(Backend):
 
         return residency_of(trace, macs)
 
-    def _fp16(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
+    def _fp16(self, processor: Processor) -> Candidate | Unsupported:
         cast = "the CPU provider runs an fp16 model in fp32 with casts: a smaller file, not another arithmetic"
-        if why := facts.rules_out(Precision.FP16) if arm_halves(processor) else cast:
-            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
+        if not arm_halves(processor):
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=cast)
         return Candidate(id="onnxruntime-fp16", runtime=self.runtime, precision=Precision.FP16)
 
-    def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if why := facts.rules_out(Precision.INT8):
-            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=why)
+    def _int8(self, processor: Processor) -> Candidate:
         return Candidate(
             id="onnxruntime-int8",
             runtime=self.runtime,

@@ -30,7 +30,7 @@ from edgecnn.backends.operators import operators_named
 from edgecnn.backends.protocol import Backend, Halves, OutputCheck, halves_of
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Scheme, Unsupported
-from edgecnn.values.device import Device, Processor, RuntimeFacts
+from edgecnn.values.device import Device, Processor
 from edgecnn.values.knobs import DEFAULT, Knobs
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.model_file import (
@@ -66,9 +66,9 @@ class OpenVinoBackend(Backend):
             return ()
         return (
             Candidate(id="openvino-fp32", runtime=self.runtime, precision=Precision.FP32, session_options=_F32),
-            self._bf16(device, facts),
-            self._fp16(device.processor, facts),
-            self._int8(device.processor, facts),
+            self._bf16(device),
+            self._fp16(device.processor),
+            self._int8(device.processor),
         )
 
     def model_file(self, candidate: Candidate, classes: int) -> ModelFile:
@@ -113,21 +113,21 @@ class OpenVinoBackend(Backend):
 
         return residency_of(trace, macs)
 
-    def _fp16(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
+    def _fp16(self, processor: Processor) -> Candidate | Unsupported:
         unread = "it is offered on 64-bit Arm with asimdhp alone; on other processors what the CPU plugin computes was not read"
-        if why := facts.rules_out(Precision.FP16) if arm_halves(processor) else unread:
-            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=why)
+        if not arm_halves(processor):
+            return Unsupported(runtime=self.runtime, precision=Precision.FP16, why=unread)
         return Candidate(id="openvino-fp16", runtime=self.runtime, precision=Precision.FP16, session_options=_F16)
 
-    def _bf16(self, device: Device, facts: RuntimeFacts) -> Candidate | Unsupported:
+    def _bf16(self, device: Device) -> Candidate | Unsupported:
         rounded = f"{names_processor(device)} multiplies no bf16 (avx512_bf16 or amx_bf16): it would be fp32, rounded"
-        if why := facts.rules_out(Precision.BF16) if multiplies_bf16(device.processor.isa) else rounded:
-            return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=why)
+        if not multiplies_bf16(device.processor.isa):
+            return Unsupported(runtime=self.runtime, precision=Precision.BF16, why=rounded)
         return Candidate(id="openvino-bf16", runtime=self.runtime, precision=Precision.BF16, session_options=_BF16)
 
-    def _int8(self, processor: Processor, facts: RuntimeFacts) -> Candidate | Unsupported:
-        if why := facts.rules_out(Precision.INT8) or (_FLOAT_ON_ARM if processor.architecture == "aarch64" else None):
-            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=why)
+    def _int8(self, processor: Processor) -> Candidate | Unsupported:
+        if processor.architecture == "aarch64":
+            return Unsupported(runtime=self.runtime, precision=Precision.INT8, why=_FLOAT_ON_ARM)
         return Candidate(
             id="openvino-int8",
             runtime=self.runtime,

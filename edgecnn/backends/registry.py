@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from edgecnn.backends.protocol import Backend
 from edgecnn.runner.runtimes import distribution_of
-from edgecnn.values.candidate import Candidate, Method, Runtime
-from edgecnn.values.device import Processor
+from edgecnn.values.candidate import Candidate, Method, Runtime, Unsupported
+from edgecnn.values.device import Device, Processor
 from edgecnn.values.profile import Environment
 
 
@@ -40,6 +40,20 @@ def saturates_on(candidate: Candidate, answering: Environment) -> Literal["devic
     if device == there:
         return None
     return "device" if device else "answering machine"
+
+
+def offers(runtime: Runtime, device: Device) -> tuple[Candidate | Unsupported, ...]:
+    """What a runtime's backend supports on a device, but for the precisions that the device's file rules out."""
+    facts = device.runtimes.get(runtime)
+    if facts is None:
+        return ()
+    supported = backend_for(runtime).supports(device)
+    return tuple(
+        Unsupported(runtime=runtime, precision=entry.precision, why=why)
+        if isinstance(entry, Candidate) and (why := facts.rules_out(entry.precision)) is not None
+        else entry
+        for entry in supported
+    )
 
 
 def all_backends() -> tuple[Backend, ...]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from edgecnn.backends.registry import backend_for
+from edgecnn.backends.registry import offers
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.devices import (
     DeviceFactsOnly,
@@ -202,7 +202,7 @@ def build_targets(device: Device) -> tuple[str, ...]:
     """
     if device.facts_only is not None:
         return ()
-    answers = {runtime: backend_for(runtime).supports(device) for runtime in device.runtimes}
+    answers = {runtime: offers(runtime, device) for runtime in device.runtimes}
     building = [runtime for runtime, said in answers.items() if any(isinstance(entry, Candidate) for entry in said)]
     plain = [device.name] if any(device.runtimes[runtime].by_default for runtime in building) else []
     named = [f"{device.name}:{runtime.value}" for runtime in building if not device.runtimes[runtime].by_default]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.backends.installed import lacking
-from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.backends.registry import all_backends, backend_for, offers
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
@@ -92,7 +92,7 @@ def candidates_of(
     for backend in all_backends():
         if backend.runtime not in wanted:
             continue
-        entries = backend.supports(with_local_facts(device, facts))
+        entries = offers(backend.runtime, with_local_facts(device, facts))
         supported += entries
         for entry in entries:
             if isinstance(entry, Unsupported):

@@ -31,24 +31,30 @@ KINDS = {AWARE_FLOAT_BIAS: AWARE}
 """The kind of a step that is not named after its kind."""
 PACKAGE = "torchao"
 _SHARED = Scheme(activation_dtype="uint8", activation_symmetric=False)
-"""ONNX Runtime's. OpenVINO computes it as well as its own symmetric activations, in which ONNX Runtime is slower than fp32."""
+"""ONNX Runtime's. OpenVINO computes it as well as its own symmetric activations, in which ONNX Runtime is slower than fp32;
+LiteRT's integers are these minus 128."""
 _SCHEMES: Mapping[Runtime, Scheme] = {
     Runtime.ONNXRUNTIME: _SHARED,
     Runtime.OPENVINO: _SHARED,
+    Runtime.LITERT: _SHARED,
     Runtime.TENSORRT: Scheme(activation_dtype="int8", activation_symmetric=True, bias="float"),
 }
 
 
 def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """One beside each post-training INT8 candidate: those of the CPU runtimes from one training, TensorRT's from its own."""
+    """One beside each post-training INT8 candidate: those of the CPU runtimes from one training, TensorRT's from its own.
+
+    The weights of that one training keep to seven bits where one of its runtimes needs it.
+    """
+    candidates = tuple(candidates)
+    rounded = [each for each in candidates if each.scheme is not None and each.scheme.reduced_range]
+    reduced = {each.runtime for each in rounded} | ({Runtime.LITERT} if rounded else set())
     return tuple(
         candidate.model_copy(
             update={
                 "id": f"{candidate.id}-aware",
                 "method": Method.AWARE_TRAINING,
-                "scheme": _SCHEMES[candidate.runtime].model_copy(
-                    update={"reduced_range": candidate.scheme is not None and candidate.scheme.reduced_range}
-                ),
+                "scheme": _SCHEMES[candidate.runtime].model_copy(update={"reduced_range": candidate.runtime in reduced}),
             }
         )
         for candidate in candidates

@@ -1,6 +1,7 @@
 """fp32, fp16 and INT8 for LiteRT: our own writer makes the FlatBuffer from the trunk, LiteRT's quantizer the others from that.
 
-The writer changes the layout of every layer, so its network is compared with the trunk before anything is made of it.
+The writer changes the layout of every layer, so its network is compared with the trunk before anything is made of it. Of a
+network that learned its rounding, the float network is written, and the quantizer is given the ranges that were learned.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ from ai_edge_litert import schema_py_generated as schema
 from edgecnn.backends.litert import ENTRY, WRITER, make_by_program, write_described
 from edgecnn.graph.attention import attention_products
 from edgecnn.graph.macs import mac_table
-from edgecnn.graph.onnx_file import load_model, require_unquantized
+from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
+from edgecnn.graph.passes.unrounded import Ranges, take_rounding_out
 from edgecnn.quantization.executors.litert_cpu import logits_of
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_logits_of
 from edgecnn.quantization.float_nodes import float_nodes
@@ -28,7 +31,7 @@ from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.quantization.litert_model import write_model
 from edgecnn.quantization.trunk_checks import check_converted
 from edgecnn.store.failures import told_by_system
-from edgecnn.values.candidate import Precision
+from edgecnn.values.candidate import Method, Precision
 
 _READ = {
     schema.BuiltinOperator.CONV_2D: 0,
@@ -50,35 +53,42 @@ def quantize(job: Job) -> dict[str, Any]:
         OutputsDiffer: the written network answers otherwise than the trunk.
         LayerNotConverted: LiteRT has no operator for a layer.
     """
-    trunk = load_model(job.onnx)
-    require_unquantized(trunk, job.onnx)
-    require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
     candidate, made = job.candidate, job.out / ENTRY
     with tempfile.TemporaryDirectory(prefix="edgecnn-litert-") as name:
-        whole = Path(name) / ENTRY
+        whole, ranges = Path(name) / ENTRY, Ranges()
+        trunk = load_model(job.onnx)
+        if candidate.method is Method.AWARE_TRAINING:
+            ranges = take_rounding_out(trunk)
+            job = replace(job, onnx=Path(name) / "float.onnx")
+            save_model(trunk, job.onnx)
+        require_unquantized(trunk, job.onnx)
+        require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
         write_model(job.onnx, candidate, whole)
         facts: dict[str, Any] = {"format": "TensorFlow Lite FlatBuffer"}
         if candidate.precision is not Precision.FP32:  # which is compared as it ships
             converted = partial(_logits, whole, candidate.id)
             facts["distance_of_float_from_trunk"] = check_converted(job, WRITER, converted)
         if candidate.precision is Precision.INT8:
-            _quantize_whole(job, trunk, whole)
+            _quantize_whole(job, trunk, whole, ranges)
             facts |= {"calibration": "smallest and largest value", **_left_in_float(trunk, made)}
         elif candidate.precision is Precision.FP16:
             make_by_program("halve", (whole, made), made, candidate.id)
         else:
             shutil.copyfile(whole, made)
-    write_described(job.onnx, candidate, job.out)
+        write_described(job.onnx, candidate, job.out)
     return facts
 
 
-def _quantize_whole(job: Job, trunk: onnx.ModelProto, whole: Path) -> None:
-    """Write the INT8 model from the float one, in whose folder the program finds its feed and how it is asked."""
+def _quantize_whole(job: Job, trunk: onnx.ModelProto, whole: Path, ranges: Ranges) -> None:
+    """Write the INT8 model from the float one, in whose folder the program finds its feed and how it is asked.
+
+    ``ranges``: of tensors that learned them. The others have those of the calibration images.
+    """
     feed, how, made = whole.with_name("feed.npy"), whole.with_name("how.json"), job.out / ENTRY
     shown = np.concatenate([_last_channels(pixels) for pixels in job.feeds()])
     with told_by_system(feed, shown.nbytes):
         np.save(feed, shown)
-    how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": {}}), encoding="utf-8")
+    how.write_text(json.dumps({"in_float": _float_tensors(job, trunk), "ranges": ranges}), encoding="utf-8")
     make_by_program("quantize", (whole, feed, how, made), made, job.candidate.id)
 
 

@@ -19,25 +19,28 @@ class Way:
 
     module: str | None
     packages: tuple[str, ...] = ()
+    calibrates: bool = False
+    """Whether it takes ranges from calibration images."""
 
 
 _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
     (Runtime.ONNXRUNTIME, Method.FLOAT, Precision.FP16): Way("edgecnn.quantization.onnxruntime_half", ("onnxconverter-common",)),
-    (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime"),
+    (Runtime.ONNXRUNTIME, Method.POST_TRAINING): Way("edgecnn.quantization.onnxruntime", calibrates=True),
     (Runtime.ONNXRUNTIME, Method.AWARE_TRAINING): Way(None),
     (Runtime.ONNXRUNTIME, Method.ORIGINAL): Way(None),
     (Runtime.OPENVINO, Method.AWARE_TRAINING): Way(None),
-    (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",)),
-    (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime"),
-    (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",)),
+    (Runtime.OPENVINO, Method.POST_TRAINING): Way("edgecnn.quantization.openvino", ("nncf",), calibrates=True),
+    (Runtime.ONNXRUNTIME, Method.MIXED): Way("edgecnn.quantization.onnxruntime", calibrates=True),
+    (Runtime.OPENVINO, Method.MIXED): Way("edgecnn.quantization.openvino", ("nncf",), calibrates=True),
     (Runtime.LITERT, Method.FLOAT): Way("edgecnn.quantization.litert"),
-    (Runtime.LITERT, Method.POST_TRAINING): Way("edgecnn.quantization.litert"),
-    (Runtime.LITERT, Method.MIXED): Way("edgecnn.quantization.litert"),
-    (Runtime.WASM, Method.POST_TRAINING): Way("edgecnn.quantization.wasm"),
+    (Runtime.LITERT, Method.POST_TRAINING): Way("edgecnn.quantization.litert", calibrates=True),
+    (Runtime.LITERT, Method.MIXED): Way("edgecnn.quantization.litert", calibrates=True),
+    (Runtime.LITERT, Method.AWARE_TRAINING): Way("edgecnn.quantization.litert", calibrates=True),
+    (Runtime.WASM, Method.POST_TRAINING): Way("edgecnn.quantization.wasm", calibrates=True),
     (Runtime.TENSORRT, Method.FLOAT): Way("edgecnn.quantization.float16", ("onnxconverter-common",)),
-    (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),
+    (Runtime.TENSORRT, Method.POST_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",), calibrates=True),
     (Runtime.TENSORRT, Method.AWARE_TRAINING): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),
-    (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",)),
+    (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",), calibrates=True),
 }
 """A row of one precision goes before that of all."""
 _WEAK = Way("edgecnn.quantization.tensorrt_weak")

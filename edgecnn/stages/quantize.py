@@ -14,8 +14,8 @@ from pydantic import NonNegativeInt, PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import NothingLeftToQuantize
-from edgecnn.quantization.registry import packages_for
-from edgecnn.values.candidate import Candidate, Method
+from edgecnn.quantization.registry import packages_for, way_to
+from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Normalization
 from edgecnn.values.layers import RANKING_FILE_NAME, RankedLayer, Ranking
 from edgecnn.values.stage import Progress, Role, Stage
@@ -35,13 +35,13 @@ class QuantizeStage(Stage):
 
     candidate: Candidate
     images: NonNegativeInt
-    """Calibration images. A candidate that is not calibrated here (float, quantization-aware, or quantized before) reads none:
-    its number is 0 whatever was asked, so that another one is no miss."""
+    """Calibration images. A candidate that takes no ranges from them (float, quantized before, and with learned ranges for every
+    tensor) reads none: its number is 0 whatever was asked, so that another one is no miss."""
     normalization: Normalization
 
     def model_post_init(self, _context: Any) -> None:
-        """Only post-training quantization calibrates here."""
-        if self.candidate.precision.is_float or self.candidate.method in (Method.AWARE_TRAINING, Method.ORIGINAL):
+        """A candidate that takes no ranges from images reads none."""
+        if self.candidate.precision.is_float or not way_to(self.candidate).calibrates:
             object.__setattr__(self, "images", 0)
 
     @property

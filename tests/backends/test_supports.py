@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from edgecnn.backends.onnxruntime import exact_products
-from edgecnn.backends.registry import all_backends, backend_for, saturates_on
+from edgecnn.backends.registry import all_backends, backend_for, offers, saturates_on
 from edgecnn.planning.variants import ORIGINAL
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device, Match, Processor, RuntimeFacts, Support
@@ -18,7 +18,12 @@ NATIVE: Mapping[Precision, Support] = dict.fromkeys(Precision, "native")
 
 
 def device(
-    architecture: str, *isa: str, opset: int = 21, ir: int = 10, precisions: Mapping[Precision, Support] = NATIVE
+    architecture: str,
+    *isa: str,
+    opset: int = 21,
+    ir: int = 10,
+    precisions: Mapping[Precision, Support] = NATIVE,
+    runtimes: Sequence[Runtime] = (Runtime.ONNXRUNTIME, Runtime.OPENVINO),
 ) -> Device:
     facts = RuntimeFacts(
         versions=">=1.19", python=">=3.11", onnx_opset_max=opset, onnx_ir_max=ir, precisions=precisions, source="its page"
@@ -29,16 +34,16 @@ def device(
         usually_attached=False,
         match=Match(),
         processor=Processor.model_validate({"architecture": architecture, "model": "A core", "isa": isa, "source": "its page"}),
-        runtimes={Runtime.ONNXRUNTIME: facts, Runtime.OPENVINO: facts},
+        runtimes=dict.fromkeys(runtimes, facts),
     )
 
 
 def offered(runtime: Runtime, on: Device) -> dict[str, Candidate]:
-    return {each.id: each for each in backend_for(runtime).supports(on) if isinstance(each, Candidate)}
+    return {each.id: each for each in offers(runtime, on) if isinstance(each, Candidate)}
 
 
 def refused(runtime: Runtime, on: Device) -> dict[Precision, str]:
-    return {each.precision: each.why for each in backend_for(runtime).supports(on) if isinstance(each, Unsupported)}
+    return {each.precision: each.why for each in offers(runtime, on) if isinstance(each, Unsupported)}
 
 
 @pytest.mark.parametrize("runtime", [Runtime.ONNXRUNTIME, Runtime.OPENVINO])
@@ -126,10 +131,10 @@ def test_onnxruntime_offers_no_half_precision_and_says_why() -> None:
 
 
 def test_half_precision_is_offered_on_arm_that_multiplies_it() -> None:
-    for flags, offers in ((("asimddp", "asimdhp"), True), (("asimddp",), False)):
+    for flags, multiplies in ((("asimddp", "asimdhp"), True), (("asimddp",), False)):
         on = device("aarch64", *flags)
-        assert ("onnxruntime-fp16" in offered(Runtime.ONNXRUNTIME, on)) is offers
-        assert ("openvino-fp16" in offered(Runtime.OPENVINO, on)) is offers
+        assert ("onnxruntime-fp16" in offered(Runtime.ONNXRUNTIME, on)) is multiplies
+        assert ("openvino-fp16" in offered(Runtime.OPENVINO, on)) is multiplies
     ruled_out = device("aarch64", "asimdhp", precisions={**NATIVE, Precision.FP16: "none"})
     for runtime in (Runtime.ONNXRUNTIME, Runtime.OPENVINO):
         assert refused(runtime, ruled_out)[Precision.FP16] == "the device's file says none: its page"
@@ -177,9 +182,16 @@ def test_a_device_whose_onnxruntime_cannot_read_the_trunk_gets_nothing_but_the_r
 
 
 def test_a_devices_file_can_rule_int8_out() -> None:
-    on = device("x86_64", "avx512_vnni", precisions={**NATIVE, Precision.INT8: "none"})
-    for runtime in (Runtime.ONNXRUNTIME, Runtime.OPENVINO):
+    runtimes = (Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.LITERT, Runtime.WASM)
+    on = device("x86_64", "avx512_vnni", precisions={**NATIVE, Precision.INT8: "none"}, runtimes=runtimes)
+    for runtime in runtimes:
         assert refused(runtime, on)[Precision.INT8] == "the device's file says none: its page"
+
+
+@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships])
+def test_a_device_s_file_can_rule_any_precision_out_of_any_runtime(runtime: Runtime) -> None:
+    nothing = device("aarch64", "asimddp", "asimdhp", precisions=dict.fromkeys(NATIVE, "none"), runtimes=[runtime])
+    assert offered(runtime, nothing) == {}
 
 
 def test_a_runtime_that_the_device_does_not_name_offers_nothing() -> None:

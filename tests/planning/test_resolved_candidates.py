@@ -50,14 +50,20 @@ def ids(found: Resolved) -> list[str]:
 
 def test_int8_that_is_learned_is_built_only_when_asked_for_and_comes_last(bench: Bench) -> None:
     without = ids(bench.resolve())
-    assert ids(bench.resolve(quantize={"aware": True})) == [*without, "onnxruntime-int8-aware", "openvino-int8-aware"]
+    assert ids(bench.resolve(quantize={"aware": True})) == [
+        *without,
+        "onnxruntime-int8-aware",
+        "openvino-int8-aware",
+        "litert-int8-aware",
+    ]
 
 
 def test_int8_that_is_to_be_learned_where_the_device_has_none_is_refused_before_anything_is_read(bench: Bench) -> None:
     shipped = (resource_folder("devices") / "raspberry-pi-5.toml").read_text(encoding="utf-8")
     own = bench.folder / "own.toml"
     own.write_text(shipped.replace('"raspberry-pi-5"', '"own"').replace('int8 = "native"', 'int8 = "none"'), encoding="utf-8")
-    assert ids(bench.resolve(str(own))) == ["onnxruntime-fp32", "onnxruntime-fp16"]
+    floats = ["onnxruntime-fp32", "onnxruntime-fp16", "ncnn-fp32", "ncnn-fp16", "litert-fp32", "litert-fp16"]
+    assert ids(bench.resolve(str(own))) == floats
     with pytest.raises(PrecisionNotOnDevice, match="^own has no int8, which quantize.aware asks for: .* has fp32, fp16 — leave"):
         resolve(bench.request(str(own), quantize={"aware": True}, data={"path": "/nowhere"}), bench.store, Ear())
 
@@ -88,7 +94,7 @@ def test_a_target_with_one_runtime_still_has_the_baseline_first_and_no_other_of_
 
 def test_every_runtime_that_the_device_offers_is_taken_where_none_is_named(bench: Bench) -> None:
     found = bench.resolve("cpu")
-    assert {candidate.runtime for candidate in found.candidates} == {Runtime.ONNXRUNTIME, Runtime.OPENVINO}
+    assert {candidate.runtime for candidate in found.candidates} == {Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.LITERT}
     assert ids(found).count(BASELINE_ID) == 1
 
 
@@ -99,7 +105,7 @@ def test_a_candidate_whose_package_is_missing_is_unavailable_with_the_line_that_
     found = bench.resolve("cpu")
     lacking = Unavailable(why="openvino is not installed", command='pip install "edgecnn[openvino]"')
     assert found.unavailable["openvino-int8"] == lacking
-    assert {candidate.runtime for candidate in found.candidates} == {Runtime.ONNXRUNTIME}
+    assert {candidate.runtime for candidate in found.candidates} == {Runtime.ONNXRUNTIME, Runtime.LITERT}
     assert found.versions["openvino"] == "absent", "installing it makes other keys"
 
 
@@ -113,12 +119,12 @@ def test_without_the_baseline_s_runtime_nothing_can_be_built(bench: Bench, witho
     )
 
 
-def test_a_device_that_is_too_old_for_every_runtime_is_refused_with_each_reason_before_any_work(bench: Bench) -> None:
+def test_a_device_that_is_too_old_for_a_runtime_is_refused_with_each_reason_before_any_work(bench: Bench) -> None:
     text = (resource_folder("devices") / "raspberry-pi-5.toml").read_text()
     old = bench.folder / "old-board.toml"
     old.write_text(re.sub("onnx_opset_max = [0-9]+", "onnx_opset_max = 12", text.replace('"raspberry-pi-5"', '"old-board"')))
     with pytest.raises(NoCandidate, match="old-board: onnxruntime fp32, fp16, bf16, int8: .* up to opset 12"):
-        bench.resolve(str(old))
+        bench.resolve(f"{old}:onnxruntime")
     assert not bench.store.root.exists()
 
 
