@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.backends.installed import lacking
 from edgecnn.backends.registry import all_backends, backend_for, offers
+from edgecnn.devices.check.needs import absent_there
 from edgecnn.devices.this_machine import with_local_facts
 from edgecnn.errors.building import NothingToBuild
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
@@ -94,9 +95,12 @@ def candidates_of(
             continue
         entries = offers(backend.runtime, with_local_facts(device, facts))
         supported += entries
+        elsewhere = absent_there(facts, backend.runtime, device.runtimes[backend.runtime].versions)
         for entry in entries:
             if isinstance(entry, Unsupported):
                 unsupported.append(entry)
+            elif elsewhere is not None and entry.id != BASELINE_ID:
+                unavailable[entry.id] = elsewhere
             elif (lacks := lacking(packages_for(entry), backend.extra)) is not None:
                 unavailable[entry.id] = Unavailable(why=lacks.why, command=lacks.command)
             else:

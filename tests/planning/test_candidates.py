@@ -8,13 +8,17 @@ import pytest
 
 from edgecnn.backends.installed import Lacking
 from edgecnn.backends.registry import all_backends
+from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.devices import NoCandidate, PrecisionNotOnDevice
 from edgecnn.planning import candidates
 from edgecnn.planning.candidates import require_candidate, require_precision
+from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.device import Device
+from edgecnn.values.recipe import Recipe
+from tests.devices.check.recorded import RASPBERRY_PI_5, READY, recorded
 
 
 def board(*runtimes: Runtime, **limits: Any) -> Device:
@@ -99,3 +103,20 @@ def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is()
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     jetson = device_named("jetson")
     require_precision(jetson, Precision.INT8, "quantize.aware", offers(jetson))
+
+
+def test_a_board_that_lacks_a_runtime_nobody_named_is_built_for_without_it() -> None:
+    pi = device_named("raspberry-pi-5")
+    facts = facts_of(recorded(RASPBERRY_PI_5, READY))
+    built, _, unavailable = candidates.candidates_of(pi, Recipe(), facts)
+    assert {candidate.runtime for candidate in built} == {Runtime.ONNXRUNTIME}
+    assert set(unavailable) == {"ncnn-fp32", "ncnn-fp16", "litert-fp32", "litert-fp16", "litert-int8"}
+    assert unavailable["litert-int8"] == Unavailable(
+        why="ai-edge-litert>=2.3,<3 is missing for the board's Python 3.11",
+        command="python3 -m venv --system-site-packages ~/edgecnn-env && ~/edgecnn-env/bin/pip install 'ai-edge-litert>=2.3,<3', "
+        "then run it with ~/edgecnn-env/bin/python",
+    )
+    everything = {"python": {"packages": {**READY["python"]["packages"], "ncnn": "1.0.20261020", "ai-edge-litert": "2.3.0"}}}
+    built, _, unavailable = candidates.candidates_of(pi, Recipe(), facts_of(recorded(RASPBERRY_PI_5, READY, everything)))
+    assert {candidate.runtime for candidate in built} == {Runtime.ONNXRUNTIME, Runtime.NCNN, Runtime.LITERT}
+    assert unavailable == {}

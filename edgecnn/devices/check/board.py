@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.devices.check.needs import Needs, fits, installed, missing_packages, needs_of
+from edgecnn.devices.check.needs import Needs, fits, installed, missing_options, missing_packages, needs_of
 from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.emulated_machine import emulated_python
@@ -88,7 +88,8 @@ def with_packages(seen: ReachedBoard, needs: Needs, tell: Progress) -> ReachedBo
     """
     if seen.link is None:
         raise CarryWithoutHost
-    packages, python = missing_packages(seen.facts, needs), seen.facts.python
+    python = seen.facts.python
+    packages = (*missing_packages(seen.facts, needs), *missing_options(seen.facts, needs))
     if not packages:
         return seen
     platform = WheelPlatform(python.version[:2], seen.facts.architecture, python.glibc or (0, 0))

@@ -13,7 +13,8 @@ from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_fo
 from edgecnn.errors.wording import listed, plural
 from edgecnn.runner.installing import command_for
 from edgecnn.runner.runtimes import DISTRIBUTIONS, distribution_of
-from edgecnn.values.board import BoardFacts, Finding, Weight
+from edgecnn.values.artifact import Unavailable
+from edgecnn.values.board import BoardFacts, Finding, LocalFacts, Weight
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.device import Device
 
@@ -31,6 +32,8 @@ class Needs(NamedTuple):
 
     runtimes: Mapping[Runtime, str]
     """Runtime to the PEP 440 range of its distribution."""
+    optional: frozenset[Runtime] = frozenset()
+    """Those that nobody named: where the machine lacks one, its kits are left out."""
     machines: tuple[str, ...] = ("x86_64", "aarch64")
     disk_mib: int = DISK_MIB
     memory_mib: int = MEMORY_MIB
@@ -49,9 +52,13 @@ def needs_of(device: Device | None, runtimes: Collection[Runtime] | None = None)
     reference = device.runtimes.get(Runtime.ONNXRUNTIME)
     if len(wanted) > 1 and reference is not None and not reference.by_default:  # beside a GPU, a board may do without it
         wanted = [each for each in wanted if each is not Runtime.ONNXRUNTIME]
-    return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted})
+    named = wanted if runtimes is not None or not _NEVER_OPTIONAL.intersection(wanted) else _NEVER_OPTIONAL
+    optional = frozenset(each for each in wanted if each not in named)
+    return Needs({runtime: device.runtimes[runtime].versions for runtime in wanted}, optional)
 
 
+_NEVER_OPTIONAL = frozenset({Runtime.ONNXRUNTIME, Runtime.TENSORRT})
+"""What a build that names no runtime is about: drops are counted from the one, and the other runs on a device's GPU."""
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 
@@ -71,12 +78,21 @@ def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="--python with the path of a CPython")
         return
     missing = missing_packages(facts, needs)
-    unfit = [finding for runtime in needs.runtimes for finding in _no_wheel(facts, runtime, needs.runtimes[runtime])]
+    named = {runtime: range_ for runtime, range_ in needs.runtimes.items() if runtime not in needs.optional}
+    unfit = [finding for runtime, range_ in named.items() for finding in _no_wheel(facts, runtime, range_)]
     yield from unfit
+    for runtime in needs.optional:
+        for finding in _no_wheel(facts, runtime, needs.runtimes[runtime]):
+            yield finding.model_copy(update={"weight": Weight.NOTES, "remedy": None})
     yield from _managed(facts, missing)
+    left_out = missing_options(facts, needs)
     if missing and not unfit:
         what = f"{listed(missing)} {plural(len(missing), 'is', 'are')} missing for Python {version}"
-        yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, missing))
+        yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, (*missing, *left_out)))
+    elif left_out:
+        verb = plural(len(left_out), "is", "are")
+        what = f"{listed(left_out)} {verb} missing for Python {version}: builds that do not name the runtime leave its kits out"
+        yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, left_out))
 
 
 def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
@@ -84,10 +100,42 @@ def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
 
     TensorRT is never among them: on a Jetson it belongs to JetPack. Nor is a browser, which a kit looks for by itself.
     """
-    by_pip = {each: range_ for each, range_ in needs.runtimes.items() if each is not Runtime.TENSORRT and not each.in_a_browser}
-    wanted = [_requirement(facts, runtime, range_) for runtime, range_ in by_pip.items()]
-    lacking = [requirement for requirement, found in wanted if not found]
+    lacking = _lacking(facts, {each: range_ for each, range_ in needs.runtimes.items() if each not in needs.optional})
     return (*lacking, *(name for name in OWN_PACKAGES if name not in facts.packages))
+
+
+def missing_options(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
+    """The same of optional runtimes, as far as there are wheels of them for that Python."""
+    optional = {each: needs.runtimes[each] for each in needs.runtimes if each in needs.optional}
+    return _lacking(facts, {each: range_ for each, range_ in optional.items() if not any(_no_wheel(facts, each, range_))})
+
+
+def _lacking(facts: BoardFacts, runtimes: Mapping[Runtime, str]) -> tuple[str, ...]:
+    by_pip = {each: range_ for each, range_ in runtimes.items() if _is_by_pip(each)}
+    wanted = [_requirement(facts, runtime, range_) for runtime, range_ in by_pip.items()]
+    return tuple(requirement for requirement, found in wanted if not found)
+
+
+def _is_by_pip(runtime: Runtime) -> bool:
+    return runtime is not Runtime.TENSORRT and not runtime.in_a_browser
+
+
+def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
+    """Why kits of a runtime cannot run on a board, and what mends it; None where they can, or where it is this machine.
+
+    ``wanted``: the range of versions.
+    """
+    if not isinstance(facts, BoardFacts) or not _is_by_pip(runtime):
+        return None
+    requirement, found = _requirement(facts, runtime, wanted)
+    if found:
+        return None
+    for finding in _no_wheel(facts, runtime, wanted):
+        return Unavailable(why=f"on the board, {finding.what}", command=finding.remedy)
+    version = ".".join(map(str, facts.python.version[:2]))
+    return Unavailable(
+        why=f"{requirement} is missing for the board's Python {version}", command=install_line(facts, [requirement])
+    )
 
 
 def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from edgecnn.devices.check.board import ReachedBoard, board_over, recognised_as, with_packages
-from edgecnn.devices.check.needs import Needs, missing_packages, needs_of
+from edgecnn.devices.check.needs import Needs, missing_options, missing_packages, needs_of
 from edgecnn.devices.check.system import findings_on, require_none, stopping
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import how_closely, matches
@@ -49,9 +50,12 @@ def runtimes_of(candidates: Iterable[Candidate]) -> frozenset[Runtime]:
     return frozenset({each.runtime for each in found} | twins)
 
 
-def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runtime]:
-    """What kits of a target need, by the runtime that it names; fp32 in ONNX Runtime is what everything is held against."""
-    return frozenset((*device.built_for(named), Runtime.ONNXRUNTIME))
+def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runtime] | None:
+    """What kits of a target need, by the runtime that it names; fp32 in ONNX Runtime is what everything is held against.
+
+    None where it names none: every runtime of the device, as far as the machine has it.
+    """
+    return None if named is None else frozenset((*device.built_for(named), Runtime.ONNXRUNTIME))
 
 
 def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
@@ -66,8 +70,8 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
     """
     seen = board_over(link, asked.python)
     require_device(seen, wanted.device)
-    if asked.python is None and missing_packages(seen.facts, wanted.needs):
-        seen = _as_carried(seen, wanted.needs) or seen
+    if asked.python is None and any(_lacks(seen, wanted.needs)):
+        seen = min((seen, *_as_carried(seen)), key=lambda board: _lacks(board, wanted.needs))
     _require_ready(seen, wanted.needs, put_off=_CARRIED_AWAY if asked.carry_wheels else ())
     return seen
 
@@ -107,12 +111,14 @@ def _findings(seen: ReachedBoard, needs: Needs) -> tuple[Finding, ...]:
     return findings_on(seen.facts, needs)
 
 
-def _as_carried(seen: ReachedBoard, needs: Needs) -> ReachedBoard | None:
-    try:
-        carried = seen.again(CARRIED)
-    except RecordingUnusable:
-        return None  # nothing was carried there
-    return None if missing_packages(carried.facts, needs) else carried
+def _as_carried(seen: ReachedBoard) -> Iterator[ReachedBoard]:
+    with suppress(RecordingUnusable):  # nothing was carried there
+        yield seen.again(CARRIED)
+
+
+def _lacks(seen: ReachedBoard, needs: Needs) -> tuple[int, int]:
+    """How many packages keep kits from running, and how many leave some out."""
+    return len(missing_packages(seen.facts, needs)), len(missing_options(seen.facts, needs))
 
 
 def _require_ready(seen: ReachedBoard, needs: Needs, *, put_off: Iterable[str] = ()) -> None:

@@ -38,6 +38,12 @@ def test_of_this_machine_nothing_enters() -> None:
 def test_a_ready_board_has_its_governor_alone_to_mend() -> None:
     findings = found(recorded(RASPBERRY_PI_5, READY), needs_of(PI))
     assert [ref for ref in findings if findings[ref].weight is not Weight.NOTES] == ["governor"]
+    left_out = findings["runtime-missing"]
+    assert left_out.what == (
+        "ncnn>=1.0.20261020,<2 and ai-edge-litert>=2.3,<3 are missing for Python 3.11: "
+        "builds that do not name the runtime leave its kits out"
+    )
+    assert "pip install 'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3'" in str(left_out.remedy)
     assert "tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor" in str(findings["governor"].remedy)
 
 
@@ -46,7 +52,7 @@ def test_a_new_board_is_told_the_line_that_installs_what_it_lacks() -> None:
     assert missing.what == "onnxruntime>=1.19,<2, numpy and pillow are missing for Python 3.11"
     assert missing.remedy == (
         "python3 -m venv --system-site-packages ~/edgecnn-env && ~/edgecnn-env/bin/pip install 'onnxruntime>=1.19,<2' numpy "
-        "pillow, then run it with ~/edgecnn-env/bin/python"
+        "pillow 'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3', then run it with ~/edgecnn-env/bin/python"
     )
 
 

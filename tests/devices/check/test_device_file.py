@@ -84,6 +84,8 @@ def test_a_file_of_another_machine_is_held_against_this_one() -> None:
         "the file says 8,063 MiB of memory, the machine has 3,793",
         "the file says Python >=3.11,<3.12 for onnxruntime, the machine's is 3.13.5",
         "the file says onnxruntime >=1.31,<1.32, the machine has 1.23.2",
+        "the file says Python >=3.11,<3.12 for ncnn, the machine's is 3.13.5",
+        "the file says Python >=3.11,<3.12 for litert, the machine's is 3.13.5",
     )
 
 
