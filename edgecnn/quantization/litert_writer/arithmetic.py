@@ -16,7 +16,7 @@ _UNARY: Final = {
     "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""), "HardSwish": ("HARD_SWISH", "HardSwishOptions"),
     "Exp": ("EXP", "ExpOptions"), "Log": ("LOG", ""), "Sqrt": ("SQRT", ""), "Neg": ("NEG", "NegOptions"),
     "Abs": ("ABS", "AbsOptions"), "Floor": ("FLOOR", ""), "Ceil": ("CEIL", ""), "Sin": ("SIN", ""), "Cos": ("COS", "CosOptions"),
-    "Round": ("ROUND", ""),
+    "Round": ("ROUND", ""), "Sign": ("SIGN", ""),
 }  # fmt: skip
 _RELU6: Final = 3
 """``ActivationFunctionType.RELU6``."""
@@ -37,7 +37,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     rank = len(conversion.shape(node.outputs[0]))
     names = [with_rank(conversion, name, rank) for name in node.inputs]
     order = largest_order(conversion, names)
-    values = [_compact(conversion, name, order) for name in names]
+    values = [compact(conversion, name, order) for name in names]
     while len(values) > 2:
         shapes = [conversion.network.shape(value) for value in values[:2]]
         partial_result = conversion.fresh(node.name, np.broadcast_shapes(*shapes))
@@ -50,7 +50,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     conversion.network.add(operator, values, [output], table, fusedActivationFunction=fused)
 
 
-def _compact(conversion: Conversion, name: str, order: Order) -> int:
+def compact(conversion: Conversion, name: str, order: Order) -> int:
     """A value in an order; a constant of one number has no axes, which every operator takes."""
     if name in conversion.constants and conversion.constants[name].size == 1:
         return conversion.number(float(conversion.constants[name].reshape(())))
@@ -59,6 +59,19 @@ def _compact(conversion: Conversion, name: str, order: Order) -> int:
 
 for _name, (_operator, _table) in BINARY.items():
     RULES[_name] = partial(_binary, _operator, _table, _name in _FUSING)
+
+
+@rule("Sum", "Mean")
+def _sum(conversion: Conversion, node: Node) -> None:
+    total = f"{node.name}/total"
+    if len(node.inputs) == 1:
+        conversion.write("Identity", node.inputs, node.outputs[0], conversion.shape(node.outputs[0]))
+    elif node.op == "Sum":
+        RULES["Add"](conversion, node)
+    else:
+        conversion.write("Add", node.inputs, total, conversion.shape(node.outputs[0]))
+        conversion.constants[f"{node.name}/share"] = np.array(1 / len(node.inputs), np.float32)
+        conversion.write("Mul", [total, f"{node.name}/share"], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
 @rule("Pow")
@@ -138,10 +151,15 @@ def _leaky(conversion: Conversion, node: Node) -> None:
 
 @rule("Elu")
 def _elu(conversion: Conversion, node: Node) -> None:
-    if node.attributes.get("alpha", 1.0) != 1.0:
-        raise NoForm("LiteRT's ELU has an alpha of 1 alone")
-    steps = Steps.of(conversion, node)
-    steps.one("ELU", steps.input(), steps.output())
+    """max(x, 0) + alpha · (exp(min(x, 0)) - 1); LiteRT's own has an alpha of 1."""
+    steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
+    value = steps.input()
+    if alpha == 1.0:
+        steps.one("ELU", value, steps.output())
+        return
+    below = steps.two("MUL", steps.one("ELU", steps.two("MINIMUM", value, 0.0)), alpha)
+    fused, output = steps.end()
+    steps.two("ADD", steps.two("MAXIMUM", value, 0.0), below, output, fusedActivationFunction=fused)
 
 
 @rule("PRelu")

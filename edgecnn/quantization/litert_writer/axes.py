@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
+from edgecnn.quantization.litert_writer.conversion import Conversion, Node, Order, last, plain
 from edgecnn.quantization.litert_writer.registry import rule
 
 
@@ -108,7 +108,7 @@ def reshape(conversion: Conversion, given: str, made: str) -> None:
         conversion.reshaped(tensor, conversion.made(made, new))
 
 
-@rule("Identity", "Dropout", "Cast")
+@rule("Identity", "Dropout")
 def _same(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     if given in conversion.constants:
@@ -161,16 +161,22 @@ def _slice(conversion: Conversion, node: Node) -> None:
         starts, ends = conversion.integers(node.inputs[1]), conversion.integers(node.inputs[2])
         axes = conversion.integers(node.inputs[3]) if node.has(3) else range(len(starts))
         steps = conversion.integers(node.inputs[4]) if node.has(4) else [1] * len(starts)
-    if any(step < 1 for step in steps):
-        raise NoForm("it reads backwards")
     cuts = {axis % len(shape): slice(*cut) for axis, *cut in zip(axes, starts, ends, steps, strict=True)}
     cut_out(conversion, given, made, [cuts.get(axis, slice(None)).indices(size) for axis, size in enumerate(shape)])
 
 
 def cut_out(conversion: Conversion, given: str, made: str, cuts: Sequence[tuple[int, int, int]]) -> None:
     """Write the part of a value between a first and a last index, in steps; ``cuts``: for each axis in ONNX's order."""
-    order = conversion.order(given)
-    value, output = conversion.value(given, order), conversion.made(made, order)
+    order, cuts = conversion.order(given), list(cuts)
+    value = conversion.value(given, order)
+    for axis, (first, end, step) in enumerate(cuts):  # backwards, which XNNPACK cannot: the rows are read one by one
+        if step < 0:
+            rows, place = list(range(first, end, step)), order.index(axis)
+            shape = list(conversion.network.shape(value))
+            turned = conversion.fresh(made, [*shape[:place], len(rows), *shape[place + 1 :]])
+            conversion.network.add("GATHER", [value, conversion.axes(rows)], [turned], "GatherOptions", axis=place)
+            value, cuts[axis] = turned, (0, len(rows), 1)
+    output = conversion.made(made, order)
     cut(conversion, value, output, [cuts[axis] for axis in order])
 
 

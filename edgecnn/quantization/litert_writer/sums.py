@@ -14,7 +14,9 @@ from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoFo
 from edgecnn.quantization.litert_writer.registry import RULES, rule
 from edgecnn.quantization.litert_writer.steps import Steps
 
-_REDUCTIONS: Final = {"ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN"}
+_REDUCTIONS: Final = {
+    "ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN", "ReduceProd": "REDUCE_PROD",
+}  # fmt: skip
 _GLOBAL: Final = {"GlobalAveragePool": "MEAN", "GlobalMaxPool": "REDUCE_MAX"}
 
 
@@ -162,8 +164,9 @@ def _matmul(conversion: Conversion, node: Node) -> None:
         _fully_connected(conversion, node, order, weights, np.zeros(len(weights), np.float32))
         return
     rank = len(conversion.shape(node.outputs[0]))
-    if rank < 2 or any(len(conversion.shape(name)) < 2 for name in node.inputs):
-        raise NoForm("it multiplies by a vector")
+    if any(len(conversion.shape(name)) < 2 for name in node.inputs):
+        _by_vector(conversion, node)
+        return
     values, turned = [], []
     for name in (with_rank(conversion, name, rank) for name in node.inputs):
         exchanged = (*range(rank - 2), rank - 1, rank - 2)
@@ -171,6 +174,19 @@ def _matmul(conversion: Conversion, node: Node) -> None:
         values.append(conversion.value(name, exchanged if turned[-1] else plain(rank)))
     output = conversion.made(node.outputs[0], plain(rank))
     conversion.network.add("BATCH_MATMUL", values, [output], "BatchMatMulOptions", adjX=turned[0], adjY=turned[1])
+
+
+def _by_vector(conversion: Conversion, node: Node) -> None:
+    """A vector is a matrix of one row where it comes first, and of one column where it comes second."""
+    shapes, names = [conversion.shape(name) for name in node.inputs], list(node.inputs)
+    for place, wide in enumerate([(1, -1), (-1, 1)]):
+        if len(shapes[place]) == 1:
+            shapes[place] = tuple(conversion.shape(names[place])[0] if size < 0 else size for size in wide)
+            names[place] = f"{node.name}/matrix{place}"
+            conversion.write("Reshape", [node.inputs[place]], names[place], shapes[place])
+    groups = np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])
+    conversion.write("MatMul", names, f"{node.name}/product", [*groups, shapes[0][-2], shapes[1][-1]])
+    conversion.write("Reshape", [f"{node.name}/product"], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
 def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: Any, bias: Any) -> None:

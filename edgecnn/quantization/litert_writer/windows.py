@@ -214,7 +214,10 @@ def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
 def _positions(conversion: Conversion, node: Node, window: _Window) -> npt.NDArray[np.float64]:
     """Positions (H, W) that ONNX counts in each window: the image's, with ``count_include_pad`` those of its padding too."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
-    stated = list(node.attributes.get("pads", [0] * 4)) if node.attributes.get("count_include_pad", 0) else [0] * 4
+    stated = [0] * 4
+    if node.attributes.get("count_include_pad", 0):
+        is_automatic = node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET"
+        stated = list(window.pads) if is_automatic else list(node.attributes.get("pads", [0] * 4))
     along = []
     for axis in (0, 1):
         first = np.arange(made[axis]) * window.strides[axis] - window.pads[axis]
