@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.quantization.litert_writer import flatbuffer
 from edgecnn.quantization.litert_writer.flatbuffer import LitertNetwork, TooLarge
-from edgecnn.quantization.litert_writer.registry import RULES
+from edgecnn.quantization.litert_writer.registry import FORMS, RULES
 from edgecnn.quantization.litert_writer.writer import LayerWithoutForm, litert_model
 
 OPSET = 22
@@ -251,7 +251,10 @@ CASES: dict[str, Steps] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_operator_answers_as_in_onnx(name: str) -> None:
-    agree(network(CASES[name]))
+    """By the operators of LiteRT that the registry, and so the documentation, names."""
+    written = operators(agree(network(CASES[name])))
+    if all(op in FORMS for op, _, _ in CASES[name]):
+        assert set(written) <= {"TRANSPOSE", "RESHAPE", *", ".join(FORMS[op].held for op, _, _ in CASES[name]).split(", ")}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from edgecnn.quantization.litert_writer.conversion import Conversion, Node, Orde
 from edgecnn.quantization.litert_writer.registry import rule
 
 
-@rule("Transpose")
+@rule("Transpose", held="")
 def _transpose(conversion: Conversion, node: Node) -> None:
     """Nothing is written: what is stored holds the same numbers under other names of its axes."""
     (given,), (made,) = node.inputs, node.outputs
@@ -82,7 +82,7 @@ def _order_of(axes: Sequence[int], rank: int) -> Order:
     return (*(axis for axis in range(rank) if axis not in axes), *axes)
 
 
-@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze", held="", limits="constant sizes, at a batch of one")
 def _reshape(conversion: Conversion, node: Node) -> None:
     """An axis that is split or joined where it is stored moves nothing, so that channel shuffles stay what they are."""
     given, made = node.inputs[0], node.outputs[0]
@@ -108,7 +108,7 @@ def reshape(conversion: Conversion, given: str, made: str) -> None:
         conversion.reshaped(tensor, conversion.made(made, new))
 
 
-@rule("Identity", "Dropout")
+@rule("Identity", "Dropout", held="")
 def _same(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     if given in conversion.constants:
@@ -122,7 +122,7 @@ _JOINED_MAX: Final = 5
 """More inputs than these of a CONCATENATION XNNPACK leaves to LiteRT."""
 
 
-@rule("Concat")
+@rule("Concat", held="CONCATENATION")
 def _concat(conversion: Conversion, node: Node) -> None:
     """A DenseNet joins all that came before in each layer: what an earlier layer joined is read again."""
     axis = node.attributes["axis"] % len(conversion.shape(node.outputs[0]))
@@ -150,7 +150,7 @@ def largest_order(conversion: Conversion, names: Sequence[str]) -> Order:
     return conversion.order(max(computed, key=lambda name: int(np.prod(conversion.shape(name)))))
 
 
-@rule("Slice")
+@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant places")
 def _slice(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     shape = conversion.shape(given)
@@ -191,7 +191,7 @@ def cut(conversion: Conversion, value: int, output: int, cuts: Sequence[tuple[in
     conversion.network.add("STRIDED_SLICE", [value, begin, end, steps], [output], "StridedSliceOptions")
 
 
-@rule("Split")
+@rule("Split", held="SLICE")
 def _split(conversion: Conversion, node: Node) -> None:
     shape, first = conversion.shape(node.inputs[0]), 0
     axis = node.attributes.get("axis", 0) % len(shape)
@@ -202,7 +202,7 @@ def _split(conversion: Conversion, node: Node) -> None:
         first = end
 
 
-@rule("Gather")
+@rule("Gather", held="SLICE, GATHER", limits="constant indices")
 def _gather(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     shape, indices = conversion.shape(given), conversion.constant(node.inputs[1])
@@ -229,7 +229,7 @@ def without_axes(order: Order, axes: Sequence[int]) -> Order:
     return tuple(sorted(kept).index(axis) for axis in kept)
 
 
-@rule("Expand")
+@rule("Expand", held="BROADCAST_TO", limits="constant sizes")
 def _expand(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     wide = with_rank(conversion, given, len(conversion.shape(made)))
@@ -242,7 +242,7 @@ def _expand(conversion: Conversion, node: Node) -> None:
     conversion.network.add("BROADCAST_TO", [conversion.value(wide, order), shape], [output])
 
 
-@rule("Tile")
+@rule("Tile", held="TILE", limits="constant repeats")
 def _tile(conversion: Conversion, node: Node) -> None:
     order, repeats = conversion.order(node.inputs[0]), conversion.integers(node.inputs[1])
     value, output = conversion.value(node.inputs[0], order), conversion.made(node.outputs[0], order)

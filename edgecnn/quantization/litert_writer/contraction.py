@@ -16,7 +16,11 @@ class _Operand(NamedTuple):
     """One letter for each axis."""
 
 
-@rule("Einsum")
+@rule(
+    "Einsum",
+    held="BATCH_MATMUL, FULLY_CONNECTED, SUM",
+    limits="no diagonal (a letter twice in one operand), no axis of size 1 that is broadcast",
+)
 def _einsum(conversion: Conversion, node: Node) -> None:
     operands, result = _read(conversion, node)
     while len(operands) > 1:

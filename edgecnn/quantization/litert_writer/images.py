@@ -19,7 +19,7 @@ _POSITIONS: Final = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymm
 """In which LiteRT resizes by RESIZE_BILINEAR."""
 
 
-@rule("Pad")
+@rule("Pad", held="PAD, PADV2, MIRROR_PAD, GATHER, SLICE", limits="constant pads")
 def _pad(conversion: Conversion, node: Node) -> None:
     pads = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes["pads"])
     rank = len(conversion.shape(node.inputs[0]))
@@ -69,7 +69,11 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
         conversion.reshaped(value, made)
 
 
-@rule("Resize")
+@rule(
+    "Resize",
+    held="RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, GATHER, BATCH_MATMUL",
+    limits="height and width of an image, constant sizes; not `tf_crop_and_resize`",
+)
 def _resize(conversion: Conversion, node: Node) -> None:
     shape, made = conversion.shape(node.inputs[0]), conversion.shape(node.outputs[0])
     mode = node.attributes.get("mode", b"nearest").decode()
@@ -166,7 +170,7 @@ def _rows(before: int, after: int, position: str, rounding: str) -> list[int] | 
     return [int(row) for row in np.clip(rounded[rounding], 0, before - 1)]
 
 
-@rule("DepthToSpace")
+@rule("DepthToSpace", held="DEPTH_TO_SPACE")
 def _depth_to_space(conversion: Conversion, node: Node) -> None:
     """LiteRT's own has the mode DCR; CRD, which is torch's PixelShuffle, moves axes."""
     if node.attributes.get("mode", b"DCR") == b"DCR":
@@ -181,7 +185,7 @@ def _depth_to_space(conversion: Conversion, node: Node) -> None:
     conversion.write("Reshape", [moved], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
-@rule("ConvTranspose")
+@rule("ConvTranspose", held="TRANSPOSE_CONV, SLICE", limits="two axes, constant weights; not `output_padding` beyond the window")
 def _transposed_convolution(conversion: Conversion, node: Node) -> None:
     """Groups and dilation become zeros between the weights, and padding cuts the result: LiteRT has neither."""
     weights = conversion.constant(node.inputs[1]).astype(np.float32)
@@ -223,7 +227,7 @@ def _cut_before(node: Node, excess: Sequence[int]) -> list[int]:
     return list(node.attributes.get("pads", [0] * 4)[:2])
 
 
-@rule("SpaceToDepth")
+@rule("SpaceToDepth", held="SPACE_TO_DEPTH")
 def _space_to_depth(conversion: Conversion, node: Node) -> None:
     _moved_blocks(conversion, node, "SPACE_TO_DEPTH", "SpaceToDepthOptions")
 
@@ -233,7 +237,7 @@ def _moved_blocks(conversion: Conversion, node: Node, operator: str, table: str)
     conversion.network.add(operator, [image], [output], table, blockSize=node.attributes["blocksize"])
 
 
-@rule("LRN")
+@rule("LRN", held="LOCAL_RESPONSE_NORMALIZATION", limits="an odd `size`")
 def _local_response(conversion: Conversion, node: Node) -> None:
     size = node.attributes["size"]
     if size % 2 == 0:

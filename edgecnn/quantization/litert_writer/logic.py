@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from edgecnn.quantization.litert_writer.arithmetic import compact
 from edgecnn.quantization.litert_writer.axes import largest_order, with_rank
 from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm
-from edgecnn.quantization.litert_writer.registry import RULES, rule
+from edgecnn.quantization.litert_writer.registry import rule
 
 _COMPARED: Final = {
     "Greater": ("GREATER", "GreaterOptions"), "GreaterOrEqual": ("GREATER_EQUAL", "GreaterEqualOptions"),
@@ -34,10 +34,10 @@ def _compared(operator: str, table: str, conversion: Conversion, node: Node) -> 
 
 
 for _name, (_operator, _table) in _COMPARED.items():
-    RULES[_name] = partial(_compared, _operator, _table)
+    rule(_name, held=_operator)(partial(_compared, _operator, _table))
 
 
-@rule("Cast", "CastLike")
+@rule("Cast", "CastLike", held="CAST", limits="to numbers with a fraction")
 def _cast(conversion: Conversion, node: Node) -> None:
     """Types of numbers with a fraction are one: LiteRT's float32."""
     name, made = node.inputs[0], node.outputs[0]

@@ -11,16 +11,16 @@ import numpy as np
 
 from edgecnn.quantization.litert_writer.axes import with_rank, without_axes
 from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
-from edgecnn.quantization.litert_writer.registry import RULES, rule
+from edgecnn.quantization.litert_writer.registry import rule
 from edgecnn.quantization.litert_writer.steps import Steps
 
 _REDUCTIONS: Final = {
     "ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN", "ReduceProd": "REDUCE_PROD",
 }  # fmt: skip
-_GLOBAL: Final = {"GlobalAveragePool": "MEAN", "GlobalMaxPool": "REDUCE_MAX"}
 
 
-@rule("Softmax", "LogSoftmax")
+@rule("Softmax", held="SOFTMAX")
+@rule("LogSoftmax", held="LOG_SOFTMAX")
 def _softmax(conversion: Conversion, node: Node) -> None:
     rank = len(conversion.shape(node.inputs[0]))
     axis = node.attributes.get("axis", -1) % rank
@@ -56,15 +56,17 @@ def _reduced(conversion: Conversion, node: Node, operator: str, axes: Sequence[i
 
 
 for _name, _operator in _REDUCTIONS.items():
-    RULES[_name] = partial(_reduction, _operator)
+    rule(_name, held=_operator, limits="constant axes")(partial(_reduction, _operator))
 
 
-@rule(*_GLOBAL)
+@rule("GlobalAveragePool", held="MEAN")
+@rule("GlobalMaxPool", held="REDUCE_MAX")
 def _global_pool(conversion: Conversion, node: Node) -> None:
-    _reduced(conversion, node, _GLOBAL[node.op], list(range(2, len(conversion.shape(node.inputs[0])))))
+    operator = "MEAN" if node.op == "GlobalAveragePool" else "REDUCE_MAX"
+    _reduced(conversion, node, operator, list(range(2, len(conversion.shape(node.inputs[0])))))
 
 
-@rule("ReduceL2")
+@rule("ReduceL2", held="SQUARE, SUM, SQRT", limits="constant axes")
 def _reduce_l2(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     rank = len(steps.order)
@@ -78,7 +80,7 @@ def _reduce_l2(conversion: Conversion, node: Node) -> None:
     conversion.network.add("SQRT", [total], [conversion.made(node.outputs[0], order)])
 
 
-@rule("BatchNormalization")
+@rule("BatchNormalization", held="MUL, ADD", limits="constant statistics")
 def _batch_norm(conversion: Conversion, node: Node) -> None:
     scale, offset, mean, variance = (conversion.constant(name).astype(np.float64) for name in node.inputs[1:5])
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
@@ -88,7 +90,7 @@ def _batch_norm(conversion: Conversion, node: Node) -> None:
     steps.two("ADD", scaled, steps.vector(offset - mean * factor, 1), output, fusedActivationFunction=fused)
 
 
-@rule("InstanceNormalization")
+@rule("InstanceNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
 def _instance_norm(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
@@ -106,7 +108,8 @@ def _normalized(steps: Steps, value: int, places: Sequence[int], epsilon: float,
     return steps.two("MUL", apart, steps.one("RSQRT", steps.two("ADD", variance, float(epsilon))))
 
 
-@rule("LayerNormalization", "RMSNormalization")
+@rule("LayerNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL")
+@rule("RMSNormalization", held="MEAN, SQUARE, ADD, RSQRT, MUL")
 def _layer_norm(conversion: Conversion, node: Node) -> None:
     rank = len(conversion.shape(node.inputs[0]))
     axes = list(range(node.attributes.get("axis", -1) % rank, rank))
@@ -125,7 +128,7 @@ def _layer_norm(conversion: Conversion, node: Node) -> None:
     steps.two("ADD", scaled, conversion.value(offset, steps.order), output, fusedActivationFunction=fused)
 
 
-@rule("GroupNormalization")
+@rule("GroupNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
 def _group_norm(conversion: Conversion, node: Node) -> None:
     """Over (H, W) and the channels of a group; opset 21 has a scale for each channel, opset 18 for each group."""
     _, channels, *size = conversion.shape(node.inputs[0])
@@ -145,7 +148,7 @@ def _group_norm(conversion: Conversion, node: Node) -> None:
     steps.two("ADD", scaled, steps.vector(offset, 1), output, fusedActivationFunction=fused)
 
 
-@rule("LpNormalization")
+@rule("LpNormalization", held="L2_NORMALIZATION", limits="`p` of 2")
 def _lp_norm(conversion: Conversion, node: Node) -> None:
     if node.attributes.get("p", 2) != 2:
         raise NoForm("LiteRT normalizes by the sum of squares alone")
@@ -154,7 +157,7 @@ def _lp_norm(conversion: Conversion, node: Node) -> None:
     steps.one("L2_NORMALIZATION", steps.input(), steps.output(), "L2NormOptions")
 
 
-@rule("MatMul")
+@rule("MatMul", held="FULLY_CONNECTED, BATCH_MATMUL")
 def _matmul(conversion: Conversion, node: Node) -> None:
     first, second = node.inputs
     rank = len(conversion.shape(first))
@@ -200,7 +203,7 @@ def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: 
     conversion.network.add("FULLY_CONNECTED", [value, *numbers], [output], "FullyConnectedOptions", **options)
 
 
-@rule("Gemm")
+@rule("Gemm", held="FULLY_CONNECTED", limits="constant weights; not `transA`")
 def _gemm(conversion: Conversion, node: Node) -> None:
     attributes = node.attributes
     if attributes.get("transA", 0):
