@@ -200,7 +200,7 @@ def plain(rank: int) -> Order:
 def _for_litert(values: Array) -> Array:
     if values.dtype == np.bool_:
         return values
-    return values.astype(np.int32) if np.issubdtype(values.dtype, np.integer) else values.astype(np.float32)
+    return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32, copy=False)
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[Node]:

@@ -163,7 +163,7 @@ def _matmul(conversion: Conversion, node: Node) -> None:
     rank = len(conversion.shape(first))
     if second in conversion.constants and conversion.constants[second].ndim == 2 and rank > 1:
         order = order_ending(conversion, first, [rank - 1])
-        weights = np.ascontiguousarray(conversion.constants[second].T.astype(np.float32))
+        weights = np.ascontiguousarray(conversion.constants[second].T, np.float32)
         _fully_connected(conversion, node, order, weights, np.zeros(len(weights), np.float32))
         return
     rank = len(conversion.shape(node.outputs[0]))
@@ -208,7 +208,9 @@ def _gemm(conversion: Conversion, node: Node) -> None:
     attributes = node.attributes
     if attributes.get("transA", 0):
         raise NoForm("it transposes its first matrix")
-    weights = conversion.constant(node.inputs[1]).astype(np.float32) * np.float32(attributes.get("alpha", 1.0))
+    weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
+    if attributes.get("alpha", 1.0) != 1.0:
+        weights = weights * np.float32(attributes["alpha"])
     weights = np.ascontiguousarray(weights if attributes.get("transB", 0) else weights.T)
     bias = np.zeros(len(weights), np.float32)
     if node.has(2):

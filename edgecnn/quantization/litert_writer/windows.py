@@ -132,7 +132,7 @@ def _from_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> No
 
 @rule("Conv", held="CONV_2D, DEPTHWISE_CONV_2D, PAD", limits="one or two axes, constant weights")
 def _convolution(conversion: Conversion, node: Node) -> None:
-    weights = conversion.constant(node.inputs[1]).astype(np.float32)
+    weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
     if len(weights.shape) == 3:  # along one axis, as a row
         row = _as_image(conversion, node, [max(2, weights.shape[2])])
         assert row is not None
