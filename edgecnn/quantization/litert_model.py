@@ -29,7 +29,7 @@ def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
         content = litert_model(model, splits_hard_swish=candidate.precision is Precision.INT8)
     except LayerWithoutForm as error:
         node = error.node
-        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name) from error
+        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name, why=error.why) from error
     except TooLarge as error:
         why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
         raise ConverterFailed(converter=WRITER, candidate=candidate.id, why=why) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +23,7 @@ from edgecnn.quantization.litert_writer import (  # noqa: F401 - each registers 
 )
 from edgecnn.quantization.litert_writer.arithmetic import clip_bounds, hard_swish_of_parts
 from edgecnn.quantization.litert_writer.conversion import Activation, Conversion, Node, NoForm, nodes_of, plain
+from edgecnn.quantization.litert_writer.flatbuffer import BYTES_MAX, TooLarge
 from edgecnn.quantization.litert_writer.preparation import prepare
 from edgecnn.quantization.litert_writer.registry import RULES
 
@@ -56,6 +58,8 @@ def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> 
         TooLarge: a FlatBuffer cannot hold it.
     """
     rules = {**RULES, "HardSwish": hard_swish_of_parts} if splits_hard_swish else RULES
+    if sum(4 * prod(tensor.dims) for tensor in model.graph.initializer) > BYTES_MAX:
+        raise TooLarge
     model, shapes = prepare(model, rules)
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
