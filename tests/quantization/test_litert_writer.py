@@ -220,6 +220,8 @@ CASES: dict[str, Steps] = {
     "backwards": one("Slice", ints(-1), ints(-100), ints(3), ints(-1)),
     "one row": one("Gather", np.array(3, np.int64), axis=2),
     "some rows": one("Gather", ints(3, 0, -1), axis=2),
+    "places": one("GatherND", np.array([[[0, 1, 2], [0, -1, 0]]], np.int64)),
+    "whole rows": [*one("Reshape", ints(8, 60)), *one("GatherND", np.array([[3], [-1], [0]], np.int64))],
     "expand": [*one("ReduceMean", ints(1), keepdims=1), *one("Expand", ints(1, 8, 6, 10))],
     "tile": one("Tile", ints(1, 1, 2, 1)),
     "flatten": [*one("Flatten"), *one("Gemm", random(480, 3), random(3))],
@@ -318,6 +320,7 @@ def test_hard_swish_is_parts_where_it_is_to_be_quantized() -> None:
         (one("ConvTranspose", random(8, 4, 1, 1), strides=[3, 3], output_padding=[2, 2]), "larger than"),
         (one("Einsum", random(8, 5), equation="bccw,cd->bwd"), "diagonal"),
         (one("Cast", to=TensorProto.INT64), "whole numbers"),
+        (one("GatherND", np.array([[1]], np.int64), batch_dims=1), "each image of a batch"),
         (one("Erf"), "LiteRT has no operator for it"),
     ],
 )
@@ -412,6 +415,36 @@ def test_parts_are_split_joined_and_looked_through() -> None:
     graph = helper.make_graph(nodes, "network", [image], [joined], [numpy_helper.from_array(ints(2), "axes")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     agree(onnx.shape_inference.infer_shapes(model, data_prop=True))
+
+
+def test_a_range_of_a_size_is_a_constant() -> None:
+    """As timm's ConvNeXt and DaViT leave it. ONNX defines Range by a loop, which LiteRT would have to run."""
+    nodes = [
+        helper.make_node("Shape", ["v0"], ["size"], start=3, end=4, name="size"),
+        helper.make_node("Squeeze", ["size", "axes"], ["columns"], name="columns"),
+        helper.make_node("Range", ["first", "columns", "step"], ["rows"], name="rows"),
+        helper.make_node("Gather", ["v0", "rows"], ["v1"], axis=3, name="read"),
+    ]
+    values = {"axes": ints(0), "first": np.array(0), "step": np.array(2)}
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("v0", IMAGE), ("v1", None))]
+    constants = [numpy_helper.from_array(value, name) for name, value in values.items()]
+    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    assert operators(agree(model)) == ["GATHER"]
+
+
+def test_what_weights_alone_make_is_a_constant() -> None:
+    """As EdgeNeXt makes the places of its attention."""
+    nodes = [
+        helper.make_node("Cos", ["angles"], ["waves"], name="waves"),
+        helper.make_node("Concat", ["waves", "angles"], ["places"], axis=1, name="places"),
+        helper.make_node("Add", ["v0", "places"], ["v1"], name="placed"),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("v0", IMAGE), ("v1", None))]
+    angles = numpy_helper.from_array(random(1, 4, 6, 10), "angles")
+    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], [angles])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    assert operators(agree(model)) == ["ADD"]
 
 
 def test_what_was_joined_before_is_read_again_and_five_are_joined_at_once() -> None:

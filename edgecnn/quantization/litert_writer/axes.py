@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edgecnn.quantization.litert_writer.conversion import Conversion, Node, Order, last, plain
+from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
 from edgecnn.quantization.litert_writer.registry import rule
 
 
@@ -221,6 +221,22 @@ def _gather(conversion: Conversion, node: Node) -> None:
     output = conversion.made(made, tuple(at for places in new for at in places))
     numbers = conversion.network.constant(np.array(rows, np.int32).reshape(indices.shape), "rows")
     conversion.network.add("GATHER", [value, numbers], [output], "GatherOptions", axis=place)
+
+
+@rule("GatherND", held="GATHER, GATHER_ND", limits="constant indices; not `batch_dims`")
+def _gather_nd(conversion: Conversion, node: Node) -> None:
+    given, made, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
+    if node.attributes.get("batch_dims", 0):
+        raise NoForm("it reads other places for each image of a batch")
+    if indices.shape[-1] == 1:  # whole rows
+        rows = f"{node.name}/rows"
+        conversion.constants[rows] = indices[..., 0]
+        conversion.write("Gather", [given, rows], made, conversion.shape(made), axis=0)
+        return
+    places = conversion.network.constant((indices % conversion.shape(given)[: indices.shape[-1]]).astype(np.int32), "places")
+    value = conversion.value(given, plain(len(conversion.shape(given))))
+    output = conversion.made(made, plain(len(conversion.shape(made))))
+    conversion.network.add("GATHER_ND", [value, places], [output], "GatherNdOptions")
 
 
 def without_axes(order: Order, axes: Sequence[int]) -> Order:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 from onnx.inliner import inline_selected_functions
+from onnx.reference import ReferenceEvaluator
 
 from edgecnn.graph.constant_folding import fold_constants
 from edgecnn.graph.macs import shapes_at_batch_one
@@ -24,10 +26,13 @@ class Prepared(NamedTuple):
 
 def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
     """Return a network that uses these operators as far as ONNX defines its others by them. The model may be changed."""
-    while functions := _functions(model, operators):
-        model = inline_selected_functions(model, [("", op) for op in functions], inline_schema_functions=True)
     shapes = shapes_at_batch_one(model)
     fold_constants(model, shapes)  # sizes that the network computes are numbers at a batch of one
+    while functions := _functions(model, operators):
+        model = inline_selected_functions(model, [("", op) for op in functions], inline_schema_functions=True)
+        shapes = shapes_at_batch_one(model)
+        fold_constants(model, shapes)
+    _compute_constants(model)
     _join_gelu(model.graph)
     return Prepared(model, shapes)
 
@@ -45,6 +50,23 @@ def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
                 node.attribute.extend(value for value in usual if value.name)
                 functions.add(node.op_type)
     return functions
+
+
+def _compute_constants(model: onnx.ModelProto) -> None:
+    """Put what depends on weights alone, such as the places of an attention's rows, in the place of its nodes."""
+    graph, opsets = model.graph, {entry.domain: entry.version for entry in model.opset_import}
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        names = [name for name in node.input if name]
+        if node.op_type == "Constant" or not names or not all(name in known for name in names):
+            continue
+        feed = {name: numpy_helper.to_array(known[name]) for name in names}
+        with suppress(Exception):  # an operator that the reference lacks shows where its rule is looked for
+            made = ReferenceEvaluator(node, opsets=opsets).run(None, feed)
+            tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(node.output, made, strict=True)]
+            graph.initializer.extend(tensors)
+            known.update((tensor.name, tensor) for tensor in tensors)
+            graph.node.remove(node)
 
 
 def _join_gelu(graph: onnx.GraphProto) -> None:
