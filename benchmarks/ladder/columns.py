@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks.ladder.networks import AS_TRAINED, AtSide, Built, residency_of
 from benchmarks.ladder.results import Column, Share
-from benchmarks.ladder.rivals import BASE, RIVALS, THREADS, Network, Rival
+from benchmarks.ladder.rival import THREADS, Network, Rival
+from benchmarks.ladder.rivals import BASE, RIVALS
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.hosts.local import LocalHost
 from edgecnn.hosts.protocol import Schedule, Task
@@ -34,6 +35,7 @@ WARMUP_S = 0.3
 MAX_S = 5.0
 PACKAGES = ("torch", "onnxruntime", "openvino", "nncf")
 """Whose versions bind a rival's files, and stand with every result."""
+_WAYS = ("rivals.py", "own_environments.py", "olive_pass.py", "executorch_way.py", "mnn_way.py")
 _ROOT = Path(__file__).parents[2]
 _MIB = 1024 * 1024
 _TIMEOUT_S = 1200
@@ -99,8 +101,11 @@ def kit_run(kit: KitRef, work: Path) -> Callable[[], list[int]]:
     return run
 
 
-def networks_of(built: Built, made: AtSide, olive_python: str) -> tuple[Network, Network]:
-    """As a rival is given it: as trained, and at the resolution of the race."""
+def networks_of(built: Built, made: AtSide, pythons: Mapping[str, str]) -> tuple[Network, Network]:
+    """As a rival is given it: as trained, and at the resolution of the race.
+
+    ``pythons``: fields of ``Network`` to the Pythons of rivals' own environments.
+    """
     resolved = made.execution.plan.resolved
     normalization = resolved.preprocessing.normalization
 
@@ -114,7 +119,7 @@ def networks_of(built: Built, made: AtSide, olive_python: str) -> tuple[Network,
             mean=normalization.mean,
             std=normalization.std,
             side_px=side_px,
-            olive_python=olive_python,
+            **pythons,
         )
 
     return at(AS_TRAINED, built.report.build.resolution_px.short_px), at("", resolved.preprocessing.pixels.crop_px.short_px)
@@ -135,8 +140,8 @@ def rivals(trained: Network, raced: Network, work: Path, tell: Progress) -> list
 
 
 def _rival(rival: Rival, trained: Network, raced: Network, work: Path) -> Entrant:
-    if rival.id == "olive" and not raced.olive_python:
-        raise RuntimeError("not asked for: --olive names the Python of an environment with olive-ai")
+    if rival.python and not getattr(raced, rival.python):
+        raise RuntimeError(f"not asked for: --{rival.python.removesuffix('_python')} names the Python of its environment")
     by = rival.needs or rival.id
     made = {network.side_px: _made(rival, by, network, work) for network in (trained, raced)}
     logits = work / rival.id / _identity(trained) / "logits.npy"
@@ -161,8 +166,9 @@ def _made(rival: Rival, by: str, network: Network, work: Path) -> Path:
 
 def _identity(network: Network) -> str:
     """Of what the files are made from and with: store folders are named by their keys."""
-    given = [network.onnx, network.pixels, network.olive_python, {name: version(name) for name in PACKAGES}]
-    ways = b"".join((Path(__file__).parent / name).read_bytes() for name in ("rivals.py", "olive_pass.py"))
+    pythons = [network.olive_python, network.executorch_python, network.mnn_python]
+    given = [network.onnx, network.pixels, pythons, {name: version(name) for name in PACKAGES}]
+    ways = b"".join((Path(__file__).parent / name).read_bytes() for name in _WAYS)
     return hashlib.sha256(json.dumps(given).encode() + ways).hexdigest()[:12]
 
 
@@ -192,7 +198,9 @@ def _worker(task: str, rival: Rival, network: Network, made: Path, **asked: Any)
     question = {"task": task, "rival": rival.id, "network": network._asdict(), "made": str(made), **asked}
     file = made / f"asked-{os.getpid()}.json"
     file.write_text(json.dumps(question))
-    command = [sys.executable, "-m", "benchmarks.ladder.worker", str(file)]
+    there = rival.is_run_there and task != "make"
+    python = getattr(network, rival.python) if there else sys.executable
+    command = [python, "-m", "benchmarks.ladder.worker", str(file)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, cwd=_ROOT)
     finally:

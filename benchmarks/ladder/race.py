@@ -1,6 +1,7 @@
 """The ladder against rivals: every column in fresh processes, interleaved, batch 1, 224 px.
 
-    python -m benchmarks.ladder.race [--networks NAME ...] [--rounds 10] [--work FOLDER] [--olive PYTHON] [--anew]
+    python -m benchmarks.ladder.race [--networks NAME ...] [--rounds 10] [--work FOLDER] [--olive PYTHON]
+        [--executorch PYTHON] [--mnn PYTHON] [--anew]
 
 A network has three races. In the screening rounds the rivals run, and those of our rungs that may not be chosen. In the selecting
 rounds our rungs inside the accuracy budget run for as long as a build's race for the choice would, and one is chosen by the
@@ -57,7 +58,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="final rounds; an interval needs 7")
     parser.add_argument("--work", type=Path, default=Path("builds/ladder"), help="where builds and rivals' files are kept")
     parser.add_argument("--results", type=Path, default=FOLDER)
-    parser.add_argument("--olive", default="", metavar="PYTHON", help="of an environment with olive-ai and onnxruntime")
+    for tool, needs in (
+        ("olive", "olive-ai and onnxruntime"),
+        ("executorch", "executorch and Pillow"),
+        ("mnn", "MNN and Pillow"),
+    ):
+        parser.add_argument(
+            f"--{tool}", dest=f"{tool}_python", default="", metavar="PYTHON", help=f"of an environment with {needs}"
+        )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the builds, as for `edgecnn build`")
     parser.add_argument("--make-only", action="store_true", help="build everything and race nothing")
     parser.add_argument("--anew", action="store_true", help="race again what has a result")
@@ -80,7 +88,7 @@ def one_network(arch: str, asked: argparse.Namespace, options: Sequence[str], te
     work = asked.work.absolute()
     built = build(arch, work, *options)
     made = make_at_side(built, SIDE_PX, tell)
-    trained, raced = networks_of(built, made, asked.olive)
+    trained, raced = networks_of(built, made, {name: value for name, value in vars(asked).items() if name.endswith("_python")})
     folder = work / arch
     entrants = [*ours(built, made, folder, tell), *rivals(trained, raced, folder / "rivals", tell)]
     if asked.make_only:

@@ -6,63 +6,22 @@ its own. Inputs are normalized before the clock starts, as they are for the kits
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.runner.pixels import to_feed
-
-THREADS = 2
-CALIBRATION_IMAGES = 300
-Call = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-class Network(NamedTuple):
-    """The trained network at one resolution, and its calibration pixels."""
-
-    arch: str
-    classes: int
-    weights: str
-    onnx: str
-    pixels: str
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    side_px: int
-    olive_python: str = ""
-
-    def feed(self, role: str) -> NDArray[np.uint8]:
-        """Pixels of a role, uint8 (N, H, W, 3), mapped."""
-        pixels: NDArray[np.uint8] = np.load(Path(self.pixels) / f"{role}.pixels.npy", mmap_mode="r")
-        return pixels
-
-    def normalized(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 NCHW."""
-        feed: NDArray[np.float32] = to_feed(pixels, "float32", "NCHW", self.mean, self.std)
-        return feed
-
-    def calibration(self) -> Iterator[NDArray[np.float32]]:
-        """One image at a time, float32 (1, 3, H, W)."""
-        pixels = self.feed("calibration")[:CALIBRATION_IMAGES]
-        for index in range(len(pixels)):
-            yield self.normalized(pixels[index : index + 1])
-
-
-class Rival(NamedTuple):
-    """One column."""
-
-    id: str
-    title: str
-    make: Callable[[Network, Path], None]
-    open: Callable[[Network, Path, int | None], Call]
-    """``int``: images in every call; None where that varies."""
-    files: tuple[str, ...] = ()
-    """That ``make`` leaves and a user would ship."""
-    needs: str | None = None
-    """Another rival whose files it opens."""
+from benchmarks.ladder.own_environments import (
+    executorch_fp32,
+    executorch_int8,
+    executorch_on,
+    mnn_fp32,
+    mnn_int8,
+    mnn_on,
+    olive_int8,
+)
+from benchmarks.ladder.rival import THREADS, Call, Network, Rival, torch_module
 
 
 def nothing(network: Network, out: Path) -> None:
@@ -71,24 +30,14 @@ def nothing(network: Network, out: Path) -> None:
 
 def torch_eager(network: Network, made: Path, batch: int | None) -> Call:
     """``model(x)`` under ``inference_mode``."""
-    return _called(_module(network))
+    return _called(torch_module(network))
 
 
 def torch_compiled(network: Network, made: Path, batch: int | None) -> Call:
     """``torch.compile(model)`` with its default mode."""
     import torch
 
-    return _called(torch.compile(_module(network)))
-
-
-def _module(network: Network) -> Any:
-    import torch
-
-    from edgecnn.models.catalogue import arch_named
-    from edgecnn.models.networks import load_trained
-
-    torch.set_num_threads(THREADS)
-    return load_trained(arch_named(network.arch), network.classes, Path(network.weights)).eval()
+    return _called(torch.compile(torch_module(network)))
 
 
 def _called(module: Any) -> Call:
@@ -191,17 +140,6 @@ def nncf_int8(network: Network, out: Path) -> None:
     import_openvino().save_model(quantized, str(out / "model.xml"), compress_to_fp16=False)
 
 
-def olive_int8(network: Network, out: Path) -> None:
-    """``olive quantize`` in the environment that Olive is installed in."""
-    np.save(out / "calibration.npy", np.concatenate(list(network.calibration())))
-    script = Path(__file__).with_name("olive_pass.py")
-    command = [network.olive_python, str(script), network.onnx, str(out / "calibration.npy"), str(out / "model.onnx")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, cwd=out)
-    (out / "calibration.npy").unlink()
-    if done.returncode:
-        raise RuntimeError(f"olive: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
-
-
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 RIVALS = (
     Rival("torch-eager", "torch eager", nothing, torch_eager),
@@ -242,6 +180,24 @@ RIVALS = (
         olive_int8,
         lambda network, made, batch: onnxruntime_on(made / "model.onnx"),
         ("model.onnx",),
+        python="olive_python",
+    ),
+    *(
+        Rival(
+            f"{tool}-{precision}",
+            f"{title} {precision.upper() if precision == 'int8' else precision}",
+            make,
+            lambda network, made, batch, opens=opens, file=file: opens(made / file),  # type: ignore[misc]
+            (file,),
+            python=f"{tool}_python",
+            is_run_there=True,
+        )
+        for tool, title, precision, make, opens, file in (
+            ("executorch", "ExecuTorch (XNNPACK)", "fp32", executorch_fp32, executorch_on, "model.pte"),
+            ("executorch", "ExecuTorch (XNNPACK)", "int8", executorch_int8, executorch_on, "model.pte"),
+            ("mnn", "MNN", "fp32", mnn_fp32, mnn_on, "model.mnn"),
+            ("mnn", "MNN", "int8", mnn_int8, mnn_on, "model.mnn"),
+        )
     ),
 )
 BASE = "ort-fp32"

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ladder.rivals import RIVALS, Call, Network, Rival
+from benchmarks.ladder.rival import Call, Network, Rival
+from benchmarks.ladder.rivals import RIVALS
 
 BATCH = 50
 """Images in a call when a split is answered."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
+from edgecnn.backends.wheels import without_wheel
 from edgecnn.errors.weights import MissingPackage
 from edgecnn.errors.wording import plural
 
@@ -14,10 +15,10 @@ VENDORED: Mapping[str, str] = {"onnxruntime-web": "1.30.0"}
 
 
 class Lacking(NamedTuple):
-    """Why something cannot be used, and the command that mends it."""
+    """Why something cannot be used, and the command that mends it; None where nothing can be installed."""
 
     why: str
-    command: str
+    command: str | None
 
 
 def installed_version(distribution: str) -> str | None:
@@ -35,6 +36,9 @@ def lacking(distributions: Sequence[str], extra: str) -> Lacking | None:
     absent = [each for each in distributions if installed_version(each) is None]
     if not absent:
         return None
+    no_wheel = next((why for each in absent if (why := without_wheel(each)) is not None), None)
+    if no_wheel is not None:
+        return Lacking(no_wheel, None)
     why = f"{', '.join(absent)} {plural(len(absent), 'is', 'are')} not installed"
     return Lacking(why, f'pip install "edgecnn[{extra}]"')
 

@@ -7,6 +7,8 @@ Jetson it belongs to JetPack.
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -26,6 +28,8 @@ class Series(NamedTuple):
     newest: str | None
 
 
+OLDEST_PYTHON: PythonVersion = (3, 8)
+"""That the runner inside a kit runs on."""
 _SERIES: Mapping[Runtime, tuple[Series, ...]] = {
     Runtime.ONNXRUNTIME: (Series((3, 8), (3, 9), "1.19.2"), Series((3, 10), (3, 10), "1.23.2"), Series((3, 11), (3, 14), None)),
     Runtime.OPENVINO: (Series((3, 8), (3, 8), "2024.4.0"), Series((3, 9), (3, 9), "2025.3.0"), Series((3, 10), (3, 14), None)),
@@ -47,6 +51,25 @@ def series_for(runtime: Runtime, python: PythonVersion) -> Series | None:
     return next((each for each in _SERIES.get(runtime, ()) if each.first <= python <= each.last), None)
 
 
+_SYSTEMS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "ai-edge-litert": {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64",), "Windows": ("AMD64",)},
+    "pnnx": {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64", "x86_64"), "Windows": ("AMD64",)},
+}
+"""Operating system to its processors, of packages that have no source to build from."""
+_PYTHONS: Mapping[str, Runtime] = {"ai-edge-litert": Runtime.LITERT}
+
+
+def without_wheel(distribution: str) -> str | None:
+    """Why pip cannot install a package on this machine; None where it can, or where nothing is known."""
+    systems = _SYSTEMS.get(distribution)
+    if systems is not None and platform.machine() not in systems.get(platform.system(), ()):
+        return f"{distribution} has no wheel for {platform.system()} on {platform.machine()}"
+    python = sys.version_info[:2]
+    if distribution in _PYTHONS and series_for(_PYTHONS[distribution], python) is None:
+        return f"{distribution} has no wheel for Python {python[0]}.{python[1]}"
+    return None
+
+
 def oldest_glibc(runtime: Runtime, machine: str) -> Glibc | None:
     """The C library that the wheels need on this machine; None where there are none for it."""
     return _GLIBC.get((runtime, machine))
@@ -56,25 +79,3 @@ def pythons_with_wheels(runtime: Runtime, wanted: str) -> tuple[PythonVersion, P
     """The first and last Python for which a version in the wanted range has wheels; None where wheels say nothing."""
     fitting = [each for each in _SERIES.get(runtime, ()) if each.newest is None or SpecifierSet(wanted).contains(each.newest)]
     return (fitting[0].first, fitting[-1].last) if fitting else None
-
-
-def for_old_pythons(runtime: Runtime, wanted: str) -> str | None:
-    """One sentence on what old Pythons get of a runtime in the wanted range; None where wheels say nothing of it."""
-    series = _SERIES.get(runtime, ())
-    fitting = [each for each in series if each.newest is None or SpecifierSet(wanted).contains(each.newest)]
-    if not fitting:
-        return None
-    old = [f"{_pythons(each)} takes {runtime.value} {each.newest}" for each in fitting if each.newest is not None]
-    newest = f"Python {_version(fitting[-1].first)} or newer takes any later one"
-    if not old:
-        return f"{runtime.value} {wanted} needs Python {_version(fitting[0].first)} or newer."
-    return f"{', '.join(old)}, the last with wheels for it; {newest}."
-
-
-def _pythons(series: Series) -> str:
-    first, last = _version(series.first), _version(series.last)
-    return f"Python {first}" if first == last else f"Python {first} or {last}"
-
-
-def _version(version: PythonVersion) -> str:
-    return ".".join(map(str, version))

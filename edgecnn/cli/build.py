@@ -99,7 +99,7 @@ def _reported(call: Call, request: BuildRequest) -> tuple[ExitCode, BuildReport]
             show_measured(report)
         else:
             show_steps(report)
-            show_lines(_lies_in(report, request.goal, call.store))
+            show_lines(_places_made(report, request.goal, call.store))
 
     call.show(report, text)
     return _status(report), report
@@ -114,12 +114,13 @@ def judged(call: Call, report: BuildReport, *, require_measured: bool) -> ExitCo
     return call.judge(sheet, report, lambda: show_report(report, require_measured=require_measured))
 
 
-def _lies_in(report: BuildReport, goal: str, store: Store) -> list[str]:
-    """Where a verb that makes one thing leaves it."""
+def _places_made(report: BuildReport, goal: str, store: Store) -> list[str]:
+    """Where a verb that stops earlier leaves each thing that it makes, the trunk or one for each candidate."""
     from edgecnn.store.layout import FILES, Layout
 
-    key = report.keys.get(goal)
-    return [] if key is None else [f"{goal}: {Layout(store.root).entry(goal, key) / FILES}"]
+    layout = Layout(store.root)
+    steps = {step: layout.entry(goal, key) / FILES for step, key in report.keys.items() if step.partition(":")[0] == goal}
+    return [f"{step}: {folder}" for step, folder in steps.items() if folder.is_dir()]
 
 
 def _signed_build(request: BuildRequest, key: Path, call: Call) -> ExitCode:

@@ -124,9 +124,10 @@ class ConverterFailed(EdgecnnError):
 class LayerNotConverted(EdgecnnError):
     """Raised when a converter left a layer that its runtime does not have, which would only be refused on the device."""
 
-    def __init__(self, *, converter: str, candidate: str, layer: str, name: str) -> None:
+    def __init__(self, *, converter: str, candidate: str, layer: str, name: str, why: str | None = None) -> None:
         super().__init__(
             what=f"{converter} has no form of {layer} for {candidate} (layer {name})",
+            because=why,
             hint="leave this runtime out, or write the network without that operator",
         )
 

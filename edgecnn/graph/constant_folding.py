@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 Array = npt.NDArray[Any]
 Shapes = Mapping[str, list[int]]
-_LARGEST = 1024
+FOLDED_MAX = 1024
 """Elements of an operand: shapes and paddings have a dozen, weights are left alone."""
 _GROWS = ("ConstantOfShape", "Expand", "Range", "Tile")
 """What these make can be larger than what they read."""
@@ -34,7 +34,7 @@ def fold_constants(model: onnx.ModelProto, shapes: Shapes) -> bool:
 
     ``model``: changed in place. ``shapes``: of tensors at the sizes for which the file is looked at.
     """
-    small = (tensor for tensor in model.graph.initializer if prod(tensor.dims) <= _LARGEST)
+    small = (tensor for tensor in model.graph.initializer if prod(tensor.dims) <= FOLDED_MAX)
     known = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
     kept, made = [], []
     for node in model.graph.node:
@@ -69,7 +69,7 @@ def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, o
         found = _computed(node, {name: known[name] for name in reads}, {each.domain: each.version for each in opsets})
     except Exception:  # noqa: BLE001 - a file's own fault shows where it runs, and the reference's errors share no class
         return None
-    return found if all(isinstance(each, np.ndarray) and each.size <= _LARGEST for each in found) else None
+    return found if all(isinstance(each, np.ndarray) and each.size <= FOLDED_MAX for each in found) else None
 
 
 def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, int]) -> list[Array]:
@@ -81,7 +81,7 @@ def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, in
 def _stays_small(op: str, reads: list[Array]) -> bool:
     if op == "Range":
         start, limit, delta = (float(each) for each in reads)
-        return delta != 0 and (limit - start) / delta <= _LARGEST
+        return delta != 0 and (limit - start) / delta <= FOLDED_MAX
     counts = reads[0] if op == "ConstantOfShape" else reads[1]
     grown = prod(int(each) for each in counts.flat) * (1 if op == "ConstantOfShape" else reads[0].size)
-    return grown <= _LARGEST
+    return grown <= FOLDED_MAX

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import onnx
 from onnx import shape_inference
 
 from edgecnn.errors.export import MacsUnknown
-from edgecnn.graph.constant_folding import fold_constants
+from edgecnn.graph.constant_folding import FOLDED_MAX, fold_constants
 from edgecnn.graph.layer_cost import Product
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -107,9 +108,7 @@ def nodes_by_image(model: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, tup
 
 def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     """Every tensor with a known shape. Shapes that the exporter noted name the batch, so they are inferred anew."""
-    at_one = onnx.ModelProto()
-    at_one.CopyFrom(model)
-    at_one.graph.ClearField("value_info")
+    at_one = _without_weights(model)
     for output in at_one.graph.output:
         output.type.tensor_type.ClearField("shape")
     image_input(at_one).type.tensor_type.shape.dim[0].dim_value = 1
@@ -119,6 +118,20 @@ def shapes_at_batch_one(model: onnx.ModelProto) -> dict[str, list[int]]:
     ):
         shapes = _inferred(at_one) | shapes
     return shapes
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with the shapes of its weights, not their numbers: they take seconds to infer from, and 2 GB of them do not fit."""
+    graph = model.graph
+    copied = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    copied.graph.MergeFrom(onnx.GraphProto(name=graph.name, node=graph.node, input=graph.input, output=graph.output))
+    for tensor in graph.initializer:
+        if prod(tensor.dims) <= FOLDED_MAX:
+            copied.graph.initializer.append(tensor)
+        else:
+            copied.graph.initializer.append(onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims))
+    copied.graph.sparse_initializer.extend(graph.sparse_initializer)
+    return copied
 
 
 def _inferred(model: onnx.ModelProto) -> dict[str, list[int]]:

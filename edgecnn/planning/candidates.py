@@ -46,7 +46,7 @@ def _target_hint(runtimes: Sequence[Runtime]) -> str:
     """The target of the first of these runtimes that can be built here; if none can, what to install first."""
     lacks = {runtime: lacking(backend_for(runtime).packages, backend_for(runtime).extra) for runtime in runtimes}
     built = next((runtime for runtime, why in lacks.items() if why is None), runtimes[0])
-    install = "" if (why := lacks[built]) is None else f"{why.command}, then "
+    install = "" if (why := lacks[built]) is None or why.command is None else f"{why.command}, then "
     return f"{install}--target DEVICE:{built.value}"
 
 

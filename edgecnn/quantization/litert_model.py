@@ -6,8 +6,6 @@ from pathlib import Path
 
 from edgecnn.backends.litert import ENTRY, WRITER, write_described
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
-from edgecnn.graph.constant_folding import fold_constants
-from edgecnn.graph.macs import shapes_at_batch_one
 from edgecnn.graph.onnx_file import load_model
 from edgecnn.quantization.litert_writer.flatbuffer import BYTES_MAX, TooLarge
 from edgecnn.quantization.litert_writer.writer import LayerWithoutForm, litert_model
@@ -27,13 +25,11 @@ def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
     Raises LayerNotConverted: LiteRT has no operator for a layer. ConverterFailed: the model is larger than a FlatBuffer.
     """
     model = load_model(onnx)
-    shapes = shapes_at_batch_one(model)
-    fold_constants(model, shapes)  # sizes that the network computes are numbers at a batch of one
     try:
-        content = litert_model(model, shapes, splits_hard_swish=candidate.precision is Precision.INT8)
+        content = litert_model(model, splits_hard_swish=candidate.precision is Precision.INT8)
     except LayerWithoutForm as error:
         node = error.node
-        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name) from error
+        raise LayerNotConverted(converter=WRITER, candidate=candidate.id, layer=node.op, name=node.name, why=error.why) from error
     except TooLarge as error:
         why = f"its weights take more than the {BYTES_MAX:,} bytes of a FlatBuffer"
         raise ConverterFailed(converter=WRITER, candidate=candidate.id, why=why) from error

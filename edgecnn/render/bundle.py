@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgecnn.backends.registry import backend_for
-from edgecnn.backends.wheels import for_old_pythons
+from edgecnn.backends.wheels import OLDEST_PYTHON, pythons_with_wheels
 from edgecnn.data.demo import DEMO_FILE
 from edgecnn.errors.base import visible
 from edgecnn.errors.wording import shell_word
@@ -13,6 +13,7 @@ from edgecnn.judging.bounds import bound_of
 from edgecnn.render import figures
 from edgecnn.render.gates import learned_lines
 from edgecnn.render.wording import markdown_code, markdown_text, visible_lines
+from edgecnn.runner.installing import ENVIRONMENT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.runner.runtimes import distribution_of
 from edgecnn.values.candidate import Runtime
@@ -22,6 +23,8 @@ from edgecnn.values.verdict import Fidelity
 README, LICENCES = "README.md", "LICENCES.md"
 _DEMO = "the embedded demo, Fashion-MNIST"
 _PICTURES_LEARNED, _PICTURES_ONLY_MEASURED = "The pictures it learned from", "The pictures it was calibrated and measured with"
+_MANAGED = "Debian, Ubuntu and Raspberry Pi OS refuse `pip install` outside one"
+_NOT_BY_PIP = (Runtime.TENSORRT, *(runtime for runtime in Runtime if runtime.in_a_browser))
 _LOCAL_PATHS = "a folder or list of the person who built this"
 
 
@@ -109,14 +112,33 @@ def _use(kit: str, carried: Sequence[CandidateFacts]) -> str:
         'for label, probability in classifier.predict("photo.jpg")[:5]:',
         "    print(label, probability)",
     ]
-    needs = "Python 3.8 or newer, NumPy, Pillow and one runtime, which `selftest` names with the command that installs it."
-    runtimes = dict.fromkeys(facts.candidate.runtime for facts in carried if facts.candidate.runtime.ships)
-    old = [for_old_pythons(each, backend_for(each).runtime_packages.get(distribution_of(each), "")) for each in runtimes]
-    needs = " ".join((needs, *(sentence for sentence in old if sentence is not None)))
     return "\n".join(
-        ["## Use", "", needs, "", "```bash", *lines, "```", "", "In a program, from any number of threads:", ""]
+        ["## Use", "", _python_needed(carried), "", "```bash", *_installing(kit, carried), *lines, "```", ""]
+        + ["In a program, from any number of threads:", ""]
         + ["```python", *program, "```"]
     )
+
+
+def _python_needed(carried: Sequence[CandidateFacts]) -> str:
+    """The first Python for which every runtime of the kits has wheels."""
+    firsts = [OLDEST_PYTHON]
+    for runtime in dict.fromkeys(facts.candidate.runtime for facts in carried if facts.candidate.runtime.ships):
+        wheels = pythons_with_wheels(runtime, backend_for(runtime).runtime_packages.get(distribution_of(runtime), ""))
+        firsts += [wheels[0]] if wheels is not None else []
+    version = ".".join(map(str, max(firsts)))
+    return f"You need Python {version} or newer. The first three lines make a virtual environment: {_MANAGED}."
+
+
+def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
+    """The lines that make a virtual environment with what a kit needs. JetPack brings TensorRT, and a browser is no package."""
+    runtime = next((facts.candidate.runtime for facts in carried if facts.candidate.id == kit), None)
+    needed = {} if runtime is None or runtime in _NOT_BY_PIP else backend_for(runtime).runtime_packages
+    packages = [*(f'"{name}{versions}"' for name, versions in needed.items()), "numpy", "pillow"]
+    return [
+        f"python3 -m venv --system-site-packages {ENVIRONMENT}",
+        f"{ENVIRONMENT}/bin/pip install {' '.join(packages)}",
+        f". {ENVIRONMENT}/bin/activate",
+    ]
 
 
 def _accuracy(report: BuildReport, carried: Iterable[CandidateFacts]) -> str:

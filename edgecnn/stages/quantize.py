@@ -14,6 +14,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from edgecnn.backends.installed import require_packages
 from edgecnn.backends.registry import backend_for
 from edgecnn.errors.quantization import NothingLeftToQuantize
+from edgecnn.errors.weights import PackageUnimportable
 from edgecnn.quantization.registry import packages_for, way_to
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.data.preprocessing import Normalization
@@ -54,6 +55,7 @@ class QuantizeStage(Stage):
 
         Raises:
             MissingPackage: the runtime or its quantizer is not installed.
+            PackageUnimportable: one of these is broken.
             CalibrationSetTooSmall: fewer calibration images than ``images``.
             CalibrationNotFinite: the network's answers to calibration images hold NaN or infinity.
             CalibrationRangeNotFinite: a tensor inside the network holds NaN or infinity on calibration images.
@@ -66,9 +68,15 @@ class QuantizeStage(Stage):
         """
         backend = backend_for(self.candidate.runtime)
         require_packages(self.tools, extra=backend.extra, needed_for=self.candidate.id)
-        from edgecnn.quantization.candidate_files import make_candidate
+        try:
+            from edgecnn.quantization.candidate_files import make_candidate
 
-        make_candidate(self._request(given), out, tell)
+            make_candidate(self._request(given), out, tell)
+        except ImportError as error:
+            package, because = error.name or ", ".join(self.tools), " ".join(str(error).split())
+            raise PackageUnimportable(
+                package=package, extra=backend.extra, needed_for=self.candidate.id, because=because
+            ) from error
 
     def _request(self, given: Mapping[Role, Path], kept: tuple[RankedLayer, ...] = ()) -> CandidateRequest:
         from edgecnn.quantization.candidate_files import CandidateRequest

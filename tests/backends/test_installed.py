@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from edgecnn.backends.installed import installed_version, require_packages
+from edgecnn.backends import installed
+from edgecnn.backends.installed import installed_version, lacking, require_packages
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.weights import MissingPackage
 
@@ -21,6 +22,16 @@ def test_a_missing_package_names_the_pip_line_that_brings_it() -> None:
 def test_installed_packages_pass() -> None:
     require_packages(["numpy", "pillow"], extra="train", needed_for="anything")
     assert installed_version("no-such-distribution") is None
+
+
+def test_a_package_without_a_wheel_is_one_reason_without_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "installed_version", lambda _: None)
+    assert lacking(("no-such-distribution",), "litert") == (
+        "no-such-distribution is not installed",
+        'pip install "edgecnn[litert]"',
+    )
+    monkeypatch.setattr(installed, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
+    assert lacking(("ai-edge-litert", "litert-quantizer"), "litert") == ("ai-edge-litert has no wheel for Linux on armv7l", None)
 
 
 def test_asking_every_backend_imports_no_runtime() -> None:

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 from onnx import save_model
-from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
 
 from edgecnn.backends.litert import BACKEND
 from edgecnn.backends.litert_trace import residency_of
 from edgecnn.devices.files import device_named
-from edgecnn.errors.devices import LayerNotConverted
+from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
 from edgecnn.quantization.litert_model import convert
+from edgecnn.quantization.litert_writer import writer
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
 
@@ -185,5 +186,28 @@ def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -
     fp32 = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
     with pytest.raises(LayerNotConverted) as caught:
         convert(tmp_path / "model.onnx", fp32, tmp_path)
-    assert caught.value.what == "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes)"
+    assert caught.value.line() == (
+        "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes): LiteRT has no operator for it — "
+        "leave this runtime out, or write the network without that operator [layer-not-converted]"
+    )
+    assert not (tmp_path / "model.tflite").exists()
+
+
+def test_a_model_beyond_the_2_gb_of_a_flatbuffer_is_refused_before_it_is_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = [make_tensor_value_info(name, 1, shape) for name, shape in (("image", ["n", 3, 8, 8]), ("logits", ["n", 3, 8, 8]))]
+    weights = make_tensor("weights", 1, [3, 8, 8], [1.0] * 192)
+    graph = make_graph([make_node("Mul", ["image", "weights"], ["logits"])], "network", ends[:1], ends[1:], [weights])
+    save_model(make_model(graph, opset_imports=[make_opsetid("", 20)], ir_version=10), tmp_path / "model.onnx")
+    monkeypatch.setattr(writer, "BYTES_MAX", 700)
+    monkeypatch.setattr(writer, "prepare", lambda *_: pytest.fail("it was converted"))
+    fp32 = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
+    with pytest.raises(ConverterFailed) as caught:
+        convert(tmp_path / "model.onnx", fp32, tmp_path)
+    assert caught.value.line() == (
+        "edgecnn's LiteRT writer made no model of litert-fp32: "
+        "its weights take more than the 2,147,483,647 bytes of a FlatBuffer — "
+        "leave this runtime out; the other candidates of the build do not need it [converter-failed]"
+    )
     assert not (tmp_path / "model.tflite").exists()

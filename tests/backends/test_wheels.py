@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import pytest
+
+from edgecnn.backends import wheels
 from edgecnn.backends.registry import backend_for
-from edgecnn.backends.wheels import for_old_pythons, oldest_glibc, pythons_with_wheels, series_for
+from edgecnn.backends.wheels import oldest_glibc, pythons_with_wheels, series_for, without_wheel
 from edgecnn.values.candidate import Runtime
 
 ONNXRUNTIME = backend_for(Runtime.ONNXRUNTIME).runtime_packages["onnxruntime"]
@@ -21,13 +26,23 @@ def test_a_runtime_in_the_wanted_range_bounds_the_pythons() -> None:
     assert pythons_with_wheels(Runtime.TENSORRT, "") is None
 
 
-def test_the_sentence_of_a_bundles_page() -> None:
-    assert for_old_pythons(Runtime.ONNXRUNTIME, ONNXRUNTIME) == (
-        "Python 3.8 or 3.9 takes onnxruntime 1.19.2, Python 3.10 takes onnxruntime 1.23.2, the last with wheels for it; "
-        "Python 3.11 or newer takes any later one."
-    )
-    assert for_old_pythons(Runtime.OPENVINO, OPENVINO) == "openvino >=2026.2,<2027 needs Python 3.10 or newer."
-    assert for_old_pythons(Runtime.TENSORRT, "") is None
+@pytest.mark.parametrize(
+    ("system", "machine", "python", "why"),
+    [
+        ("Linux", "aarch64", (3, 14), None),
+        ("Linux", "armv7l", (3, 11), "ai-edge-litert has no wheel for Linux on armv7l"),
+        ("Darwin", "x86_64", (3, 12), "ai-edge-litert has no wheel for Darwin on x86_64"),
+        ("Linux", "x86_64", (3, 15), "ai-edge-litert has no wheel for Python 3.15"),
+    ],
+)
+def test_a_machine_without_a_wheel_is_named(
+    system: str, machine: str, python: tuple[int, int], why: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels.platform, "system", lambda: system)
+    monkeypatch.setattr(wheels.platform, "machine", lambda: machine)
+    monkeypatch.setattr(wheels, "sys", SimpleNamespace(version_info=(*python, 0)))
+    assert without_wheel("ai-edge-litert") == why
+    assert without_wheel("numpy") is None
 
 
 def test_openvinos_wheels_for_arm_need_a_newer_c_library() -> None:

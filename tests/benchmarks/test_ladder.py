@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.ladder import photographs, race
+from benchmarks.ladder import columns, photographs, race
 from benchmarks.ladder.columns import Entrant
 from benchmarks.ladder.networks import AS_TRAINED, Built, at_side, ladder_seconds, made_every_rung, none_answered_before
+from benchmarks.ladder.own_environments import mnn_fp32, mnn_int8
 from benchmarks.ladder.results import Column, Phase, RunMedian
+from benchmarks.ladder.rival import Network
+from benchmarks.ladder.rivals import RIVALS
 from benchmarks.ladder.widened import WidenedStage
 from benchmarks.ladder.worker import timed
 from edgecnn.graph.export import export_onnx, torch_logits
@@ -272,3 +276,47 @@ class TestPhotographs:
     def test_an_empty_folder_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(SystemExit, match="no photographs"):
             photographs.pool(tmp_path, tmp_path / "pooled.csv")
+
+
+class TestARivalInAnEnvironmentOfItsOwn:
+    """ExecuTorch, MNN and Olive ask for other versions than edgecnn."""
+
+    def network(self, folder: Path, python: str = "") -> Network:
+        pixels = np.arange(3 * 4 * 4 * 3, dtype=np.uint8).reshape(3, 4, 4, 3)
+        np.save(folder / "calibration.pixels.npy", pixels)
+        half = (0.5, 0.5, 0.5)
+        return Network("lenet-5", 10, "weights", "model.onnx", str(folder), half, half, 4, mnn_python=python)
+
+    def python(self, folder: Path, script: str) -> str:
+        made = folder / "python"
+        made.write_text(f'#!/bin/sh\necho "$@" > {folder}/words\n{script}\n')
+        made.chmod(0o755)
+        return str(made)
+
+    def test_is_not_run_where_its_python_is_not_named(self, tmp_path: Path) -> None:
+        rival = next(each for each in RIVALS if each.id == "mnn-int8")
+        with pytest.raises(RuntimeError, match="^not asked for: --mnn names the Python of its environment$"):
+            columns._rival(rival, self.network(tmp_path), self.network(tmp_path), tmp_path)
+
+    def test_is_timed_by_that_python(self, tmp_path: Path) -> None:
+        network = self.network(tmp_path, self.python(tmp_path, "echo '{\"samples_ns\": [7]}'"))
+        rival = next(each for each in RIVALS if each.id == "mnn-fp32")
+        assert columns._worker("time", rival, network, tmp_path) == {"samples_ns": [7]}
+        assert (tmp_path / "words").read_text().startswith("-m benchmarks.ladder.worker ")
+
+    def test_gets_the_calibration_images_and_how_they_are_normalized(self, tmp_path: Path) -> None:
+        network = self.network(tmp_path, self.python(tmp_path, f"cp $4 {tmp_path}/asked.json"))
+        mnn_int8(network, tmp_path)
+        asked = json.loads((tmp_path / "asked.json").read_text())
+        assert (asked["mean"], asked["used_image_num"], asked["width"]) == ([127.5] * 3, 3, 4)
+        assert asked["normal"] == pytest.approx([1 / 127.5] * 3)
+        assert (tmp_path / "words").read_text().split()[1:] == [
+            "model.onnx",
+            f"{tmp_path}/model.mnn",
+            f"{tmp_path}/settings.json",
+        ]
+
+    def test_that_fails_says_its_last_line(self, tmp_path: Path) -> None:
+        network = self.network(tmp_path, self.python(tmp_path, "echo no such operator >&2; exit 3"))
+        with pytest.raises(RuntimeError, match="^mnn: no such operator$"):
+            mnn_fp32(network, tmp_path)

@@ -105,6 +105,21 @@ def test_a_verb_that_stops_earlier_fails_only_where_a_step_did(
     assert builder.asked[0].goal == UP_TO[verb][0]
 
 
+@pytest.mark.parametrize("verb", ["train", "export", "quantize", "package"])
+def test_a_verb_that_stops_earlier_prints_where_each_thing_is(
+    verb: str, builder: Builder, edgecnn: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECNN_STORE", str(tmp_path))
+    steps = [verb] if verb in ("train", "export") else [f"{verb}:onnxruntime-fp32", f"{verb}:litert-int8"]
+    keys = {step: f"{number:064x}" for number, step in enumerate([*steps, f"{verb}:failed"])}
+    for step in steps:
+        (tmp_path / "artifacts" / verb / keys[step] / "files").mkdir(parents=True)
+    builder.report = builder.report.model_copy(update={"keys": {**keys, "prepare": "f" * 64}})
+    done = edgecnn(verb)
+    places = [line for line in done.stdout.splitlines() if line.startswith(f"{verb}:") or line.startswith(f"{verb} :")]
+    assert places == [f"{step}: {tmp_path / 'artifacts' / verb / keys[step] / 'files'}" for step in steps]
+
+
 @pytest.mark.parametrize(("kind", "code"), [("measure", 3), ("package", 3), ("compile", 0)])
 def test_a_profile_of_which_a_kit_could_not_be_measured_is_no_success(
     kind: str, code: int, builder: Builder, edgecnn: Callable[..., Any]

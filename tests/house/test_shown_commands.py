@@ -20,7 +20,7 @@ OURS = {
     "shell_word", "_measures",
     "device.name", "name", "target", "rounds", "verb", "shipped", "network", "arch", "metric", "own", "folder", "where",
     "better.name", "found.arch", "found.best.scale", "setting", "scale", "words[0]", "_TIMEOUT_S", "near", "golden", "shown",
-    "REBUILT", "what", "given", "type(error).__name__",
+    "REBUILT", "what", "given", "type(error).__name__", "ENVIRONMENT",
 }  # fmt: skip
 """Names of the catalogue, of metrics and options, and numbers; what is quoted where it is made."""
 

@@ -26,6 +26,8 @@ from edgecnn.quantization import tensorrt, trunk_checks
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
 from edgecnn.quantization.executors.onnxruntime_cpu import logits_of
 from edgecnn.quantization.job import Job
+from edgecnn.quantization.litert_writer import writer
+from edgecnn.quantization.litert_writer.registry import RULES
 from edgecnn.quantization.onnxruntime import Feeds
 from edgecnn.quantization.trunk_checks import FROM_TRUNK, beyond_half, check_files, distance_from_trunk
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
@@ -224,6 +226,21 @@ def all_outputs(model: onnx.ModelProto) -> Iterator[onnxruntime.NodeArg]:
 def test_an_average_pooling_that_openvino_computes_otherwise_is_refused(candidate: Candidate, tmp_path: Path) -> None:
     with pytest.raises(OutputsDiffer, match=f"{candidate.id}: outputs are 0\\.\\d+ from the ONNX file's; 0.001 is allowed"):
         make_candidate(request(small(tmp_path, ceil=1), candidate), tmp_path, Quiet())
+    assert not (tmp_path / "quantize.json").exists()
+
+
+@pytest.mark.parametrize("name", ["litert-fp32", "litert-int8"])
+def test_a_float_network_that_litert_computes_otherwise_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INT8 too, before it is quantized."""
+    monkeypatch.setitem(RULES, "Relu", RULES["Identity"])
+    monkeypatch.setattr(writer, "_FUSED_INTO", frozenset())
+    with pytest.raises(
+        OutputsDiffer, match=f"{name}: outputs are 0\\.\\d+ from the ONNX file's; .* LiteRT writer changed the net"
+    ):
+        make_candidate(request(small(tmp_path), offered()[name]), tmp_path, Quiet())
+    assert not list(tmp_path.glob("*.tflite")) or name == "litert-fp32"
     assert not (tmp_path / "quantize.json").exists()
 
 

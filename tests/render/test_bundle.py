@@ -18,7 +18,12 @@ def test_it_says_how_the_kit_is_tried_and_what_was_measured_where() -> None:
     assert page.startswith("# flowers\n\nA classifier of photographs: resnet-18, 3 classes, pictures of 224 × 224 pixels.")
     assert "Used: `onnxruntime-int8`, which is settled." in page
     assert "Verdict when it was built: PASS (drop_pp ≤ 1: PASS, the drop is at most 0.75 pp)." in page
-    assert "cd kits/onnxruntime-int8\npython3 -B -m runner selftest " in page
+    assert (
+        "You need Python 3.8 or newer. The first three lines make a virtual environment: Debian, Ubuntu and Raspberry Pi OS "
+        "refuse `pip install` outside one.\n\n```bash\npython3 -m venv --system-site-packages ~/edgecnn-env\n"
+        '~/edgecnn-env/bin/pip install "onnxruntime>=1.19,<2" numpy pillow\n. ~/edgecnn-env/bin/activate\n'
+        "cd kits/onnxruntime-int8\npython3 -B -m runner selftest "
+    ) in page
     assert "python3 -B -m runner predict photo.jpg" in page
     row = REPORT.candidates[0]
     assert row.test is not None and row.latency is not None
@@ -33,6 +38,21 @@ def test_a_choice_that_is_open_says_what_settles_it_and_what_was_not_measured_is
     assert "provisionally: it was not measured on the device yet. `python3 -B -m runner measure ../..`" in page
     assert "python3 -B -m runner build-engine --out build" in page
     assert "- `tensorrt-fp16`: its accuracy was not measured; its latency was not measured" in page
+
+
+@pytest.mark.parametrize(
+    ("kit", "python", "packages"),
+    [
+        ("litert-int8", "3.10", '"ai-edge-litert>=2.3,<3" numpy pillow'),
+        ("openvino-int8", "3.10", '"openvino>=2026.2,<2027" numpy pillow'),
+        ("tensorrt-fp16", "3.8", "numpy pillow"),
+    ],
+)
+def test_one_python_serves_every_kit_that_is_carried(kit: str, python: str, packages: str) -> None:
+    choice = CHOICE.model_copy(update={"candidate": kit, "carried": (kit, "onnxruntime-int8")})
+    page = bundle_readme(a_report(a_row(kit), a_row(), choice=choice))
+    assert f"You need Python {python} or newer." in page
+    assert f"pip install {packages}\n" in page
 
 
 def test_a_latency_that_other_work_slowed_is_no_plain_figure() -> None:

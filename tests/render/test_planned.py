@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
+from edgecnn.backends import installed
 from edgecnn.cli.main import app
 
 
@@ -21,3 +22,20 @@ def test_epochs_are_those_of_what_learns(words: tuple[str, ...], line: str) -> N
     done = CliRunner().invoke(app, ["plan", "--arch", "efficientnet-lite0", *words])
     assert done.exit_code == 0, done.stderr
     assert line in done.stdout.splitlines()
+
+
+def test_candidates_that_a_missing_wheel_keeps_out_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["plan", "--arch", "lenet-5", "--target", "cpu:litert"]
+    real = installed.installed_version
+    monkeypatch.setattr(installed, "installed_version", lambda name: None if name == "ai-edge-litert" else real(name))
+    why = "not available here: litert-fp32, litert-int8: ai-edge-litert"
+    missing = CliRunner().invoke(app, ["plan", "--arch", "lenet-5", "--target", "cpu:all"])
+    assert f'{why} is not installed; pip install "edgecnn[litert]"' in missing.stdout.splitlines()
+    monkeypatch.setattr(installed, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
+    wheelless = CliRunner().invoke(app, ["plan", "--arch", "lenet-5", "--target", "cpu:all"])
+    assert f"{why} has no wheel for Linux on armv7l" in wheelless.stdout.splitlines()
+    alone = CliRunner().invoke(app, words)
+    assert (alone.exit_code, alone.stdout) == (3, "")
+    assert alone.stderr == (
+        "edgecnn: error: nothing can be built for cpu here: ai-edge-litert has no wheel for Linux on armv7l [nothing-to-build]\n"
+    )

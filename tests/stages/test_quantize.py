@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 import torch
 
 from edgecnn.errors.quantization import CalibrationSetTooSmall
-from edgecnn.values.candidate import Precision
+from edgecnn.errors.weights import PackageUnimportable
+from edgecnn.stages.quantize import QuantizeStage
+from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.model_file import ModelFile
-from tests.graph.trunks import CLASSES, feed_of, network, prepared
+from tests.graph.trunks import CLASSES, NORMALIZATION, feed_of, network, prepared
 from tests.quantization.made import CANDIDATES, IMAGES, Quiet, exported, made, stage
 from tests.slow_parameters import slowly
 
@@ -96,3 +99,20 @@ def test_a_golden_set_that_cannot_show_swapped_channels_is_noted(tmp_path: Path)
     tell = make("onnxruntime-fp32", prepared_with(tmp_path, "golden/pixels.npy", grey), tmp_path)
     note = "onnxruntime-fp32: this network hardly looks at colour, so its golden logits do not show exchanged channels"
     assert tell.notes == [note]
+
+
+def test_a_broken_package_is_named_with_the_command_that_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build goes on without the candidate: whatever a step of a candidate raises ends that candidate alone."""
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    for name in [name for name in sys.modules if name.startswith(("edgecnn.quantization.litert", "ai_edge_litert."))]:
+        monkeypatch.delitem(sys.modules, name)
+    litert = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
+    quantize = QuantizeStage(inputs={}, candidate=litert, images=0, normalization=NORMALIZATION)
+    with pytest.raises(PackageUnimportable) as caught:
+        quantize.make({"model": exported("resnet18"), "pixels": prepared()}, tmp_path, Quiet())
+    assert caught.value.line() == (
+        "litert-fp32 needs the package ai_edge_litert, which cannot be imported: "
+        "import of ai_edge_litert halted; None in sys.modules — "
+        'pip install --force-reinstall "edgecnn[litert]" [package-unimportable]'
+    )
+    assert list(tmp_path.iterdir()) == []

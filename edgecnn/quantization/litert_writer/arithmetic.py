@@ -16,7 +16,7 @@ _UNARY: Final = {
     "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""), "HardSwish": ("HARD_SWISH", "HardSwishOptions"),
     "Exp": ("EXP", "ExpOptions"), "Log": ("LOG", ""), "Sqrt": ("SQRT", ""), "Neg": ("NEG", "NegOptions"),
     "Abs": ("ABS", "AbsOptions"), "Floor": ("FLOOR", ""), "Ceil": ("CEIL", ""), "Sin": ("SIN", ""), "Cos": ("COS", "CosOptions"),
-    "Round": ("ROUND", ""),
+    "Round": ("ROUND", ""), "Sign": ("SIGN", ""),
 }  # fmt: skip
 _RELU6: Final = 3
 """``ActivationFunctionType.RELU6``."""
@@ -29,7 +29,7 @@ def _unary(operator: str, table: str, conversion: Conversion, node: Node) -> Non
 
 
 for _name, (_operator, _table) in _UNARY.items():
-    RULES[_name] = partial(_unary, _operator, _table)
+    rule(_name, held=_operator)(partial(_unary, _operator, _table))
 
 
 def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node: Node) -> None:
@@ -37,7 +37,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     rank = len(conversion.shape(node.outputs[0]))
     names = [with_rank(conversion, name, rank) for name in node.inputs]
     order = largest_order(conversion, names)
-    values = [_compact(conversion, name, order) for name in names]
+    values = [compact(conversion, name, order) for name in names]
     while len(values) > 2:
         shapes = [conversion.network.shape(value) for value in values[:2]]
         partial_result = conversion.fresh(node.name, np.broadcast_shapes(*shapes))
@@ -50,7 +50,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     conversion.network.add(operator, values, [output], table, fusedActivationFunction=fused)
 
 
-def _compact(conversion: Conversion, name: str, order: Order) -> int:
+def compact(conversion: Conversion, name: str, order: Order) -> int:
     """A value in an order; a constant of one number has no axes, which every operator takes."""
     if name in conversion.constants and conversion.constants[name].size == 1:
         return conversion.number(float(conversion.constants[name].reshape(())))
@@ -58,10 +58,24 @@ def _compact(conversion: Conversion, name: str, order: Order) -> int:
 
 
 for _name, (_operator, _table) in BINARY.items():
-    RULES[_name] = partial(_binary, _operator, _table, _name in _FUSING)
+    rule(_name, held=_operator)(partial(_binary, _operator, _table, _name in _FUSING))
 
 
-@rule("Pow")
+@rule("Sum", held="ADD")
+@rule("Mean", held="ADD, MUL")
+def _sum(conversion: Conversion, node: Node) -> None:
+    total = f"{node.name}/total"
+    if len(node.inputs) == 1:
+        conversion.write("Identity", node.inputs, node.outputs[0], conversion.shape(node.outputs[0]))
+    elif node.op == "Sum":
+        RULES["Add"](conversion, node)
+    else:
+        conversion.write("Add", node.inputs, total, conversion.shape(node.outputs[0]))
+        conversion.constants[f"{node.name}/share"] = np.array(1 / len(node.inputs), np.float32)
+        conversion.write("Mul", [total, f"{node.name}/share"], node.outputs[0], conversion.shape(node.outputs[0]))
+
+
+@rule("Pow", held="SQUARE, SQRT, POW")
 def _power(conversion: Conversion, node: Node) -> None:
     exponent = conversion.constants.get(node.inputs[1])
     steps = Steps.of(conversion, node)
@@ -73,7 +87,7 @@ def _power(conversion: Conversion, node: Node) -> None:
         _binary(*BINARY["Pow"], False, conversion, node)
 
 
-@rule("Reciprocal")
+@rule("Reciprocal", held="DIV")
 def _reciprocal(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     fused, output = steps.end()
@@ -81,7 +95,7 @@ def _reciprocal(conversion: Conversion, node: Node) -> None:
     conversion.network.add("DIV", inputs, [output], "DivOptions", fusedActivationFunction=fused)
 
 
-@rule("Clip")
+@rule("Clip", held="RELU, RELU6, RELU_0_TO_1, RELU_N1_TO_1, MAXIMUM, MINIMUM", limits="constant bounds")
 def _clip(conversion: Conversion, node: Node) -> None:
     low, high = clip_bounds(node, conversion.constants)
     steps = Steps.of(conversion, node)
@@ -107,7 +121,7 @@ def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
     return bounds[0], bounds[1]
 
 
-@rule("HardSigmoid")
+@rule("HardSigmoid", held="ADD, MUL, MINIMUM, MAXIMUM")
 def _hard_sigmoid(conversion: Conversion, node: Node) -> None:
     """relu6(x + 3) / 6 where it has the usual slope; ONNX's definition elsewhere."""
     alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
@@ -130,35 +144,41 @@ def hard_swish_of_parts(conversion: Conversion, node: Node) -> None:
     steps.two("MUL", steps.input(), share, output, fusedActivationFunction=fused)
 
 
-@rule("LeakyRelu")
+@rule("LeakyRelu", held="LEAKY_RELU")
 def _leaky(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     steps.one("LEAKY_RELU", steps.input(), steps.output(), "LeakyReluOptions", alpha=node.attributes.get("alpha", 0.01))
 
 
-@rule("Elu")
+@rule("Elu", held="ELU, MINIMUM, MAXIMUM, MUL, ADD")
 def _elu(conversion: Conversion, node: Node) -> None:
-    if node.attributes.get("alpha", 1.0) != 1.0:
-        raise NoForm("LiteRT's ELU has an alpha of 1 alone")
-    steps = Steps.of(conversion, node)
-    steps.one("ELU", steps.input(), steps.output())
+    """max(x, 0) + alpha · (exp(min(x, 0)) - 1); LiteRT's own has an alpha of 1."""
+    steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
+    value = steps.input()
+    if alpha == 1.0:
+        steps.one("ELU", value, steps.output())
+        return
+    below = steps.two("MUL", steps.one("ELU", steps.two("MINIMUM", value, 0.0)), alpha)
+    fused, output = steps.end()
+    steps.two("ADD", steps.two("MAXIMUM", value, 0.0), below, output, fusedActivationFunction=fused)
 
 
-@rule("PRelu")
+@rule("PRelu", held="PRELU")
 def _prelu(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     slope = with_rank(conversion, node.inputs[1], len(steps.order))
     conversion.network.add("PRELU", [steps.input(), conversion.value(slope, steps.order)], [steps.output()])
 
 
-@rule("Gelu")
+@rule("Gelu", held="GELU")
 def _gelu(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     approximate = node.attributes.get("approximate", b"none") == b"tanh"
     steps.one("GELU", steps.input(), steps.output(), "GeluOptions", approximate=approximate)
 
 
-@rule("Softplus", "Mish")
+@rule("Softplus", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM")
+@rule("Mish", held="ABS, NEG, EXP, ADD, LOG, MAXIMUM, TANH, MUL")
 def _softplus(conversion: Conversion, node: Node) -> None:
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)), which no x overflows; Mish is x · tanh of that."""
     steps = Steps.of(conversion, node)
@@ -176,7 +196,7 @@ def _softplus(conversion: Conversion, node: Node) -> None:
     steps.two("MUL", value, gate, output, fusedActivationFunction=fused)
 
 
-@rule("Swish")
+@rule("Swish", held="LOGISTIC, MUL")
 def _swish(conversion: Conversion, node: Node) -> None:
     steps, alpha = Steps.of(conversion, node), float(node.attributes.get("alpha", 1.0))
     value = steps.input()

@@ -11,7 +11,7 @@ from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoFo
 from edgecnn.quantization.litert_writer.registry import rule
 
 
-@rule("Transpose")
+@rule("Transpose", held="")
 def _transpose(conversion: Conversion, node: Node) -> None:
     """Nothing is written: what is stored holds the same numbers under other names of its axes."""
     (given,), (made,) = node.inputs, node.outputs
@@ -82,7 +82,7 @@ def _order_of(axes: Sequence[int], rank: int) -> Order:
     return (*(axis for axis in range(rank) if axis not in axes), *axes)
 
 
-@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze", held="", limits="constant sizes, at a batch of one")
 def _reshape(conversion: Conversion, node: Node) -> None:
     """An axis that is split or joined where it is stored moves nothing, so that channel shuffles stay what they are."""
     given, made = node.inputs[0], node.outputs[0]
@@ -108,7 +108,7 @@ def reshape(conversion: Conversion, given: str, made: str) -> None:
         conversion.reshaped(tensor, conversion.made(made, new))
 
 
-@rule("Identity", "Dropout", "Cast")
+@rule("Identity", "Dropout", held="")
 def _same(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     if given in conversion.constants:
@@ -122,7 +122,7 @@ _JOINED_MAX: Final = 5
 """More inputs than these of a CONCATENATION XNNPACK leaves to LiteRT."""
 
 
-@rule("Concat")
+@rule("Concat", held="CONCATENATION")
 def _concat(conversion: Conversion, node: Node) -> None:
     """A DenseNet joins all that came before in each layer: what an earlier layer joined is read again."""
     axis = node.attributes["axis"] % len(conversion.shape(node.outputs[0]))
@@ -150,7 +150,7 @@ def largest_order(conversion: Conversion, names: Sequence[str]) -> Order:
     return conversion.order(max(computed, key=lambda name: int(np.prod(conversion.shape(name)))))
 
 
-@rule("Slice")
+@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant places")
 def _slice(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     shape = conversion.shape(given)
@@ -161,16 +161,22 @@ def _slice(conversion: Conversion, node: Node) -> None:
         starts, ends = conversion.integers(node.inputs[1]), conversion.integers(node.inputs[2])
         axes = conversion.integers(node.inputs[3]) if node.has(3) else range(len(starts))
         steps = conversion.integers(node.inputs[4]) if node.has(4) else [1] * len(starts)
-    if any(step < 1 for step in steps):
-        raise NoForm("it reads backwards")
     cuts = {axis % len(shape): slice(*cut) for axis, *cut in zip(axes, starts, ends, steps, strict=True)}
     cut_out(conversion, given, made, [cuts.get(axis, slice(None)).indices(size) for axis, size in enumerate(shape)])
 
 
 def cut_out(conversion: Conversion, given: str, made: str, cuts: Sequence[tuple[int, int, int]]) -> None:
     """Write the part of a value between a first and a last index, in steps; ``cuts``: for each axis in ONNX's order."""
-    order = conversion.order(given)
-    value, output = conversion.value(given, order), conversion.made(made, order)
+    order, cuts = conversion.order(given), list(cuts)
+    value = conversion.value(given, order)
+    for axis, (first, end, step) in enumerate(cuts):  # backwards, which XNNPACK cannot: the rows are read one by one
+        if step < 0:
+            rows, place = list(range(first, end, step)), order.index(axis)
+            shape = list(conversion.network.shape(value))
+            turned = conversion.fresh(made, [*shape[:place], len(rows), *shape[place + 1 :]])
+            conversion.network.add("GATHER", [value, conversion.axes(rows)], [turned], "GatherOptions", axis=place)
+            value, cuts[axis] = turned, (0, len(rows), 1)
+    output = conversion.made(made, order)
     cut(conversion, value, output, [cuts[axis] for axis in order])
 
 
@@ -185,7 +191,7 @@ def cut(conversion: Conversion, value: int, output: int, cuts: Sequence[tuple[in
     conversion.network.add("STRIDED_SLICE", [value, begin, end, steps], [output], "StridedSliceOptions")
 
 
-@rule("Split")
+@rule("Split", held="SLICE")
 def _split(conversion: Conversion, node: Node) -> None:
     shape, first = conversion.shape(node.inputs[0]), 0
     axis = node.attributes.get("axis", 0) % len(shape)
@@ -196,7 +202,7 @@ def _split(conversion: Conversion, node: Node) -> None:
         first = end
 
 
-@rule("Gather")
+@rule("Gather", held="SLICE, GATHER", limits="constant indices")
 def _gather(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     shape, indices = conversion.shape(given), conversion.constant(node.inputs[1])
@@ -217,13 +223,29 @@ def _gather(conversion: Conversion, node: Node) -> None:
     conversion.network.add("GATHER", [value, numbers], [output], "GatherOptions", axis=place)
 
 
+@rule("GatherND", held="GATHER, GATHER_ND", limits="constant indices; not `batch_dims`")
+def _gather_nd(conversion: Conversion, node: Node) -> None:
+    given, made, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
+    if node.attributes.get("batch_dims", 0):
+        raise NoForm("it reads other places for each image of a batch")
+    if indices.shape[-1] == 1:  # whole rows
+        rows = f"{node.name}/rows"
+        conversion.constants[rows] = indices[..., 0]
+        conversion.write("Gather", [given, rows], made, conversion.shape(made), axis=0)
+        return
+    places = conversion.network.constant((indices % conversion.shape(given)[: indices.shape[-1]]).astype(np.int32), "places")
+    value = conversion.value(given, plain(len(conversion.shape(given))))
+    output = conversion.made(made, plain(len(conversion.shape(made))))
+    conversion.network.add("GATHER_ND", [value, places], [output], "GatherNdOptions")
+
+
 def without_axes(order: Order, axes: Sequence[int]) -> Order:
     """The order of what is left where some axes are dropped."""
     kept = [axis for axis in order if axis not in axes]
     return tuple(sorted(kept).index(axis) for axis in kept)
 
 
-@rule("Expand")
+@rule("Expand", held="BROADCAST_TO", limits="constant sizes")
 def _expand(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     wide = with_rank(conversion, given, len(conversion.shape(made)))
@@ -236,7 +258,7 @@ def _expand(conversion: Conversion, node: Node) -> None:
     conversion.network.add("BROADCAST_TO", [conversion.value(wide, order), shape], [output])
 
 
-@rule("Tile")
+@rule("Tile", held="TILE", limits="constant repeats")
 def _tile(conversion: Conversion, node: Node) -> None:
     order, repeats = conversion.order(node.inputs[0]), conversion.integers(node.inputs[1])
     value, output = conversion.value(node.inputs[0], order), conversion.made(node.outputs[0], order)

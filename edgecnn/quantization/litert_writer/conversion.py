@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
-from edgecnn.quantization.litert_writer.flatbuffer import LitertNetwork
+from edgecnn.quantization.litert_writer.flatbuffer import FLOAT, LitertNetwork
 
 Array = npt.NDArray[Any]
 Order = tuple[int, ...]
@@ -126,7 +126,7 @@ class Conversion:
     def _transposed(self, tensor: int, permutation: Sequence[int], name: str) -> int:
         shape = self.network.shape(tensor)
         moved = [axis for axis in permutation if shape[axis] != 1]
-        made = self.fresh(name, [shape[axis] for axis in permutation])
+        made = self.fresh(name, [shape[axis] for axis in permutation], self.network.kind(tensor))
         if moved == sorted(moved):  # only axes of size 1 move
             self.reshaped(tensor, made)
         else:
@@ -147,17 +147,17 @@ class Conversion:
         """The tensors of a value, by order."""
         return self._stored[name]
 
-    def made(self, name: str, order: Order) -> int:
-        """Add the tensor that an operator writes: a value in an order."""
+    def made(self, name: str, order: Order, kind: int = FLOAT) -> int:
+        """Add the tensor that an operator writes: a value in an order. ``kind``: the schema's type of its numbers."""
         shape = self.shape(name)
-        tensor = self.network.tensor(name, [shape[axis] for axis in order])
+        tensor = self.network.tensor(name, [shape[axis] for axis in order], kind=kind)
         self.store(name, tensor, order)
         return tensor
 
-    def fresh(self, name: str, shape: Sequence[int]) -> int:
+    def fresh(self, name: str, shape: Sequence[int], kind: int = FLOAT) -> int:
         """Add a tensor that is no value of the ONNX network."""
         self._fresh += 1
-        return self.network.tensor(f"{name}/{self._fresh}", shape)
+        return self.network.tensor(f"{name}/{self._fresh}", shape, kind=kind)
 
     def ended(self, node: Node, order: Order) -> tuple[int, int]:
         """Return the activation to fuse into a node's operator and the tensor that the operator writes."""
@@ -200,7 +200,7 @@ def plain(rank: int) -> Order:
 def _for_litert(values: Array) -> Array:
     if values.dtype == np.bool_:
         return values
-    return values.astype(np.int32) if np.issubdtype(values.dtype, np.integer) else values.astype(np.float32)
+    return values.astype(np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32, copy=False)
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[Node]:

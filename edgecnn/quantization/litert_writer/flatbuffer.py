@@ -16,15 +16,18 @@ from ai_edge_litert import schema_py_generated as schema
 Array = npt.NDArray[Any]
 BYTES_MAX: Final = 2**31 - 1
 """A FlatBuffer counts its bytes in 32 bits with a sign."""
+_COMPARED_BYTES: Final = 1 << 16
+"""Larger constants are not looked for among those before."""
 _STRUCTURE_BYTES: Final = 1 << 20
 """About what the tables of a large network take."""
+FLOAT: Final = int(schema.TensorType.FLOAT32)
 _KINDS: Final = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int32): schema.TensorType.INT32,
     np.dtype(np.bool_): schema.TensorType.BOOL,
 }
-_VERSIONS: Final = {schema.BuiltinOperator.BROADCAST_TO: 2}
-"""Of operators whose first version no interpreter has; the others have 1."""
+_VERSIONS: Final = {schema.BuiltinOperator.BROADCAST_TO: 2, schema.BuiltinOperator.TRANSPOSE_CONV: 3}
+"""Of operators whose first version no interpreter has, or lacks what is used; the others have 1."""
 _SIGNATURE: Final = b"serving_default"
 _FILE_IDENTIFIER: Final = b"TFL3"
 _VERSION: Final = 3
@@ -45,7 +48,7 @@ class LitertNetwork:
         self._codes: list[int] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], int] = {}
 
-    def tensor(self, name: str, shape: Sequence[int], buffer: int = 0, kind: int = schema.TensorType.FLOAT32) -> int:
+    def tensor(self, name: str, shape: Sequence[int], buffer: int = 0, kind: int = FLOAT) -> int:
         """Add a tensor and return its number. Its name gets a number too where another tensor has it."""
         count = self._names.get(name, 0)
         self._names[name] = count + 1
@@ -57,15 +60,20 @@ class LitertNetwork:
 
     def constant(self, values: Array, name: str = "constant") -> int:
         """Add a constant of type float32, int32 or bool, and return its number. Equal small ones are added once."""
-        content = np.ascontiguousarray(values).tobytes()
-        key = (values.dtype.str, values.shape, content)
+        content = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        known = content.tobytes() if content.size <= _COMPARED_BYTES else len(self._buffers).to_bytes(8, "little")
+        key = (values.dtype.str, values.shape, known)
         if key not in self._constants:
             buffer = schema.BufferT()
-            buffer.data = np.frombuffer(content, np.uint8)
+            buffer.data = content
             self._buffers.append(buffer)
             number = self.tensor(name, values.shape, len(self._buffers) - 1, _KINDS[values.dtype])
             self._constants[key] = number
         return self._constants[key]
+
+    def kind(self, tensor: int) -> int:
+        """Return the type of a tensor's numbers, as the schema's ``TensorType`` has it."""
+        return int(self._tensors[tensor].type)
 
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Return the shape of a tensor."""
@@ -113,7 +121,7 @@ class LitertNetwork:
         model.operatorCodes = [_operator_code(code) for code in self._codes]
         builder = flatbuffers.Builder(content + _STRUCTURE_BYTES)  # growing it copies it
         builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
-        return bytes(builder.Output())
+        return bytes(memoryview(builder.Bytes)[builder.Head() :])  # builder.Output() copies it once more
 
     def _named(self, tensors: Sequence[int]) -> list[Any]:
         entries = []

@@ -7,15 +7,19 @@ from typing import Any, Final
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 from edgecnn.quantization.litert_writer.axes import cut
 from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, last
 from edgecnn.quantization.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
+_POSITIONS: Final = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
+"""In which LiteRT resizes by RESIZE_BILINEAR."""
 
 
-@rule("Pad")
+@rule("Pad", held="PAD, PADV2, MIRROR_PAD, GATHER, SLICE", limits="constant pads")
 def _pad(conversion: Conversion, node: Node) -> None:
     pads = conversion.integers(node.inputs[1]) if node.has(1) else list(node.attributes["pads"])
     rank = len(conversion.shape(node.inputs[0]))
@@ -65,32 +69,74 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
         conversion.reshaped(value, made)
 
 
-@rule("Resize")
+@rule(
+    "Resize",
+    held="RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, GATHER, BATCH_MATMUL",
+    limits="height and width of an image, constant sizes; not `tf_crop_and_resize`",
+)
 def _resize(conversion: Conversion, node: Node) -> None:
     shape, made = conversion.shape(node.inputs[0]), conversion.shape(node.outputs[0])
     mode = node.attributes.get("mode", b"nearest").decode()
     position = node.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
     if len(shape) != 4 or shape[:2] != made[:2]:
         raise NoForm("LiteRT resizes the height and the width of an image alone")
-    if mode == "nearest":
-        _resize_nearest(conversion, node, position)
-        return
+    scales = conversion.constants[node.inputs[2]][-2:] if node.has(2) and conversion.constants[node.inputs[2]].size else None
+    is_whole = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
+    copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_whole else None
     half = position in ("half_pixel", "pytorch_half_pixel")
-    if mode != "linear" or not (half or position in ("align_corners", "asymmetric")) or node.attributes.get("antialias", 0):
-        raise NoForm(f"LiteRT has no resizing by {mode} with {position}")
-    options: dict[str, Any] = {"halfPixelCenters": half, "alignCorners": position == "align_corners"}
-    inputs = [conversion.value(node.inputs[0], _IMAGE), conversion.axes(list(made[2:]))]
-    conversion.network.add(
-        "RESIZE_BILINEAR", inputs, [conversion.made(node.outputs[0], _IMAGE)], "ResizeBilinearOptions", **options
-    )
+    if copied is not None:
+        _resize_nearest(conversion, node, copied)
+    elif (
+        mode == "linear" and is_whole and min(made[2:]) > 1 and not node.attributes.get("antialias", 0) and position in _POSITIONS
+    ):
+        options: dict[str, Any] = {"halfPixelCenters": half, "alignCorners": position == "align_corners"}
+        inputs = [conversion.value(node.inputs[0], _IMAGE), conversion.axes(list(made[2:]))]
+        output = conversion.made(node.outputs[0], _IMAGE)
+        conversion.network.add("RESIZE_BILINEAR", inputs, [output], "ResizeBilinearOptions", **options)
+    elif position == "tf_crop_and_resize":
+        raise NoForm("it cuts the image out that it resizes")
+    else:
+        _resize_by_matrices(conversion, node, scales)
 
 
-def _resize_nearest(conversion: Conversion, node: Node, position: str) -> None:
+def _resize_by_matrices(conversion: Conversion, node: Node, scales: Any) -> None:
+    """Multiply rows, then columns, by the shares of each in the new ones, which ONNX's reference computes."""
+    (height, width), (rows, columns) = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
+    channels = conversion.shape(node.inputs[0])[1]
+    attributes = {name: value for name, value in node.attributes.items() if name not in ("axes", "keep_aspect_ratio_policy")}
+    entry = helper.make_node("Resize", ["rows", "", "scales" if scales is not None else "", "" if scales is not None else "size"],
+                             ["out"], **attributes)  # fmt: skip
+    shares = []
+    for axis, (before, after) in enumerate([(height, rows), (width, columns)]):
+        feed = {"rows": np.eye(before, dtype=np.float32)[None, None]}
+        if scales is None:
+            feed["size"] = np.array([1, 1, before, after], np.int64)
+        else:
+            feed["scales"] = np.array([1, 1, 1, scales[axis]], np.float32)
+        (made,) = ReferenceEvaluator(entry).run(None, feed)
+        shares.append(conversion.network.constant(made.reshape(before, -1).T[None].astype(np.float32), f"{node.name}/shares"))
+    image = conversion.value(node.inputs[0], _IMAGE)
+    flat, higher = (conversion.fresh(node.name, [1, size, width * channels]) for size in (height, rows))
+    conversion.reshaped(image, flat)
+    conversion.network.add("BATCH_MATMUL", [shares[0], flat], [higher], "BatchMatMulOptions")
+    apart = conversion.fresh(node.name, [rows, width, channels])
+    wider = conversion.fresh(node.name, [rows, columns, channels])
+    conversion.reshaped(higher, apart)
+    conversion.network.add("BATCH_MATMUL", [shares[1], apart], [wider], "BatchMatMulOptions")
+    conversion.reshaped(wider, conversion.made(node.outputs[0], _IMAGE))
+
+
+def _copied_rows(node: Node, size: Sequence[int], made: Sequence[int], position: str) -> list[list[int]] | None:
+    """Which row and column each new one copies; None where ``_rows`` does not know the definition."""
+    rounding = node.attributes.get("nearest_mode", b"round_prefer_floor").decode()
+    rows = [_rows(before, after, position, rounding) for before, after in zip(size, made, strict=True)]
+    return [along for along in rows if along is not None] if None not in rows else None
+
+
+def _resize_nearest(conversion: Conversion, node: Node, rows: Sequence[Sequence[int]]) -> None:
     """Copy rows. LiteRT's operator rounds down as ONNX may be told to; other rounding reads the rows one by one."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
-    rounding = node.attributes.get("nearest_mode", b"round_prefer_floor").decode()
-    rows = [_rows(*sizes, position, rounding) for sizes in zip(size, made, strict=True)]
     if all(
         list(row) == [place * before // after for place in range(after)]
         for row, before, after in zip(rows, size, made, strict=True)
@@ -104,8 +150,8 @@ def _resize_nearest(conversion: Conversion, node: Node, position: str) -> None:
     conversion.network.add("GATHER", [higher, conversion.axes(rows[1])], [output], "GatherOptions", axis=2)
 
 
-def _rows(before: int, after: int, position: str, rounding: str) -> list[int]:
-    """Which row each new row copies, by ONNX's definition of Resize. Raises NoForm: by another definition than these."""
+def _rows(before: int, after: int, position: str, rounding: str) -> list[int] | None:
+    """Which row each new row copies, by ONNX's definition of Resize; None by another definition than these."""
     places, scale = np.arange(after, dtype=np.float64), after / before
     if position == "asymmetric":
         at = places / scale
@@ -114,7 +160,7 @@ def _rows(before: int, after: int, position: str, rounding: str) -> list[int]:
     elif position == "align_corners" and after > 1:
         at = places * (before - 1) / (after - 1)
     else:
-        raise NoForm(f"LiteRT has no resizing by nearest with {position}")
+        return None
     rounded = {
         "floor": np.floor(at),
         "ceil": np.ceil(at),
@@ -124,14 +170,64 @@ def _rows(before: int, after: int, position: str, rounding: str) -> list[int]:
     return [int(row) for row in np.clip(rounded[rounding], 0, before - 1)]
 
 
-@rule("DepthToSpace")
+@rule("DepthToSpace", held="DEPTH_TO_SPACE")
 def _depth_to_space(conversion: Conversion, node: Node) -> None:
-    if node.attributes.get("mode", b"DCR") != b"DCR":
-        raise NoForm("LiteRT has DEPTH_TO_SPACE in the mode DCR alone")
-    _moved_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
+    """LiteRT's own has the mode DCR; CRD, which is torch's PixelShuffle, moves axes."""
+    if node.attributes.get("mode", b"DCR") == b"DCR":
+        _moved_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
+        return
+    (batch, channels, height, width), side = conversion.shape(node.inputs[0]), node.attributes["blocksize"]
+    parts, moved = f"{node.name}/parts", f"{node.name}/moved"
+    shape = [batch, channels // side**2, side, side, height, width]
+    order = [0, 1, 4, 2, 5, 3]
+    conversion.write("Reshape", [node.inputs[0]], parts, shape)
+    conversion.write("Transpose", [parts], moved, [shape[axis] for axis in order], perm=order)
+    conversion.write("Reshape", [moved], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
-@rule("SpaceToDepth")
+@rule("ConvTranspose", held="TRANSPOSE_CONV, SLICE", limits="two axes, constant weights; not `output_padding` beyond the window")
+def _transposed_convolution(conversion: Conversion, node: Node) -> None:
+    """Groups and dilation become zeros between the weights, and padding cuts the result: LiteRT has neither."""
+    weights = conversion.constant(node.inputs[1]).astype(np.float32)
+    if weights.ndim != 4:
+        raise NoForm("LiteRT's TRANSPOSE_CONV looks along two axes")
+    made, groups = conversion.shape(node.outputs[0]), node.attributes.get("group", 1)
+    strides, apart = node.attributes.get("strides", [1, 1]), node.attributes.get("dilations", [1, 1])
+    reach = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], apart, strict=True)]
+    filters = np.zeros((made[1], *reach, len(weights)), np.float32)
+    for group, rows in enumerate(np.split(np.arange(len(weights)), groups)):
+        first = group * weights.shape[1]
+        part = filters[first : first + weights.shape[1], :: apart[0], :: apart[1], rows[0] : rows[-1] + 1]
+        part[:] = weights[rows].transpose(1, 2, 3, 0)
+    size = conversion.shape(node.inputs[0])[2:]
+    whole = [(size[axis] - 1) * strides[axis] + reach[axis] for axis in (0, 1)]
+    first = _cut_before(node, [whole[axis] - made[2 + axis] for axis in (0, 1)])
+    if any(first[axis] + made[2 + axis] > whole[axis] for axis in (0, 1)):
+        raise NoForm("its output is larger than what its window reaches")
+    bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made[1], np.float32)
+    constants = [
+        conversion.network.constant(values, f"{node.name}/{name}") for name, values in (("weights", filters), ("bias", bias))
+    ]
+    image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
+    is_cut = whole != list(made[2:])
+    target = conversion.fresh(node.name, [1, *whole, made[1]]) if is_cut else output
+    inputs = [conversion.axes([1, *whole, made[1]]), constants[0], image, constants[1]]
+    options = {"padding": schema.Padding.VALID, "strideH": strides[0], "strideW": strides[1]}
+    conversion.network.add("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)
+    if is_cut:
+        cuts = [(first[axis], first[axis] + made[2 + axis], 1) for axis in (0, 1)]
+        cut(conversion, target, output, [(0, 1, 1), *cuts, (0, made[1], 1)])
+
+
+def _cut_before(node: Node, excess: Sequence[int]) -> list[int]:
+    """Rows and columns that the padding of a transposed convolution cuts at the beginning."""
+    automatic = node.attributes.get("auto_pad", b"NOTSET")
+    if automatic in (b"SAME_UPPER", b"SAME_LOWER"):
+        return [max(0, size) // 2 if automatic == b"SAME_UPPER" else -(-max(0, size) // 2) for size in excess]
+    return list(node.attributes.get("pads", [0] * 4)[:2])
+
+
+@rule("SpaceToDepth", held="SPACE_TO_DEPTH")
 def _space_to_depth(conversion: Conversion, node: Node) -> None:
     _moved_blocks(conversion, node, "SPACE_TO_DEPTH", "SpaceToDepthOptions")
 
@@ -141,7 +237,7 @@ def _moved_blocks(conversion: Conversion, node: Node, operator: str, table: str)
     conversion.network.add(operator, [image], [output], table, blockSize=node.attributes["blocksize"])
 
 
-@rule("LRN")
+@rule("LRN", held="LOCAL_RESPONSE_NORMALIZATION", limits="an odd `size`")
 def _local_response(conversion: Conversion, node: Node) -> None:
     size = node.attributes["size"]
     if size % 2 == 0:

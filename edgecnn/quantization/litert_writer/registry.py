@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from edgecnn.quantization.litert_writer.conversion import Rule
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(*operators: str) -> Callable[[Rule], Rule]:
-    """Register a function as the rule of these operators. It writes a node's operators and raises NoForm where there are none."""
+class Form(NamedTuple):
+    """How LiteRT holds an operator, for readers: docs/reference/litert-operators.md lists it."""
+
+    held: str
+    """LiteRT's operators that the rule may write, TRANSPOSE and RESHAPE apart."""
+    limits: str
+
+
+FORMS: dict[str, Form] = {}
+
+
+def rule(*operators: str, held: str, limits: str = "") -> Callable[[Rule], Rule]:
+    """Register a function as the rule of these operators. It writes a node's operators and raises NoForm where there are none.
+
+    ``limits``: uses of the operators that have no form. The test of the operators compares ``held`` with what is written.
+    """
 
     def registered(function: Rule) -> Rule:
         for operator in operators:
-            RULES[operator] = function
+            RULES[operator], FORMS[operator] = function, Form(held, limits)
         return function
 
     return registered

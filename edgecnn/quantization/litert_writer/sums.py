@@ -11,14 +11,16 @@ import numpy as np
 
 from edgecnn.quantization.litert_writer.axes import with_rank, without_axes
 from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, Order, last, plain
-from edgecnn.quantization.litert_writer.registry import RULES, rule
+from edgecnn.quantization.litert_writer.registry import rule
 from edgecnn.quantization.litert_writer.steps import Steps
 
-_REDUCTIONS: Final = {"ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN"}
-_GLOBAL: Final = {"GlobalAveragePool": "MEAN", "GlobalMaxPool": "REDUCE_MAX"}
+_REDUCTIONS: Final = {
+    "ReduceMean": "MEAN", "ReduceSum": "SUM", "ReduceMax": "REDUCE_MAX", "ReduceMin": "REDUCE_MIN", "ReduceProd": "REDUCE_PROD",
+}  # fmt: skip
 
 
-@rule("Softmax", "LogSoftmax")
+@rule("Softmax", held="SOFTMAX")
+@rule("LogSoftmax", held="LOG_SOFTMAX")
 def _softmax(conversion: Conversion, node: Node) -> None:
     rank = len(conversion.shape(node.inputs[0]))
     axis = node.attributes.get("axis", -1) % rank
@@ -54,15 +56,17 @@ def _reduced(conversion: Conversion, node: Node, operator: str, axes: Sequence[i
 
 
 for _name, _operator in _REDUCTIONS.items():
-    RULES[_name] = partial(_reduction, _operator)
+    rule(_name, held=_operator, limits="constant axes")(partial(_reduction, _operator))
 
 
-@rule(*_GLOBAL)
+@rule("GlobalAveragePool", held="MEAN")
+@rule("GlobalMaxPool", held="REDUCE_MAX")
 def _global_pool(conversion: Conversion, node: Node) -> None:
-    _reduced(conversion, node, _GLOBAL[node.op], list(range(2, len(conversion.shape(node.inputs[0])))))
+    operator = "MEAN" if node.op == "GlobalAveragePool" else "REDUCE_MAX"
+    _reduced(conversion, node, operator, list(range(2, len(conversion.shape(node.inputs[0])))))
 
 
-@rule("ReduceL2")
+@rule("ReduceL2", held="SQUARE, SUM, SQRT", limits="constant axes")
 def _reduce_l2(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     rank = len(steps.order)
@@ -76,7 +80,7 @@ def _reduce_l2(conversion: Conversion, node: Node) -> None:
     conversion.network.add("SQRT", [total], [conversion.made(node.outputs[0], order)])
 
 
-@rule("BatchNormalization")
+@rule("BatchNormalization", held="MUL, ADD", limits="constant statistics")
 def _batch_norm(conversion: Conversion, node: Node) -> None:
     scale, offset, mean, variance = (conversion.constant(name).astype(np.float64) for name in node.inputs[1:5])
     factor = scale / np.sqrt(variance + node.attributes.get("epsilon", 1e-5))
@@ -86,7 +90,7 @@ def _batch_norm(conversion: Conversion, node: Node) -> None:
     steps.two("ADD", scaled, steps.vector(offset - mean * factor, 1), output, fusedActivationFunction=fused)
 
 
-@rule("InstanceNormalization")
+@rule("InstanceNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
 def _instance_norm(conversion: Conversion, node: Node) -> None:
     steps = Steps.of(conversion, node)
     scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
@@ -104,7 +108,8 @@ def _normalized(steps: Steps, value: int, places: Sequence[int], epsilon: float,
     return steps.two("MUL", apart, steps.one("RSQRT", steps.two("ADD", variance, float(epsilon))))
 
 
-@rule("LayerNormalization", "RMSNormalization")
+@rule("LayerNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL")
+@rule("RMSNormalization", held="MEAN, SQUARE, ADD, RSQRT, MUL")
 def _layer_norm(conversion: Conversion, node: Node) -> None:
     rank = len(conversion.shape(node.inputs[0]))
     axes = list(range(node.attributes.get("axis", -1) % rank, rank))
@@ -123,7 +128,7 @@ def _layer_norm(conversion: Conversion, node: Node) -> None:
     steps.two("ADD", scaled, conversion.value(offset, steps.order), output, fusedActivationFunction=fused)
 
 
-@rule("GroupNormalization")
+@rule("GroupNormalization", held="MEAN, SUB, SQUARE, ADD, RSQRT, MUL", limits="constant scale")
 def _group_norm(conversion: Conversion, node: Node) -> None:
     """Over (H, W) and the channels of a group; opset 21 has a scale for each channel, opset 18 for each group."""
     _, channels, *size = conversion.shape(node.inputs[0])
@@ -143,7 +148,7 @@ def _group_norm(conversion: Conversion, node: Node) -> None:
     steps.two("ADD", scaled, steps.vector(offset, 1), output, fusedActivationFunction=fused)
 
 
-@rule("LpNormalization")
+@rule("LpNormalization", held="L2_NORMALIZATION", limits="`p` of 2")
 def _lp_norm(conversion: Conversion, node: Node) -> None:
     if node.attributes.get("p", 2) != 2:
         raise NoForm("LiteRT normalizes by the sum of squares alone")
@@ -152,18 +157,19 @@ def _lp_norm(conversion: Conversion, node: Node) -> None:
     steps.one("L2_NORMALIZATION", steps.input(), steps.output(), "L2NormOptions")
 
 
-@rule("MatMul")
+@rule("MatMul", held="FULLY_CONNECTED, BATCH_MATMUL")
 def _matmul(conversion: Conversion, node: Node) -> None:
     first, second = node.inputs
     rank = len(conversion.shape(first))
     if second in conversion.constants and conversion.constants[second].ndim == 2 and rank > 1:
         order = order_ending(conversion, first, [rank - 1])
-        weights = np.ascontiguousarray(conversion.constants[second].T.astype(np.float32))
+        weights = np.ascontiguousarray(conversion.constants[second].T, np.float32)
         _fully_connected(conversion, node, order, weights, np.zeros(len(weights), np.float32))
         return
     rank = len(conversion.shape(node.outputs[0]))
-    if rank < 2 or any(len(conversion.shape(name)) < 2 for name in node.inputs):
-        raise NoForm("it multiplies by a vector")
+    if any(len(conversion.shape(name)) < 2 for name in node.inputs):
+        _by_vector(conversion, node)
+        return
     values, turned = [], []
     for name in (with_rank(conversion, name, rank) for name in node.inputs):
         exchanged = (*range(rank - 2), rank - 1, rank - 2)
@@ -171,6 +177,19 @@ def _matmul(conversion: Conversion, node: Node) -> None:
         values.append(conversion.value(name, exchanged if turned[-1] else plain(rank)))
     output = conversion.made(node.outputs[0], plain(rank))
     conversion.network.add("BATCH_MATMUL", values, [output], "BatchMatMulOptions", adjX=turned[0], adjY=turned[1])
+
+
+def _by_vector(conversion: Conversion, node: Node) -> None:
+    """A vector is a matrix of one row where it comes first, and of one column where it comes second."""
+    shapes, names = [conversion.shape(name) for name in node.inputs], list(node.inputs)
+    for place, wide in enumerate([(1, -1), (-1, 1)]):
+        if len(shapes[place]) == 1:
+            shapes[place] = tuple(conversion.shape(names[place])[0] if size < 0 else size for size in wide)
+            names[place] = f"{node.name}/matrix{place}"
+            conversion.write("Reshape", [node.inputs[place]], names[place], shapes[place])
+    groups = np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])
+    conversion.write("MatMul", names, f"{node.name}/product", [*groups, shapes[0][-2], shapes[1][-1]])
+    conversion.write("Reshape", [f"{node.name}/product"], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
 def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: Any, bias: Any) -> None:
@@ -184,12 +203,14 @@ def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: 
     conversion.network.add("FULLY_CONNECTED", [value, *numbers], [output], "FullyConnectedOptions", **options)
 
 
-@rule("Gemm")
+@rule("Gemm", held="FULLY_CONNECTED", limits="constant weights; not `transA`")
 def _gemm(conversion: Conversion, node: Node) -> None:
     attributes = node.attributes
     if attributes.get("transA", 0):
         raise NoForm("it transposes its first matrix")
-    weights = conversion.constant(node.inputs[1]).astype(np.float32) * np.float32(attributes.get("alpha", 1.0))
+    weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
+    if attributes.get("alpha", 1.0) != 1.0:
+        weights = weights * np.float32(attributes["alpha"])
     weights = np.ascontiguousarray(weights if attributes.get("transB", 0) else weights.T)
     bias = np.zeros(len(weights), np.float32)
     if node.has(2):

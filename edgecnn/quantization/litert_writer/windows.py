@@ -16,6 +16,7 @@ from edgecnn.quantization.litert_writer.registry import rule
 _IMAGE: Final = last(4)
 _LOWEST: Final = -3.0e38
 """About the lowest float32: no activation is below."""
+_POOLED: Final = "at most two axes that its window looks along; no dilation, no places of the largest numbers"
 _NEVER_NEGATIVE: Final = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs")
 _KEEPS_SIGN: Final = ("MaxPool", "AveragePool", "Concat", "GlobalAveragePool", "Reshape", "Transpose", "Flatten", "Identity")
 
@@ -129,9 +130,9 @@ def _from_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> No
     )
 
 
-@rule("Conv")
+@rule("Conv", held="CONV_2D, DEPTHWISE_CONV_2D, PAD", limits="one or two axes, constant weights")
 def _convolution(conversion: Conversion, node: Node) -> None:
-    weights = conversion.constant(node.inputs[1]).astype(np.float32)
+    weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
     if len(weights.shape) == 3:  # along one axis, as a row
         row = _as_image(conversion, node, [max(2, weights.shape[2])])
         assert row is not None
@@ -161,7 +162,8 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     conversion.network.add("CONV_2D", [image, filters, offset], [output], "Conv2DOptions", **options)
 
 
-@rule("MaxPool", "AveragePool")
+@rule("MaxPool", held="MAX_POOL_2D, PAD, PADV2", limits=_POOLED)
+@rule("AveragePool", held="AVERAGE_POOL_2D, PAD, MUL", limits=_POOLED)
 def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
         raise NoForm("LiteRT's MAX_POOL_2D does not return the place of the largest number")
@@ -214,7 +216,10 @@ def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
 def _positions(conversion: Conversion, node: Node, window: _Window) -> npt.NDArray[np.float64]:
     """Positions (H, W) that ONNX counts in each window: the image's, with ``count_include_pad`` those of its padding too."""
     size, made = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
-    stated = list(node.attributes.get("pads", [0] * 4)) if node.attributes.get("count_include_pad", 0) else [0] * 4
+    stated = [0] * 4
+    if node.attributes.get("count_include_pad", 0):
+        is_automatic = node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET"
+        stated = list(window.pads) if is_automatic else list(node.attributes.get("pads", [0] * 4))
     along = []
     for axis in (0, 1):
         first = np.arange(made[axis]) * window.strides[axis] - window.pads[axis]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -11,9 +12,19 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import numpy_helper
 
-from edgecnn.quantization.litert_writer import arithmetic, axes, images, sums, windows  # noqa: F401 - each registers its rules
+from edgecnn.quantization.litert_writer import (  # noqa: F401 - each registers its rules
+    arithmetic,
+    axes,
+    contraction,
+    images,
+    logic,
+    sums,
+    windows,
+)
 from edgecnn.quantization.litert_writer.arithmetic import clip_bounds, hard_swish_of_parts
 from edgecnn.quantization.litert_writer.conversion import Activation, Conversion, Node, NoForm, nodes_of, plain
+from edgecnn.quantization.litert_writer.flatbuffer import BYTES_MAX, TooLarge
+from edgecnn.quantization.litert_writer.preparation import prepare
 from edgecnn.quantization.litert_writer.registry import RULES
 
 _FUSED_INTO: Final = frozenset(
@@ -34,12 +45,11 @@ class LayerWithoutForm(Exception):
         self.node, self.why = node, why
 
 
-def litert_model(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], *, splits_hard_swish: bool = False) -> bytes:
+def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> bytes:
     """Return the FlatBuffer of a network, whose image comes as (1, H, W, C).
 
     Args:
-        model: the ONNX network, with its weights.
-        shapes: of its values at a batch of one.
+        model: the ONNX network, with its weights. It may be changed.
         splits_hard_swish: write hard-swish as an addition and two products. XNNPACK has no INT8 kernel of it, and LiteRT's own
             took 6.5 of the 8.2 ms of MobileNetV3-Large.
 
@@ -48,6 +58,9 @@ def litert_model(model: onnx.ModelProto, shapes: Mapping[str, Sequence[int]], *,
         TooLarge: a FlatBuffer cannot hold it.
     """
     rules = {**RULES, "HardSwish": hard_swish_of_parts} if splits_hard_swish else RULES
+    if sum(4 * prod(tensor.dims) for tensor in model.graph.initializer) > BYTES_MAX:
+        raise TooLarge
+    model, shapes = prepare(model, rules)
     graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = [node for node in nodes_of(graph) if not _is_constant(node, constants)]

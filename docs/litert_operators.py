@@ -1,0 +1,62 @@
+"""The table of docs/reference/litert-operators.md: the rules of the LiteRT writer, and what they were tried on.
+
+    python -m docs.litert_operators
+
+writes the page. ``python -m benchmarks.litert_coverage`` makes the record of networks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.litert_coverage import RECORD
+from benchmarks.marked_sections import put
+from edgecnn.models.catalogue import TIMM, all_archs
+from edgecnn.quantization.litert_writer import writer  # noqa: F401 - registers the rules
+from edgecnn.quantization.litert_writer.registry import FORMS
+
+PAGE = Path(__file__).parent / "reference" / "litert-operators.md"
+NOTHING_WRITTEN = "nothing, or `TRANSPOSE` and `RESHAPE`"
+
+
+def coverage(record: Mapping[str, Any]) -> str:
+    """How many networks of the catalogue and of timm are written whole."""
+    catalogue = [spec.name for spec in all_archs()]
+    timm = [name for name in record if name.startswith(TIMM)]
+    whole = {name for name, row in record.items() if "missing" not in row}
+    seconds = max(record[name]["seconds"] for name in whole)
+    difference = max(record[name]["difference"] for name in whole)
+    missing = [f"- `{name}` has no form of {row['missing']}." for name, row in record.items() if "missing" in row]
+    counted = (
+        f"**{len(whole.intersection(catalogue))} of the {len(catalogue)} networks of the catalogue are written whole**, and "
+        f"{len(whole.intersection(timm))} of {len(timm)} networks of timm. The slowest conversion took {seconds:.1f} s. Logits "
+        f"differ from ONNX Runtime's by at most {difference:.0e} of their spread, with random weights."
+    )
+    return "\n".join([counted, *(["", *missing] if missing else [])])
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """Markdown, a row for each ONNX operator."""
+    catalogue = [record[spec.name]["operators"] for spec in all_archs() if spec.name in record]
+    lines = [
+        "| ONNX operator | LiteRT's operators | needs, or has no form | networks of the catalogue |",
+        "| --- | --- | --- | --- |",
+    ]
+    for operator, form in sorted(FORMS.items()):
+        held = ", ".join(f"`{name}`" for name in form.held.split(", ")) if form.held else NOTHING_WRITTEN
+        networks = sum(operator in operators for operators in catalogue)
+        lines.append(f"| {operator} | {held} | {form.limits} | {networks or '–'} |")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The whole page as it should be."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    return put(put(PAGE.read_text(encoding="utf-8"), "coverage", coverage(record)), "operators", table(record))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

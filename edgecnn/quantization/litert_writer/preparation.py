@@ -1,0 +1,125 @@
+"""An ONNX network in the operators that have a rule: functions written out, sizes folded, the parts of GELU joined."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+from onnx.inliner import inline_selected_functions
+from onnx.reference import ReferenceEvaluator
+
+from edgecnn.graph.constant_folding import fold_constants
+from edgecnn.graph.macs import shapes_at_batch_one
+
+
+class Prepared(NamedTuple):
+    """A network that the writer reads, and the shapes of its values at a batch of one."""
+
+    model: onnx.ModelProto
+    shapes: Mapping[str, list[int]]
+
+
+def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
+    """Return a network that uses these operators as far as ONNX defines its others by them. The model may be changed."""
+    shapes = shapes_at_batch_one(model)
+    fold_constants(model, shapes)  # sizes that the network computes are numbers at a batch of one
+    while functions := _functions(model, operators):
+        model = inline_selected_functions(model, [("", op) for op in functions], inline_schema_functions=True)
+        shapes = shapes_at_batch_one(model)
+        fold_constants(model, shapes)
+    _compute_constants(model)
+    _join_gelu(model.graph)
+    return Prepared(model, shapes)
+
+
+def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
+    """The other operators that ONNX defines by more basic ones. Their nodes then state every attribute: definitions read them."""
+    version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    functions = set()
+    for node in model.graph.node:
+        if node.domain in ("", "ai.onnx") and node.op_type not in operators and onnx.defs.has(node.op_type):
+            schema: Any = onnx.defs.get_schema(node.op_type, version)
+            if schema.has_function or schema.has_context_dependent_function:
+                stated = {entry.name for entry in node.attribute}
+                usual = [entry.default_value for name, entry in schema.attributes.items() if name not in stated]
+                node.attribute.extend(value for value in usual if value.name)
+                functions.add(node.op_type)
+    return functions
+
+
+def _compute_constants(model: onnx.ModelProto) -> None:
+    """Put what depends on weights alone, such as the places of an attention's rows, in the place of its nodes."""
+    graph, opsets = model.graph, {entry.domain: entry.version for entry in model.opset_import}
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    for node in list(graph.node):
+        names = [name for name in node.input if name]
+        if node.op_type == "Constant" or not names or not all(name in known for name in names):
+            continue
+        feed = {name: numpy_helper.to_array(known[name]) for name in names}
+        with suppress(Exception):  # an operator that the reference lacks shows where its rule is looked for
+            made = ReferenceEvaluator(node, opsets=opsets).run(None, feed)
+            tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(node.output, made, strict=True)]
+            graph.initializer.extend(tensors)
+            known.update((tensor.name, tensor) for tensor in tensors)
+            graph.node.remove(node)
+
+
+def _join_gelu(graph: onnx.GraphProto) -> None:
+    """Write x · (1 + erf(x / √2)) / 2, as exporters below opset 20 write it, as one Gelu: LiteRT has no erf."""
+    made_by = {name: node for node in graph.node for name in node.output}
+    uses = Counter(name for node in graph.node for name in node.input) + Counter(value.name for value in graph.output)
+    readers = {name: node for node in graph.node for name in node.input if uses[name] == 1}
+    numbers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    numbers |= {node.output[0]: _number(node) for node in graph.node if node.op_type == "Constant"}
+    for node in [node for node in graph.node if node.op_type == "Erf"]:
+        if (parts := _gelu_parts(node, made_by, readers, numbers)) is not None:
+            value, *removed, end = parts
+            for part in removed:
+                graph.node.remove(part)
+            end.CopyFrom(helper.make_node("Gelu", [value], list(end.output), name=end.name or node.name))
+
+
+def _number(node: onnx.NodeProto) -> Any:
+    value = helper.get_attribute_value(node.attribute[0])
+    return numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.array(value)
+
+
+def _gelu_parts(erf: onnx.NodeProto, made_by: Mapping[str, Any], readers: Mapping[str, Any], numbers: Mapping[str, Any]) -> Any:
+    """The value that GELU reads, then its nodes, the last of which makes its result; None where it is another expression."""
+
+    def split(node: Any, op: str) -> tuple[str, float] | None:
+        """The operand of a node that is computed, and the other one, which is a number."""
+        if node is None or node.op_type != op:
+            return None
+        constant = next((name for name in node.input if name in numbers and numbers[name].size == 1), None)
+        other = next((name for name in node.input if name != constant), None)
+        return (other, float(numbers[constant].reshape(()))) if constant is not None and other is not None else None
+
+    inside = made_by.get(erf.input[0])
+    scaled = split(inside, "Div") or split(inside, "Mul")
+    plus = readers.get(erf.output[0])
+    if inside is None or scaled is None or plus is None or (split(plus, "Add") or ("", 0.0))[1] != 1.0:
+        return None
+    value, factor = scaled[0], 1 / scaled[1] if inside.op_type == "Div" else scaled[1]
+    first = readers.get(plus.output[0])
+    second = None if first is None else readers.get(first.output[0])
+    if abs(factor - 0.5**0.5) > 1e-5 or first is None or first.op_type != "Mul":
+        return None
+    private = [inside] if readers.get(inside.output[0]) is erf else []
+    other = next(name for name in (*first.input, "") if name != plus.output[0])
+    half = split(made_by.get(other), "Mul")
+    if half == (value, 0.5) and other in readers:  # (x / 2) · (1 + erf)
+        return [value, *private, erf, plus, made_by[other], first]
+    if second is None or second.op_type not in ("Mul", "Div"):
+        return None
+    if other == value and split(second, second.op_type) in ((first.output[0], 0.5), (first.output[0], 2.0)):
+        is_half = (second.op_type == "Mul") == (split(second, second.op_type) == (first.output[0], 0.5))
+        return [value, *private, erf, plus, first, second] if is_half else None
+    if split(first, "Mul") == (plus.output[0], 0.5) and second.op_type == "Mul" and value in second.input:
+        return [value, *private, erf, plus, first, second]
+    return None
