@@ -63,6 +63,8 @@ class Latency(Value):
     """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
     on_gpu_ms: Interval | None = None
     """Median between two CUDA events around the network alone, copies outside; p50 and the others hold the copies."""
+    dependent: Mapping[str, str] = {}
+    """``p50_ms``, ``p90_ms``, ``p99_ms`` to how its runs depend on each other, where they do: the interval is wider then."""
     absent: Mapping[str, str] = {}
     """Name of a figure above to why it is None, where runs there were."""
     stopped: str | None = None

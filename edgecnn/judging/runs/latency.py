@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, samples_needed, tail
+from edgecnn.judging.runs.dependence import dependence, runs_interval
 from edgecnn.judging.runs.device_clock import device_clock
 from edgecnn.judging.runs.noise import had_whole_machine
 from edgecnn.judging.runs.regret import estimate_interval, estimated_ratio
@@ -51,8 +52,12 @@ def run_ms(run: Run, percent: int = 50) -> float | None:
 
 def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
     """The median over runs of each run's percentile; None where the runs are too few or one is too short."""
-    values = [value for run in runs if (value := run_ms(run, percent)) is not None]
-    return median_interval(values, confidence) if len(values) == len(runs) else None
+    values = _each_ms(runs, percent)
+    return runs_interval(values, confidence) if len(values) == len(runs) else None
+
+
+def _each_ms(runs: Sequence[Run], percent: int) -> list[float]:
+    return [value for run in runs if (value := run_ms(run, percent)) is not None]
 
 
 def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
@@ -92,6 +97,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
+        dependent=_dependent(runs, {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99}),
         absent={**_absent(runs), **why_not_within(runs, each), **start.absent, **clock.absent} if runs else {},
     )
 
@@ -264,6 +270,11 @@ def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | N
     if p50 is None:
         return f"a run has only {fewest} samples; a median needs 20"
     return f"p99: {_too_short(fewest, 99)}" if p99 is None else None
+
+
+def _dependent(runs: Sequence[Run], figures: Mapping[str, Interval | None]) -> dict[str, str]:
+    known = {name: dependence(_each_ms(runs, int(name[1:3]))) for name, figure in figures.items() if figure is not None}
+    return {name: found.says for name, found in known.items() if found is not None}
 
 
 def _absent(runs: Sequence[Run]) -> dict[str, str]:
