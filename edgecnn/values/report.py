@@ -70,7 +70,7 @@ class Latency(Value):
     stopped: str | None = None
     """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
     selecting: bool = False
-    """True of the race for the choice: an estimate by however few rounds it ran, with Student's interval. What ships, fp32 and
+    """True of the race for the choice: an estimate by however few rounds it ran, without an interval. What ships, fp32 and
     the best other precision raced once more; times of two races cannot be compared, and no gate is judged by this one."""
     steady: Steady | None = None
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""

@@ -16,7 +16,7 @@ from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, sample
 from edgecnn.judging.runs.dependence import dependence, runs_interval
 from edgecnn.judging.runs.device_clock import device_clock
 from edgecnn.judging.runs.noise import had_whole_machine
-from edgecnn.judging.runs.regret import estimate_interval, estimated_ratio
+from edgecnn.judging.runs.regret import estimate, estimate_alone, estimated_ratio
 from edgecnn.judging.runs.settings import run_settings_of, threads_of
 from edgecnn.judging.runs.startup import startup
 from edgecnn.judging.runs.steady import steady
@@ -105,7 +105,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
 def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
     """The same of the race for the choice, in which a candidate runs as few rounds as its standing needs.
 
-    p50 and the ratio are estimates with Student's t interval, see ``regret``; tails are left to a race for figures.
+    p50 and the ratio are estimates without a level, see ``regret``; tails are left to a race for figures.
     """
     found = latency(profile, machine=machine)
     mine = _estimated(profile)
@@ -116,17 +116,18 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
     few = f"{counted(len(mine), 'round')} of the race for the choice"
     return found.model_copy(
         update={
-            "p50_ms": estimate_interval(mine.values()),
+            "p50_ms": estimate_alone(estimate(mine.values())),
             "p90_ms": None,
             "p99_ms": None,
             "tails_within_ms": {},
+            "dependent": {},
             "ratio_to_fp32": estimated_ratio(theirs, mine) if paired else None,
             "reason": f"p99: {few}",
             "absent": {
                 **{name: why for name, why in found.absent.items() if name != "p50_ms"},
                 **dict.fromkeys(("p90_ms", "p99_ms"), few),
             },
-            "stopped": f"{few}; by Student's t on the runs' medians",
+            "stopped": f"{few}; an estimate without an interval",
             "selecting": True,
         }
     )
@@ -160,16 +161,6 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     rounds = sorted(slow.keys() & fast.keys())
     found = ratio_interval([slow[each] for each in rounds], [fast[each] for each in rounds], confidence_at(ours.until))
     return over_all(found, ours.until)
-
-
-def pairwise_ratios(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Interval]:
-    """Every paired ratio of one race, as claims are made of: (candidate, reference) to reference / candidate."""
-    return {
-        (ours, reference): found
-        for ours in profiles
-        for reference in profiles
-        if ours != reference and (found := paired_ratio(profiles[reference], profiles[ours])) is not None
-    }
 
 
 def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
