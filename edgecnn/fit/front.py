@@ -50,6 +50,18 @@ def _again(before: GateResult, row: CandidateFacts) -> GateResult:
     return now.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{now.reason}; in its own build's race it did not"})
 
 
+def looked_twice(member: Member) -> Member:
+    """A member that was raced again because its first race left its latency open: its PASS had two chances, and says so."""
+    twice = "; its first race left this open, so a wrong PASS is twice as likely"
+    gates = tuple(
+        each.model_copy(update={"reason": each.reason + twice})
+        if (each.gate.metric, each.verdict) == ("p50_ms", Verdict.PASS)
+        else each
+        for each in member.gates
+    )
+    return member.model_copy(update={"gates": gates})
+
+
 def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:
     """What HEAD's shipped kit gains over BASE's in top-1 on the test images, paired, in percentage points; or why nobody knows.
 

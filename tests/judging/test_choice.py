@@ -41,7 +41,7 @@ def test_the_best_estimate_is_chosen_with_its_figures_and_what_it_is_expected_to
         ("onnxruntime-int8",),
     )
     assert found.reasons["onnxruntime-int8"] == (
-        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 1.99 ms in the race for the choice, "
+        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp in the race for the choice, "
         "expected regret 0.0 % "
         "after 8 rounds"
     )

@@ -54,8 +54,8 @@ def dependence(values: Sequence[float]) -> Dependence | None:
     persists = follows > -1 / count + two_sided_z(LIKE_THE_LAST) * _autocorrelation_spread(count)
     if not drifts and not persists:
         return None
-    # Corrected for its bias, with half a standard error more.
-    upper = follows + (1 + 3 * follows) / count + 0.5 / math.sqrt(count) if persists else 0.0
+    # Corrected for its bias, with one standard error more.
+    upper = follows + (1 + 3 * follows) / count + 1 / math.sqrt(count) if persists else 0.0
     largest = min(max(upper, abs(drift) if drifts else 0.0), _LARGEST)
     worth = max(LEAST_WORTH, count * (1 - largest) / (1 + largest))
     how = f"they get {'slower' if drift > 0 else 'faster'} during the race" if drifts else "each is like the one before it"

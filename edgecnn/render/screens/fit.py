@@ -108,10 +108,13 @@ def fit_lines(found: FitReport) -> Iterator[str]:
         of = f"{found.ranked} short trainings with a rank correlation of {found.rank_correlation:+.2f}"
         yield f"  the stand-in for accuracy ordered {of}"
     if found.against_first_pp is not None:
-        yield f"  {_gain(found.against_first_pp)} of top-1 against the family's first network, paired on the test images"
+        gain = _gain(found.against_first_pp)
+        yield f"  {gain} of top-1 against the family's first network, one training each, paired on the test images"
     if found.distillation_gain_pp is not None:
         which = _which_ships(found.distillation_gain_pp, distilled=found.shipped_distilled)
-        yield f"  {_gain(found.distillation_gain_pp)} by learning that one's answers instead of labels, paired too: {which}"
+        trainings = "on that one's answers over one on labels alone, a single seed each"
+        covers = "paired too; the interval covers the images, not the seeds"
+        yield f"  {_gain(found.distillation_gain_pp)} of a training {trainings} ({covers}): {which}"
 
 
 def _which_ships(gain: Interval, *, distilled: bool) -> str:
