@@ -46,8 +46,8 @@ def raced(fp32_ms: float = 0.81, int8_ms: float = 0.73, **run_settings: str) -> 
 def test_taken_for_the_best_estimate() -> None:
     found = raced()
     assert found.reasons["onnxruntime-int8"] == (
-        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp in the race for the choice, expected regret 0.0 % "
-        "after 8 rounds"
+        "chosen: onnxruntime-int8 is the best estimate inside the budget of 1 pp in the race for the choice, expected regret "
+        "0.0 % after 8 rounds"
     )
     taken = found.because["onnxruntime-int8"]
     assert isinstance(taken, Taken)
