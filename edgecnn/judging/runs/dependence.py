@@ -27,6 +27,8 @@ LIKE_THE_LAST, DRIFTING = 0.80, 0.95
 widened interval costs a verdict near the bound, and a dependence that is missed costs a wrong one."""
 LEAST_WORTH = 3.0
 """Independent runs that even the most dependent ones count as; with fewer, Student's interval says nothing at all."""
+RUNS_TO_TELL = 16
+"""From which on most of a dependence that matters is detected: a race for a gate on p50 has so many."""
 _LARGEST = 0.98
 
 

@@ -17,6 +17,8 @@ from edgecnn.values.profile import Run
 SHARE = 0.75
 """Of processes."""
 PERCENTS = (90, 99)
+TAILS = frozenset(f"p{percent}_ms" for percent in PERCENTS)
+"""Metrics."""
 WITHIN = "tails_within_ms"
 """The key of ``Latency.absent`` under which it says why there is none."""
 NOT_SHOWN = "that three of four processes keep it was not shown"
