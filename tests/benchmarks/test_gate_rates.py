@@ -91,7 +91,7 @@ def test_no_claim_errs_more_than_before_and_of_independent_runs_no_more_than_sta
 
 @pytest.mark.parametrize("case", QUICK, ids=lambda case: f"{case.claim} of {case.drawn_of}")
 def test_a_row_of_assumptions_is_what_a_short_simulation_finds(case: Assumption) -> None:
-    draws = 100
+    draws = 300
     line = documented_assumptions()[ASSUMPTIONS.index(case)]
     for cell, share in zip(line[3:], assumptions.wrong(case, draws, seed=8), strict=True):
         said = share_in(cell)
