@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import median_interval, ratio_interval
+from edgecnn.judging.intervals import ratio_interval
+from edgecnn.judging.runs.dependence import runs_interval
 
 RECORDED = Path(__file__).resolve().parents[1] / "tests" / "judging" / "runs" / "recorded_runs.json"
 TWINS = ("a", "a-twin")
@@ -109,7 +110,7 @@ def rates(pairs: Sequence[NDArray[np.float64]], rounds: int, draws: int = DRAWS,
 
 def p50_misses(series: NDArray[np.float64], rounds: int) -> tuple[float, float]:
     """Shares of the windows of so many rounds whose interval of p50 lies above the recording's median, and below it."""
-    found = [median_interval(list(series[start : start + rounds])) for start in range(len(series) - rounds + 1)]
+    found = [runs_interval(list(series[start : start + rounds])) for start in range(len(series) - rounds + 1)]
     known, truth = [each for each in found if each is not None], float(np.median(series))
     return float(np.mean([each.low > truth for each in known])), float(np.mean([each.high < truth for each in known]))
 

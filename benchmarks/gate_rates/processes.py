@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.gate_rates.regression import MANY, Drawn, Judged, Regression, at_most, judging
-from edgecnn.judging.intervals import median_interval, share_below
+from edgecnn.judging.runs.dependence import runs_interval, share_of_runs_below
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.ratio import PairedRace, judge_ratio, look, unpaired_finding
 from edgecnn.judging.runs.stopping import INTERIM_ROUNDS
@@ -35,7 +35,7 @@ def of_p50(processes: int, spread: float) -> Drawn:
     """The middle process's median."""
 
     def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
-        return facts(latency=a_latency(median_interval(figures_of(random, ms, spread, processes)), runs=processes))
+        return facts(latency=a_latency(runs_interval(figures_of(random, ms, spread, processes)), runs=processes))
 
     return drawn
 
@@ -46,7 +46,7 @@ def of_tail(metric: str, processes: int, spread: float, *, middle: bool) -> Draw
 
     def drawn(random: np.random.Generator, ms: float) -> CandidateFacts:
         tails = figures_of(random, ms * np.exp(-above), spread, processes)
-        figures: dict[str, Any] = {metric: median_interval(tails), "tails_within_ms": {metric: share_below(tails, SHARE)}}
+        figures: dict[str, Any] = {metric: runs_interval(tails), "tails_within_ms": {metric: share_of_runs_below(tails, SHARE)}}
         return facts(latency=a_latency(None, runs=processes, **figures))
 
     return drawn

@@ -22,7 +22,6 @@ from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import accuracy, agreement
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.judging.runs.stopping import rule_of
-from edgecnn.judging.runs.tails import runs_needed
 from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
@@ -51,7 +50,9 @@ class RaceOptions:
     anew: bool = False
     """Whether a stored one may not serve."""
     patient: bool = False
-    """A gate needs p90 or p99, however slow a run is, of as many runs as it takes."""
+    """A gate needs p90 or p99, however slow a run is."""
+    runs: int = 0
+    """Of the race for the reported figures, at least: what its gates need."""
     until: float | None = None
     """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
     meter: Path | None = None
@@ -177,8 +178,8 @@ class Observer:
         elif how.until is not None and purpose == "report":
             until = rule_of(how.until)
             asked |= {"rounds": until.looks[-1], "until": until}
-        elif how.patient and purpose == "report":
-            asked["rounds"] = max(recipe.race.rounds, runs_needed())
+        elif purpose == "report":
+            asked["rounds"] = max(recipe.race.rounds, how.runs)
         return RaceRequest.of(recipe.race, kits, purpose, anew=how.anew, **asked)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:

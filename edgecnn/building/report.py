@@ -29,10 +29,10 @@ from edgecnn.building.weak_result import weak_notices
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import most_mib
 from edgecnn.judging.choice import ChoiceRules, choose
+from edgecnn.judging.contest import speed_claims
 from edgecnn.judging.eligibility import eligibility_of
 from edgecnn.judging.gates import budget_pp, gates_for, judge_candidate, overall, verdict_of
 from edgecnn.judging.reasons import worded
-from edgecnn.judging.runs.latency import pairwise_ratios
 from edgecnn.models.weights_file import parameters_that_ship
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts
@@ -79,7 +79,7 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     about |= {"untimed": untimed, "dated": dated}
     rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
     contest = race_shown(seen)
-    claims = pairwise_ratios(seen.raced("report")) if seen.objective == "latency" else {}
+    claims = speed_claims(seen.raced("report")) if seen.objective == "latency" else {}
     chosen = choose(tuple(facts.values()), rules, contest, claims)
     command = measure_command(request, chosen.choice, seen.kits, raced=seen.attached and seen.timed)
     knobs = seen.knobs if seen.knobs and seen.knobs.candidate == chosen.choice.candidate else None

@@ -1,4 +1,4 @@
-"""`edgecnn fit`: the most accurate network of a family inside a measured budget."""
+"""`edgecnn fit`: the most accurate of a few trained networks of a family, inside a measured budget."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ TAKES = ("recipe", "data", *OF_LISTS, "weights", "transfer", "overrides", "host"
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    short = "Search the most accurate network inside a measured budget."
+    short = "Search a family, train a few networks, and ship the best one inside a measured budget."
     verb(app, "fit", short=short, panel=BUILD, takes=TAKES)(fit)
 
 

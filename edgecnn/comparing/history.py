@@ -16,7 +16,7 @@ from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.page import HistoryOfWhat, NoHistory
 from edgecnn.judging.predictions.accuracy import NO_LABELS, accuracy
 from edgecnn.judging.predictions.multi_label import map_interval
-from edgecnn.judging.runs.latency import disturbed, latency
+from edgecnn.judging.runs.latency import disturbed, latency, latency_when_chosen
 from edgecnn.judging.runs.settings import knobs_said
 from edgecnn.measure.evaluate import prepared_digests, prepared_groups
 from edgecnn.results.folder import read_report
@@ -183,7 +183,7 @@ def _changed(before: Profile, now: Profile) -> Iterator[str]:
 
 
 def _timed(seen: DatedProfile) -> dict[str, Any]:
-    found = latency(seen.profile)
+    found = (latency_when_chosen if seen.profile.purpose == "select" else latency)(seen.profile)
     because = seen.profile.failure or (None if found.p50_ms else found.reason)
     return {
         "figure": found.p50_ms,

@@ -176,6 +176,7 @@ def _judged(gate: Gate, facts: CandidateFacts, finding: RatioFinding, spelled: s
 def _notices(days: Sequence[LatencyBaseline], request: CompareRequest, shipped: ShippedKit) -> tuple[str, ...]:
     baseline, dates = days[-1], listed([day.observed_at[:10] for day in days])
     said = [f"unpaired: BASE ran on {dates}; how far these days differ is taken for how far today may"]
+    said.append("a machine that has two paces fails an unchanged kit more often than α says: let a second day confirm a FAIL")
     said += knob_notices(("HEAD", shipped.facts), ("BASE", baseline.shipped))
     if (past := disturbed(worst_of([day.environment for day in days]))) is not None:
         said.append(f"when the baseline was recorded, {past}: nothing passes against it")

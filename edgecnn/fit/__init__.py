@@ -1,1 +1,1 @@
-"""The most accurate network inside a measured budget: latency tables, predictions, the search, and the front that is raced."""
+"""The best of a few trained networks inside a measured budget: latency tables, predictions, the search, and the raced front."""

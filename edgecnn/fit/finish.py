@@ -12,7 +12,7 @@ import edgecnn
 from edgecnn.building.runnable import tried
 from edgecnn.fit.choose import Chosen, choose_member, front_of, rank_correlation, ranked_of, top1_of
 from edgecnn.fit.elsewhere import on_another
-from edgecnn.fit.front import gain_pp, race_front
+from edgecnn.fit.front import gain_pp, looked_twice, race_front
 from edgecnn.fit.members import Course
 from edgecnn.fit.search import predicted_ms
 from edgecnn.fit.state import Fitting
@@ -123,7 +123,7 @@ def _two_ways(fitting: Fitting, shipped: Member) -> _Ways:
         gain = _paired(fitting, builder.folder(shipped, course), builder.folder(shipped, Course()))
         labels, _ = _raced(fitting, [labels, shipped])
         if _better_but_unsure(labels, shipped):
-            labels, _ = _raced(fitting, [labels, shipped], anew=True)
+            labels = looked_twice(_raced(fitting, [labels, shipped], anew=True)[0])
         if _takes_the_place(fitting, labels, shipped):
             fitting.members[shipped.name], course = labels, Course()
     distilled = course.teacher is not None or builder.begins_as_first(shipped)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgecnn.comparing.paired_answers import Unavailable, paired_answers
 from edgecnn.fit.choose import inside_of
-from edgecnn.judging.gates import judge
+from edgecnn.judging.gates import judge, runs_for
 from edgecnn.judging.predictions.accuracy import difference_pp
 from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.lab import Lab
@@ -26,7 +26,8 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     """Built members in the order given, each with its p50 of one interleaved race of all and what that makes of its budget. A kit
     that fails keeps those of its build. ``anew``: no stored race serves."""
     kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
-    found = race(RaceRequest.of(choice, kits.values(), "report", anew=anew), lab).profiles if kits else {}
+    rounds = max(choice.rounds, runs_for([result.gate for each in members for result in each.gates]))
+    found = race(RaceRequest.of(choice, kits.values(), "report", anew=anew, rounds=rounds), lab).profiles if kits else {}
     times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
     return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]
 
@@ -48,6 +49,18 @@ def _again(before: GateResult, row: CandidateFacts) -> GateResult:
     if (now.verdict, before.verdict) != (Verdict.PASS, Verdict.FAIL):
         return now
     return now.model_copy(update={"verdict": Verdict.UNSURE, "reason": f"{now.reason}; in its own build's race it did not"})
+
+
+def looked_twice(member: Member) -> Member:
+    """A member that was raced again because its first race left its latency open: its PASS had two chances, and says so."""
+    twice = "; its first race left this open, so a wrong PASS is twice as likely"
+    gates = tuple(
+        each.model_copy(update={"reason": each.reason + twice})
+        if (each.gate.metric, each.verdict) == ("p50_ms", Verdict.PASS)
+        else each
+        for each in member.gates
+    )
+    return member.model_copy(update={"gates": gates})
 
 
 def gain_pp(head: Path, base: Path, store: Store) -> Interval | str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from edgecnn.judging.contest import Contest, Estimated, as_good, behind
+from edgecnn.judging.contest import Claims, Contest, Estimated, as_good, behind
 from edgecnn.judging.eligibility import Eligibility, describe, eligibility_of
 from edgecnn.judging.findings import of_other_arithmetic
 from edgecnn.judging.reasons import why_chosen, worded
@@ -22,7 +22,6 @@ from edgecnn.values.candidate import Method, Precision
 from edgecnn.values.reason import DatedOrder, Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.recipe import Objective
 from edgecnn.values.report import CandidateFacts, Choice
-from edgecnn.values.verdict import Interval
 
 
 class ChoiceRules(Value):
@@ -58,10 +57,6 @@ class Chosen(Value):
         return {name: worded(reason, name) for name, reason in self.because.items()}
 
 
-Claims = Mapping[tuple[str, str], Interval]
-"""(candidate, reference) → how many times as fast, paired in a race that was run after the choice."""
-
-
 def choose(
     candidates: Sequence[CandidateFacts], rules: ChoiceRules, contest: Contest | None = None, claims: Claims | None = None
 ) -> Chosen:
@@ -71,7 +66,7 @@ def choose(
         candidates: every row of the table, failed ones included; ``validation`` and ``size_mib`` are read.
         rules: objective, budget and circumstances.
         contest: the race for the choice; None where there was none.
-        claims: paired ratios of the race for the figures, once it was run; they change no choice.
+        claims: of the race for the figures, once it was run; they change no choice.
     """
     eligible = eligibility_of(candidates, rules.budget_pp, rules.shippable, rules.most_mib)
     if eligible.inside and eligible.inside[0].candidate.method is Method.ORIGINAL:
@@ -177,10 +172,13 @@ def _rival(best: str, raced: Mapping[str, CandidateFacts], contest: Contest) -> 
 
 
 def _claim(best: CandidateFacts, rival: str | None, claims: Claims) -> dict[str, object]:
-    ratio = claims.get((best.candidate.id, rival)) if rival is not None else None
-    seen = best.latency
-    more = rounds_to_settle(1.0, ratio, seen.runs) if ratio and seen and ratio.low <= 1 < ratio.estimate else None
-    return {"against": rival, "ratio": ratio, "rounds_to_settle": more}
+    claim = claims.get((best.candidate.id, rival)) if rival is not None else None
+    if claim is None:
+        return {"against": rival}
+    ratio, seen = claim.ratio, best.latency
+    is_open = claim.disturbed is None and ratio.low <= 1 < ratio.estimate
+    more = rounds_to_settle(1.0, ratio, seen.runs) if seen and is_open else None
+    return {"against": rival, "ratio": ratio, "disturbed": claim.disturbed, "rounds_to_settle": more}
 
 
 def _figures(shown: Estimated, contest: Contest) -> dict[str, float]:

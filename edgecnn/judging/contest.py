@@ -12,7 +12,14 @@ from typing import Literal
 
 from edgecnn.errors.gates import RacesDiffer
 from edgecnn.judging.runs.energy import image_mj, meter_of
-from edgecnn.judging.runs.latency import CONDITIONS_OF_THE_MACHINE, check_conditions, estimated_ms
+from edgecnn.judging.runs.latency import (
+    CONDITIONS_OF_THE_MACHINE,
+    check_conditions,
+    disturbed,
+    estimated_ms,
+    paired_ratio,
+    worst_of,
+)
 from edgecnn.judging.runs.regret import Costs, estimate, estimated_ratio
 from edgecnn.judging.runs.settings import run_settings_of
 from edgecnn.judging.runs.throughput import images_per_s
@@ -53,8 +60,39 @@ class Contest:
     """Why it shows nothing of anybody, though there was a race."""
 
     def ratio(self, ours: str, reference: str) -> Interval:
-        """How many times as good, by Student's t in the rounds that both ran."""
+        """How many times as good in the rounds that both ran: an estimate without a level."""
         return estimated_ratio(self.costs[reference], self.costs[ours])
+
+
+class SpeedClaim(Value):
+    """How many times as fast one candidate is as another, from a race after the choice: what a sentence may claim."""
+
+    ratio: Interval
+    """Paired."""
+    disturbed: str | None = None
+    """What besides the two kits may have decided it; neither is then shown to be faster."""
+
+
+Claims = Mapping[tuple[str, str], SpeedClaim]
+"""By (candidate, reference)."""
+
+
+def speed_claims(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], SpeedClaim]:
+    """Every pair of one race; a pair without an interval has none.
+
+    A program that takes one of two processors holds up a kit that uses both, and hardly one that uses one. So what is faster
+    beside it need not be faster on a machine of its own.
+
+    Raises RacesDiffer, ConditionsDiffer, RoundTwice: see ``paired_ratio``.
+    """
+    return {
+        (ours, reference): SpeedClaim(
+            ratio=ratio, disturbed=disturbed(worst_of([profiles[name].environment for name in (ours, reference)]))
+        )
+        for ours in profiles
+        for reference in profiles
+        if ours != reference and (ratio := paired_ratio(profiles[reference], profiles[ours])) is not None
+    }
 
 
 def costs_of(objective: Raced, runs: Mapping[str, Sequence[Run]], meter: str | None = None) -> dict[str, dict[int, float]]:

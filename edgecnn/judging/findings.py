@@ -200,7 +200,7 @@ def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]
             why = seen.reason if percent != 90 else seen.absent.get("p90_ms")
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-        note = f"on {seen.machine}" + (f", {seen.run_settings}" if seen.run_settings else "")
+        note = ", ".join(filter(None, (f"on {seen.machine}", seen.run_settings, seen.dependent.get(f"p{percent}_ms"))))
         found = Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
         if percent == 50:
             return found.model_copy(update={"slowed_at_most": seen.slowed_at_most})

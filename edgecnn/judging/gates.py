@@ -20,8 +20,10 @@ from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL, images_to_s
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, METRICS, exactly, find
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
+from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import explained
 from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
+from edgecnn.judging.runs.tails import TAILS, runs_needed
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Failed
 from edgecnn.values.report import CandidateFacts
@@ -76,6 +78,17 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
     reason = _reason(gate, finding, verdict, _Advice(images=None, rounds=None, spelled=""))
     about = {"gate": gate, "candidate": facts.candidate.id, "figure": finding.figure, "fidelity": finding.fidelity}
     return GateResult(verdict=verdict, reason=reason, **about)
+
+
+def runs_for(gates: Sequence[Gate]) -> int:
+    """How many runs a race for these gates has at least; 0 where none is on a percentile of latency."""
+    metrics = {gate.metric for gate in gates}
+    return runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
+
+
+def is_on_tail(gates: Sequence[Gate]) -> bool:
+    """Whether one of them is on p90 or p99, for which each run needs many samples."""
+    return any(gate.metric in TAILS for gate in gates)
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:

@@ -173,8 +173,9 @@ def _latency(facts: CandidateFacts) -> str:
     found = facts.latency
     if found is None or found.p50_ms is None:
         return "its latency was not measured"
-    slowed = ", where other work slowed it" if found.disturbed else ""
-    return f"p50 {figures.milliseconds(found.p50_ms)} ms on {markdown_text(found.machine)}{slowed}"
+    how = ", estimated by the race for the choice" if found.selecting else ""
+    how += ", where other work slowed it" if found.disturbed else ""
+    return f"p50 {figures.milliseconds(found.p50_ms)} ms on {markdown_text(found.machine)}{how}"
 
 
 def _weights(report: BuildReport) -> str:

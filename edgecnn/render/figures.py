@@ -23,9 +23,10 @@ MARKS = {
 }
 SELECTING, DISTURBED = "ˢ", "ᵈ"
 _OF_RACES = {
-    SELECTING: "ˢ estimated by the race for the choice; what ships, fp32 and the best other precision raced once more, and times "
-    "of two races cannot be compared",
-    DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow",
+    SELECTING: "ˢ estimated by the race for the choice, without an interval; what ships, fp32 and the best other precision raced "
+    "once more, and times of two races cannot be compared",
+    DISTURBED: "ᵈ other work or throttling slowed these runs: they can show that a kit is fast, not that it is slow, and show no "
+    "speed-up on a machine of its own",
 }
 REPORTED = "p50 ms comes from the race for the report unless a mark says otherwise. Every other time names its race"
 LEGEND = {
@@ -71,12 +72,16 @@ def cell(name: str, facts: CandidateFacts) -> str:
         return NONE
     if metric.source == "accuracy":
         return text + (MARKS[facts.answered.fidelity] if facts.answered else "")
-    return text + (race_marks(facts.latency) if metric.unit == "ms" else "")
+    return text + (race_marks(facts.latency) if metric.source == "latency" else "")
 
 
 def number(interval: Interval | None, digits: int) -> str:
-    """A figure with its interval, without its unit, or a dash."""
-    return NONE if interval is None else f"{interval.estimate:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    """A figure with its interval, if it has one, without its unit; or a dash."""
+    if interval is None:
+        return NONE
+    if not interval.confidence:
+        return f"{interval.estimate:.{digits}f}"
+    return f"{interval.estimate:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
 def percent(interval: Interval) -> Interval:
@@ -164,7 +169,9 @@ def race_of(value: Latency) -> str:
 
 
 def times(ratio: Interval) -> str:
-    """A ratio with its interval."""
+    """A ratio with its interval, if it has one."""
+    if not ratio.confidence:
+        return f"{ratio.estimate:.2f}×"
     return f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}]"
 
 

@@ -39,7 +39,7 @@ def _times_said(facts: CandidateFacts, value: Latency) -> str:
 
 def _runs_said(value: Latency) -> str:
     """On how many threads they ran, how the race ended, and whether they were steady."""
-    parts = [value.run_settings, value.stopped, value.steady.says if value.steady else None]
+    parts = [value.run_settings, value.stopped, value.dependent.get("p50_ms"), value.steady.says if value.steady else None]
     return "; ".join(part for part in parts if part)
 
 

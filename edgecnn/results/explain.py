@@ -16,7 +16,7 @@ from edgecnn.results.explanation import ExplainedCandidate, Explanation, NotTrie
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported, Reason, Taken
 from edgecnn.values.report import BuildReport, CandidateFacts
-from edgecnn.values.verdict import Fidelity, GateResult, Verdict
+from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
 ON_REQUEST = {
     "throughput": ("throughput by batch", "--batches 1,8,best"),
@@ -166,7 +166,7 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
             if gate.verdict is Verdict.UNSURE:
                 yield _of_gate(gate, facts, report)
         because = facts.because
-        if isinstance(because, Taken) and because.ratio is not None and because.ratio.low <= 1 < because.ratio.estimate:
+        if isinstance(because, Taken) and because.ratio is not None and _leaves_speed_open(because.ratio, because.disturbed):
             yield _of_speed(because, facts, report)
 
 
@@ -212,8 +212,13 @@ def _on_the_device(gate: GateResult, facts: CandidateFacts, report: BuildReport)
     return report.choice.settle_command or there
 
 
+def _leaves_speed_open(ratio: Interval, disturbed: str | None) -> bool:
+    return ratio.estimate > 1 and (ratio.low <= 1 or disturbed is not None)
+
+
 def _of_speed(because: Taken, facts: CandidateFacts, report: BuildReport) -> OpenQuestion:
-    said = f"{facts.candidate.id} is not shown faster than {because.against}: {what_helps(because.rounds_to_settle)}"
+    why = f"{because.disturbed}, " if because.disturbed else ""
+    said = f"{facts.candidate.id} is not shown faster than {because.against}: {why}{what_helps(because.rounds_to_settle)}"
     return OpenQuestion(
         candidate=facts.candidate.id,
         says=said,

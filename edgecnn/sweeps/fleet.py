@@ -1,7 +1,7 @@
 """One report of all builds of a sweep: networks × devices, what is on each device's front, and which network does for all.
 
 Latencies of two builds are of two races, maybe of two days: the front goes by their estimates, and says whether the intervals
-tell two builds apart.
+tell two builds apart by more than days of one machine differ.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from edgecnn.sweeps.kin import KinRace, kin_of
 from edgecnn.sweeps.state import SweepState, changed_since
 from edgecnn.values.base import Value
 from edgecnn.values.verdict import Interval, Verdict
+
+BETWEEN_DAYS = 1.1
+"""Times as long one kit may take on another day: where days have a standard deviation of 3 %, one takes so much longer than
+another once in a hundred times."""
 
 
 class FleetDevice(Value):
@@ -120,7 +124,8 @@ def _held_against(cell: FleetCell, others: Sequence[FleetCell]) -> FleetCell:
         if right is None or time is None or not (right.estimate >= accuracy.estimate and time.estimate < p50.estimate):
             continue
         one_machine = (cell.machine, cell.board) == (other.machine, other.board)
-        sure = one_machine and right.low > accuracy.high and time.high < p50.low and not cell.disturbed
+        faster = time.confidence > 0 and p50.confidence > 0 and time.high * BETWEEN_DAYS < p50.low and not cell.disturbed
+        sure = one_machine and right.low > accuracy.high and faster
         if found is None or (sure and not found[1]):
             found = other.name, sure
     return cell if found is None else cell.model_copy(update={"beaten_by": found[0], "beaten_for_sure": found[1]})

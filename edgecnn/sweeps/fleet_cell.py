@@ -55,7 +55,8 @@ class FleetCell(Value):
     """A finished build for the same device, tested on the same images, that is faster and no less accurate by the estimates; None
     on the front, or without figures."""
     beaten_for_sure: bool = False
-    """Whether the intervals of both figures keep the two apart, and nothing else slowed its race."""
+    """Whether the intervals of both figures keep the two apart, those of latency by more than days differ, and nothing else
+    slowed its race."""
 
     measured_by: str | None = None
     """The command that settles a provisional choice, or times a build whose device was not attached; None of any other."""

@@ -1,7 +1,7 @@
 """Boards of a kind among themselves: one build is raced on every board that measured builds of its device, to tell a slow board.
 
-Each race is of another day and another machine: a board is called slower only where its whole interval lies above another's by
-more than a machine's own drift may be, and nothing else slowed its race.
+Each race is of another day, and a board's own time differs from day to day. So how far the other boards differ among themselves
+is taken for how far one board may differ from them by its day alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from edgecnn.bench.bundle_folder import REPORTED
 from edgecnn.bench.facts import BundleBench
 from edgecnn.devices.leases.protocol import Board
 from edgecnn.judging.bounds import DEFAULT_LATENCY_RATIO
+from edgecnn.judging.intervals import DAYS_NEEDED, LATENCY_CONFIDENCE, day_ratio_interval
+from edgecnn.judging.runs.stopping import look_confidence
 from edgecnn.results.folder import report_or_none
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX
@@ -26,6 +28,8 @@ from edgecnn.values.base import Value
 from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import Interval
 
+BOARDS_NEEDED: Final = DAYS_NEEDED + 1
+"""Of a kind, before anything is known of how its other boards differ."""
 BOARDS: Final = "boards"
 """Folder of a sweep's results: of each board, the build that was raced there to compare it with its kin."""
 
@@ -39,8 +43,8 @@ class KinBoard(Value):
     """What slowed its race, so that the board may be faster than this."""
     observed_at: str = ""
     """When its race began."""
-    slower_than: str | None = None
-    """The fastest board of the kind whose interval lies wholly below its own, by ``DEFAULT_LATENCY_RATIO`` and more."""
+    slower: Interval | None = None
+    """Its p50 over that of the other boards, where it is shown to be slower; all boards of a kind share one error rate."""
 
 
 class KinRace(Value):
@@ -117,13 +121,19 @@ def _benched(folder: Path, ships: CandidateFacts) -> Latency | None:
 
 
 def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
-    """The same boards; those that are shown to be slower than one of them name the fastest such."""
+    """The same boards; one that is shown to be slower than the others of its kind has by how much.
 
-    def slower_than(one: KinBoard) -> str | None:
+    A board's race is one more board-day, held against the others' by Student's t (``day_ratio_interval``), each at a confidence
+    with which all of them together name a board wrongly once in a hundred sweeps. A board is named where even the
+    lower bound is above ``DEFAULT_LATENCY_RATIO``.
+    """
+    confidence = look_confidence(max(len(boards), 1), LATENCY_CONFIDENCE)
+
+    def slower(one: KinBoard) -> Interval | None:
         if one.p50_ms is None or one.disturbed is not None:
             return None
-        below = one.p50_ms.low / DEFAULT_LATENCY_RATIO
-        faster = [(other.p50_ms.estimate, other.board) for other in boards if other.p50_ms and other.p50_ms.high < below]
-        return min(faster)[1] if faster else None
+        others = [each.p50_ms.estimate for each in boards if each is not one and each.p50_ms and each.disturbed is None]
+        ratio = day_ratio_interval(one.p50_ms.estimate, others, confidence)
+        return ratio if ratio is not None and ratio.low > DEFAULT_LATENCY_RATIO else None
 
-    return tuple(each.model_copy(update={"slower_than": slower_than(each)}) for each in boards)
+    return tuple(each.model_copy(update={"slower": slower(each)}) for each in boards)

@@ -45,6 +45,8 @@ class Taken(Value):
     """The best candidate of another precision, beside which it ran once more for the figures."""
     ratio: Interval | None = None
     """How many times as fast as ``against``, paired in that later race: a claim, which the choice is not."""
+    disturbed: str | None = None
+    """What the machine did besides in that race: neither of the two is then shown to be faster."""
     rounds_to_settle: int | None = None
     """Where the ratio leaves open which is faster: about how many rounds would show it, were the estimate to stay."""
 
@@ -87,7 +89,7 @@ class Slower(Value):
     """p50."""
     against_ms: float
     ratio: Interval | None
-    """How many times as fast as ``against``, paired in one race, so below 1; None where no round has both."""
+    """How many times as fast as ``against`` in the rounds that both ran, an estimate alone; None where no round has both."""
     machine: str
     run_settings: str | None = None
     """How its runs were made, such as ``2 threads``; None where that is not known."""
@@ -105,7 +107,7 @@ class FewerImages(Value):
     """Images in a call: its best number, as screening has it."""
     against_batch: int
     ratio: Interval | None
-    """How many times the images a second of ``against``, paired in one race, so below 1; None where no round has both."""
+    """How many times the images a second of ``against``, an estimate alone; None where no round has both."""
     machine: str
     run_settings: str | None = None
     against_run_settings: str | None = None
@@ -120,7 +122,7 @@ class MoreEnergy(Value):
     """Of one image, all that the meter covers."""
     against_energy_mj: float
     ratio: Interval | None
-    """Energy of ``against`` / its own, paired in one race, so below 1; None where no round has both."""
+    """Energy of ``against`` / its own, an estimate alone; None where no round has both."""
     meter: str
     machine: str
     run_settings: str | None = None
@@ -143,7 +145,7 @@ class Alike(Value):
     objective: Raced = "latency"
     against: str
     ratio: Interval
-    """How many times as good as ``against`` by the objective, when it was chosen."""
+    """How many times as good as ``against`` by the objective, when it was chosen: an estimate alone."""
     kept: Literal["precision", "network"] = "precision"
     """What ``against`` was taken for: its precision, or that surgery did not change it."""
 

@@ -63,12 +63,14 @@ class Latency(Value):
     """From the start of a process to its first answer: interpreter, imports, checked files, opening, one inference."""
     on_gpu_ms: Interval | None = None
     """Median between two CUDA events around the network alone, copies outside; p50 and the others hold the copies."""
+    dependent: Mapping[str, str] = {}
+    """``p50_ms``, ``p90_ms``, ``p99_ms`` to how its runs depend on each other, where they do: the interval is wider then."""
     absent: Mapping[str, str] = {}
     """Name of a figure above to why it is None, where runs there were."""
     stopped: str | None = None
     """How a race ended that ran until p50 was known well enough; None where the number of rounds was fixed."""
     selecting: bool = False
-    """True of the race for the choice: an estimate by however few rounds it ran, with Student's interval. What ships, fp32 and
+    """True of the race for the choice: an estimate by however few rounds it ran, without an interval. What ships, fp32 and
     the best other precision raced once more; times of two races cannot be compared, and no gate is judged by this one."""
     steady: Steady | None = None
     """Whether the runs became steady; nothing is left out of any figure where they did not. None where nothing was timed."""

@@ -31,7 +31,7 @@ class Fidelity(StrEnum):
 
 
 class Interval(Value):
-    """An estimate with its bounds; ``confidence`` is that of the two-sided interval, 0…1."""
+    """An estimate with its bounds; ``confidence`` is that of the two-sided interval, 0…1, and 0 of an estimate without one."""
 
     estimate: float
     low: float

@@ -1,9 +1,11 @@
-"""The table of error rates in docs/ci.md is what the program prints, and has every gate that has an error rate."""
+"""The tables of error rates in docs/ci.md are what the program prints, and have every gate that has an error rate."""
 
 from __future__ import annotations
 
 import pytest
 
+from benchmarks.gate_rates import assumptions
+from benchmarks.gate_rates.assumptions import Assumption
 from benchmarks.gate_rates.regression import COLUMNS, Rates, Regression, rates, row
 from benchmarks.gate_rates.table import WITHOUT_RATE, cases
 from edgecnn.judging.metrics import COMPARED, METRICS
@@ -15,7 +17,15 @@ FAILS = {"agreement": 0.083, "worst_class_drop_pp": 0.067}
 """At the bound, where docs/ci.md says that it is more than what is printed."""
 CASES = cases()
 FAST = [case for case in CASES if case.gate.metric in ("top1", "energy_mj", "p99_ms") or case.what == "3 classes of 20 images"]
-TABLE = [line for line in (ROOT / "docs" / "ci.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+TABLE = [line for line in PAGE.splitlines() if line.startswith("| `")]
+ASSUMPTIONS = assumptions.cases()
+QUICK = [
+    case
+    for case in ASSUMPTIONS
+    if case.claim in ("a board is slower", "behind, and not unsure", "FAIL of `baseline compare`")
+    or case.drawn_of.endswith("0.7")
+]
 
 
 def cells(line: str) -> list[str]:
@@ -59,3 +69,30 @@ def test_a_row_is_what_a_short_simulation_finds(case: Regression) -> None:
         said = share_in(cell)
         chance = (max(said, 1 / SHORTLY) * (1 / SHORTLY + 1 / case.draws)) ** 0.5
         assert abs(share - said) <= 4 * chance + 0.0005, (cell, share)
+
+
+def documented_assumptions() -> list[list[str]]:
+    (head,) = [at for at, line in enumerate(PAGE.splitlines()) if cells(line) == list(assumptions.COLUMNS)]
+    return [cells(line) for line in PAGE.splitlines()[head + 2 : head + 2 + len(ASSUMPTIONS)]]
+
+
+def test_the_table_of_assumptions_has_every_claim_that_was_drawn_and_no_other() -> None:
+    assert [each[:3] for each in documented_assumptions()] == [
+        cells(assumptions.row(case, (0.0, 0.0)))[:3] for case in ASSUMPTIONS
+    ]
+
+
+def test_no_claim_errs_more_than_before_and_of_independent_runs_no_more_than_stated() -> None:
+    for claim, drawn_of, stated, before, now in documented_assumptions():
+        assert share_in(now) <= share_in(before), (claim, drawn_of)
+        if "independent" in drawn_of or "equal" in drawn_of:
+            assert share_in(now) <= share_in(stated) + 3 * (share_in(stated) / 2_000) ** 0.5, (claim, drawn_of)
+
+
+@pytest.mark.parametrize("case", QUICK, ids=lambda case: f"{case.claim} of {case.drawn_of}")
+def test_a_row_of_assumptions_is_what_a_short_simulation_finds(case: Assumption) -> None:
+    draws = 300
+    line = documented_assumptions()[ASSUMPTIONS.index(case)]
+    for cell, share in zip(line[3:], assumptions.wrong(case, draws, seed=8), strict=True):
+        said = share_in(cell)
+        assert abs(share - said) <= 4 * (max(said, 0.01) * (1 / draws + 1 / case.draws)) ** 0.5, (cell, share)

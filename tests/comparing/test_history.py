@@ -116,6 +116,12 @@ def test_too_few_runs_have_the_reason_in_place_of_a_figure(build: StoredBuild) -
     assert (point.reason or "").startswith("3 runs")
 
 
+def test_a_race_for_the_choice_gives_an_estimate_without_a_level(build: StoredBuild) -> None:
+    build.raced(INT8, 1.0, purpose="select")
+    ((point,),) = (series.latency for series in of(build).series)
+    assert (point.figure.estimate, point.figure.confidence) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize("purpose", ["screen", "soak", "throughput", "end-to-end", "batches", "energy", "trial"])
 def test_races_that_are_no_latency_of_one_image_are_left_out(build: StoredBuild, purpose: str) -> None:
     build.raced(INT8, 1.0, purpose=purpose)

@@ -53,6 +53,7 @@ def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, 
     assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
     assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
     assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20, 2026-11-21 and 2026-11-22; how far these days differ")
+    assert found.notices[1].endswith("let a second day confirm a FAIL")
 
 
 def test_a_build_at_chance_level_passes_nothing(bench: Bench) -> None:

@@ -11,7 +11,7 @@ import pytest
 from edgecnn.errors.fit import NoTableBeside
 from edgecnn.fit import finish
 from edgecnn.fit.elsewhere import on_another, prices_elsewhere
-from edgecnn.fit.front import judged_by
+from edgecnn.fit.front import judged_by, looked_twice
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
@@ -53,6 +53,14 @@ def test_the_race_of_the_front_says_whether_a_latency_is_inside(ms: float, befor
 
 def test_a_race_beside_other_work_shows_nothing_to_be_slow() -> None:
     assert raced(9.0, Verdict.PASS, disturbed="another program").inside is Verdict.UNSURE
+
+
+def test_a_pass_of_a_second_race_says_that_it_had_two_chances() -> None:
+    first, second = raced(3.0, Verdict.UNSURE), raced(5.0, Verdict.UNSURE)
+    (passed,), (unsure,) = looked_twice(first).gates, looked_twice(second).gates
+    assert passed.verdict is Verdict.PASS
+    assert passed.reason.endswith("; its first race left this open, so a wrong PASS is twice as likely")
+    assert unsure == second.gates[0]
 
 
 def test_an_emulated_latency_decides_nothing() -> None:

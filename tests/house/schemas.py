@@ -73,7 +73,10 @@ PUBLISHED: dict[str, tuple[type[BaseModel], str]] = {
     "cost": (NetworkCost, "What one image costs a network: `edgecnn cost NETWORK --json`."),
     "scale-search": (ScaleSearch, "The largest scale inside budgets: `edgecnn scale --json`."),
     "latency-table": (LatencyTable, "A device's latency table: `edgecnn devices measure NAME --out FILE`."),
-    "fit": (FitReport, "fit.json: the most accurate network inside a budget, and what was searched: `edgecnn fit`."),
+    "fit": (
+        FitReport,
+        "fit.json: the most accurate of a few trained networks inside a budget, and what was searched: `edgecnn fit`.",
+    ),
     "inspection": (DataInspection, "What looking through images found: `edgecnn data inspect FOLDER --json`."),
     "preview": (AugmentationPreview, "What was drawn for a sheet: `edgecnn data preview FOLDER --json`."),
     "bundle": (BundleManifest, "bundle.json: every file of a bundle; this is what is signed."),

@@ -1,6 +1,6 @@
 import pytest
 
-from edgecnn.judging.gates import judge, judge_candidate, verdict_of
+from edgecnn.judging.gates import is_on_tail, judge, judge_candidate, runs_for, verdict_of
 from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.values.artifact import Failed
 from edgecnn.values.figures import ClassReport
@@ -12,6 +12,20 @@ PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdic
 
 def verdict(gate, **fields):
     return judge(gate, facts(**fields)).verdict
+
+
+@pytest.mark.parametrize(
+    ("metrics", "runs", "on_tail"),
+    [
+        (("drop_pp", "size_mib"), 0, False),
+        (("p50_ms", "drop_pp"), 16, False),
+        (("p50_ms", "p90_ms"), 17, True),
+        (("p99_ms",), 17, True),
+    ],
+)
+def test_a_gate_on_latency_races_as_many_runs_as_tell_whether_they_depend_on_each_other(metrics, runs, on_tail):
+    gates = [a_gate(metric) for metric in metrics]
+    assert (runs_for(gates), is_on_tail(gates)) == (runs, on_tail)
 
 
 def test_a_drop_passes_only_with_its_whole_interval():

@@ -64,7 +64,7 @@ def test_a_settled_build_says_why_this_and_not_each_other_one() -> None:
     lines = explanation_lines(explain(raced_report()))
     assert lines[:3] == [
         "resnet-18 on cpu: onnxruntime-int8 is used, which is settled; verdict PASS",
-        "  onnxruntime-int8 is the best estimate inside the budget of 1 pp, at 0.73 ms in the race for the choice, "
+        "  onnxruntime-int8 is the best estimate inside the budget of 1 pp in the race for the choice, "
         "expected regret 0.0 % "
         "after 8 rounds; shown faster than onnxruntime-fp32, 1.12 × the speed [1.09, 1.18] at 98.4 % in the race for the report",
         "",

@@ -63,6 +63,11 @@ def test_the_front_is_what_no_other_build_of_the_device_beats_in_both(tmp_path: 
 def test_where_intervals_overlap_boards_differ_or_a_race_was_disturbed_nothing_is_sure(tmp_path: Path) -> None:
     near = (share(0.6), an_interval(1.05, 0.9, 1.2)), (share(0.7), an_interval(1.0, 0.9, 1.1))
     assert not fleet(tmp_path / "a", cells(tmp_path, THREE), *near).cells[0].beaten_for_sure
+    drifted = (share(0.6), an_interval(1.15, 1.14, 1.16)), (share(0.7), an_interval(1.05, 1.04, 1.06))
+    assert not fleet(tmp_path / "d", cells(tmp_path, THREE), *drifted).cells[0].beaten_for_sure, "two days may differ so much"
+    untold = an_interval(5.0, confidence=0.0), an_interval(1.0, confidence=0.0)
+    estimated = fleet(tmp_path / "e", cells(tmp_path, THREE), (share(0.6), untold[0]), (share(0.7), untold[1]))
+    assert not estimated.cells[0].beaten_for_sure, "estimates have no interval that would keep them apart"
     far = (share(0.6), an_interval(5.0, 4.9, 5.1)), (share(0.7), an_interval(1.0, 0.9, 1.1))
     disturbed = fleet(tmp_path / "b", cells(tmp_path, THREE), *far, disturbed="lenet-5-cpu")
     assert (disturbed.cells[0].beaten_by, disturbed.cells[0].beaten_for_sure) == ("mobilenet-v2-cpu", False)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, samples_needed, tail
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, samples_needed, tail
+from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Interval
 
@@ -25,7 +26,7 @@ def device_clock(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) ->
     if not seen:
         return DeviceClock()
     medians = [found / 1e6 for each in seen if (found := tail(each.samples_ns, 50)) is not None]
-    if len(medians) == len(runs) and (known := median_interval(medians, confidence)) is not None:
+    if len(medians) == len(runs) and (known := runs_interval(medians, confidence)) is not None:
         return DeviceClock(on_gpu_ms=known)
     fewest = min(len(each.samples_ns) for each in seen)
     short = f"a run has only {fewest} samples; it needs {samples_needed(50)}"

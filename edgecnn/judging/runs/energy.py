@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.judging.intervals import median_interval
+from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, too_few_runs
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy
@@ -32,9 +32,9 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
     totals = [_total_mj(run, reading) for run, reading in read]
     complete = len(read) == len(profile.runs)
     return Energy(
-        total_mj=median_interval(totals) if complete else None,
-        above_idle_mj=median_interval([_above_mj(run, reading) for run, reading in read]) if complete else None,
-        idle_w=median_interval([reading.idle_j / reading.idle_s for _, reading in read]) if complete else None,
+        total_mj=runs_interval(totals) if complete else None,
+        above_idle_mj=runs_interval([_above_mj(run, reading) for run, reading in read]) if complete else None,
+        idle_w=runs_interval([reading.idle_j / reading.idle_s for _, reading in read]) if complete else None,
         meter=meter,
         covers=read[0][1].covers,
         runs=len(read),

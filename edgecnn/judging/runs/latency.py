@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, ratio_interval, samples_needed, tail
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, ratio_interval, samples_needed, tail
+from edgecnn.judging.runs.dependence import dependence, runs_interval
 from edgecnn.judging.runs.device_clock import device_clock
 from edgecnn.judging.runs.noise import had_whole_machine
-from edgecnn.judging.runs.regret import estimate_interval, estimated_ratio
+from edgecnn.judging.runs.regret import estimate, estimate_alone, estimated_ratio
 from edgecnn.judging.runs.settings import run_settings_of, threads_of
 from edgecnn.judging.runs.startup import startup
 from edgecnn.judging.runs.steady import steady
@@ -51,8 +52,12 @@ def run_ms(run: Run, percent: int = 50) -> float | None:
 
 def latency_interval_ms(runs: Sequence[Run], percent: int = 50, confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
     """The median over runs of each run's percentile; None where the runs are too few or one is too short."""
-    values = [value for run in runs if (value := run_ms(run, percent)) is not None]
-    return median_interval(values, confidence) if len(values) == len(runs) else None
+    values = _each_ms(runs, percent)
+    return runs_interval(values, confidence) if len(values) == len(runs) else None
+
+
+def _each_ms(runs: Sequence[Run], percent: int) -> list[float]:
+    return [value for run in runs if (value := run_ms(run, percent)) is not None]
 
 
 def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
@@ -92,6 +97,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
         steady=steady(runs, disturbed(profile.environment)),
         threads=threads_of(runs),
         run_settings=run_settings_of(profile),
+        dependent=_dependent(runs, {"p50_ms": p50, "p90_ms": p90, "p99_ms": p99}),
         absent={**_absent(runs), **why_not_within(runs, each), **start.absent, **clock.absent} if runs else {},
     )
 
@@ -99,7 +105,7 @@ def latency(profile: Profile, *, fp32: Profile | None = None, machine: str | Non
 def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machine: str | None = None) -> Latency:
     """The same of the race for the choice, in which a candidate runs as few rounds as its standing needs.
 
-    p50 and the ratio are estimates with Student's t interval, see ``regret``; tails are left to a race for figures.
+    p50 and the ratio are estimates without a level, see ``regret``; tails are left to a race for figures.
     """
     found = latency(profile, machine=machine)
     mine = _estimated(profile)
@@ -110,17 +116,18 @@ def latency_when_chosen(profile: Profile, *, fp32: Profile | None = None, machin
     few = f"{counted(len(mine), 'round')} of the race for the choice"
     return found.model_copy(
         update={
-            "p50_ms": estimate_interval(mine.values()),
+            "p50_ms": estimate_alone(estimate(mine.values())),
             "p90_ms": None,
             "p99_ms": None,
             "tails_within_ms": {},
+            "dependent": {},
             "ratio_to_fp32": estimated_ratio(theirs, mine) if paired else None,
             "reason": f"p99: {few}",
             "absent": {
                 **{name: why for name, why in found.absent.items() if name != "p50_ms"},
                 **dict.fromkeys(("p90_ms", "p99_ms"), few),
             },
-            "stopped": f"{few}; by Student's t on the runs' medians",
+            "stopped": f"{few}; an estimate without an interval",
             "selecting": True,
         }
     )
@@ -154,16 +161,6 @@ def paired_ratio(reference: Profile, ours: Profile) -> Interval | None:
     rounds = sorted(slow.keys() & fast.keys())
     found = ratio_interval([slow[each] for each in rounds], [fast[each] for each in rounds], confidence_at(ours.until))
     return over_all(found, ours.until)
-
-
-def pairwise_ratios(profiles: Mapping[str, Profile]) -> dict[tuple[str, str], Interval]:
-    """Every paired ratio of one race, as claims are made of: (candidate, reference) to reference / candidate."""
-    return {
-        (ours, reference): found
-        for ours in profiles
-        for reference in profiles
-        if ours != reference and (found := paired_ratio(profiles[reference], profiles[ours])) is not None
-    }
 
 
 def check_conditions(ours: Environment, theirs: Environment, names: Sequence[str] = CONDITIONS_THAT_MUST_MATCH) -> None:
@@ -264,6 +261,11 @@ def _why_incomplete(runs: Sequence[Run], p50: Interval | None, p99: Interval | N
     if p50 is None:
         return f"a run has only {fewest} samples; a median needs 20"
     return f"p99: {_too_short(fewest, 99)}" if p99 is None else None
+
+
+def _dependent(runs: Sequence[Run], figures: Mapping[str, Interval | None]) -> dict[str, str]:
+    known = {name: dependence(_each_ms(runs, int(name[1:3]))) for name, figure in figures.items() if figure is not None}
+    return {name: found.says for name, found in known.items() if found is not None}
 
 
 def _absent(runs: Sequence[Run]) -> dict[str, str]:

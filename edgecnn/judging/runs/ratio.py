@@ -44,6 +44,8 @@ _CONDITIONS = (
 that met 50 to 90 % of other work, ten rounds differ by more than 5 points three times in a hundred."""
 
 
+OVER_DAYS = "Student's t, which takes days for independent and normally spread"
+"""The test, and what it assumes: where a machine has two paces, a day of the slower one is no change of the kit."""
 MORE_DAYS = "baselines of more days tell how far the machine differs from one to the next"
 """What helps a ratio to recorded runs."""
 
@@ -119,7 +121,7 @@ def unpaired_finding(head: Profile, base: Sequence[Profile], confidence: float =
     past = disturbed(worst_of([each.environment for each in base]))
     return RatioFinding(
         ratio=ratio,
-        how=f"unpaired, {counted(len(head.runs), 'run')} against {len(days)} recorded days (Student's t over days)",
+        how=f"unpaired, {counted(len(head.runs), 'run')} against {len(days)} recorded days ({OVER_DAYS})",
         rounds=len(head.runs),
         helps=MORE_DAYS,
         open=None if ratio else short or few,

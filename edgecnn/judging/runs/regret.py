@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE
 from edgecnn.values.verdict import Interval
 
 LOOKS = (3, 5, 8, 11, 14, 18, 24)
@@ -91,24 +90,15 @@ def preferred(costs: Costs, pays: Mapping[str, tuple[int, bool]]) -> str:
     return min(alike(costs, lead.name), key=place)
 
 
-def estimate_interval(costs: Iterable[float]) -> Interval:
-    """The estimate with Student's t interval on its logs, the prior on their spread included: of a few runs as of many."""
-    logs = [math.log(each) for each in costs]
-    return _interval(fmean(_capped(logs)), *_spread(logs), len(logs))
+def estimate_alone(value: float) -> Interval:
+    """An estimate without a level: a race for the choice goes on for as long as its figures make it, and for many candidates, so
+    that an interval of a fixed sample would not hold as often as it says."""
+    return Interval(estimate=value, low=value, high=value, confidence=0.0)
 
 
 def estimated_ratio(reference: Mapping[int, float], ours: Mapping[int, float]) -> Interval:
-    """The reference's cost over ours in the rounds that both ran, with Student's t interval: above 1 ours is better."""
-    difference, spread, freedom, count = _difference(ours, reference)
-    return _interval(-difference, spread, freedom, count)
-
-
-def _interval(middle: float, spread: float, freedom: float, count: int) -> Interval:
-    from scipy.special import stdtrit
-
-    reach = float(stdtrit(freedom, 0.5 + LATENCY_CONFIDENCE / 2)) * spread / math.sqrt(count)
-    low, high = math.exp(middle - reach), math.exp(middle + reach)
-    return Interval(estimate=math.exp(middle), low=low, high=high, confidence=LATENCY_CONFIDENCE)
+    """The reference's cost over ours in the rounds that both ran, an estimate alone: above 1 ours is better."""
+    return estimate_alone(math.exp(-_difference(ours, reference)[0]))
 
 
 def _expected_gain(other: Mapping[int, float], ours: Mapping[int, float]) -> float:

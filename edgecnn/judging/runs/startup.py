@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE
+from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.values.base import Value
 from edgecnn.values.profile import Run
 from edgecnn.values.verdict import Interval
@@ -33,7 +34,7 @@ def startup(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE) -> Star
     absent: dict[str, str] = {}
     for name, of in asked.items():
         known = [value / NS_PER_MS for run in runs if (value := of(run)) is not None]
-        found[name] = median_interval(known, confidence) if len(known) == len(runs) else None
+        found[name] = runs_interval(known, confidence) if len(known) == len(runs) else None
         if found[name] is None:
             absent[name] = _why(len(known), len(runs))
     return Startup(absent=absent, **found)

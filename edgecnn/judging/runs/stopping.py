@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, tail
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, tail
+from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.judging.runs.noise import what_helps
 from edgecnn.values.profile import Run, Until
 from edgecnn.values.verdict import Interval
@@ -39,7 +40,7 @@ def over_all(interval: Interval | None, until: Until | None) -> Interval | None:
 def half_width(runs: Sequence[Run], until: Until) -> float | None:
     """How far the interval of p50 reaches from it on its longer side, as a share of it; None where there is none."""
     medians = [found for run in runs if (found := tail(run.samples_ns, 50)) is not None]
-    interval = median_interval(medians, confidence_at(until)) if len(medians) == len(runs) else None
+    interval = runs_interval(medians, confidence_at(until)) if len(medians) == len(runs) else None
     return None if interval is None else _reach(interval)
 
 
@@ -56,7 +57,7 @@ def how_it_stopped(rounds: int, p50: Interval | None, until: Until | None) -> st
     asked = f"± {100 * until.half_width:g} %"
     looks = f"{', '.join(str(look) for look in until.looks[:-1])} and {until.looks[-1]}"
     rule = f"it looked after {looks} rounds at most, each time at {100 * confidence_at(until):.4g} %"
-    over = f"so {100 * LATENCY_CONFIDENCE:g} % over all"
+    over = f"so that the interval of each figure holds at {100 * LATENCY_CONFIDENCE:g} % wherever it stops"
     if p50 is None:
         return f"stopped after {rounds} rounds without an interval; asked was {asked}"
     reached = f"± {100 * _reach(p50):.1f} %"

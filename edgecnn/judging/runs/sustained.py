@@ -75,5 +75,15 @@ def _says(windows: tuple[SoakWindow, ...], slowdown: float | None, throttled: st
         return f"one process, {few}; {heat}"
     third = len(windows) // 3
     ends = "the last window against the first" if third == 1 else f"the last {third} windows against the first {third}"
-    change = f"{slowdown:.2f} × the time" if abs(slowdown - 1) >= 0.005 else "the same time"
-    return f"one process, {len(windows)} windows; {ends}: {change} an inference; {heat}"
+    return (
+        f"one process, {len(windows)} windows; {ends}: {slowdown:.2f} × the time an inference, {_range(windows, third)}; {heat}"
+    )
+
+
+def _range(windows: tuple[SoakWindow, ...], third: int) -> str:
+    """How far single windows are from each other: one process gives no interval."""
+    if third == 1:
+        return "from one window each, whose spread is not known"
+    known = [window.p50_ms for window in windows if window.p50_ms is not None]
+    first, last = known[:third], known[-third:]
+    return f"{min(last) / max(first):.2f} to {max(last) / min(first):.2f} × between single windows"

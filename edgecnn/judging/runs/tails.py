@@ -1,7 +1,8 @@
 """Within which time most processes keep their p90 and p99.
 
 Of a tail the middle process says little: where three of ten have a long one, it has none. So a bound on p90 or p99 is met only
-where three of four processes are shown to meet it, whatever their distribution.
+where three of four processes are shown to meet it. That assumes nothing of their distribution, but that runs are independent;
+where they are shown not to be, the limit is higher (``dependence``).
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, share_below, tail
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, tail
+from edgecnn.judging.runs.dependence import share_of_runs_below
 from edgecnn.values.profile import Run
 
 SHARE = 0.75
 """Of processes."""
 PERCENTS = (90, 99)
+TAILS = frozenset(f"p{percent}_ms" for percent in PERCENTS)
+"""Metrics."""
 WITHIN = "tails_within_ms"
 """The key of ``Latency.absent`` under which it says why there is none."""
 NOT_SHOWN = "that three of four processes keep it was not shown"
@@ -30,7 +34,7 @@ def tails_within_ms(runs: Sequence[Run], confidence: float = LATENCY_CONFIDENCE)
     found = {}
     for percent in PERCENTS:
         values = [value for run in runs if (value := tail(run.samples_ns, percent)) is not None]
-        within = share_below(values, SHARE, confidence) if len(values) == len(runs) else None
+        within = share_of_runs_below(values, SHARE, confidence) if len(values) == len(runs) else None
         if within is not None:
             found[f"p{percent}_ms"] = within / 1e6
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import median_interval
+from edgecnn.judging.runs.dependence import runs_interval
 from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, latency_interval_ms
 from edgecnn.values.figures import BatchFigure, Throughput
 from edgecnn.values.profile import Profile, Run
@@ -65,7 +65,7 @@ def throughput(
 
 def _figure(profile: Profile, best: int | None, asked: Sequence[int]) -> BatchFigure:
     runs, batch = profile.runs, profile.runs[0].batch
-    found = median_interval([images_per_s(run) for run in runs])
+    found = runs_interval([images_per_s(run) for run in runs])
     few = f"{counted(len(runs), 'run')}; an interval needs {RUNS_NEEDED}"
     return BatchFigure(
         batch=batch,

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from edgecnn.errors.wording import bounds_text
-from edgecnn.render.figures import percent_interval
+from edgecnn.render.figures import milliseconds, percent_interval
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.figure import EMULATED, MEASURED, PREDICTED, Figure, Mark, Source, Table
 from edgecnn.render.page.charts.vega import Extent
@@ -18,7 +18,6 @@ from edgecnn.render.screens.fit import (
     elsewhere_columns,
     elsewhere_rows,
     fit_lines,
-    interval_ms,
     unlearned_lines,
 )
 from edgecnn.values.fit import FitReport, Member
@@ -86,7 +85,7 @@ def _row(member: Member, found: FitReport) -> dict[str, Any] | None:
         "lower": 100 * top1.low if top1 else None, "upper": 100 * top1.high if top1 else None,
         "fill": "var(--build-1)" if built else "transparent", "area": 220 if member.name == found.shipped else 90,
         "front": member.name in found.front, "network": member.name + (" (ships)" if member.name == found.shipped else ""),
-        "p50": f"{interval_ms(timed)} ms", "what": what,
+        "p50": f"{milliseconds(timed)} ms", "what": what,
         "top-1": percent_interval(top1) if top1 else f"{100 * estimate:.1f} %",
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgecnn.errors.wording import counted
-from edgecnn.render.figures import MARKS, percent_interval
+from edgecnn.render.figures import MARKS, milliseconds, percent_interval
 from edgecnn.render.gates import learned_lines
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import took
@@ -35,7 +35,7 @@ def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
     predicted, mark = member.best_predicted, "◀" if member.name == found.shipped else ""
     return (
         member.name, str(member.resolution_px), f"{member.macs / 1e6:.1f}",
-        interval_ms(predicted.p50_ms if predicted else None), _timed(member),
+        milliseconds(predicted.p50_ms if predicted else None), _timed(member),
         _share(member.validation_top1), _share(member.test_top1),
         _of_budget(member), mark,
     )  # fmt: skip
@@ -44,8 +44,8 @@ def cells_of(member: Member, found: FitReport) -> tuple[str, ...]:
 def _timed(member: Member) -> str:
     """Of the kit that was raced, or of the network before anything was learned; marked where no device ran it."""
     if member.p50_ms is None:
-        return "–" if member.untrained_ms is None else f"{interval_ms(member.untrained_ms)} untrained"
-    return interval_ms(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
+        return "–" if member.untrained_ms is None else f"{milliseconds(member.untrained_ms)} untrained"
+    return milliseconds(member.p50_ms) + (MARKS[member.fidelity] if member.fidelity else "")
 
 
 def elsewhere_columns(found: FitReport) -> tuple[str, ...]:
@@ -79,20 +79,15 @@ def _against(p50_ms: Interval | None, found: FitReport, extrapolated: Sequence[s
     if extrapolated:
         return "unlike that table's networks"
     if p50_ms is None or bound is None:
-        return interval_ms(p50_ms)
+        return milliseconds(p50_ms)
     side = "inside" if p50_ms.high <= bound else "outside" if p50_ms.low > bound else "unsure"
-    return f"{interval_ms(p50_ms)} {side}"
+    return f"{milliseconds(p50_ms)} {side}"
 
 
 def _of_budget(member: Member) -> str:
     if member.failed is not None:
         return f"failed: {member.failed}"
     return "–" if member.inside is None else member.inside.value
-
-
-def interval_ms(found: Interval | None) -> str:
-    """Milliseconds, without the unit."""
-    return "–" if found is None else f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
 def fit_lines(found: FitReport) -> Iterator[str]:
@@ -108,10 +103,13 @@ def fit_lines(found: FitReport) -> Iterator[str]:
         of = f"{found.ranked} short trainings with a rank correlation of {found.rank_correlation:+.2f}"
         yield f"  the stand-in for accuracy ordered {of}"
     if found.against_first_pp is not None:
-        yield f"  {_gain(found.against_first_pp)} of top-1 against the family's first network, paired on the test images"
+        gain = _gain(found.against_first_pp)
+        yield f"  {gain} of top-1 against the family's first network, one training each, paired on the test images"
     if found.distillation_gain_pp is not None:
         which = _which_ships(found.distillation_gain_pp, distilled=found.shipped_distilled)
-        yield f"  {_gain(found.distillation_gain_pp)} by learning that one's answers instead of labels, paired too: {which}"
+        trainings = "on that one's answers over one on labels alone, a single seed each"
+        covers = "paired too; the interval covers the images, not the seeds"
+        yield f"  {_gain(found.distillation_gain_pp)} of a training {trainings} ({covers}): {which}"
 
 
 def _which_ships(gain: Interval, *, distilled: bool) -> str:

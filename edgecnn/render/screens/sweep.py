@@ -14,7 +14,7 @@ from edgecnn.sweeps.boards import boards_line
 from edgecnn.sweeps.fleet import FleetReport
 from edgecnn.sweeps.fleet_cell import FleetCell
 from edgecnn.sweeps.judge import SweepJudgement
-from edgecnn.sweeps.kin import KinRace
+from edgecnn.sweeps.kin import BOARDS_NEEDED, KinRace
 from edgecnn.sweeps.plan import PlannedCell, SweepPlan
 from edgecnn.sweeps.state import Since
 from edgecnn.values.verdict import Verdict
@@ -123,17 +123,17 @@ def judgement_lines(found: SweepJudgement) -> Iterator[str]:
 
 
 def _kin_lines(race: KinRace) -> Iterator[str]:
-    """Each board that is slower than another of its kind; where none is, so much."""
+    """Each board that is slower than the others of its kind; where none is, so much."""
     taken = {each.board: f"{figures.milliseconds(each.p50_ms)} ms{_on_day(each.observed_at)}" for each in race.boards}
-    slower = [each for each in race.boards if each.slower_than is not None]
-    for each in slower:
-        yield (
-            f"{each.board} is slower than {each.slower_than}, which is a {race.device} too: p50 {taken[each.board]} against "
-            f"{taken[each.slower_than or '']}, {race.candidate} of {race.build}"
-        )
-    if not slower:
+    of = f"{race.candidate} of {race.build}"
+    for each in race.boards:
+        if (ratio := each.slower) is not None:
+            times = f"{ratio.estimate:.2f} × their time [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.4g} %"
+            yield f"{each.board} is slower than the other boards of {race.device}: {times}, p50 {taken[each.board]}, {of}"
+    if all(each.slower is None for each in race.boards):
         said = ", ".join(f"{board} {p50}" for board, p50 in taken.items())
-        yield f"no {race.device} is shown to be slower than another: {said}, {race.candidate} of {race.build}"
+        few = "" if len(taken) >= BOARDS_NEEDED else f"; it takes {BOARDS_NEEDED} boards to tell a slow board from a slow day"
+        yield f"no board of {race.device} is shown to be slower than the others: {said}, {of}{few}"
 
 
 def _on_day(observed_at: str) -> str:

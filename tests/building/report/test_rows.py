@@ -128,13 +128,12 @@ def test_a_ratio_is_taken_inside_one_race_and_against_the_baseline_alone(staged:
     assert theirs.ratio_to_fp32 is None
 
 
-def test_who_left_the_race_for_the_choice_has_an_estimate_with_an_interval_and_no_gate_is_judged_by_it(staged: Staging) -> None:
+def test_who_left_the_race_for_the_choice_has_an_estimate_without_a_level_and_no_gate_is_judged_by_it(staged: Staging) -> None:
     staged.raced("select", {BASELINE.id: 4.0, INT8.id: 2.0}, rounds=3)
     latency = row(staged, INT8.id).latency
     assert latency is not None and latency.p50_ms is not None and latency.ratio_to_fp32 is not None
     assert (latency.runs, latency.selecting) == (3, True)
-    assert latency.p50_ms.low < 2.0 < latency.p50_ms.high
-    assert latency.ratio_to_fp32.low < 2.0 < latency.ratio_to_fp32.high
+    assert [(each.estimate, each.confidence) for each in (latency.p50_ms, latency.ratio_to_fp32)] == [(2.0, 0.0), (2.0, 0.0)]
     judged = judge(a_gate("p50_ms", 20.0), row(staged, INT8.id))
     assert judged.verdict is Verdict.UNSURE
     assert judged.reason == "p50 is open: 3 runs of the race for the choice, and a gate is judged by a race of its own"

@@ -1,7 +1,7 @@
 import pytest
 
 from edgecnn.errors.gates import ConditionsDiffer, RacesDiffer, RoundTwice
-from edgecnn.judging.runs.latency import check_conditions, latency, paired_ratio, pairwise_ratios, worst_of
+from edgecnn.judging.runs.latency import check_conditions, latency, paired_ratio, worst_of
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Latency
 from edgecnn.values.verdict import Fidelity
@@ -178,13 +178,6 @@ def test_two_runs_in_one_round_are_refused():
     race = a_race(EIGHT)
     with pytest.raises(RoundTwice):
         paired_ratio(race, race.model_copy(update={"runs": (*race.runs, a_run(0))}))
-
-
-def test_every_pair_of_a_race_is_compared():
-    found = pairwise_ratios({"fp32": a_race([2.0] * 8), "int8": a_race([1.0] * 8)})
-    assert {pair: ratio.estimate for pair, ratio in found.items()} == pytest.approx(
-        {("int8", "fp32"): 2.0, ("fp32", "int8"): 0.5}
-    )
 
 
 def test_what_was_not_measured_has_no_figure_and_a_reason():

@@ -187,7 +187,10 @@ def unpaired(head_factor, *, of_head=None, of_base=None):
 def test_runs_of_another_day_pass_and_fail_by_an_unpaired_test_that_is_named():
     passed, failed = unpaired(0.95), unpaired(1.2)
     assert (passed.verdict, failed.verdict) == (Verdict.PASS, Verdict.FAIL)
-    assert "unpaired, 10 runs against 3 recorded days (Student's t over days)" in failed.reason
+    assert (
+        "unpaired, 10 runs against 3 recorded days (Student's t, which takes days for independent and normally spread)"
+        in failed.reason
+    )
 
 
 def test_unpaired_a_busy_present_fails_nothing_and_a_busy_past_passes_nothing():

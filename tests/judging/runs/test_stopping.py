@@ -85,7 +85,10 @@ def test_the_longer_side_of_the_interval_decides():
     assert not well_known([], TWO)
 
 
-RULE = "it looked after 10, 14, 20, 28 and 40 rounds at most, each time at 99.6 %, so 98 % over all"
+RULE = (
+    "it looked after 10, 14, 20, 28 and 40 rounds at most, each time at 99.6 %, so that the interval of each figure holds at "
+    "98 % wherever it stops"
+)
 
 
 @pytest.mark.parametrize(

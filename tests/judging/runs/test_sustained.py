@@ -30,13 +30,19 @@ def test_the_last_third_is_held_against_the_first():
     found = soak_of([1.0, 1.0, 1.1, 1.2, 1.3, 1.3])
     assert found.slowdown == pytest.approx(1.3)
     assert found.says == (
-        "one process, 6 windows; the last 2 windows against the first 2: 1.30 × the time an inference; "
-        "the machine did not slow itself down"
+        "one process, 6 windows; the last 2 windows against the first 2: 1.30 × the time an inference, "
+        "1.30 to 1.30 × between single windows; the machine did not slow itself down"
     )
 
 
-def test_a_steady_soak_says_so():
-    assert "the last window against the first: the same time an inference" in soak_of([1.0, 1.0, 1.001]).says
+def test_the_change_stands_beside_how_far_single_windows_differ():
+    assert (
+        "1.02 × the time an inference, 0.95 to 1.10 × between single windows" in soak_of([1.0, 1.04, 1.0, 1.0, 0.99, 1.1]).says
+    ), "a change that windows of one soak show anyway"
+    one = soak_of([1.0, 1.0, 1.001]).says
+    assert (
+        "the last window against the first: 1.00 × the time an inference, from one window each, whose spread is not known" in one
+    )
 
 
 def test_throttling_is_said_with_the_windows_in_which_it_was():

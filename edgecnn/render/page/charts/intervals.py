@@ -35,7 +35,8 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     if not known:
         return None
     share = metric.unit == "share"
-    confidence = f"{100 * known[0][2].confidence:.3g} %"
+    level = next((figure.confidence for *_, figure in known if figure.confidence), None)
+    confidence = "" if level is None else f"{100 * level:.3g} %"
     quality = [(facts, facts.test.quality) for facts in report.candidates if facts.test and facts.test.quality]
     digits = figures.digits_of(metric)
     dots = [_dot(facts, of, figures.percent(figure) if share else figure, digits) for facts, of, figure in known]
@@ -43,7 +44,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
     return Figure(
         id=f"{'quality' if of_images else metric.source}-{metric.name.replace('_', '-')}",
         title=metric.title,
-        says=f"{metric.says} Intervals at {confidence}.".strip(),
+        says=f"{metric.says} {f'Intervals at {confidence}.' if confidence else ''}".strip(),
         sources=sources_of(
             (of for _, of, _ in known),
             lambda of: f"the answers to {of.images:,} images, on {of.machine}" if of_images else f"on {of.machine}",
@@ -51,7 +52,9 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
         spec=dots_spec(dots, Axis(metric.signs)),
         legend=vega.legend_of(facts for facts, *_ in known),
         table=Table(
-            caption=f"{metric.title} on the test split, with its {confidence} interval" if of_images else metric.title,
+            caption=f"{metric.title} on the test split, with its {confidence} interval"
+            if of_images and confidence
+            else metric.title,
             columns=("candidate", metric.title),
             rows=tuple((facts.candidate.id, figures.spelt(metric, figure)) for facts, _, figure in known),
         ),

@@ -132,7 +132,8 @@ def _says(points: Sequence[Point], front: Sequence[Point], axis: Axis, report: B
     shown = [
         f"{point.facts.candidate.id} ({figures.percent_interval(point.top1)}, {_cost_text(point.cost, axis)})" for point in front
     ]
-    timed = f", {points[0].cost.confidence * 100:.0f} % of latency over process runs" if axis == "latency" else ""
+    level = next((point.cost.confidence for point in points if point.cost.confidence), None)
+    timed = f", {level * 100:.0f} % of latency over process runs" if axis == "latency" and level is not None else ""
     front_is = "front" if len(front) < 2 else "front (dashed)"
     best = "fastest" if axis == "latency" else "smallest"
     kept = f"{_BARS}{timed}. On the {front_is}, from the {best}: {'; '.join(shown)}."

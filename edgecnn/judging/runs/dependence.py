@@ -1,0 +1,115 @@
+"""Runs that depend on each other, and intervals that allow for that.
+
+An interval by rank takes the runs of a race for independent. They are not where a machine keeps one pace for longer than a round,
+or slows down during the race: then many runs say as little as a few. Two rank correlations detect it: of each run with the one
+before, and of the runs with their order. Where one of them is larger than chance makes likely, the interval also covers Student's
+interval of as many independent runs as the correlation leaves: n (1 - r) / (1 + r), Bartlett's formula for a first-order
+autoregression.
+
+A dependence that is too weak for the number of runs is not detected: ``python -m benchmarks.gate_rates`` prints how often a gate
+errs then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, share_below, two_sided_z
+from edgecnn.values.verdict import Interval
+
+LIKE_THE_LAST, DRIFTING = 0.80, 0.95
+"""Two-sided levels of the two tests. The first asks on one side only, so it errs in one of ten races of independent runs: a
+widened interval costs a verdict near the bound, and a dependence that is missed costs a wrong one."""
+LEAST_WORTH = 3.0
+"""Independent runs that even the most dependent ones count as; with fewer, Student's interval says nothing at all."""
+RUNS_TO_TELL = 16
+"""From which on most of a dependence that matters is detected: a race for a gate on p50 has so many."""
+_LARGEST = 0.98
+
+
+class Dependence(NamedTuple):
+    """How the runs of a race depend on each other."""
+
+    worth: float
+    """As many independent runs say as much."""
+    says: str
+
+
+def dependence(values: Sequence[float]) -> Dependence | None:
+    """How these values, one a run in the order of the rounds, depend on each other; None where that is not shown.
+
+    Source of the variance of a rank autocorrelation: Dufour and Roy, Journal of Time Series Analysis 6 (1985) 207-230.
+    """
+    count, ranks = len(values), _ranks(values)
+    squares = float((ranks**2).sum())
+    if count < 4 or squares == 0:
+        return None
+    follows = float((ranks[1:] * ranks[:-1]).sum()) / squares
+    order = np.arange(count) - (count - 1) / 2
+    drift = float((ranks * order).sum()) / math.sqrt(squares * float((order**2).sum()))
+    drifts = abs(drift) > two_sided_z(DRIFTING) / math.sqrt(count - 1)
+    persists = follows > -1 / count + two_sided_z(LIKE_THE_LAST) * _autocorrelation_spread(count)
+    if not drifts and not persists:
+        return None
+    # Corrected for its bias, with one standard error more.
+    upper = follows + (1 + 3 * follows) / count + 1 / math.sqrt(count) if persists else 0.0
+    largest = min(max(upper, abs(drift) if drifts else 0.0), _LARGEST)
+    worth = max(LEAST_WORTH, count * (1 - largest) / (1 + largest))
+    how = f"they get {'slower' if drift > 0 else 'faster'} during the race" if drifts else "each is like the one before it"
+    seen = abs(drift) if drifts else follows
+    return Dependence(worth, f"{count} runs count as {worth:.0f}, since {how} (rank correlation {seen:.2f})")
+
+
+def runs_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
+    """The interval of the median run, wider where runs depend on each other; None where they are too few (``median_interval``).
+
+    ``values``: one a run, in the order of the rounds; where one is not positive, such as energy above idle, their spread is not
+    taken on logarithms.
+    """
+    found = median_interval(values, confidence)
+    if found is None or (dependent := dependence(values)) is None:
+        return found
+    from scipy.special import stdtrit
+
+    middle, positive = found.estimate, min(values) > 0
+    spread = _log_spread(values) if positive else float(np.std(values, ddof=1))
+    reach = float(stdtrit(dependent.worth - 1, (1 + confidence) / 2)) * spread / math.sqrt(dependent.worth)
+    low, high = (middle * math.exp(-reach), middle * math.exp(reach)) if positive else (middle - reach, middle + reach)
+    return Interval(estimate=middle, low=min(found.low, low), high=max(found.high, high), confidence=confidence)
+
+
+def share_of_runs_below(values: Sequence[float], share: float, confidence: float = LATENCY_CONFIDENCE) -> float | None:
+    """What at least this share of all such runs lies below (``share_below``), and more where the runs depend on each other.
+
+    There it is at least the normal tolerance bound of as many independent runs, on logarithms. Source: Hahn and Meeker,
+    Statistical Intervals, section 4.4.
+    """
+    found = share_below(values, share, confidence)
+    if found is None or (dependent := dependence(values)) is None:
+        return found
+    from scipy.special import nctdtrit, ndtri
+
+    root = math.sqrt(dependent.worth)
+    factor = float(nctdtrit(dependent.worth - 1, float(ndtri(share)) * root, (1 + confidence) / 2)) / root
+    return max(found, math.exp(float(np.log(values).mean()) + factor * _log_spread(values)))
+
+
+def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    """About their mean; values that are alike share one."""
+    _, places, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
+    middle: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2 - (len(values) + 1) / 2)[places]
+    return middle
+
+
+def _autocorrelation_spread(count: int) -> float:
+    n = float(count)
+    return math.sqrt((5 * n**4 - 14 * n**3 - 9 * n**2 + 26 * n + 16) / (5 * (n - 1) ** 2 * n**2 * (n + 1)))
+
+
+def _log_spread(values: Sequence[float]) -> float:
+    return float(np.log(np.asarray(values, float)).std(ddof=1))

@@ -1,0 +1,124 @@
+"""Runs that depend on each other: they are noticed, intervals over them are wider, and gates err less often."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgecnn.judging.gates import judge
+from edgecnn.judging.intervals import median_interval, ratio_interval, share_below
+from edgecnn.judging.runs.dependence import dependence, runs_interval, share_of_runs_below
+from edgecnn.judging.runs.latency import latency, latency_interval_ms, medians_by_round, paired_ratio
+from edgecnn.judging.runs.stopping import half_width, rule_of
+from edgecnn.values.verdict import Verdict
+from tests.judging.made import a_gate, a_latency, a_race, a_run, facts
+
+Races = NDArray[np.float64]
+"""Medians in ms, (races, rounds), around 1 with a spread of 3 %."""
+
+
+def persisting(follows: float, races: int = 250, rounds: int = 24, seed: int = 66) -> Races:
+    """Each round keeps this much of the pace of the one before."""
+    random = np.random.default_rng(seed)
+    deviates = random.normal(size=(races, rounds))
+    for at in range(1, rounds):
+        deviates[:, at] = follows * deviates[:, at - 1] + np.sqrt(1 - follows**2) * deviates[:, at]
+    return np.exp(0.03 * deviates)
+
+
+def decided(races: Races, bound: float = 1.0) -> float:
+    """Share of races whose gate on p50 passes or fails at the bound itself, where either is wrong."""
+    gate, wrong = a_gate("p50_ms", bound), 0
+    for race in races:
+        p50 = latency_interval_ms(a_race(list(map(float, race)), samples=20).runs)
+        wrong += judge(gate, facts(latency=a_latency(p50, runs=len(race)))).verdict is not Verdict.UNSURE
+    return wrong / len(races)
+
+
+def by_rank(races: Races) -> float:
+    """The same of the interval by rank alone."""
+    found = [interval for race in races if (interval := median_interval(list(race))) is not None]
+    return float(np.mean([not each.low <= 1.0 <= each.high for each in found]))
+
+
+@pytest.mark.parametrize(("follows", "at_most"), [(0.5, 0.045), (0.9, 0.1)])
+def test_a_gate_on_p50_errs_less_where_runs_follow_each_other(follows: float, at_most: float) -> None:
+    races = persisting(follows)
+    assert decided(races) <= at_most < by_rank(races)
+
+
+def test_a_gate_on_p50_seldom_decides_by_runs_that_drift() -> None:
+    races = persisting(0.0) * np.exp(0.03 * np.linspace(-1, 3, 24))
+    assert by_rank(races) > 0.2
+    assert decided(races) <= 0.01
+
+
+def test_independent_runs_keep_their_interval_in_about_nine_of_ten_races() -> None:
+    races = persisting(0.0, rounds=16)
+    widened = [runs_interval(list(race)) != median_interval(list(race)) for race in races]
+    assert 0.05 < np.mean(widened) < 0.17
+    assert decided(races, bound=1.2) == 1.0, "a bound that is far from every run is decided all the same"
+
+
+@pytest.mark.parametrize("follows", [0.0, 0.7])
+def test_a_ratio_of_two_kits_that_meet_the_same_pace_is_what_it_was(follows: float) -> None:
+    pace, noise = persisting(follows, races=40), persisting(0.0, races=80, seed=67)
+    for shared, (ours, theirs) in zip(pace, noise.reshape(40, 2, 24), strict=True):
+        fast, slow = (a_race(list(map(float, shared * own)), samples=20) for own in (ours, theirs))
+        medians = [list(medians_by_round(side).values()) for side in (slow, fast)]
+        assert paired_ratio(slow, fast) == ratio_interval(*medians)
+
+
+def test_a_tail_passes_less_often_where_runs_follow_each_other() -> None:
+    """At the bound: what three of four processes keep."""
+    races, within = persisting(0.7, races=1500), np.exp(0.03 * 0.6745)
+    naive = np.mean([(share_below(list(race), 0.75) or 9.0) < within for race in races])
+    allowed = np.mean([(share_of_runs_below(list(race), 0.75) or 9.0) < within for race in races])
+    assert allowed <= 0.02 < 0.03 < naive
+
+
+def test_until_goes_on_where_runs_follow_each_other() -> None:
+    """The interval by rank of these ten runs reaches 1 %; as many as count reach further."""
+    drifting = [1.0 + 0.002 * at for at in range(10)]
+    until = rule_of(0.02)
+    reached = half_width([a_run(at, ms) for at, ms in enumerate(drifting)], until)
+    shuffled = half_width([a_run(at, drifting[7 * at % 10]) for at in range(10)], until)
+    assert shuffled is not None and shuffled <= 0.01 and reached is not None and reached > 0.02
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ([float(at) for at in range(1, 9)], "8 runs count as 3, since they get slower during the race (rank correlation 1.00)"),
+        ([float(-at + 9) for at in range(8)], "8 runs count as 3, since they get faster during the race (rank correlation 1.00)"),
+        (
+            [1.0, 1.1, 2.0, 2.1, 2.2, 2.0, 1.2, 1.0, 1.1, 1.2, 2.1, 2.2],
+            "12 runs count as 3, since each is like the one before it (rank correlation 0.49)",
+        ),
+        ([1.0] * 20, None),
+        ([1.0, 2.0, 1.1, 1.9, 1.0, 2.1, 1.2, 1.8], None),
+        ([1.0, 2.0, 3.0], None),
+    ],
+)
+def test_how_runs_depend_is_one_sentence(values: list[float], says: str | None) -> None:
+    found = dependence(values)
+    assert (None if found is None else found.says) == says
+
+
+def test_values_that_are_not_positive_are_widened_too() -> None:
+    found = runs_interval([float(at) for at in range(-3, 6)])
+    assert found is not None and found.low < -3.0 and found.high > 5.0
+
+
+@pytest.mark.parametrize("figure", ["p50_ms", "p90_ms"])
+def test_the_gate_and_the_stored_figure_name_the_dependence(figure: str) -> None:
+    race = a_race([1.0 + 0.01 * at for at in range(17)], samples=100)
+    found = latency(race)
+    why = "17 runs count as 3, since they get slower during the race (rank correlation 1.00)"
+    assert found.dependent == {"p50_ms": why, "p90_ms": why}
+    result = judge(a_gate(figure, 1.2), facts(latency=found))
+    assert result.verdict is Verdict.UNSURE and f"(on AMD EPYC, {why})" in result.reason
+    assert json.loads(found.model_dump_json())["dependent"][figure] == why
