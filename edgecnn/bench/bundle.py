@@ -35,7 +35,7 @@ from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, Benc
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import gates_for
-from edgecnn.judging.gates import judge_candidate, overall, verdict_of
+from edgecnn.judging.gates import judge_candidate, overall, runs_for, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log
@@ -112,9 +112,10 @@ def bench_bundle(request: BundleBenchRequest, store: Store, tell: Progress) -> B
         with machine_for(asked.host, wanted, tell) as machine:
             name = _filed_under(device, machine)
             seen = _begun(kits, shown, machine, machine.lab(store, tell, name))
-            _measure(seen, shown, request)
+            gates = _gates(asked, shown)
+            _measure(seen, shown, request, runs_for(gates))
         took = {"board": machine.board, "seconds": round(time.perf_counter() - started, 2)}
-        found = _report(verified, recorded, seen, shown, _gates(asked, shown)).model_copy(update=took)
+        found = _report(verified, recorded, seen, shown, gates).model_copy(update=took)
         return write_bench(found, seen, out)
 
 
@@ -177,7 +178,8 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
     return seen
 
 
-def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest) -> None:
+def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, runs: int) -> None:
+    """``runs``: as many as the gates need at least."""
     lab = seen.lab
     for name in seen.runnable:
         _answer(name, seen, shown)
@@ -189,7 +191,7 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest) -
         return
     choice, asked = request.race, request.bench
     until = None if asked.until is None else rule_of(asked.until)
-    rounds = choice.rounds if until is None else until.looks[-1]
+    rounds = max(choice.rounds, runs) if until is None else until.looks[-1]
     question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until)
     seen.races["report"] = seen.race(question)
     if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:

@@ -169,7 +169,10 @@ def _ms(member: Member) -> float:
 
 
 def _figure(p50_ms: Interval | None) -> str:
-    return "no measured latency" if p50_ms is None else f"{p50_ms.estimate:.2f} [{p50_ms.low:.2f}, {p50_ms.high:.2f}] ms"
+    if p50_ms is None:
+        return "no measured latency"
+    interval = f" [{p50_ms.low:.2f}, {p50_ms.high:.2f}]" if p50_ms.confidence else ""  # none of an estimate alone
+    return f"{p50_ms.estimate:.2f}{interval} ms"
 
 
 def _share(top1: Interval | None) -> str:
