@@ -8,8 +8,9 @@ writes the page. ``python -m benchmarks.litert_coverage`` makes the record of ne
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.litert_coverage import RECORD
@@ -27,15 +28,21 @@ def coverage(record: Mapping[str, Any]) -> str:
     catalogue = [spec.name for spec in all_archs()]
     timm = [name for name in record if name.startswith(TIMM)]
     whole = {name for name, row in record.items() if "missing" not in row}
-    seconds = max(record[name]["seconds"] for name in whole)
-    difference = max(record[name]["difference"] for name in whole)
+    seconds = {name: record[name]["seconds"] for name in whole}
+    slowest = max(sorted(seconds), key=seconds.__getitem__)
     missing = [f"- `{name}` has no form of {row['missing']}." for name, row in record.items() if "missing" in row]
+    apart = [_apart(record, whole.intersection(names)) for names in (catalogue, timm)]
     counted = (
         f"**{len(whole.intersection(catalogue))} of the {len(catalogue)} networks of the catalogue are written whole**, and "
-        f"{len(whole.intersection(timm))} of {len(timm)} networks of timm. The slowest conversion took {seconds:.1f} s. Logits "
-        f"differ from ONNX Runtime's by at most {difference:.0e} of their spread, with random weights."
+        f"{len(whole.intersection(timm))} of {len(timm)} networks of timm. Half of the conversions took "
+        f"{median(seconds.values()):.1f} s or less; the slowest, {slowest}, took {seconds[slowest]:.1f} s. Logits differ "
+        f"from ONNX Runtime's by at most {apart[0]} of their spread in the catalogue, and {apart[1]} in timm."
     )
     return "\n".join([counted, *(["", *missing] if missing else [])])
+
+
+def _apart(record: Mapping[str, Any], names: Iterable[str]) -> str:
+    return f"{max((record[name]['difference'] for name in names), default=0.0):.0e}"
 
 
 def table(record: Mapping[str, Any]) -> str:

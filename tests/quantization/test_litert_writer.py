@@ -115,6 +115,9 @@ CASES: dict[str, Steps] = {
     "maximum, ceil": one("MaxPool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "mean": one("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
     "mean, padding counts": one("AveragePool", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
+    "maximum, uneven padding": one("MaxPool", kernel_shape=[3, 4], pads=[2, 0, 0, 3]),
+    "maximum of one number": one("MaxPool", kernel_shape=[1, 1], strides=[2, 2]),
+    "mean of one number": one("AveragePool", kernel_shape=[1, 1], strides=[2, 3]),
     "mean, ceil": one("AveragePool", kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1),
     "mean, ceil, padding counts": one(
         "AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1
@@ -168,6 +171,7 @@ CASES: dict[str, Steps] = {
     "smaller of three": one("Min", random(8, 1, 1), random(1)),
     "square": one("Pow", f32(2).reshape(())),
     "square root": [*POSITIVE, *one("Pow", f32(0.5).reshape(()))],
+    "three quarters": [*POSITIVE, *one("Pow", f32(0.75).reshape(()))],
     "power": [*POSITIVE, *one("Pow", f32(1.7).reshape(()))],
     "reciprocal": [*POSITIVE, *one("Add", f32(1)), *one("Reciprocal")],
     "clip": one("Clip", f32(-0.5).reshape(()), f32(0.7).reshape(())),
@@ -219,6 +223,7 @@ CASES: dict[str, Steps] = {
     "slice in steps": one("Slice", ints(1), ints(9), ints(3), ints(2)),
     "backwards": one("Slice", ints(-1), ints(-100), ints(3), ints(-1)),
     "one row": one("Gather", np.array(3, np.int64), axis=2),
+    "all rows": [*one("Gather", ints(0, 1, 2, 3, 4, 5), axis=2), *one("Relu")],
     "some rows": one("Gather", ints(3, 0, -1), axis=2),
     "places": one("GatherND", np.array([[[0, 1, 2], [0, -1, 0]]], np.int64)),
     "whole rows": [*one("Reshape", ints(8, 60)), *one("GatherND", np.array([[3], [-1], [0]], np.int64))],
@@ -291,7 +296,8 @@ def test_a_layout_costs_one_transpose_where_the_numbers_really_move() -> None:
 def test_a_padding_of_zeros_stands_where_nothing_is_negative() -> None:
     pool = one("MaxPool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     assert operators(agree(network([*one("Relu"), *pool]))) == ["RELU", "PAD", "MAX_POOL_2D"]
-    assert operators(agree(network(pool))) == ["PADV2", "MAX_POOL_2D"]
+    edges = ["SLICE", "SLICE", "CONCATENATION"]
+    assert operators(agree(network(pool))) == [*edges, *edges, "MAX_POOL_2D"], "elsewhere the edge is repeated"
 
 
 def test_hard_swish_is_parts_where_it_is_to_be_quantized() -> None:

@@ -75,14 +75,20 @@ def _sum(conversion: Conversion, node: Node) -> None:
         conversion.write("Mul", [total, f"{node.name}/share"], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
-@rule("Pow", held="SQUARE, SQRT, POW")
+@rule("Pow", held="SQUARE, SQRT, MUL, POW")
 def _power(conversion: Conversion, node: Node) -> None:
-    exponent = conversion.constants.get(node.inputs[1])
+    """XNNPACK leaves POW to LiteRT: squares, square roots, and the 3/4 of local response normalization are written by parts."""
+    constant = conversion.constants.get(node.inputs[1])
+    exponent = float(constant.reshape(())) if constant is not None and constant.size == 1 else None
     steps = Steps.of(conversion, node)
-    if exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 2.0:
+    if exponent == 2.0:
         steps.one("SQUARE", steps.input(), steps.output(), "SquareOptions")
-    elif exponent is not None and exponent.size == 1 and float(exponent.reshape(())) == 0.5:
+    elif exponent == 0.5:
         steps.one("SQRT", steps.input(), steps.output())
+    elif exponent == 0.75:
+        root = steps.one("SQRT", steps.input())
+        fused, output = steps.end()
+        steps.two("MUL", root, steps.one("SQRT", root), output, fusedActivationFunction=fused)
     else:
         _binary(*BINARY["Pow"], False, conversion, node)
 

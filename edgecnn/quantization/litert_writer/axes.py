@@ -210,6 +210,9 @@ def _gather(conversion: Conversion, node: Node) -> None:
     rows = [int(index) % shape[axis] for index in indices.flat]
     order = conversion.order(given)
     value, place = conversion.value(given, order), order.index(axis)
+    if indices.ndim == 1 and rows == list(range(shape[axis])):  # all of them, as timm's ConvNeXt reads the batch
+        conversion.store(made, value, order)
+        return
     if indices.ndim == 0:
         kept = [(rows[0], rows[0] + 1, 1) if at == axis else (0, shape[at], 1) for at in order]
         row = conversion.fresh(made, [end - first for first, end, _ in kept])

@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from edgecnn.quantization.litert_writer.axes import cut
 from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, last
 from edgecnn.quantization.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
-_LOWEST: Final = -3.0e38
-"""About the lowest float32: no activation is below."""
 _POOLED: Final = "at most two axes that its window looks along; no dilation, no places of the largest numbers"
 _NEVER_NEGATIVE: Final = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs")
 _KEEPS_SIGN: Final = ("MaxPool", "AveragePool", "Concat", "GlobalAveragePool", "Reshape", "Transpose", "Flatten", "Identity")
@@ -60,26 +59,23 @@ class _Window(NamedTuple):
         return True
 
 
-def _padded(conversion: Conversion, image: int, pads: Sequence[int], name: str, filling: float = 0.0) -> int:
-    """An image with rows and columns around it. XNNPACK computes zeros as a part of the convolution behind."""
+def _padded(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
+    """An image with rows and columns of zeros around it. XNNPACK computes them as a part of the convolution behind."""
     batch, height, width, channels = conversion.network.shape(image)
     made = conversion.fresh(name, [batch, height + pads[0] + pads[2], width + pads[1] + pads[3], channels])
     sizes = conversion.network.constant(np.array([[0, 0], [pads[0], pads[2]], [pads[1], pads[3]], [0, 0]], np.int32), "pads")
-    if filling == 0.0:
-        conversion.network.add("PAD", [image, sizes], [made], "PadOptions")
-    else:
-        conversion.network.add("PADV2", [image, sizes, conversion.number(filling)], [made], "PadV2Options")
+    conversion.network.add("PAD", [image, sizes], [made], "PadOptions")
     return made
 
 
-def _entered(conversion: Conversion, node: Node, window: _Window, filling: float = 0.0) -> tuple[int, int]:
+def _entered(conversion: Conversion, node: Node, window: _Window) -> tuple[int, int]:
     """The image that a window reads, and LiteRT's name for how it is padded."""
     image = conversion.value(node.inputs[0], _IMAGE)
     if not any(window.pads):
         return image, schema.Padding.VALID
     if window.is_same(conversion.network.shape(image)[1:3]):
         return image, schema.Padding.SAME
-    return _padded(conversion, image, window.pads, node.name, filling), schema.Padding.VALID
+    return _padded(conversion, image, window.pads, node.name), schema.Padding.VALID
 
 
 def _as_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node | None:
@@ -162,8 +158,8 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     conversion.network.add("CONV_2D", [image, filters, offset], [output], "Conv2DOptions", **options)
 
 
-@rule("MaxPool", held="MAX_POOL_2D, PAD, PADV2", limits=_POOLED)
-@rule("AveragePool", held="AVERAGE_POOL_2D, PAD, MUL", limits=_POOLED)
+@rule("MaxPool", held="MAX_POOL_2D, PAD, SLICE, CONCATENATION, DEPTHWISE_CONV_2D", limits=_POOLED)
+@rule("AveragePool", held="AVERAGE_POOL_2D, PAD, MUL, DEPTHWISE_CONV_2D", limits=_POOLED)
 def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
         raise NoForm("LiteRT's MAX_POOL_2D does not return the place of the largest number")
@@ -175,11 +171,51 @@ def _pool(conversion: Conversion, node: Node) -> None:
     window = _Window.read(conversion, node, kernel)
     if any(apart != 1 for apart in window.dilations):
         raise NoForm("LiteRT's pooling has no dilation")
+    if prod(kernel) == 1 and not any(window.pads):
+        _picked(conversion, node, window)
+        return
     if node.op == "AveragePool":
         _average_pool(conversion, node, window)
         return
-    filling = 0.0 if is_never_negative(conversion, node.inputs[0]) else _LOWEST
-    _write_pool(conversion, node, "MAX_POOL_2D", window, _entered(conversion, node, window, filling))
+    image = conversion.value(node.inputs[0], _IMAGE)
+    if is_never_negative(conversion, node.inputs[0]) or window.is_same(conversion.network.shape(image)[1:3]):
+        _write_pool(conversion, node, "MAX_POOL_2D", window, _entered(conversion, node, window))
+        return
+    edged = _edged(conversion, image, window.pads, node.name)
+    _write_pool(conversion, node, "MAX_POOL_2D", window, (edged, schema.Padding.VALID))
+
+
+def _edged(conversion: Conversion, image: int, pads: Sequence[int], name: str) -> int:
+    """An image whose first and last rows and columns are repeated: each window that reads them reads the edge too.
+
+    So no maximum changes. XNNPACK pads with no other number than zero, and in INT8 a low number would take the whole range.
+    """
+    for axis in (1, 2):
+        size = conversion.network.shape(image)
+        edges: list[list[int]] = []
+        for place, count in ((0, pads[axis - 1]), (size[axis] - 1, pads[axis + 1])):
+            edges.append([])
+            if count:
+                row = conversion.fresh(name, [*size[:axis], 1, *size[axis + 1 :]])
+                cut(conversion, image, row, [(place, place + 1, 1) if at == axis else (0, n, 1) for at, n in enumerate(size)])
+                edges[-1] = [row] * count
+        parts = [*edges[0], image, *edges[1]]
+        if len(parts) > 1:
+            image = conversion.fresh(name, [*size[:axis], size[axis] + len(parts) - 1, *size[axis + 1 :]])
+            conversion.network.add("CONCATENATION", parts, [image], "ConcatenationOptions", axis=axis)
+    return image
+
+
+def _picked(conversion: Conversion, node: Node, window: _Window) -> None:
+    """A window of one number, by a filter of one: XNNPACK takes no such pooling."""
+    image, padding = _entered(conversion, node, window)
+    channels = conversion.network.shape(image)[3]
+    ones = conversion.network.constant(np.ones((1, 1, 1, channels), np.float32), f"{node.name}/ones")
+    offset = conversion.network.constant(np.zeros(channels, np.float32), f"{node.name}/bias")
+    options = {"strideH": window.strides[0], "strideW": window.strides[1], "dilationHFactor": 1, "dilationWFactor": 1}
+    fused, output = conversion.ended(node, _IMAGE)
+    options |= {"padding": padding, "depthMultiplier": 1, "fusedActivationFunction": fused}
+    conversion.network.add("DEPTHWISE_CONV_2D", [image, ones, offset], [output], "DepthwiseConv2DOptions", **options)
 
 
 def _write_pool(conversion: Conversion, node: Node, operator: str, window: _Window, entered: tuple[int, int]) -> None:
