@@ -28,13 +28,14 @@ def quantize(source: str, feed: str, how: str, made: str) -> None:
     from litert_quantizer import calibrator, qtyping, quantizer, recipe, recipe_manager
     from litert_quantizer.utils import qsv_utils
 
-    asked = json.loads(Path(how).read_text(encoding="utf-8"))
+    request = json.loads(Path(how).read_text(encoding="utf-8"))
     work = quantizer.Quantizer(source)
     work.load_quantization_recipe(recipe.static_wi8_ai8())
-    ends = (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT, qtyping.TFLOperationName.PADV2)
-    for operation in ends:  # of the last its scales would not fit its number
+    operations = qtyping.TFLOperationName
+    left_in_float = (operations.INPUT, operations.OUTPUT, operations.PADV2, operations.SELECT_V2)
+    for operation in left_in_float:  # the quantizer gives the constants of the last two scales that do not fit them
         work.update_quantization_recipe(regex=".*", operation_name=operation, algorithm_key="no_quantize")
-    for tensor in asked["in_float"]:  # and the numbered steps in which its operator is written
+    for tensor in request["in_float"]:  # and the numbered steps in which its operator is written
         scope = rf"(^|;){re.escape(tensor)}([/:]\d+)*;"
         work.update_quantization_recipe(
             regex=scope, operation_name=qtyping.TFLOperationName.ALL_SUPPORTED, algorithm_key="no_quantize"
@@ -46,10 +47,10 @@ def quantize(source: str, feed: str, how: str, made: str) -> None:
         qsv_update_func=qsv_utils.min_max_update,
     )
     (signature, ports), *_ = _opened(source).get_signature_list().items()
-    pictures = [{ports["inputs"][0]: picture[None]} for picture in np.load(feed, mmap_mode="r")]
-    watching.calibrate({signature: pictures}, recipe_manager.RecipeManager())
+    images = [{ports["inputs"][0]: image[None]} for image in np.load(feed, mmap_mode="r")]
+    watching.calibrate({signature: images}, recipe_manager.RecipeManager())
     ranges = watching.get_model_qsvs()
-    for tensor, (low, high) in asked["ranges"].items():
+    for tensor, (low, high) in request["ranges"].items():
         if tensor in ranges:
             ranges[tensor] = {"min": np.array([low], np.float32), "max": np.array([high], np.float32)}
     work.quantize(ranges).export_model(made)

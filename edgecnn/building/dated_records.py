@@ -84,25 +84,26 @@ def dated_references(seen: ObservedBuild, found: Iterable[EvidenceVerification])
     return tuple(newest[name][1] for name in sorted(newest))
 
 
-def dated_order(seen: ObservedBuild, records: Iterable[EvidenceVerification]) -> DatedOrder | None:
-    """How fast candidates were on a machine of the build's device, by its newest record, or its newest that somebody vouches for.
+def dated_order(seen: ObservedBuild, evidence: Iterable[EvidenceVerification]) -> DatedOrder | None:
+    """How fast candidates were on a machine of the build's device, by its newest record; a signed record goes first.
 
-    Of the build's own network at its resolution where the record has it, else of all networks of the record. None: no record of
-    such a machine has times of more than fp32 in ONNX Runtime.
+    The build's own network at its resolution counts alone where the record has it. Else all networks count that have a time of
+    every candidate in the record. None: no record of such a machine has times of more than fp32 in ONNX Runtime.
     """
     resolved = seen.execution.plan.resolved
-    own = [each for each in records if each.record.device == resolved.device.name and _speaks_for(each.record, seen)]
-    own.sort(key=lambda each: (each.vouched_by is not None, utc_moment(each.record.measured_at)), reverse=True)
-    for record in (each.record for each in own):
-        asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
-        same = [network for network in record.networks if (network.arch, network.resolution_px) == asked]
-        networks = same if resolved.is_catalogue_network and same else record.networks
-        relative = [found for network in networks if len(found := _relative_to_fp32(network)) > 1]
-        if relative:
-            times = {name: [network[name] for network in relative if name in network] for name in sorted({*chain(*relative)})}
+    of_device = [each for each in evidence if each.record.device == resolved.device.name and _speaks_for(each.record, seen)]
+    of_device.sort(key=lambda each: (each.vouched_by is not None, utc_moment(each.record.measured_at)), reverse=True)
+    asked = (resolved.arch.name, resolved.preprocessing.pixels.crop_px)
+    for record in (each.record for each in of_device):
+        timed = [(network, times) for network in record.networks if len(times := _relative_to_fp32(network)) > 1]
+        same = [(network, times) for network, times in timed if (network.arch, network.resolution_px) == asked]
+        counted = same if same and resolved.is_catalogue_network else timed
+        names = {*chain(*(times for _, times in counted))}
+        complete = [(network, times) for network, times in counted if times.keys() == names]
+        if complete:
             return DatedOrder(
-                relative={name: geometric_mean(ratios) for name, ratios in times.items()},
-                networks=tuple(network.arch for network in networks),
+                relative={name: geometric_mean(times[name] for _, times in complete) for name in sorted(names)},
+                networks=tuple(dict.fromkeys(network.arch for network, _ in complete)),
                 machine=record.machine,
                 observed_on=utc_moment(record.measured_at).date().isoformat(),
             )

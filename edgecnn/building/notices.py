@@ -19,6 +19,7 @@ from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
 from edgecnn.results.explain import bench_command
 from edgecnn.training.history import BestFacts
+from edgecnn.values.artifact import Unavailable
 from edgecnn.values.base import utc_moment
 from edgecnn.values.candidate import Candidate, Precision
 from edgecnn.values.custom_model import CustomModel
@@ -94,9 +95,15 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
         said.append(f"left out: {left} of other images, {first_of(resolved.data.copies, 3)}")
     if resolved.data.skipped:
         said.append(f"skipped: {counted(len(resolved.data.skipped), 'file')}, {first_of(resolved.data.skipped, 3)}")
-    for name, lacking in resolved.unavailable.items():
-        said.append(f"{name} was not built: {lacking.why}; {lacking.command}")
-    return tuple(said)
+    return (*said, *_not_built(resolved.unavailable))
+
+
+def _not_built(unavailable: Mapping[str, Unavailable]) -> list[str]:
+    """One line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, outcome in unavailable.items():
+        names.setdefault(outcome.words, []).append(name)
+    return [f"not built: {', '.join(candidates)}: {words}" for words, candidates in names.items()]
 
 
 def _of_engines(seen: ObservedBuild) -> list[str]:

@@ -26,6 +26,7 @@ from edgecnn.building.trained import (
     weights_sha256,
 )
 from edgecnn.building.weak_result import weak_notices
+from edgecnn.bundle.evidence import EvidenceVerification
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import most_mib
 from edgecnn.judging.choice import ChoiceRules, choose
@@ -65,8 +66,11 @@ def gates_of(resolved: Resolved, command_line: GateChoice | None) -> tuple[Gate,
     return gates_for(resolved.recipe.gates, device_usually_attached=usually, command_line=command_line, **about)
 
 
-def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
-    """The rows so far, and who is ahead: asked once before each race, and once for the report."""
+def decide(seen: ObservedBuild, request: BuildRequest, evidence: Sequence[EvidenceVerification] = ()) -> Decision:
+    """The rows so far, and who is ahead: asked once before each race, and once for the report.
+
+    ``evidence``: of such devices on other days, which orders the candidates of one that is away.
+    """
     resolved = seen.execution.plan.resolved
     gates = gates_of(resolved, request.gates)
     facts = candidate_facts(seen)
@@ -75,7 +79,7 @@ def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
     shippable = tuple(name for name, row in facts.items() if row.candidate.runtime in allowed)
     about: dict[str, Any] = {"objective": seen.objective, "attached": seen.attached, "device": resolved.device.name}
     untimed = None if seen.timed else f"the candidates were {NOT_TIMED}"
-    dated = None if seen.attached and seen.timed else dated_order(seen, dated_records(resolved.device.name).evidence)
+    dated = None if seen.attached and seen.timed else dated_order(seen, evidence)
     about |= {"untimed": untimed, "dated": dated}
     rules = ChoiceRules(budget_pp=budget, most_mib=most_mib(gates), shippable=shippable, **about)
     contest = race_shown(seen)
@@ -125,7 +129,8 @@ def last_race(decision: Decision) -> tuple[str, ...]:
 
 def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> BuildReport:
     """The report as it is written."""
-    decision = decide(seen, request)
+    dated = dated_records(seen.execution.plan.resolved.device.name)
+    decision = decide(seen, request, dated.evidence)
     facts = reported(decision.facts, seen)
     judged = {name: judge_candidate(decision.gates, row) for name, row in facts.items()}
     rows = {
@@ -134,7 +139,6 @@ def report_of(seen: ObservedBuild, request: BuildRequest, seconds: float) -> Bui
     }
     gates: tuple[GateResult, ...] = judged.get(decision.choice.candidate or "", ())
     execution, calibration = seen.execution, calibration_facts(seen)
-    dated = dated_records(execution.plan.resolved.device.name)
     return BuildReport(
         version=edgecnn.__version__,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),

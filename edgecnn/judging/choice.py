@@ -7,7 +7,6 @@ since INT8 costs accuracy for certain. That one candidate is faster than another
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -18,7 +17,7 @@ from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.judging.runs.noise import rounds_to_settle
 from edgecnn.judging.runs.regret import BEARABLE, alike, lead_of, preferred, standing_of
 from edgecnn.values.base import Value
-from edgecnn.values.candidate import Method, Precision
+from edgecnn.values.candidate import Candidate, Method, Precision
 from edgecnn.values.reason import DatedOrder, Larger, NotMeasured, Provisional, Reason, Taken
 from edgecnn.values.recipe import Objective
 from edgecnn.values.report import CandidateFacts, Choice
@@ -215,24 +214,27 @@ def _settled(eligible: Eligibility, ident: str, taken: Taken, reasons: Mapping[s
 
 
 def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None = None) -> Chosen:
-    """fp32 and every candidate inside the budget are carried; the first in order is used until the device has spoken.
+    """fp32 and every candidate inside the budget are carried; the first in order is used until the device was raced on.
 
-    Those that a dated record has timed come first, the fastest first, then the others in a fixed order.
+    The order is that of a dated record, where it has a time for every candidate whose accuracy counts on the device; else the
+    default order.
     """
     late = {facts.candidate.id for facts in eligible.inside if of_other_arithmetic(facts) is not None}
-    timed = rules.dated.relative if rules.dated is not None and rules.objective == "latency" else {}
+    dated = rules.dated if rules.objective == "latency" else None
+    times = {facts.candidate.id: _time_of(facts.candidate, dated) for facts in eligible.inside if facts.candidate.id not in late}
+    if None in times.values() or not times:
+        dated = None
 
     def place(facts: CandidateFacts) -> tuple[bool, float, int, str]:
         candidate = facts.candidate
-        fixed = _ORDER.get(candidate.precision, len(_ORDER))
-        return candidate.id in late, timed.get(candidate.id, math.inf), fixed, candidate.id
+        time = (times.get(candidate.id) or 0.0) if dated is not None else 0.0
+        return candidate.id in late, time, _ORDER.get(candidate.precision, len(_ORDER)), candidate.id
 
     ordered = sorted(eligible.inside, key=place)
     first = ordered[0].candidate.id
     full = [facts.candidate.id for facts in _full_precision(eligible)]
     order = tuple(facts.candidate.id for facts in ordered)
     missing = missing or (rules.untimed or "nothing was raced" if rules.attached else f"{rules.device} was not attached")
-    dated = rules.dated if any(name in timed for name in order) else None
     late_ones = tuple(name for name in order if name in late)
     carried = Provisional(part="carried", order=order, missing=missing, late=late_ones, dated=dated)
     used, reference, fallback = (carried.model_copy(update={"part": part}) for part in ("used", "reference", "fallback"))
@@ -250,4 +252,12 @@ def _provisional(eligible: Eligibility, rules: ChoiceRules, missing: str | None 
 
 
 _ORDER = {Precision.FP16: 0, Precision.INT8: 1}
-"""The fixed order, which predicts nothing."""
+"""The default order, which estimates no speed."""
+
+
+def _time_of(candidate: Candidate, dated: DatedOrder | None) -> float | None:
+    """A candidate's time in a record, or that of the plain candidate of its runtime and precision: evidence has no other ones."""
+    if dated is None or candidate.surgery is not None:
+        return None
+    plain = f"{candidate.runtime.value}-{candidate.precision.value}"
+    return dated.relative.get(candidate.id, dated.relative.get(plain))

@@ -124,10 +124,10 @@ def _provisional(reason: Provisional, name: str) -> str:
 def _why_used(reason: Provisional, name: str) -> str:
     last = f"; last {listed(reason.late)}, not known to have been computed as on the device" if reason.late else ""
     if reason.dated is None:
-        order = f"by a fixed order (fp16, INT8, other{last}), which predicts nothing"
+        order = f"by the default order (fp16, INT8, other{last}), which estimates no speed"
     else:
-        networks = listed(reason.dated.networks)
-        order = f"the fastest by a record of {reason.dated.observed_on} of {networks} on {reason.dated.machine}{last}"
+        where = f"the record of {reason.dated.observed_on} ({listed(reason.dated.networks)}; {reason.dated.machine})"
+        order = f"fastest in {where}{last}"
     return f"{reason.missing}, so {name} is used until a race settles it: {order}"
 
 

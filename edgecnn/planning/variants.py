@@ -47,8 +47,9 @@ def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     The weights of that one training keep to seven bits where one of its runtimes needs it.
     """
     candidates = tuple(candidates)
-    rounded = [each for each in candidates if each.scheme is not None and each.scheme.reduced_range]
-    reduced = {each.runtime for each in rounded} | ({Runtime.LITERT} if rounded else set())
+    rounded = {each.runtime for each in candidates if each.scheme is not None and each.scheme.reduced_range}
+    shared = {runtime for runtime, scheme in _SCHEMES.items() if scheme is _SHARED}
+    reduced = rounded | (shared if rounded & shared else set())
     return tuple(
         candidate.model_copy(
             update={

@@ -20,6 +20,7 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.backends.litert import ENTRY, WRITER, make_by_program, write_described
+from edgecnn.backends.protocol import OutputCheck
 from edgecnn.graph.attention import attention_products
 from edgecnn.graph.macs import mac_table
 from edgecnn.graph.onnx_file import load_model, require_unquantized, save_model
@@ -29,7 +30,7 @@ from edgecnn.quantization.executors.onnxruntime_cpu import logits_of as trunk_lo
 from edgecnn.quantization.float_nodes import float_nodes
 from edgecnn.quantization.job import Job, require_finite_answers
 from edgecnn.quantization.litert_model import write_model
-from edgecnn.quantization.trunk_checks import check_converted
+from edgecnn.quantization.trunk_checks import check_converted, distance_from_trunk
 from edgecnn.store.failures import told_by_system
 from edgecnn.values.candidate import Method, Precision
 
@@ -59,8 +60,11 @@ def quantize(job: Job) -> dict[str, Any]:
         trunk = load_model(job.onnx)
         if candidate.method is Method.AWARE_TRAINING:
             ranges = take_rounding_out(trunk)
-            job = replace(job, onnx=Path(name) / "float.onnx")
-            save_model(trunk, job.onnx)
+            unrounded = Path(name) / "float.onnx"
+            save_model(trunk, unrounded)
+            check = OutputCheck("taking the rounding out", Precision.INT8)
+            distance_from_trunk(job, check, lambda pixels: trunk_logits_of(unrounded, job.normalization.feed(pixels)))
+            job = replace(job, onnx=unrounded)
         require_unquantized(trunk, job.onnx)
         require_finite_answers(job, lambda feed: trunk_logits_of(job.onnx, feed))
         write_model(job.onnx, candidate, whole)

@@ -144,6 +144,11 @@ class Unavailable(Value):
     why: str
     command: str | None = None
 
+    @property
+    def words(self) -> str:
+        """Why, and the command where there is one."""
+        return self.why if self.command is None else f"{self.why}; {self.command}"
+
 
 Outcome = Ran | Cached | Skipped | Failed | Blocked | Unavailable
 

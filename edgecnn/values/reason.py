@@ -55,16 +55,16 @@ class DatedOrder(Value):
     """How fast candidates were on a machine of the device on another day: what a provisional choice is ordered by."""
 
     relative: Mapping[str, float]
-    """Candidate to its time over fp32's in ONNX Runtime, as the geometric mean over ``networks``."""
+    """Candidate to its time over that of fp32 in ONNX Runtime, as the geometric mean over ``networks``."""
     networks: tuple[str, ...]
-    """The build's own where the record has it, else all of the record."""
+    """The build's own where the record has it, else all of the record that have every candidate's time."""
     machine: str
     observed_on: str
     """The day of the record, such as 2026-11-20."""
 
 
 class Provisional(Value):
-    """The device has not spoken: what is carried until it does, in the order of a dated record, or in a fixed one."""
+    """The device was not raced on: what is carried until it is, in the order of a dated record or in the default order."""
 
     kind: Literal["provisional"] = "provisional"
     part: Literal["used", "carried", "reference", "fallback"]
@@ -77,7 +77,7 @@ class Provisional(Value):
     late: tuple[str, ...] = Field(default=(), exclude_if=lambda late: not late)
     """Of the order those at its end whose accuracy is not known to have been computed as the device does."""
     dated: DatedOrder | None = Field(default=None, exclude_if=lambda dated: dated is None)
-    """What the order is by; None: it is a fixed one, which predicts nothing."""
+    """What the order is by; None: the default order, which estimates no speed."""
 
 
 class Slower(Value):

@@ -74,7 +74,7 @@ def test_command_1_explains_that_its_choice_is_provisional_and_what_settles_it(r
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert lines[0].startswith(f"{report['build']['arch']} on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdict ")
-    assert lines[1].endswith("until a race settles it: by a fixed order (fp16, INT8, other), which predicts nothing")
+    assert lines[1].endswith("until a race settles it: by the default order (fp16, INT8, other), which estimates no speed")
     assert lines[2] == f"  this settles it: {report['choice']['settle_command']}"
     assert all(f"  {row['reason']}" in lines for row in report["candidates"])
     emulated = "emulated: its accuracy is that of a twin that rounds to fp16, in ONNX Runtime"

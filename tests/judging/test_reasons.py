@@ -203,27 +203,49 @@ def test_provisional_is_an_order_and_no_prediction() -> None:
     assert found.reasons == {
         "onnxruntime-fp32": "carried: the network that every drop is counted from",
         "tensorrt-fp16": "chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: "
-        "by a fixed order (fp16, INT8, other), which predicts nothing",
+        "by the default order (fp16, INT8, other), which estimates no speed",
         "tensorrt-int8": "carried: inside the budget, and a race on the device may choose it",
     }
     assert found.because["tensorrt-int8"].model_dump()["order"] == ("tensorrt-fp16", "tensorrt-int8", "onnxruntime-fp32")
 
 
-def test_provisional_by_a_record_takes_what_was_fastest_there_and_names_the_record() -> None:
-    relative = {"litert-int8": 0.4, "litert-fp16": 0.7, "onnxruntime-fp32": 1.0}
-    dated = DatedOrder(relative=relative, networks=("mobilenet-v2",), machine="a board", observed_on="2026-11-20")
+DATED = DatedOrder(
+    relative={"litert-int8": 0.4, "litert-fp16": 0.7, "onnxruntime-fp32": 1.0, "onnxruntime-fp16": 1.2},
+    networks=("mobilenet-v2",),
+    machine="a board",
+    observed_on="2026-11-20",
+)
+
+
+def provisional(*names: str, late: str = "", **rules: object) -> Chosen:
     good = {"validation": an_accuracy(split="validation")}
-    table = (fp32(), facts("onnxruntime-fp16", **good), facts("litert-fp16", **good), facts("litert-int8", **good))
-    found = chosen(*table, rules=AWAY.model_copy(update={"dated": dated}))
+    away = {"validation": an_accuracy(split="validation", fidelity=Fidelity.EMULATED, other_arithmetic="computed in fp32")}
+    table = [facts(name, **(away if name == late else good)) for name in names]
+    return chosen(fp32(), *table, rules=AWAY.model_copy(update={"dated": DATED, **rules}))
+
+
+def test_provisional_by_a_record_takes_what_was_fastest_there_and_names_the_record() -> None:
+    found = provisional("onnxruntime-fp16", "litert-fp16", "litert-int8")
     assert found.because["litert-int8"].model_dump()["order"] == (
         "litert-int8", "litert-fp16", "onnxruntime-fp32", "onnxruntime-fp16",
     )  # fmt: skip
     assert found.choice.why == (
         "jetson-orin-nano was not attached, so litert-int8 is used until a race settles it: "
-        "the fastest by a record of 2026-11-20 of mobilenet-v2 on a board"
+        "fastest in the record of 2026-11-20 (mobilenet-v2; a board)"
     )
-    by_size = chosen(*table, rules=AWAY.model_copy(update={"dated": dated, "objective": "throughput"}))
-    assert by_size.choice.candidate == "litert-fp16", "a record of single images says nothing of throughput"
+
+
+def test_a_candidate_that_evidence_never_has_goes_with_the_plain_one_of_its_runtime_and_precision() -> None:
+    assert provisional("litert-int8-mixed-2", "onnxruntime-fp16").choice.candidate == "litert-int8-mixed-2"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"objective": "throughput"}, {"dated": DATED.model_copy(update={"relative": {"onnxruntime-fp32": 1.0}})}]
+)
+def test_a_record_that_does_not_speak_of_every_candidate_or_of_the_objective_orders_nothing(changes: dict[str, object]) -> None:
+    found = provisional("litert-fp16", "litert-int8", **changes)
+    assert found.choice.candidate == "litert-fp16"
+    assert found.choice.why.endswith(": by the default order (fp16, INT8, other), which estimates no speed")
 
 
 @pytest.mark.parametrize(
@@ -255,8 +277,8 @@ def test_what_was_not_computed_as_the_device_does_is_used_last() -> None:
         "litert-fp16", "onnxruntime-fp32", "ncnn-fp16", "openvino-fp16"
     )  # fmt: skip
     assert found.reasons["litert-fp16"].endswith(
-        "by a fixed order (fp16, INT8, other; last ncnn-fp16 and openvino-fp16, not known to have been computed as on the "
-        "device), which predicts nothing"
+        "by the default order (fp16, INT8, other; last ncnn-fp16 and openvino-fp16, not known to have been computed as on the "
+        "device), which estimates no speed"
     )
 
 

@@ -15,8 +15,8 @@ from tests.judging.made import a_residency, an_interval
 
 PROVISIONAL = f"""\
 efficientnet-b0 on jetson-orin-nano: tensorrt-fp16 is used, PROVISIONALLY; verdict PASS
-  jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: by a fixed order \
-(fp16, INT8, other), which predicts nothing
+  jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: by the default order \
+(fp16, INT8, other), which estimates no speed
   this settles it: {SETTLE}
 
 onnxruntime-fp32 (drops are counted from it)
@@ -29,7 +29,7 @@ time inside layers 100 % in fp32 (one traced process); bytes moved not known: th
 
 tensorrt-fp16 (used)
   chosen for now: jetson-orin-nano was not attached, so tensorrt-fp16 is used until a race settles it: \
-by a fixed order (fp16, INT8, other), which predicts nothing
+by the default order (fp16, INT8, other), which estimates no speed
   top-1 90.0 % [89.4, 90.6] on 10,000 images, drop +0.00 [-0.05, +0.05] pp
   what the engine's builder planned, and nothing ran: multiply-adds 99.9 % in fp16, <0.1 % in fp32; \
 time inside layers not known; bytes moved not known: the trace was read before bytes were counted

@@ -16,9 +16,10 @@ from edgecnn.devices.emulated_machine import emulated_python
 from edgecnn.devices.files import known_devices
 from edgecnn.devices.this_machine import matches
 from edgecnn.errors.hosts.board import CarryWithoutHost
+from edgecnn.errors.hosts.process import WheelsNotFound
 from edgecnn.hosts.ssh.board import PYTHON
 from edgecnn.hosts.ssh.link import Address, Link
-from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels
+from edgecnn.hosts.wheels import Parcel, WheelPlatform, carry_wheels, download_wheels
 from edgecnn.store.store import default_root
 from edgecnn.values.board import BoardCheck, BoardFacts, HostRequest, LocalFacts
 from edgecnn.values.device import Device
@@ -84,15 +85,25 @@ def checked(seen: ReachedBoard, device: Device | None, file: Path | None = None)
 def with_packages(seen: ReachedBoard, needs: Needs, tell: Progress) -> ReachedBoard:
     """The machine with the packages that it lacked, which were fetched here; its Python is then that of an environment.
 
+    An optional runtime without a wheel for the machine is told and left out.
+
     Raises CarryWithoutHost: it is this machine. WheelsNotFound, WheelsNotUnpacked, LinkLost: see ``carry_wheels``.
     """
     if seen.link is None:
         raise CarryWithoutHost
     python = seen.facts.python
-    packages = (*missing_packages(seen.facts, needs), *missing_options(seen.facts, needs))
-    if not packages:
+    packages, options = missing_packages(seen.facts, needs), missing_options(seen.facts, needs)
+    if not packages and not options:
         return seen
     platform = WheelPlatform(python.version[:2], seen.facts.architecture, python.glibc or (0, 0))
+    for option in options:
+        try:
+            download_wheels((option,), platform, _wheels(platform))
+            packages = (*packages, option)
+        except WheelsNotFound as error:
+            tell.note(f"{error.what}: kits of it are skipped on this board")
+    if not packages:
+        return seen
     return seen.again(carry_wheels(seen.link, seen.python, Parcel(packages, platform, _wheels(platform)), tell))
 
 

@@ -81,7 +81,7 @@ def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
     named = {runtime: range_ for runtime, range_ in needs.runtimes.items() if runtime not in needs.optional}
     unfit = [finding for runtime, range_ in named.items() for finding in _no_wheel(facts, runtime, range_)]
     yield from unfit
-    for runtime in needs.optional:
+    for runtime in [each for each in needs.runtimes if each in needs.optional]:
         for finding in _no_wheel(facts, runtime, needs.runtimes[runtime]):
             yield finding.model_copy(update={"weight": Weight.NOTES, "remedy": None})
     yield from _managed(facts, missing)
@@ -91,7 +91,9 @@ def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, (*missing, *left_out)))
     elif left_out:
         verb = plural(len(left_out), "is", "are")
-        what = f"{listed(left_out)} {verb} missing for Python {version}: builds that do not name the runtime leave its kits out"
+        what = (
+            f"{listed(left_out)} {verb} missing for Python {version}: builds skip their kits unless the target names the runtime"
+        )
         yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, left_out))
 
 
@@ -121,7 +123,7 @@ def _is_by_pip(runtime: Runtime) -> bool:
 
 
 def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
-    """Why kits of a runtime cannot run on a board, and what mends it; None where they can, or where it is this machine.
+    """Why kits of a runtime cannot run on a board, and what fixes it; None where they can, or where it is this machine.
 
     ``wanted``: the range of versions.
     """
@@ -131,7 +133,7 @@ def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailabl
     if found:
         return None
     for finding in _no_wheel(facts, runtime, wanted):
-        return Unavailable(why=f"on the board, {finding.what}", command=finding.remedy)
+        return Unavailable(why=f"on the board, {finding.what}")
     version = ".".join(map(str, facts.python.version[:2]))
     return Unavailable(
         why=f"{requirement} is missing for the board's Python {version}", command=install_line(facts, [requirement])

@@ -11,15 +11,21 @@ from onnx import helper, numpy_helper
 
 Ranges = dict[str, tuple[float, float]]
 """Tensor to the smallest and the largest number that its integers hold."""
-_CAN_CLAMP = frozenset({"Conv", "Gemm", "Add", "BatchNormalization"})
-"""Operators whose activation a converter fuses. What follows another one is left to the integers' own ends."""
+_NO_ACTIVATION_FOLLOWS = frozenset(
+    {"Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax", "MaxPool", "AveragePool", "GlobalAveragePool", "ReduceMean"}
+    | {"Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "Resize", "Pad"}
+)
+"""Operators whose range begins at zero because their input's does, or because they make it so."""
+_SIX = 6.0
+"""Of ReLU6."""
 
 
 def take_rounding_out(model: onnx.ModelProto) -> Ranges:
     """Make a float network of a Q/DQ one, in place, and return the ranges of its activations.
 
-    Weights and biases become the floats that their integers stand for. A range that begins at zero gets its ReLU back where one
-    was absorbed (``learned_qdq.absorb_clamps``): the float network then answers as the rounded one but for rounding.
+    Weights and biases become the floats that their integers stand for. ``learned_qdq.absorb_clamps`` took activations away that
+    the ends of a range stand for: where a range begins at zero, a ReLU is put back, and a ReLU6 where it ends at six. Another end
+    cuts in the integers alone.
 
     ``model``: scales and zero points are initializers; a DequantizeLinear reads a constant or what a QuantizeLinear makes.
     """
@@ -42,15 +48,25 @@ def take_rounding_out(model: onnx.ModelProto) -> Ranges:
         quantizer = makers[node.input[0]]
         source = quantizer.input[0]
         ranges[source] = ranges[output] = _ends(quantizer, arrays)
-        maker = makers.get(source)
-        if ranges[source][0] == 0 and maker is not None and maker.op_type in _CAN_CLAMP:
-            nodes.append(helper.make_node("Relu", [source], [output], name=f"{output}_relu"))
+        maker, (low, high) = makers.get(source), ranges[source]
+        if low == 0 and maker is not None and maker.op_type not in _NO_ACTIVATION_FOLLOWS:
+            nodes.append(_activation(graph, source, output, is_six=abs(high - _SIX) <= high / np.iinfo(np.uint8).max))
         elif output in ends:
             nodes.append(helper.make_node("Identity", [source], [output], name=f"{output}_end"))
         else:
             replaced[output] = source
     _keep(graph, nodes)
     return ranges
+
+
+def _activation(graph: onnx.GraphProto, source: str, output: str, *, is_six: bool) -> onnx.NodeProto:
+    if not is_six:
+        return helper.make_node("Relu", [source], [output], name=f"{output}_relu")
+    bounds = [f"{output}_low", f"{output}_high"]
+    graph.initializer.extend(
+        numpy_helper.from_array(np.array(end, np.float32), name) for end, name in zip((0, _SIX), bounds, strict=True)
+    )
+    return helper.make_node("Clip", [source, *bounds], [output], name=f"{output}_relu6")
 
 
 def _floats(node: onnx.NodeProto, arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:

@@ -8,7 +8,6 @@ from edgecnn.judging.gates import budget_pp
 from edgecnn.planning.variants import surgery_instead
 from edgecnn.render.terminal import show_lines, show_rows
 from edgecnn.render.wording import by_reason
-from edgecnn.values.artifact import Unavailable
 from edgecnn.values.candidate import Rung
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.resolved import Resolved
@@ -39,8 +38,8 @@ def show_plan(planned: PlannedBuild) -> None:
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *_perhaps(planned),
             *(
-                f"not available here: {names}: {why}"
-                for why, names in by_reason({name: _lacks(outcome) for name, outcome in resolved.unavailable.items()}).items()
+                f"not available: {names}: {why}"
+                for why, names in by_reason({name: outcome.words for name, outcome in resolved.unavailable.items()}).items()
             ),
         ]
     )
@@ -57,10 +56,6 @@ def show_plan(planned: PlannedBuild) -> None:
         for step in planned.steps
     ]
     show_rows(("rung", "step", "key", "store", "because"), rows)
-
-
-def _lacks(outcome: Unavailable) -> str:
-    return outcome.why if outcome.command is None else f"{outcome.why}; {outcome.command}"
 
 
 def _rung(step: PlannedStep, rung: Rung | None) -> str:

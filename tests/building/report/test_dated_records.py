@@ -170,6 +170,16 @@ def test_of_another_network_the_mean_over_the_record_s_networks_orders(tmp_path:
     assert report.choice.candidate == BASELINE.id
 
 
+def test_a_network_that_lacks_a_candidate_s_time_is_not_counted_and_not_named(tmp_path: Path, folder: Path) -> None:
+    whole = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 8.0), an_evidence_kit("litert-int8", 2.0), arch="a")
+    flattering = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 0.1), arch="b")
+    alone = a_network(an_evidence_kit())  # the build's own network, in fp32 alone
+    written(folder / "pi.json", an_evidence(whole, flattering, alone))
+    found = order(staged(tmp_path).seen)
+    assert found is not None and found.networks == ("a",)
+    assert found.relative == {BASELINE.id: 1.0, INT8.id: pytest.approx(2.0), "litert-int8": pytest.approx(0.5)}
+
+
 def test_the_newest_record_orders_and_one_without_fp32_or_of_an_emulator_does_not(tmp_path: Path, folder: Path) -> None:
     written(folder / "old.json", an_evidence(measured_at="2026-11-19T09:00:00+00:00"))
     slower = a_network(an_evidence_kit(), an_evidence_kit(INT8.id, 5.0))

@@ -41,7 +41,7 @@ def test_a_ready_board_has_its_governor_alone_to_mend() -> None:
     left_out = findings["runtime-missing"]
     assert left_out.what == (
         "ncnn>=1.0.20261020,<2 and ai-edge-litert>=2.3,<3 are missing for Python 3.11: "
-        "builds that do not name the runtime leave its kits out"
+        "builds skip their kits unless the target names the runtime"
     )
     assert "pip install 'ncnn>=1.0.20261020,<2' 'ai-edge-litert>=2.3,<3'" in str(left_out.remedy)
     assert "tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor" in str(findings["governor"].remedy)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from edgecnn.devices.check import board as of_boards
+from edgecnn.devices.check.board import ReachedBoard
+from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.check.ready import Wanted, fit_board, furnished, runtimes_for, warnings_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.hosts.board import BoardIsAnotherDevice, BoardNotReady
+from edgecnn.errors.hosts.process import WheelsNotFound
 from edgecnn.hosts.ssh.link import Answer, Link
+from edgecnn.hosts.wheels import Parcel
 from edgecnn.values.board import HostRequest, Recording
 from edgecnn.values.candidate import Runtime
 from tests.devices.check.recorded import JETSON_ORIN_NANO, RASPBERRY_PI_5, READY, recorded
@@ -33,6 +39,9 @@ class Board:
         self.asked.append(remote)
         found = self._pythons.get(remote)
         return Answer(b"", "not found", 127) if found is None else Answer(json.dumps(found.model_dump()).encode(), "", 0)
+
+    def answers_as(self, remote: str, recording: Recording) -> None:
+        self._pythons[remote] = recording
 
     @property
     def link(self) -> Link:
@@ -122,3 +131,28 @@ def test_only_the_runtimes_that_the_kits_open_are_asked_for() -> None:
     fit_board(Board(usual=without).link, asked(), Wanted(jetson, "a test", frozenset({Runtime.ONNXRUNTIME})))
     with pytest.raises(BoardNotReady, match="TensorRT is missing"):
         fit_board(Board(usual=without).link, asked(), Wanted(jetson, "a test"))
+
+
+def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    carried: list[tuple[str, ...]] = []
+
+    def download(packages: tuple[str, ...], *_: object) -> tuple[Path, ...]:
+        if packages[0].startswith("ncnn"):
+            raise WheelsNotFound(packages=packages, board="a board", said="pip has none")
+        return ()
+
+    def carry(link: object, python: str, parcel: Parcel, tell: object) -> str:
+        carried.append(parcel.packages)
+        return "/home/pi/.local/share/edgecnn/env/bin/python3"
+
+    monkeypatch.setattr(of_boards, "download_wheels", download)
+    monkeypatch.setattr(of_boards, "carry_wheels", carry)
+    ready = recorded(RASPBERRY_PI_5, READY)
+    board, ear = Board(usual=recorded(RASPBERRY_PI_5), carried=ready), Ear()
+    board.answers_as("exec /home/pi/.local/share/edgecnn/env/bin/python3 -", ready)
+    wanted = Wanted(device_named("raspberry-pi-5"), "a test")
+    furnished(ReachedBoard("pi@board", facts_of(recorded(RASPBERRY_PI_5)), board.link, "python3"), wanted, ear)
+    assert carried == [("onnxruntime>=1.19,<2", "numpy", "pillow", "ai-edge-litert>=2.3,<3")]
+    assert ear.notes == [
+        "no wheels of ncnn>=1.0.20261020,<2 for a board could be downloaded: kits of it are skipped on this board"
+    ]
