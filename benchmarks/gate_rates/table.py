@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.gate_rates import classes, processes, several_labels, shares
+from benchmarks.gate_rates import classes, groups, processes, several_labels, shares
 from benchmarks.gate_rates.regression import Regression
 from edgecnn.judging.metrics import COMPARED, METRICS
 
@@ -13,5 +13,5 @@ WITHOUT_RATE = ("size_mib", "peak_memory_mib", "int8_mac_share", "int8_time_shar
 def cases() -> list[Regression]:
     """In the order of the metrics."""
     order = [*METRICS, *COMPARED]
-    found = [*shares.cases(), *classes.cases(), *several_labels.cases(), *processes.cases()]
+    found = [*shares.cases(), *classes.cases(), *several_labels.cases(), *groups.cases(), *processes.cases()]
     return sorted(found, key=lambda case: order.index(case.gate.metric))

@@ -30,10 +30,11 @@ def class_notices(rows: Iterable[CandidateFacts]) -> tuple[str, ...]:
 def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     shown = classes.shown()
     where = " (emulated)" if test.fidelity is Fidelity.EMULATED else ""
-    over = f"shown after Holm over {counted(classes.compared, 'class', 'classes')}"
+    of = f" of {classes.candidates} candidates" if classes.candidates > 1 else ""
+    over = f"shown after Holm over {counted(classes.compared, 'class', 'classes')}{of}"
     said = [
-        f"{candidate} loses {_points(each)}{where} on class {each.name!r} ({counted(each.images, 'image')}), {over}"
-        for each in shown[:SENTENCES]
+        f"{candidate} loses {_points(lost, test)}{where} on class {lost.name!r} ({_counted(lost)}), {over}"
+        for lost in shown[:SENTENCES]
     ]
     if rest := shown[SENTENCES:]:
         more = counted(len(rest), "further class", "further classes")
@@ -41,10 +42,19 @@ def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     return said
 
 
-def _points(each: ClassFigures) -> str:
-    if each.drop_pp is None:
+def _counted(lost: ClassFigures) -> str:
+    images = counted(lost.images, "image")
+    if (units := lost.units) is None:
+        return images
+    return f"{images} in {counted(units.count, units.kind)}, of which {units.lost:,} lose and {units.gained:,} gain"
+
+
+def _points(lost: ClassFigures, test: Accuracy) -> str:
+    if lost.drop_pp is None:
         return ""
-    drop = each.drop_pp
+    drop = lost.drop_pp
+    if test.folds is not None:  # the interval of a class is of images alone, and networks differ by themselves
+        return f"{drop.estimate:.1f} pp"
     return f"{drop.estimate:.1f} pp [{drop.low:.1f}, {drop.high:.1f}] at {100 * drop.confidence:.4g} %"
 
 
@@ -52,7 +62,8 @@ def _too_small(classes: ClassReport) -> list[str]:
     small = classes.too_small()
     if not small:
         return []
-    have = f"{counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} test images"
+    units = {"image": "test images", "group": "groups of test images", "fold": "folds"}[classes.unit]
+    have = f"{counted(len(small), 'class has', 'classes have')} fewer than {classes.lost_to_show} {units}"
     return [f"{have}, too few for a loss to be sure to show: {_names(small)}"]
 
 

@@ -35,7 +35,8 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
     said = [
         f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
         f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them",
-        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}{_spread(folds.top1_effect)}",
+        f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}"
+        f"{_spread(folds.top1_effect, baseline.test)}",
     ]
     if weights.kind == "file":
         unknown = "if it learned from these images, every network has seen those that it is tested on"
@@ -51,7 +52,7 @@ def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
     alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
     worth = f", as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
-    return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect)}"
+    return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect, test)}"
 
 
 def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
@@ -62,7 +63,8 @@ def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
             return (f"{_grouped(seen.images, seen.groups)}: {worth}; precision and recall of single labels do not",)
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
-            worth = f"{row.test.images / row.test.top1_effect:,.0f} independent ones"
+            images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
+            worth = f"{images:,.0f} independent ones" + (f", and for a PASS as of {most:,.0f}" if most < images else "")
             return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth}",)
     return ()
 
@@ -84,9 +86,10 @@ def _points(drop: Interval) -> str:
     return f"{drop.estimate:+.2f} pp [{drop.low:+.2f}, {drop.high:+.2f}]"
 
 
-def _spread(effect: float) -> str:
+def _spread(effect: float, test: Accuracy) -> str:
+    effect, to = max(effect, test.images / test.independent_at_most), "" if test.groups is None else "up to "
     return (
-        f" (folds, or groups of images, differ more than images do: the interval is {effect**0.5:.2f} times as wide for it)"
+        f" (folds, or groups of images, differ more than images do: the interval is {to}{effect**0.5:.2f} times as wide for it)"
         if effect > 1
         else ""
     )

@@ -14,7 +14,7 @@ from edgecnn.building.observed import SPLITS, Observed, Split
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement
 from edgecnn.judging.predictions.folds import FoldAnswers, accuracy_over_folds, quality_over_folds
-from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
 from edgecnn.judging.runs.energy import energy
 from edgecnn.judging.runs.latency import latency, latency_when_chosen
 from edgecnn.judging.runs.memory import memory
@@ -25,9 +25,9 @@ from edgecnn.measure.evaluate import logits_of
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race import FIGURES
 from edgecnn.store.profiles import StoredProfile
-from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.accuracy import Accuracy, Agreement
 from edgecnn.values.candidate import Candidate
-from edgecnn.values.figures import Agreement, Energy, Memory, Throughput
+from edgecnn.values.figures import Energy, Memory, Throughput
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import NOT_TIMED, Profile
@@ -96,12 +96,14 @@ def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, Ca
     def judged(name: str, row: CandidateFacts) -> Accuracy | None:
         if row.test is None or labels is None or name not in answers:
             return row.test
-        found = quality(answers[name], labels, seen.classes, None if row.is_baseline else answers.get(seen.reference))
-        if name in folds:
-            found = quality_over_folds(found, folds[name], None if row.is_baseline else folds.get(seen.reference))
+        theirs, of_folds = None if row.is_baseline else answers.get(seen.reference), folds.get(name)
+        found = quality(answers[name], labels, seen.classes, theirs, None if of_folds is None else of_folds.places())
+        if of_folds is not None:
+            found = quality_over_folds(found, of_folds, None if row.is_baseline else folds.get(seen.reference))
         return row.test.model_copy(update={"quality": found})
 
-    return {name: row.model_copy(update={"test": judged(name, row), **_extra(name, seen)}) for name, row in rows.items()}
+    tests = adjusted_over_candidates({name: judged(name, row) for name, row in rows.items()})
+    return {name: row.model_copy(update={"test": tests[name], **_extra(name, seen)}) for name, row in rows.items()}
 
 
 def timed_row(kit: KitRef, profile: Profile | str, machine: str) -> CandidateFacts:

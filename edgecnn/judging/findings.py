@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 from edgecnn.errors.wording import counted
-from edgecnn.judging.intervals import LATENCY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
+from edgecnn.judging.intervals import LATENCY_CONFIDENCE
 from edgecnn.judging.predictions.accuracy import NO_LABELS
+from edgecnn.judging.predictions.grouped import Worth, drop_interval_pp, share_interval
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
@@ -53,8 +55,8 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
     note = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
     if facts.is_baseline:
         return Finding(figure=seen.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
-    same, images = round(seen.same.estimate * seen.images) / seen.effect, seen.images / seen.effect
-    figure = wilson(same, images, NON_INFERIORITY_CONFIDENCE)
+    worth = Worth(seen.effect, seen.independent or math.inf)
+    figure = share_interval(round(seen.same.estimate * seen.images), seen.images, worth)
     return Finding(figure=figure, fidelity=seen.fidelity, note=note)
 
 
@@ -93,8 +95,8 @@ def drop(facts: CandidateFacts) -> Finding:
     if test.lost is None or test.gained is None:
         return missing("the baseline network was not evaluated on the same images")
     # Taken again from the counts at the confidence of the gate, whatever was shown.
-    counts = (count / test.drop_effect for count in (test.lost, test.gained, test.images))
-    figure = tango_drop_pp(*counts, confidence=NON_INFERIORITY_CONFIDENCE)
+    worth = Worth(test.drop_effect, test.independent_at_most)
+    figure = drop_interval_pp(test.lost, test.gained, test.images, worth)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 
@@ -103,8 +105,8 @@ def top1(facts: CandidateFacts) -> Finding:
     test = facts.test
     if test is None or test.images < 1:
         return missing("accuracy was not measured on the test images")
-    right = round(test.top1.estimate * test.images)
-    figure = wilson(right / test.top1_effect, test.images / test.top1_effect, NON_INFERIORITY_CONFIDENCE)
+    worth = Worth(test.top1_effect, test.independent_at_most)
+    figure = share_interval(round(test.top1.estimate * test.images), test.images, worth)
     return Finding(figure=figure, fidelity=test.fidelity, note=_where(test))
 
 

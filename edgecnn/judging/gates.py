@@ -16,9 +16,11 @@ from edgecnn.errors.base import ExitCode
 from edgecnn.errors.gates import LogitsNotFinite
 from edgecnn.judging.bounds import bound_of, budget_pp, check_bounds, gates_for, parse_bounds
 from edgecnn.judging.findings import Finding
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
 from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL, images_to_settle
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, METRICS, exactly, find
+from edgecnn.judging.predictions.grouped import Worth
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import explained
@@ -26,6 +28,7 @@ from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.runs.tails import TAILS, runs_needed
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Failed
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
@@ -46,8 +49,10 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
     finding = _of_no_numbers(gate.metric, facts) or find(gate.metric, facts)
     verdict = _verdict(gate, finding)
     unsure = verdict is Verdict.UNSURE
+    images = _images_to_settle(gate, facts) if unsure and finding.never_met is None else None
     advice = _Advice(
-        images=_images_to_settle(gate, facts) if unsure and finding.never_met is None else None,
+        images=images,
+        groups=None if images is None else _groups_of(images, facts),
         rounds=_rounds_to_settle(gate, finding) if unsure else None,
         spelled=spelled,
     )
@@ -75,7 +80,7 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
         return None
     finding = Finding(figure=exactly(value), fidelity=Fidelity.DEFINED, note="by definition: HEAD and BASE are the same files")
     verdict = _verdict(gate, finding)
-    reason = _reason(gate, finding, verdict, _Advice(images=None, rounds=None, spelled=""))
+    reason = _reason(gate, finding, verdict, _Advice(images=None, groups=None, rounds=None, spelled=""))
     about = {"gate": gate, "candidate": facts.candidate.id, "figure": finding.figure, "fidelity": finding.fidelity}
     return GateResult(verdict=verdict, reason=reason, **about)
 
@@ -125,38 +130,47 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
+    """New images that would settle the gate by themselves; see ``images_needed``."""
     if facts.agreement is not None and gate.metric == "agreement":
-        needed = images_for_proportion(gate.bound, facts.agreement.same.estimate)
-        return None if needed is None else max(round(needed * facts.agreement.effect), facts.agreement.images + 1)
+        agreed = facts.agreement
+        worth = Worth(agreed.effect, agreed.independent or math.inf)
+        return _images_for_share(gate.bound, agreed.same.estimate, agreed.images, worth)
     if facts.multi_label is not None:
         return images_to_settle(gate.metric, gate.bound, facts.multi_label)
     test = facts.test
     if test is None or test.images < 1 or METRICS[gate.metric].source != "accuracy":
         return None
     if gate.metric == "drop_pp":
-        needed = _images_for_drop(gate.bound, test)
-    else:
-        needed = _images_for_share(gate, test)
-    # What was seen rounds to whole images, so the formula may name the number already there.
-    return None if needed is None else max(needed, test.images + 1)
+        return _images_for_drop(gate.bound, test)
+    # None for what is no plain share of images: the worst class wants more of its own, and macro-F1 of the small ones.
+    shares: dict[str, Interval | None] = {"top1": test.top1}
+    if test.quality is not None:
+        shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
+    if (share := shares.get(gate.metric)) is None:
+        return None
+    return _images_for_share(gate.bound, share.estimate, test.images, Worth(test.top1_effect, test.independent_at_most))
 
 
 def _images_for_drop(bound: float, test: Accuracy) -> int | None:
     if test.lost is None or test.gained is None:
         return None
-    disagreement, drop_pp = (test.lost + test.gained) / test.images, 100 * (test.lost - test.gained) / test.images
-    needed = images_needed(bound, disagreement, drop_pp)
-    return needed if needed is None else round(needed * test.drop_effect)
+    worth = Worth(test.drop_effect, test.independent_at_most)
+    independent, drop_pp = worth.to_fail(test.images), 100 * (test.lost - test.gained) / test.images
+    disagreement = wilson((test.lost + test.gained) / test.images * independent, independent, NON_INFERIORITY_CONFIDENCE)
+    needed = None if disagreement is None else images_needed(bound, disagreement.high, drop_pp)
+    return None if needed is None else worth.images_for(needed, test.images, to_pass=drop_pp < bound)
 
 
-def _images_for_share(gate: Gate, test: Accuracy) -> int | None:
-    """None for what is no plain share of images: the worst class wants more of its own, and macro-F1 of the small ones."""
-    shares: dict[str, Interval | None] = {"top1": test.top1}
-    if test.quality is not None:
-        shares |= {"top5": test.quality.top5, "agreement": test.quality.agreement}
-    seen = shares.get(gate.metric)
-    needed = None if seen is None else images_for_proportion(gate.bound, seen.estimate)
-    return needed if needed is None else round(needed * test.top1_effect)
+def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> int | None:
+    needed = images_for_proportion(bound, share)
+    return None if needed is None else worth.images_for(needed, images, to_pass=share > bound)
+
+
+def _groups_of(images: int, facts: CandidateFacts) -> int | None:
+    """Groups among so many images, as the judged ones have them."""
+    judged = facts.test or facts.multi_label
+    groups = judged.groups if isinstance(judged, MultiLabelAccuracy) else judged and judged.groups and judged.groups.groups
+    return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
@@ -168,6 +182,7 @@ def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
 
 class _Advice(NamedTuple):
     images: int | None
+    groups: int | None
     rounds: int | None
     spelled: str
     """How more rounds are asked for."""
@@ -184,7 +199,7 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
         Verdict.MISSING: f"is not held against {bound}",
     }[verdict]
     note = f" ({finding.note})" if finding.note else ""
-    more = f"; {enough_images(advice.images)}" if advice.images else ""
+    more = f"; {enough_images(advice.images, advice.groups)}" if advice.images else ""
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(advice.rounds, advice.spelled)}"
     if verdict is Verdict.UNSURE and finding.never_met:

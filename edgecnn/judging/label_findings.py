@@ -9,7 +9,7 @@ from typing import Literal
 from edgecnn.errors.wording import counted
 from edgecnn.judging.findings import Finding, missing
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
-from edgecnn.judging.predictions.multi_label import map_share
+from edgecnn.judging.resolution import POWER_Z
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Interval
@@ -43,12 +43,11 @@ def map_drop(facts: CandidateFacts) -> Finding:
 
 
 def mean_average_precision(facts: CandidateFacts) -> Finding:
-    """mAP, taken again at the confidence of the test."""
+    """mAP, with the interval of the test; that of an old report is a wider one."""
     seen = facts.multi_label
     if seen is None:
         return missing(_NOT_MEASURED)
-    figure = map_share(seen.map, seen.trials, NON_INFERIORITY_CONFIDENCE)
-    return Finding(figure=figure, fidelity=seen.fidelity, note=_where(seen))
+    return Finding(figure=seen.map_bounds or seen.map, fidelity=seen.fidelity, note=_where(seen))
 
 
 def of_labels(name: Literal["micro_f1", "macro_f1", "agreement"] | str) -> Callable[[CandidateFacts], Finding]:
@@ -70,13 +69,14 @@ def of_labels(name: Literal["micro_f1", "macro_f1", "agreement"] | str) -> Calla
 
 
 def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int | None:
-    """About how many test images would turn UNSURE into an answer, were the figure to stay as it is; None where no number would,
-    or of another kind of metric.
+    """About how many new test images would settle a gate by themselves in ``POWER`` of all cases, were the figure to stay as it
+    is; None where no number would, or of another kind of metric.
 
-    By half the width of its interval, which shrinks with the root of their number; what unseen images may lose, with the number.
+    By the half of its interval that reaches towards the bound. It shrinks with the root of their number; what unseen images may
+    lose shrinks with the number.
     """
     figures: dict[str, Interval | None] = {
-        "map": map_share(seen.map, seen.trials, NON_INFERIORITY_CONFIDENCE),
+        "map": seen.map_bounds or seen.map,
         "map_drop_pp": seen.drop_pp,
         "micro_f1": seen.micro_f1,
         "macro_f1": seen.macro_f1,
@@ -85,10 +85,12 @@ def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int
     found = figures.get(metric)
     if found is None or math.isclose(bound, found.estimate, abs_tol=1e-9):
         return None
-    half, apart, unseen = (found.high - found.low) / 2, abs(bound - found.estimate), 0.0
+    half = found.estimate - found.low if bound < found.estimate else found.high - found.estimate
+    apart, unseen = abs(bound - found.estimate), 0.0
     if metric == "map_drop_pp" and seen.drop_images is not None:
         unseen = 100 * two_sided_z(NON_INFERIORITY_CONFIDENCE) ** 2 / (2 * seen.drop_images)
-    return max(seen.images + 1, math.ceil(seen.images * (half**2 + 2 * unseen * (apart - half)) / apart**2))
+    spread = half * max(0.0, half - 2 * unseen) * (1 + POWER_Z / two_sided_z(found.confidence)) ** 2
+    return math.ceil(seen.images * (spread + 2 * unseen * apart) / apart**2)
 
 
 def _where(seen: MultiLabelAccuracy) -> str:

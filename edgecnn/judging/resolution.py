@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 from edgecnn.errors.wording import counted, plural
 from edgecnn.judging.intervals import (
@@ -15,6 +16,10 @@ from edgecnn.judging.intervals import (
 
 EXPECTED_DISAGREEMENT = 0.02
 """Share of discordant images assumed before anything was evaluated: INT8 against fp32 showed 1 to 5 % on the networks tried."""
+
+POWER = 0.8
+"""How often the advised number of images settles a gate, if the truth is what was seen."""
+POWER_Z = NormalDist().inv_cdf(POWER)
 
 
 def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT) -> float | None:
@@ -32,7 +37,7 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     return 100 * float(high)
 
 
-GROUPED = "; so many independent ones would, and images of a group that are alike show less"
+GROUPED = "; so many independent images would, and for a PASS the images of one group count as one"
 """What a sentence of either kind ends with where images came in groups."""
 
 
@@ -53,15 +58,15 @@ def labels_sentence(images: int) -> str:
 def images_needed(
     margin_pp: float, disagreement: float, estimate_pp: float = 0.0, confidence: float = NON_INFERIORITY_CONFIDENCE
 ) -> int | None:
-    """How many images settle a drop gate, were disagreement and estimate to stay as they are; None where no number would.
+    """Return how many new images settle a drop gate in ``POWER`` of all cases; None where no number would.
 
-    Exact for Tango's interval, because its nuisance estimate depends on shares alone: the score statistic grows with the
-    square root of the number of images.
+    This holds where the true drop is the estimate and no more images than ``disagreement`` are discordant. Of the images that
+    gave the estimate it says nothing: to judge them again with others is a second look.
 
     Args:
         margin_pp: the bound of the gate.
-        disagreement: share of discordant images, 0…1.
-        estimate_pp: the drop seen; on the margin itself nothing settles it.
+        disagreement: share of discordant images, 0…1: an upper bound, since a pilot may show too few.
+        estimate_pp: the true drop; on the margin itself nothing settles it.
         confidence: two-sided.
     """
     margin, estimate = margin_pp / 100, estimate_pp / 100
@@ -69,17 +74,23 @@ def images_needed(
         return None
     shared = max(disagreement, abs(estimate))
     lost, gained = (shared + estimate) / 2, (shared - estimate) / 2
-    variance = float(score_variance(margin, lost, gained, 1.0))
-    return math.ceil(two_sided_z(confidence) ** 2 * variance / (margin - estimate) ** 2)
+    at_margin, at_estimate = float(score_variance(margin, lost, gained, 1.0)), max(shared - estimate * estimate, 0.0)
+    return _to_tell_apart(margin - estimate, at_margin, at_estimate, confidence)
 
 
-def images_for_proportion(bound: float, seen: float, confidence: float = NON_INFERIORITY_CONFIDENCE) -> int | None:
-    """The same for a bound on top-1 (0…1), by Wilson's interval; None where no number would."""
-    if math.isclose(bound, seen, abs_tol=1e-9):
+def images_for_proportion(bound: float, share: float, confidence: float = NON_INFERIORITY_CONFIDENCE) -> int | None:
+    """The same for a bound on a share (0…1), by Wilson's interval; None where no number would."""
+    if math.isclose(bound, share, abs_tol=1e-9):
         return None
-    return math.ceil(two_sided_z(confidence) ** 2 * bound * (1 - bound) / (bound - seen) ** 2)
+    return _to_tell_apart(bound - share, bound * (1 - bound), share * (1 - share), confidence)
 
 
-def enough_images(needed: int) -> str:
-    """The end of a sentence: what would turn UNSURE into an answer."""
-    return f"about {needed:,} images would settle it"
+def _to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
+    """Images at which a score test rejects the bound in ``POWER`` of all cases; ``at_…``: variances of one image."""
+    return math.ceil(((two_sided_z(confidence) * math.sqrt(at_bound) + POWER_Z * math.sqrt(at_truth)) / apart) ** 2)
+
+
+def enough_images(needed: int, groups: int | None = None) -> str:
+    """The end of a sentence: what would turn UNSURE into an answer; ``groups``: of so many, where images come in groups."""
+    of = "" if groups is None else f" of {counted(groups, 'group')}"
+    return f"about {needed:,} new images{of}, judged alone, would settle it in {100 * POWER:.0f} % of cases"

@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import Agreement
+from edgecnn.values.accuracy import Accuracy, Agreement
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency

@@ -1,7 +1,8 @@
-"""Top-1 of one candidate on one split, and what it loses against fp32."""
+"""Top-1 of one candidate on one split, and what it loses against fp32; without labels, how often the two agree."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -51,7 +52,35 @@ class Accuracy(Value):
         return 1.0 if within is None else within.top1_effect
 
     @property
+    def independent_at_most(self) -> float:
+        """Independent images that the test images are worth for a PASS: without limit unless they came in groups."""
+        return math.inf if self.groups is None else self.groups.independent or self.groups.groups
+
+    @property
     def drop_effect(self) -> float:
         """The same of the drop."""
         within = self.folds or self.groups
         return 1.0 if within is None else within.drop_effect
+
+
+class Agreement(Value):
+    """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
+
+    Accuracy can have fallen by no more than the share of other answers, and nothing says how many of those are wrong.
+    """
+
+    split: Literal["validation", "test"]
+    images: int
+    same: Interval
+    effect: float = Field(default=1.0, exclude_if=lambda effect: effect == 1)
+    """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
+    independent: float | None = Field(default=None, exclude_if=lambda independent: independent is None)
+    """Where images came in groups, for a PASS they are worth at most so many independent ones."""
+    fidelity: Fidelity
+    machine: str
+    pixels: str
+
+    @property
+    def differing_pp(self) -> float:
+        """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
+        return 100 * (1 - self.same.estimate)

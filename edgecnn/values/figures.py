@@ -27,9 +27,24 @@ class ClassFigures(Value):
     """Its images that this candidate gets right and the baseline network wrong."""
     drop_pp: Interval | None = None
     """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone."""
+    units: UnitLosses | None = Field(default=None, exclude_if=lambda units: units is None)
+    """Where its images came in groups or were answered by several networks: what the test counts."""
     p_adjusted: float | None = None
-    """Of the exact one-sided sign test on its discordant images, after Holm over all classes; below 0.05 is shown."""
+    """Of the exact one-sided sign test on its discordant images, groups or folds, after Holm over all classes of all candidates;
+    below 0.05 is shown."""
     regression: Regression | None = None
+
+
+class UnitLosses(Value):
+    """Of one class, groups of images or folds, each of which counts once however many images it lost."""
+
+    kind: Literal["group", "fold"]
+    count: int
+    """That have images of the class."""
+    lost: int
+    """In which the candidate is right on fewer images than the baseline network."""
+    gained: int
+    """In which it is right on more."""
 
 
 class ClassReport(Value):
@@ -38,13 +53,22 @@ class ClassReport(Value):
     classes: tuple[ClassFigures, ...]
     compared: int = 0
     """Classes with images, over which the p values are adjusted; 0 where there was no baseline network to compare with."""
+    candidates: int = Field(default=1, exclude_if=lambda candidates: candidates == 1)
+    """Candidates of the build over which they are adjusted as well."""
     lost_to_show: int | None = None
-    """So many images lost and none gained are shown whatever the other classes do; a smaller class has too few images."""
+    """So many images (or groups, or folds) lost and none gained are shown whatever the other classes do; a class of fewer has too
+    few."""
     worst_drop_pp: Interval | None = None
     """The largest drop of any class, 0 where none drops: two-sided 90 %, holding for all classes at once. ``low`` is 0 where
     no class is shown to lose; ``high`` is 100 where a class has no images, because nothing is known of it."""
     widest: str | None = None
     """The class that ``high`` comes from."""
+
+    @property
+    def unit(self) -> Literal["image", "group", "fold"]:
+        """What the test of a class counts."""
+        kinds = (figures.units.kind for figures in self.classes if figures.units is not None)
+        return next(kinds, "image")
 
     def shown(self) -> tuple[ClassFigures, ...]:
         """Classes with a shown regression, the largest drop first."""
@@ -55,7 +79,7 @@ class ClassReport(Value):
 
     def too_small(self) -> tuple[ClassFigures, ...]:
         """Classes of which no regression need show, were it ever so large."""
-        return tuple(each for each in self.classes if each.regression == "too few images")
+        return tuple(each for each in self.classes if each.regression is not None and each.regression.startswith("too few"))
 
 
 class Quality(Value):
@@ -109,32 +133,14 @@ class Groups(Value):
 
     groups: int
     """An image of no group is one by itself."""
+    independent: float | None = None
+    """(Σn)² / Σn² of groups of n images: for a PASS the images are worth at most so many independent ones. None in a report of
+    before this was kept."""
     top1_effect: float
     drop_effect: float
 
 
-class Agreement(Value):
-    """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
-
-    Accuracy can have fallen by no more than the share of other answers, and nothing says how many of those are wrong.
-    """
-
-    split: Literal["validation", "test"]
-    images: int
-    same: Interval
-    effect: float = Field(default=1.0, exclude_if=lambda effect: effect == 1)
-    """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
-    fidelity: Fidelity
-    machine: str
-    pixels: str
-
-    @property
-    def differing_pp(self) -> float:
-        """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
-        return 100 * (1 - self.same.estimate)
-
-
-Regression = Literal["shown", "not shown", "too few images"]
+Regression = Literal["shown", "not shown", "too few images", "too few groups", "too few folds"]
 
 
 class Steady(Value):

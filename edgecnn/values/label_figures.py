@@ -36,8 +36,10 @@ class MultiLabelAccuracy(Value):
     images: int
     map: Interval
     """Mean average precision over the labels that have images, 0…1, at two-sided 95 %."""
+    map_bounds: Interval | None = None
+    """The same at two-sided 90 %; None in a report of before this was kept."""
     trials: float
-    """As well as ``map`` is known would a share be known of so many images: what its interval is made of."""
+    """As well as ``map`` is known would a share be known of so many images."""
     drop_pp: Interval | None
     """Of ``map`` against the baseline network, paired, in percentage points, positive for worse. None for the baseline itself."""
     drop_images: float | None = None

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.accuracy import Accuracy, Agreement
 from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
 from edgecnn.values.base import Dated, Value
@@ -15,7 +15,6 @@ from edgecnn.values.candidate import Candidate, Unsupported
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.data.synthesis import SynthesisFacts
 from edgecnn.values.figures import (
-    Agreement,
     CalibrationFacts,
     Energy,
     Memory,

@@ -70,7 +70,8 @@ class GateResult(Value):
     reason: str
     """One sentence with the figures."""
     images_to_settle: int | None = None
-    """For an UNSURE accuracy gate: about how many test images would settle it at the disagreement seen."""
+    """For an UNSURE accuracy gate: about how many new test images, judged alone, would settle it in 80 % of cases. To judge them
+    together with those already judged is a second look."""
     rounds_to_settle: int | None = None
     """For an UNSURE gate on what a race measured: about how many rounds would settle it; None where too many would."""
     largest_of: int | None = None

@@ -12,11 +12,16 @@ from edgecnn.judging.metrics import COMPARED, METRICS
 from tests.house.source_tree import ROOT
 
 SHORTLY = 300
-PASSES = {"agreement": 0.068, "map": 0.07}
+PASSES = {"agreement": 0.068}
 FAILS = {"agreement": 0.083, "worst_class_drop_pp": 0.067}
 """At the bound, where docs/ci.md says that it is more than what is printed."""
 CASES = cases()
-FAST = [case for case in CASES if case.gate.metric in ("top1", "energy_mj", "p99_ms") or case.what == "3 classes of 20 images"]
+FAST = [
+    case
+    for case in CASES
+    if (case.gate.metric in ("top1", "energy_mj", "p99_ms") and "groups" not in case.what)
+    or case.what in ("3 classes of 20 images", "20 groups of uneven sizes")
+]
 PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 TABLE = [line for line in PAGE.splitlines() if line.startswith("| `")]
 ASSUMPTIONS = assumptions.cases()

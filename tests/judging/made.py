@@ -64,6 +64,7 @@ def a_multi_label(drop: tuple[float, float, float] | None = (0.4, 0.1, 0.7), **c
         split="test",
         images=400,
         map=share(0.8).model_copy(update={"confidence": 0.95}),
+        map_bounds=wilson(0.8 * 500, 500, 0.9),
         trials=500.0,
         drop_pp=None if drop is None else an_interval(*drop, 0.9),
         micro_f1=share(0.7),

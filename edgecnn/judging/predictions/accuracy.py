@@ -6,6 +6,7 @@ not through two intervals that are each ± 2 points wide.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,11 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, wilson
-from edgecnn.judging.predictions.grouped import Groups, drop_effect, group_effect
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE
+from edgecnn.judging.predictions.grouped import (
+    Groups,
+    Worth,
+    drop_effect,
+    drop_interval_pp,
+    group_effect,
+    independent_at_most,
+    share_interval,
+    worth_of,
+)
 from edgecnn.judging.predictions.thresholds import same_labels
-from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import Agreement
+from edgecnn.values.accuracy import Accuracy, Agreement
 from edgecnn.values.figures import Groups as GroupEffects
 from edgecnn.values.verdict import Fidelity, Interval
 
@@ -87,15 +96,19 @@ def accuracy(
 
 def share_of(true: NDArray[np.bool_], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
     """The share of images of which something is true, bool (images,), 0…1; None of no images."""
-    effect = group_effect(true, groups, confidence)
-    return wilson(int(true.sum()) / effect, len(true) / effect, confidence)
+    return share_interval(int(true.sum()), len(true), worth_of(true, groups, confidence), confidence)
 
 
 def _effects(right: NDArray[np.bool_], theirs: NDArray[np.bool_], groups: Groups | None) -> GroupEffects | None:
     if groups is None:
         return None
     top1 = group_effect(right, groups, ACCURACY_CONFIDENCE)
-    return GroupEffects(groups=len(np.unique(groups)), top1_effect=top1, drop_effect=drop_effect(theirs, right, groups))
+    return GroupEffects(
+        groups=len(np.unique(groups)),
+        independent=independent_at_most(groups),
+        top1_effect=top1,
+        drop_effect=drop_effect(theirs, right, groups),
+    )
 
 
 def check_answers(answers: Answers, labels: NDArray[Any]) -> None:
@@ -170,9 +183,8 @@ def difference_pp(better: NDArray[np.bool_], other: NDArray[np.bool_], groups: G
         better, other: bool (images,), which of the same images each answers rightly.
         groups: which of them came together, (images,); None where they are independent.
     """
-    effect = drop_effect(better, other, groups)
-    counts = (int((better & ~other).sum()), int((other & ~better).sum()), len(better))
-    return tango_drop_pp(*(count / effect for count in counts))
+    worth = Worth(drop_effect(better, other, groups), independent_at_most(groups))
+    return drop_interval_pp(int((better & ~other).sum()), int((other & ~better).sum()), len(better), worth)
 
 
 NO_LABELS = "the images have no labels, so that nothing says which answer is right"
@@ -199,7 +211,7 @@ def agreement(
     """
     check_finite(answers.candidate, answers.logits)
     same: Interval | None = Interval(estimate=1.0, low=1.0, high=1.0, confidence=1.0)
-    effect = 1.0
+    worth = Worth()
     if baseline is not None:
         check_finite(baseline.candidate, baseline.logits)
         check_same_pixels(answers, baseline)
@@ -208,14 +220,15 @@ def agreement(
         else:
             alike = same_labels(answers.logits, baseline.logits, thresholds)
         same = share_of(alike, answers.groups, ACCURACY_CONFIDENCE)
-        effect = group_effect(alike, answers.groups)
+        worth = worth_of(alike, answers.groups)
     if same is None or not len(answers.logits):
         raise NoImages(candidate=answers.candidate, split=split)
     return Agreement(
         split=split,
         images=len(answers.logits),
         same=same,
-        effect=effect,
+        effect=worth.effect,
+        independent=None if math.isinf(worth.at_most) else worth.at_most,
         fidelity=answers.fidelity,
         machine=answers.machine,
         pixels=answers.pixels,

@@ -7,25 +7,12 @@ average precision. Images with the same score are at the same rank, the last one
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
-
-
-class LeftOut(NamedTuple):
-    """A figure, and the same without each image: float64 (images,)."""
-
-    estimate: float
-    without: Doubles
-
-    @property
-    def variance(self) -> float:
-        """Of the estimate, by the delete-one jackknife."""
-        images = len(self.without)
-        return float(np.var(self.without)) * (images - 1) if images > 1 else 0.0
+from edgecnn.judging.predictions.left_out import Doubles, LeftOut
 
 
 def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut:

@@ -3,77 +3,101 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_bounds, two_sided_z, wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_bounds, two_sided_z
+from edgecnn.judging.predictions.grouped import (
+    Groups,
+    Worth,
+    drop_effect,
+    independent_at_most,
+    share_interval,
+    worth_of,
+)
 from edgecnn.judging.predictions.macro_f1 import ByClass
-from edgecnn.values.figures import ClassFigures, ClassReport, Regression
+from edgecnn.values.figures import ClassFigures, ClassReport, Regression, UnitLosses
 from edgecnn.values.verdict import Interval
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Losses:
-    """Images of each class that exactly one of two networks gets right, int64 (classes,)."""
+class Pairs:
+    """Images (images,), the same ones for both networks."""
 
-    lost: NDArray[np.int64]
-    """By the baseline network alone."""
-    gained: NDArray[np.int64]
-    """By the candidate alone."""
+    labels: NDArray[Any]
+    right: NDArray[np.bool_]
+    """Which the candidate answers rightly."""
+    theirs: NDArray[np.bool_] | None
+    """Which the baseline network does; None where there is none."""
+    groups: Groups | None = None
+    """Which came together; None where they are independent."""
+    folds: NDArray[np.intp] | None = None
+    """By which network of a cross-validation each was answered; None of one network."""
+
+    def losses(self, classes: int) -> tuple[Counts, Counts]:
+        """Images of each class (classes,) that the baseline network alone gets right, and that the candidate alone does."""
+        assert self.theirs is not None
+        lost, gained = self.theirs & ~self.right, self.right & ~self.theirs
+        return np.bincount(self.labels[lost], minlength=classes), np.bincount(self.labels[gained], minlength=classes)
+
+    def of_class(self, index: int) -> Pairs:
+        """Those of one class."""
+        some = self.labels == index
+        theirs, groups = (None if values is None else values[some] for values in (self.theirs, self.groups))
+        return Pairs(self.labels[some], self.right[some], theirs, groups)
 
 
-def losses_by_class(labels: NDArray[Any], right: NDArray[np.bool_], theirs_right: NDArray[np.bool_], classes: int) -> Losses:
-    """Count the discordant images (images,) of each class."""
-    return Losses(
-        lost=np.bincount(labels[theirs_right & ~right], minlength=classes),
-        gained=np.bincount(labels[right & ~theirs_right], minlength=classes),
-    )
-
-
-def class_report(names: Sequence[str], counts: ByClass, losses: Losses | None) -> ClassReport:
-    """The classes by name, in the order of the counts; ``losses`` is None where there is no baseline network."""
+def class_report(names: Sequence[str], counts: ByClass, pairs: Pairs) -> ClassReport:
+    """The classes by name, in the order of the counts."""
     f1 = counts.f1
     columns = zip(names, counts.images.tolist(), counts.right.tolist(), strict=True)
     alone = tuple(
-        ClassFigures(name=name, images=images, right=right, recall=wilson(right, images), f1=float(f1[index]) if images else None)
+        ClassFigures(
+            name=name,
+            images=images,
+            right=right,
+            recall=_recall(pairs, index, right, images),
+            f1=float(f1[index]) if images else None,
+        )
         for index, (name, images, right) in enumerate(columns)
     )
-    return ClassReport(classes=alone) if losses is None else _compared(alone, counts.images, losses)
+    return ClassReport(classes=alone) if pairs.theirs is None else _compared(alone, counts.images, pairs)
 
 
-def _compared(alone: Sequence[ClassFigures], images: NDArray[np.int64], losses: Losses) -> ClassReport:
-    lost, gained = losses.lost, losses.gained
-    seen = np.flatnonzero(images)
-    needed = lost_to_show(len(seen))
-    p_values = dict(zip(seen.tolist(), adjusted_p(lost[seen], gained[seen]).tolist(), strict=True))
-    drops = _drops(losses, images)
+def _recall(pairs: Pairs, index: int, right: int, images: int) -> Interval | None:
+    if images < 1:
+        return None
+    own = None if pairs.groups is None else pairs.of_class(index)
+    worth = Worth() if own is None else worth_of(own.right, own.groups, ACCURACY_CONFIDENCE)
+    return share_interval(right, images, worth, ACCURACY_CONFIDENCE)
+
+
+def _compared(alone: Sequence[ClassFigures], images: Counts, pairs: Pairs) -> ClassReport:
+    lost, gained = pairs.losses(len(alone))
+    drops, units = _drops(pairs, lost, gained, images), unit_losses(pairs, len(alone))
     classes = tuple(
-        each.model_copy(
-            update={
-                "lost": int(lost[index]),
-                "gained": int(gained[index]),
-                "drop_pp": drops[index],
-                "p_adjusted": p_values.get(index),
-                "regression": _regression(p_values.get(index), each.images, needed),
-            }
+        figures.model_copy(
+            update={"lost": int(lost[index]), "gained": int(gained[index]), "drop_pp": drops[index], "units": units[index]}
         )
-        for index, each in enumerate(alone)
+        for index, figures in enumerate(alone)
     )
-    most = most_drops(lost, gained, images)
-    return ClassReport(
+    some, most = images > 0, most_drops(lost, gained, images)
+    report = ClassReport(
         classes=classes,
-        compared=len(seen),
-        lost_to_show=needed,
-        worst_drop_pp=_worst(lost[seen], gained[seen], images[seen], float(most.max())),
+        compared=int(some.sum()),
+        worst_drop_pp=_worst(lost[some], gained[some], images[some], float(most.max())),
         widest=alone[int(most.argmax())].name,
     )
+    return adjusted_reports([report])[0]
 
 
-def _worst(lost: NDArray[np.int64], gained: NDArray[np.int64], images: NDArray[np.int64], most: float) -> Interval:
+def _worst(lost: Counts, gained: Counts, images: Counts, most: float) -> Interval:
     least = least_drops(lost, gained, images)
     return Interval(
         estimate=100 * max(0.0, float(((lost - gained) / images).max())),
@@ -83,27 +107,98 @@ def _worst(lost: NDArray[np.int64], gained: NDArray[np.int64], images: NDArray[n
     )
 
 
-def _regression(p_adjusted: float | None, images: int, needed: int) -> Regression:
+def unit_losses(pairs: Pairs, classes: int) -> list[UnitLosses | None]:
+    """Of each class the folds, else the groups, that lost or gained: networks differ by themselves, and the images of a group are
+    alike. None each where images are independent.
+
+    Source: Obuchowski, Statistics in Medicine 17 (1998) 1495-1507, for paired answers in clusters; here by their signs.
+    """
+    together = pairs.groups if pairs.folds is None else pairs.folds
+    if together is None or pairs.theirs is None:
+        return [None] * classes
+    _, unit = np.unique(together, return_inverse=True)
+    of_class, place = np.unique(np.stack([pairs.labels, unit.ravel()]), axis=1, return_inverse=True)
+    net = np.bincount(place.ravel(), pairs.theirs.astype(float) - pairs.right)
+    count, lost, gained = (
+        np.bincount(of_class[0][some], minlength=classes).tolist() for some in (slice(None), net > 0.5, net < -0.5)
+    )
+    kind = "group" if pairs.folds is None else "fold"
+    return [UnitLosses(kind=kind, count=count[of], lost=lost[of], gained=gained[of]) for of in range(classes)]
+
+
+def adjusted_reports(reports: Sequence[ClassReport]) -> list[ClassReport]:
+    """The same reports, of the candidates of one build, with p values adjusted over their candidates and classes together."""
+    compared = [(place, index) for place, report in enumerate(reports) for index in _with_images(report)]
+    signs = [_signs(reports[place].classes[index]) for place, index in compared]
+    lost, gained = (np.array([sign[which] for sign in signs], np.int64) for which in (0, 1))
+    p_values = dict(zip(compared, adjusted_p(lost, gained).tolist(), strict=True))
+    candidates, needed = sum(report.compared > 0 for report in reports), lost_to_show(len(compared))
+    return [
+        report
+        if not report.compared
+        else report.model_copy(
+            update={
+                "candidates": candidates,
+                "lost_to_show": needed,
+                "classes": tuple(
+                    _adjusted(figures, p_values.get((place, index)), needed) for index, figures in enumerate(report.classes)
+                ),
+            }
+        )
+        for place, report in enumerate(reports)
+    ]
+
+
+def _with_images(report: ClassReport) -> list[int]:
+    return [index for index, figures in enumerate(report.classes) if report.compared and figures.images]
+
+
+def _signs(figures: ClassFigures) -> tuple[int, int, int]:
+    """Lost and gained of what is counted as independent, and how many of those the class has."""
+    if (units := figures.units) is not None:
+        return units.lost, units.gained, units.count
+    return figures.lost or 0, figures.gained or 0, figures.images
+
+
+def _adjusted(figures: ClassFigures, p_adjusted: float | None, needed: int) -> ClassFigures:
+    few: Regression = "too few images" if figures.units is None else FEW[figures.units.kind]
+    regression: Regression = "not shown" if _signs(figures)[2] >= needed else few
     if p_adjusted is not None and p_adjusted <= FAMILY_ALPHA:
-        return "shown"
-    return "not shown" if images >= needed else "too few images"
+        regression = "shown"
+    return figures.model_copy(update={"p_adjusted": p_adjusted, "regression": regression})
 
 
-def _drops(losses: Losses, images: NDArray[np.int64]) -> list[Interval | None]:
-    lost, gained = losses.lost, losses.gained
-    some, confidence = np.maximum(images, 1), NON_INFERIORITY_CONFIDENCE
-    low, high = tango_bounds(lost, gained, some, two_sided_z(confidence))
+FEW: Final[Mapping[str, Regression]] = {"group": "too few groups", "fold": "too few folds"}
+
+
+def _drops(pairs: Pairs, lost: Counts, gained: Counts, images: Counts) -> list[Interval | None]:
+    """Of each class alone, by groups where there are such; None of no images."""
+    some, z = np.maximum(images, 1), two_sided_z(NON_INFERIORITY_CONFIDENCE)
+    low, high = tango_bounds(lost, gained, some, z)
+    if pairs.groups is not None:
+        worths = [_drop_worth(pairs.of_class(index)) for index in range(len(images))]
+        ends = [
+            np.array([worth.to_fail(count) for worth, count in zip(worths, some, strict=True)]),
+            np.array([worth.to_pass(count) for worth, count in zip(worths, some, strict=True)]),
+        ]
+        (low, _), (_, high) = (tango_bounds(lost * end / some, gained * end / some, end, z) for end in ends)
     columns = zip(((lost - gained) / some).tolist(), low.tolist(), high.tolist(), images.tolist(), strict=True)
     return [
-        Interval(estimate=100 * estimate, low=100 * below, high=100 * above, confidence=confidence) if count else None
+        Interval(estimate=100 * estimate, low=100 * below, high=100 * above, confidence=NON_INFERIORITY_CONFIDENCE)
+        if count
+        else None
         for estimate, below, above, count in columns
     ]
 
 
+def _drop_worth(own: Pairs) -> Worth:
+    if not len(own.right) or own.theirs is None:
+        return Worth()
+    return Worth(drop_effect(own.theirs, own.right, own.groups), independent_at_most(own.groups))
+
+
 FAMILY_ALPHA = 0.05
 """How often at most any class is named, where none lost."""
-
-Counts = NDArray[np.int64]
 
 
 def sign_test(lost: Counts, gained: Counts) -> NDArray[np.float64]:

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_drop_pp, two_sided_z, wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
-from edgecnn.judging.predictions.grouped import Groups, group_effect
+from edgecnn.judging.predictions.grouped import (
+    Groups,
+    Worth,
+    drop_interval_pp,
+    group_effect,
+    independent_at_most,
+    share_interval,
+)
 from edgecnn.judging.predictions.logits import read_logits
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import FoldFigures, Folds, Quality
@@ -37,6 +44,10 @@ class FoldAnswers:
         logits = np.concatenate([each.logits for each in self.answers])
         return replace(first, logits=logits, groups=self.groups()), np.concatenate(list(self.labels))
 
+    def places(self) -> NDArray[np.intp]:
+        """The fold of each image, (images,) of all folds together."""
+        return np.repeat(np.arange(len(self.labels)), [len(labels) for labels in self.labels])
+
     def groups(self) -> Groups | None:
         """Of all folds, no group of which is in two of them; None where images are independent."""
         if all(each.groups is None for each in self.answers):
@@ -56,11 +67,11 @@ def accuracy_over_folds(mine: FoldAnswers, baseline: FoldAnswers | None) -> Accu
     answers, labels = mine.together()
     found = accuracy(answers, labels, "test", None if baseline is None else baseline.together()[0])
     folds = _folds(mine, None if baseline is None else baseline.right(), found.groups)
-    images, hits = found.images / folds.top1_effect, sum(each.right for each in folds.each) / folds.top1_effect
-    drop = found.drop_pp
+    hits, worth = sum(each.right for each in folds.each), Worth(folds.top1_effect, found.independent_at_most)
+    top1, drop = share_interval(hits, found.images, worth, ACCURACY_CONFIDENCE), found.drop_pp
     if found.lost is not None and found.gained is not None:
-        drop = tango_drop_pp(*(count / folds.drop_effect for count in (found.lost, found.gained, found.images)))
-    return found.model_copy(update={"folds": folds, "top1": wilson(hits, images) or found.top1, "drop_pp": drop})
+        drop = drop_interval_pp(found.lost, found.gained, found.images, worth._replace(effect=folds.drop_effect))
+    return found.model_copy(update={"folds": folds, "top1": top1 or found.top1, "drop_pp": drop})
 
 
 def _folds(mine: FoldAnswers, theirs: Sequence[NDArray[np.bool_]] | None, grouped: GroupEffects | None) -> Folds:
@@ -141,6 +152,6 @@ def quality_over_folds(found: Quality, mine: FoldAnswers, baseline: FoldAnswers 
 
 
 def _share(folds: Sequence[NDArray[np.bool_]], groups: Groups | None) -> Interval | None:
-    effect = max(design_effect(folds), group_effect(np.concatenate(list(folds)), groups))
-    right, images = sum(int(fold.sum()) for fold in folds), sum(map(len, folds))
-    return wilson(right / effect, images / effect, NON_INFERIORITY_CONFIDENCE)
+    together = np.concatenate(list(folds))
+    effect = max(design_effect(folds), group_effect(together, groups))
+    return share_interval(int(together.sum()), len(together), Worth(effect, independent_at_most(groups)))

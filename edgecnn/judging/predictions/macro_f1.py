@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE
+from edgecnn.judging.predictions.jackknife import two_centre_interval
+from edgecnn.judging.predictions.left_out import LeftOut
 from edgecnn.values.verdict import Interval
 
 
@@ -45,30 +47,17 @@ def macro_f1(
     A class without images has no recall, hence no F1; an answer that names it is still an error of the class it takes from.
 
     Variance and bias are the jackknife's: what the mean would be without each image. (At 20 images a class the mean comes out
-    half a point too low.) The variance becomes the number of images that a plain share of that variance would need, and the
-    interval is Wilson's of so many, about the mean as it is and about the mean freed of bias, from the lower end of both to the
-    upper end of both: either centre alone errs to one side, the one where a split fixes how many images each class has and the
-    other where it does not. Small classes in which no error was seen would make that number too large, so that it is at most the
-    number at which every class errs alike.
-
-    Sources: Efron and Stein, Annals of Statistics 9 (1981) 586-596; Korn and Graubard, Survey Methodology 24 (1998) 193-201, for
-    intervals at an effective sample size.
+    half a point too low.) Small classes in which no error was seen would make the images worth too many independent ones, so that
+    they are worth at most the number at which every class errs alike.
     """
     present = counts.images > 0
     if not present.any():
         return None
-    classes, images = int(present.sum()), len(labels)
+    classes = int(present.sum())
     estimate = float(counts.f1[present].sum()) / classes
-    without = _without_each(labels, predicted, counts) / classes
-    unbiased = min(max(estimate - (images - 1) * float(without.mean()), 0.0), 1.0)
-    variance = (images - 1) * float(without.var())
+    found = LeftOut(estimate, estimate + _without_each(labels, predicted, counts) / classes)
     alike = classes * classes / float((1 / counts.images[present]).sum())
-    plain = estimate * (1 - estimate) / variance if variance > 0 and 0 < estimate < 1 else alike
-    effective = max(1.0, min(alike, plain))
-    about = [wilson(centre * effective, effective, confidence) for centre in (estimate, unbiased)]
-    ends = [(each.low, each.high) for each in about if each]
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    return Interval(estimate=estimate, low=low, high=high, confidence=confidence)
+    return two_centre_interval(found, alike, None, confidence)
 
 
 def _without_each(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:

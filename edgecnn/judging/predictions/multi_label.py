@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
-from edgecnn.judging.predictions.average_precision import LeftOut, average_precision, mean_average_precision
+from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
 from edgecnn.judging.predictions.exchanged import images_that_count
-from edgecnn.judging.predictions.grouped import Groups, group_effect
+from edgecnn.judging.predictions.grouped import Groups, group_effect, independent_at_most
+from edgecnn.judging.predictions.jackknife import trials_of, two_centre_interval
+from edgecnn.judging.predictions.left_out import LeftOut
 from edgecnn.judging.predictions.thresholds import over, same_labels
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
@@ -56,13 +58,14 @@ def multi_label_accuracy(
     has = labels.astype(bool)
     found = _precision(answers, has, split)
     given = over(answers.logits, thresholds)
-    trials = trials_of(found, images_that_count(answers.logits, has), answers.groups)
+    count = images_that_count(answers.logits, has)
     drop, drop_images = (None, None) if baseline is None else _drop(found, answers, baseline, has)
     return MultiLabelAccuracy(
         split=split,
         images=len(has),
-        map=_share(found, trials, ACCURACY_CONFIDENCE),
-        trials=trials,
+        map=_map_interval(found, count, answers.groups, ACCURACY_CONFIDENCE),
+        map_bounds=_map_interval(found, count, answers.groups, NON_INFERIORITY_CONFIDENCE),
+        trials=min(trials_of(found, count, answers.groups), independent_at_most(answers.groups)),
         drop_pp=drop,
         drop_images=drop_images,
         groups=None if answers.groups is None else len(np.unique(answers.groups)),
@@ -79,7 +82,9 @@ def multi_label_accuracy(
     )
 
 
-def map_interval(answers: Answers, labels: Labels, split: Literal["validation", "test"]) -> Interval:
+def map_interval(
+    answers: Answers, labels: Labels, split: Literal["validation", "test"], confidence: float = ACCURACY_CONFIDENCE
+) -> Interval:
     """mAP alone, for which no threshold is needed; see ``multi_label_accuracy``."""
     check_finite(answers.candidate, answers.logits)
     if answers.logits.shape != labels.shape:
@@ -87,7 +92,12 @@ def map_interval(answers: Answers, labels: Labels, split: Literal["validation", 
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
     has = labels.astype(bool)
     found = _precision(answers, has, split)
-    return _share(found, trials_of(found, images_that_count(answers.logits, has), answers.groups), ACCURACY_CONFIDENCE)
+    return _map_interval(found, images_that_count(answers.logits, has), answers.groups, confidence)
+
+
+def _map_interval(found: LeftOut, count: float, groups: Groups | None, confidence: float) -> Interval:
+    """The precision at the few images of a rare label is too high; of heavy-tailed scores that vanishes no faster than a root."""
+    return two_centre_interval(found, count, groups, confidence, decay=0.5)
 
 
 def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeftOut:
@@ -102,13 +112,6 @@ def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float])
     return share_of(same_labels(answers.logits, baseline.logits, thresholds), answers.groups)
 
 
-def map_share(map_: Interval, trials: float, confidence: float) -> Interval:
-    """The stored mAP at another confidence."""
-    found = wilson(map_.estimate * trials, trials, confidence)
-    assert found is not None
-    return found
-
-
 def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> tuple[Interval, float]:
     """By the jackknife of the difference, and what images that none of these showed may still lose; and as of how many of these.
 
@@ -120,33 +123,21 @@ def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.b
     check_same_pixels(answers, baseline)
     theirs = mean_average_precision(baseline.logits, has)
     assert theirs is not None
-    z = two_sided_z(NON_INFERIORITY_CONFIDENCE)
     apart = LeftOut(theirs.estimate - found.estimate, theirs.without - found.without)
-    effect = group_effect(theirs.without, answers.groups)
-    images = images_that_count(baseline.logits, has) / effect
-    unseen = z * z / (2 * images)
-    variance = apart.variance * max(effect, group_effect(apart.without, answers.groups))
-    half = unseen + math.sqrt(z * z * variance + unseen**2)
-    low, high = max(-1.0, apart.estimate - half), min(1.0, apart.estimate + half)
+    effect, count = group_effect(theirs.without, answers.groups), images_that_count(baseline.logits, has)
+    most = max(effect, len(has) / independent_at_most(answers.groups))
+    of_both = group_effect(apart.without, answers.groups)
+    below = _half_width(count / effect, apart.variance * max(effect, of_both))
+    above = _half_width(count / most, apart.variance * max(most, of_both))
+    low, high = max(-1.0, apart.estimate - below), min(1.0, apart.estimate + above)
     drop = Interval(estimate=100 * apart.estimate, low=100 * low, high=100 * high, confidence=NON_INFERIORITY_CONFIDENCE)
-    return drop, images
+    return drop, count / most
 
 
-def trials_of(found: LeftOut, most: float, groups: Groups | None = None) -> float:
-    """Of how many independent answers a share would be known as well; at most ``most``, and at least one.
-
-    ``groups``: which images came together, (images,).
-    """
-    effect = group_effect(found.without, groups)
-    share, most, variance = min(1.0, max(0.0, found.estimate)), max(most / effect, 1.0), found.variance * effect
-    if variance <= share * (1 - share) / most + 1e-15:  # of a share of 1, rounding alone is left
-        return most
-    return max(1.0, share * (1 - share) / variance)
-
-
-def _share(found: LeftOut, trials: float, confidence: float) -> Interval:
-    estimate = min(1.0, found.estimate)
-    return map_share(Interval(estimate=estimate, low=estimate, high=estimate, confidence=1.0), trials, confidence)
+def _half_width(images: float, variance: float) -> float:
+    z = two_sided_z(NON_INFERIORITY_CONFIDENCE)
+    unseen = z * z / (2 * images)
+    return unseen + math.sqrt(z * z * variance + unseen**2)
 
 
 def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None, *, together: bool) -> Interval:
@@ -159,8 +150,7 @@ def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None,
     sums, totals = hits.sum(axis=0), all_.sum(axis=0)
     without = ((sums - hits) / np.maximum(totals - all_, 1.0)).mean(axis=1)
     found = LeftOut(float((sums / totals).mean()), without)
-    trials = trials_of(found, min(len(has), int((given | has)[:, kept].sum())), groups)
-    return _share(found, trials, NON_INFERIORITY_CONFIDENCE)
+    return two_centre_interval(found, min(len(has), int((given | has)[:, kept].sum())), groups)
 
 
 def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bool_], given: NDArray[np.bool_]) -> LabelFigures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_answers, check_same_pixels, share_of
-from edgecnn.judging.predictions.classes import class_report, losses_by_class
+from edgecnn.judging.predictions.classes import Pairs, adjusted_reports, class_report
 from edgecnn.judging.predictions.logits import read_logits
 from edgecnn.judging.predictions.macro_f1 import by_class, macro_f1
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import Quality
 from edgecnn.values.verdict import Interval
 
@@ -22,7 +23,13 @@ CLASSES_FOR_TOP5 = 6
 """Of five classes every answer is among the first five."""
 
 
-def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseline: Answers | None = None) -> Quality:
+def quality(
+    answers: Answers,
+    labels: NDArray[Any],
+    names: Sequence[str],
+    baseline: Answers | None = None,
+    folds: NDArray[np.intp] | None = None,
+) -> Quality:
     """What the test split says of one candidate beyond top-1.
 
     Args:
@@ -30,6 +37,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
         labels: class indices (images,), integers.
         names: of the classes, in the order of the logits.
         baseline: the fp32 baseline network's answers to the same pixels; None for the baseline itself, and where there are none.
+        folds: by which network of a cross-validation each image was answered, (images,); None of one network.
 
     Raises:
         NoImages, OneClassAnswered, LogitsNotFinite, LogitsDoNotMatch: as ``accuracy`` does, and where the names are not as many
@@ -46,7 +54,7 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
     if f1 is None or ece is None:
         raise NoImages(candidate=answers.candidate, split="test")
     theirs = _first_answers(baseline, answers, labels)
-    losses = None if theirs is None else losses_by_class(labels, reading.place == 0, theirs == labels, classes)
+    pairs = Pairs(labels, reading.place == 0, None if theirs is None else theirs == labels, answers.groups, folds)
     top5 = share_of(reading.place < 5, answers.groups) if classes >= CLASSES_FOR_TOP5 else None
     absent: dict[str, str] = {}
     if top5 is None:
@@ -58,9 +66,23 @@ def quality(answers: Answers, labels: NDArray[Any], names: Sequence[str], baseli
         macro_f1=f1,
         ece=ece,
         agreement=None if theirs is None else share_of(reading.predicted == theirs, answers.groups),
-        classes=class_report(names, counts, losses),
+        classes=class_report(names, counts, pairs),
         absent=absent,
     )
+
+
+def adjusted_over_candidates(tests: Mapping[str, Accuracy | None]) -> dict[str, Accuracy | None]:
+    """The same accuracies, by candidate of one build, whose classes' losses are shown over all candidates together.
+
+    The report names a loss of any candidate, so each of them is a chance to name one falsely.
+    """
+    known = [(name, test, test.quality) for name, test in tests.items() if test is not None and test.quality is not None]
+    reports = adjusted_reports([found.classes for _, _, found in known])
+    adjusted = {
+        name: test.model_copy(update={"quality": found.model_copy(update={"classes": report})})
+        for (name, test, found), report in zip(known, reports, strict=True)
+    }
+    return {**tests, **adjusted}
 
 
 def _first_answers(baseline: Answers | None, answers: Answers, labels: NDArray[Any]) -> NDArray[np.intp] | None:

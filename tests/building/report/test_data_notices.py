@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from edgecnn.building.data_notices import class_notices
-from edgecnn.values.figures import ClassFigures, ClassReport
+from edgecnn.building.fold_notices import fold_notices
+from edgecnn.values.artifact import WeightsAnswer
+from edgecnn.values.figures import ClassFigures, ClassReport, FoldFigures, Folds, Groups, UnitLosses
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import a_class, a_quality, an_accuracy, facts
@@ -57,3 +61,43 @@ def test_classes_too_small_to_be_judged_are_named_once_for_all_candidates() -> N
 def test_a_name_with_a_line_break_or_an_escape_is_shown_and_not_obeyed() -> None:
     (said,) = class_notices([row(lost("a\n\x1b[31mb"))])
     assert r"on class 'a\n\x1b[31mb' (" in said
+
+
+def grouped(kind: Literal["group", "fold"], **changes: object) -> ClassFigures:
+    return lost("Shirt").model_copy(update={"units": UnitLosses(kind=kind, count=16, lost=14, gained=1), **changes})
+
+
+def test_of_groups_and_of_several_candidates_the_sentence_says_what_was_counted() -> None:
+    seen = row(grouped("group"))
+    assert seen.test is not None and seen.test.quality is not None
+    of_three = seen.test.quality.classes.model_copy(update={"candidates": 3})
+    test = seen.test.model_copy(update={"quality": seen.test.quality.model_copy(update={"classes": of_three})})
+    assert class_notices([seen.model_copy(update={"test": test})]) == (
+        "openvino-int8 loses 12.0 pp [10.2, 13.9] at 90 % on class 'Shirt' "
+        "(1,000 images in 16 groups, of which 14 lose and 1 gain), shown after Holm over 10 classes of 3 candidates",
+    )
+
+
+def test_over_folds_no_interval_of_images_alone_is_given() -> None:
+    seen = row(grouped("fold"))
+    assert seen.test is not None
+    one = FoldFigures(images=500, right=450, lost=5, gained=5)
+    folds = Folds(each=(one, one), top1_effect=1, drop_effect=1, alone_top1=seen.test.top1, alone_drop_pp=None, worth_images=0)
+    (said,) = class_notices([seen.model_copy(update={"test": seen.test.model_copy(update={"folds": folds})})])
+    assert said.startswith("openvino-int8 loses 12.0 pp on class 'Shirt' (1,000 images in 16 folds, of which 14 lose")
+
+
+def test_classes_of_too_few_groups_are_named_by_groups() -> None:
+    small = grouped("group", regression="too few groups")
+    assert class_notices([row(small)]) == (
+        "1 class has fewer than 8 groups of test images, too few for a loss to be sure to show: 'Shirt'",
+    )
+
+
+def test_groups_of_test_images_are_worth_what_a_pass_takes_them_for() -> None:
+    groups = Groups(groups=40, independent=40.0, top1_effect=1.5, drop_effect=1.5)
+    seen = facts("onnxruntime-fp32", is_baseline=True, test=an_accuracy(images=600, groups=groups))
+    assert fold_notices([seen], WeightsAnswer(choice="none", kind="none", why="asked")) == (
+        "GROUPS: the 600 test images are of 40 groups, whose images may be alike, and intervals allow for that: "
+        "top-1 of onnxruntime-fp32 is as sure as of 400 independent ones, and for a PASS as of 40",
+    )

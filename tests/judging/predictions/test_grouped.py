@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edgecnn.errors.wording import counted
 from edgecnn.judging.gates import judge
-from edgecnn.judging.predictions.accuracy import Answers, accuracy
-from edgecnn.judging.predictions.grouped import group_effect
+from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement, share_of
+from edgecnn.judging.predictions.grouped import group_effect, independent_at_most
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.report import CandidateFacts
@@ -99,3 +101,69 @@ def test_several_labels_an_image_in_groups_are_worth_fewer_too() -> None:
         return [each.high - each.low for each in (found.map, found.drop_pp, found.micro_f1, found.agreement)]
 
     assert all(grouped > 1.8 * alone for grouped, alone in zip(widths(OF), widths(None), strict=True))
+
+
+def thirds(groups: int) -> NDArray[np.int64]:
+    """A third of all images are of one group, the others of one size."""
+    return np.concatenate([np.zeros(EACH * (groups - 1) // 2, np.int64), 1 + np.repeat(np.arange(groups - 1), EACH)])
+
+
+def uneven(groups: int) -> NDArray[np.int64]:
+    """Of lognormal sizes."""
+    sizes = np.exp(np.random.default_rng(8).normal(2.2, 1.0, groups))
+    return np.repeat(np.arange(groups), np.maximum(1, np.rint(sizes)).astype(int))
+
+
+@pytest.mark.parametrize("how", [0.05, 0.3, 0.999])
+@pytest.mark.parametrize("of", [np.repeat(np.arange(20), 30), uneven(40), thirds(20), thirds(200)], ids=len)
+def test_at_the_bound_groups_pass_and_fail_at_most_as_stated(of: NDArray[np.int64], how: float) -> None:
+    """Of 400 builds; with the variance alone as many as 15 % pass, and 13 % fail."""
+    random, odds, bound = np.random.default_rng(9), 1 / how - 1, 0.9
+    shares = random.beta(bound * odds, (1 - bound) * odds, (400, int(of[-1]) + 1))[:, of]
+    intervals = [share_of(right, of) for right in random.random(shares.shape) < shares]
+    assert np.mean([interval.low >= bound for interval in intervals if interval]) <= 0.05 + 0.02
+    assert np.mean([interval.high < bound for interval in intervals if interval]) <= 0.05 + 0.03
+
+
+@pytest.mark.parametrize("of", [np.repeat(np.arange(20), 30), uneven(40), thirds(40)], ids=len)
+def test_a_drop_that_single_groups_have_passes_no_bound(of: NDArray[np.int64]) -> None:
+    """One group in ten loses half of its images; of 20 groups, 12 % have none such."""
+    random, labels = np.random.default_rng(10), np.zeros(len(of), np.int64)
+    passed = 0
+    for _ in range(60):
+        lost = (random.random(int(of[-1]) + 1) < 0.1)[of] & (random.random(len(of)) < 0.5)
+        logits = [np.stack([~wrong, wrong], 1).astype(np.float32) for wrong in (lost, lost & False)]
+        ours, fp32 = (Answers("x", each, "p", "m", groups=of) for each in logits)
+        found = accuracy(ours, labels, "test", fp32)
+        passed += found.drop_pp is not None and found.drop_pp.high <= 5
+    assert passed == 0
+
+
+def test_uneven_groups_are_worth_fewer_independent_images() -> None:
+    assert independent_at_most(None) == math.inf
+    assert independent_at_most(OF) == GROUPS
+    assert independent_at_most(np.arange(50)) == 50
+    assert independent_at_most(thirds(400)) == pytest.approx(9, abs=0.2)
+
+
+def test_268_groups_without_a_loss_are_what_a_drop_of_a_point_takes() -> None:
+    def judged_drop(groups: int) -> Accuracy:
+        of = np.repeat(np.arange(groups), 30)
+        ours, fp32 = (Answers(name, np.eye(2, dtype=np.float32)[of % 1], "p", "m", groups=of) for name in ("int8", "fp32"))
+        return accuracy(ours, of % 1, "test", fp32)
+
+    for groups, verdict in ((268, "PASS"), (267, "UNSURE")):
+        row = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), test=judged_drop(groups))
+        assert judge(Gate(metric="drop_pp", side="max", bound=1.0, required="always"), row).verdict.value == verdict
+
+
+@pytest.mark.parametrize("images", [30, 60])
+def test_agreement_without_labels_is_capped_by_groups_as_well(images: int) -> None:
+    of = np.repeat(np.arange(images // 3), 3)
+    ours, fp32 = (Answers(name, np.eye(2, dtype=np.float32)[of % 1], "p", "m", groups=of) for name in ("int8", "fp32"))
+    seen = agreement(ours, "test", fp32)
+    alone = [share_of(np.ones(images // 3, bool), None, confidence) for confidence in (0.95, 0.90)]
+    assert (seen.independent, seen.same) == (images // 3, alone[0])
+    row = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), agreement=seen)
+    result = judge(Gate(metric="agreement", side="min", bound=0.9, required="always"), row)
+    assert result.figure == alone[1]

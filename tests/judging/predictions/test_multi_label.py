@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, f1_score
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages
-from edgecnn.judging.intervals import tango_drop_pp
+from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, tango_drop_pp
 from edgecnn.judging.predictions.accuracy import Answers
 from edgecnn.judging.predictions.average_precision import at_random, average_precision, mean_average_precision
 from edgecnn.judging.predictions.exchanged import Ranked
-from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.judging.predictions.multi_label import map_interval, multi_label_accuracy
 from edgecnn.judging.predictions.thresholds import best_thresholds, over, probabilities
 from edgecnn.values.label_figures import MultiLabelAccuracy
 
@@ -222,3 +222,30 @@ def test_what_a_random_ranking_reaches_is_more_than_the_share_of_few_images(imag
     has = np.arange(images) < positives
     seen = np.mean([average_precision(draws.random(images), has).estimate for _ in range(4000)])
     assert at_random(images, positives) == pytest.approx(seen, abs=0.01) and at_random(images, positives) > positives / images
+
+
+@pytest.mark.parametrize(("freedom", "apart", "true", "most"), [(1000.0, 3.08, 0.749, 0.09), (3.0, 6.6, 0.6, 0.12)])
+def test_map_of_rare_labels_is_freed_of_its_bias(freedom: float, apart: float, true: float, most: float) -> None:
+    """20 labels of 400 images that 6 images have each. Of heavy-tailed scores, 66 % passed at the bound before."""
+    random, passed = np.random.default_rng(18), 0
+    for _ in range(60):
+        has = random.random((400, 20)) < 6 / 400
+        scores = (apart * has + random.standard_t(freedom, has.shape)).astype(np.float32)
+        found = map_interval(Answers("int8", scores, "p", "m"), has.astype(np.uint8), "test", NON_INFERIORITY_CONFIDENCE)
+        passed += found.low >= true
+    assert passed / 60 <= most
+
+
+def test_f1_of_rare_labels_is_freed_of_its_bias() -> None:
+    """Eight labels that 3 images of 60 have each."""
+    random, found, threshold = np.random.default_rng(19), list[MultiLabelAccuracy](), 0.9
+    for _ in range(150):
+        has = random.random((60, 8)) < 0.05
+        has[0] = True
+        logits = (2.5 * has + random.normal(size=has.shape)).astype(np.float32)
+        bounds = {f"label {number}": threshold for number in range(8)}
+        found.append(multi_label_accuracy(Answers("int8", logits, "p", "m"), has.astype(np.uint8), bounds, "test"))
+    for figure in ("micro_f1", "macro_f1"):
+        intervals = [getattr(each, figure) for each in found]
+        true = np.mean([interval.estimate for interval in intervals])
+        assert np.mean([interval.low > true for interval in intervals]) <= 0.05 + 0.04, figure

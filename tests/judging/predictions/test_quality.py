@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,9 @@ import pytest
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.predictions.accuracy import Answers
-from edgecnn.judging.predictions.quality import quality
+from edgecnn.judging.predictions.quality import adjusted_over_candidates, quality
+from edgecnn.values.figures import UnitLosses
+from tests.judging.made import an_accuracy
 
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
 
@@ -159,3 +162,24 @@ def test_it_is_no_wait_in_a_cached_build(images, classes):
     began = time.perf_counter()
     quality(answers[0], rng.integers(0, classes, images), names, answers[1])
     assert time.perf_counter() - began < 1  # 0.02 and 0.1 s on two shared cores, and 0.6 s for 50,000 images of 1,000 classes
+
+
+def test_losses_are_adjusted_over_the_candidates_of_a_build_and_what_was_not_compared_stays():
+    alone = losing("cat", 8)
+    tests = {"a": an_accuracy(quality=alone), "b": an_accuracy(quality=losing("dog", 1)), "fp32": None}
+    found = adjusted_over_candidates(tests)
+    assert [report.name for report in alone.classes.shown()] == ["cat"]
+    assert (found["fp32"], found["a"].quality.classes.candidates) == (None, 2)
+    assert by_name(found["a"].quality)["cat"].p_adjusted >= by_name(alone)["cat"].p_adjusted
+    assert found["a"].quality.classes.lost_to_show == 8
+
+
+def test_a_class_has_intervals_and_counts_of_its_groups():
+    """40 groups of 15 images; of the first class, five of 20 groups are lost."""
+    of, labels = np.repeat(np.arange(40), 15), np.repeat([0, 1], 300)
+    wrong = (of % 4 == 0) & (labels == 0)
+    ours, theirs = (replace(answering(said, width=2), groups=of) for said in (np.where(wrong, 1 - labels, labels), labels))
+    first = quality(ours, labels, ("cat", "dog"), theirs).classes.classes[0]
+    assert first.units == UnitLosses(kind="group", count=20, lost=5, gained=0)
+    assert first.recall.low == pytest.approx(wilson(15, 20).low, abs=0.03)
+    assert first.drop_pp.high == pytest.approx(tango_drop_pp(5, 0, 20).high, abs=2)

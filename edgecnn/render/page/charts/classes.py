@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from edgecnn.errors.wording import plural
+from edgecnn.errors.wording import counted, plural
 from edgecnn.render import figures
 from edgecnn.render import quality as spelt
 from edgecnn.render.page.charts import vega
@@ -23,7 +23,7 @@ LEAST_PX = 96
 _STATES = {
     "shown": ("var(--FAIL)", "triangle-right"),
     "not shown": ("var(--accent)", "circle"),
-    "too few images": ("var(--soft)", "stroke"),
+    **dict.fromkeys(("too few images", "too few groups", "too few folds"), ("var(--soft)", "stroke")),
 }
 """Whether a loss was shown to its colour and its shape."""
 _TIPS = ("class", "paired drop", "images", "lost", "gained", "p after Holm")
@@ -48,11 +48,12 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
     rows = _rows(told)
     names = ", ".join(each.name for each in classes.shown())
     small = len(classes.too_small())
-    few = f" {small} {plural(small, 'has', 'have')} too few images for a loss to show." if small else ""
+    few = f" {small} {plural(small, 'has', 'have')} too few {classes.unit}s for a loss to show." if small else ""
+    over = counted(classes.compared, "class", "classes") + (f" of {classes.candidates} candidates" * (classes.candidates > 1))
     return Figure(
         id="classes-lost",
         title=f"What each class lost with {facts.candidate.id}",
-        says=f"Shown to lose, after Holm's adjustment over {classes.compared} classes: {names or 'none'}.{few} Further right is"
+        says=f"Shown to lose, after Holm's adjustment over {over}: {names or 'none'}.{few} Further right is"
         " worse; each interval is 90 % for its class alone.",
         sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"),
         spec=_spec(rows),
