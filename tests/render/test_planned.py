@@ -28,7 +28,7 @@ def test_candidates_that_a_missing_wheel_keeps_out_are_one_line(monkeypatch: pyt
     words = ["plan", "--arch", "lenet-5", "--target", "cpu:litert"]
     real = installed.installed_version
     monkeypatch.setattr(installed, "installed_version", lambda name: None if name == "ai-edge-litert" else real(name))
-    why = "not available here: litert-fp32, litert-int8: ai-edge-litert"
+    why = "not available: litert-fp32, litert-int8: ai-edge-litert"
     missing = CliRunner().invoke(app, ["plan", "--arch", "lenet-5", "--target", "cpu:all"])
     assert f'{why} is not installed; pip install "edgecnn[litert]"' in missing.stdout.splitlines()
     monkeypatch.setattr(installed, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")

@@ -237,8 +237,11 @@ def test_skipped_files_are_counted_and_the_first_three_named(tmp_path: Path) -> 
 
 def test_what_could_not_be_built_here_comes_with_the_command_that_brings_it(tmp_path: Path) -> None:
     lacking = Unavailable(why="openvino is not installed", command='pip install "edgecnn[openvino]"')
-    assert said_of(tmp_path, unavailable={"openvino-int8": lacking}) == (
-        'openvino-int8 was not built: openvino is not installed; pip install "edgecnn[openvino]"',
+    no_wheel = Unavailable(why="ncnn has no wheel for Python 3.15")
+    unavailable = {"openvino-fp32": lacking, "openvino-int8": lacking, "ncnn-fp32": no_wheel}
+    assert said_of(tmp_path, unavailable=unavailable) == (
+        'not built: openvino-fp32, openvino-int8: openvino is not installed; pip install "edgecnn[openvino]"',
+        "not built: ncnn-fp32: ncnn has no wheel for Python 3.15",
     )
 
 
