@@ -189,8 +189,8 @@ def _if_native(candidate: Candidate, facts: RuntimeFacts) -> Candidate | Unsuppo
     support = facts.precisions.get(candidate.precision)
     if support == "native":
         return candidate
-    says = "does not name it" if support is None else f"says {support}"
-    why = f"the device's file {says}: {facts.source}"
+    says = f"does not name {candidate.precision.value}" if support is None else f"says {support} of {candidate.precision.value}"
+    why = f"the device's file {says}"
     return Unsupported(runtime=candidate.runtime, precision=candidate.precision, why=why)
 
 

@@ -75,6 +75,8 @@ def bench(request: BenchRequest, store: Store, tell: Progress, pages: Mapping[st
     with machine_for(request.host, Wanted(device, what, runtimes_of(finished.resolved.candidates)), tell) as machine:
         _require_same_processor(finished, machine)
         planned = _planned(finished, machine, tell)
+        if not planned.resolved.attachment.attached:
+            tell.note(f"{planned.resolved.attachment.why}: no latency is measured; --host USER@ADDRESS names a board")
         try:
             require_made(planned, store, asked)
         except NothingToJudge as error:

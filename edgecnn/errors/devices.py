@@ -117,7 +117,7 @@ class ConverterFailed(EdgecnnError):
         super().__init__(
             what=f"{converter} made no model of {candidate}",
             because=why,
-            hint="leave this runtime out; the other candidates of the build do not need it",
+            hint="the other candidates are built without this runtime",
         )
 
 
@@ -128,7 +128,7 @@ class LayerNotConverted(EdgecnnError):
         super().__init__(
             what=f"{converter} has no form of {layer} for {candidate} (layer {name})",
             because=why,
-            hint="leave this runtime out, or write the network without that operator",
+            hint="the other candidates are built without this runtime; or write the network without that operator",
         )
 
 

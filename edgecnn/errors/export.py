@@ -31,7 +31,7 @@ class OperatorMissing(EdgecnnError):
 
     def __init__(self, *, path: Path, runtime: str, op: str, node: str | None, nearest: str | None) -> None:
         where = f" (node {node})" if node else ""
-        hint = "leave this runtime out, or write the network without that operator"
+        hint = "the other candidates are built without this runtime; or write the network without that operator"
         super().__init__(
             what=f"{path}: {runtime} has no operator {op}{where}",
             hint=f"write it as {nearest}, which every runtime has" if nearest else hint,

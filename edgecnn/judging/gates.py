@@ -130,7 +130,12 @@ def _verdict(gate: Gate, finding: Finding) -> Verdict:
 
 
 def _images_to_settle(gate: Gate, facts: CandidateFacts) -> int | None:
-    """New images that would settle the gate by themselves; see ``images_needed``."""
+    """New images that would settle the gate by themselves; see ``images_needed``.
+
+    None over folds: more images do not make the networks of the folds more alike.
+    """
+    if facts.test is not None and facts.test.folds is not None:
+        return None
     if facts.agreement is not None and gate.metric == "agreement":
         agreed = facts.agreement
         worth = Worth(agreed.effect, agreed.independent or math.inf)
@@ -162,7 +167,9 @@ def _images_for_drop(bound: float, test: Accuracy) -> int | None:
 
 
 def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> int | None:
-    needed = images_for_proportion(bound, share)
+    independent = worth.to_fail(images)
+    known = wilson(share * independent, independent, NON_INFERIORITY_CONFIDENCE)
+    needed = None if known is None else images_for_proportion(bound, share, widest=known)
     return None if needed is None else worth.images_for(needed, images, to_pass=share > bound)
 
 

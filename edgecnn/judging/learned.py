@@ -68,7 +68,8 @@ def not_learned(facts: CandidateFacts) -> GateResult | None:
     figure, several = answered.share, facts.multi_label is not None
     reached = f"{100 * figure.estimate:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
     says = f"its mAP is {reached}" if several else f"it classifies {reached} of the test images correctly"
-    above = not several and figure.estimate > chance.level
+    folds = facts.test is not None and facts.test.folds is not None
+    above = not several and not folds and figure.estimate > chance.level
     needed = images_for_proportion(chance.level, figure.estimate, figure.confidence) if above else None
     if needed is not None and facts.test is not None:
         needed = Worth(facts.test.top1_effect, facts.test.independent_at_most).images_for(needed, facts.test.images, to_pass=True)

@@ -13,6 +13,7 @@ from edgecnn.judging.intervals import (
     tango_bounds,
     two_sided_z,
 )
+from edgecnn.values.verdict import Interval
 
 EXPECTED_DISAGREEMENT = 0.02
 """Share of discordant images assumed before anything was evaluated: INT8 against fp32 showed 1 to 5 % on the networks tried."""
@@ -78,11 +79,18 @@ def images_needed(
     return _to_tell_apart(margin - estimate, at_margin, at_estimate, confidence)
 
 
-def images_for_proportion(bound: float, share: float, confidence: float = NON_INFERIORITY_CONFIDENCE) -> int | None:
-    """The same for a bound on a share (0…1), by Wilson's interval; None where no number would."""
+def images_for_proportion(
+    bound: float, share: float, confidence: float = NON_INFERIORITY_CONFIDENCE, widest: Interval | None = None
+) -> int | None:
+    """The same for a bound on a share (0…1), by Wilson's interval; None where no number would.
+
+    ``widest``: the interval of the share, whose end nearest to a half has the largest variance; None: that of the share itself.
+    """
     if math.isclose(bound, share, abs_tol=1e-9):
         return None
-    return _to_tell_apart(bound - share, bound * (1 - bound), share * (1 - share), confidence)
+    low, high = (share, share) if widest is None else (widest.low, widest.high)
+    nearest = min(max(0.5, low), high)
+    return _to_tell_apart(bound - share, bound * (1 - bound), nearest * (1 - nearest), confidence)
 
 
 def _to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
@@ -93,4 +101,5 @@ def _to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: f
 def enough_images(needed: int, groups: int | None = None) -> str:
     """The end of a sentence: what would turn UNSURE into an answer; ``groups``: of so many, where images come in groups."""
     of = "" if groups is None else f" of {counted(groups, 'group')}"
-    return f"about {needed:,} new images{of}, judged alone, would settle it in {100 * POWER:.0f} % of cases"
+    odds = f"in {100 * POWER:.0f} % of cases"
+    return f"if the estimate is the truth, about {needed:,} new images{of}, judged alone, settle it {odds}"

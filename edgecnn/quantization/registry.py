@@ -43,7 +43,7 @@ _WAYS: dict[tuple[Runtime, Method] | tuple[Runtime, Method, Precision], Way] = {
     (Runtime.TENSORRT, Method.MIXED): Way("edgecnn.quantization.tensorrt", ("onnxconverter-common",), calibrates=True),
 }
 """A row of one precision goes before that of all."""
-_WEAK = Way("edgecnn.quantization.tensorrt_weak")
+_WEAK = Way("edgecnn.quantization.tensorrt_weak", calibrates=True)
 """Of every candidate whose network is weakly typed, float ones included."""
 
 

@@ -126,7 +126,7 @@ def _python_needed(carried: Sequence[CandidateFacts]) -> str:
         wheels = pythons_with_wheels(runtime, backend_for(runtime).runtime_packages.get(distribution_of(runtime), ""))
         firsts += [wheels[0]] if wheels is not None else []
     version = ".".join(map(str, max(firsts)))
-    return f"You need Python {version} or newer. The first three lines make a virtual environment: {_MANAGED}."
+    return f"You need Python {version} or newer. The first lines make a virtual environment: {_MANAGED}."
 
 
 def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
@@ -134,9 +134,13 @@ def _installing(kit: str, carried: Sequence[CandidateFacts]) -> list[str]:
     runtime = next((facts.candidate.runtime for facts in carried if facts.candidate.id == kit), None)
     needed = {} if runtime is None or runtime in _NOT_BY_PIP else backend_for(runtime).runtime_packages
     packages = [*(f'"{name}{versions}"' for name, versions in needed.items()), "numpy", "pillow"]
+    others = {facts.candidate.runtime for facts in carried} - {runtime, *_NOT_BY_PIP}
+    more = [f'"{name}{versions}"' for other in sorted(others) for name, versions in backend_for(other).runtime_packages.items()]
+    also = [f"# {ENVIRONMENT}/bin/pip install {' '.join(more)}   # for the other kits, to measure them too"] if more else []
     return [
         f"python3 -m venv --system-site-packages {ENVIRONMENT}",
         f"{ENVIRONMENT}/bin/pip install {' '.join(packages)}",
+        *also,
         f". {ENVIRONMENT}/bin/activate",
     ]
 

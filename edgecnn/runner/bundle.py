@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .engines.engine import build_engines
 from .failure import RunnerError
@@ -48,9 +48,10 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
         samples: timed inferences of each process.
 
     Raises:
-        RunnerError: no-bundle, what building and racing refuse, or runs-failed, with what the other runs measured.
+        RunnerError: no-bundle, what building and racing refuse, a package that every kit lacks, or runs-failed, with what the
+            other runs measured.
     """
-    carried = _carried(bundle)
+    carried, left_out = _runnable(_carried(bundle))
     for kit, _ in carried:
         if kit.manifest.engine is not None and not (kit.folder / ENGINES / "engine.plan").is_file():
             kit.verify_files()
@@ -60,6 +61,8 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
     write_json(out / MACHINE, environment)
     timed = _race(carried, out, rounds, {"samples": samples, "max_s": _MAX_S})
     measured = dict(timed, out=str(out), energy=_energy(carried, out / ENERGY, rounds, environment["observed"]))
+    if left_out:
+        measured["left_out"] = left_out
     failed = [run_file(out, index) for index in timed["failed"]]
     failed += [run_file(out / ENERGY, index) for index in measured["energy"].get("failed", [])]
     if failed:
@@ -69,6 +72,22 @@ def measure(bundle: Path, out: Path, rounds: int, samples: int) -> Dict[str, Any
         failure = RunnerError("runs-failed", what, because, error["hint"], error["missing"])
         raise failure.with_results({"bench": measured})
     return measured
+
+
+def _runnable(carried: List[Carried]) -> Tuple[List[Carried], Dict[str, str]]:
+    """The kits whose packages are here, and of each other kit what it lacks; a device need not have every runtime."""
+    here, left_out = [], {}  # type: List[Carried], Dict[str, str]
+    lacks: Optional[RunnerError] = None
+    for each in carried:
+        try:
+            each.kit.check_requirements()
+            here.append(each)
+        except RunnerError as error:
+            lacks, left_out[each.kit.manifest.name] = error, ": ".join(filter(None, (error.what, error.because)))
+            note("{} is left out: {}".format(each.kit.manifest.name, left_out[each.kit.manifest.name]))
+    if not here and lacks is not None:
+        raise lacks
+    return here, left_out
 
 
 def _energy(carried: List[Carried], out: Path, rounds: int, observed: Dict[str, str]) -> Dict[str, Any]:

@@ -73,7 +73,7 @@ class RuntimeFacts(Sourced):
 
     def rules_out(self, precision: Precision) -> str | None:
         """Why the file alone leaves no candidate of a precision; None where it does not."""
-        return f"the device's file says none: {self.source}" if self.precisions.get(precision) == "none" else None
+        return f"the device's file says none of {precision.value}" if self.precisions.get(precision) == "none" else None
 
 
 class FactsOnly(Sourced):

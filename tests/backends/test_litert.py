@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from onnx import save_model
+from onnx import TensorProto, save_model
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
 
 from edgecnn.backends.litert import BACKEND
@@ -18,7 +19,7 @@ from edgecnn.backends.litert_trace import residency_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.devices import ConverterFailed, LayerNotConverted
 from edgecnn.errors.measuring import TraceUnreadable
-from edgecnn.quantization.litert_model import convert
+from edgecnn.quantization.litert_model import convert, write_model
 from edgecnn.quantization.litert_writer import writer
 from edgecnn.values.candidate import Candidate, Precision, Runtime, Unsupported
 from edgecnn.values.layers import LayerMacs, MacTable
@@ -188,7 +189,7 @@ def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -
         convert(tmp_path / "model.onnx", fp32, tmp_path)
     assert caught.value.line() == (
         "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes): LiteRT has no operator for it — "
-        "leave this runtime out, or write the network without that operator [layer-not-converted]"
+        "the other candidates are built without this runtime; or write the network without that operator [layer-not-converted]"
     )
     assert not (tmp_path / "model.tflite").exists()
 
@@ -208,6 +209,37 @@ def test_a_model_beyond_the_2_gb_of_a_flatbuffer_is_refused_before_it_is_convert
     assert caught.value.line() == (
         "edgecnn's LiteRT writer made no model of litert-fp32: "
         "its weights take more than the 2,147,483,647 bytes of a FlatBuffer — "
-        "leave this runtime out; the other candidates of the build do not need it [converter-failed]"
+        "the other candidates are built without this runtime [converter-failed]"
     )
     assert not (tmp_path / "model.tflite").exists()
+
+
+def one_layer(path: Path) -> Path:
+    """A convolution of 3 channels to 10, over the whole image."""
+    weights = make_tensor("w", TensorProto.FLOAT, [10, 3, 4, 4], [0.1] * 480)
+    image = make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 4, 4])
+    logits = make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 10])
+    nodes = [make_node("Conv", ["image", "w"], ["made"]), make_node("Flatten", ["made"], ["logits"])]
+    save_model(make_model(make_graph(nodes, "one", [image], [logits], [weights]), opset_imports=[make_opsetid("", 20)]), path)
+    return path
+
+
+_ONE_CALL = """
+import sys
+import numpy as np
+from pathlib import Path
+from edgecnn.runner.sessions import litert_cpu
+with litert_cpu._unheard():
+    network = litert_cpu._Compiled(Path(sys.argv[1]), 1)
+print(network.answer(np.zeros(network.shape, np.float32)).shape)
+"""
+
+
+def test_a_call_in_half_precision_prints_nothing_and_neither_does_its_end(tmp_path: Path) -> None:
+    made = tmp_path / "model.tflite"
+    half = Candidate(id="litert-fp16", runtime=Runtime.LITERT, precision=Precision.FP16)
+    write_model(one_layer(tmp_path / "model.onnx"), half, made)
+    done = subprocess.run([sys.executable, "-c", _ONE_CALL, str(made)], capture_output=True, encoding="utf-8", timeout=120)
+    if "RuntimeError" in done.stderr:
+        pytest.skip("this processor has no half-precision arithmetic")
+    assert (done.stdout, done.stderr) == ("(1, 10)\n", "")

@@ -56,7 +56,7 @@ def test_complete_agreement_on_few_images_shows_nothing():
 def test_an_unsure_drop_says_how_many_images_would_settle_it():
     result = judge(a_gate(), facts(test=an_accuracy(10, 7, 1000)))
     assert result.verdict is UNSURE
-    more = "about 3,369 new images, judged alone, would settle it in 80 % of cases"
+    more = "if the estimate is the truth, about 3,369 new images, judged alone, settle it in 80 % of cases"
     assert result.reason == f"drop 0.30 pp [-0.41, 1.05] at 90 % leaves drop_pp ≤ 1 open; {more}"
     scaled = an_accuracy(11, 8, 1200)
     assert verdict(a_gate(), test=scaled) is PASS
@@ -98,7 +98,7 @@ def test_top1_is_judged_by_its_interval():
     assert verdict(gate, test=an_accuracy(images=1000, right=930)) is PASS
     assert verdict(gate, test=an_accuracy(images=1000, right=870)) is FAIL
     open_ = judge(gate, facts(test=an_accuracy(images=1000, right=905)))
-    assert (open_.verdict, open_.images_to_settle) == (UNSURE, 21918)
+    assert (open_.verdict, open_.images_to_settle) == (UNSURE, 22996)
     assert verdict(gate, test=None) is MISSING
 
 
@@ -145,7 +145,7 @@ def test_a_class_without_images_leaves_the_worst_class_open_and_is_named():
 def test_an_unsure_share_says_how_many_images_would_settle_it():
     report = with_quality(agreement=an_interval(0.97, 0.96, 0.98, 0.90))
     result = judge(a_gate("agreement", 0.965, side="min"), facts(test=report))
-    assert (result.verdict, result.images_to_settle) == (UNSURE, 7952)
+    assert (result.verdict, result.images_to_settle) == (UNSURE, 8748)
     assert judge(a_gate("macro_f1", 0.86, side="min"), facts(test=with_quality())).images_to_settle is None
 
 

@@ -90,7 +90,8 @@ def test_the_sentence_has_the_figures_and_how_many_images_would_settle_it() -> N
     assert found is not None
     assert found.reason == (
         "onnxruntime-fp32 is not shown to have learned: it classifies 11.7 % [9.9, 13.8] of the test images correctly; "
-        "always answering 'c0' reaches 10.0 %; about 2,551 new images, judged alone, would settle it in 80 % of cases"
+        "always answering 'c0' reaches 10.0 %; if the estimate is the truth, "
+        "about 2,551 new images, judged alone, settle it in 80 % of cases"
     )
     assert (found.gate.metric, found.gate.bound, found.images_to_settle) == ("top1", 0.1, 2551)
     labels = not_learned(ranked(0.22, 0.2, 0.5))

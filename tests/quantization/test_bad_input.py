@@ -66,7 +66,7 @@ def test_an_operator_that_a_runtime_lacks_is_named_with_the_runtime(runtime: Run
         make(CANDIDATES[f"{runtime.value}-fp32"], path, tmp_path / "out")
     assert caught.value.line() == (
         f"{path if runtime is Runtime.OPENVINO else tmp_path / 'out' / 'model.onnx'}: {runtime.value} has no operator Wobble — "
-        "leave this runtime out, or write the network without that operator [operator-missing]"
+        "the other candidates are built without this runtime; or write the network without that operator [operator-missing]"
     )
 
 

@@ -19,7 +19,7 @@ def test_it_says_how_the_kit_is_tried_and_what_was_measured_where() -> None:
     assert "Used: `onnxruntime-int8`, which is settled." in page
     assert "Verdict when it was built: PASS (drop_pp ≤ 1: PASS, the drop is at most 0.75 pp)." in page
     assert (
-        "You need Python 3.8 or newer. The first three lines make a virtual environment: Debian, Ubuntu and Raspberry Pi OS "
+        "You need Python 3.8 or newer. The first lines make a virtual environment: Debian, Ubuntu and Raspberry Pi OS "
         "refuse `pip install` outside one.\n\n```bash\npython3 -m venv --system-site-packages ~/edgecnn-env\n"
         '~/edgecnn-env/bin/pip install "onnxruntime>=1.19,<2" numpy pillow\n. ~/edgecnn-env/bin/activate\n'
         "cd kits/onnxruntime-int8\npython3 -B -m runner selftest "

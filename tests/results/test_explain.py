@@ -97,7 +97,7 @@ def test_an_unsure_gate_names_the_images_that_would_settle_it_beside_those_that_
     assert question.images is not None and question.images > 1000
     assert (question.candidate, question.images_seen, question.command) == ("onnxruntime-int8", 1000, None)
     assert question.says == gates[0].reason
-    assert question.says.endswith(f"about {question.images:,} new images, judged alone, would settle it in 80 % of cases")
+    assert question.says.endswith(f"about {question.images:,} new images, judged alone, settle it in 80 % of cases")
 
 
 def of_tensorrt_fp16(**changes: Any) -> OpenQuestion:

@@ -97,6 +97,21 @@ def test_a_kit_that_fails_while_it_is_measured_is_an_error_and_the_other_runs_ar
     assert [run["kit"] for run in runs_in(bundle / "measured") if "error" not in run] != []
 
 
+def test_a_kit_whose_package_is_not_here_is_left_out_by_name_and_the_others_are_measured(tmp_path: Path, kits_once: Path) -> None:
+    bundle = a_bundle(tmp_path, kits_once, tree(tmp_path / "nothing", {"proc/cpuinfo": "processor : 0\nflags : hypervisor\n"}))
+    rewrite_manifest(
+        bundle / "kits/onnxruntime-int8", lambda manifest: manifest["requirements"]["packages"].update({"no-such-runtime": ">=1"})
+    )
+    status, last = runner(bundle / "kits/onnxruntime-fp32", "measure", "../..", *QUICK)
+    assert (status, last["ok"], last["bench"]["items"]) == (0, True, 2)
+    assert last["bench"]["left_out"] == {"onnxruntime-int8": "this kit needs no-such-runtime>=1, which is not installed"}
+    rewrite_manifest(
+        bundle / "kits/onnxruntime-fp32", lambda manifest: manifest["requirements"]["packages"].update({"no-such-runtime": ">=1"})
+    )
+    status, last = runner(bundle / "kits/onnxruntime-fp32", "measure", "../..", *QUICK)
+    assert (status != 0, last["error"]["ref"]) == (True, "missing-package")
+
+
 @pytest.mark.slow  # measures two kits twice, with energy runs of seconds
 def test_a_meter_that_becomes_readable_adds_energy_and_times_nothing_again(tmp_path: Path, kits_once: Path, jetson: Path) -> None:
     rail = jetson / f"{CHIP}/in1_input"

@@ -64,7 +64,18 @@ COMMANDS = {
     "nvidia-smi": ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader,nounits"],
 }
 NODES = ("dev/dri/renderD*", "dev/accel/accel*", "dev/nvhost-gpu", "dev/nvmap", "dev/nvidia0", "dev/nvidiactl")
-PACKAGES = ("numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "openvino", "tensorrt", "pip")
+PACKAGES = (
+    "numpy",
+    "pillow",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-openvino",
+    "openvino",
+    "tensorrt",
+    "ncnn",
+    "ai-edge-litert",
+    "pip",
+)
 LARGEST = 65536
 MOST = 4000
 TIMEOUT_S = 15

@@ -163,9 +163,17 @@ def _signs(figures: ClassFigures) -> tuple[int, int, int]:
 def _adjusted(figures: ClassFigures, p_adjusted: float | None, needed: int) -> ClassFigures:
     few: Regression = "too few images" if figures.units is None else FEW[figures.units.kind]
     regression: Regression = "not shown" if _signs(figures)[2] >= needed else few
-    if p_adjusted is not None and p_adjusted <= FAMILY_ALPHA:
+    if p_adjusted is not None and p_adjusted <= FAMILY_ALPHA and _loses(figures):
         regression = "shown"
     return figures.model_copy(update={"p_adjusted": p_adjusted, "regression": regression})
+
+
+def _loses(figures: ClassFigures) -> bool:
+    """Whether the class loses images as a whole, which more losing than gaining groups or folds do not say: one may gain more."""
+    drop = figures.drop_pp
+    if drop is None:
+        return False
+    return drop.low > 0 if figures.units is not None and figures.units.kind == "group" else drop.estimate > 0
 
 
 FEW: Final[Mapping[str, Regression]] = {"group": "too few groups", "fold": "too few folds"}

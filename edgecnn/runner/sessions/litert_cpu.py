@@ -6,6 +6,7 @@ precision it computes when told to, which LiteRT's interpreter cannot say and it
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from contextlib import contextmanager
@@ -61,7 +62,8 @@ class LitertSession(Session):
         if self._trace is not None:
             write_trace(self._path, self._trace, self.threads or 1, XNNPACK_IN_HALF if self._half else None)
             self._trace = None
-        self._network = None
+        with _unheard():
+            self._network = None
 
 
 @contextmanager
@@ -76,6 +78,11 @@ def _unheard() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _hear_nothing() -> None:
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class _Interpreted:
@@ -107,8 +114,17 @@ class _Compiled:
         self.shape, self.dtype = tuple(int(size) for size in taken["shape"]), np.dtype(taken["dtype"]).name
         self._given = tuple(int(size) for size in given["shape"])
         self._ins, self._outs = self._model.create_input_buffers(0), self._model.create_output_buffers(0)
+        self._answered = False
+        atexit.register(_hear_nothing)  # what LiteRT made for itself it takes down when the process ends
 
     def answer(self, picture: Any) -> Any:
+        if self._answered:
+            return self._answer(picture)
+        self._answered = True
+        with _unheard():  # the first call makes an environment that no call is given
+            return self._answer(picture)
+
+    def _answer(self, picture: Any) -> Any:
         self._ins[0].write(np.ascontiguousarray(picture))
         self._model.run_by_index(0, self._ins, self._outs)
         return self._outs[0].read(int(np.prod(self._given)), np.float32).reshape(self._given)

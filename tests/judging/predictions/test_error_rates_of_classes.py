@@ -209,3 +209,15 @@ def test_a_perfectly_calibrated_network_is_not_shown_to_be_off_by_what_chance_ad
     found = [calibration_error(each, rng.random(1000) < each) for each in confidences]
     assert np.mean([each.estimate for each in found]) > 0.03
     assert np.mean([each.low == 0 for each in found]) > 0.95
+
+
+def test_a_class_that_gains_more_than_it_loses_is_not_said_to_lose_whatever_most_groups_do():
+    """Twelve groups lose one image of five, and one group of fifty gains forty."""
+    sizes = [5] * 12 + [50]
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    lost, gained = np.zeros(len(groups), bool), np.zeros(len(groups), bool)
+    lost[np.searchsorted(groups, np.arange(12))] = True
+    gained[60:100] = True
+    (figures,) = compared(np.zeros(len(groups), int), lost, gained, groups=groups).classes
+    assert figures.p_adjusted < 0.05 and figures.drop_pp.estimate < 0
+    assert figures.regression == "not shown"
