@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,15 @@ def network(steps: Steps, shape: Sequence[int] = IMAGE, opset: int = OPSET) -> o
         [helper.make_tensor_value_info(f"v{len(steps)}", TensorProto.FLOAT, None)],
     )
     graph = helper.make_graph(nodes, "network", *ends, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+def graph_of(nodes: Sequence[onnx.NodeProto], constants: Mapping[str, npt.NDArray[Any]], opset: int = OPSET) -> onnx.ModelProto:
+    """A network of these nodes from the image v0 to the output v1."""
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("v0", IMAGE), ("v1", None))]
+    tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
     return onnx.shape_inference.infer_shapes(model, data_prop=True)
 
@@ -406,6 +415,23 @@ def test_a_number_becomes_another(op: str) -> None:
 @pytest.mark.parametrize("op", ["Log", "Sqrt"])
 def test_a_positive_number_becomes_another(op: str) -> None:
     agree(network([*POSITIVE, *one("Add", f32(0.1)), *one(op)]))
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"), [("And", ["larger", "true"]), ("Or", ["false", "larger"]), ("Equal", ["larger", "true"])]
+)
+def test_one_truth_value_is_no_number(op: str, inputs: Sequence[str]) -> None:
+    nodes = [
+        helper.make_node("Greater", ["v0", "zero"], ["larger"], name="larger"),
+        helper.make_node(op, inputs, ["truth"], name="node"),
+        helper.make_node("Where", ["truth", "v0", "zero"], ["v1"], name="chosen"),
+    ]
+    agree(graph_of(nodes, {"zero": f32(0), "true": np.array([True]), "false": np.array(False)}))
+
+
+def test_one_truth_value_chooses() -> None:
+    nodes = [helper.make_node("Where", ["true", "v0", "zero"], ["v1"], name="chosen")]
+    agree(graph_of(nodes, {"zero": f32(0), "true": np.array([True])}))
 
 
 def test_parts_are_split_joined_and_looked_through() -> None:

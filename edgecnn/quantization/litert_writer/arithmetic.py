@@ -51,9 +51,9 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
 
 
 def compact(conversion: Conversion, name: str, order: Order) -> int:
-    """A value in an order; a constant of one number has no axes, which every operator takes."""
+    """A value in an order; a constant of one number, of any type, has no axes, which every operator takes."""
     if name in conversion.constants and conversion.constants[name].size == 1:
-        return conversion.number(float(conversion.constants[name].reshape(())))
+        return conversion.number(conversion.constants[name])
     return conversion.value(name, order)
 
 

@@ -178,9 +178,9 @@ class Conversion:
         for name in node.outputs:
             self._made_by[name] = node
 
-    def number(self, value: float) -> int:
-        """A constant of one number."""
-        return self.network.constant(np.array(value, np.float32), "number")
+    def number(self, value: float | Array) -> int:
+        """A constant of one number or truth value, of LiteRT's type for it."""
+        return self.network.constant(_for_litert(np.asarray(value).reshape(())), "number")
 
     def axes(self, values: Sequence[int]) -> int:
         """A constant list of whole numbers."""
