@@ -140,6 +140,14 @@ CASES: dict[str, Steps] = {
     ),
     "transposed convolution, SAME": one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], auto_pad="SAME_UPPER"),
     "transposed convolution, groups": one("ConvTranspose", random(8, 2, 3, 3), group=4, dilations=[2, 1], pads=[1, 0, 2, 1]),
+    "transposed convolution, size": one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[10, 17], pads=[2, 2, 0, 0]),
+    "transposed convolution, odd size": one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[12, 20]),
+    "transposed convolution, size, SAME": one(
+        "ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[10, 18], auto_pad="SAME_UPPER"
+    ),
+    "transposed convolution, size and more": one(
+        "ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[11, 17], output_padding=[1, 1]
+    ),
     "global mean": one("GlobalAveragePool"),
     "global maximum": one("GlobalMaxPool"),
     "padding": one("Pad", ints(0, 0, 1, 2, 0, 0, 3, 0)),
@@ -167,6 +175,11 @@ CASES: dict[str, Steps] = {
     "nearest, by scales that are not the sizes' own": one("Resize", "", f32(1, 1, 1.36, 0.77)),
     "to one row": one("Resize", "", "", ints(1, 8, 1, 5), mode="linear", coordinate_transformation_mode="align_corners"),
     "bilinear, by axes": one("Resize", "", "", ints(12, 15), mode="linear", axes=[2, 3]),
+    "columns alone, by axes": one("Resize", "", f32(1.5), mode="linear", axes=[3]),
+    "rows alone, by axes": one("Resize", "", "", ints(9), mode="cubic", axes=[-2]),
+    "columns, then rows, by axes": one("Resize", "", "", ints(15, 12), mode="linear", axes=[3, 2]),
+    "columns, then rows, by axes and scales": one("Resize", "", f32(1.37, 1.3), mode="linear", axes=[3, 2]),
+    "nearest, by axes and scales": one("Resize", "", f32(2, 3), axes=[-1, -2]),
     "rows in two axes": one("Gather", np.array([[0, 2], [1, -1]], np.int64), axis=2),
     "depth to space": one("DepthToSpace", blocksize=2),
     "depth to space, CRD": one("DepthToSpace", blocksize=2, mode="CRD"),
@@ -333,6 +346,14 @@ def test_hard_swish_is_parts_where_it_is_to_be_quantized() -> None:
             "cuts",
         ),
         (one("ConvTranspose", random(8, 4, 1, 1), strides=[3, 3], output_padding=[2, 2]), "larger than"),
+        (
+            one("Resize", "", "", ints(9, 30), axes=[2, 3], keep_aspect_ratio_policy="not_larger"),
+            "`keep_aspect_ratio_policy` is not",
+        ),
+        (
+            one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], auto_pad="SAME_LOWER", output_padding=[1, 1]),
+            "`output_padding` with `auto_pad` is not",
+        ),
         (one("Einsum", random(8, 5), equation="bccw,cd->bwd"), "diagonal"),
         (one("Cast", to=TensorProto.INT64), "whole numbers"),
         (one("GatherND", np.array([[1]], np.int64), batch_dims=1), "each image of a batch"),
@@ -427,6 +448,19 @@ def test_one_truth_value_is_no_number(op: str, inputs: Sequence[str]) -> None:
         helper.make_node("Where", ["truth", "v0", "zero"], ["v1"], name="chosen"),
     ]
     agree(graph_of(nodes, {"zero": f32(0), "true": np.array([True]), "false": np.array(False)}))
+
+
+def test_computed_scales_of_an_image_have_no_form() -> None:
+    nodes = [
+        helper.make_node("ReduceMax", ["v0"], ["largest"], name="largest", keepdims=0),
+        helper.make_node("Unsqueeze", ["largest", "axes"], ["scale"], name="scale"),
+        helper.make_node("Concat", ["scale", "scale"], ["scales"], name="scales", axis=0),
+        helper.make_node("Resize", ["v0", "", "scales"], ["v1"], name="resized", axes=[2, 3]),
+    ]
+    model = graph_of(nodes, {"axes": ints(0)})
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("v1", TensorProto.FLOAT, IMAGE))
+    with pytest.raises(LayerWithoutForm, match=r"Resize \(layer resized\): .*a constant"):
+        litert_model(model)
 
 
 def test_one_truth_value_chooses() -> None:

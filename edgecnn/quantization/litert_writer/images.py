@@ -11,7 +11,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.quantization.litert_writer.axes import cut
-from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, last
+from edgecnn.quantization.litert_writer.conversion import Array, Conversion, Node, NoForm, last
 from edgecnn.quantization.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
@@ -80,7 +80,7 @@ def _resize(conversion: Conversion, node: Node) -> None:
     position = node.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
     if len(shape) != 4 or shape[:2] != made[:2]:
         raise NoForm("LiteRT resizes the height and the width of an image alone")
-    scales = conversion.constants[node.inputs[2]][-2:] if node.has(2) and conversion.constants[node.inputs[2]].size else None
+    scales = _image_scales(conversion, node)
     is_whole = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
     copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_whole else None
     half = position in ("half_pixel", "pytorch_half_pixel")
@@ -99,7 +99,18 @@ def _resize(conversion: Conversion, node: Node) -> None:
         _resize_by_matrices(conversion, node, scales)
 
 
-def _resize_by_matrices(conversion: Conversion, node: Node, scales: Any) -> None:
+def _image_scales(conversion: Conversion, node: Node) -> Array | None:
+    """The factors of height and width; None where the node states sizes."""
+    stated = conversion.constant(node.inputs[2]).tolist() if node.has(2) else []
+    if not stated:
+        if node.attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
+            raise NoForm("`keep_aspect_ratio_policy` is not supported")
+        return None
+    factors = dict(zip((axis % 4 for axis in node.attributes.get("axes", range(4))), stated, strict=True))
+    return np.array([factors.get(axis, 1.0) for axis in (2, 3)])
+
+
+def _resize_by_matrices(conversion: Conversion, node: Node, scales: Array | None) -> None:
     """Multiply rows, then columns, by the shares of each in the new ones, which ONNX's reference computes."""
     (height, width), (rows, columns) = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     channels = conversion.shape(node.inputs[0])[1]
@@ -220,10 +231,17 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
 
 
 def _cut_before(node: Node, excess: Sequence[int]) -> list[int]:
-    """Rows and columns that the padding of a transposed convolution cuts at the beginning."""
-    automatic = node.attributes.get("auto_pad", b"NOTSET")
-    if automatic in (b"SAME_UPPER", b"SAME_LOWER"):
-        return [max(0, size) // 2 if automatic == b"SAME_UPPER" else -(-max(0, size) // 2) for size in excess]
+    """Rows and columns that the padding of a transposed convolution cuts at the beginning.
+
+    Where the size of the output is stated, ONNX ignores ``pads`` and cuts both sides, the first more unless it says SAME_UPPER.
+    """
+    automatic, added = node.attributes.get("auto_pad", b"NOTSET"), node.attributes.get("output_padding", [0, 0])
+    is_same, is_stated = automatic in (b"SAME_UPPER", b"SAME_LOWER"), "output_shape" in node.attributes
+    if is_same and not is_stated and any(added):
+        raise NoForm("`output_padding` with `auto_pad` is not supported")
+    if is_same or is_stated:
+        cut_away = [max(0, size + more) for size, more in zip(excess, added, strict=True)]
+        return [size // 2 if automatic == b"SAME_UPPER" else -(-size // 2) for size in cut_away]
     return list(node.attributes.get("pads", [0] * 4)[:2])
 
 
