@@ -140,7 +140,9 @@ CASES: dict[str, Steps] = {
     ),
     "transposed convolution, SAME": one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], auto_pad="SAME_UPPER"),
     "transposed convolution, groups": one("ConvTranspose", random(8, 2, 3, 3), group=4, dilations=[2, 1], pads=[1, 0, 2, 1]),
-    "transposed convolution, size": one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[10, 17], pads=[2, 2, 0, 0]),
+    "transposed convolution, size": one(
+        "ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[10, 17], pads=[2, 2, 0, 0]
+    ),
     "transposed convolution, odd size": one("ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[12, 20]),
     "transposed convolution, size, SAME": one(
         "ConvTranspose", random(8, 4, 3, 3), strides=[2, 2], output_shape=[10, 18], auto_pad="SAME_UPPER"
@@ -218,6 +220,7 @@ CASES: dict[str, Steps] = {
     "a comparison moved": [
         *one("GreaterOrEqual", random(8, 1, 1)), *one("Transpose", perm=[0, 2, 3, 1]), *one("Where", random(6, 10, 8), f32(0)),
     ],
+    "a comparison cast": [*one("Less", f32(0)), *one("CastLike", "v0"), *one("CastLike", f32(1)), *one("Mul", "v0")],
     "sum of three": one("Sum", random(8, 1, 1), random(1)),
     "mean of three": one("Mean", random(8, 1, 1), random(1)),
     "sign": one("Sign"),
@@ -355,7 +358,10 @@ def test_hard_swish_is_parts_where_it_is_to_be_quantized() -> None:
             "`output_padding` with `auto_pad` is not",
         ),
         (one("Einsum", random(8, 5), equation="bccw,cd->bwd"), "diagonal"),
-        (one("Cast", to=TensorProto.INT64), "whole numbers"),
+        (one("Cast", to=TensorProto.INT64), "casts to integers and booleans are not supported"),
+        (one("Cast", to=TensorProto.BOOL), "casts to integers and booleans are not supported"),
+        (one("CastLike", ints(1)), "casts to integers and booleans are not supported"),
+        (one("CastLike", np.array(True)), "casts to integers and booleans are not supported"),
         (one("GatherND", np.array([[1]], np.int64), batch_dims=1), "each image of a batch"),
         (one("Erf"), "LiteRT has no operator for it"),
     ],
@@ -371,7 +377,6 @@ def test_every_rule_is_tried_here() -> None:
     fused = {"Relu", "Mul", "HardSwish"}
     tried = {op for steps in CASES.values() for op, _, _ in steps} | fused
     elsewhere = {
-        "CastLike",
         "Elu",
         "Sigmoid",
         "Tanh",
@@ -450,17 +455,14 @@ def test_one_truth_value_is_no_number(op: str, inputs: Sequence[str]) -> None:
     agree(graph_of(nodes, {"zero": f32(0), "true": np.array([True]), "false": np.array(False)}))
 
 
-def test_computed_scales_of_an_image_have_no_form() -> None:
+def test_a_number_cast_like_a_computed_truth_value_has_no_form() -> None:
     nodes = [
-        helper.make_node("ReduceMax", ["v0"], ["largest"], name="largest", keepdims=0),
-        helper.make_node("Unsqueeze", ["largest", "axes"], ["scale"], name="scale"),
-        helper.make_node("Concat", ["scale", "scale"], ["scales"], name="scales", axis=0),
-        helper.make_node("Resize", ["v0", "", "scales"], ["v1"], name="resized", axes=[2, 3]),
+        helper.make_node("Greater", ["v0", "zero"], ["larger"], name="larger"),
+        helper.make_node("CastLike", ["v0", "larger"], ["truth"], name="cast"),
+        helper.make_node("Where", ["truth", "v0", "zero"], ["v1"], name="chosen"),
     ]
-    model = graph_of(nodes, {"axes": ints(0)})
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("v1", TensorProto.FLOAT, IMAGE))
-    with pytest.raises(LayerWithoutForm, match=r"Resize \(layer resized\): .*a constant"):
-        litert_model(model)
+    with pytest.raises(LayerWithoutForm, match=r"CastLike \(layer cast\)"):
+        litert_model(graph_of(nodes, {"zero": f32(0)}))
 
 
 def test_one_truth_value_chooses() -> None:
