@@ -485,6 +485,13 @@ def test_parts_are_split_joined_and_looked_through() -> None:
     agree(onnx.shape_inference.infer_shapes(model, data_prop=True))
 
 
+def test_attention_with_a_constant_mask_has_no_form() -> None:
+    """ONNX's definition of it depends on the type of the mask."""
+    node = helper.make_node("Attention", ["v0", "v0", "v0", "mask"], ["v1"], name="attention")
+    with pytest.raises(LayerWithoutForm, match="its shape is"):
+        litert_model(graph_of([node], {"mask": random(6, 6)}, opset=23))
+
+
 def test_a_range_of_a_size_is_a_constant() -> None:
     """As timm's ConvNeXt and DaViT leave it. ONNX defines Range by a loop, which LiteRT would have to run."""
     nodes = [
@@ -513,6 +520,36 @@ def test_what_weights_alone_make_is_a_constant() -> None:
     graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], [angles])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     assert operators(agree(model)) == ["ADD"]
+
+
+@pytest.mark.parametrize(
+    ("node", "why"),
+    [
+        (helper.make_node("RandomUniformLike", ["angles"], ["places"], name="drawn"), "RandomUniformLike"),
+        (helper.make_node("Bernoulli", ["angles"], ["places"], name="drawn"), "Bernoulli"),
+        (helper.make_node("Dropout", ["angles", "half", "true"], ["places"], name="drawn"), "training mode is not supported"),
+    ],
+)
+def test_what_is_drawn_is_no_constant(node: onnx.NodeProto, why: str) -> None:
+    constants = {"angles": np.abs(random(8, 1, 1)) / 9, "half": np.array(0.5, np.float32), "true": np.array(True)}
+    nodes = [node, helper.make_node("Add", ["v0", "places"], ["v1"], name="placed")]
+    with pytest.raises(LayerWithoutForm, match=why) as caught:
+        litert_model(graph_of(nodes, constants))
+    assert caught.value.node.name == "drawn"
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [("Expand", ["row", "sizes"]), ("Tile", ["row", "sizes"])],
+)
+def test_what_would_fill_the_file_is_made_by_the_network(op: str, inputs: Sequence[str]) -> None:
+    nodes = [
+        helper.make_node(op, inputs, ["wide"], name="wide"),
+        helper.make_node("Concat", ["v0", "wide"], ["joined"], axis=2, name="joined"),
+        helper.make_node("ReduceMax", ["joined", "axis"], ["v1"], name="largest"),
+    ]
+    content = agree(graph_of(nodes, {"row": random(1, 1, 1, 10), "sizes": ints(1, 8, 15000, 1), "axis": ints(2)}))
+    assert len(content) < 10_000, "1.2 million numbers take 4.8 MB"
 
 
 def test_what_was_joined_before_is_read_again_and_five_are_joined_at_once() -> None:

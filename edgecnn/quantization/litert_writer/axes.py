@@ -108,9 +108,12 @@ def reshape(conversion: Conversion, given: str, made: str) -> None:
         conversion.reshaped(tensor, conversion.made(made, new))
 
 
-@rule("Identity", "Dropout", held="")
+@rule("Identity", held="")
+@rule("Dropout", held="", limits="not in training mode")
 def _same(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
+    if node.op == "Dropout" and node.has(2) and conversion.constant(node.inputs[2]).any():
+        raise NoForm("training mode is not supported")
     if given in conversion.constants:
         conversion.constants[made] = conversion.constants[given]
         return
