@@ -13,7 +13,7 @@ def test_the_page_is_made_from_the_registry_and_the_record() -> None:
 def test_a_network_without_a_form_is_named() -> None:
     row = {"operators": ["Conv", "Det"], "seconds": 0.5, "difference": 2e-6}
     lenet = {key: value for key, value in row.items() if key == "operators"} | {
-        "missing": "Det (layer d): LiteRT has no operator for it"
+        "missing": "Det (layer d): edgecnn has no rule for it"
     }
     record = {"lenet-5": lenet, "resnet-18": row, "timm:resnet10t": row}
     text = coverage(record)
@@ -22,7 +22,7 @@ def test_a_network_without_a_form_is_named() -> None:
     )
     assert "Half of the conversions took 0.5 s or less; the slowest, resnet-18, took 0.5 s." in text
     assert "by at most 2e-06 of their spread in the catalogue, and 2e-06 in timm." in text
-    assert text.endswith("- `lenet-5` has no form of Det (layer d): LiteRT has no operator for it.")
+    assert text.endswith("- `lenet-5` has no form of Det (layer d): edgecnn has no rule for it.")
     assert (
         "| Conv | `CONV_2D`, `DEPTHWISE_CONV_2D`, `PAD` | one or two axes, constant weights | 2 |" in table(record).splitlines()
     )

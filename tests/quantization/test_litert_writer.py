@@ -255,6 +255,16 @@ CASES: dict[str, Steps] = {
     "expand": [*one("ReduceMean", ints(1), keepdims=1), *one("Expand", ints(1, 8, 6, 10))],
     "tile": one("Tile", ints(1, 1, 2, 1)),
     "flatten": [*one("Flatten"), *one("Gemm", random(480, 3), random(3))],
+    "product of a turned matrix": [*one("Reshape", ints(8, 60)), *one("Gemm", random(8, 5), random(5), transA=1), *one("Relu")],
+    "product and a column": [*one("Reshape", ints(8, 60)), *one("Gemm", random(8, 5), random(60, 1), transA=1, alpha=2.0)],
+    "product of computed matrices": [*one("Reshape", ints(8, 60)), *one("Gemm", "v1", transB=1), *one("Relu")],
+    "product of computed matrices, scaled": [
+        *one("Reshape", ints(60, 8)), *one("Reshape", ints(8, 60)), *one("Gemm", "v1", random(8), alpha=0.5, beta=2.0),
+    ],
+    "product and a computed addend": [
+        *one("Reshape", ints(8, 60)), *one("ReduceMean", ints(1), keepdims=1), *one("Gemm", random(1, 60), "v1", beta=0.3),
+        *one("Relu"),
+    ],
     "squeeze": [*one("GlobalAveragePool"), *one("Squeeze", ints(2, 3)), *one("Gemm", random(3, 8), transB=1)],
     "channel shuffle": [
         *one("Reshape", ints(1, 2, 4, 6, 10)), *one("Transpose", perm=[0, 2, 1, 3, 4]), *one("Reshape", ints(1, 8, 6, 10)),
@@ -335,7 +345,8 @@ def test_hard_swish_is_parts_where_it_is_to_be_quantized() -> None:
 @pytest.mark.parametrize(
     ("steps", "why"),
     [
-        (one("Det"), "LiteRT has no operator for it"),
+        (one("CumSum", np.array(2, np.int64)), "edgecnn has no rule for it"),
+        (one("Det"), "edgecnn has no rule for it"),
         (one("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]), "no dilation"),
         (one("Resize", "", "", ints(2, 8, 6, 10)), "the height and the width"),
         (
@@ -363,7 +374,7 @@ def test_hard_swish_is_parts_where_it_is_to_be_quantized() -> None:
         (one("CastLike", ints(1)), "casts to integers and booleans are not supported"),
         (one("CastLike", np.array(True)), "casts to integers and booleans are not supported"),
         (one("GatherND", np.array([[1]], np.int64), batch_dims=1), "each image of a batch"),
-        (one("Erf"), "LiteRT has no operator for it"),
+        (one("Erf"), "edgecnn has no rule for it"),
     ],
 )
 def test_an_operator_without_a_form_is_named_with_its_layer(steps: Steps, why: str) -> None:

@@ -168,6 +168,14 @@ class Conversion:
         self.record(fused.node)
         return fused.code, self.made(fused.node.outputs[0], order)
 
+    def part(self, node: Node) -> str:
+        """Return a name for a value that the ONNX network does not have: a step of the node's first output.
+
+        The quantizer keeps an operator in float with all steps that bear the name of its output and numbers.
+        """
+        self._fresh += 1
+        return f"{node.outputs[0]}/{self._fresh}"
+
     def write(self, op: str, inputs: Sequence[str], made: str, shape: Sequence[int], **attributes: Any) -> None:
         """Convert a node that the ONNX network does not have: a part of another."""
         self.known_shapes[made] = tuple(shape)

@@ -203,11 +203,18 @@ def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: 
     conversion.network.add("FULLY_CONNECTED", [value, *numbers], [output], "FullyConnectedOptions", **options)
 
 
-@rule("Gemm", held="FULLY_CONNECTED", limits="constant weights; not `transA`")
+@rule("Gemm", held="FULLY_CONNECTED, BATCH_MATMUL, MUL, ADD")
 def _gemm(conversion: Conversion, node: Node) -> None:
+    """One operator where the second matrix and a row that is added are constants, else a product of matrices and what follows it."""
     attributes = node.attributes
     if attributes.get("transA", 0):
-        raise NoForm("it transposes its first matrix")
+        rows, columns = conversion.shape(node.inputs[0])
+        conversion.write("Transpose", [node.inputs[0]], turned := conversion.part(node), [columns, rows], perm=[1, 0])
+        node = node._replace(inputs=[turned, *node.inputs[1:]], attributes={**attributes, "transA": 0})
+    is_computed = any(name not in conversion.constants for name in node.inputs[1:] if name)
+    if is_computed or (node.has(2) and conversion.shape(node.inputs[2])[:-1] not in ((), (1,))):
+        _gemm_in_steps(conversion, node)
+        return
     weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
     if attributes.get("alpha", 1.0) != 1.0:
         weights = weights * np.float32(attributes["alpha"])
@@ -216,3 +223,31 @@ def _gemm(conversion: Conversion, node: Node) -> None:
     if node.has(2):
         bias = bias + conversion.constant(node.inputs[2]).astype(np.float32).reshape(-1) * np.float32(attributes.get("beta", 1.0))
     _fully_connected(conversion, node, (0, 1), weights, bias)
+
+
+def _gemm_in_steps(conversion: Conversion, node: Node) -> None:
+    (first, second, *addends), made = node.inputs, node.outputs[0]
+    shape = conversion.shape(made)
+    if node.attributes.get("transB", 0):
+        rows, columns = conversion.shape(second)
+        conversion.write("Transpose", [second], turned := conversion.part(node), [columns, rows], perm=[1, 0])
+        second = turned
+
+    def scaled(value: str, factor: float, name: str) -> str:
+        """A value times a number, under this name; itself where the number is 1."""
+        if factor == 1.0:
+            return value
+        if value in conversion.constants:
+            conversion.constants[name] = conversion.constants[value] * np.float32(factor)
+            return name
+        conversion.constants[share := conversion.part(node)] = np.array(factor, np.float32)
+        conversion.write("Mul", [value, share], name, conversion.shape(value))
+        return name
+
+    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    added = [scaled(value, beta, conversion.part(node)) for value in addends if value]
+    product = made if alpha == 1.0 and not added else conversion.part(node)
+    conversion.write("MatMul", [first, second], product, shape)
+    total = scaled(product, alpha, conversion.part(node) if added else made)
+    if added:
+        conversion.write("Add", [total, *added], made, shape)
