@@ -40,7 +40,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     values = [compact(conversion, name, order) for name in names]
     while len(values) > 2:
         shapes = [conversion.network.shape(value) for value in values[:2]]
-        partial_result = conversion.fresh(node.name, np.broadcast_shapes(*shapes))
+        partial_result = conversion.fresh(node.outputs[0], np.broadcast_shapes(*shapes))
         conversion.network.add(operator, values[:2], [partial_result], table)
         values = [partial_result, *values[2:]]
     if not fuses:
@@ -64,15 +64,15 @@ for _name, (_operator, _table) in BINARY.items():
 @rule("Sum", held="ADD")
 @rule("Mean", held="ADD, MUL")
 def _sum(conversion: Conversion, node: Node) -> None:
-    total = f"{node.name}/total"
     if len(node.inputs) == 1:
         conversion.write("Identity", node.inputs, node.outputs[0], conversion.shape(node.outputs[0]))
     elif node.op == "Sum":
         RULES["Add"](conversion, node)
     else:
+        total, share = (conversion.part(node.outputs[0]) for _ in range(2))
         conversion.write("Add", node.inputs, total, conversion.shape(node.outputs[0]))
-        conversion.constants[f"{node.name}/share"] = np.array(1 / len(node.inputs), np.float32)
-        conversion.write("Mul", [total, f"{node.name}/share"], node.outputs[0], conversion.shape(node.outputs[0]))
+        conversion.constants[share] = np.array(1 / len(node.inputs), np.float32)
+        conversion.write("Mul", [total, share], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
 @rule("Pow", held="SQUARE, SQRT, MUL, POW")

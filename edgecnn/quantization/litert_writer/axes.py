@@ -140,7 +140,7 @@ def _concat(conversion: Conversion, node: Node) -> None:
     while len(values) > _JOINED_MAX:
         shape = list(conversion.network.shape(values[0]))
         shape[place] = sum(conversion.network.shape(value)[place] for value in values[:_JOINED_MAX])
-        part = conversion.fresh(node.name, shape)
+        part = conversion.fresh(node.outputs[0], shape)
         conversion.network.add("CONCATENATION", values[:_JOINED_MAX], [part], "ConcatenationOptions", axis=place)
         values[:_JOINED_MAX] = [part]
     made = conversion.made(node.outputs[0], order)
@@ -235,7 +235,7 @@ def _gather_nd(conversion: Conversion, node: Node) -> None:
     if node.attributes.get("batch_dims", 0):
         raise NoForm("it reads other places for each image of a batch")
     if indices.shape[-1] == 1:  # whole rows
-        rows = f"{node.name}/rows"
+        rows = conversion.part(made)
         conversion.constants[rows] = indices[..., 0]
         conversion.write("Gather", [given, rows], made, conversion.shape(made), axis=0)
         return
@@ -276,10 +276,12 @@ def with_rank(conversion: Conversion, name: str, rank: int) -> str:
     shape = conversion.shape(name)
     if len(shape) == rank:
         return name
-    wide = f"{name}/rank{rank}"
+    if (name, rank) in conversion.widened:
+        return conversion.widened[name, rank]
+    wide = conversion.widened[name, rank] = conversion.part(name)
     if name in conversion.constants:
         conversion.constants[wide] = conversion.constants[name].reshape((1,) * (rank - len(shape)) + shape)
-    elif wide not in conversion.known_shapes:
+    else:
         conversion.known_shapes[wide] = (1,) * (rank - len(shape)) + shape
         reshape(conversion, name, wide)
     return wide

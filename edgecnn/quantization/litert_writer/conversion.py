@@ -81,6 +81,8 @@ class Conversion:
         self.joined: dict[tuple[int, tuple[str, ...]], str] = {}
         """For each axis and the values that are joined along it: the result."""
         self.known_shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self.widened: dict[tuple[str, int], str] = {}
+        """For a value and a rank: the value with so many axes."""
         self._fuses = fuses
         self._stored: dict[str, dict[Order, int]] = {}
         self._made_by: dict[str, Node] = {}
@@ -155,9 +157,8 @@ class Conversion:
         return tensor
 
     def fresh(self, name: str, shape: Sequence[int], kind: int = FLOAT) -> int:
-        """Add a tensor that is no value of the ONNX network."""
-        self._fresh += 1
-        return self.network.tensor(f"{name}/{self._fresh}", shape, kind=kind)
+        """Add the tensor of a ``part``."""
+        return self.network.tensor(self.part(name), shape, kind=kind)
 
     def ended(self, node: Node, order: Order) -> tuple[int, int]:
         """Return the activation to fuse into a node's operator and the tensor that the operator writes."""
@@ -168,13 +169,15 @@ class Conversion:
         self.record(fused.node)
         return fused.code, self.made(fused.node.outputs[0], order)
 
-    def part(self, node: Node) -> str:
-        """Return a name for a value that the ONNX network does not have: a step of the node's first output.
+    def part(self, name: str) -> str:
+        """Return a name for a value that the ONNX network does not have: a numbered step of another value.
 
-        The quantizer keeps an operator in float with all steps that bear the name of its output and numbers.
+        The quantizer leaves steps in float by the name of the value that they lead to. So a step has no name of its own.
         """
-        self._fresh += 1
-        return f"{node.outputs[0]}/{self._fresh}"
+        while True:
+            self._fresh += 1
+            if (step := f"{name}/{self._fresh}") not in self.known_shapes and step not in self.constants:
+                return step
 
     def write(self, op: str, inputs: Sequence[str], made: str, shape: Sequence[int], **attributes: Any) -> None:
         """Convert a node that the ONNX network does not have: a part of another."""

@@ -34,7 +34,7 @@ def _pad(conversion: Conversion, node: Node) -> None:
         cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, whole, strict=True)]
         uncut, value = value, made
         if table.any():
-            value = conversion.fresh(node.name, [end - first for first, end, _ in cuts])
+            value = conversion.fresh(node.outputs[0], [end - first for first, end, _ in cuts])
         cut(conversion, uncut, value, cuts)
         if not table.any():
             return
@@ -50,10 +50,10 @@ def _pad(conversion: Conversion, node: Node) -> None:
         sizes = conversion.network.constant(table, "pads")
         conversion.network.add("MIRROR_PAD", [value, sizes], [made], "MirrorPadOptions", mode=schema.MirrorPadMode.REFLECT)
     else:
-        _gathered(conversion, value, made, [(tuple(pair), mode) for pair in table])
+        _gathered(conversion, value, made, [(tuple(pair), mode) for pair in table], node.outputs[0])
 
 
-def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]]) -> None:
+def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]], name: str) -> None:
     """Pad with the image's own edge (``edge``) or with its other end (``wrap``): rows are read again."""
     padded = [axis for axis, ((before, after), _) in enumerate(sides) if before or after]
     for axis in padded:
@@ -62,7 +62,7 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
         rows = np.arange(-before, size[axis] + after)
         rows = rows % size[axis] if mode == b"wrap" else np.clip(rows, 0, size[axis] - 1)
         shape = [*size[:axis], len(rows), *size[axis + 1 :]]
-        target = made if axis == padded[-1] else conversion.fresh("pad", shape)
+        target = made if axis == padded[-1] else conversion.fresh(name, shape)
         conversion.network.add("GATHER", [value, conversion.axes(list(rows))], [target], "GatherOptions", axis=axis)
         value = target
     if not padded:
@@ -127,11 +127,11 @@ def _resize_by_matrices(conversion: Conversion, node: Node, scales: Array | None
         (made,) = ReferenceEvaluator(entry).run(None, feed)
         shares.append(conversion.network.constant(made.reshape(before, -1).T[None].astype(np.float32), f"{node.name}/shares"))
     image = conversion.value(node.inputs[0], _IMAGE)
-    flat, higher = (conversion.fresh(node.name, [1, size, width * channels]) for size in (height, rows))
+    flat, higher = (conversion.fresh(node.outputs[0], [1, size, width * channels]) for size in (height, rows))
     conversion.reshaped(image, flat)
     conversion.network.add("BATCH_MATMUL", [shares[0], flat], [higher], "BatchMatMulOptions")
-    apart = conversion.fresh(node.name, [rows, width, channels])
-    wider = conversion.fresh(node.name, [rows, columns, channels])
+    apart = conversion.fresh(node.outputs[0], [rows, width, channels])
+    wider = conversion.fresh(node.outputs[0], [rows, columns, channels])
     conversion.reshaped(higher, apart)
     conversion.network.add("BATCH_MATMUL", [shares[1], apart], [wider], "BatchMatMulOptions")
     conversion.reshaped(wider, conversion.made(node.outputs[0], _IMAGE))
@@ -156,7 +156,7 @@ def _resize_nearest(conversion: Conversion, node: Node, rows: Sequence[Sequence[
         conversion.network.add("RESIZE_NEAREST_NEIGHBOR", [image, conversion.axes(list(made))], [output], table)
         return
     shape = conversion.network.shape(image)
-    higher = conversion.fresh(node.name, [shape[0], made[0], *shape[2:]])
+    higher = conversion.fresh(node.outputs[0], [shape[0], made[0], *shape[2:]])
     conversion.network.add("GATHER", [image, conversion.axes(rows[0])], [higher], "GatherOptions", axis=1)
     conversion.network.add("GATHER", [higher, conversion.axes(rows[1])], [output], "GatherOptions", axis=2)
 
@@ -188,7 +188,7 @@ def _depth_to_space(conversion: Conversion, node: Node) -> None:
         _moved_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
         return
     (batch, channels, height, width), side = conversion.shape(node.inputs[0]), node.attributes["blocksize"]
-    parts, moved = f"{node.name}/parts", f"{node.name}/moved"
+    parts, moved = (conversion.part(node.outputs[0]) for _ in range(2))
     shape = [batch, channels // side**2, side, side, height, width]
     order = [0, 1, 4, 2, 5, 3]
     conversion.write("Reshape", [node.inputs[0]], parts, shape)
@@ -217,11 +217,12 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
         raise NoForm("its output is larger than what its window reaches")
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made[1], np.float32)
     constants = [
-        conversion.network.constant(values, f"{node.name}/{name}") for name, values in (("weights", filters), ("bias", bias))
+        conversion.network.constant(values, f"{node.outputs[0]}/{name}")
+        for name, values in (("weights", filters), ("bias", bias))
     ]
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
     is_cut = whole != list(made[2:])
-    target = conversion.fresh(node.name, [1, *whole, made[1]]) if is_cut else output
+    target = conversion.fresh(node.outputs[0], [1, *whole, made[1]]) if is_cut else output
     inputs = [conversion.axes([1, *whole, made[1]]), constants[0], image, constants[1]]
     options = {"padding": schema.Padding.VALID, "strideH": strides[0], "strideW": strides[1]}
     conversion.network.add("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)

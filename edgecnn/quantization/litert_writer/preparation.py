@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +34,9 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
     fold_constants(model, shapes)  # sizes that the network computes are numbers at a batch of one
     _state_constants(model.graph)
     while functions := _functions(model, operators):
+        before = model.graph
         model = inline_selected_functions(model, [("", op) for op in functions], inline_schema_functions=True)
+        _name_steps(model.graph, before)
         shapes = shapes_at_batch_one(model)
         fold_constants(model, shapes)
     _compute_constants(model)
@@ -49,6 +52,23 @@ def _state_constants(graph: onnx.GraphProto) -> None:
         for tensor in graph.initializer
         if tensor.name not in known
     )
+
+
+def _name_steps(graph: onnx.GraphProto, before: onnx.GraphProto) -> None:
+    """Name the values inside a definition as numbered steps of the first output of the node that it defines."""
+    leads_to = {name: node.output[0] for node in before.node for name in node.output}
+    inside = {name for node in graph.node for name in node.output if name} - leads_to.keys()
+    for node in reversed(graph.node):
+        end = next((leads_to[name] for name in node.output if name in leads_to), node.output[0])
+        leads_to.update((name, end) for name in (*node.input, *node.output) if name in inside)
+    numbers = (f"/{number}" for number in count(1))
+    names = {name for node in graph.node for name in node.output}
+    steps = {name: next(step for number in numbers if (step := leads_to[name] + number) not in names) for name in sorted(inside)}
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [steps.get(name, name) for name in ends]
+    for value in graph.value_info:
+        value.name = steps.get(value.name, value.name)
 
 
 def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
