@@ -122,7 +122,7 @@ def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
     for place in (0, 1):
         if node.has(place + 1):
             if node.inputs[place + 1] not in constants:
-                raise NoForm("its bounds are computed")
+                raise NoForm("computed bounds are not supported")
             bounds[place] = float(constants[node.inputs[place + 1]].reshape(()))
     return bounds[0], bounds[1]
 

@@ -153,7 +153,7 @@ def largest_order(conversion: Conversion, names: Sequence[str]) -> Order:
     return conversion.order(max(computed, key=lambda name: int(np.prod(conversion.shape(name)))))
 
 
-@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant places")
+@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant starts, ends and steps")
 def _slice(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     shape = conversion.shape(given)
@@ -233,7 +233,7 @@ def _gather(conversion: Conversion, node: Node) -> None:
 def _gather_nd(conversion: Conversion, node: Node) -> None:
     given, made, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
     if node.attributes.get("batch_dims", 0):
-        raise NoForm("it reads other places for each image of a batch")
+        raise NoForm("`batch_dims` is not supported")
     if indices.shape[-1] == 1:  # whole rows
         rows = conversion.part(made)
         conversion.constants[rows] = indices[..., 0]

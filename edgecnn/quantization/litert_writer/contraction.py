@@ -48,7 +48,7 @@ def _read(conversion: Conversion, node: Node) -> tuple[list[_Operand], str]:
         widest = max(widest, letters_hidden, key=len)
         operands.append(_Operand(name, term.replace("...", letters_hidden)))
     if any(len(set(operand.labels)) < len(operand.labels) for operand in operands):
-        raise NoForm("it reads a diagonal")
+        raise NoForm("an equation that reads a diagonal is not supported")
     return operands, result.replace("...", widest)
 
 
@@ -62,7 +62,7 @@ def _product(conversion: Conversion, node: Node, first: _Operand, second: _Opera
     inner = [label for label in both if label not in kept]
     rows, columns = ([label for label in operand.labels if label not in both] for operand in (first, second))
     if any(size != sizes[label] for operand in (first, second) for label, size in _sizes(conversion, operand)):
-        raise NoForm("it broadcasts an axis of size 1")
+        raise NoForm("an equation that broadcasts an axis of size 1 is not supported")
     matrices = [
         _matrix(conversion, node, first, [groups, rows, inner], sizes),
         _matrix(conversion, node, second, [groups, inner, columns], sizes),

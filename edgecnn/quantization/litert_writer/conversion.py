@@ -93,13 +93,13 @@ class Conversion:
         if name in self.constants:
             return tuple(self.constants[name].shape)
         if name not in self.known_shapes:
-            raise NoForm("its shape is open")
+            raise NoForm(f"the shape of `{name}` is not known before the network runs")
         return self.known_shapes[name]
 
     def constant(self, name: str) -> Array:
         """The numbers of a constant. Raises NoForm: they are computed."""
         if name not in self.constants:
-            raise NoForm("LiteRT needs a constant where this network computes numbers")
+            raise NoForm(f"its input `{name}` must be a constant")
         return self.constants[name]
 
     def integers(self, name: str) -> list[int]:

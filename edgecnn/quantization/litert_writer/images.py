@@ -72,14 +72,14 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
 @rule(
     "Resize",
     held="RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, GATHER, BATCH_MATMUL",
-    limits="height and width of an image, constant sizes; not `tf_crop_and_resize`",
+    limits="height and width of an image, constant sizes; not `tf_crop_and_resize`, not `keep_aspect_ratio_policy`",
 )
 def _resize(conversion: Conversion, node: Node) -> None:
     shape, made = conversion.shape(node.inputs[0]), conversion.shape(node.outputs[0])
     mode = node.attributes.get("mode", b"nearest").decode()
     position = node.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
     if len(shape) != 4 or shape[:2] != made[:2]:
-        raise NoForm("LiteRT resizes the height and the width of an image alone")
+        raise NoForm("only the height and width of an image can be resized")
     scales = _image_scales(conversion, node)
     is_whole = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
     copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_whole else None
@@ -94,7 +94,7 @@ def _resize(conversion: Conversion, node: Node) -> None:
         output = conversion.made(node.outputs[0], _IMAGE)
         conversion.network.add("RESIZE_BILINEAR", inputs, [output], "ResizeBilinearOptions", **options)
     elif position == "tf_crop_and_resize":
-        raise NoForm("it cuts the image out that it resizes")
+        raise NoForm("`tf_crop_and_resize` is not supported")
     else:
         _resize_by_matrices(conversion, node, scales)
 
@@ -201,7 +201,7 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
     """Groups and dilation become zeros between the weights, and padding cuts the result: LiteRT has neither."""
     weights = conversion.constant(node.inputs[1]).astype(np.float32)
     if weights.ndim != 4:
-        raise NoForm("LiteRT's TRANSPOSE_CONV looks along two axes")
+        raise NoForm(f"a window of {weights.ndim - 2} axes is not supported")
     made, groups = conversion.shape(node.outputs[0]), node.attributes.get("group", 1)
     strides, apart = node.attributes.get("strides", [1, 1]), node.attributes.get("dilations", [1, 1])
     reach = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], apart, strict=True)]
@@ -214,7 +214,7 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
     whole = [(size[axis] - 1) * strides[axis] + reach[axis] for axis in (0, 1)]
     first = _cut_before(node, [whole[axis] - made[2 + axis] for axis in (0, 1)])
     if any(first[axis] + made[2 + axis] > whole[axis] for axis in (0, 1)):
-        raise NoForm("its output is larger than what its window reaches")
+        raise NoForm("an output beyond the reach of its window is not supported")
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made[1], np.float32)
     constants = [
         conversion.network.constant(values, f"{node.outputs[0]}/{name}")
@@ -260,7 +260,7 @@ def _moved_blocks(conversion: Conversion, node: Node, operator: str, table: str)
 def _local_response(conversion: Conversion, node: Node) -> None:
     size = node.attributes["size"]
     if size % 2 == 0:
-        raise NoForm("LiteRT normalizes over an odd number of channels")
+        raise NoForm("an even `size` is not supported")
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
     options = {"radius": size // 2, "bias": node.attributes.get("bias", 1.0), "beta": node.attributes.get("beta", 0.75)}
     alpha = node.attributes.get("alpha", 1e-4) / size

@@ -151,7 +151,7 @@ def _group_norm(conversion: Conversion, node: Node) -> None:
 @rule("LpNormalization", held="L2_NORMALIZATION", limits="`p` of 2")
 def _lp_norm(conversion: Conversion, node: Node) -> None:
     if node.attributes.get("p", 2) != 2:
-        raise NoForm("LiteRT normalizes by the sum of squares alone")
+        raise NoForm("a `p` other than 2 is not supported")
     axis = node.attributes.get("axis", -1) % len(conversion.shape(node.inputs[0]))
     steps = Steps(conversion, node, order_ending(conversion, node.inputs[0], [axis]))
     steps.one("L2_NORMALIZATION", steps.input(), steps.output(), "L2NormOptions")

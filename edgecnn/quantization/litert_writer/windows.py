@@ -15,7 +15,7 @@ from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoFo
 from edgecnn.quantization.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
-_POOLED: Final = "at most two axes that its window looks along; no dilation, no places of the largest numbers"
+_POOLED: Final = "a window of at most two axes; not dilation, not the output `Indices`"
 _NEVER_NEGATIVE: Final = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs")
 _KEEPS_SIGN: Final = ("MaxPool", "AveragePool", "Concat", "GlobalAveragePool", "Reshape", "Transpose", "Flatten", "Identity")
 
@@ -91,11 +91,13 @@ def _as_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node
     stated = {key: list(attributes.get(key, usual)) for key, usual in lists.items()}
     busy = [axis for axis in range(count) if kernel[axis] > 1 or stated["strides"][axis] > 1]
     busy = busy or [count - 1]
-    if len(busy) > 2 or attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
-        raise NoForm(f"its window has {len(busy)} axes, and LiteRT's have two")
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise NoForm(f"`auto_pad` with a window of {count} axes is not supported")
+    if len(busy) > 2:
+        raise NoForm(f"a window of {len(busy)} axes is not supported")
     idle = [axis for axis in range(count) if axis not in busy]
     if any(stated["pads"][axis] or stated["pads"][axis + count] for axis in idle):
-        raise NoForm("it pads an axis that its window does not look along")
+        raise NoForm("padding of an axis along which the window has size 1 is not supported")
     shape, made = conversion.shape(name), conversion.shape(node.outputs[0])
     moved = [0, 1, *(axis + 2 for axis in idle), *(axis + 2 for axis in busy)]
     turned, image, windows = (conversion.part(node.outputs[0]) for _ in range(3))
@@ -138,7 +140,7 @@ def _convolution(conversion: Conversion, node: Node) -> None:
         _from_image(conversion, node, [max(2, weights.shape[2])], row.outputs[0])
         return
     if len(weights.shape) != 4:
-        raise NoForm("LiteRT's CONV_2D looks along two axes")
+        raise NoForm(f"a window of {len(weights.shape) - 2} axes is not supported")
     window = _Window.read(conversion, node, weights.shape[2:])
     channels, groups, made = conversion.shape(node.inputs[0])[1], node.attributes.get("group", 1), weights.shape[0]
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made, np.float32)
@@ -161,7 +163,7 @@ def _convolution(conversion: Conversion, node: Node) -> None:
 @rule("AveragePool", held="AVERAGE_POOL_2D, PAD, MUL, DEPTHWISE_CONV_2D", limits=_POOLED)
 def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
-        raise NoForm("LiteRT's MAX_POOL_2D does not return the place of the largest number")
+        raise NoForm("the output `Indices` is not supported")
     kernel = node.attributes["kernel_shape"]
     if (image_node := _as_image(conversion, node, kernel)) is not None:
         _pool(conversion, image_node)
@@ -169,7 +171,7 @@ def _pool(conversion: Conversion, node: Node) -> None:
         return
     window = _Window.read(conversion, node, kernel)
     if any(apart != 1 for apart in window.dilations):
-        raise NoForm("LiteRT's pooling has no dilation")
+        raise NoForm("dilation is not supported")
     if prod(kernel) == 1 and not any(window.pads):
         _picked(conversion, node, window)
         return
