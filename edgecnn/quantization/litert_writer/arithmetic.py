@@ -13,7 +13,7 @@ from edgecnn.quantization.litert_writer.registry import RULES, rule
 from edgecnn.quantization.litert_writer.steps import BINARY, Steps
 
 _UNARY: Final = {
-    "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""), "HardSwish": ("HARD_SWISH", "HardSwishOptions"),
+    "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""),
     "Exp": ("EXP", "ExpOptions"), "Log": ("LOG", ""), "Sqrt": ("SQRT", ""), "Neg": ("NEG", "NegOptions"),
     "Abs": ("ABS", "AbsOptions"), "Floor": ("FLOOR", ""), "Ceil": ("CEIL", ""), "Sin": ("SIN", ""), "Cos": ("COS", "CosOptions"),
     "Round": ("ROUND", ""), "Sign": ("SIGN", ""),
@@ -30,6 +30,7 @@ def _unary(operator: str, table: str, conversion: Conversion, node: Node) -> Non
 
 for _name, (_operator, _table) in _UNARY.items():
     rule(_name, held=_operator)(partial(_unary, _operator, _table))
+rule("HardSwish", held="HARD_SWISH", in_int8="ADD, MUL, MUL")(partial(_unary, "HARD_SWISH", "HardSwishOptions"))
 
 
 def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node: Node) -> None:
