@@ -45,6 +45,13 @@ def test_a_machine_without_a_wheel_is_named(
     assert without_wheel("numpy") is None
 
 
+def test_ncnns_wheels_bound_the_python_and_the_c_library() -> None:
+    assert pythons_with_wheels(Runtime.NCNN, backend_for(Runtime.NCNN).runtime_packages["ncnn"]) == ((3, 9), (3, 15))
+    oldest = series_for(Runtime.NCNN, (3, 8))
+    assert oldest is not None and oldest.newest == "1.0.20260526"
+    assert [oldest_glibc(Runtime.NCNN, machine) for machine in ("x86_64", "armv7l")] == [(2, 24), (2, 31)]
+
+
 def test_openvinos_wheels_for_arm_need_a_newer_c_library() -> None:
     assert oldest_glibc(Runtime.OPENVINO, "aarch64") == (2, 35)
     assert oldest_glibc(Runtime.ONNXRUNTIME, "riscv64") is None
