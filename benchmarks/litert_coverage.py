@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,13 @@ def row(spec: ArchSpec, photographs: list[Path], folder: Path) -> dict[str, Any]
     seconds = time.perf_counter() - began
     expected = trunk_logits_of(file, feed)
     apart = float(np.abs(litert_logits(content, feed) - expected).max() / np.ptp(expected))
-    return {**found, "seconds": round(seconds, 2), "difference": float(f"{apart:.1e}")}
+    return {**found, "seconds": round(seconds, 2), "difference": rounded_up(apart, 2)}
+
+
+def rounded_up(value: float, digits: int) -> float:
+    """The smallest number of so many digits that is not below a value."""
+    exact = Decimal(repr(value))
+    return float(exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), ROUND_CEILING))
 
 
 def write(record: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.litert_coverage import RECORD
+from benchmarks.litert_coverage import RECORD, rounded_up
 from benchmarks.marked_sections import put
 from edgecnn.models.catalogue import TIMM, all_archs
 from edgecnn.quantization.litert_writer import writer  # noqa: F401 - registers the rules
@@ -32,17 +32,22 @@ def coverage(record: Mapping[str, Any]) -> str:
     slowest = max(sorted(seconds), key=seconds.__getitem__)
     missing = [f"- `{name}` has no form of {row['missing']}." for name, row in record.items() if "missing" in row]
     apart = [_apart(record, whole.intersection(names)) for names in (catalogue, timm)]
+    untried = [f"`{name}`" for name in catalogue if name not in record]
+    tried = len(catalogue) - len(untried)
     counted = (
-        f"**{len(whole.intersection(catalogue))} of the {len(catalogue)} networks of the catalogue are written whole**, and "
-        f"{len(whole.intersection(timm))} of {len(timm)} networks of timm. Half of the conversions took "
+        f"{tried} of the {len(catalogue)} networks of the catalogue were tried, and {len(timm)} of timm's. "
+        f"**{len(whole.intersection(catalogue))} of the {tried} are written whole**, and "
+        f"{len(whole.intersection(timm))} of the {len(timm)} of timm. Half of the conversions took "
         f"{median(seconds.values()):.1f} s or less; the slowest, {slowest}, took {seconds[slowest]:.1f} s. Logits differ "
         f"from ONNX Runtime's by at most {apart[0]} of their spread in the catalogue, and {apart[1]} in timm."
     )
-    return "\n".join([counted, *(["", *missing] if missing else [])])
+    others = f"Not tried: {', '.join([*untried, 'the other networks of timm'])}."
+    return "\n".join([counted, *(["", *missing] if missing else []), "", others])
 
 
 def _apart(record: Mapping[str, Any], names: Iterable[str]) -> str:
-    return f"{max((record[name]['difference'] for name in names), default=0.0):.0e}"
+    largest = max((record[name]["difference"] for name in names), default=0.0)
+    return f"{rounded_up(largest, 1):.0e}"
 
 
 def table(record: Mapping[str, Any]) -> str:
@@ -54,6 +59,7 @@ def table(record: Mapping[str, Any]) -> str:
     ]
     for operator, form in sorted(FORMS.items()):
         held = ", ".join(f"`{name}`" for name in form.held.split(", ")) if form.held else NOTHING_WRITTEN
+        held += f"; in INT8 {', '.join(f'`{name}`' for name in form.in_int8.split(', '))}" if form.in_int8 else ""
         networks = sum(operator in operators for operators in catalogue)
         lines.append(f"| {operator} | {held} | {form.limits} | {networks or '–'} |")
     return "\n".join(lines)

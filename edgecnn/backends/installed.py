@@ -46,8 +46,8 @@ def lacking(distributions: Sequence[str], extra: str) -> Lacking | None:
 def require_packages(distributions: Iterable[str], *, extra: str, needed_for: str) -> None:
     """Check that every distribution is installed.
 
-    Raises MissingPackage: for the first one that is not, with the pip line of ``extra``.
+    Raises MissingPackage: for the first one that is not, with the pip line of ``extra`` where pip can install it.
     """
     for distribution in distributions:
-        if installed_version(distribution) is None:
-            raise MissingPackage(distribution=distribution, extra=extra, needed_for=needed_for)
+        if (lacks := lacking((distribution,), extra)) is not None:
+            raise MissingPackage(distribution=distribution, needed_for=needed_for, **lacks._asdict())

@@ -1,8 +1,8 @@
 """Which version of a runtime a board's Python can install: wheels of newer ones are not made for old Pythons.
 
 Read off the wheels' names on the package index, November 2026: https://pypi.org/project/onnxruntime/#files,
-https://pypi.org/project/openvino/#files, https://pypi.org/project/ai-edge-litert/#files. TensorRT is no matter of wheels: on a
-Jetson it belongs to JetPack.
+https://pypi.org/project/openvino/#files, https://pypi.org/project/ai-edge-litert/#files, https://pypi.org/project/ncnn/#files.
+TensorRT is no matter of wheels: on a Jetson it belongs to JetPack.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _SERIES: Mapping[Runtime, tuple[Series, ...]] = {
     Runtime.ONNXRUNTIME: (Series((3, 8), (3, 9), "1.19.2"), Series((3, 10), (3, 10), "1.23.2"), Series((3, 11), (3, 14), None)),
     Runtime.OPENVINO: (Series((3, 8), (3, 8), "2024.4.0"), Series((3, 9), (3, 9), "2025.3.0"), Series((3, 10), (3, 14), None)),
     Runtime.LITERT: (Series((3, 10), (3, 14), None),),
+    Runtime.NCNN: (Series((3, 8), (3, 8), "1.0.20260526"), Series((3, 9), (3, 15), None)),
 }
 _GLIBC: Mapping[tuple[Runtime, str], Glibc] = {
     (Runtime.ONNXRUNTIME, "x86_64"): (2, 27),
@@ -42,6 +43,10 @@ _GLIBC: Mapping[tuple[Runtime, str], Glibc] = {
     (Runtime.OPENVINO, "aarch64"): (2, 35),
     (Runtime.LITERT, "x86_64"): (2, 27),
     (Runtime.LITERT, "aarch64"): (2, 27),
+    (Runtime.NCNN, "x86_64"): (2, 24),
+    (Runtime.NCNN, "aarch64"): (2, 24),
+    (Runtime.NCNN, "armv7l"): (2, 31),
+    (Runtime.NCNN, "riscv64"): (2, 39),
 }
 """The oldest C library that the wheels name; onnxruntime above 1.23 names 2.28."""
 

@@ -136,12 +136,11 @@ def _first(texts: Sequence[str], *, separator: str) -> str:
 
 
 class MissingPackage(EdgecnnError, exit_code=ExitCode.MISSING):
-    """Raised when a stage needs a distribution that is not installed; ``extra`` is the extra of edgecnn that brings it."""
+    """Raised when a stage needs a distribution that is not installed. ``command`` installs it; None where pip cannot."""
 
-    def __init__(self, *, distribution: str, extra: str, needed_for: str) -> None:
-        super().__init__(
-            what=f"{needed_for} needs the package {distribution}, which is not installed", hint=f'pip install "edgecnn[{extra}]"'
-        )
+    def __init__(self, *, distribution: str, needed_for: str, why: str, command: str | None) -> None:
+        what = f"{needed_for} needs the package {distribution}, which is not installed"
+        super().__init__(what=what, because=why if command is None else None, hint=command)
 
 
 class PackageUnimportable(EdgecnnError, exit_code=ExitCode.MISSING):

@@ -6,7 +6,7 @@ Reshape, Slice and Transpose, and a padding that keeps a size into sums of Shape
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -63,9 +63,9 @@ def _made_by(node: onnx.NodeProto, known: Mapping[str, Array], shapes: Shapes, o
     reads = [name for name in node.input if name]
     if node.op_type not in _FOLLOWED or not all(name in known for name in reads):
         return None
-    if node.op_type in _GROWS and not _stays_small(node.op_type, [known[name] for name in reads]):
-        return None
     try:
+        if not stays_small(node.op_type, [known[name] for name in reads], FOLDED_MAX):
+            return None
         found = _computed(node, {name: known[name] for name in reads}, {each.domain: each.version for each in opsets})
     except Exception:  # noqa: BLE001 - a file's own fault shows where it runs, and the reference's errors share no class
         return None
@@ -78,10 +78,14 @@ def _computed(node: onnx.NodeProto, feed: dict[str, Array], opsets: dict[str, in
     return list(ReferenceEvaluator(node, opsets=opsets).run(None, feed))
 
 
-def _stays_small(op: str, reads: list[Array]) -> bool:
+def stays_small(op: str, reads: Sequence[Array], most: int) -> bool:
+    """Whether an operator on these constants makes at most so many elements, where it can make more than it reads."""
+    if op not in _GROWS:
+        return True
     if op == "Range":
         start, limit, delta = (float(each) for each in reads)
-        return delta != 0 and (limit - start) / delta <= FOLDED_MAX
-    counts = reads[0] if op == "ConstantOfShape" else reads[1]
-    grown = prod(int(each) for each in counts.flat) * (1 if op == "ConstantOfShape" else reads[0].size)
-    return grown <= FOLDED_MAX
+        return delta != 0 and (limit - start) / delta <= most
+    counts = [int(count) for count in (reads[0] if op == "ConstantOfShape" else reads[1]).flat]
+    if op == "Expand":
+        counts = list(np.broadcast_shapes(reads[0].shape, tuple(counts)))
+    return prod(counts) * (reads[0].size if op == "Tile" else 1) <= most

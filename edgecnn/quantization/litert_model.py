@@ -22,7 +22,7 @@ def convert(onnx: Path, candidate: Candidate, out: Path) -> None:
 def write_model(onnx: Path, candidate: Candidate, made: Path) -> None:
     """Write an ONNX network as a float32 ``.tflite`` for one image a call, in the form that suits the candidate's precision.
 
-    Raises LayerNotConverted: LiteRT has no operator for a layer. ConverterFailed: the model is larger than a FlatBuffer.
+    Raises LayerNotConverted: a layer has no form. ConverterFailed: the model is larger than a FlatBuffer.
     """
     model = load_model(onnx)
     try:

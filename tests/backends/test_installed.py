@@ -32,6 +32,12 @@ def test_a_package_without_a_wheel_is_one_reason_without_a_command(monkeypatch: 
     )
     monkeypatch.setattr(installed, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
     assert lacking(("ai-edge-litert", "litert-quantizer"), "litert") == ("ai-edge-litert has no wheel for Linux on armv7l", None)
+    with pytest.raises(MissingPackage) as caught:
+        require_packages(("ai-edge-litert",), extra="litert", needed_for="litert-fp32")
+    assert caught.value.line() == (
+        "litert-fp32 needs the package ai-edge-litert, which is not installed: "
+        "ai-edge-litert has no wheel for Linux on armv7l [missing-package]"
+    )
 
 
 def test_asking_every_backend_imports_no_runtime() -> None:

@@ -188,7 +188,7 @@ def test_an_operator_that_litert_lacks_is_named_with_its_layer(tmp_path: Path) -
     with pytest.raises(LayerNotConverted) as caught:
         convert(tmp_path / "model.onnx", fp32, tmp_path)
     assert caught.value.line() == (
-        "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes): LiteRT has no operator for it — "
+        "edgecnn's LiteRT writer has no form of Det for litert-fp32 (layer volumes): edgecnn has no rule for it — "
         "the other candidates are built without this runtime; or write the network without that operator [layer-not-converted]"
     )
     assert not (tmp_path / "model.tflite").exists()

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edgecnn.backends.protocol import Backend
-from edgecnn.backends.registry import all_backends
+from edgecnn.backends.registry import all_backends, offers
 from edgecnn.devices.emulated_machine import DEVICE
 from edgecnn.devices.files import device_named
 from edgecnn.quantization.candidate_files import CandidateRequest, make_candidate
@@ -73,7 +73,10 @@ def subjects(device: Device | None = None) -> list[Subject]:
     """Of this machine, or of a device, in the order of the registry, float before INT8."""
     there = device or this_machine()
     return [
-        Subject(backend, each) for backend in all_backends() for each in backend.supports(there) if isinstance(each, Candidate)
+        Subject(backend, entry)
+        for backend in all_backends()
+        for entry in offers(backend.runtime, there)
+        if isinstance(entry, Candidate)
     ]
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from edgecnn.backends.registry import all_backends
+from edgecnn.backends.registry import all_backends, offers
 from edgecnn.devices.files import build_targets, device_named, load_device_file, load_devices, parse_target
 from edgecnn.devices.this_machine import how_closely, matches
 from edgecnn.errors.base import ExitCode
@@ -87,7 +87,7 @@ BUILT = {
 def by_default(device: Device, runtime: Runtime | None = None) -> list[Candidate]:
     """The candidates of one runtime, or of all that are built without being named."""
     asked = [each for each, facts in device.runtimes.items() if (facts.by_default if runtime is None else each is runtime)]
-    entries = [entry for backend in all_backends() if backend.runtime in asked for entry in backend.supports(device)]
+    entries = [entry for backend in all_backends() if backend.runtime in asked for entry in offers(backend.runtime, device)]
     return [entry for entry in entries if isinstance(entry, Candidate)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgecnn.backends.installed import Lacking
-from edgecnn.backends.registry import all_backends
+from edgecnn.backends.registry import all_backends, offers
 from edgecnn.devices.check.reading import facts_of
 from edgecnn.devices.files import device_named
 from edgecnn.errors.base import ExitCode
@@ -29,14 +29,14 @@ def board(*runtimes: Runtime, **limits: Any) -> Device:
     )
 
 
-def offers(device: Device) -> list[Candidate | Unsupported]:
-    return [entry for backend in all_backends() for entry in backend.supports(device)]
+def offered(device: Device) -> list[Candidate | Unsupported]:
+    return [entry for backend in all_backends() for entry in offers(backend.runtime, device)]
 
 
 def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_once() -> None:
     old = board(Runtime.ONNXRUNTIME, Runtime.TENSORRT, onnx_opset_max=17)
     with pytest.raises(NoCandidate) as caught:
-        require_candidate(old, offers(old))
+        require_candidate(old, offered(old))
     assert caught.value.line() == (
         "nothing can be built for old-board: "
         "onnxruntime fp32, fp16, bf16, int8: onnxruntime >=1.19,<2 reads ONNX up to opset 17, the model has 20; "
@@ -48,7 +48,7 @@ def test_runtimes_that_are_too_old_for_the_model_are_named_each_with_its_reason_
 
 def test_where_the_target_named_one_runtime_the_hint_names_another() -> None:
     old = board(Runtime.TENSORRT, Runtime.ONNXRUNTIME, onnx_ir_max=8)
-    refused = [entry for entry in offers(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
+    refused = [entry for entry in offered(old) if isinstance(entry, Unsupported) and entry.runtime is Runtime.TENSORRT]
     with pytest.raises(NoCandidate, match="the model has 10 — --target DEVICE:onnxruntime"):
         require_candidate(old, refused)
 
@@ -83,7 +83,7 @@ def test_where_one_runtime_is_too_old_the_hint_names_the_one_that_is_built_by_na
     older = device.runtimes[Runtime.TENSORRT].model_copy(update={"versions": ">=8.4,<8.5"})
     xavier = device.model_copy(update={"runtimes": {**device.runtimes, Runtime.TENSORRT: older}})
     with pytest.raises(NoCandidate) as caught:
-        require_candidate(xavier, [entry for entry in offers(xavier) if entry.runtime is Runtime.TENSORRT])
+        require_candidate(xavier, [entry for entry in offered(xavier) if entry.runtime is Runtime.TENSORRT])
     assert caught.value.line() == (
         "nothing can be built for jetson-xavier-nx: "
         "tensorrt fp32, fp16, bf16, int8: TensorRT >=8.4,<8.5 has no strongly typed networks as they are since 10.3 "
@@ -95,14 +95,14 @@ def test_a_recipe_that_asks_for_int8_where_there_is_none_is_told_what_there_is()
     half = {Precision.FP16: "native", Precision.INT8: "none"}
     without = board(Runtime.TENSORRT, precisions=half, source="its page")
     with pytest.raises(PrecisionNotOnDevice) as caught:
-        require_precision(without, Precision.INT8, "quantize.aware", offers(without))
+        require_precision(without, Precision.INT8, "quantize.aware", offered(without))
     assert caught.value.line() == (
         "old-board has no int8, which quantize.aware asks for: tensorrt: the device's file says none of int8; it has fp16 "
         "— leave quantize.aware out, or name another device: `edgecnn list devices` [precision-not-on-device]"
     )
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     jetson = device_named("jetson")
-    require_precision(jetson, Precision.INT8, "quantize.aware", offers(jetson))
+    require_precision(jetson, Precision.INT8, "quantize.aware", offered(jetson))
 
 
 def test_a_board_that_lacks_a_runtime_nobody_named_is_built_for_without_it() -> None:

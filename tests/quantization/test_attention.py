@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.errors.devices import ConverterFailed
@@ -64,6 +65,58 @@ def linear_attention() -> onnx.ModelProto:
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 4])
     graph = helper.make_graph(nodes, "attention", [image], [logits], constants)
     return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10))
+
+
+def cosine_attention() -> onnx.ModelProto:
+    """Attention by products of unit rows, in nodes that are named otherwise than what they make, as torch names them."""
+    draws = np.random.default_rng(2)
+
+    def weights(name: str, *shape: int) -> onnx.TensorProto:
+        return numpy_helper.from_array((0.3 * draws.standard_normal(shape)).astype(np.float32), name)
+
+    def integers(name: str, *values: int) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.array(values, np.int64), name)
+
+    nodes = [
+        ("Conv", ["image", "w.qkv"], ["qkv"], {}), ("Reshape", ["qkv", "flat"], ["rows"], {}),
+        ("Split", ["rows", "thirds"], ["q", "k", "v"], {"axis": 1}),
+        ("ReduceL2", ["q", "one"], ["q.long"], {}), ("Div", ["q", "q.long"], ["q.unit"], {}),
+        ("ReduceL2", ["k", "one"], ["k.long"], {}), ("Div", ["k", "k.long"], ["k.unit"], {}),
+        ("Transpose", ["q.unit"], ["q.turned"], {"perm": [0, 2, 1]}), ("MatMul", ["q.turned", "k.unit"], ["near"], {}),
+        ("Mul", ["near", "ten"], ["scaled"], {}), ("Softsign", ["scaled"], ["soft"], {}), ("Softmax", ["soft"], ["shares"], {}),
+        ("Transpose", ["v"], ["v.turned"], {"perm": [0, 2, 1]}), ("MatMul", ["shares", "v.turned"], ["mixed"], {}),
+        ("Transpose", ["mixed"], ["mixed.turned"], {"perm": [0, 2, 1]}), ("Reshape", ["mixed.turned", "square"], ["back"], {}),
+        ("GlobalAveragePool", ["back"], ["pooled"], {}), ("Flatten", ["pooled"], ["features"], {}),
+        ("Gemm", ["features", "w.head"], ["logits"], {"transB": 1}),
+    ]  # fmt: skip
+    constants = [
+        weights("w.qkv", 24, 3, 1, 1), weights("w.head", 4, 8), integers("flat", 0, 24, SIDE * SIDE), integers("one", 1),
+        integers("thirds", 8, 8, 8), integers("square", 0, 8, SIDE, SIDE), numpy_helper.from_array(np.float32(10), "ten"),
+    ]  # fmt: skip
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 4])
+    made = [
+        helper.make_node(op, reads, makes, f"node_{number}", **attributes)
+        for number, (op, reads, makes, attributes) in enumerate(nodes)
+    ]
+    graph = helper.make_graph(made, "attention", [image], [logits], constants)
+    return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10))
+
+
+def test_every_step_of_attention_stays_in_float_in_litert(tmp_path: Path) -> None:
+    onnx.save(cosine_attention(), tmp_path / "model.onnx")
+    pixels = np.random.default_rng(1).integers(0, 256, (16, SIDE, SIDE, 3), np.uint8)
+    scheme = SCHEMES[Runtime.LITERT]
+    runtime, method = Runtime.LITERT, Method.POST_TRAINING
+    int8 = Candidate(id="litert-int8", runtime=runtime, precision=Precision.INT8, method=method, scheme=scheme)
+    normal = Normalization(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
+    import_module(way_to(int8).module or "").quantize(Job(tmp_path / "model.onnx", tmp_path, int8, normal, pixels))
+    model = schema.Model.GetRootAs((tmp_path / "model.tflite").read_bytes())
+    graph = model.Subgraphs(0)
+    tensors = [graph.Tensors(place) for place in range(graph.TensorsLength())]
+    rounded = {tensor.Name().decode() for tensor in tensors if tensor.Type() == schema.TensorType.INT8}
+    edges = {"image_quantized", "features_quantized"}
+    assert rounded == {*edges, "qkv", "qkv/weights", "logits", "logits/weights"}
 
 
 def test_it_reaches_from_layer_to_layer_and_not_along_the_residual() -> None:

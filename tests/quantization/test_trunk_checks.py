@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.backends import openvino
 from edgecnn.backends.protocol import Backend, Halves
-from edgecnn.backends.registry import all_backends, backend_for
+from edgecnn.backends.registry import all_backends, backend_for, offers
 from edgecnn.backends.tensorrt import UNFUSED
 from edgecnn.devices.files import device_named, known_devices
 from edgecnn.errors.quantization import CalibrationRangeNotFinite, HalfOverflow, OutputsDiffer
@@ -137,7 +137,7 @@ WIDE = 30_000.0
 def offered() -> dict[str, Candidate]:
     """Every candidate that a runtime offers on a shipped device, by its name."""
     devices = [device_named(each.name) for each in known_devices().devices if each.facts_only is None]
-    found = (each for device in devices for backend in all_backends() for each in backend.supports(device))
+    found = (each for device in devices for backend in all_backends() for each in offers(backend.runtime, device))
     return {each.id: each for each in (*found, BF16) if isinstance(each, Candidate)}
 
 

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgecnn.backends.installed import installed_version
+from edgecnn.backends.wheels import without_wheel
 from edgecnn.devices.doctor.facts import Addition, PackageFact
 from edgecnn.errors.wording import shell_word
 from edgecnn.runner.browser.installed import INSTALLED_BY
@@ -131,14 +132,20 @@ def packages_of(extra: str = _BARE) -> tuple[PackageFact, ...]:
     return tuple(_fact(wanted) for wanted in declared().get(extra, ()))
 
 
+def no_wheel(row: PartRow) -> str | None:
+    """Why pip cannot install a package of the part on this machine; None where it can, or all are installed."""
+    absent = (package.name for package in packages_of(row.name) if package.version is None)
+    return next((why for name in absent if (why := without_wheel(name)) is not None), None)
+
+
 def addition_of(row: PartRow) -> Addition:
-    """What the part would bring, with the command and the measured sizes."""
-    size = SIZES.get(row.name)
+    """What the part would bring, with the command, if pip can install it, and the measured sizes."""
+    size, command = SIZES.get(row.name), None if no_wheel(row) else install_command(row.name)
     if size is None:
-        return Addition(adds=row.adds, command=install_command(row.name), measured=NOT_MEASURED[row.name])
+        return Addition(adds=row.adds, command=command, measured=NOT_MEASURED[row.name])
     return Addition(
         adds=row.adds,
-        command=install_command(row.name),
+        command=command,
         download_mib=size.download_mib,
         disk_mib=size.disk_mib,
         beyond=size.beyond,

@@ -19,7 +19,7 @@ from edgecnn.backends.onnxruntime_web import is_unpacked
 from edgecnn.backends.openvino import PRECISION_HINT
 from edgecnn.backends.tensorrt import LEAST_VERSION
 from edgecnn.devices.doctor.facts import Part, State
-from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, packages_of, version_of
+from edgecnn.devices.doctor.parts import PARTS, PartRow, addition_of, no_wheel, packages_of, version_of
 from edgecnn.devices.doctor.tiny_kit import make_tiny_kit
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -148,7 +148,7 @@ class Trials:
 
 
 def _why_absent(row: PartRow) -> str:
-    return f"{row.lead} is not installed"
+    return no_wheel(row) or f"{row.lead} is not installed"
 
 
 def _ran(said: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from edgecnn.quantization.litert_writer.registry import RULES, rule
 from edgecnn.quantization.litert_writer.steps import BINARY, Steps
 
 _UNARY: Final = {
-    "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""), "HardSwish": ("HARD_SWISH", "HardSwishOptions"),
+    "Relu": ("RELU", ""), "Sigmoid": ("LOGISTIC", ""), "Tanh": ("TANH", ""),
     "Exp": ("EXP", "ExpOptions"), "Log": ("LOG", ""), "Sqrt": ("SQRT", ""), "Neg": ("NEG", "NegOptions"),
     "Abs": ("ABS", "AbsOptions"), "Floor": ("FLOOR", ""), "Ceil": ("CEIL", ""), "Sin": ("SIN", ""), "Cos": ("COS", "CosOptions"),
     "Round": ("ROUND", ""), "Sign": ("SIGN", ""),
@@ -30,6 +30,7 @@ def _unary(operator: str, table: str, conversion: Conversion, node: Node) -> Non
 
 for _name, (_operator, _table) in _UNARY.items():
     rule(_name, held=_operator)(partial(_unary, _operator, _table))
+rule("HardSwish", held="HARD_SWISH", in_int8="ADD, MUL, MUL")(partial(_unary, "HARD_SWISH", "HardSwishOptions"))
 
 
 def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node: Node) -> None:
@@ -40,7 +41,7 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
     values = [compact(conversion, name, order) for name in names]
     while len(values) > 2:
         shapes = [conversion.network.shape(value) for value in values[:2]]
-        partial_result = conversion.fresh(node.name, np.broadcast_shapes(*shapes))
+        partial_result = conversion.fresh(node.outputs[0], np.broadcast_shapes(*shapes))
         conversion.network.add(operator, values[:2], [partial_result], table)
         values = [partial_result, *values[2:]]
     if not fuses:
@@ -51,9 +52,9 @@ def _binary(operator: str, table: str, fuses: bool, conversion: Conversion, node
 
 
 def compact(conversion: Conversion, name: str, order: Order) -> int:
-    """A value in an order; a constant of one number has no axes, which every operator takes."""
+    """A value in an order; a constant of one number, of any type, has no axes, which every operator takes."""
     if name in conversion.constants and conversion.constants[name].size == 1:
-        return conversion.number(float(conversion.constants[name].reshape(())))
+        return conversion.number(conversion.constants[name])
     return conversion.value(name, order)
 
 
@@ -64,15 +65,15 @@ for _name, (_operator, _table) in BINARY.items():
 @rule("Sum", held="ADD")
 @rule("Mean", held="ADD, MUL")
 def _sum(conversion: Conversion, node: Node) -> None:
-    total = f"{node.name}/total"
     if len(node.inputs) == 1:
         conversion.write("Identity", node.inputs, node.outputs[0], conversion.shape(node.outputs[0]))
     elif node.op == "Sum":
         RULES["Add"](conversion, node)
     else:
+        total, share = (conversion.part(node.outputs[0]) for _ in range(2))
         conversion.write("Add", node.inputs, total, conversion.shape(node.outputs[0]))
-        conversion.constants[f"{node.name}/share"] = np.array(1 / len(node.inputs), np.float32)
-        conversion.write("Mul", [total, f"{node.name}/share"], node.outputs[0], conversion.shape(node.outputs[0]))
+        conversion.constants[share] = np.array(1 / len(node.inputs), np.float32)
+        conversion.write("Mul", [total, share], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
 @rule("Pow", held="SQUARE, SQRT, MUL, POW")
@@ -122,7 +123,7 @@ def clip_bounds(node: Node, constants: Any) -> tuple[float, float]:
     for place in (0, 1):
         if node.has(place + 1):
             if node.inputs[place + 1] not in constants:
-                raise NoForm("its bounds are computed")
+                raise NoForm("computed bounds are not supported")
             bounds[place] = float(constants[node.inputs[place + 1]].reshape(()))
     return bounds[0], bounds[1]
 

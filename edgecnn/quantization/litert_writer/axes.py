@@ -108,9 +108,12 @@ def reshape(conversion: Conversion, given: str, made: str) -> None:
         conversion.reshaped(tensor, conversion.made(made, new))
 
 
-@rule("Identity", "Dropout", held="")
+@rule("Identity", held="")
+@rule("Dropout", held="", limits="not in training mode")
 def _same(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
+    if node.op == "Dropout" and node.has(2) and conversion.constant(node.inputs[2]).any():
+        raise NoForm("training mode is not supported")
     if given in conversion.constants:
         conversion.constants[made] = conversion.constants[given]
         return
@@ -137,7 +140,7 @@ def _concat(conversion: Conversion, node: Node) -> None:
     while len(values) > _JOINED_MAX:
         shape = list(conversion.network.shape(values[0]))
         shape[place] = sum(conversion.network.shape(value)[place] for value in values[:_JOINED_MAX])
-        part = conversion.fresh(node.name, shape)
+        part = conversion.fresh(node.outputs[0], shape)
         conversion.network.add("CONCATENATION", values[:_JOINED_MAX], [part], "ConcatenationOptions", axis=place)
         values[:_JOINED_MAX] = [part]
     made = conversion.made(node.outputs[0], order)
@@ -150,7 +153,7 @@ def largest_order(conversion: Conversion, names: Sequence[str]) -> Order:
     return conversion.order(max(computed, key=lambda name: int(np.prod(conversion.shape(name)))))
 
 
-@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant places")
+@rule("Slice", held="SLICE, STRIDED_SLICE, GATHER", limits="constant starts, ends and steps")
 def _slice(conversion: Conversion, node: Node) -> None:
     given, made = node.inputs[0], node.outputs[0]
     shape = conversion.shape(given)
@@ -230,9 +233,9 @@ def _gather(conversion: Conversion, node: Node) -> None:
 def _gather_nd(conversion: Conversion, node: Node) -> None:
     given, made, indices = node.inputs[0], node.outputs[0], conversion.constant(node.inputs[1])
     if node.attributes.get("batch_dims", 0):
-        raise NoForm("it reads other places for each image of a batch")
+        raise NoForm("`batch_dims` is not supported")
     if indices.shape[-1] == 1:  # whole rows
-        rows = f"{node.name}/rows"
+        rows = conversion.part(made)
         conversion.constants[rows] = indices[..., 0]
         conversion.write("Gather", [given, rows], made, conversion.shape(made), axis=0)
         return
@@ -273,10 +276,12 @@ def with_rank(conversion: Conversion, name: str, rank: int) -> str:
     shape = conversion.shape(name)
     if len(shape) == rank:
         return name
-    wide = f"{name}/rank{rank}"
+    if (name, rank) in conversion.widened:
+        return conversion.widened[name, rank]
+    wide = conversion.widened[name, rank] = conversion.part(name)
     if name in conversion.constants:
         conversion.constants[wide] = conversion.constants[name].reshape((1,) * (rank - len(shape)) + shape)
-    elif wide not in conversion.known_shapes:
+    else:
         conversion.known_shapes[wide] = (1,) * (rank - len(shape)) + shape
         reshape(conversion, name, wide)
     return wide

@@ -48,7 +48,7 @@ def _read(conversion: Conversion, node: Node) -> tuple[list[_Operand], str]:
         widest = max(widest, letters_hidden, key=len)
         operands.append(_Operand(name, term.replace("...", letters_hidden)))
     if any(len(set(operand.labels)) < len(operand.labels) for operand in operands):
-        raise NoForm("it reads a diagonal")
+        raise NoForm("an equation that reads a diagonal is not supported")
     return operands, result.replace("...", widest)
 
 
@@ -62,13 +62,13 @@ def _product(conversion: Conversion, node: Node, first: _Operand, second: _Opera
     inner = [label for label in both if label not in kept]
     rows, columns = ([label for label in operand.labels if label not in both] for operand in (first, second))
     if any(size != sizes[label] for operand in (first, second) for label, size in _sizes(conversion, operand)):
-        raise NoForm("it broadcasts an axis of size 1")
+        raise NoForm("an equation that broadcasts an axis of size 1 is not supported")
     matrices = [
         _matrix(conversion, node, first, [groups, rows, inner], sizes),
         _matrix(conversion, node, second, [groups, inner, columns], sizes),
     ]
     counts = [prod(sizes[label] for label in labels) for labels in (groups, rows, columns)]
-    product, made = _fresh(conversion, node, "product"), _fresh(conversion, node, "sum")
+    product, made = conversion.part(node.outputs[0]), conversion.part(node.outputs[0])
     conversion.write("MatMul", matrices, product, counts if groups else counts[1:])
     labels = [*groups, *rows, *columns]
     conversion.write("Reshape", [product], made, [sizes[label] for label in labels])
@@ -82,7 +82,7 @@ def _sizes(conversion: Conversion, operand: _Operand) -> list[tuple[str, int]]:
 def _matrix(conversion: Conversion, node: Node, operand: _Operand, parts: Sequence[Sequence[str]], sizes: dict[str, int]) -> str:
     """An operand as matrices: (groups, rows, columns), without the groups where there are none."""
     labels = [label for part in parts for label in part]
-    moved, matrix = _fresh(conversion, node, "moved"), _fresh(conversion, node, "matrix")
+    moved, matrix = conversion.part(node.outputs[0]), conversion.part(node.outputs[0])
     permutation = [operand.labels.index(label) for label in labels]
     conversion.write("Transpose", [operand.name], moved, [sizes[label] for label in labels], perm=permutation)
     counts = [prod(sizes[label] for label in part) for part in parts]
@@ -96,11 +96,7 @@ def _summed(conversion: Conversion, node: Node, operand: _Operand, kept: set[str
     if not axes:
         return operand
     labels = "".join(label for label in operand.labels if label in kept)
-    made = _fresh(conversion, node, "total")
+    made = conversion.part(node.outputs[0])
     shape = [size for axis, size in enumerate(conversion.shape(operand.name)) if axis not in axes]
     conversion.write("ReduceSum", [operand.name], made, shape, axes=axes, keepdims=0)
     return _Operand(made, labels)
-
-
-def _fresh(conversion: Conversion, node: Node, part: str) -> str:
-    return f"{node.name}/{part}/{len(conversion.known_shapes)}"

@@ -81,6 +81,8 @@ class Conversion:
         self.joined: dict[tuple[int, tuple[str, ...]], str] = {}
         """For each axis and the values that are joined along it: the result."""
         self.known_shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self.widened: dict[tuple[str, int], str] = {}
+        """For a value and a rank: the value with so many axes."""
         self._fuses = fuses
         self._stored: dict[str, dict[Order, int]] = {}
         self._made_by: dict[str, Node] = {}
@@ -91,13 +93,13 @@ class Conversion:
         if name in self.constants:
             return tuple(self.constants[name].shape)
         if name not in self.known_shapes:
-            raise NoForm("its shape is open")
+            raise NoForm(f"the shape of `{name}` is not known before the network runs")
         return self.known_shapes[name]
 
     def constant(self, name: str) -> Array:
         """The numbers of a constant. Raises NoForm: they are computed."""
         if name not in self.constants:
-            raise NoForm("LiteRT needs a constant where this network computes numbers")
+            raise NoForm(f"its input `{name}` must be a constant")
         return self.constants[name]
 
     def integers(self, name: str) -> list[int]:
@@ -155,9 +157,8 @@ class Conversion:
         return tensor
 
     def fresh(self, name: str, shape: Sequence[int], kind: int = FLOAT) -> int:
-        """Add a tensor that is no value of the ONNX network."""
-        self._fresh += 1
-        return self.network.tensor(f"{name}/{self._fresh}", shape, kind=kind)
+        """Add the tensor of a ``part``."""
+        return self.network.tensor(self.part(name), shape, kind=kind)
 
     def ended(self, node: Node, order: Order) -> tuple[int, int]:
         """Return the activation to fuse into a node's operator and the tensor that the operator writes."""
@@ -167,6 +168,16 @@ class Conversion:
         self.fused.add(fused.node.name)
         self.record(fused.node)
         return fused.code, self.made(fused.node.outputs[0], order)
+
+    def part(self, name: str) -> str:
+        """Return a name for a value that the ONNX network does not have: a numbered step of another value.
+
+        The quantizer leaves steps in float by the name of the value that they lead to. So a step has no name of its own.
+        """
+        while True:
+            self._fresh += 1
+            if (step := f"{name}/{self._fresh}") not in self.known_shapes and step not in self.constants:
+                return step
 
     def write(self, op: str, inputs: Sequence[str], made: str, shape: Sequence[int], **attributes: Any) -> None:
         """Convert a node that the ONNX network does not have: a part of another."""
@@ -178,9 +189,9 @@ class Conversion:
         for name in node.outputs:
             self._made_by[name] = node
 
-    def number(self, value: float) -> int:
-        """A constant of one number."""
-        return self.network.constant(np.array(value, np.float32), "number")
+    def number(self, value: float | Array) -> int:
+        """A constant of one number or truth value, of LiteRT's type for it."""
+        return self.network.constant(_for_litert(np.asarray(value).reshape(())), "number")
 
     def axes(self, values: Sequence[int]) -> int:
         """A constant list of whole numbers."""

@@ -11,7 +11,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.quantization.litert_writer.axes import cut
-from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoForm, last
+from edgecnn.quantization.litert_writer.conversion import Array, Conversion, Node, NoForm, last
 from edgecnn.quantization.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
@@ -34,7 +34,7 @@ def _pad(conversion: Conversion, node: Node) -> None:
         cuts = [(max(0, -before), size + min(0, after), 1) for (before, after), size in zip(stated, whole, strict=True)]
         uncut, value = value, made
         if table.any():
-            value = conversion.fresh(node.name, [end - first for first, end, _ in cuts])
+            value = conversion.fresh(node.outputs[0], [end - first for first, end, _ in cuts])
         cut(conversion, uncut, value, cuts)
         if not table.any():
             return
@@ -50,10 +50,10 @@ def _pad(conversion: Conversion, node: Node) -> None:
         sizes = conversion.network.constant(table, "pads")
         conversion.network.add("MIRROR_PAD", [value, sizes], [made], "MirrorPadOptions", mode=schema.MirrorPadMode.REFLECT)
     else:
-        _gathered(conversion, value, made, [(tuple(pair), mode) for pair in table])
+        _gathered(conversion, value, made, [(tuple(pair), mode) for pair in table], node.outputs[0])
 
 
-def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]]) -> None:
+def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tuple[tuple[int, int], bytes]], name: str) -> None:
     """Pad with the image's own edge (``edge``) or with its other end (``wrap``): rows are read again."""
     padded = [axis for axis, ((before, after), _) in enumerate(sides) if before or after]
     for axis in padded:
@@ -62,7 +62,7 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
         rows = np.arange(-before, size[axis] + after)
         rows = rows % size[axis] if mode == b"wrap" else np.clip(rows, 0, size[axis] - 1)
         shape = [*size[:axis], len(rows), *size[axis + 1 :]]
-        target = made if axis == padded[-1] else conversion.fresh("pad", shape)
+        target = made if axis == padded[-1] else conversion.fresh(name, shape)
         conversion.network.add("GATHER", [value, conversion.axes(list(rows))], [target], "GatherOptions", axis=axis)
         value = target
     if not padded:
@@ -72,15 +72,15 @@ def _gathered(conversion: Conversion, value: int, made: int, sides: Sequence[tup
 @rule(
     "Resize",
     held="RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, GATHER, BATCH_MATMUL",
-    limits="height and width of an image, constant sizes; not `tf_crop_and_resize`",
+    limits="height and width of an image, constant sizes; not `tf_crop_and_resize`, not `keep_aspect_ratio_policy`",
 )
 def _resize(conversion: Conversion, node: Node) -> None:
     shape, made = conversion.shape(node.inputs[0]), conversion.shape(node.outputs[0])
     mode = node.attributes.get("mode", b"nearest").decode()
     position = node.attributes.get("coordinate_transformation_mode", b"half_pixel").decode()
     if len(shape) != 4 or shape[:2] != made[:2]:
-        raise NoForm("LiteRT resizes the height and the width of an image alone")
-    scales = conversion.constants[node.inputs[2]][-2:] if node.has(2) and conversion.constants[node.inputs[2]].size else None
+        raise NoForm("only the height and width of an image can be resized")
+    scales = _image_scales(conversion, node)
     is_whole = scales is None or bool(np.isclose(np.array(shape[2:]) * scales, made[2:]).all())  # else ONNX uses the scales
     copied = _copied_rows(node, shape[2:], made[2:], position) if mode == "nearest" and is_whole else None
     half = position in ("half_pixel", "pytorch_half_pixel")
@@ -94,12 +94,23 @@ def _resize(conversion: Conversion, node: Node) -> None:
         output = conversion.made(node.outputs[0], _IMAGE)
         conversion.network.add("RESIZE_BILINEAR", inputs, [output], "ResizeBilinearOptions", **options)
     elif position == "tf_crop_and_resize":
-        raise NoForm("it cuts the image out that it resizes")
+        raise NoForm("`tf_crop_and_resize` is not supported")
     else:
         _resize_by_matrices(conversion, node, scales)
 
 
-def _resize_by_matrices(conversion: Conversion, node: Node, scales: Any) -> None:
+def _image_scales(conversion: Conversion, node: Node) -> Array | None:
+    """The factors of height and width; None where the node states sizes."""
+    stated = conversion.constant(node.inputs[2]).tolist() if node.has(2) else []
+    if not stated:
+        if node.attributes.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
+            raise NoForm("`keep_aspect_ratio_policy` is not supported")
+        return None
+    factors = dict(zip((axis % 4 for axis in node.attributes.get("axes", range(4))), stated, strict=True))
+    return np.array([factors.get(axis, 1.0) for axis in (2, 3)])
+
+
+def _resize_by_matrices(conversion: Conversion, node: Node, scales: Array | None) -> None:
     """Multiply rows, then columns, by the shares of each in the new ones, which ONNX's reference computes."""
     (height, width), (rows, columns) = conversion.shape(node.inputs[0])[2:], conversion.shape(node.outputs[0])[2:]
     channels = conversion.shape(node.inputs[0])[1]
@@ -116,11 +127,11 @@ def _resize_by_matrices(conversion: Conversion, node: Node, scales: Any) -> None
         (made,) = ReferenceEvaluator(entry).run(None, feed)
         shares.append(conversion.network.constant(made.reshape(before, -1).T[None].astype(np.float32), f"{node.name}/shares"))
     image = conversion.value(node.inputs[0], _IMAGE)
-    flat, higher = (conversion.fresh(node.name, [1, size, width * channels]) for size in (height, rows))
+    flat, higher = (conversion.fresh(node.outputs[0], [1, size, width * channels]) for size in (height, rows))
     conversion.reshaped(image, flat)
     conversion.network.add("BATCH_MATMUL", [shares[0], flat], [higher], "BatchMatMulOptions")
-    apart = conversion.fresh(node.name, [rows, width, channels])
-    wider = conversion.fresh(node.name, [rows, columns, channels])
+    apart = conversion.fresh(node.outputs[0], [rows, width, channels])
+    wider = conversion.fresh(node.outputs[0], [rows, columns, channels])
     conversion.reshaped(higher, apart)
     conversion.network.add("BATCH_MATMUL", [shares[1], apart], [wider], "BatchMatMulOptions")
     conversion.reshaped(wider, conversion.made(node.outputs[0], _IMAGE))
@@ -145,7 +156,7 @@ def _resize_nearest(conversion: Conversion, node: Node, rows: Sequence[Sequence[
         conversion.network.add("RESIZE_NEAREST_NEIGHBOR", [image, conversion.axes(list(made))], [output], table)
         return
     shape = conversion.network.shape(image)
-    higher = conversion.fresh(node.name, [shape[0], made[0], *shape[2:]])
+    higher = conversion.fresh(node.outputs[0], [shape[0], made[0], *shape[2:]])
     conversion.network.add("GATHER", [image, conversion.axes(rows[0])], [higher], "GatherOptions", axis=1)
     conversion.network.add("GATHER", [higher, conversion.axes(rows[1])], [output], "GatherOptions", axis=2)
 
@@ -177,7 +188,7 @@ def _depth_to_space(conversion: Conversion, node: Node) -> None:
         _moved_blocks(conversion, node, "DEPTH_TO_SPACE", "DepthToSpaceOptions")
         return
     (batch, channels, height, width), side = conversion.shape(node.inputs[0]), node.attributes["blocksize"]
-    parts, moved = f"{node.name}/parts", f"{node.name}/moved"
+    parts, moved = (conversion.part(node.outputs[0]) for _ in range(2))
     shape = [batch, channels // side**2, side, side, height, width]
     order = [0, 1, 4, 2, 5, 3]
     conversion.write("Reshape", [node.inputs[0]], parts, shape)
@@ -190,7 +201,7 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
     """Groups and dilation become zeros between the weights, and padding cuts the result: LiteRT has neither."""
     weights = conversion.constant(node.inputs[1]).astype(np.float32)
     if weights.ndim != 4:
-        raise NoForm("LiteRT's TRANSPOSE_CONV looks along two axes")
+        raise NoForm(f"a window of {weights.ndim - 2} axes is not supported")
     made, groups = conversion.shape(node.outputs[0]), node.attributes.get("group", 1)
     strides, apart = node.attributes.get("strides", [1, 1]), node.attributes.get("dilations", [1, 1])
     reach = [(taps - 1) * step + 1 for taps, step in zip(weights.shape[2:], apart, strict=True)]
@@ -203,14 +214,15 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
     whole = [(size[axis] - 1) * strides[axis] + reach[axis] for axis in (0, 1)]
     first = _cut_before(node, [whole[axis] - made[2 + axis] for axis in (0, 1)])
     if any(first[axis] + made[2 + axis] > whole[axis] for axis in (0, 1)):
-        raise NoForm("its output is larger than what its window reaches")
+        raise NoForm("an output beyond the reach of its window is not supported")
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made[1], np.float32)
     constants = [
-        conversion.network.constant(values, f"{node.name}/{name}") for name, values in (("weights", filters), ("bias", bias))
+        conversion.network.constant(values, f"{node.outputs[0]}/{name}")
+        for name, values in (("weights", filters), ("bias", bias))
     ]
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
     is_cut = whole != list(made[2:])
-    target = conversion.fresh(node.name, [1, *whole, made[1]]) if is_cut else output
+    target = conversion.fresh(node.outputs[0], [1, *whole, made[1]]) if is_cut else output
     inputs = [conversion.axes([1, *whole, made[1]]), constants[0], image, constants[1]]
     options = {"padding": schema.Padding.VALID, "strideH": strides[0], "strideW": strides[1]}
     conversion.network.add("TRANSPOSE_CONV", inputs, [target], "TransposeConvOptions", **options)
@@ -220,10 +232,17 @@ def _transposed_convolution(conversion: Conversion, node: Node) -> None:
 
 
 def _cut_before(node: Node, excess: Sequence[int]) -> list[int]:
-    """Rows and columns that the padding of a transposed convolution cuts at the beginning."""
-    automatic = node.attributes.get("auto_pad", b"NOTSET")
-    if automatic in (b"SAME_UPPER", b"SAME_LOWER"):
-        return [max(0, size) // 2 if automatic == b"SAME_UPPER" else -(-max(0, size) // 2) for size in excess]
+    """Rows and columns that the padding of a transposed convolution cuts at the beginning.
+
+    Where the size of the output is stated, ONNX ignores ``pads`` and cuts both sides, the first more unless it says SAME_UPPER.
+    """
+    automatic, added = node.attributes.get("auto_pad", b"NOTSET"), node.attributes.get("output_padding", [0, 0])
+    is_same, is_stated = automatic in (b"SAME_UPPER", b"SAME_LOWER"), "output_shape" in node.attributes
+    if is_same and not is_stated and any(added):
+        raise NoForm("`output_padding` with `auto_pad` is not supported")
+    if is_same or is_stated:
+        cut_away = [max(0, size + more) for size, more in zip(excess, added, strict=True)]
+        return [size // 2 if automatic == b"SAME_UPPER" else -(-size // 2) for size in cut_away]
     return list(node.attributes.get("pads", [0] * 4)[:2])
 
 
@@ -241,7 +260,7 @@ def _moved_blocks(conversion: Conversion, node: Node, operator: str, table: str)
 def _local_response(conversion: Conversion, node: Node) -> None:
     size = node.attributes["size"]
     if size % 2 == 0:
-        raise NoForm("LiteRT normalizes over an odd number of channels")
+        raise NoForm("an even `size` is not supported")
     image, output = conversion.value(node.inputs[0], _IMAGE), conversion.made(node.outputs[0], _IMAGE)
     options = {"radius": size // 2, "bias": node.attributes.get("bias", 1.0), "beta": node.attributes.get("beta", 0.75)}
     alpha = node.attributes.get("alpha", 1e-4) / size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -20,7 +20,6 @@ _COMPARED: Final = {
     "And": ("LOGICAL_AND", "LogicalAndOptions"), "Or": ("LOGICAL_OR", "LogicalOrOptions"),
     "Not": ("LOGICAL_NOT", "LogicalNotOptions"), "Where": ("SELECT_V2", "SelectV2Options"),
 }  # fmt: skip
-_FLOATS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
 def _compared(operator: str, table: str, conversion: Conversion, node: Node) -> None:
@@ -37,20 +36,31 @@ for _name, (_operator, _table) in _COMPARED.items():
     rule(_name, held=_operator)(partial(_compared, _operator, _table))
 
 
-@rule("Cast", "CastLike", held="CAST", limits="to numbers with a fraction")
+@rule("Cast", "CastLike", held="CAST", limits="to floating-point numbers")
 def _cast(conversion: Conversion, node: Node) -> None:
-    """Types of numbers with a fraction are one: LiteRT's float32."""
+    """Floating-point types are one: LiteRT's float32."""
     name, made = node.inputs[0], node.outputs[0]
-    target = node.attributes.get("to", TensorProto.FLOAT)
+    target = _target(conversion, node)
     if name in conversion.constants:
-        kind = helper.tensor_dtype_to_np_dtype(target) if target != TensorProto.BFLOAT16 else np.dtype(np.float32)
-        conversion.constants[made] = conversion.constants[name].astype(kind)
+        conversion.constants[made] = conversion.constants[name].astype(target)
         return
-    if node.op == "Cast" and target not in _FLOATS:
-        raise NoForm("it makes whole numbers of others")
+    if target.kind != "f":
+        raise NoForm("casts to integers and booleans are not supported")
     for order, tensor in dict(conversion.stored(name)).items():
         if conversion.network.kind(tensor) == schema.TensorType.FLOAT32:
             conversion.store(made, tensor, order)
         else:
             conversion.network.add("CAST", [tensor], [conversion.made(made, order)], "CastOptions")
             return
+
+
+def _target(conversion: Conversion, node: Node) -> np.dtype[Any]:
+    """The type that a cast makes: its attribute's, or that of the second input."""
+    if node.op == "Cast":
+        target = node.attributes["to"]
+        return helper.tensor_dtype_to_np_dtype(target) if target != TensorProto.BFLOAT16 else np.dtype(np.float32)
+    like = node.inputs[1]
+    if like in conversion.constants:
+        return conversion.constants[like].dtype
+    (kind, *_) = (conversion.network.kind(tensor) for tensor in conversion.stored(like).values())
+    return np.dtype(np.bool_ if kind == schema.TensorType.BOOL else np.float32 if kind == schema.TensorType.FLOAT32 else np.int32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,11 @@ from onnx import helper, numpy_helper
 from onnx.inliner import inline_selected_functions
 from onnx.reference import ReferenceEvaluator
 
-from edgecnn.graph.constant_folding import fold_constants
+from edgecnn.graph.constant_folding import fold_constants, stays_small
 from edgecnn.graph.macs import shapes_at_batch_one
+
+COMPUTED_MAX = 1 << 20
+"""Elements that an operator makes of smaller constants before anything is written: 4 MiB of a file."""
 
 
 class Prepared(NamedTuple):
@@ -28,8 +32,11 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
     """Return a network that uses these operators as far as ONNX defines its others by them. The model may be changed."""
     shapes = shapes_at_batch_one(model)
     fold_constants(model, shapes)  # sizes that the network computes are numbers at a batch of one
+    _state_constants(model.graph)
     while functions := _functions(model, operators):
+        before = model.graph
         model = inline_selected_functions(model, [("", op) for op in functions], inline_schema_functions=True)
+        _name_steps(model.graph, before)
         shapes = shapes_at_batch_one(model)
         fold_constants(model, shapes)
     _compute_constants(model)
@@ -37,36 +44,80 @@ def prepare(model: onnx.ModelProto, operators: Collection[str]) -> Prepared:
     return Prepared(model, shapes)
 
 
+def _state_constants(graph: onnx.GraphProto) -> None:
+    """List the types of constants among those of values: definitions that depend on a type read them there."""
+    known = {value.name for value in (*graph.input, *graph.value_info)}
+    graph.value_info.extend(
+        helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in graph.initializer
+        if tensor.name not in known
+    )
+
+
+def _name_steps(graph: onnx.GraphProto, before: onnx.GraphProto) -> None:
+    """Name the values inside a definition as numbered steps of the first output of the node that it defines."""
+    leads_to = {name: node.output[0] for node in before.node for name in node.output}
+    inside = {name for node in graph.node for name in node.output if name} - leads_to.keys()
+    for node in reversed(graph.node):
+        end = next((leads_to[name] for name in node.output if name in leads_to), node.output[0])
+        leads_to.update((name, end) for name in (*node.input, *node.output) if name in inside)
+    numbers = (f"/{number}" for number in count(1))
+    names = {name for node in graph.node for name in node.output}
+    steps = {name: next(step for number in numbers if (step := leads_to[name] + number) not in names) for name in sorted(inside)}
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [steps.get(name, name) for name in ends]
+    for value in graph.value_info:
+        value.name = steps.get(value.name, value.name)
+
+
 def _functions(model: onnx.ModelProto, operators: Collection[str]) -> set[str]:
     """The other operators that ONNX defines by more basic ones. Their nodes then state every attribute: definitions read them."""
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     functions = set()
     for node in model.graph.node:
-        if node.domain in ("", "ai.onnx") and node.op_type not in operators and onnx.defs.has(node.op_type):
-            schema: Any = onnx.defs.get_schema(node.op_type, version)
-            if schema.has_function or schema.has_context_dependent_function:
-                stated = {entry.name for entry in node.attribute}
-                usual = [entry.default_value for name, entry in schema.attributes.items() if name not in stated]
-                node.attribute.extend(value for value in usual if value.name)
-                functions.add(node.op_type)
+        schema = _schema(node, version)
+        if schema is None or node.op_type in operators or _is_random(schema):
+            continue
+        if schema.has_function or schema.has_context_dependent_function:
+            stated = {entry.name for entry in node.attribute}
+            usual = [entry.default_value for name, entry in schema.attributes.items() if name not in stated]
+            node.attribute.extend(value for value in usual if value.name)
+            functions.add(node.op_type)
     return functions
 
 
 def _compute_constants(model: onnx.ModelProto) -> None:
     """Put what depends on weights alone, such as the places of an attention's rows, in the place of its nodes."""
     graph, opsets = model.graph, {entry.domain: entry.version for entry in model.opset_import}
+    version = opsets.get("", opsets.get("ai.onnx", 1))
     known = {tensor.name: tensor for tensor in graph.initializer}
     for node in list(graph.node):
         names = [name for name in node.input if name]
-        if node.op_type == "Constant" or not names or not all(name in known for name in names):
+        if not names or not all(name in known for name in names) or _is_random(_schema(node, version)):
             continue
         feed = {name: numpy_helper.to_array(known[name]) for name in names}
         with suppress(Exception):  # an operator that the reference lacks shows where its rule is looked for
+            if not stays_small(node.op_type, list(feed.values()), COMPUTED_MAX):
+                continue
             made = ReferenceEvaluator(node, opsets=opsets).run(None, feed)
             tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(node.output, made, strict=True)]
             graph.initializer.extend(tensors)
             known.update((tensor.name, tensor) for tensor in tensors)
             graph.node.remove(node)
+
+
+def _schema(node: onnx.NodeProto, version: int) -> Any:
+    """ONNX's definition of a node's operator; None where this version has none."""
+    try:
+        return onnx.defs.get_schema(node.op_type, version) if node.domain in ("", "ai.onnx") else None
+    except onnx.defs.SchemaError:
+        return None
+
+
+def _is_random(schema: Any) -> bool:
+    """Whether ONNX says that an operator makes other numbers in each run, such as RandomUniformLike or Dropout."""
+    return schema is not None and schema.node_determinism == onnx.defs.OpSchema.NodeDeterminism.NonDeterministic
 
 
 def _join_gelu(graph: onnx.GraphProto) -> None:

@@ -16,12 +16,14 @@ class Form(NamedTuple):
     held: str
     """LiteRT's operators that the rule may write, TRANSPOSE and RESHAPE apart."""
     limits: str
+    in_int8: str = ""
+    """LiteRT's operators in a file that is to be quantized; empty: the same."""
 
 
 FORMS: dict[str, Form] = {}
 
 
-def rule(*operators: str, held: str, limits: str = "") -> Callable[[Rule], Rule]:
+def rule(*operators: str, held: str, limits: str = "", in_int8: str = "") -> Callable[[Rule], Rule]:
     """Register a function as the rule of these operators. It writes a node's operators and raises NoForm where there are none.
 
     ``limits``: uses of the operators that have no form. The test of the operators compares ``held`` with what is written.
@@ -29,7 +31,7 @@ def rule(*operators: str, held: str, limits: str = "") -> Callable[[Rule], Rule]
 
     def registered(function: Rule) -> Rule:
         for operator in operators:
-            RULES[operator], FORMS[operator] = function, Form(held, limits)
+            RULES[operator], FORMS[operator] = function, Form(held, limits, in_int8)
         return function
 
     return registered

@@ -33,20 +33,20 @@ class Steps:
         _, table = next(pair for pair in BINARY.values() if pair[0] == operator)
         if output is None:
             shapes = [self.network.shape(tensor) for tensor in (first, other)]
-            output = self._conversion.fresh(self._node.name, np.broadcast_shapes(*shapes))
+            output = self._conversion.fresh(self._node.outputs[0], np.broadcast_shapes(*shapes))
         self.network.add(operator, [first, other], [output], table, **options)
         return output
 
     def one(self, operator: str, value: int, output: int | None = None, table: str = "", **options: Any) -> int:
         """An operator on one tensor."""
-        made = self._conversion.fresh(self._node.name, self.network.shape(value)) if output is None else output
+        made = self._conversion.fresh(self._node.outputs[0], self.network.shape(value)) if output is None else output
         self.network.add(operator, [value], [made], table, **options)
         return made
 
     def mean(self, value: int, places: Sequence[int]) -> int:
         """The mean over these axes of the tensor, which stay with size 1."""
         shape = [1 if place in places else size for place, size in enumerate(self.network.shape(value))]
-        made = self._conversion.fresh(self._node.name, shape)
+        made = self._conversion.fresh(self._node.outputs[0], shape)
         self.network.add("MEAN", [value, self._conversion.axes(list(places))], [made], "ReducerOptions", keepDims=True)
         return made
 

@@ -74,7 +74,7 @@ def _reduce_l2(conversion: Conversion, node: Node) -> None:
     axes, keeps = [axis % rank for axis in axes], bool(node.attributes.get("keepdims", 1))
     square = steps.one("SQUARE", steps.input(), table="SquareOptions")
     order = steps.order if keeps else without_axes(steps.order, axes)
-    total = conversion.fresh(node.name, [conversion.shape(node.outputs[0])[axis] for axis in order])
+    total = conversion.fresh(node.outputs[0], [conversion.shape(node.outputs[0])[axis] for axis in order])
     places = conversion.axes(sorted(steps.order.index(axis) for axis in axes))
     conversion.network.add("SUM", [square, places], [total], "ReducerOptions", keepDims=keeps)
     conversion.network.add("SQRT", [total], [conversion.made(node.outputs[0], order)])
@@ -136,10 +136,10 @@ def _group_norm(conversion: Conversion, node: Node) -> None:
     conversion.known_shapes.setdefault(node.outputs[0], conversion.shape(node.inputs[0]))  # which onnx does not infer
     order = last(2 + len(size))
     steps = Steps(conversion, node, order)
-    grouped = conversion.fresh(node.name, [1, prod(size), groups, channels // groups])
+    grouped = conversion.fresh(node.outputs[0], [1, prod(size), groups, channels // groups])
     conversion.reshaped(steps.input(), grouped)
     normal = _normalized(steps, grouped, [1, 3], node.attributes.get("epsilon", 1e-5))
-    back = conversion.fresh(node.name, [1, *size, channels])
+    back = conversion.fresh(node.outputs[0], [1, *size, channels])
     conversion.reshaped(normal, back)
     scale, offset = (conversion.constant(name) for name in node.inputs[1:3])
     scale, offset = (np.repeat(values, channels // len(values)) for values in (scale, offset))
@@ -151,7 +151,7 @@ def _group_norm(conversion: Conversion, node: Node) -> None:
 @rule("LpNormalization", held="L2_NORMALIZATION", limits="`p` of 2")
 def _lp_norm(conversion: Conversion, node: Node) -> None:
     if node.attributes.get("p", 2) != 2:
-        raise NoForm("LiteRT normalizes by the sum of squares alone")
+        raise NoForm("a `p` other than 2 is not supported")
     axis = node.attributes.get("axis", -1) % len(conversion.shape(node.inputs[0]))
     steps = Steps(conversion, node, order_ending(conversion, node.inputs[0], [axis]))
     steps.one("L2_NORMALIZATION", steps.input(), steps.output(), "L2NormOptions")
@@ -185,11 +185,11 @@ def _by_vector(conversion: Conversion, node: Node) -> None:
     for place, wide in enumerate([(1, -1), (-1, 1)]):
         if len(shapes[place]) == 1:
             shapes[place] = tuple(conversion.shape(names[place])[0] if size < 0 else size for size in wide)
-            names[place] = f"{node.name}/matrix{place}"
+            names[place] = conversion.part(node.outputs[0])
             conversion.write("Reshape", [node.inputs[place]], names[place], shapes[place])
     groups = np.broadcast_shapes(shapes[0][:-2], shapes[1][:-2])
-    conversion.write("MatMul", names, f"{node.name}/product", [*groups, shapes[0][-2], shapes[1][-1]])
-    conversion.write("Reshape", [f"{node.name}/product"], node.outputs[0], conversion.shape(node.outputs[0]))
+    conversion.write("MatMul", names, product := conversion.part(node.outputs[0]), [*groups, shapes[0][-2], shapes[1][-1]])
+    conversion.write("Reshape", [product], node.outputs[0], conversion.shape(node.outputs[0]))
 
 
 def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: Any, bias: Any) -> None:
@@ -197,17 +197,25 @@ def _fully_connected(conversion: Conversion, node: Node, order: Order, weights: 
     value = conversion.value(node.inputs[0], order)
     fused, output = conversion.ended(node, order)
     numbers = [
-        conversion.network.constant(values, f"{node.name}/{name}") for name, values in (("weights", weights), ("bias", bias))
+        conversion.network.constant(values, f"{node.outputs[0]}/{name}")
+        for name, values in (("weights", weights), ("bias", bias))
     ]
     options = {"keepNumDims": len(order) > 2, "fusedActivationFunction": fused}
     conversion.network.add("FULLY_CONNECTED", [value, *numbers], [output], "FullyConnectedOptions", **options)
 
 
-@rule("Gemm", held="FULLY_CONNECTED", limits="constant weights; not `transA`")
+@rule("Gemm", held="FULLY_CONNECTED, BATCH_MATMUL, MUL, ADD")
 def _gemm(conversion: Conversion, node: Node) -> None:
+    """One operator where the second matrix and the added row are constants, else a product of matrices and what follows it."""
     attributes = node.attributes
     if attributes.get("transA", 0):
-        raise NoForm("it transposes its first matrix")
+        rows, columns = conversion.shape(node.inputs[0])
+        conversion.write("Transpose", [node.inputs[0]], turned := conversion.part(node.outputs[0]), [columns, rows], perm=[1, 0])
+        node = node._replace(inputs=[turned, *node.inputs[1:]], attributes={**attributes, "transA": 0})
+    is_computed = any(name not in conversion.constants for name in node.inputs[1:] if name)
+    if is_computed or (node.has(2) and conversion.shape(node.inputs[2])[:-1] not in ((), (1,))):
+        _gemm_in_steps(conversion, node)
+        return
     weights = conversion.constant(node.inputs[1]).astype(np.float32, copy=False)
     if attributes.get("alpha", 1.0) != 1.0:
         weights = weights * np.float32(attributes["alpha"])
@@ -216,3 +224,31 @@ def _gemm(conversion: Conversion, node: Node) -> None:
     if node.has(2):
         bias = bias + conversion.constant(node.inputs[2]).astype(np.float32).reshape(-1) * np.float32(attributes.get("beta", 1.0))
     _fully_connected(conversion, node, (0, 1), weights, bias)
+
+
+def _gemm_in_steps(conversion: Conversion, node: Node) -> None:
+    (first, second, *addends), made = node.inputs, node.outputs[0]
+    shape = conversion.shape(made)
+    if node.attributes.get("transB", 0):
+        rows, columns = conversion.shape(second)
+        conversion.write("Transpose", [second], turned := conversion.part(node.outputs[0]), [columns, rows], perm=[1, 0])
+        second = turned
+
+    def scaled(value: str, factor: float, name: str) -> str:
+        """A value times a number, under this name; itself where the number is 1."""
+        if factor == 1.0:
+            return value
+        if value in conversion.constants:
+            conversion.constants[name] = conversion.constants[value] * np.float32(factor)
+            return name
+        conversion.constants[share := conversion.part(node.outputs[0])] = np.array(factor, np.float32)
+        conversion.write("Mul", [value, share], name, conversion.shape(value))
+        return name
+
+    alpha, beta = (float(node.attributes.get(name, 1.0)) for name in ("alpha", "beta"))
+    added = [scaled(value, beta, conversion.part(node.outputs[0])) for value in addends if value]
+    product = made if alpha == 1.0 and not added else conversion.part(node.outputs[0])
+    conversion.write("MatMul", [first, second], product, shape)
+    total = scaled(product, alpha, conversion.part(node.outputs[0]) if added else made)
+    if added:
+        conversion.write("Add", [total, *added], made, shape)

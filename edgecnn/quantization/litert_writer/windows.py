@@ -15,7 +15,7 @@ from edgecnn.quantization.litert_writer.conversion import Conversion, Node, NoFo
 from edgecnn.quantization.litert_writer.registry import rule
 
 _IMAGE: Final = last(4)
-_POOLED: Final = "at most two axes that its window looks along; no dilation, no places of the largest numbers"
+_POOLED: Final = "a window of at most two axes; not dilation, not the output `Indices`"
 _NEVER_NEGATIVE: Final = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Softplus", "Exp", "Abs")
 _KEEPS_SIGN: Final = ("MaxPool", "AveragePool", "Concat", "GlobalAveragePool", "Reshape", "Transpose", "Flatten", "Identity")
 
@@ -75,7 +75,7 @@ def _entered(conversion: Conversion, node: Node, window: _Window) -> tuple[int, 
         return image, schema.Padding.VALID
     if window.is_same(conversion.network.shape(image)[1:3]):
         return image, schema.Padding.SAME
-    return _padded(conversion, image, window.pads, node.name), schema.Padding.VALID
+    return _padded(conversion, image, window.pads, node.outputs[0]), schema.Padding.VALID
 
 
 def _as_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node | None:
@@ -91,39 +91,40 @@ def _as_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> Node
     stated = {key: list(attributes.get(key, usual)) for key, usual in lists.items()}
     busy = [axis for axis in range(count) if kernel[axis] > 1 or stated["strides"][axis] > 1]
     busy = busy or [count - 1]
-    if len(busy) > 2 or attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
-        raise NoForm(f"its window has {len(busy)} axes, and LiteRT's have two")
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        raise NoForm(f"`auto_pad` with a window of {count} axes is not supported")
+    if len(busy) > 2:
+        raise NoForm(f"a window of {len(busy)} axes is not supported")
     idle = [axis for axis in range(count) if axis not in busy]
     if any(stated["pads"][axis] or stated["pads"][axis + count] for axis in idle):
-        raise NoForm("it pads an axis that its window does not look along")
+        raise NoForm("padding of an axis along which the window has size 1 is not supported")
     shape, made = conversion.shape(name), conversion.shape(node.outputs[0])
     moved = [0, 1, *(axis + 2 for axis in idle), *(axis + 2 for axis in busy)]
-    conversion.write("Transpose", [name], f"{node.name}/moved", [shape[axis] for axis in moved], perm=moved)
+    turned, image, windows = (conversion.part(node.outputs[0]) for _ in range(3))
+    conversion.write("Transpose", [name], turned, [shape[axis] for axis in moved], perm=moved)
     channels, ones = moved[1 : 2 + len(idle)], [1] * (2 - len(busy))
     sizes = [
         [1, prod(values[axis] for axis in channels), *ones, *(values[axis + 2] for axis in busy)] for values in (shape, made)
     ]
-    conversion.write("Reshape", [f"{node.name}/moved"], f"{node.name}/image", sizes[0])
-    conversion.known_shapes[f"{node.name}/windows"] = tuple(sizes[1])
+    conversion.write("Reshape", [turned], image, sizes[0])
+    conversion.known_shapes[windows] = tuple(sizes[1])
     ends = [*(axis for axis in busy), *(axis + count for axis in busy)]
     pads = [stated["pads"][axis] for axis in ends]
     values = {key: [*ones, *(stated[key][axis] for axis in busy)] for key in ("strides", "dilations")}
     values["pads"] = [0, pads[0], 0, pads[1]] if len(busy) == 1 else pads
     values["kernel_shape"] = [*ones, *(kernel[axis] for axis in busy)]
-    inputs = [f"{node.name}/image", *node.inputs[1:]]
-    return Node(node.op, node.name, inputs, [f"{node.name}/windows"], {**attributes, **values})
+    return Node(node.op, node.name, [image, *node.inputs[1:]], [windows], {**attributes, **values})
 
 
-def _from_image(conversion: Conversion, node: Node, kernel: Sequence[int]) -> None:
+def _from_image(conversion: Conversion, node: Node, kernel: Sequence[int], windows: str) -> None:
     """Put what an operator made of ``_as_image`` in the place of the node's output."""
     made = conversion.shape(node.outputs[0])
     strides = node.attributes.get("strides", [1] * len(kernel))
     busy = [axis + 2 for axis in range(len(kernel)) if kernel[axis] > 1 or strides[axis] > 1] or [len(made) - 1]
     moved = [axis for axis in range(len(made)) if axis not in busy] + busy
-    conversion.write("Reshape", [f"{node.name}/windows"], f"{node.name}/back", [made[axis] for axis in moved])
-    conversion.write(
-        "Transpose", [f"{node.name}/back"], node.outputs[0], made, perm=[moved.index(axis) for axis in range(len(made))]
-    )
+    back, permutation = conversion.part(node.outputs[0]), [moved.index(axis) for axis in range(len(made))]
+    conversion.write("Reshape", [windows], back, [made[axis] for axis in moved])
+    conversion.write("Transpose", [back], node.outputs[0], made, perm=permutation)
 
 
 @rule("Conv", held="CONV_2D, DEPTHWISE_CONV_2D, PAD", limits="one or two axes, constant weights")
@@ -132,14 +133,14 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     if len(weights.shape) == 3:  # along one axis, as a row
         row = _as_image(conversion, node, [max(2, weights.shape[2])])
         assert row is not None
-        conversion.constants[f"{node.name}/row"] = weights[:, :, None]
+        conversion.constants[taps := conversion.part(node.outputs[0])] = weights[:, :, None]
         attributes = {**row.attributes, "kernel_shape": [1, weights.shape[2]]}
-        inputs = [row.inputs[0], f"{node.name}/row", *node.inputs[2:]]
+        inputs = [row.inputs[0], taps, *node.inputs[2:]]
         _convolution(conversion, row._replace(inputs=inputs, attributes=attributes))
-        _from_image(conversion, node, [max(2, weights.shape[2])])
+        _from_image(conversion, node, [max(2, weights.shape[2])], row.outputs[0])
         return
     if len(weights.shape) != 4:
-        raise NoForm("LiteRT's CONV_2D looks along two axes")
+        raise NoForm(f"a window of {len(weights.shape) - 2} axes is not supported")
     window = _Window.read(conversion, node, weights.shape[2:])
     channels, groups, made = conversion.shape(node.inputs[0])[1], node.attributes.get("group", 1), weights.shape[0]
     bias = conversion.constant(node.inputs[2]).astype(np.float32) if node.has(2) else np.zeros(made, np.float32)
@@ -148,13 +149,13 @@ def _convolution(conversion: Conversion, node: Node) -> None:
     options |= {"dilationHFactor": window.dilations[0], "dilationWFactor": window.dilations[1]}
     fused, output = conversion.ended(node, _IMAGE)
     options["fusedActivationFunction"] = fused
-    offset = conversion.network.constant(bias, f"{node.name}/bias")
+    offset = conversion.network.constant(bias, f"{node.outputs[0]}/bias")
     if groups == channels and groups > 1:
-        filters = conversion.network.constant(np.ascontiguousarray(weights.transpose(1, 2, 3, 0)), f"{node.name}/weights")
+        filters = conversion.network.constant(np.ascontiguousarray(weights.transpose(1, 2, 3, 0)), f"{node.outputs[0]}/weights")
         options["depthMultiplier"] = made // channels
         conversion.network.add("DEPTHWISE_CONV_2D", [image, filters, offset], [output], "DepthwiseConv2DOptions", **options)
         return
-    filters = conversion.network.constant(np.ascontiguousarray(weights.transpose(0, 2, 3, 1)), f"{node.name}/weights")
+    filters = conversion.network.constant(np.ascontiguousarray(weights.transpose(0, 2, 3, 1)), f"{node.outputs[0]}/weights")
     conversion.network.add("CONV_2D", [image, filters, offset], [output], "Conv2DOptions", **options)
 
 
@@ -162,15 +163,15 @@ def _convolution(conversion: Conversion, node: Node) -> None:
 @rule("AveragePool", held="AVERAGE_POOL_2D, PAD, MUL, DEPTHWISE_CONV_2D", limits=_POOLED)
 def _pool(conversion: Conversion, node: Node) -> None:
     if any(node.outputs[1:]):
-        raise NoForm("LiteRT's MAX_POOL_2D does not return the place of the largest number")
+        raise NoForm("the output `Indices` is not supported")
     kernel = node.attributes["kernel_shape"]
     if (image_node := _as_image(conversion, node, kernel)) is not None:
         _pool(conversion, image_node)
-        _from_image(conversion, node, kernel)
+        _from_image(conversion, node, kernel, image_node.outputs[0])
         return
     window = _Window.read(conversion, node, kernel)
     if any(apart != 1 for apart in window.dilations):
-        raise NoForm("LiteRT's pooling has no dilation")
+        raise NoForm("dilation is not supported")
     if prod(kernel) == 1 and not any(window.pads):
         _picked(conversion, node, window)
         return
@@ -181,7 +182,7 @@ def _pool(conversion: Conversion, node: Node) -> None:
     if is_never_negative(conversion, node.inputs[0]) or window.is_same(conversion.network.shape(image)[1:3]):
         _write_pool(conversion, node, "MAX_POOL_2D", window, _entered(conversion, node, window))
         return
-    edged = _edged(conversion, image, window.pads, node.name)
+    edged = _edged(conversion, image, window.pads, node.outputs[0])
     _write_pool(conversion, node, "MAX_POOL_2D", window, (edged, schema.Padding.VALID))
 
 
@@ -210,8 +211,8 @@ def _picked(conversion: Conversion, node: Node, window: _Window) -> None:
     """A window of one number, by a filter of one: XNNPACK takes no such pooling."""
     image, padding = _entered(conversion, node, window)
     channels = conversion.network.shape(image)[3]
-    ones = conversion.network.constant(np.ones((1, 1, 1, channels), np.float32), f"{node.name}/ones")
-    offset = conversion.network.constant(np.zeros(channels, np.float32), f"{node.name}/bias")
+    ones = conversion.network.constant(np.ones((1, 1, 1, channels), np.float32), f"{node.outputs[0]}/ones")
+    offset = conversion.network.constant(np.zeros(channels, np.float32), f"{node.outputs[0]}/bias")
     options = {"strideH": window.strides[0], "strideW": window.strides[1], "dilationHFactor": 1, "dilationWFactor": 1}
     fused, output = conversion.ended(node, _IMAGE)
     options |= {"padding": padding, "depthMultiplier": 1, "fusedActivationFunction": fused}
@@ -235,16 +236,16 @@ def _average_pool(conversion: Conversion, node: Node, window: _Window) -> None:
     if not any(window.pads) or (counts_inside and window.is_same(size)):
         _write_pool(conversion, node, "AVERAGE_POOL_2D", window, _entered(conversion, node, window))
         return
-    image = _padded(conversion, image, window.pads, node.name)
+    image = _padded(conversion, image, window.pads, node.outputs[0])
     shape = conversion.shape(node.outputs[0])
     whole = prod(window.kernel)
     if bool((counts == whole).all()):
         _write_pool(conversion, node, "AVERAGE_POOL_2D", window, (image, schema.Padding.VALID))
         return
-    mean = conversion.fresh(node.name, [shape[axis] for axis in _IMAGE])
+    mean = conversion.fresh(node.outputs[0], [shape[axis] for axis in _IMAGE])
     options = {**window.pool_options(), "padding": schema.Padding.VALID}
     conversion.network.add("AVERAGE_POOL_2D", [image], [mean], "Pool2DOptions", **options)
-    factors = conversion.network.constant((whole / counts).astype(np.float32)[None, :, :, None], f"{node.name}/factors")
+    factors = conversion.network.constant((whole / counts).astype(np.float32)[None, :, :, None], f"{node.outputs[0]}/factors")
     fused, output = conversion.ended(node, _IMAGE)
     conversion.network.add("MUL", [mean, factors], [output], "MulOptions", fusedActivationFunction=fused)
 

@@ -73,7 +73,7 @@ def litert_model(model: onnx.ModelProto, *, splits_hard_swish: bool = False) -> 
         conversion.record(node)
         try:
             if node.op not in rules:
-                raise NoForm("LiteRT has no operator for it")
+                raise NoForm("edgecnn has no rule for it")
             rules[node.op](conversion, node)
         except NoForm as error:
             raise LayerWithoutForm(node, str(error)) from error

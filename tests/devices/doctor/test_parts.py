@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgecnn.devices.doctor import parts
-from edgecnn.devices.doctor.parts import NOT_MEASURED, PARTS, SIZES, addition_of, install_command, packages_of
+from edgecnn.devices.doctor.facts import PackageFact
+from edgecnn.devices.doctor.parts import NOT_MEASURED, PARTS, SIZES, addition_of, install_command, no_wheel, packages_of
 from tests.house.source_tree import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -86,6 +87,15 @@ def test_a_size_says_how_it_was_measured_and_one_that_was_not_is_no_number() -> 
     assert (by_name["tensorrt"].measured or "").startswith("not measured: ")
     assert (by_name["openvino"].measured or "").startswith("2026-11-20, Python 3.11 on Linux x86-64: ")
     assert by_name["offline-weights"].beyond == "edgecnn[train]"
+
+
+def test_a_part_without_a_wheel_has_no_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = PackageFact(name="ai-edge-litert", wanted="", version=None, fits=False)
+    monkeypatch.setattr(parts, "packages_of", lambda name: (absent,))
+    monkeypatch.setattr(parts, "without_wheel", lambda name: f"{name} has no wheel for Linux on armv7l")
+    row = next(row for row in PARTS if row.name == "litert")
+    assert addition_of(row).command is None
+    assert no_wheel(row) == "ai-edge-litert has no wheel for Linux on armv7l"
 
 
 def test_the_sizes_are_those_of_what_is_installed_here() -> None:

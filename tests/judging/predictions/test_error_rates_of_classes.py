@@ -218,6 +218,6 @@ def test_a_class_that_gains_more_than_it_loses_is_not_said_to_lose_whatever_most
     lost, gained = np.zeros(len(groups), bool), np.zeros(len(groups), bool)
     lost[np.searchsorted(groups, np.arange(12))] = True
     gained[60:100] = True
-    (figures,) = compared(np.zeros(len(groups), int), lost, gained, groups=groups).classes
+    figures = compared(np.zeros(len(groups), int), lost, gained, groups=groups).classes[0]
     assert figures.p_adjusted < 0.05 and figures.drop_pp.estimate < 0
     assert figures.regression == "not shown"
