@@ -62,7 +62,7 @@ TAKES = ("recipe", "data", *OF_LISTS, "weights", "transfer", "overrides", "host"
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    short = "Search a family, train a few networks, and ship the best one inside a measured budget."
+    short = "Train a few networks inside a measured budget; ship the best."
     verb(app, "fit", short=short, panel=BUILD, takes=TAKES)(fit)
 
 

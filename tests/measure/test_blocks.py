@@ -31,11 +31,17 @@ def noisy(index: int) -> int:
     return 1000 + 100 * (index % 2)
 
 
+def in_no_order(index: int) -> int:
+    """Within a hundredth, and no run like the one before it."""
+    return 1000 + (7 * (index // 2)) % 10
+
+
 def rounds_of(host: FakeHost, store: Store, request: RaceRequest) -> set[int]:
     return {len(profile.runs) for profile in race(request, lab_at(host, store)).profiles.values()}
 
 
 def test_a_quiet_machine_stops_at_the_first_look(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
+    host.sample_ns = in_no_order
     assert rounds_of(host, store, asked(kits)) == {INTERIM_RUNS[0]}
     assert len(host.calls) == 1
 
@@ -101,6 +107,7 @@ def test_an_interrupted_race_of_another_machine_is_not_continued(host: FakeHost,
 
 def test_a_kit_that_broke_asks_for_no_more_rounds(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
     host.broken[kits[1].digest] = "out of memory"
+    host.sample_ns = in_no_order
     result = race(asked(kits), lab_at(host, store))
     assert dict(result.failed) == {kits[1].digest: "out of memory"}
     assert {len(profile.runs) for profile in result.profiles.values()} == {INTERIM_RUNS[0]}

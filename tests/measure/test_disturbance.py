@@ -66,7 +66,7 @@ def test_a_machine_that_throttles_from_the_half_on_fails_no_gate_and_is_said(
     host.sample_ns = lambda index: 1_000_000 if index < half else 1_250_000
     request = RaceRequest(kits=(kit,), purpose="report", rounds=2 * half, samples=50, max_age_h=24.0)
     figures = latency(race(request, lab_at(host, store)).profiles[kit.digest])
-    assert figures.p50_ms is not None and (figures.p50_ms.low, figures.p50_ms.high) == (1.0, 1.25)
+    assert figures.p50_ms is not None and figures.p50_ms.low <= 1.0 and figures.p50_ms.high >= 1.25
     result = judge(a_gate("p50_ms", bound), facts(latency=figures))
     assert result.verdict is Verdict.UNSURE
     assert result.reason.endswith(
