@@ -1,4 +1,4 @@
-"""A file is one subject and a function one idea. Complexity (ruff's C90, at most 10) bounds functions; lines bound files, generously."""
+"""A file is one subject and a function one idea: ruff's C90 bounds complexity at 10, and lines bound files generously."""
 
 from __future__ import annotations
 
