@@ -103,21 +103,21 @@ class TrustOptions(BuildOptions):
 
     signers: Path | None = row(
         TRUST, "--allowed-signers", enters=OF_THE_CALL, metavar="FILE",
-        help="File of trusted signers (`man ssh-keygen`); a bundle without a signature is refused too.",
+        help="File of trusted signers (`man ssh-keygen`); an unsigned bundle is refused.",
     )  # fmt: skip
     identity: str | None = row(
         TRUST,
         "--identity",
         enters=OF_THE_CALL,
         metavar="NAME",
-        help="The signer it must be; default anybody in that file.",
+        help="Required signer (default: anyone in that file).",
     )
     require_signature: bool = row(
-        TRUST, "--require-signature", enters=OF_THE_CALL, default=False, help="Refuse a bundle without a good signature."
+        TRUST, "--require-signature", enters=OF_THE_CALL, default=False, help="Refuse a bundle without a valid signature."
     )
     remember: Path | None = row(
         TRUST, "--remember", enters=OF_THE_CALL, metavar="FOLDER",
-        help="Record the version accepted here, and refuse to go back behind it.",
+        help="Record the accepted version in this folder, and refuse older versions.",
     )  # fmt: skip
     made_here: bool = row(
         TRUST, "--made-here", enters=OF_THE_CALL, default=False,

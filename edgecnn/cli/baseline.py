@@ -17,35 +17,37 @@ if TYPE_CHECKING:
     from edgecnn.values.comparison import LatencyBaseline
 
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, or a bundle.")]
-RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="`measured` of the bundle, copied back from the device.")]
-FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="What `baseline record` or `baseline import` wrote.")]
-FilesArg = Annotated[list[Path], typer.Argument(metavar="FILE...", help="What they wrote, a file a day: 3 days or more judge.")]
-FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The baseline.")]
+RunsArg = Annotated[Path, typer.Argument(metavar="RUNS", help="The bundle's folder `measured`, copied back from the device.")]
+FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="A file from `baseline record` or `baseline import`.")]
+FilesArg = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Such files, one per day; a verdict needs 3 days or more.")
+]
+FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The baseline file to write.")]
 PinnedArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build.")]
-PinOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The record, such as gates/base.json.")]
+PinOpt = Annotated[Path, typer.Option("--out", metavar="FILE", help="The record to write, such as gates/base.json.")]
 CandidateOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="ID", help="A candidate that the bundle carries; default the chosen one.")
+    str | None, typer.Option("--candidate", metavar="ID", help="A candidate in the bundle (default: the chosen one).")
 ]
 RunsOpt = Annotated[
-    Path | None, typer.Option("--runs", metavar="RUNS", help="Runs that the device measured; default: race here, now.")
+    Path | None, typer.Option("--runs", metavar="RUNS", help="Runs that the device measured (default: race on this machine).")
 ]
 AllowOpt = Annotated[
     list[str] | None,
-    typer.Option("--allow-different", metavar="CONDITION", help="A condition that may differ, such as kernel."),
+    typer.Option("--allow-different", metavar="CONDITION", help="Accept a difference in this condition, such as kernel."),
 ]
 RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 16.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    about = "Record latency in a file, and hold later builds against it."
+    about = "Record latency in a file and compare later builds with it."
     of_baselines = family(app, "baseline", short=about, panel=DEVICE)
     verb(of_baselines, "record", short="Write the runs of a build's last race to one file.")(record)
-    verb(of_baselines, "import", short="Make a baseline of runs that a device measured by itself.")(import_)
-    verb(of_baselines, "pin", short="Write which kit a build ships, small enough to commit.")(pin)
-    verb(of_baselines, "show", short="Show what a baseline is of.")(show)
+    verb(of_baselines, "import", short="Make a baseline from runs that a device measured by itself.")(import_)
+    verb(of_baselines, "pin", short="Write a small record of the shipped kit, to commit.")(pin)
+    verb(of_baselines, "show", short="Show what a baseline file records.")(show)
     takes = ("at_most", "at_least", JOB)
-    verb(of_baselines, "compare", short="Judge a build's present latency by a baseline.", takes=takes)(compare)
+    verb(of_baselines, "compare", short="Compare a build's current latency with a baseline.", takes=takes)(compare)
 
 
 def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
@@ -56,14 +58,14 @@ def record(call: Call, build: BuildArg, out: FileOpt, candidate: CandidateOpt = 
 
 
 def import_(call: Call, build: BuildArg, runs: RunsArg, out: FileOpt, candidate: CandidateOpt = None) -> None:
-    """Make a baseline of runs that a device measured by itself (python3 -m runner measure)."""
+    """Make a baseline from runs that a device measured by itself (python3 -m runner measure)."""
     from edgecnn.comparing.baseline_file import imported
 
     _written(call, imported(build, runs, candidate), out)
 
 
 def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
-    """Write which kit a build ships, small enough to commit: `judge HEAD --against FILE` then races that kit out of the store."""
+    """Write a small record of the shipped kit, to commit. `judge HEAD --against FILE` then races HEAD against that kit."""
     from edgecnn.comparing.baseline_file import write_record
     from edgecnn.comparing.pin import pinned
     from edgecnn.render.screens.comparing import pin_lines
@@ -74,7 +76,7 @@ def pin(call: Call, build: PinnedArg, out: PinOpt) -> None:
 
 
 def show(call: Call, file: FileArg) -> None:
-    """Show what a baseline is of: kit, machine, conditions, latency."""
+    """Show what a baseline file records: kit, machine, conditions and latency."""
     from edgecnn.comparing.baseline_file import read_baseline
 
     _shown(call, read_baseline(file))
@@ -89,7 +91,7 @@ def compare(  # noqa: PLR0913 - a command line's options are its parameters
     rounds: RoundsOpt = None,
     candidate: CandidateOpt = None,
 ) -> ExitCode:
-    """Judge a build's present latency by baselines of the same machine. Refused where the machine is another one."""
+    """Compare a build's current latency with baselines of the same machine. Baselines of another machine are refused."""
     from edgecnn.comparing.unpaired import ROUNDS, CompareRequest
     from edgecnn.comparing.unpaired import compare as compare_with
     from edgecnn.devices.machine import local_lab

@@ -18,24 +18,25 @@ if TYPE_CHECKING:
     from edgecnn.bench.bundle import BundleBenchRequest
 
 BuildOrBundleArg = Annotated[
-    str, typer.Argument(metavar="BUILD|BUNDLE", help="The folder of a finished build, or a bundle alone: its folder or its zip.")
+    str, typer.Argument(metavar="BUILD|BUNDLE", help="A finished build, or a bundle without its build: a folder or a zip.")
 ]
 ImagesOpt = Annotated[
     str | None,
     typer.Option(
         "--data",
         metavar="FOLDER",
-        help="Images of the same classes to evaluate a bundle alone on; default those of its build, from the store.",
+        help="Images of the same classes for a bundle without its build (default: the build's, from the store).",
     ),
 ]
 BenchOutOpt = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Where bundle-bench.json of a bundle alone goes; default benches/NAME."),
+    typer.Option("--out", metavar="FOLDER", help="Results folder for a bundle without its build (default: benches/NAME)."),
 ]
 BenchTargetOpt = Annotated[
-    str | None, typer.Option("--target", metavar="DEVICE", help="What the board is; must be what was built for.")
+    str | None,
+    typer.Option("--target", metavar="DEVICE", help="The device that the board is; it must be the device of the build."),
 ]
-AnewOpt = Annotated[bool, typer.Option("--anew", help="Race again where a stored race is fresh enough.")]
+AnewOpt = Annotated[bool, typer.Option("--anew", help="Measure again, even if a recent measurement is stored.")]
 BenchMadeHereOpt = Annotated[
     bool,
     typer.Option(
@@ -49,7 +50,7 @@ BenchMadeHereOpt = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verb."""
     takes = (BOARD, GATES, MEASURING, TRUST, JOB, TrustOptions, *OF_LISTS)
-    verb(app, "bench", short="Measure a finished build where it runs: here, or on a board.", panel=DEVICE, takes=takes)(bench)
+    verb(app, "bench", short="Measure a finished build on its device: here or on a board.", panel=DEVICE, takes=takes)(bench)
 
 
 def bench(  # noqa: PLR0913 - a command line's options are its parameters
@@ -63,9 +64,9 @@ def bench(  # noqa: PLR0913 - a command line's options are its parameters
 ) -> ExitCode:
     """Measure a finished build on a board over SSH: self-test, accuracy, race, memory and energy there.
 
-    The profiles come back, a provisional choice is settled, and the report is written again. Without --host, on this machine.
-    A bundle alone is verified first, asked about its build's test images where the store has them,
-    else about --data, and stays as it is.
+    The measurements are copied back, a provisional choice becomes final, and the report is rewritten. Without --host, this
+    machine is measured. A bundle without its build is verified first and stays unchanged. It classifies the build's test images
+    if the store has them, else the images of --data.
     """
     from edgecnn.api import bench_and_write
     from edgecnn.bench.bench import BenchRequest

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 UP_TO: dict[str, tuple[str, str]] = {
     "train": ("train", "Train or fine-tune, and stop."),
-    "export": ("export", "Go as far as the ONNX trunk, checked against torch."),
-    "quantize": ("quantize", "Go as far as every candidate's model file."),
-    "package": ("package", "Go as far as one kit a candidate."),
-    "compile": ("compile", "Go as far as engines, where a builder is installed."),
-    "profile": ("profile", "Measure every kit: accuracy, latency, residency. Judges nothing."),
+    "export": ("export", "Export ONNX, check it against torch, and stop."),
+    "quantize": ("quantize", "Make the model file of every candidate, and stop."),
+    "package": ("package", "Make the kit of every candidate, and stop."),
+    "compile": ("compile", "Compile engines, if a builder is installed, and stop."),
+    "profile": ("profile", "Measure accuracy, latency and precision; check no gates."),
 }
 """Verbs that stop before the verdict: the last kind of step that each runs, and what it says of itself."""
 ON_HOST = ("build", "profile")
@@ -38,14 +38,14 @@ WITHOUT_VERDICT: Takes = (WHAT, THIS_BUILD, GATES, MEASURING, BOARD, OUT, "junit
 
 def register(app: typer.Typer) -> None:
     """Add the verbs, `build` first."""
-    verb(app, "build", short="From images to a judged bundle with its report.", panel=BUILD, takes=ALL)(build)
-    verb(app, "plan", short="Show what `build` would do. Runs nothing.", panel=BUILD, takes=WITHOUT_VERDICT)(plan)
+    verb(app, "build", short="Build, measure and judge a bundle from images or a model.", panel=BUILD, takes=ALL)(build)
+    verb(app, "plan", short="Show what `build` would do, and run nothing.", panel=BUILD, takes=WITHOUT_VERDICT)(plan)
     for name, (_, short) in UP_TO.items():
         verb(app, name, short=short, panel=BUILD, takes=WITHOUT_VERDICT)(_up_to)
 
 
 def build(call: Call) -> ExitCode:
-    """Train, export, quantize, package, measure and judge: from images to a bundle with its report."""
+    """Train, export, quantize, package, measure and judge a network, and write its bundle and report."""
     _refuse_what_only_builds_do(call)
     request = request_from(call.asked, "judge")
     tracker = tracker_of(call)
@@ -55,7 +55,7 @@ def build(call: Call) -> ExitCode:
 
 
 def plan(call: Call) -> None:
-    """Show what `build` would do: steps, keys, what is cached, what the test set can show. Runs nothing."""
+    """Show what `build` would do: steps, keys, cached results, and what the test set can show. Nothing runs."""
     from edgecnn.building.build import plan_build
     from edgecnn.render.screens.plan import show_plan
 

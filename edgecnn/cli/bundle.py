@@ -20,19 +20,22 @@ if TYPE_CHECKING:
     from edgecnn.serving.running import ToServe
     from edgecnn.serving.server import PhotoServer
 
-BundleArg = Annotated[
-    Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, its zip, or the folder of the build that made it.")
+BundleArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, its zip, or the folder of its build.")]
+FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle: its folder, or the folder of its build.")]
+ZipOpt = Annotated[Path, typer.Option("--out", metavar="FILE.zip", help="The zip to write.")]
+KeyOpt = Annotated[
+    Path, typer.Option("--key", metavar="KEY", help="An OpenSSH private key, or the .pub file of a key in the agent.")
 ]
-FolderArg = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or that of the build that made it.")]
-ZipOpt = Annotated[Path, typer.Option("--out", metavar="FILE.zip", help="The zip.")]
-KeyOpt = Annotated[Path, typer.Option("--key", metavar="KEY", help="A private key of OpenSSH, or the .pub of one in the agent.")]
-SbomOpt = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The file, such as NAME.cdx.json; default stdout.")]
+SbomOpt = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="File to write, such as NAME.cdx.json (default: stdout).")
+]
 VersionOpt = Annotated[
-    int | None, typer.Option("--version", metavar="N", min=1, max=2**53, help="The bundle's version; default the one it has.")
+    int | None,
+    typer.Option("--version", metavar="N", min=1, max=2**53, help="Version of the bundle (default: its current version)."),
 ]
-PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Files, or folders of them.")]
+PhotosArg = Annotated[list[Path], typer.Argument(metavar="PHOTOS…", help="Image files, or folders of them.")]
 CandidateOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="NAME", help="The kit to use; default the bundle's choice.")
+    str | None, typer.Option("--candidate", metavar="NAME", help="Kit to use (default: the bundle's choice).")
 ]
 TopOpt = Annotated[
     int,
@@ -40,11 +43,15 @@ TopOpt = Annotated[
         "--top",
         min=1,
         metavar="K",
-        help="Labels a photograph, of a network that names one; one of several labels gives all over their thresholds.",
+        help="Classes to print per image; a multi-label network prints all labels above their thresholds.",
     ),
 ]
-CsvOpt = Annotated[bool, typer.Option("--csv", help="Lines of file,rank,label,probability on stdout.", rich_help_panel="Results")]
-AddressOpt = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets others in.")]
+CsvOpt = Annotated[
+    bool, typer.Option("--csv", help="Print lines of file,rank,label,probability on stdout.", rich_help_panel="Results")
+]
+AddressOpt = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; 0.0.0.0 accepts other machines.")
+]
 AllowHostOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -54,27 +61,30 @@ AllowHostOpt = Annotated[
         "May be repeated.",
     ),
 ]
-PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="0 is a free one.")]
-SizeOpt = Annotated[float, typer.Option("--max-mib", min=0.001, max=1024, metavar="MIB", help="The largest file that is taken.")]
+PortOpt = Annotated[int, typer.Option("--port", min=0, max=65535, metavar="PORT", help="Port to listen on; 0 picks a free port.")]
+SizeOpt = Annotated[float, typer.Option("--max-mib", min=0.001, max=1024, metavar="MIB", help="Largest file to accept.")]
 RateOpt = Annotated[
-    int, typer.Option("--per-minute", min=1, max=1_000_000, metavar="N", help="Photographs a client; a fifth of it at once.")
+    int,
+    typer.Option(
+        "--per-minute", min=1, max=1_000_000, metavar="N", help="Images per client and minute; a fifth of them at once."
+    ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     takes = (TRUST, TrustOptions)
-    verb(app, "verify", short="Hold a bundle against its manifest, and its signature.", panel=SHIP, takes=takes)(verify_bundle)
-    verb(app, "sign", short="Sign a bundle with a key of OpenSSH.", panel=SHIP)(sign)
-    verb(app, "sbom", short="List what a bundle is made of, as CycloneDX.", panel=SHIP, takes=takes)(sbom)
-    bundle_app = family(app, "bundle", short="A build's bundle as one file.", panel=SHIP)
+    verb(app, "verify", short="Verify a bundle against its manifest and signature.", panel=SHIP, takes=takes)(verify_bundle)
+    verb(app, "sign", short="Sign a bundle with an OpenSSH key.", panel=SHIP)(sign)
+    verb(app, "sbom", short="List the components of a bundle, as CycloneDX.", panel=SHIP, takes=takes)(sbom)
+    bundle_app = family(app, "bundle", short="Write a bundle as one file.", panel=SHIP)
     verb(bundle_app, "zip", short="Verify a bundle and write it as one zip.")(zip_)
-    verb(app, "predict", short="Say what a bundle sees in photographs.", panel=SHIP, takes=takes)(predict)
-    verb(app, "serve", short="Open a local page for a bundle: drop a photograph.", panel=SHIP, takes=takes)(serve)
+    verb(app, "predict", short="Classify images with a bundle.", panel=SHIP, takes=takes)(predict)
+    verb(app, "serve", short="Serve a local page that classifies dropped images.", panel=SHIP, takes=takes)(serve)
 
 
 def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
-    """Verify a bundle and write it as one zip: the same files are the same bytes, whenever and wherever it is written."""
+    """Verify a bundle and write it as one zip. The same files always give the same bytes."""
     from edgecnn.bundle.verify import Trust, verify
     from edgecnn.bundle.zip_writing import write_zip
     from edgecnn.render.progress import Quiet
@@ -85,7 +95,7 @@ def zip_(call: Call, bundle: FolderArg, out: ZipOpt) -> None:
 
 
 def verify_bundle(call: Call, bundle: BundleArg) -> None:
-    """Hold a bundle against its manifest: every byte, nothing extra, nothing missing."""
+    """Verify a bundle against its manifest: every byte, no extra file and no missing file."""
     from edgecnn.bundle.verify import verify
     from edgecnn.render.screens.bundle import verification_lines, warning_lines
 
@@ -95,7 +105,7 @@ def verify_bundle(call: Call, bundle: BundleArg) -> None:
 
 
 def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None) -> None:
-    """Sign a bundle with a key of OpenSSH, so that `verify --allowed-signers` knows whose it is."""
+    """Sign a bundle with an OpenSSH key, so that `verify --allowed-signers` can check who signed it."""
     from edgecnn.bundle.signing import sign_bundle
 
     signed = sign_bundle(bundle, key, version, call.tell)
@@ -104,7 +114,7 @@ def sign(call: Call, bundle: FolderArg, key: KeyOpt, version: VersionOpt = None)
 
 
 def sbom(call: Call, bundle: BundleArg, out: SbomOpt = None) -> None:
-    """Verify a bundle and list what it is made of, as CycloneDX 1.6: models, whose weights, the packages that they need."""
+    """Verify a bundle and list its models, the origin of their weights and the packages they need, as CycloneDX 1.6."""
     from edgecnn.backends.installed import require_packages
     from edgecnn.bundle.verify import verify
     from edgecnn.render.screens.bundle import warning_lines
@@ -126,7 +136,7 @@ def sbom(call: Call, bundle: BundleArg, out: SbomOpt = None) -> None:
 def predict(
     call: Call, bundle: BundleArg, photos: PhotosArg, candidate: CandidateOpt = None, top: TopOpt = 5, as_csv: CsvOpt = False
 ) -> ExitCode:
-    """Verify a bundle and say what its kit sees in photographs; exit 2 where one cannot be read."""
+    """Verify a bundle and classify images with its kit. Exits with 2 if an image cannot be read."""
     from edgecnn.bundle.predicting import predict_photos, require_paths
     from edgecnn.bundle.verify import verify
     from edgecnn.errors.bundle import TwoOutputForms
@@ -152,7 +162,7 @@ def serve(  # noqa: PLR0913 - a command line's options are its parameters
     max_mib: SizeOpt = 20.0,
     per_minute: RateOpt = 300,
 ) -> ExitCode:
-    """Verify a bundle and open a local page for it: drop a photograph, see classes and latency."""
+    """Verify a bundle and serve a local page: drop an image, see its classes and the latency."""
     from edgecnn.errors.recipes import EmptyOption
     from edgecnn.serving.limits import Limits
     from edgecnn.serving.running import ToServe

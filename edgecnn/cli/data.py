@@ -18,46 +18,47 @@ if TYPE_CHECKING:
 
 FolderArg = Annotated[
     str,
-    typer.Argument(metavar="FOLDER", help="Images, as --data takes them: sub-folders, IDX files, a list, a zip or a tar."),
+    typer.Argument(metavar="FOLDER", help="Images, as for --data: folders, IDX files, a list or an archive."),
 ]
-DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a sub-folder a class, or a zip of such a folder.")]
+DividedArg = Annotated[str, typer.Argument(metavar="FOLDER", help="Images: a folder per class, or a zip of such a folder.")]
 SheetOpt = Annotated[
-    Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw a contact sheet: a few pictures of every class.")
+    Path | None, typer.Option("--sheet", metavar="FILE.png", help="Write a contact sheet with a few images of every class.")
 ]
-SeedOpt = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Seed of the split; default `data.seed`, which is 0 unless set.")
-]
-OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="A new folder: train/, validation/ and test/.")]
-LinkOpt = Annotated[bool, typer.Option("--link", help="Hard links instead of copies: no space, but one file under two names.")]
+SeedOpt = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the split (default: `data.seed`, which is 0).")]
+OutOpt = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder to create, with train/, validation/ and test/.")]
+LinkOpt = Annotated[bool, typer.Option("--link", help="Make hard links instead of copies, which take no space.")]
 InspectedArg = Annotated[
-    str | None, typer.Argument(metavar="[FOLDER]", help="Images, as --data takes them; default the recipe's, or `demo`.")
+    str | None, typer.Argument(metavar="[FOLDER]", help="Images, as for --data (default: the recipe's, or `demo`).")
 ]
 RecipeOpt = Annotated[
-    str | None, typer.Option("--recipe", metavar="RECIPE", help="Whose train.augment is shown: a file, or a shipped pipeline.")
+    str | None, typer.Option("--recipe", metavar="RECIPE", help="Recipe whose train.augment to show: a file or a pipeline.")
 ]
-PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="The picture that is drawn.")]
-ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Originals, a row each.")]
-StrictOpt = Annotated[bool, typer.Option("--strict", help="End with exit code 2 if there are warnings, too.")]
-ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented pictures of each.")]
-DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of what is drawn.")]
+PreviewSheetOpt = Annotated[Path, typer.Option("--sheet", metavar="FILE.png", help="Image file to write.")]
+ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=60, help="Number of original images, one row for each.")]
+StrictOpt = Annotated[bool, typer.Option("--strict", help="Exit with 2 for warnings too.")]
+ColumnsOpt = Annotated[int, typer.Option("--columns", min=1, max=20, help="Augmented versions per image.")]
+DrawSeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of the augmentation.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    of_data = family(app, "data", short="Look through images before a build, and divide them.", panel=BUILD)
-    verb(of_data, "inspect", short="Classes, sizes, copies, and what else is odd.", takes=("group_by", "overrides", *OF_LISTS))(
-        inspect
-    )
+    of_data = family(app, "data", short="Inspect, split or preview images before a build.", panel=BUILD)
+    verb(
+        of_data,
+        "inspect",
+        short="Show classes, sizes, duplicates and problems of images.",
+        takes=("group_by", "overrides", *OF_LISTS),
+    )(inspect)
     verb(of_data, "split", short="Copy images into train/, validation/ and test/.", takes=("group_by", "overrides", *OF_LISTS))(
         split
     )
-    verb(of_data, "preview", short="Draw what training makes of images at random.", takes=("overrides", *OF_LISTS))(preview)
+    verb(of_data, "preview", short="Show images as training augments them.", takes=("overrides", *OF_LISTS))(preview)
 
 
 def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt = None, strict: StrictOpt = False) -> ExitCode:
-    """Classes, sizes, copies and look-alikes (also across roles), files that cannot be used, and what else is odd.
+    """Show classes, sizes, duplicates (also across splits), unusable files and other problems of a folder of images.
 
-    Ends with exit code 2 if no build is possible.
+    Exits with 2 if no build is possible.
     """
     from edgecnn.data.findings import window_of
     from edgecnn.data.inspection import inspect as look_through
@@ -79,7 +80,7 @@ def inspect(call: Call, folder: FolderArg, sheet: SheetOpt = None, seed: SeedOpt
 
 
 def split(call: Call, folder: DividedArg, out: OutOpt, seed: SeedOpt = None, link: LinkOpt = False) -> None:
-    """Copy images into train/, validation/ and test/: the same roles, image by image, as a build draws by itself."""
+    """Copy images into train/, validation/ and test/, with the same split as a build would use."""
     from edgecnn.data.role_folders import divide
     from edgecnn.render.screens.data import division_lines
 
@@ -101,7 +102,7 @@ def preview(  # noqa: PLR0913 - a command line's options are its parameters
     columns: ColumnsOpt = 8,
     seed: DrawSeedOpt = 0,
 ) -> None:
-    """Training images beside what training makes of them at random (`train.augment`), as one picture. Trains nothing."""
+    """Show training images next to augmented versions (`train.augment`), in one image file. Nothing is trained."""
     from edgecnn.render.screens.data import preview_lines
     from edgecnn.studies.preview import SheetSize, preview_of
 

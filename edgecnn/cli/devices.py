@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from edgecnn.values.board import BoardCheck
     from edgecnn.values.device import Device
 
-NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Of the new device, as --target will name it.")]
-ForceOpt = Annotated[bool, typer.Option("--force", help="Write over a file of yours.")]
-NameArg = Annotated[str | None, typer.Argument(metavar="[NAME]", help="A device or its file; without it, what it is.")]
+NewArg = Annotated[str, typer.Argument(metavar="NAME", help="Name of the new device, for --target.")]
+ForceOpt = Annotated[bool, typer.Option("--force", help="Overwrite your existing file.")]
+NameArg = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="A device or its file (default: find out which device it is).")
+]
 TargetArg = Annotated[str, typer.Argument(metavar="NAME", help="A device or its file.")]
 MinutesOpt = Annotated[
     float,
@@ -28,37 +30,37 @@ MinutesOpt = Annotated[
         "--minutes",
         min=1,
         max=600,
-        help="After so many no other batch of four networks is begun; one takes two to four, and 12 networks are needed.",
+        help="Start no batch of four networks after this time; a table needs three batches.",
     ),
 ]
 TableOpt = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="Of the table; default devices/tables/NAME.json beside your device files."),
+    typer.Option("--out", metavar="FILE", help="Table to write (default: devices/tables/NAME.json next to your device files)."),
 ]
-AnewOpt = Annotated[bool, typer.Option("--anew", help="Time again what was timed before.")]
+AnewOpt = Annotated[bool, typer.Option("--anew", help="Measure again what is already measured.")]
 NeedOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--need",
         metavar="NAME",
-        help="Exit 3 where this does not work here: a runtime or extra, gpu, store, disk, or a device. May be repeated.",
+        help="Exit with 3 if this does not work: a runtime, extra, gpu, store, disk or device. Can be repeated.",
     ),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    verb(app, "doctor", short="Say what works on this machine, and what mends the rest.", panel=DEVICE)(doctor)
-    of_devices = family(app, "devices", short="Look at a board, write its device file, and time networks on it.", panel=DEVICE)
+    verb(app, "doctor", short="Check this machine and print how to fix what is missing.", panel=DEVICE)(doctor)
+    of_devices = family(app, "devices", short="Check a machine, write its device file, or measure networks on it.", panel=DEVICE)
     verb(of_devices, "add", short="Write the device file of a machine.", takes=("host", "python"))(add)
     takes = ("host", "python", "carry_wheels")
-    verb(of_devices, "check", short="Say what stands in the way of kits on a machine.", takes=takes)(check)
+    verb(of_devices, "check", short="Check whether kits can run on a machine.", takes=takes)(check)
     verb(of_devices, "measure", short="Time networks on a machine, for `edgecnn fit`.", takes=("host", "python"))(measure)
     verb(of_devices, "emulate", short="Make the emulated 64-bit Arm machine.")(emulate)
 
 
 def doctor(call: Call, need: NeedOpt = None) -> None:
-    """Try what is installed here, and say what is missing, what it would bring and what installs it."""
+    """Try everything that is installed, and print what is missing, what it adds and how to install it."""
     from edgecnn.devices.doctor.examine import examine
     from edgecnn.errors.devices import NeedsUnmet
     from edgecnn.render.screens.machines import show_doctor
@@ -71,7 +73,7 @@ def doctor(call: Call, need: NeedOpt = None) -> None:
 
 
 def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
-    """Write the device file of a machine, from what it says of itself, into the folder of your own devices."""
+    """Write the device file of a machine into the folder of your own devices."""
     from edgecnn.devices.check.board import checked
     from edgecnn.devices.check.device_file import add_device, check_name
     from edgecnn.render.screens.machines import board_lines
@@ -85,7 +87,7 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 
 
 def check(call: Call, name: NameArg = None) -> None:
-    """Say what stands in the way of kits on a machine, and where its device file is wrong. Exit 3: kits cannot run; 2: it is."""
+    """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
     from edgecnn.devices.check.board import checked, with_packages
     from edgecnn.devices.check.needs import needs_of
     from edgecnn.render.screens.machines import board_lines
@@ -98,7 +100,7 @@ def check(call: Call, name: NameArg = None) -> None:
 
 
 def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableOpt = None, anew: AnewOpt = False) -> None:
-    """Measure the latency table of a device, from which `edgecnn fit` predicts; an interrupted call goes on where it was."""
+    """Measure the latency table from which `edgecnn fit` predicts. An interrupted call resumes."""
     from edgecnn.devices.files import parse_target
     from edgecnn.fit.table import TableRequest, require_own_name, table_of
     from edgecnn.fit.table_files import own_table, require_file, write_table
@@ -117,7 +119,7 @@ def measure(call: Call, name: TargetArg, minutes: MinutesOpt = 15.0, out: TableO
 
 
 def emulate(call: Call) -> None:
-    """Make the emulated 64-bit Arm machine, and say where its Python is; `--host emulated` is that machine in other verbs."""
+    """Make the emulated 64-bit Arm machine, which other verbs use as `--host emulated`."""
     from edgecnn.devices.emulated_machine import DEVICE as ARM
     from edgecnn.devices.emulated_machine import emulated_python
 

@@ -28,7 +28,7 @@ class Variants(StrEnum):
 TargetOpt = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="DEVICE[:RUNTIME|:all]", help="What is measured, as in `edgecnn list devices`, or a device file."
+        "--target", metavar="DEVICE[:RUNTIME|:all]", help="Device to measure: one of `edgecnn list devices`, or a device file."
     ),
 ]
 MinutesOpt = Annotated[
@@ -37,31 +37,33 @@ MinutesOpt = Annotated[
         "--minutes",
         min=1,
         max=600,
-        help="Of measuring six networks; those that do not fit are named and left out. Making kits comes on top.",
+        help="Time limit for measuring six networks, without making kits; networks that do not fit are skipped.",
     ),
 ]
 RecordOpt = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="The record; default evidence-DEVICE-DATE.json, here.")
+    Path | None, typer.Option("--out", metavar="FILE", help="Record to write (default: evidence-DEVICE-DATE.json).")
 ]
 VariantsOpt = Annotated[
     Variants,
-    typer.Option("--variants", help="Of a GPU: the ways in which torch runs a network beside eager fp32."),
+    typer.Option("--variants", help="On a GPU: ways to run a network in torch, in addition to eager fp32."),
 ]
 SignOpt = Annotated[
     Path | None,
-    typer.Option("--sign", metavar="KEY", help="Sign it with a private key of OpenSSH, or the .pub of one in the agent."),
+    typer.Option(
+        "--sign", metavar="KEY", help="Sign the record with an OpenSSH private key, or the .pub file of a key in the agent."
+    ),
 ]
-FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="What `edgecnn evidence` wrote.")]
+FileArg = Annotated[Path, typer.Argument(metavar="FILE", help="A record from `edgecnn evidence`.")]
 SignersOpt = Annotated[
     Path | None,
     typer.Option(
         "--allowed-signers",
         metavar="FILE",
-        help="File of trusted signers (`man ssh-keygen`); an unsigned record is then refused.",
+        help="File of trusted signers (`man ssh-keygen`); an unsigned record is refused.",
     ),
 ]
 IdentityOpt = Annotated[
-    str | None, typer.Option("--identity", metavar="NAME", help="The signer it must be; default anybody in that file.")
+    str | None, typer.Option("--identity", metavar="NAME", help="Required signer (default: anyone in that file).")
 ]
 
 
@@ -81,10 +83,10 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
     out: RecordOpt = None,
     sign: SignOpt = None,
 ) -> None:
-    """Measure six reference networks on a board or here, and write one record that can be sent.
+    """Measure six reference networks on a board or on this machine, and write a record that you can send.
 
-    Nothing is trained: published weights are used where they can be had, else seeded ones, and no accuracy is stated. An
-    interrupted call goes on where it was.
+    Nothing is trained, and no accuracy is stated: published weights are used if they are available, else seeded ones. An
+    interrupted call resumes.
     """
     from edgecnn.bench.evidence import evidence_of
     from edgecnn.bench.reference_networks import EvidenceRequest
@@ -112,7 +114,7 @@ def evidence(  # noqa: PLR0913 - a command line's options are its parameters
 
 
 def verify(call: Call, file: FileArg, signers: SignersOpt = None, identity: IdentityOpt = None) -> None:
-    """Check a record against its digest and its signature, and say in plain words what it claims."""
+    """Check the digest and signature of a record, and print what it claims."""
     from edgecnn.bundle.evidence_file import EvidenceTrust, verify_evidence
     from edgecnn.render.screens.bundle import warning_lines
     from edgecnn.render.screens.evidence import verification_lines

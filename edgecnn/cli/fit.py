@@ -19,44 +19,48 @@ if TYPE_CHECKING:
     from edgecnn.values.recipe import FitChoice
 
 FamilyOpt = Annotated[
-    str | None, typer.Option("--family", metavar="FAMILY", help="Such as efficientnet or resnet, or a network of one.")
+    str | None,
+    typer.Option("--family", metavar="FAMILY", help="A family, such as efficientnet or resnet, or one of its networks."),
 ]
 WithinOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--within",
         metavar="METRIC=NUMBER",
-        help="Budget: p50_ms, energy_mj, peak_memory_mib or size_mib, at most; each metric once.",
+        help="Budget: the most p50_ms, energy_mj, peak_memory_mib or size_mib; once per metric.",
     ),
 ]
 AccuracyOpt = Annotated[
     list[str] | None,
-    typer.Option("--accuracy", metavar="top1=SHARE", help="The other way round: the fastest that is shown to be so accurate."),
+    typer.Option("--accuracy", metavar="top1=SHARE", help="Find the fastest network that is shown to have this accuracy."),
 ]
 TargetsOpt = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
         metavar="DEVICE[:RUNTIME|:all]",
-        help="Device, or a device file; default cpu. Given again, another device, whose table says what networks take there.",
+        help="Device or device file (default: cpu). Repeat it for predictions on further devices.",
     ),
 ]
 TableOpt = Annotated[
-    Path | None, typer.Option("--table", metavar="FILE", help="Latency table; default the device's own, measured if need be.")
+    Path | None, typer.Option("--table", metavar="FILE", help="Latency table (default: the device's own, measured if necessary).")
 ]
 TrainingsOpt = Annotated[
-    int | None, typer.Option("--trainings", min=3, max=50, help="Whole trainings, the first network's among them; default 5.")
+    int | None,
+    typer.Option("--trainings", min=3, max=50, help="Number of complete trainings, including the first network's (default: 5)."),
 ]
 TrialsOpt = Annotated[
-    int | None, typer.Option("--trials", min=20, max=20_000, help="Networks of which cost is predicted; default 200.")
+    int | None, typer.Option("--trials", min=20, max=20_000, help="Number of networks to predict the cost of (default: 200).")
 ]
 MinutesOpt = Annotated[
     float | None,
     typer.Option(
-        "--minutes", min=1, help="After so many no other training is begun; default: no end. The latency table comes before."
+        "--minutes", min=1, help="Start no training after this time (default: no limit); the latency table is not counted."
     ),
 ]
-LabelsOpt = Annotated[bool, typer.Option("--no-teacher", help="Learn from labels alone, not from the family's first network.")]
+LabelsOpt = Annotated[
+    bool, typer.Option("--no-teacher", help="Train on labels only, without distilling from the family's first network.")
+]
 TAKES = ("recipe", "data", *OF_LISTS, "weights", "transfer", "overrides", "host", "python", "carry_wheels", "meter", "out")
 
 
@@ -78,10 +82,10 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
     minutes: MinutesOpt = None,
     no_teacher: LabelsOpt = False,
 ) -> ExitCode:
-    """Search the scaled, changed and pruned networks of a family, train a few, race them, and ship the most accurate inside.
+    """Search scaled, changed and pruned networks of a family, train a few, race them, and ship the most accurate in budget.
 
-    Cost is predicted from the device's latency table, and only prunes: what ships was measured, or is said to be provisional.
-    An interrupted call goes on where it was.
+    The device's latency table only rules networks out: the shipped one is measured, or marked as provisional. An interrupted call
+    resumes.
     """
     from edgecnn.api import fit_and_write
     from edgecnn.devices.files import parse_target

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 JudgedArg = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[BUILD]", help="The folder of a finished build; or a recipe file (TOML), or the name of a shipped pipeline."
-    ),
+    typer.Argument(metavar="[BUILD]", help="The folder of a finished build, a recipe file (TOML), or the name of a pipeline."),
 ]
 
 
@@ -36,10 +34,10 @@ def register(app: typer.Typer) -> None:
 
 
 def judge(call: Call, recipe: JudgedArg = None) -> ExitCode:
-    """Judge a finished build (its folder), or what a recipe's last build left in the store.
+    """Judge a finished build: its folder, or the last build of a recipe in the store.
 
-    Accuracy, size and residency come from the store; latency is raced anew where the device is at hand. With --against, two
-    finished builds are raced.
+    Accuracy, size and executed precision come from the store. Latency is measured again if the device is available.
+    With --against, two finished builds are raced.
     """
     if call.asked.against is not None:
         return _against(call, recipe, call.asked.against)

@@ -24,11 +24,11 @@ class What(StrEnum):
 
 PlotOpt = Annotated[
     Path | None,
-    typer.Option("--plot", metavar="FILE", help="archs: a page that draws published accuracy, work and parameters."),
+    typer.Option("--plot", metavar="FILE", help="archs: write a page that plots published accuracy, MACs and parameters."),
 ]
 BuildOpt = Annotated[
     list[Path] | None,
-    typer.Option("--build", metavar="BUILD", help="archs --plot: a finished build to draw too; unset, those in ./builds."),
+    typer.Option("--build", metavar="BUILD", help="archs --plot: a finished build to include (default: those in ./builds)."),
 ]
 
 
@@ -56,9 +56,7 @@ WhatArg = Annotated[
 
 PatternArg = Annotated[
     str | None,
-    typer.Argument(
-        metavar="PATTERN", help="Names that fit alone, such as 'resnet*'; 'timm:*' lists what the installed timm has."
-    ),
+    typer.Argument(metavar="PATTERN", help="Show matching names, such as 'resnet*'; 'timm:*' lists the installed timm."),
 ]
 
 

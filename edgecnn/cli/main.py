@@ -28,7 +28,7 @@ from edgecnn.cli import (
 )
 from edgecnn.cli import build as pipeline
 
-ABOUT = "From photographs to an edge bundle of a convolutional network that tests itself, with evidence."
+ABOUT = "Train, quantize, compile and measure an image classifier for a device, and ship it as a bundle that tests itself."
 app = typer.Typer(
     name="edgecnn",
     no_args_is_help=True,
@@ -36,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=ABOUT,
-    epilog="Exit codes: 0 passed, 1 a gate failed, 2 bad input, 3 something is missing, 4 unsure, 70 our fault, 130 interrupted.",
+    epilog="Exit codes: 0 passed, 1 gate failed, 2 bad input, 3 missing, 4 unsure, 70 internal error, 130 interrupted.",
 )
 for module in (
     pipeline,

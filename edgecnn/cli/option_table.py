@@ -114,164 +114,178 @@ class BuildOptions:
     arch: str | None = row(WHAT, "--arch", enters=InRecipe("model.arch"), help="Network of `edgecnn list archs`, or timm:NAME.")
     onnx: str | None = row(
         WHAT, "--model", "--onnx", enters=InRecipe("model.onnx"), metavar="FILE",
-        help="A trained network of your own in place of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
+        help="Your own trained model instead of --arch: an ONNX, torch.export (.pt2) or TorchScript file.",
     )  # fmt: skip
     target: str | None = row(
-        WHAT, "--target", enters=PART, metavar="DEVICE[:RUNTIME|:all]", help="As in `edgecnn list devices`, or a device file."
+        WHAT,
+        "--target",
+        enters=PART,
+        metavar="DEVICE[:RUNTIME|:all]",
+        help="A device of `edgecnn list devices`, or a device file.",
     )
     data: str | None = row(
         WHAT, "--data", enters=InRecipe("data.path"), metavar="FOLDER|FILE|NAME",
-        help="Images, a sub-folder a class, or IDX files, a list, a zip or tar, or `torchvision:NAME`; default `demo`.",
+        help="Images: a folder per class, IDX files, a list, an archive, or `torchvision:NAME` (default: `demo`).",
     )  # fmt: skip
     path_column: str | None = row(
         WHAT, "--path-column", enters=AsSet("data.path_column"), metavar="COLUMN",
-        help="Column of a list that holds the paths. As `--set data.path_column=`.",
+        help="Column of a list with the paths (recipe: data.path_column).",
     )  # fmt: skip
     label_column: str | None = row(
         WHAT, "--label-column", enters=AsSet("data.label_column"), metavar="COLUMN",
-        help="Column of a list that holds the class; others are ignored. As `--set data.label_column=`.",
+        help="Column of a list with the class; other columns are ignored (recipe: data.label_column).",
     )  # fmt: skip
     label_separator: str | None = row(
         WHAT, "--label-separator", enters=AsSet("data.label_separator"), metavar="blank|comma|none",
-        help="Separator of several labels in a cell; none: one label. As `--set data.label_separator=`.",
+        help="Separator between several labels in a cell; none: one label (recipe: data.label_separator).",
     )  # fmt: skip
     path_suffix: str | None = row(
         WHAT, "--path-suffix", enters=AsSet("data.path_suffix"), metavar=".EXT",
-        help="Suffix that the paths of a list lack, such as .jpg. As `--set data.path_suffix=`.",
+        help="Suffix to add to the paths of a list, such as .jpg (recipe: data.path_suffix).",
     )  # fmt: skip
     image_root: str | None = row(
         WHAT, "--image-root", enters=InRecipe("data.image_root"), metavar="FOLDER",
-        help="Folder from which the paths of a list count. As `--set data.image_root=`.",
+        help="Folder that the paths of a list are relative to (recipe: data.image_root).",
     )  # fmt: skip
     no_labels: bool = row(
         WHAT, "--no-labels", enters=InRecipe("data.labels", read=lambda given: not given), default=False,
-        help="Sub-folders of the images say nothing: of a network of your own, agreement with fp32 is shown, and no accuracy; "
-        "as `--set data.labels=false`.",
+        help="Your images have no labels: ignore sub-folders, and report agreement with fp32 instead of accuracy.",
     )  # fmt: skip
     group_by: str | None = row(
         WHAT, "--group-by", enters=AsSet("data.group_by"), metavar="REGEX|COLUMN",
-        help="Images of one group (a person, a video, a scene) never on two sides: the group is what this finds in each path, or "
-        "a list's column. As `--set data.group_by=`.",
+        help="Keep each group (a person, a video, a scene) in one split: a pattern in each path, or a column of a list.",
     )  # fmt: skip
     weights: str | None = row(
-        WHAT, "--weights", enters=InRecipe("model.weights"), metavar="auto|imagenet|none|FILE", help="Where training begins."
+        WHAT,
+        "--weights",
+        enters=InRecipe("model.weights"),
+        metavar="auto|imagenet|none|FILE",
+        help="Initial weights (default: auto).",
     )
     transfer: str | None = row(
         WHAT, "--transfer", enters=AsSet("train.transfer"), metavar="auto|head|last|all|scratch",
-        help="What is learned anew of a pretrained network; auto measures, and says why. As `--set train.transfer=`.",
+        help="Layers of a pretrained network to train; auto decides by a measurement (recipe: train.transfer).",
     )  # fmt: skip
     teacher: str | None = row(
         WHAT, "--teacher", enters=AsSet("train.teacher"), metavar="ARCH|BUILD",
-        help="A larger network, or a finished build of these images, whose answers are learned. As `--set train.teacher=`.",
+        help="Distill from a larger network, or from a finished build of these images (recipe: train.teacher).",
     )  # fmt: skip
     keep_head: bool = row(
         WHAT, "--keep-head", enters=InRecipe("model.keep_head"), default=False,
-        help="Train nothing: the network as --weights has it, judged on images of the classes that it knows; as "
-        "`--set model.keep_head=true`.",
+        help="Train nothing: use the network of --weights with its own classes (recipe: model.keep_head).",
     )  # fmt: skip
     scale: str | None = row(
         WHAT, "--scale", enters=InRecipe("model.scale", read=scale_text), metavar="phi=N|KEY=N,…",
-        help="Another depth, width and resolution: phi=1.5, or depth=1.2,width=0.75,resolution=192 with any of the three.",
+        help="Scale the network: phi=1.5, or any of depth=1.2,width=0.75,resolution=192.",
     )  # fmt: skip
     objective: str | None = row(
         WHAT, "--objective", enters=AsSet("choice.objective"), metavar="latency|size|throughput|energy",
-        help="What ships is the best at this inside the accuracy budget (default latency); as `--set choice.objective=`. "
-        "For all but size it is the best estimate of a race; within 1 % the higher precision is kept.",
+        help="Choose the best candidate by this, inside the accuracy budget (default: latency; recipe: choice.objective).",
     )  # fmt: skip
     knobs: bool = row(
         WHAT, "--knobs", enters=InRecipe("race.knobs"), default=False,
-        help="Also race the winner's runtime knobs, such as threads, and ship those measured faster; as `--set race.knobs=true`.",
+        help="Also race settings of the chosen kit, such as threads, and keep the fastest (recipe: race.knobs).",
     )  # fmt: skip
     overrides: tuple[str, ...] = row(
-        WHAT, "--set", enters=PART, default=(), metavar="KEY=VALUE", help="Any recipe value, such as train.epochs=3."
+        WHAT, "--set", enters=PART, default=(), metavar="KEY=VALUE", help="Set any recipe value, such as train.epochs=3."
     )
     refresh_weights: bool = row(
         THIS_BUILD, "--refresh-weights", enters=InRequest("refresh_weights"), default=False,
-        help="Ask the network again for pretrained weights.",
+        help="Check online again for pretrained weights.",
     )  # fmt: skip
     time_budget: str | None = row(
         THIS_BUILD, "--time-budget", enters=InRequest("time_budget_s", read=_seconds), metavar="DURATION",
-        help="Begin no rung of the ladder after so long, such as 600s, 10min or 2h, and keep the best so far. Neither training "
-        "and export before nor races after count; the first rung is always climbed, and a rung that was begun is finished. "
-        "The same command again goes on from there.",
+        help="Stop adding candidates after this time, such as 600s, 10min or 2h; training and races do not count.",
     )  # fmt: skip
     tensorboard: str | None = row(
         THIS_BUILD, "--tensorboard", enters=InRequest("tensorboard", read=Path), metavar="DIR",
-        help="Draw loss, accuracy, rate and image size of each epoch for TensorBoard, in a folder of the build's name in DIR.",
+        help="Write training curves for TensorBoard to DIR, in a folder named after the build.",
     )  # fmt: skip
     at_most: tuple[str, ...] = row(
-        GATES, "--max", enters=PART, default=(), metavar="METRIC=NUMBER", help="Gate: at most, such as p99_ms=20."
+        GATES,
+        "--max",
+        enters=PART,
+        default=(),
+        metavar="METRIC=NUMBER",
+        help="Gate: METRIC must be at most NUMBER, such as p99_ms=20.",
     )
     at_least: tuple[str, ...] = row(
-        GATES, "--min", enters=PART, default=(), metavar="METRIC=NUMBER", help="Gate: at least, such as top1=0.8."
+        GATES,
+        "--min",
+        enters=PART,
+        default=(),
+        metavar="METRIC=NUMBER",
+        help="Gate: METRIC must be at least NUMBER, such as top1=0.8.",
     )
     require_measured: bool = row(
         GATES, "--require-measured", enters=PART, default=False,
-        help="Exit 3 where a gated figure was not measured, as a CI job should.",
+        help="Exit with 3 if a figure that a gate needs was not measured. Use it in CI.",
     )  # fmt: skip
     allow_stored: bool = row(
-        STORED, "--allow-stored", enters=OF_THE_CALL, default=False, help="Let a stored race serve, in CI too."
+        STORED, "--allow-stored", enters=OF_THE_CALL, default=False, help="Accept a stored latency measurement, in CI too."
     )
     meter: str | None = row(
         MEASURING, "--meter", enters=InRequest("meter", read=Path), metavar="FILE.csv",
-        help="Log of an external power meter (a time and watts a line), for energy.",
+        help="Log of an external power meter, for energy: a time and watts on each line.",
     )  # fmt: skip
     until: str | None = row(
         MEASURING, "--until", enters=InRequest("until", read=_share), metavar="PERCENT",
-        help="Race on until every reported p50 is known so well, such as 2%, or 40 rounds were run.",
+        help="Keep measuring until every p50 is within ±PERCENT, such as 2% (at most 40 rounds).",
     )  # fmt: skip
     batches: str | None = row(
         MEASURING, "--batches", enters=PART, metavar="N,…,best",
-        help="Images a second with so many images in a call, and with the best number: 1,8,best.",
+        help="Measure throughput at these batch sizes; `best` searches for the fastest.",
     )  # fmt: skip
     soak: str | None = row(
         MEASURING, "--soak", enters=PART, metavar="DURATION",
-        help="Also run so long without a pause, such as 60s or 5min, and say what is left of the speed.",
+        help="Also measure sustained load for this time, such as 60s or 5min.",
     )  # fmt: skip
     end_to_end: bool = row(
-        MEASURING, "--end-to-end", enters=PART, default=False, help="Also time the way from a JPEG file, decoding included."
+        MEASURING,
+        "--end-to-end",
+        enters=PART,
+        default=False,
+        help="Also measure end-to-end latency from a JPEG file, including decoding.",
     )
     host: str | None = row(
         BOARD, "--host", enters=PART, metavar="USER@BOARD",
-        help="A board, by a destination or name of the user's own ssh; `emulated`: an Arm machine by QEMU; without it, here.",
+        help="Board to use over SSH, or `emulated` for an Arm machine in QEMU (default: this machine).",
     )  # fmt: skip
     python: str | None = row(
         BOARD, "--python", enters=PART, metavar="PROGRAM",
-        help="The board's Python with its runtimes (python3, or the one that --carry-wheels made there).",
+        help="Python on the board with its runtimes (default: python3, or the one that --carry-wheels made).",
     )  # fmt: skip
-    clean: bool = row(
-        BOARD, "--clean", enters=PART, default=False, help="Remove everything of edgecnn's from the board afterwards."
-    )
+    clean: bool = row(BOARD, "--clean", enters=PART, default=False, help="Remove all edgecnn files from the board afterwards.")
     carry_wheels: bool = row(
         BOARD, "--carry-wheels", enters=PART, default=False,
-        help="Fetch packages that the board lacks here, and unpack them there: it needs no internet.",
+        help="Download missing packages here and unpack them on the board, which needs no internet.",
     )  # fmt: skip
     against: str | None = row(
         AGAINST, "--against", enters=OF_THE_CALL, metavar="BASE",
-        help="Race the finished build HEAD against this one, here and now, and gate the ratio of their latencies.",
+        help="Race this finished build against BASE on this machine, and judge the ratio of their latencies.",
     )  # fmt: skip
     rounds: int | None = row(
         AGAINST, "--rounds", enters=OF_THE_CALL, min=8, max=1000,
-        help="Rounds of --against at most (default 48); it stops when settled.",
+        help="Most rounds of --against (default: 48); the race stops when it can decide.",
     )  # fmt: skip
     out: str | None = row(
-        OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Results folder; default builds/ARCH-DEVICE."
+        OUT, "--out", enters=InRequest("out", read=Path), metavar="FOLDER", help="Results folder (default: builds/ARCH-DEVICE)."
     )
     sign: str | None = row(
-        THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign a bundle that passes, as `edgecnn sign` does."
+        THIS_BUILD, "--sign", enters=OF_THE_CALL, metavar="KEY", help="Sign the bundle if it passes, like `edgecnn sign`."
     )
     junit: str | None = row(
-        JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, a test a gate."
+        JOB, "--junit", enters=OF_THE_CALL, metavar="FILE.xml", help="Write the verdicts as JUnit XML, one test per gate."
     )
     track: str | None = row(
         TRACKED, "--track", enters=OF_THE_CALL, metavar="mlflow:URI",
-        help="Send the finished build to MLflow, such as mlflow:http://HOST:5000; mlflow-figures: sends no path and no file.",
+        help="Send the build to MLflow, such as mlflow:http://HOST:5000; mlflow-figures:URI sends figures only.",
     )  # fmt: skip
     unsure_passes: bool = row(
         JOB, "--unsure-passes", enters=OF_THE_CALL, default=False,
-        help="Let the job go on where a required gate is UNSURE: exit 0 and not 4.",
+        help="Exit with 0 instead of 4 if a required gate is UNSURE.",
     )  # fmt: skip
-    as_json: bool = row(SHOWN, "--json", enters=OF_THE_CALL, default=False, help="One JSON document on stdout.")
-    quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="No progress.")
+    as_json: bool = row(SHOWN, "--json", enters=OF_THE_CALL, default=False, help="Print one JSON document on stdout.")
+    quiet: bool = row(SHOWN, "--quiet", "-q", enters=OF_THE_CALL, default=False, help="Show no progress.")
     debug: bool = row(SHOWN, "--debug", enters=OF_THE_CALL, default=False, help="Show the traceback of an error.")
     verb: str = "build"

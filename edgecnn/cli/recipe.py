@@ -26,27 +26,27 @@ ARCH, DEVICE, DROP_PP = "mobilenet-v3-large", "cpu", 1.0
 """A network that fits every device here, this machine, and the default gate."""
 PhotosArg = Annotated[
     str,
-    typer.Argument(metavar="FOLDER", help="Photographs, as --data takes them: sub-folders, IDX files, a list, a zip or a tar."),
+    typer.Argument(metavar="FOLDER", help="Images, as for --data: folders, IDX files, a list or an archive."),
 ]
-FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The recipe to write.")]
+FileOpt = Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="Recipe to write.")]
 DropOpt = Annotated[
-    float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Accuracy that may be lost, in percentage points.")
+    float | None, typer.Option("--drop-pp", min=0.0, max=100.0, help="Largest acceptable accuracy drop, in percentage points.")
 ]
-YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: use the default for whatever is not given.")]
+YesOpt = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, and use defaults.")]
 FoldersOpt = Annotated[
     Literal["classes", "nested", "labelled"] | None,
-    typer.Option("--folders", help="How folders with two readings are read, as `--set data.folders=` of a build."),
+    typer.Option("--folders", help="How to read ambiguous folders, as `--set data.folders=` in a build."),
 ]
-SideArg = Annotated[str, typer.Argument(help="A recipe file, a shipped pipeline's name, or the folder of a finished build.")]
+SideArg = Annotated[str, typer.Argument(help="A recipe file, a pipeline's name, or the folder of a finished build.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     takes = ("arch", "onnx", "target", *OF_LISTS)
-    verb(app, "init", short="Write a commented recipe for a folder of photographs.", panel=BUILD, takes=takes)(init)
-    of_recipes = family(app, "recipe", short="What a recipe may hold, what one comes to, how two differ.", panel=BUILD)
+    verb(app, "init", short="Write a commented recipe for a folder of images.", panel=BUILD, takes=takes)(init)
+    of_recipes = family(app, "recipe", short="Show or compare recipes, or print their schema.", panel=BUILD)
     verb(of_recipes, "schema", short="Print the JSON Schema of a recipe file.")(schema)
-    verb(of_recipes, "show", short="Print the recipe as a build would take it.", takes=(WHAT,))(show)
+    verb(of_recipes, "show", short="Print the complete recipe of a build.", takes=(WHAT,))(show)
     verb(of_recipes, "diff", short="Compare two recipes or finished builds.")(diff)
 
 
@@ -58,7 +58,7 @@ def init(  # noqa: PLR0913 - a command line's options are its parameters
     yes: YesOpt = False,
     folders: FoldersOpt = None,
 ) -> None:
-    """Look at a folder of photographs and write a commented recipe for it."""
+    """Inspect a folder of images and write a commented recipe for it."""
     from edgecnn.data.images import open_source
     from edgecnn.data.manifest import summarize
     from edgecnn.devices.files import parse_target
@@ -129,7 +129,7 @@ def schema(_: Call) -> None:
 
 
 def show(call: Call) -> None:
-    """Print the recipe as a build would take it, every default filled in, and where each value comes from."""
+    """Print the complete recipe of a build, with every default and the origin of each value."""
     from edgecnn.render.screens.recipe import settings_lines
 
     settings = _settings(call.asked, call.tell)
@@ -137,7 +137,7 @@ def show(call: Call) -> None:
 
 
 def diff(call: Call, before: SideArg, after: SideArg) -> None:
-    """Compare two recipes or finished builds by the values that they come to, wherever those are stated."""
+    """Compare the complete values of two recipes or finished builds."""
     from edgecnn.planning.recipe_settings import difference, settings_of_build
     from edgecnn.render.screens.recipe import show_difference
 

@@ -13,38 +13,38 @@ from edgecnn.errors.base import EdgecnnError
 
 COMPARE_PAGE, HISTORY_PAGE = Path("compare.html"), Path("history.html")
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
-ReportOut = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The page; default BUILD/report.html.")]
+ReportOut = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Page to write (default: BUILD/report.html).")]
 ExplainedOpt = Annotated[
     str | None,
-    typer.Option(
-        "--candidate", metavar="ID", help="This candidate alone; also one that is not supported, such as openvino-fp16."
-    ),
+    typer.Option("--candidate", metavar="ID", help="Explain this candidate only; an unsupported one too, such as openvino-fp16."),
 ]
 BuildsArg = Annotated[
-    list[Path], typer.Argument(metavar="A B …", help="Folders of finished builds; the first is what the others are held against.")
+    list[Path], typer.Argument(metavar="A B …", help="Folders of finished builds; the others are compared with the first.")
 ]
-PastArg = Annotated[Path | None, typer.Argument(metavar="[BUILD]", help="A finished build; unset, all that the store has.")]
+PastArg = Annotated[
+    Path | None, typer.Argument(metavar="[BUILD]", help="A finished build (default: all measurements in the store).")
+]
 CompareOut = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="The page; default compare.html here, with --json none.")
+    Path | None, typer.Option("--out", metavar="FILE", help="Page to write (default: compare.html here; none with --json).")
 ]
 HistoryOut = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="The page; default history.html here, with --json none.")
+    Path | None, typer.Option("--out", metavar="FILE", help="Page to write (default: history.html here; none with --json).")
 ]
-ArchOpt = Annotated[str | None, typer.Option("--arch", help="Of this network alone.")]
-TargetOpt = Annotated[str | None, typer.Option("--target", metavar="DEVICE", help="Measured on this device alone.")]
-CandidateOpt = Annotated[str | None, typer.Option("--candidate", metavar="ID", help="Of this candidate alone.")]
+ArchOpt = Annotated[str | None, typer.Option("--arch", help="Show this network only.")]
+TargetOpt = Annotated[str | None, typer.Option("--target", metavar="DEVICE", help="Show measurements on this device only.")]
+CandidateOpt = Annotated[str | None, typer.Option("--candidate", metavar="ID", help="Show this candidate only.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    verb(app, "report", short="Write one HTML page of a finished build.", panel=LOOK)(report)
-    verb(app, "explain", short="Say why this candidate and not each other one.", panel=LOOK)(explain)
-    verb(app, "compare", short="Show finished builds side by side; and write a page.", panel=LOOK)(compare)
-    verb(app, "history", short="Show what was measured over time; and write a page.", panel=LOOK)(history)
+    verb(app, "report", short="Write the HTML page of a finished build.", panel=LOOK)(report)
+    verb(app, "explain", short="Explain why each candidate was or was not chosen.", panel=LOOK)(explain)
+    verb(app, "compare", short="Compare finished builds in a table and a page.", panel=LOOK)(compare)
+    verb(app, "history", short="Show measurements over time in a table and a page.", panel=LOOK)(history)
 
 
 def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
-    """Write one HTML page of a finished build: verdict, figures, charts, mistakes, environment."""
+    """Write the HTML page of a finished build: verdict, figures, charts, mistakes and environment."""
     from edgecnn.api import write_page
     from edgecnn.render.screens.report import show_plot
     from edgecnn.render.terminal import show_lines
@@ -62,7 +62,7 @@ def report(call: Call, build: BuildArg, out: ReportOut = None) -> None:
 
 
 def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None:
-    """Say why this candidate and not each other one, what was not measured, and what would settle what is open."""
+    """Explain why each candidate was or was not chosen, what was not measured, and which command would decide the rest."""
     from edgecnn.render.screens.explanation import explanation_lines
     from edgecnn.results.explain import explain as explained
     from edgecnn.results.explain import explain_candidate
@@ -74,7 +74,7 @@ def explain(call: Call, build: BuildArg, candidate: ExplainedOpt = None) -> None
 
 
 def compare(call: Call, builds: BuildsArg, out: CompareOut = None) -> None:
-    """Show finished builds side by side: figures, paired accuracy, what changed; and write a page."""
+    """Compare finished builds: figures, paired accuracy and what changed, in a table and a page."""
     from edgecnn.api import write_comparison_page
     from edgecnn.comparing.side_by_side import side_by_side
     from edgecnn.render.screens.comparing import show_side_by_side
@@ -92,7 +92,7 @@ def history(  # noqa: PLR0913 - a command line's options are its parameters
     candidate: CandidateOpt = None,
     out: HistoryOut = None,
 ) -> None:
-    """Show what was measured of a build's candidates over time; and write a page."""
+    """Show the measurements of a build's candidates over time, in a table and a page."""
     from edgecnn.api import write_history_page
     from edgecnn.comparing.history import HistoryRequest, measured_history
     from edgecnn.render.screens.history import show_history

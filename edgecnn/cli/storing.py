@@ -16,46 +16,44 @@ if TYPE_CHECKING:
 
 DAY_S = 86400.0
 MIB = 1024 * 1024
-RepairOpt = Annotated[bool, typer.Option("--repair", help="Take damaged entries out; the next build makes them again.")]
+RepairOpt = Annotated[bool, typer.Option("--repair", help="Remove damaged entries; the next build makes them again.")]
 DAYS = 30.0
 DaysOpt = Annotated[
     float | None,
     typer.Option(
         "--days",
         min=0,
-        help=f"Artifacts and unpacked zips not used for this many days go, {DAYS:g} by default; "
-        "with --remote: entries sent so long ago, none by default.",
+        help=f"Delete artifacts and unpacked zips that were not used for this many days (default: {DAYS:g}); "
+        "with --remote: entries sent that long ago (default: none).",
     ),
 ]
-MaxMibOpt = Annotated[int | None, typer.Option("--max-mib", min=0, help="The least recently used go until the rest fits.")]
+MaxMibOpt = Annotated[
+    int | None, typer.Option("--max-mib", min=0, help="Delete the least recently used artifacts until this many MiB remain.")
+]
 UrlArg = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[URL]", help="A folder, s3://BUCKET/FOLDER, gs://…, sftp://…; default what EDGECNN_STORE_REMOTE says."
-    ),
+    typer.Argument(metavar="[URL]", help="A folder, s3://BUCKET/FOLDER, gs://… or sftp://… (default: $EDGECNN_STORE_REMOTE)."),
 ]
 RemoteOpt = Annotated[
     str | None,
-    typer.Option(
-        "--remote", metavar="URL", help="Make room in this remote store instead; nothing younger than a day goes there."
-    ),
+    typer.Option("--remote", metavar="URL", help="Delete from this remote store instead; entries of the last day are kept."),
 ]
-DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would go.")]
+DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb family."""
-    of_the_store = family(app, "store", short="Look at the store of finished work, check it, make room.", panel=STORE)
-    verb(of_the_store, "list", short="List what is stored.")(list_)
-    verb(of_the_store, "verify", short="Read every stored byte again and compare.")(verify)
-    verb(of_the_store, "push", short="Send what a remote store lacks.")(push)
-    verb(of_the_store, "pull", short="Fetch what a remote store has.")(pull)
-    verb(of_the_store, "sync", short="Both.")(sync)
-    verb(of_the_store, "gc", short="Make room.")(gc)
+    of_the_store = family(app, "store", short="List, check, share or shrink the cache of finished work.", panel=STORE)
+    verb(of_the_store, "list", short="List the entries of the store.")(list_)
+    verb(of_the_store, "verify", short="Check every stored byte against its hash.")(verify)
+    verb(of_the_store, "push", short="Send missing entries to a remote store.")(push)
+    verb(of_the_store, "pull", short="Fetch missing entries from a remote store.")(pull)
+    verb(of_the_store, "sync", short="Push, then pull.")(sync)
+    verb(of_the_store, "gc", short="Delete unused entries.")(gc)
 
 
 def list_(call: Call) -> None:
-    """List what is stored: kind, key, network, size, when it was made and last used, how long it took, settings."""
+    """List the entries of the store: kind, key, network, size, age, last use, duration and settings."""
     from edgecnn.render.screens.stored import show_listing
     from edgecnn.store.listing import archives, listing
 
@@ -65,7 +63,7 @@ def list_(call: Call) -> None:
 
 
 def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
-    """Read every stored byte again and compare it with its record. Exit 3 when something is damaged."""
+    """Read every stored byte again and compare it with its record. Exits with 3 if something is damaged."""
     from edgecnn.render.screens.stored import show_verified
     from edgecnn.store.verify import verify as verify_store
 
@@ -75,7 +73,7 @@ def verify(call: Call, repair: RepairOpt = False) -> ExitCode:
 
 
 def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: DryRunOpt = False, remote: RemoteOpt = None) -> None:
-    """Make room: what was not used lately goes, what is in use stays. In a remote store: files that no entry names."""
+    """Delete entries that were not used lately; entries in use stay. In a remote store: files that no entry names."""
     from edgecnn.render.screens.stored import show_collected
     from edgecnn.store.gc import GcPolicy, collect
     from edgecnn.store.remote import Remote
@@ -96,17 +94,17 @@ def gc(call: Call, days: DaysOpt = None, max_mib: MaxMibOpt = None, dry_run: Dry
 
 
 def push(call: Call, url: UrlArg = None) -> ExitCode:
-    """Send every finished entry that the remote store lacks or has damaged. What is whole there stays as it is."""
+    """Send every finished entry that is missing or damaged in the remote store."""
     return _transferred(call, "push", url)
 
 
 def pull(call: Call, url: UrlArg = None) -> ExitCode:
-    """Fetch every entry that this store lacks; each byte is compared with what was stored. Exit 3 where one is damaged there."""
+    """Fetch every entry that this store lacks, and check each byte. Exits with 3 if an entry is damaged there."""
     return _transferred(call, "pull", url)
 
 
 def sync(call: Call, url: UrlArg = None) -> ExitCode:
-    """Send what the remote store lacks, and fetch what this one lacks."""
+    """Send the entries that the remote store lacks, then fetch the entries that this one lacks."""
     return _transferred(call, "sync", url)
 
 

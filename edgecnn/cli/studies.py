@@ -28,27 +28,28 @@ def _named(name: str) -> str:
 
 
 ResolutionOpt = Annotated[
-    str | None, typer.Option("--resolution", metavar="SIDE|HxW", help="Of the images, such as 224 or 48x192; default its own.")
+    str | None,
+    typer.Option("--resolution", metavar="SIDE|HxW", help="Image size, such as 224 or 48x192 (default: the network's own)."),
 ]
 BuildArg = Annotated[Path, typer.Argument(metavar="BUILD", help="The folder of a finished build, such as builds/ARCH-DEVICE.")]
 BuildsArg = Annotated[list[Path], typer.Argument(metavar="BUILD BUILD…", help="Folders of finished builds.")]
-EnsembleOut = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The file that is written.")]
+EnsembleOut = Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="File to write.")]
 NetworkArg = Annotated[
-    str, typer.Argument(metavar="ARCH|FILE.onnx", help="A network, as in `edgecnn list archs`, a family, or an ONNX file.")
+    str, typer.Argument(metavar="ARCH|FILE.onnx", help="A network of `edgecnn list archs`, a family, or an ONNX file.")
 ]
 ExplainOpt = Annotated[
     str | None, typer.Option("--explain", metavar="LAYER", help="Show the arithmetic of one layer, by its name in the table.")
 ]
-LookOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder of the pictures; default BUILD/look.")]
-ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images a channel, the strongest first.")]
-ChannelsOpt = Annotated[int, typer.Option("--channels", min=1, max=256, help="Channels a map, evenly spaced.")]
+LookOut = Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Folder to write (default: BUILD/look).")]
+ImagesOpt = Annotated[int, typer.Option("--images", min=1, max=25, help="Images per channel, the strongest first.")]
+ChannelsOpt = Annotated[int, typer.Option("--channels", min=1, max=256, help="Channels per feature map, evenly spaced.")]
 ArchOpt = Annotated[str, typer.Option("--arch", metavar="ARCH|FAMILY", help="Network, or a family such as efficientnet.")]
 WithinOpt = Annotated[
     str, typer.Option("--within", metavar="macs=N,params=N,memory=N", help="Budgets, such as macs=200M,params=4M,memory=64MiB.")
 ]
 TargetOpt = Annotated[
     str | None,
-    typer.Option("--target", metavar="DEVICE", help="Device, whose main memory is a budget where --within states none for it."),
+    typer.Option("--target", metavar="DEVICE", help="Device whose memory is the budget if --within has none."),
 ]
 PlotOpt = Annotated[
     Path | None, typer.Option("--plot", metavar="FILE", help="Draw the frontier with the budgets: FILE.html, .png or .svg.")
@@ -64,30 +65,26 @@ ScenarioOpt = Annotated[
 ]
 DurationOpt = Annotated[
     float,
-    typer.Option(
-        "--duration", min=0.1, max=3600, metavar="SECONDS", help="Least duration of a run, in seconds (MLPerf's rules: 600)."
-    ),
+    typer.Option("--duration", min=0.1, max=3600, metavar="SECONDS", help="Shortest run, in seconds (MLPerf requires 600)."),
 ]
 ServerOpt = Annotated[
-    float, typer.Option("--server-latency-ms", min=0.01, metavar="MS", help="Server: the most its 99th percentile may be.")
+    float, typer.Option("--server-latency-ms", min=0.01, metavar="MS", help="Server: largest allowed 99th percentile.")
 ]
-CandidateOpt = Annotated[
-    str | None, typer.Option("--candidate", metavar="ID", help="Another kit of the bundle than the one that it uses.")
-]
+CandidateOpt = Annotated[str | None, typer.Option("--candidate", metavar="ID", help="Kit to use (default: the bundle's choice).")]
 LoadgenOut = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Of logs and report; default BUILD/loadgen/TIME, or ./loadgen/TIME."),
+    typer.Option("--out", metavar="FOLDER", help="Folder for logs and report (default: BUILD/loadgen/TIME or ./loadgen/TIME)."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
     verb(app, "cost", short="Count a network's parameters, arithmetic and memory.", panel=LOOK, takes=("scale",))(cost)
-    verb(app, "scale", short="Search the largest network of a family inside budgets.", panel=LOOK)(scale)
-    verb(app, "look", short="Draw what a build's network looks for, as pictures.", panel=LOOK)(look)
-    verb(app, "ten-crop", short="Evaluate a build's float network on ten crops of an image.", panel=LOOK)(ten_crop)
-    verb(app, "ensemble", short="Average finished builds in one ONNX file.", panel=BUILD)(ensemble)
-    verb(app, "loadgen", short="Measure a kit with MLPerf's LoadGen. No MLPerf result.", panel=DEVICE)(loadgen)
+    verb(app, "scale", short="Find the largest network of a family inside budgets.", panel=LOOK)(scale)
+    verb(app, "look", short="Show filters and the images that excite them most.", panel=LOOK)(look)
+    verb(app, "ten-crop", short="Evaluate the float network on ten crops per image.", panel=LOOK)(ten_crop)
+    verb(app, "ensemble", short="Average several builds in one ONNX file.", panel=BUILD)(ensemble)
+    verb(app, "loadgen", short="Run MLPerf's LoadGen on a kit (not an official result).", panel=DEVICE)(loadgen)
 
 
 def cost(call: Call, network: NetworkArg, explain: ExplainOpt = None, resolution: ResolutionOpt = None) -> None:
@@ -134,7 +131,7 @@ def scale(call: Call, arch: ArchOpt, within: WithinOpt, target: TargetOpt = None
 
 
 def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9, channels: ChannelsOpt = 16) -> None:
-    """Draw the first layer's filters, and the image parts that excite each channel most. Changes nothing."""
+    """Show the first layer's filters, and the image parts that excite each channel most."""
     from edgecnn.render.screens.studies import show_look
     from edgecnn.studies.look import LookRequest, look_into
 
@@ -144,7 +141,7 @@ def look(call: Call, build: BuildArg, out: LookOut = None, images: ImagesOpt = 9
 
 
 def ten_crop(call: Call, build: BuildArg) -> None:
-    """Evaluate a finished build's float network on ten crops of each test image. Never shipped."""
+    """Evaluate a finished build's float network on ten crops of each test image. This never ships."""
     from edgecnn.render.screens.studies import show_ten_crop
     from edgecnn.studies.ten_crop import ten_crop as evaluated
 
@@ -153,7 +150,7 @@ def ten_crop(call: Call, build: BuildArg) -> None:
 
 
 def ensemble(call: Call, builds: BuildsArg, out: EnsembleOut = Path("ensemble.onnx")) -> ExitCode:
-    """Average finished builds in one ONNX file, for build --model, and say what it costs and gains."""
+    """Average finished builds in one ONNX file, for `build --model`, and show its cost and its gain."""
     from edgecnn.render.screens.studies import show_ensemble
     from edgecnn.studies.ensemble import make_ensemble
     from edgecnn.values.verdict import Verdict
@@ -174,7 +171,7 @@ def loadgen(  # noqa: PLR0913 - a command line's options are its parameters
     candidate: CandidateOpt = None,
     out: LoadgenOut = None,
 ) -> ExitCode:
-    """Measure a kit with MLPerf's LoadGen: its scenarios, its rules, its verdict. No MLPerf result."""
+    """Run MLPerf's LoadGen on a kit, with its scenarios and rules. This is not an official MLPerf result."""
     from edgecnn.measure.loadgen.facts import Scenario
     from edgecnn.measure.loadgen.settings import LoadRequest
     from edgecnn.render.screens.studies import show_loadgen

@@ -15,32 +15,28 @@ from edgecnn.cli.verbs import BUILD, Call, family, verb
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.errors.usage import BadValue, NotUnderstood
 
-SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="Which networks, devices and recipe values.")]
+SweepArg = Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="File that lists networks, devices and recipe values.")]
 OutOpt = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="Of all results; default builds/ and the file's name.")
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Folder for all results (default: builds/NAME of the file).")
 ]
-JobsOpt = Annotated[
-    int, typer.Option("--jobs", min=1, max=256, help="Builds that are made at once; each is measured with the machine to itself.")
-]
+JobsOpt = Annotated[int, typer.Option("--jobs", min=1, max=256, help="Builds to make at once; each is measured alone.")]
 OnOpt = Annotated[
     str | None,
-    typer.Option(
-        "--on", metavar="ray|ray://HOST:PORT", help="A Ray cluster whose machines make the stages; measured is as without."
-    ),
+    typer.Option("--on", metavar="ray|ray://HOST:PORT", help="Ray cluster that makes the steps; measurements run as without it."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs."""
-    group = family(app, "sweep", short="Many networks on many devices from one file; one report.", panel=BUILD)
-    verb(group, "plan", short="Show the builds, what is stored, and how long the rest may take.", takes=(GATES,))(plan)
-    verb(group, "run", short="Work off what is open, and report all.", takes=(GATES, JOB, TRACKED))(run)
-    verb(group, "status", short="Report what is finished so far.")(status)
+    group = family(app, "sweep", short="Build many networks for many devices from one file.", panel=BUILD)
+    verb(group, "plan", short="Show the builds, what is stored, and the remaining time.", takes=(GATES,))(plan)
+    verb(group, "run", short="Run the pending builds and report on all of them.", takes=(GATES, JOB, TRACKED))(run)
+    verb(group, "status", short="Report the builds that are finished so far.")(status)
     verb(group, "judge", short="Judge the finished builds again.", takes=(GATES, JOB, "allow_stored"))(judge)
 
 
 def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
-    """Show the builds of a sweep, what of each is stored or made by another, and how long the rest may take. Runs nothing.
+    """Show the builds of a sweep, what is stored or shared, and the remaining time. Nothing runs.
 
     Bounds are those that `sweep run` would be given.
     """
@@ -54,7 +50,7 @@ def plan(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
 
 
 def run(call: Call, sweep: SweepArg, out: OutOpt = None, jobs: JobsOpt = 1, on: OnOpt = None) -> ExitCode:
-    """Build what is open, one's failure leaving the others, and write fleet.json and fleet.html.
+    """Run the pending builds and write fleet.json and fleet.html. A failed build does not stop the others.
 
     Bounds replace those of every build's recipe, as of `edgecnn build`; a build that was judged by others is open again. An
     interrupted call loses nothing, and the same command goes on from there.
@@ -102,7 +98,7 @@ def _refuse_unusable(on: str | None, jobs: int) -> None:
 
 
 def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
-    """Report what is finished so far, and what is open, failed or asked for otherwise. Runs nothing."""
+    """Report which builds are finished, pending, failed or changed. Nothing runs."""
     from edgecnn.render.screens.sweep import show_fleet
     from edgecnn.sweeps.state import is_at_work
     from edgecnn.sweeps.sweep import open_sweep
@@ -115,7 +111,7 @@ def status(call: Call, sweep: SweepArg, out: OutOpt = None) -> None:
 
 
 def judge(call: Call, sweep: SweepArg, out: OutOpt = None) -> ExitCode:
-    """Judge every finished build again, as `edgecnn judge` with these options: accuracy from stored answers, time anew.
+    """Judge every finished build again, like `edgecnn judge` with these options: stored accuracy, new latency.
 
     What the builds found stays as it is. Time of a build for another device is MISSING here: `edgecnn bench` measures it there.
     """
