@@ -85,10 +85,18 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
     return GateResult(verdict=verdict, reason=reason, **about)
 
 
-def runs_for(gates: Sequence[Gate]) -> int:
-    """How many runs a race for these gates has at least; 0 where none is on a percentile of latency."""
+class RunsNeeded(NamedTuple):
+    """How many runs the races for some gates have at least: as many as tell whether they depend on each other."""
+
+    latency: int = 0
+    energy: int = 0
+
+
+def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
+    """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
-    return runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
+    latency = runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
+    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0)
 
 
 def is_on_tail(gates: Sequence[Gate]) -> bool:

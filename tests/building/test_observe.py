@@ -10,6 +10,7 @@ from edgecnn.building import observed
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
+from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
@@ -88,8 +89,8 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
 def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     observer.seen.answering = dict(observer.seen.kits)
-    observer.time_all([INT8.id], RaceOptions(patient=True, runs=17))
-    observer.race([BASELINE.id], "report", RaceOptions(patient=True, runs=17))
+    observer.time_all([INT8.id], RaceOptions(patient=True, runs=RunsNeeded(latency=17)))
+    observer.race([BASELINE.id], "report", RaceOptions(patient=True, runs=RunsNeeded(latency=17)))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (LOOKS[-1], CHOICE_SAMPLES, CHOICE_MAX_S),
         (17, 1000, 60.0),

@@ -17,13 +17,15 @@ def verdict(gate, **fields):
 @pytest.mark.parametrize(
     ("metrics", "runs", "on_tail"),
     [
-        (("drop_pp", "size_mib"), 0, False),
-        (("p50_ms", "drop_pp"), 16, False),
-        (("p50_ms", "p90_ms"), 17, True),
-        (("p99_ms",), 17, True),
+        (("drop_pp", "size_mib"), (0, 0), False),
+        (("p50_ms", "drop_pp"), (16, 0), False),
+        (("p50_ms", "p90_ms"), (17, 0), True),
+        (("p99_ms",), (17, 0), True),
+        (("energy_mj",), (0, 16), False),
+        (("p50_ms", "energy_mj"), (16, 16), False),
     ],
 )
-def test_a_gate_on_latency_races_as_many_runs_as_tell_whether_they_depend_on_each_other(metrics, runs, on_tail):
+def test_a_gate_on_latency_or_energy_races_as_many_runs_as_tell_whether_they_depend_on_each_other(metrics, runs, on_tail):
     gates = [a_gate(metric) for metric in metrics]
     assert (runs_for(gates), is_on_tail(gates)) == (runs, on_tail)
 

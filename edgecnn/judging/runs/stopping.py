@@ -78,9 +78,12 @@ _WORTH_A_LOOK = 0.75
 """A look shortly before the last one costs confidence and saves nothing."""
 
 
-def looks(rounds_max: int = ROUNDS_MAX) -> tuple[int, ...]:
-    """Rounds after which to look, the last one at ``rounds_max``; it doubles beyond ``INTERIM_ROUNDS``."""
-    planned = list(INTERIM_ROUNDS)
+def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
+    """Rounds after which to look, the last one at ``rounds_max``; it doubles beyond ``INTERIM_ROUNDS``.
+
+    ``first``: before so many rounds the race may not stop.
+    """
+    planned = list(dict.fromkeys(max(rounds, first) for rounds in INTERIM_ROUNDS))
     while planned[-1] < rounds_max:
         planned.append(2 * planned[-1])
     return (*(each for each in planned if each <= _WORTH_A_LOOK * rounds_max), rounds_max)
