@@ -33,7 +33,7 @@ AllowOpt = Annotated[
     list[str] | None,
     typer.Option("--allow-different", metavar="CONDITION", help="A condition that may differ, such as kernel."),
 ]
-RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 16.")]
+RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 17.")]
 
 
 def register(app: typer.Typer) -> None:
