@@ -9,17 +9,22 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.fit import NoTableBeside
-from edgecnn.fit import finish
+from edgecnn.fit import finish, front
 from edgecnn.fit.elsewhere import on_another, prices_elsewhere
 from edgecnn.fit.front import judged_by, looked_twice
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named
+from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.screens.fit import elsewhere_columns, elsewhere_rows
 from edgecnn.values.fit import Member
+from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Key
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
+from tests.building.scenes import a_kit
 from tests.fit.made import USED, report
 from tests.fit.test_choose import member
 from tests.fit.test_search import ByMacs
@@ -49,6 +54,24 @@ def test_the_race_of_the_front_says_whether_a_latency_is_inside(ms: float, befor
     assert found.inside is after
     assert found.p50_ms is not None
     assert found.p50_ms.estimate == ms
+
+
+@pytest.mark.parametrize(("metric", "rounds"), [("p50_ms", 16), ("p99_ms", 17), ("size_mib", 8)])
+def test_the_front_is_raced_as_often_as_its_budgets_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, rounds: int
+) -> None:
+    asked: list[RaceRequest] = []
+
+    def write_down(request: RaceRequest, lab: object) -> RaceResult:
+        asked.append(request)
+        return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
+
+    monkeypatch.setattr(front, "race", write_down)
+    kit = a_kit(tmp_path / "a", BASELINE)
+    monkeypatch.setattr(front, "shipped_kit", lambda folder: SimpleNamespace(kit=kit))
+    built = member("a", 0.8, 3.0, gates=(judged(Verdict.PASS, metric),))
+    front.race_front([built], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
+    assert [request.rounds for request in asked] == [rounds]
 
 
 def test_a_race_beside_other_work_shows_nothing_to_be_slow() -> None:
