@@ -53,7 +53,7 @@ def _again(before: GateResult, row: CandidateFacts) -> GateResult:
 
 def looked_twice(member: Member) -> Member:
     """A member that was raced again because its first race left its latency open: its PASS had two chances, and says so."""
-    twice = "; its first race left this open, so a wrong PASS is twice as likely"
+    twice = "; its first race left this open, so a wrong PASS is up to twice as likely"
     gates = tuple(
         each.model_copy(update={"reason": each.reason + twice})
         if (each.gate.metric, each.verdict) == ("p50_ms", Verdict.PASS)

@@ -82,7 +82,7 @@ def test_a_pass_of_a_second_race_says_that_it_had_two_chances() -> None:
     first, second = raced(3.0, Verdict.UNSURE), raced(5.0, Verdict.UNSURE)
     (passed,), (unsure,) = looked_twice(first).gates, looked_twice(second).gates
     assert passed.verdict is Verdict.PASS
-    assert passed.reason.endswith("; its first race left this open, so a wrong PASS is twice as likely")
+    assert passed.reason.endswith("; its first race left this open, so a wrong PASS is up to twice as likely")
     assert unsure == second.gates[0]
 
 
