@@ -28,7 +28,7 @@ from tests.building.scenes import a_kit
 from tests.fit.made import USED, report
 from tests.fit.test_choose import member
 from tests.fit.test_search import ByMacs
-from tests.judging.made import a_gate, a_latency, a_result, an_interval, facts
+from tests.judging.made import a_gate, a_judged_latency, a_result, an_interval, facts
 
 
 def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
@@ -37,7 +37,7 @@ def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
 
 def raced(ms: float, before: Verdict, *others: GateResult, **changes: Any) -> Member:
     built = member("a", 0.8, ms, before, gates=(judged(before), *others))
-    return judged_by(built, facts(latency=a_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
+    return judged_by(built, facts(latency=a_judged_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def raced(ms: float, before: Verdict, *others: GateResult, **changes: Any) -> Me
         (3.0, Verdict.FAIL, Verdict.UNSURE),  # two races that contradict each other
     ],
 )
-def test_the_race_of_the_front_says_whether_a_latency_is_inside(ms: float, before: Verdict, after: Verdict) -> None:
+def test_the_race_of_the_front_says_whether_a_judged_latency_is_inside(ms: float, before: Verdict, after: Verdict) -> None:
     found = raced(ms, before)
     assert found.inside is after
     assert found.p50_ms is not None

@@ -10,7 +10,7 @@ from edgecnn.judging.intervals import median_interval, ratio_interval, two_sided
 from edgecnn.judging.resolution import POWER_Z
 from edgecnn.judging.runs.noise import rounds_to_settle, what_helps
 from edgecnn.values.verdict import Verdict
-from tests.judging.made import a_gate, a_latency, an_interval, facts
+from tests.judging.made import a_gate, a_judged_latency, an_interval, facts
 
 
 def test_rounds_grow_with_the_square_and_end_somewhere():
@@ -40,7 +40,7 @@ def test_the_advised_rounds_settle_a_gate_in_at_least_four_of_five_cases_if_the_
 
 
 def test_an_unsure_latency_gate_says_how_many_rounds_would_settle_it():
-    result = judge(a_gate("p50_ms", 2.0), facts(latency=a_latency(an_interval(1.9, 1.7, 2.1))))
+    result = judge(a_gate("p50_ms", 2.0), facts(latency=a_judged_latency(an_interval(1.9, 1.7, 2.1))))
     assert (result.verdict, result.rounds_to_settle) == (Verdict.UNSURE, 124)
     assert result.reason == (
         "p50 1.90 ms [1.70, 2.10] at 98.44 % (on AMD EPYC) leaves p50_ms ≤ 2 open: "
@@ -51,7 +51,7 @@ def test_an_unsure_latency_gate_says_how_many_rounds_would_settle_it():
 
 def test_a_median_far_beyond_what_the_disturbance_explains_fails():
     busy = "other programs took 6 % of the processors' time"
-    seen = a_latency(an_interval(80.0, 75.0, 90.0), an_interval(80.0, 75.0, 90.0), disturbed=busy, slowed_at_most=2)
+    seen = a_judged_latency(an_interval(80.0, 75.0, 90.0), an_interval(80.0, 75.0, 90.0), disturbed=busy, slowed_at_most=2)
     result = judge(a_gate("p50_ms", 20.0), facts(latency=seen))
     assert result.verdict is Verdict.FAIL
     assert result.reason.endswith(f"breaks p50_ms ≤ 20: {busy}, which can make it at most 2 times slower")
@@ -62,6 +62,6 @@ def test_a_median_far_beyond_what_the_disturbance_explains_fails():
 
 def test_a_disturbed_machine_is_named_before_any_number_of_rounds():
     busy = "other programs took 41 % of the processors' time"
-    result = judge(a_gate("p50_ms", 2.0), facts(latency=a_latency(an_interval(1.9, 1.7, 2.1), disturbed=busy)))
+    result = judge(a_gate("p50_ms", 2.0), facts(latency=a_judged_latency(an_interval(1.9, 1.7, 2.1), disturbed=busy)))
     assert result.reason.endswith(f"open: {busy}, an undisturbed machine (quiet, cool, well supplied) would settle it")
     assert result.rounds_to_settle is None
