@@ -104,13 +104,13 @@ def cases() -> list[Regression]:
     days = "recorded days that differ by 1 %"
     found = [
         Regression(p50, f"{each} processes, spread {100 * spread:g} %", judging(p50, of_p50(each, spread)), 10.5, 9.5, MANY)
-        for each, spread in ((8, 0.03), (16, 0.03), (16, 0.10))
+        for each, spread in ((16, 0.03), (16, 0.10))
     ]
     for metric, each in (("p90_ms", 17), ("p99_ms", 17), ("p99_ms", 24)):
         gate, what = at_most(metric, 10.0), f"{each} processes, spread 10 %"
         three, middle = (judging(gate, of_tail(metric, each, 0.1, middle=which)) for which in (False, True))
         found += [Regression(gate, f"{what}: of three of four", three, 11.0, 8.0, 2_000)]
         found += [Regression(gate, f"{what}: of the middle one", middle, 11.0, 9.0, 2_000)]
-    found += [Regression(mj, f"{each} runs, spread 3 %", judging(mj, of_energy(each, 0.03)), 10.5, 9.5) for each in (8, 16)]
+    found += [Regression(mj, "16 runs, spread 3 %", judging(mj, of_energy(16, 0.03)), 10.5, 9.5)]
     found += [Regression(ratio, "10 to 48 rounds, spread 3 %", of_ratio(ratio, 0.03), 1.08, 0.98)]
     return [*found, *(Regression(ratio, f"{each} {days}", of_days(ratio, each, 0.01), 1.2, 0.9) for each in (3, 5))]

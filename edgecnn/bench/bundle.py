@@ -35,7 +35,7 @@ from edgecnn.errors.building import BenchDeviceUnknown, BenchOptionOfBuild, Benc
 from edgecnn.errors.devices import UnknownDevice
 from edgecnn.errors.wording import shell_word
 from edgecnn.judging.bounds import gates_for
-from edgecnn.judging.gates import judge_candidate, overall, runs_for, verdict_of
+from edgecnn.judging.gates import RunsNeeded, judge_candidate, overall, runs_for, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log
@@ -178,8 +178,7 @@ def _begun(kits: Sequence[KitRef], shown: OpenedImages, machine: Machine, lab: L
     return seen
 
 
-def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, runs: int) -> None:
-    """``runs``: as many as the gates need at least."""
+def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, runs: RunsNeeded) -> None:
     lab = seen.lab
     for name in seen.runnable:
         _answer(name, seen, shown)
@@ -191,12 +190,12 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, r
         return
     choice, asked = request.race, request.bench
     until = None if asked.until is None else rule_of(asked.until)
-    rounds = max(choice.rounds, runs) if until is None else until.looks[-1]
+    rounds = max(choice.rounds, runs.latency) if until is None else until.looks[-1]
     question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until)
     seen.races["report"] = seen.race(question)
     if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:
-        energy = energy_request(watched, rounds=choice.rounds, max_age_h=question.max_age_h, log=asked.meter)
-        seen.races["energy"] = seen.race(energy)
+        rounds = max(choice.rounds, runs.energy)
+        seen.races["energy"] = seen.race(energy_request(watched, rounds=rounds, max_age_h=question.max_age_h, log=asked.meter))
 
 
 def _answer(name: str, seen: Observed, shown: OpenedImages) -> None:

@@ -19,6 +19,7 @@ from edgecnn.building.observed import ObservedBuild, Split, evaluated, pixel_set
 from edgecnn.building.rows import answer_of
 from edgecnn.building.runnable import tried
 from edgecnn.errors.gates import LogitsNotFinite
+from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.predictions.accuracy import accuracy, agreement
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.judging.runs.stopping import rule_of
@@ -51,8 +52,8 @@ class RaceOptions:
     """Whether a stored one may not serve."""
     patient: bool = False
     """A gate needs p90 or p99, however slow a run is."""
-    runs: int = 0
-    """Of the race for the reported figures, at least: what its gates need."""
+    runs: RunsNeeded = RunsNeeded()
+    """Of the race for the reported figures and of that of energy, at least."""
     until: float | None = None
     """Of the race for the reported figures: how well p50 is to be known, as a share of it."""
     meter: Path | None = None
@@ -179,7 +180,7 @@ class Observer:
             until = rule_of(how.until)
             asked |= {"rounds": until.looks[-1], "until": until}
         elif purpose == "report":
-            asked["rounds"] = max(recipe.race.rounds, how.runs)
+            asked["rounds"] = max(recipe.race.rounds, how.runs.latency)
         return RaceRequest.of(recipe.race, kits, purpose, anew=how.anew, **asked)
 
     def report(self, names: Sequence[str], how: RaceOptions, extra_runs: ExtraRuns, *, energy: bool = True) -> None:
@@ -199,7 +200,8 @@ class Observer:
             return
         choice = seen.execution.plan.resolved.recipe.race
         max_age_h = 0.0 if how.anew else choice.max_age_h
-        request = energy_request(watched, rounds=choice.rounds, max_age_h=max_age_h, log=how.meter)
+        rounds = max(choice.rounds, how.runs.energy)
+        request = energy_request(watched, rounds=rounds, max_age_h=max_age_h, log=how.meter)
         each = f"{request.rounds} runs that wait for {request.max_s:g} s and work for {request.max_s:g}"
         seen.lab.tell.note(f"energy of {', '.join(kit.candidate.id for kit in watched)}: {each}")
         seen.races["energy"] = seen.race(request, "energy of {} could not be measured")

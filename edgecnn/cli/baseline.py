@@ -35,7 +35,7 @@ AllowOpt = Annotated[
     list[str] | None,
     typer.Option("--allow-different", metavar="CONDITION", help="Accept a difference in this condition, such as kernel."),
 ]
-RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 16.")]
+RoundsOpt = Annotated[int | None, typer.Option("--rounds", min=8, max=1000, help="Processes that are timed here; default 17.")]
 
 
 def register(app: typer.Typer) -> None:

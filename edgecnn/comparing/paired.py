@@ -18,11 +18,11 @@ from edgecnn.building.rows import timed_row, times
 from edgecnn.comparing.paired_answers import Unavailable, judged, paired_answers
 from edgecnn.comparing.pin import base_named, base_of
 from edgecnn.judging.bounds import comparison_gates
-from edgecnn.judging.gates import judge, judge_identical, verdict_of
+from edgecnn.judging.gates import judge, judge_identical, runs_for, verdict_of
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.predictions.quality import quality
-from edgecnn.judging.runs.latency import RUNS_NEEDED, worst_of
+from edgecnn.judging.runs.latency import worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON
 from edgecnn.judging.runs.ratio import PairedRace, RatioFinding, judge_ratio, look
 from edgecnn.judging.runs.stopping import ROUNDS_MAX, looks
@@ -55,7 +55,7 @@ class AgainstRequest(Value):
     """The folder of a build or a bundle, the file of a pinned build's record, or ``git:REVISION:PATH`` of one."""
     gates: GateChoice = GateChoice()
     rounds: int = ROUNDS_MAX
-    """At most; the race stops at the first look that settles the gate on the ratio."""
+    """At most; the race stops at the first look that settles the gate on the ratio, and has runs enough for the other gates."""
 
 
 def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
@@ -112,7 +112,7 @@ def _finding(sides: Sequence[ShippedKit], seen: Observed, gates: Sequence[Gate],
     for side in sides if identical else ():  # nothing else would open them
         side.require_whole()
     raced = must_race(gates, identical=identical)
-    return _race(seen, gates, rounds) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
+    return _race(seen, gates, rounds, identical=identical) if raced else RatioFinding(ratio=None, absent=NOT_RACED)
 
 
 def _row(
@@ -134,8 +134,8 @@ def must_race(gates: Sequence[Gate], *, identical: bool) -> bool:
     return not identical or any(metric.source in ("latency", "memory") for metric in own)
 
 
-def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
-    """Look after ever more rounds, and stop at the first look that settles the ratio."""
+def _race(seen: Observed, gates: Sequence[Gate], rounds: int, *, identical: bool) -> RatioFinding:
+    """Look after ever more rounds, and stop at the first look that settles the ratio; of identical sides it is known."""
     if not seen.timed:
         return RatioFinding(ratio=None, absent=NOT_TIMED)
     base, head, lab = seen.kits["BASE"], seen.kits["HEAD"], seen.lab
@@ -143,7 +143,7 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
     if stuck:
         return RatioFinding(ratio=None, absent="; ".join(stuck))
     gate = next(each for each in gates if each.metric == LATENCY_RATIO)
-    planned, done = looks(rounds), 0
+    planned, done = looks(rounds, runs_for(gates).latency), 0
     finding = RatioFinding(ratio=None, absent="nothing ran")
     max_s = long_enough_s((base, head) if base.entrant != head.entrant else (head,), lab)
     for upto in planned:
@@ -153,7 +153,7 @@ def _race(seen: Observed, gates: Sequence[Gate], rounds: int) -> RatioFinding:
             return RatioFinding(ratio=None, absent=pair.failed)
         seen.pairs.append(PairedRace(base=pair.base, head=pair.head))
         finding, decided = look(seen.pairs, gate, planned, lab.machine)
-        if decided or (upto >= RUNS_NEEDED and base.digest == head.digest):  # of the same kit only HEAD's own times are asked
+        if decided or identical:
             break
         done = upto
     return finding

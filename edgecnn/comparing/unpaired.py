@@ -27,6 +27,7 @@ from edgecnn.judging.metrics import COMPARED, LATENCY_RATIO, exactly
 from edgecnn.judging.runs.latency import disturbed, worst_of
 from edgecnn.judging.runs.noise import OF_A_COMPARISON, OF_A_DEVICE
 from edgecnn.judging.runs.ratio import RatioFinding, judge_ratio, unpaired_finding
+from edgecnn.judging.runs.tails import runs_needed
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import long_enough_s, race
 from edgecnn.measure.race_request import RaceRequest
@@ -40,8 +41,8 @@ from edgecnn.values.recipe import GateChoice
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Gate, GateResult
 
-ROUNDS = 16
-"""Processes of a present race: nothing is paired, so more are wanted than of two kits in one race."""
+ROUNDS = runs_needed()
+"""Processes of a present race: as many as show what three of four of them keep p90 and p99 within."""
 SAMPLES_MIN = 50
 _LONGER = 2.0
 """So many times the time of a recorded run may a present one take for as many inferences."""

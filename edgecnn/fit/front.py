@@ -26,7 +26,7 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     """Built members in the order given, each with its p50 of one interleaved race of all and what that makes of its budget. A kit
     that fails keeps those of its build. ``anew``: no stored race serves."""
     kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
-    rounds = max(choice.rounds, runs_for([result.gate for each in members for result in each.gates]))
+    rounds = max(choice.rounds, runs_for([result.gate for each in members for result in each.gates]).latency)
     found = race(RaceRequest.of(choice, kits.values(), "report", anew=anew, rounds=rounds), lab).profiles if kits else {}
     times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
     return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]
@@ -53,7 +53,7 @@ def _again(before: GateResult, row: CandidateFacts) -> GateResult:
 
 def looked_twice(member: Member) -> Member:
     """A member that was raced again because its first race left its latency open: its PASS had two chances, and says so."""
-    twice = "; its first race left this open, so a wrong PASS is twice as likely"
+    twice = "; its first race left this open, so a wrong PASS is up to twice as likely"
     gates = tuple(
         each.model_copy(update={"reason": each.reason + twice})
         if (each.gate.metric, each.verdict) == ("p50_ms", Verdict.PASS)

@@ -10,6 +10,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.predictions.grouped import Worth, drop_interval_pp, share_interval
+from edgecnn.judging.runs.dependence import do_not_tell
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.base import Value
@@ -34,6 +35,8 @@ class Finding(Value):
     """How many times longer that can have made it; None where nothing bounds it."""
     rounds: int | None = None
     """Latency: runs behind the figure, more of which would make it narrower."""
+    too_few: str | None = None
+    """Latency, energy: why these runs decide no gate, however far their figure is from its bound."""
     never_met: str | None = None
     """Why no bound is met by this figure, however far inside it lies; it may break one."""
     largest_of: int | None = None
@@ -203,7 +206,8 @@ def latency(percent: Literal[50, 90, 99]) -> Callable[[CandidateFacts], Finding]
             note = f"p{percent} is open: {why or 'the runs are too few or too short'}"
             return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
         note = ", ".join(filter(None, (f"on {seen.machine}", seen.run_settings, seen.dependent.get(f"p{percent}_ms"))))
-        found = Finding(figure=figure, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed, rounds=seen.runs)
+        about = {"disturbed": seen.disturbed, "rounds": seen.runs, "too_few": do_not_tell(seen.runs)}
+        found = Finding(figure=figure, fidelity=seen.fidelity, note=note, **about)
         if percent == 50:
             return found.model_copy(update={"slowed_at_most": seen.slowed_at_most})
         return _of_a_tail(found, figure, seen, f"p{percent}_ms")
@@ -252,8 +256,9 @@ def energy(facts: CandidateFacts) -> Finding:
     if seen.total_mj is None:
         note = f"energy is open: {seen.reason or 'the runs are too few'}"
         return Finding(figure=None, fidelity=seen.fidelity, absent=Verdict.UNSURE, note=note)
-    note = f"{seen.meter} on {seen.machine}: {seen.covers}"
-    return Finding(figure=seen.total_mj, fidelity=seen.fidelity, note=note, disturbed=seen.disturbed)
+    note = ", ".join(filter(None, (f"{seen.meter} on {seen.machine}: {seen.covers}", seen.dependent)))
+    about = {"disturbed": seen.disturbed, "too_few": do_not_tell(seen.runs)}
+    return Finding(figure=seen.total_mj, fidelity=seen.fidelity, note=note, **about)
 
 
 _Shared = Literal["multiply-adds", "time", "bytes moved"]

@@ -85,10 +85,18 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
     return GateResult(verdict=verdict, reason=reason, **about)
 
 
-def runs_for(gates: Sequence[Gate]) -> int:
-    """How many runs a race for these gates has at least; 0 where none is on a percentile of latency."""
+class RunsNeeded(NamedTuple):
+    """How many runs the races for some gates have at least: as many as tell whether they depend on each other."""
+
+    latency: int = 0
+    energy: int = 0
+
+
+def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
+    """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
-    return runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
+    latency = runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
+    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0)
 
 
 def is_on_tail(gates: Sequence[Gate]) -> bool:
@@ -118,6 +126,8 @@ def _of_no_numbers(metric: str, facts: CandidateFacts) -> Finding | None:
 def _verdict(gate: Gate, finding: Finding) -> Verdict:
     if finding.absent is not None:
         return finding.absent
+    if finding.too_few is not None:
+        return Verdict.UNSURE
     low, high = (0.0, 0.0) if finding.figure is None else (finding.figure.low, finding.figure.high)
     if gate.side == "max":
         times = 1 if finding.disturbed is None else finding.slowed_at_most or math.inf
@@ -182,6 +192,8 @@ def _groups_of(images: int, facts: CandidateFacts) -> int | None:
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:
     """None where rounds are not what it hangs on: of other work on the machine, more of them would only see more."""
+    if finding.too_few is not None:
+        return max(runs_for([gate]))
     if finding.figure is None or not finding.rounds or finding.disturbed:
         return None
     return rounds_to_settle(gate.bound, finding.figure, finding.rounds)
@@ -209,7 +221,9 @@ def _reason(gate: Gate, finding: Finding, verdict: Verdict, advice: _Advice) -> 
     more = f"; {enough_images(advice.images, advice.groups)}" if advice.images else ""
     if verdict is Verdict.UNSURE and finding.rounds:
         more = f": {what_helps(advice.rounds, advice.spelled)}"
-    if verdict is Verdict.UNSURE and finding.never_met:
+    if verdict is Verdict.UNSURE and finding.too_few and advice.rounds:
+        more = f": {finding.too_few}; {advice.rounds} do ({advice.spelled.format(advice.rounds)})"
+    elif verdict is Verdict.UNSURE and finding.never_met:
         more = f": {finding.never_met}"
     elif verdict is Verdict.UNSURE and finding.disturbed:
         more = f": {finding.disturbed}, an undisturbed machine (quiet, cool, well supplied) would settle it"

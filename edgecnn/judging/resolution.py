@@ -19,7 +19,7 @@ EXPECTED_DISAGREEMENT = 0.02
 """Share of discordant images assumed before anything was evaluated: INT8 against fp32 showed 1 to 5 % on the networks tried."""
 
 POWER = 0.8
-"""How often the advised number of images settles a gate, if the truth is what was seen."""
+"""How often the advised number of images or rounds settles a gate, if the truth is what was seen."""
 POWER_Z = NormalDist().inv_cdf(POWER)
 
 
@@ -76,7 +76,7 @@ def images_needed(
     shared = max(disagreement, abs(estimate))
     lost, gained = (shared + estimate) / 2, (shared - estimate) / 2
     at_margin, at_estimate = float(score_variance(margin, lost, gained, 1.0)), max(shared - estimate * estimate, 0.0)
-    return _to_tell_apart(margin - estimate, at_margin, at_estimate, confidence)
+    return enough_to_tell_apart(margin - estimate, at_margin, at_estimate, confidence)
 
 
 def images_for_proportion(
@@ -90,11 +90,11 @@ def images_for_proportion(
         return None
     low, high = (share, share) if widest is None else (widest.low, widest.high)
     nearest = min(max(0.5, low), high)
-    return _to_tell_apart(bound - share, bound * (1 - bound), nearest * (1 - nearest), confidence)
+    return enough_to_tell_apart(bound - share, bound * (1 - bound), nearest * (1 - nearest), confidence)
 
 
-def _to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
-    """Images at which a score test rejects the bound in ``POWER`` of all cases; ``at_…``: variances of one image."""
+def enough_to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
+    """Images or rounds by which a test rejects the bound in ``POWER`` of all cases; ``at_…``: variances of one of them."""
     return math.ceil(((two_sided_z(confidence) * math.sqrt(at_bound) + POWER_Z * math.sqrt(at_truth)) / apart) ** 2)
 
 

@@ -126,7 +126,7 @@ def energy_words(value: Energy) -> str:
     if value.total_mj is None or value.above_idle_mj is None or value.idle_w is None:
         return f"not known: {value.reason or 'not measured'}"
     above = f"{figures.number(value.above_idle_mj, 2)} mJ of it above idle ({figures.number(value.idle_w, 2)} W)"
-    besides = f"; {value.disturbed}" if value.disturbed else ""
+    besides = "".join(f"; {why}" for why in (value.disturbed, value.dependent) if why)
     return f"{figures.number(value.total_mj, 2)} mJ an image, {above}; {value.meter}: {value.covers}{besides}"
 
 

@@ -199,9 +199,14 @@ def _of_gate(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> Op
         images=gate.images_to_settle,
         images_seen=facts.answered.images if facts.answered is not None and gate.images_to_settle else None,
         rounds=gate.rounds_to_settle,
-        rounds_seen=facts.latency.runs if facts.latency is not None and gate.rounds_to_settle else None,
+        rounds_seen=_runs_behind(gate, facts) if gate.rounds_to_settle else None,
         command=_on_the_device(gate, facts, report) or _longer(report, gate.rounds_to_settle),
     )
+
+
+def _runs_behind(gate: GateResult, facts: CandidateFacts) -> int | None:
+    raced = facts.energy if METRICS[gate.gate.metric].source == "energy" else facts.latency
+    return None if raced is None else raced.runs
 
 
 def _on_the_device(gate: GateResult, facts: CandidateFacts, report: BuildReport) -> str | None:

@@ -271,6 +271,8 @@ class Energy(Value):
     """Why there is no figure, and what would make it."""
     disturbed: str | None = None
     """What the machine did besides, where that was enough to draw power of its own."""
+    dependent: str | None = None
+    """How the runs depend on each other, where they do. Of 16 runs or more the interval is wider then."""
 
 
 class Memory(Value):

@@ -63,7 +63,8 @@ class Latency(Value):
     on_gpu_ms: Interval | None = None
     """Median between two CUDA events around the network alone, copies outside; p50 and the others hold the copies."""
     dependent: Mapping[str, str] = {}
-    """``p50_ms``, ``p90_ms``, ``p99_ms`` to how its runs depend on each other, where they do: the interval is wider then."""
+    """``p50_ms``, ``p90_ms``, ``p99_ms`` to how its runs depend on each other, where they do. Of 16 runs or more the interval is
+    wider then."""
     absent: Mapping[str, str] = {}
     """Name of a figure above to why it is None, where runs there were."""
     stopped: str | None = None

@@ -27,6 +27,7 @@ from edgecnn.errors.bundle import BundleFileExtra
 from edgecnn.errors.hosts.board import BoardLacksBuilder
 from edgecnn.errors.hosts.process import RunnerFailed
 from edgecnn.hosts.protocol import Task
+from edgecnn.judging.bounds import parse_bounds
 from edgecnn.store.store import Store
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.recipe import RaceChoice
@@ -41,8 +42,8 @@ from tests.store.toys import Ear
 DIED = RunnerFailed(ref="builder-died", what="tensorrt ended by signal 11", because=None, hint=None)
 
 
-def benched(bundle: Path, folder: Path, ear: Ear | None = None) -> BundleBench:
-    request = BundleBenchRequest(BenchRequest(folder=bundle), out=folder / "found", race=RaceChoice(samples=50))
+def benched(bundle: Path, folder: Path, ear: Ear | None = None, **asked: Any) -> BundleBench:
+    request = BundleBenchRequest(BenchRequest(folder=bundle, **asked), out=folder / "found", race=RaceChoice(samples=50))
     return bench_bundle(request, Store.open(folder / "store"), ear or Ear())
 
 
@@ -154,6 +155,20 @@ def test_the_machine_builds_the_engines_of_a_bundle_alone_once_and_the_bundle_st
         (row,) = benched(of_tensorrt, tmp_path).candidates
         assert row.latency is not None and row.latency.runs == 8 and host.commands == commands
     assert sorted(of_tensorrt.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("bound", "latency", "energy"), [("p50_ms=1", 16, 8), ("p90_ms=1", 17, 8), ("energy_mj=1", 8, 16), ("size_mib=1", 8, 8)]
+)
+def test_a_bundle_alone_is_raced_as_often_as_its_gates_need(
+    of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, latency: int, energy: int
+) -> None:
+    host = Jetson()
+    host.meters = "ina3221"
+    at(host, monkeypatch)
+    (row,) = benched(of_tensorrt, tmp_path, gates=parse_bounds([bound], ())).candidates
+    assert row.latency is not None and row.energy is not None
+    assert (row.latency.runs, row.energy.runs) == (latency, energy)
 
 
 def test_a_builder_that_fails_says_so_itself(of_tensorrt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

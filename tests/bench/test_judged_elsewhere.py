@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edgecnn.bench.judge import Judgement, JudgeRequest, judge_finished
+from edgecnn.building import observed
 from edgecnn.devices.files import device_named
 from edgecnn.devices.machine import local_lab
 from edgecnn.errors.hosts.process import RunnerFailed
@@ -20,6 +21,9 @@ from edgecnn.hosts.protocol import Task
 from edgecnn.judging.bounds import parse_bounds
 from edgecnn.judging.gates import exit_code_of
 from edgecnn.measure.evaluate import logits_of
+from edgecnn.measure.lab import Lab
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.runner.runtimes import installed_version
 from edgecnn.store.store import Store
 from edgecnn.values.profile import Environment, Profile, Purpose
@@ -72,7 +76,8 @@ def planned_otherwise(place: Place, resolved: Mapping[str, Any]) -> None:
 
 def test_where_the_kit_cannot_run_a_young_stored_race_serves_with_its_age(built_once: Place) -> None:
     found = judged(built_once, "p50_ms=10000", "drop_pp=60")
-    assert {gate.gate.metric: gate.verdict for gate in found.report.gates} == {"p50_ms": Verdict.PASS, "drop_pp": Verdict.PASS}
+    assert {gate.gate.metric: gate.verdict for gate in found.report.gates} == {"p50_ms": Verdict.UNSURE, "drop_pp": Verdict.PASS}
+    assert next(gate for gate in found.report.gates if gate.gate.metric == "p50_ms").rounds_to_settle == 16, "it has 8 runs"
     (note,) = [note for note in found.report.notices if note.startswith("race for the report: ")]
     assert "reused from " in note and " h old; " in note
 
@@ -83,7 +88,23 @@ def test_in_ci_a_stored_race_is_missing_unless_it_is_allowed(built_once: Place, 
     assert (gate.verdict, exit_code_of(found.report.gates)) == (Verdict.MISSING, 3)
     assert gate.reason.startswith("this kit needs onnxruntime>=1.19 [missing-package]; the race of ")
     assert gate.reason.endswith(" is not of this job, and only --allow-stored lets it serve")
-    assert only_gate(judged(built_once, "p50_ms=10000", allow_stored=True)).verdict is Verdict.PASS
+    assert only_gate(judged(built_once, "p50_ms=10000", allow_stored=True)).figure is not None
+
+
+@pytest.mark.parametrize(("bound", "rounds"), [("p50_ms=1", 16), ("p99_ms=1", 17), ("peak_memory_mib=1", 8)])
+def test_a_build_that_is_judged_is_raced_as_often_as_its_gates_need(
+    built_once: Place, monkeypatch: pytest.MonkeyPatch, bound: str, rounds: int
+) -> None:
+    asked: list[RaceRequest] = []
+
+    def write_down(request: RaceRequest, lab: Lab) -> RaceResult:
+        asked.append(request)
+        return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
+
+    monkeypatch.setattr(observed, "race", write_down)
+    lab = local_lab(Store.open(built_once.store), Ear())
+    judge_finished(JudgeRequest(folder=built_once.out, gates=parse_bounds([bound], ())), lab)
+    assert [(request.purpose, request.rounds) for request in asked if request.purpose == "report"] == [("report", rounds)]
 
 
 def test_a_race_that_is_older_than_the_recipe_allows_serves_nobody(built: Place) -> None:
@@ -107,7 +128,6 @@ def filed_again(place: Place, purpose: Purpose, ahead: timedelta) -> Profile:
 def test_a_race_dated_into_the_future_serves_nobody(built: Place) -> None:
     future = filed_again(built, "report", timedelta(days=400))
     found = judged(built, "p50_ms=10000")
-    assert only_gate(found).verdict is Verdict.PASS
     (ships,) = [row for row in found.report.candidates if row.chosen]
     assert ships.latency is not None
     assert ships.latency.observed_at < future.observed_at
@@ -139,7 +159,7 @@ def test_answers_that_are_no_numbers_fail_accuracy_and_leave_the_other_verdicts(
     answered_nan(built, ships)
     found = judged(built, "drop_pp=60", "size_mib=100", "p50_ms=10000")
     gates = {gate.gate.metric: gate for gate in found.report.gates}
-    assert (gates["size_mib"].verdict, gates["p50_ms"].verdict) == (Verdict.PASS, Verdict.PASS)
+    assert (gates["size_mib"].verdict, gates["p50_ms"].rounds_to_settle) == (Verdict.PASS, 16)
     assert (gates["drop_pp"].verdict, exit_code_of(found.report.gates)) == (Verdict.FAIL, 1)
     assert "logits of image 2 of the test split hold nan" in gates["drop_pp"].reason
     assert "layer" in gates["drop_pp"].reason

@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.building import observed
+from edgecnn.building import build, observed
 from edgecnn.building.execute import Execution
 from edgecnn.building.observe import CHOICE_MAX_S, CHOICE_SAMPLES, Observer, RaceOptions
 from edgecnn.building.observed import ObservedBuild
+from edgecnn.building.report import Decision, gates_of
+from edgecnn.judging.bounds import parse_bounds
+from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.runs.regret import ENOUGH, LOOKS
 from edgecnn.measure.evaluate import PixelSet
 from edgecnn.measure.kits import KitRef
@@ -17,9 +20,12 @@ from edgecnn.measure.race import RaceResult
 from edgecnn.measure.race_request import RaceRequest
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
+from edgecnn.planning.request import BuildRequest
 from edgecnn.values.candidate import Candidate
 from edgecnn.values.profile import Environment
 from tests.building.resolutions import INT8, resolved
+from tests.building.scenes import a_choice, a_request
+from tests.judging.made import facts
 
 
 class Ear:
@@ -88,14 +94,39 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
 def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     observer.seen.answering = dict(observer.seen.kits)
-    observer.time_all([INT8.id], RaceOptions(patient=True, runs=17))
-    observer.race([BASELINE.id], "report", RaceOptions(patient=True, runs=17))
+    observer.time_all([INT8.id], RaceOptions(patient=True, runs=RunsNeeded(latency=17)))
+    observer.race([BASELINE.id], "report", RaceOptions(patient=True, runs=RunsNeeded(latency=17)))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (LOOKS[-1], CHOICE_SAMPLES, CHOICE_MAX_S),
         (17, 1000, 60.0),
     ]
     rule = asked[0].choosing
     assert rule is not None and (rule.looks, rule.regret, rule.contenders) == (LOOKS, ENOUGH, (INT8.id,))
+
+
+@pytest.mark.parametrize(
+    ("bound", "latency", "energy"), [("p50_ms=1", 16, 8), ("p99_ms=1", 17, 8), ("energy_mj=1", 8, 16), ("size_mib=1", 8, 8)]
+)
+def test_a_build_races_its_winner_as_often_as_its_gates_need(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bound: str, latency: int, energy: int
+) -> None:
+    observer, asked = an_observer(monkeypatch, {}, energy_meters="rapl")
+    seen, rows = observer.seen, {each.id: facts(each.id) for each in (BASELINE, INT8)}
+    seen.answering = dict(seen.kits)
+    for name in ("collect_kits", "evaluate_all", "read_residency"):
+        monkeypatch.setattr(observer, name, lambda *_: None)
+    for name in ("pixel_sets", "observe_folds", "play", "race_for_choice"):
+        monkeypatch.setattr(build, name, lambda *_, **__: {"test": None})
+
+    def decide(seen: ObservedBuild, request: BuildRequest) -> Decision:
+        gates = gates_of(seen.execution.plan.resolved, request.gates)
+        return Decision(facts=rows, choice=a_choice(INT8.id), inside_budget=(INT8.id,), gates=gates)
+
+    monkeypatch.setattr(build, "decide", decide)
+    request = a_request(tmp_path, gates=parse_bounds([bound], ()))
+    build.observe(request, observer, None, seen.lab)  # type: ignore[arg-type]
+    rounds = {request.purpose: request.rounds for request in asked}
+    assert (rounds["report"], rounds["energy"]) == (latency, energy)
 
 
 def test_who_has_no_part_in_the_choice_is_timed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,16 @@ def test_what_is_open_is_looked_at_again_until_the_rounds_are_used_up(tmp_path: 
     ]
 
 
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize(("bound", "rounds"), [("p50_ms=2", 16), ("peak_memory_mib=1000", 10)])
+def test_a_bound_on_latency_of_head_alone_races_as_many_rounds_as_it_needs(
+    tmp_path: Path, bound: str, rounds: int, *, same: bool
+) -> None:
+    head, base = two_bundles(tmp_path)
+    found = judged(tmp_path, RacingHost(head=1.0, base=1.0), head, head if same else base, bound)
+    assert (found.verdict, found.rounds, found.latency.runs) == (Verdict.PASS, rounds, rounds)
+
+
 def test_a_network_that_takes_a_third_of_a_second_is_given_the_time_for_a_median(tmp_path: Path) -> None:
     head, base = two_bundles(tmp_path)
     host = RacingHost(head=240.0, base=240.0)
@@ -128,7 +138,8 @@ def test_a_bound_on_head_alone_is_measured_though_base_ships_the_same_files(tmp_
     base, host = make_bundle(tmp_path / "base"), RacingHost(base=1.0)
     host.spread = (1.0,)
     found = judged(tmp_path, host, base, base, bound)
-    assert (found.ratio, found.rounds, len(host.ran)) == (exactly(1.0), 10, 21)
+    rounds = 16 if bound.startswith("p50") else 10
+    assert (found.ratio, found.rounds, len(host.ran)) == (exactly(1.0), rounds, 2 * rounds + 1)
     assert [each.fidelity for each in found.gates] == [Fidelity.DEFINED, Fidelity.MEASURED]
 
 
@@ -149,6 +160,8 @@ def test_the_same_kit_with_other_knobs_is_raced(tmp_path: Path) -> None:
     found = judged(tmp_path, host, head, base)
     assert (found.identical, len(host.ran)) == (False, 22)
     assert found.notices[-1] == "HEAD and BASE ship the same kit, byte for byte, with different knobs"
+    host.wobble["head"] = (0.9, 1.2)
+    assert judged(tmp_path, host, head, base).rounds == 48, "its knobs may change its speed, so an open ratio goes on"
 
 
 A_KIT = ShippedKitFacts(name="a", candidate=Candidate(id="x", runtime="onnxruntime", precision="fp32"), kit="1" * 64)

@@ -12,13 +12,14 @@ from edgecnn.comparing.unpaired import CompareRequest, compare
 from edgecnn.errors.comparing import BaselineElsewhere, LatencyBaselineUnreadable, UnknownCondition
 from edgecnn.errors.measuring import RunsUnusable
 from edgecnn.judging.bounds import parse_bounds
-from edgecnn.judging.gates import exit_code_of
+from edgecnn.judging.gates import exit_code_of, runs_for
 from edgecnn.judging.metrics import exactly
 from edgecnn.values.comparison import Comparison
 from edgecnn.values.profile import NOT_TIMED, Environment
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.bundles import built_at_chance_level
 from tests.building.races import RacingHost, measured_on_a_device, on_days, racing_lab, two_bundles
+from tests.judging.made import a_gate
 
 
 class Bench:
@@ -50,7 +51,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 def test_a_present_race_is_judged_by_the_recorded_runs(bench: Bench, ms: float, verdict: Verdict, code: int) -> None:
     bench.host.ms["head"] = ms
     found = bench.compare()
-    assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 16)
+    assert (found.verdict, exit_code_of(found.gates), found.how, found.rounds) == (verdict, code, "unpaired", 17)
+    assert found.latency.runs >= runs_for([a_gate("p50_ms"), a_gate("p99_ms")]).latency
     assert found.base.observed_at == "2026-11-20T09:00:00+00:00"
     assert found.notices[0].startswith("unpaired: BASE ran on 2026-11-20, 2026-11-21 and 2026-11-22; how far these days differ")
     assert found.notices[1].endswith("let a second day confirm a FAIL")
@@ -170,7 +172,7 @@ def test_a_present_run_is_as_long_as_a_recorded_one(bench: Bench) -> None:
     bench.host.ms = {"head": 200.0, "base": 200.0}
     bench.record("slow", max_s=20.0)
     found = bench.compare()
-    assert (found.base_latency.samples // 8, found.latency.samples // 16) == (50, 50), "5 s would have held 25 of 200 ms"
+    assert (found.base_latency.samples // 8, found.latency.samples // 17) == (50, 50), "5 s would have held 25 of 200 ms"
 
 
 def test_what_ran_between_the_recorded_processes_and_not_between_the_present_ones_is_said(bench: Bench) -> None:
@@ -210,7 +212,7 @@ def test_the_recorded_kit_itself_differs_in_nothing_by_definition(bench: Bench, 
 def test_the_recorded_kit_in_another_environment_is_measured(bench: Bench) -> None:
     bench.host.versions["onnxruntime"], bench.host.ms["base"] = "1.32.0", 2.4
     found = bench.compare(head=bench.base, allow_different=("runtime_version",))
-    assert (found.verdict, found.identical, found.rounds) == (Verdict.FAIL, False, 16)
+    assert (found.verdict, found.identical, found.rounds) == (Verdict.FAIL, False, 17)
 
 
 def test_accuracy_cannot_be_had_from_a_latency_baseline(bench: Bench) -> None:

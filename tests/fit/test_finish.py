@@ -9,21 +9,26 @@ from typing import Any
 import pytest
 
 from edgecnn.errors.fit import NoTableBeside
-from edgecnn.fit import finish
+from edgecnn.fit import finish, front
 from edgecnn.fit.elsewhere import on_another, prices_elsewhere
 from edgecnn.fit.front import judged_by, looked_twice
 from edgecnn.fit.members import Course
 from edgecnn.fit.request import OtherTarget
 from edgecnn.fit.tables import TablePrices
+from edgecnn.measure.race import RaceResult
+from edgecnn.measure.race_request import RaceRequest
 from edgecnn.models.catalogue import arch_named
+from edgecnn.planning.candidates import BASELINE
 from edgecnn.render.screens.fit import elsewhere_columns, elsewhere_rows
 from edgecnn.values.fit import Member
+from edgecnn.values.recipe import RaceChoice
 from edgecnn.values.stage import Key
 from edgecnn.values.verdict import Fidelity, GateResult, Verdict
+from tests.building.scenes import a_kit
 from tests.fit.made import USED, report
 from tests.fit.test_choose import member
 from tests.fit.test_search import ByMacs
-from tests.judging.made import a_gate, a_latency, a_result, an_interval, facts
+from tests.judging.made import a_gate, a_judged_latency, a_result, an_interval, facts
 
 
 def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
@@ -32,7 +37,7 @@ def judged(verdict: Verdict, metric: str = "p50_ms") -> GateResult:
 
 def raced(ms: float, before: Verdict, *others: GateResult, **changes: Any) -> Member:
     built = member("a", 0.8, ms, before, gates=(judged(before), *others))
-    return judged_by(built, facts(latency=a_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
+    return judged_by(built, facts(latency=a_judged_latency(an_interval(ms, 0.95 * ms, 1.05 * ms), **changes)))
 
 
 @pytest.mark.parametrize(
@@ -44,11 +49,29 @@ def raced(ms: float, before: Verdict, *others: GateResult, **changes: Any) -> Me
         (3.0, Verdict.FAIL, Verdict.UNSURE),  # two races that contradict each other
     ],
 )
-def test_the_race_of_the_front_says_whether_a_latency_is_inside(ms: float, before: Verdict, after: Verdict) -> None:
+def test_the_race_of_the_front_says_whether_a_judged_latency_is_inside(ms: float, before: Verdict, after: Verdict) -> None:
     found = raced(ms, before)
     assert found.inside is after
     assert found.p50_ms is not None
     assert found.p50_ms.estimate == ms
+
+
+@pytest.mark.parametrize(("metric", "rounds"), [("p50_ms", 16), ("p99_ms", 17), ("size_mib", 8)])
+def test_the_front_is_raced_as_often_as_its_budgets_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, rounds: int
+) -> None:
+    asked: list[RaceRequest] = []
+
+    def write_down(request: RaceRequest, lab: object) -> RaceResult:
+        asked.append(request)
+        return RaceResult(race="r", observed_at="", profiles={}, failed={}, reused=False)
+
+    monkeypatch.setattr(front, "race", write_down)
+    kit = a_kit(tmp_path / "a", BASELINE)
+    monkeypatch.setattr(front, "shipped_kit", lambda folder: SimpleNamespace(kit=kit))
+    built = member("a", 0.8, 3.0, gates=(judged(Verdict.PASS, metric),))
+    front.race_front([built], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
+    assert [request.rounds for request in asked] == [rounds]
 
 
 def test_a_race_beside_other_work_shows_nothing_to_be_slow() -> None:
@@ -59,7 +82,7 @@ def test_a_pass_of_a_second_race_says_that_it_had_two_chances() -> None:
     first, second = raced(3.0, Verdict.UNSURE), raced(5.0, Verdict.UNSURE)
     (passed,), (unsure,) = looked_twice(first).gates, looked_twice(second).gates
     assert passed.verdict is Verdict.PASS
-    assert passed.reason.endswith("; its first race left this open, so a wrong PASS is twice as likely")
+    assert passed.reason.endswith("; its first race left this open, so a wrong PASS is up to twice as likely")
     assert unsure == second.gates[0]
 
 

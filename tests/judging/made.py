@@ -144,6 +144,11 @@ def a_latency(p50: Interval | None, p99: Interval | None = None, ratio: Interval
     ).model_copy(update=changes)
 
 
+def a_judged_latency(p50: Interval | None, p99: Interval | None = None, **changes: object) -> Latency:
+    """The same of as many runs as any gate needs."""
+    return a_latency(p50, p99, runs=17).model_copy(update=changes)
+
+
 def facts(ident: str = "onnxruntime-int8", **fields: object) -> CandidateFacts:
     return CandidateFacts.model_validate({"candidate": a_candidate(ident), "kit": f"sha-of-{ident}", **fields})
 

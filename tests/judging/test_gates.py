@@ -5,7 +5,16 @@ from edgecnn.judging.intervals import tango_drop_pp
 from edgecnn.values.artifact import Failed
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.verdict import Fidelity, Verdict
-from tests.judging.made import a_class, a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
+from tests.judging.made import (
+    a_class,
+    a_gate,
+    a_judged_latency,
+    a_quality,
+    a_residency,
+    an_accuracy,
+    an_interval,
+    facts,
+)
 
 PASS, FAIL, UNSURE, MISSING = Verdict.PASS, Verdict.FAIL, Verdict.UNSURE, Verdict.MISSING
 
@@ -17,13 +26,15 @@ def verdict(gate, **fields):
 @pytest.mark.parametrize(
     ("metrics", "runs", "on_tail"),
     [
-        (("drop_pp", "size_mib"), 0, False),
-        (("p50_ms", "drop_pp"), 16, False),
-        (("p50_ms", "p90_ms"), 17, True),
-        (("p99_ms",), 17, True),
+        (("drop_pp", "size_mib"), (0, 0), False),
+        (("p50_ms", "drop_pp"), (16, 0), False),
+        (("p50_ms", "p90_ms"), (17, 0), True),
+        (("p99_ms",), (17, 0), True),
+        (("energy_mj",), (0, 16), False),
+        (("p50_ms", "energy_mj"), (16, 16), False),
     ],
 )
-def test_a_gate_on_latency_races_as_many_runs_as_tell_whether_they_depend_on_each_other(metrics, runs, on_tail):
+def test_a_gate_on_latency_or_energy_races_as_many_runs_as_tell_whether_they_depend_on_each_other(metrics, runs, on_tail):
     gates = [a_gate(metric) for metric in metrics]
     assert (runs_for(gates), is_on_tail(gates)) == (runs, on_tail)
 
@@ -179,14 +190,14 @@ def test_an_emulated_calibration_is_labelled():
 def test_latency_is_judged_by_its_interval(metric):
     def of(low, high):
         interval = an_interval((low + high) / 2, low, high)
-        seen = a_latency(None, tails_within_ms={metric: (low + high) / 2})
+        seen = a_judged_latency(None, tails_within_ms={metric: (low + high) / 2})
         return verdict(a_gate(metric, 20), latency=seen.model_copy(update={metric: interval}))
 
     assert (of(10, 20), of(21, 22), of(19, 21)) == (PASS, FAIL, UNSURE)
 
 
 def test_a_tail_meets_no_bound_until_three_of_four_processes_are_shown_to_keep_it():
-    seen = a_latency(None, an_interval(10.0, 9.0, 11.0), absent={"tails_within_ms": "17 runs show it"})
+    seen = a_judged_latency(None, an_interval(10.0, 9.0, 11.0), absent={"tails_within_ms": "17 runs show it"})
     few = judge(a_gate("p99_ms", 20), facts(latency=seen))
     assert (few.verdict, few.reason.endswith("leaves p99_ms ≤ 20 open: 17 runs show it")) == (UNSURE, True)
     assert verdict(a_gate("p99_ms", 8), latency=seen) is FAIL
@@ -195,25 +206,29 @@ def test_a_tail_meets_no_bound_until_three_of_four_processes_are_shown_to_keep_i
 
 
 def test_a_p90_that_the_runs_are_too_short_for_is_unsure_with_why():
-    seen = a_latency(an_interval(1.0), reason="p99: too short", absent={"p90_ms": "a run has only 50 samples; it needs 100"})
+    seen = a_judged_latency(
+        an_interval(1.0), reason="p99: too short", absent={"p90_ms": "a run has only 50 samples; it needs 100"}
+    )
     result = judge(a_gate("p90_ms", 20), facts(latency=seen))
     assert (result.verdict, result.reason) == (UNSURE, "p90 is open: a run has only 50 samples; it needs 100")
 
 
 @pytest.mark.parametrize("fidelity", [Fidelity.PREDICTED, Fidelity.EMULATED, Fidelity.MISSING])
 def test_only_a_measured_latency_is_judged(fidelity):
-    assert verdict(a_gate("p50_ms", 20), latency=a_latency(an_interval(1.0), fidelity=fidelity)) is MISSING
+    assert verdict(a_gate("p50_ms", 20), latency=a_judged_latency(an_interval(1.0), fidelity=fidelity)) is MISSING
 
 
 def test_latency_that_nothing_ran_for_is_missing_with_its_reason():
-    result = judge(a_gate("p50_ms", 20), facts(latency=a_latency(None, runs=0, reason="not measured on jetson: edgecnn bench")))
+    result = judge(
+        a_gate("p50_ms", 20), facts(latency=a_judged_latency(None, runs=0, reason="not measured on jetson: edgecnn bench"))
+    )
     assert (result.verdict, result.reason) == (MISSING, "not measured on jetson: edgecnn bench")
     assert verdict(a_gate("p50_ms", 20), latency=None) is MISSING
 
 
 def test_too_few_runs_are_unsure_and_not_missing():
     result = judge(
-        a_gate("p50_ms", 20), facts(latency=a_latency(None, runs=3, reason="3 runs, seen 1.00 ms; an interval needs 7"))
+        a_gate("p50_ms", 20), facts(latency=a_judged_latency(None, runs=3, reason="3 runs, seen 1.00 ms; an interval needs 7"))
     )
     assert (result.verdict, result.images_to_settle) == (UNSURE, None)
     assert result.reason == "p50 is open: 3 runs, seen 1.00 ms; an interval needs 7"
@@ -221,13 +236,13 @@ def test_too_few_runs_are_unsure_and_not_missing():
 
 def test_a_busy_machine_fails_nobody_and_passes_whom_it_can():
     busy = {"disturbed": "other programs took 40 % of the processors' time"}
-    slow = judge(a_gate("p50_ms", 20), facts(latency=a_latency(an_interval(30, 29, 31), **busy)))
+    slow = judge(a_gate("p50_ms", 20), facts(latency=a_judged_latency(an_interval(30, 29, 31), **busy)))
     assert slow.verdict is UNSURE
     assert slow.reason == (
         "p50 30.00 ms [29.00, 31.00] at 98.44 % (on AMD EPYC) leaves p50_ms ≤ 20 open: "
         "other programs took 40 % of the processors' time, an undisturbed machine (quiet, cool, well supplied) would settle it"
     )
-    assert verdict(a_gate("p50_ms", 32), latency=a_latency(an_interval(30, 29, 31), **busy)) is PASS
+    assert verdict(a_gate("p50_ms", 32), latency=a_judged_latency(an_interval(30, 29, 31), **busy)) is PASS
 
 
 def test_a_drop_is_judged_by_the_counts_of_images_and_not_by_what_was_shown_of_them():

@@ -59,8 +59,8 @@ def test_a_noisy_one_goes_on_to_the_cap_and_says_on_the_way_how_well_it_knows(
 
 
 def test_it_stops_at_the_first_look_that_is_good_enough(host: FakeHost, store: Store, kits: tuple[KitRef, ...]) -> None:
-    host.sample_ns = lambda index: 2000 if index < 2 else 1000
-    """One slow run of each kit, which an interval of 10 rounds must hold, and one of 14 need not."""
+    host.sample_ns = lambda index: 2000 if index // 2 in (0, 7, 12, 17) else 1000
+    """Four slow runs of each kit, of which an interval of 20 rounds must hold one, and one of 28 need not."""
     assert rounds_of(host, store, asked(kits)) == {INTERIM_RUNS[1]}
 
 

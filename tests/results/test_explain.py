@@ -16,7 +16,7 @@ from edgecnn.values.reason import NotClimbed, NotMeasured, NotSupported
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity
 from tests.building.explained import DROP, SETTLE, decided, provisional_report, raced_report
-from tests.judging.made import a_gate, a_latency, a_quality, a_residency, an_accuracy, an_interval, facts
+from tests.judging.made import a_gate, a_judged_latency, a_quality, a_residency, an_accuracy, an_interval, facts
 
 FOLDER = Path("builds/x")
 
@@ -117,11 +117,11 @@ def test_half_precision_that_was_not_computed_as_on_the_device_is_settled_there(
 
 
 def test_an_unsure_latency_gate_names_the_rounds_and_the_command_that_asks_for_them() -> None:
-    seen = a_latency(an_interval(1.9, 1.7, 2.1))
+    seen = a_judged_latency(an_interval(1.9, 1.7, 2.1))
     gates = judge_candidate([a_gate("p50_ms", 2.0)], facts("onnxruntime-int8", latency=seen))
     (question,) = explain(with_row(raced_report(), "onnxruntime-int8", latency=seen, gates=gates)).open_questions
-    assert (question.rounds, question.rounds_seen) == (32, 8)
-    assert question.command == "edgecnn build --set race.rounds=32"
+    assert (question.rounds, question.rounds_seen) == (124, 17)
+    assert question.command == "edgecnn build --set race.rounds=124"
 
 
 def test_a_speed_that_looks_higher_and_was_not_shown_is_open() -> None:
@@ -131,10 +131,11 @@ def test_a_speed_that_looks_higher_and_was_not_shown_is_open() -> None:
     assert question == OpenQuestion(
         candidate="onnxruntime-int8",
         says="onnxruntime-int8 is not shown faster than onnxruntime-fp32: "
-        "about 14 rounds (--set race.rounds=14) or a quieter machine would tell",
-        rounds=14,
+        "if the estimate is the truth, about 25 rounds (--set race.rounds=25) settle it in 80 % of cases; "
+        "a quieter machine needs fewer",
+        rounds=25,
         rounds_seen=8,
-        command="edgecnn build --set race.rounds=14",
+        command="edgecnn build --set race.rounds=25",
     )
 
 

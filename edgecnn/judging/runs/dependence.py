@@ -7,7 +7,8 @@ interval of as many independent runs as the correlation leaves: n (1 - r) / (1 +
 autoregression.
 
 A dependence that is too weak for the number of runs is not detected: ``python -m benchmarks.gate_rates`` prints how often a gate
-errs then.
+errs then. Of fewer than 16 runs a correlation is known too badly to say how many they count as. Their interval is by rank alone,
+and it decides no gate.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from edgecnn.judging.intervals import LATENCY_CONFIDENCE, median_interval, share
 from edgecnn.values.verdict import Interval
 
 LIKE_THE_LAST, DRIFTING = 0.80, 0.95
-"""Two-sided levels of the two tests. The first asks on one side only, so it errs in one of ten races of independent runs: a
-widened interval costs a verdict near the bound, and a dependence that is missed costs a wrong one."""
+"""Two-sided levels of the two tests. The first asks on one side only. Both together err in one of eight races of independent
+runs: a widened interval costs a verdict near the bound, and a dependence that is missed costs a wrong one."""
 LEAST_WORTH = 3.0
 """Independent runs that even the most dependent ones count as; with fewer, Student's interval says nothing at all."""
 RUNS_TO_TELL = 16
@@ -35,8 +36,8 @@ _LARGEST = 0.98
 class Dependence(NamedTuple):
     """How the runs of a race depend on each other."""
 
-    worth: float
-    """As many independent runs say as much."""
+    worth: float | None
+    """As many independent runs say as much; None where fewer than ``RUNS_TO_TELL`` do not tell."""
     says: str
 
 
@@ -56,13 +57,26 @@ def dependence(values: Sequence[float]) -> Dependence | None:
     persists = follows > -1 / count + two_sided_z(LIKE_THE_LAST) * _autocorrelation_spread(count)
     if not drifts and not persists:
         return None
+    how = f"later runs have a {'higher' if drift > 0 else 'lower'} figure" if drifts else "each is like the one before it"
+    how = f"{how} (rank correlation {abs(drift) if drifts else follows:.2f})"
+    if count < RUNS_TO_TELL:
+        return Dependence(None, f"{count} runs are too few to widen the interval, though {how}")
     # Corrected for its bias, with one standard error more.
     upper = follows + (1 + 3 * follows) / count + 1 / math.sqrt(count) if persists else 0.0
     largest = min(max(upper, abs(drift) if drifts else 0.0), _LARGEST)
     worth = max(LEAST_WORTH, count * (1 - largest) / (1 + largest))
-    how = f"they get {'slower' if drift > 0 else 'faster'} during the race" if drifts else "each is like the one before it"
-    seen = abs(drift) if drifts else follows
-    return Dependence(worth, f"{count} runs count as {worth:.0f}, since {how} (rank correlation {seen:.2f})")
+    return Dependence(worth, f"{count} runs count as {worth:.0f}, since {how}")
+
+
+def do_not_tell(runs: int) -> str | None:
+    """Why no gate is decided by an interval over so many runs; None of enough."""
+    return f"{runs} runs do not tell whether they depend on each other" if runs < RUNS_TO_TELL else None
+
+
+def _worth(values: Sequence[float]) -> float | None:
+    """As how many independent runs these count; None of independent ones, and of too few to tell."""
+    dependent = dependence(values)
+    return None if dependent is None else dependent.worth
 
 
 def runs_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENCE) -> Interval | None:
@@ -72,13 +86,13 @@ def runs_interval(values: Sequence[float], confidence: float = LATENCY_CONFIDENC
     taken on logarithms.
     """
     found = median_interval(values, confidence)
-    if found is None or (dependent := dependence(values)) is None:
+    if found is None or (worth := _worth(values)) is None:
         return found
     from scipy.special import stdtrit
 
     middle, positive = found.estimate, min(values) > 0
     spread = _log_spread(values) if positive else float(np.std(values, ddof=1))
-    reach = float(stdtrit(dependent.worth - 1, (1 + confidence) / 2)) * spread / math.sqrt(dependent.worth)
+    reach = float(stdtrit(worth - 1, (1 + confidence) / 2)) * spread / math.sqrt(worth)
     low, high = (middle * math.exp(-reach), middle * math.exp(reach)) if positive else (middle - reach, middle + reach)
     return Interval(estimate=middle, low=min(found.low, low), high=max(found.high, high), confidence=confidence)
 
@@ -90,12 +104,12 @@ def share_of_runs_below(values: Sequence[float], share: float, confidence: float
     Statistical Intervals, section 4.4.
     """
     found = share_below(values, share, confidence)
-    if found is None or (dependent := dependence(values)) is None:
+    if found is None or (worth := _worth(values)) is None:
         return found
     from scipy.special import nctdtrit, ndtri
 
-    root = math.sqrt(dependent.worth)
-    factor = float(nctdtrit(dependent.worth - 1, float(ndtri(share)) * root, (1 + confidence) / 2)) / root
+    root = math.sqrt(worth)
+    factor = float(nctdtrit(worth - 1, float(ndtri(share)) * root, (1 + confidence) / 2)) / root
     return max(found, math.exp(float(np.log(values).mean()) + factor * _log_spread(values)))
 
 

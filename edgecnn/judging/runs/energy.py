@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgecnn.judging.runs.dependence import runs_interval
+from edgecnn.judging.runs.dependence import dependence, runs_interval
 from edgecnn.judging.runs.latency import RUNS_NEEDED, disturbed, too_few_runs
 from edgecnn.values.figures import Energy
 from edgecnn.values.profile import EnergyReading, Profile, Run, RunEnergy
@@ -31,6 +31,7 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
     read = [(run, reading) for run in runs if (reading := _reading(run, meter)) is not None]
     totals = [_total_mj(run, reading) for run, reading in read]
     complete = len(read) == len(profile.runs)
+    dependent = dependence(totals) if complete else None
     return Energy(
         total_mj=runs_interval(totals) if complete else None,
         above_idle_mj=runs_interval([_above_mj(run, reading) for run, reading in read]) if complete else None,
@@ -44,6 +45,7 @@ def energy(profile: Profile, *, machine: str | None = None) -> Energy:
         observed_at=profile.observed_at,
         reason=_why_incomplete(profile, meter, totals),
         disturbed=disturbed(profile.environment),
+        dependent=None if dependent is None else dependent.says,
     )
 
 

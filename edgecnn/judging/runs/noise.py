@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from edgecnn.judging.intervals import two_sided_z
+from edgecnn.judging.resolution import POWER, enough_to_tell_apart
 from edgecnn.values.profile import Environment
 from edgecnn.values.verdict import Interval
 
@@ -17,31 +19,27 @@ OF_A_DEVICE = "python3 -m runner measure ../.. --rounds {}"
 """How the number of rounds is asked for, of whom."""
 
 
-def rounds_needed(rounds: int, *, seen: float, wanted: float) -> int | None:
-    """About how many rounds would show what these could not; None where that is more than anybody should wait for.
-
-    Args:
-        rounds: of the race that was run.
-        seen: half the width that it left open, in any unit; it shrinks with the root of the number of rounds.
-        wanted: the half-width that would settle it, in the same unit.
-    """
-    if wanted <= 0:
-        return None
-    needed = math.ceil(rounds * (seen / wanted) ** 2)
-    return max(needed, rounds + 1) if needed <= ROUNDS_WORTH_ASKING else None
-
-
 def rounds_to_settle(bound: float, seen: Interval, rounds: int) -> int | None:
-    """About how many rounds would bring an interval to one side of a bound, were its estimate to stay as it is."""
-    below = seen.estimate <= bound
-    reach = seen.high - seen.estimate if below else seen.estimate - seen.low
-    return rounds_needed(rounds, seen=reach, wanted=abs(bound - seen.estimate))
+    """About how many rounds of a new race bring an interval to one side of a bound in ``POWER`` of all cases, if its estimate is
+    the truth; None where that is more than anybody should wait for.
+
+    The spread of a round is taken from how far this interval of ``rounds`` reaches towards the bound. Ranks reach further than a
+    normal interval, so that the number is enough in simulation though the spread is not its upper bound.
+    """
+    if math.isclose(bound, seen.estimate):
+        return None
+    reach = seen.high - seen.estimate if seen.estimate <= bound else seen.estimate - seen.low
+    variance = rounds * (reach / two_sided_z(seen.confidence)) ** 2
+    needed = max(enough_to_tell_apart(bound - seen.estimate, variance, variance, seen.confidence), rounds + 1)
+    return needed if needed <= ROUNDS_WORTH_ASKING else None
 
 
 def what_helps(rounds: int | None, spelled: str = OF_A_BUILD) -> str:
     """The end of a sentence: what would turn UNSURE into an answer, with the option as this command spells it."""
-    quieter = "a quieter machine would tell"
-    return quieter if rounds is None else f"about {rounds} rounds ({spelled.format(rounds)}) or {quieter}"
+    if rounds is None:
+        return "a quieter machine would tell"
+    odds = f"about {rounds} rounds ({spelled.format(rounds)}) settle it in {100 * POWER:.0f} % of cases"
+    return f"if the estimate is the truth, {odds}; a quieter machine needs fewer"
 
 
 _LIST = re.compile(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*")

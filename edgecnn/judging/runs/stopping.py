@@ -1,8 +1,8 @@
 """Measuring until a figure is known well enough, without fooling oneself.
 
 Who looks again and again and stops when the interval pleases has an interval that promises too much. So the rule is fixed before
-the first run: it looks after 10, 14, 20, 28 and 40 rounds and at no other time, and at each look an interval may miss at most a
-fifth of the times that it may miss over all (Bonferroni). Whenever it stops, all five would have held with at least the promised
+the first run: it looks after 20, 28 and 40 rounds and at no other time, and at each look an interval may miss at most a third of
+the times that it may miss over all (Bonferroni). Whenever it stops, all three would have held with at least the promised
 confidence, so the one that is shown does. Everything measured is kept.
 """
 
@@ -16,8 +16,9 @@ from edgecnn.judging.runs.noise import what_helps
 from edgecnn.values.profile import Run, Until
 from edgecnn.values.verdict import Interval
 
-INTERIM_RUNS = (10, 14, 20, 28, 40)
-"""The first is the least that an interval at 99.6 % needs, and one more; the last is the cap."""
+INTERIM_RUNS = (20, 28, 40)
+"""The first is the least by which three of four processes are shown to keep a tail at 99.3 %, and tells whether runs depend on
+each other, which fewer than 16 do not. The last is the cap."""
 
 
 def rule_of(half_width: float) -> Until:
@@ -78,9 +79,12 @@ _WORTH_A_LOOK = 0.75
 """A look shortly before the last one costs confidence and saves nothing."""
 
 
-def looks(rounds_max: int = ROUNDS_MAX) -> tuple[int, ...]:
-    """Rounds after which to look, the last one at ``rounds_max``; it doubles beyond ``INTERIM_ROUNDS``."""
-    planned = list(INTERIM_ROUNDS)
+def looks(rounds_max: int = ROUNDS_MAX, first: int = 0) -> tuple[int, ...]:
+    """Rounds after which to look, the last one at ``rounds_max``; it doubles beyond ``INTERIM_ROUNDS``.
+
+    ``first``: before so many rounds the race may not stop.
+    """
+    planned = list(dict.fromkeys(max(rounds, first) for rounds in INTERIM_ROUNDS))
     while planned[-1] < rounds_max:
         planned.append(2 * planned[-1])
     return (*(each for each in planned if each <= _WORTH_A_LOOK * rounds_max), rounds_max)

@@ -1,8 +1,8 @@
 """How often two runs of one and the same kit are called different, by resampling recorded processes.
 
 ``recorded_runs.json`` holds medians of real processes on a busy two-core machine, made by ``benchmarks/record_runs.py``: the
-times have two modes and drift for minutes, as no Gaussian does. A resampled race is 8 rounds that really followed each other,
-so that what hangs together in time stays together.
+times have two modes and drift for minutes, as no Gaussian does. A resampled race is rounds that really followed each other, 8 or
+as many as a gate needs, so that what hangs together in time stays together.
 """
 
 import json
@@ -15,6 +15,7 @@ import pytest
 
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import median_interval, ratio_interval
+from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import OTHERS_PERCENT_MAX, latency
 from edgecnn.values.verdict import Verdict
 from tests.judging.made import a_gate, a_race, facts
@@ -31,11 +32,11 @@ class Recording:
     median_ms: np.ndarray
     others_percent: np.ndarray | None
 
-    def races(self):
-        """Every 8 rounds that followed each other, as (median_ms, others_percent)."""
-        starts = range(len(self.median_ms) - ROUNDS + 1)
+    def races(self, rounds=ROUNDS):
+        """All stretches of so many rounds, as (median_ms, others_percent)."""
+        starts = range(len(self.median_ms) - rounds + 1)
         others = np.zeros_like(self.median_ms) if self.others_percent is None else self.others_percent
-        return [(self.median_ms[start : start + ROUNDS], others[start : start + ROUNDS]) for start in starts]
+        return [(self.median_ms[start : start + rounds], others[start : start + rounds]) for start in starts]
 
 
 @cache
@@ -106,10 +107,10 @@ def test_a_kit_does_not_fail_the_bound_that_its_twin_set_in_the_same_race():
 
 
 def test_drift_alone_would_fail_a_kit_that_stands_on_its_bound():
-    """Why other work is watched: for minutes all 8 runs are slow, and no statistic of these runs can know."""
+    """Why other work is watched: for minutes most runs are slow, and no statistic of these runs can know."""
     one = recordings()[1]
     bound = np.median(one.median_ms[:, 0])
-    unwatched = [verdict_on(median_ms[:, 0], 0.0, bound) for median_ms, _ in one.races()]
+    unwatched = [verdict_on(median_ms[:, 0], 0.0, bound) for median_ms, _ in one.races(RUNS_TO_TELL)]
     assert unwatched.count(Verdict.FAIL) > 0.1 * len(unwatched)
 
 
@@ -119,7 +120,7 @@ def test_with_other_work_watched_it_fails_at_most_one_time_in_a_hundred():
     for one in watched:
         for twin in TWINS:
             bound = np.median(one.median_ms[:, twin])
-            verdicts = [verdict_on(median_ms[:, twin], others[:, twin], bound) for median_ms, others in one.races()]
+            verdicts = [verdict_on(median_ms[:, twin], others[:, twin], bound) for median_ms, others in one.races(RUNS_TO_TELL)]
             assert verdicts.count(Verdict.FAIL) <= 0.01 * len(verdicts)
 
 

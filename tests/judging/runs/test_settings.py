@@ -12,8 +12,8 @@ from tests.judging.made import a_gate, a_race, facts
 
 def threaded(*threads: int | None, knobs: dict[str, str] | None = None) -> Profile:
     """Eight runs on so many threads, or each of the eight on its own number."""
-    race = a_race([1.0] * 8)
-    each = threads if len(threads) == 8 else threads * 8
+    race = a_race([1.0] * (16 if len(threads) == 1 else len(threads)))
+    each = threads if len(threads) > 1 else threads * 16
     runs = tuple(run.model_copy(update={"threads": number}) for run, number in zip(race.runs, each, strict=True))
     return race.model_copy(update={"runs": runs, "knobs": knobs or {}})
 
@@ -41,8 +41,8 @@ def test_a_latency_and_its_gate_say_on_how_many_threads() -> None:
 
 def test_a_ratio_says_it_of_both_sides_where_they_differ() -> None:
     same = paired_finding([PairedRace(base=threaded(2), head=threaded(2))], "AMD EPYC")
-    assert same.how == "8 interleaved rounds on AMD EPYC, 2 threads"
+    assert same.how == "16 interleaved rounds on AMD EPYC, 2 threads"
     other = paired_finding([PairedRace(base=threaded(2), head=threaded(1))], "AMD EPYC")
-    assert other.how == "8 interleaved rounds on AMD EPYC, HEAD with 1 thread and BASE with 2 threads"
+    assert other.how == "16 interleaved rounds on AMD EPYC, HEAD with 1 thread and BASE with 2 threads"
     unknown = paired_finding([PairedRace(base=threaded(None), head=threaded(None))], "AMD EPYC")
-    assert unknown.how == "8 interleaved rounds on AMD EPYC"
+    assert unknown.how == "16 interleaved rounds on AMD EPYC"
