@@ -41,7 +41,7 @@ from edgecnn.judging.runs.stopping import rule_of
 from edgecnn.measure.energy import energy_request, metered, open_log
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.race_request import RaceRequest, run_max_s
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.results.explain import bench_command
 from edgecnn.results.folder import BUNDLE, CHOICE, REPORT
@@ -191,7 +191,7 @@ def _measure(seen: Observed, shown: OpenedImages, request: BundleBenchRequest, r
     choice, asked = request.race, request.bench
     until = None if asked.until is None else rule_of(asked.until)
     rounds = max(choice.rounds, runs.latency) if until is None else until.looks[-1]
-    question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until)
+    question = RaceRequest.of(choice, runnable, "report", anew=asked.anew, rounds=rounds, until=until, max_s=run_max_s(runs))
     seen.races["report"] = seen.race(question)
     if watched := [kit for kit in runnable if metered(kit, lab.environment, asked.meter)]:
         rounds = max(choice.rounds, runs.energy)

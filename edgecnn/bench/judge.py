@@ -23,7 +23,7 @@ from edgecnn.building.report import gates_of
 from edgecnn.building.rows import candidate_facts, reported
 from edgecnn.building.weak_result import weak_notices
 from edgecnn.devices.this_machine import local_facts
-from edgecnn.judging.gates import is_on_tail, judge_candidate, overall, runs_for, verdict_of
+from edgecnn.judging.gates import judge_candidate, overall, runs_for, verdict_of
 from edgecnn.judging.metrics import METRICS
 from edgecnn.measure.energy import metered, open_log, why_not
 from edgecnn.measure.lab import Lab
@@ -160,7 +160,7 @@ def _raced(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], 
     ships = finished.row.candidate.id
     names = [name for name in seen.kits if name == ships or seen.why_not_runnable(name) is None]
     energy = request.meter is not None or any(METRICS[gate.metric].source == "energy" for gate in gates)
-    how = RaceOptions(anew=anew, patient=is_on_tail(gates), runs=runs_for(gates), until=request.until, meter=request.meter)
+    how = RaceOptions(anew=anew, runs=runs_for(gates), until=request.until, meter=request.meter)
     Observer(seen).report(names, how, request.extra_runs, energy=energy)
 
 

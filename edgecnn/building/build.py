@@ -24,7 +24,7 @@ from edgecnn.devices.check.ready import Wanted, runtimes_for
 from edgecnn.devices.machine import THIS_MACHINE, Machine, machine_for, this_machine
 from edgecnn.errors.building import BaselineFailed, EveryCandidateFailed, NothingToJudge
 from edgecnn.errors.measuring import KnobsByLatency
-from edgecnn.judging.gates import budget_pp, is_on_tail, runs_for
+from edgecnn.judging.gates import budget_pp, runs_for
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
@@ -270,7 +270,6 @@ def _race(observer: Observer, request: BuildRequest) -> None:
 def _race_options(decision: Decision, request: BuildRequest) -> RaceOptions:
     return RaceOptions(
         anew=request.stored_race == "never",
-        patient=is_on_tail(decision.gates),
         runs=runs_for(decision.gates),
         until=request.until,
         meter=request.meter,

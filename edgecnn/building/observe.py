@@ -27,7 +27,7 @@ from edgecnn.measure.energy import energy_request, metered
 from edgecnn.measure.evaluate import PixelSet, blamed_layer
 from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
-from edgecnn.measure.race_request import RUN_MAX_S, RUN_PATIENT_S, RaceRequest
+from edgecnn.measure.race_request import RaceRequest, run_max_s
 from edgecnn.measure.residency import residency
 from edgecnn.planning.request import ExtraRuns
 from edgecnn.planning.variants import graph_of
@@ -50,8 +50,6 @@ class RaceOptions:
 
     anew: bool = False
     """Whether a stored one may not serve."""
-    patient: bool = False
-    """A gate needs p90 or p99, however slow a run is."""
     runs: RunsNeeded = RunsNeeded()
     """Of the race for the reported figures and of that of energy, at least."""
     until: float | None = None
@@ -62,7 +60,7 @@ class RaceOptions:
     @property
     def max_s(self) -> float:
         """Of one process."""
-        return RUN_PATIENT_S if self.patient else RUN_MAX_S
+        return run_max_s(self.runs)
 
 
 class Observer:

@@ -12,7 +12,7 @@ from edgecnn.judging.predictions.accuracy import difference_pp
 from edgecnn.judging.runs.latency import latency
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.race import race
-from edgecnn.measure.race_request import RaceRequest
+from edgecnn.measure.race_request import RaceRequest, run_max_s
 from edgecnn.results.folder import read_report
 from edgecnn.results.shipped import shipped_kit
 from edgecnn.store.store import Store
@@ -26,8 +26,9 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     """Built members in the order given, each with its p50 of one interleaved race of all and what that makes of its budget. A kit
     that fails keeps those of its build. ``anew``: no stored race serves."""
     kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
-    rounds = max(choice.rounds, runs_for([result.gate for each in members for result in each.gates]).latency)
-    found = race(RaceRequest.of(choice, kits.values(), "report", anew=anew, rounds=rounds), lab).profiles if kits else {}
+    runs = runs_for([result.gate for member in members for result in member.gates])
+    how = {"anew": anew, "rounds": max(choice.rounds, runs.latency), "max_s": run_max_s(runs)}
+    found = race(RaceRequest.of(choice, kits.values(), "report", **how), lab).profiles if kits else {}
     times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
     return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]
 

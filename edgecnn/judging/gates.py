@@ -86,22 +86,21 @@ def judge_identical(gate: Gate, facts: CandidateFacts, *, several_labels: bool) 
 
 
 class RunsNeeded(NamedTuple):
-    """How many runs the races for some gates have at least: as many as tell whether they depend on each other."""
+    """What the races for some gates need."""
 
     latency: int = 0
+    """Runs of the latency race, at least: as many as tell whether they depend on each other."""
     energy: int = 0
+    """Runs of the energy race, at least."""
+    tails: bool = False
+    """A gate is on p90 or p99, so that each run needs many samples, however slow the network is."""
 
 
 def runs_for(gates: Sequence[Gate]) -> RunsNeeded:
     """0 of a race of which no gate takes an interval; a bound on a tail needs the most."""
     metrics = {gate.metric for gate in gates}
     latency = runs_needed() if metrics & TAILS else RUNS_TO_TELL if "p50_ms" in metrics else 0
-    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0)
-
-
-def is_on_tail(gates: Sequence[Gate]) -> bool:
-    """Whether one of them is on p90 or p99, for which each run needs many samples."""
-    return any(gate.metric in TAILS for gate in gates)
+    return RunsNeeded(latency=latency, energy=RUNS_TO_TELL if "energy_mj" in metrics else 0, tails=bool(metrics & TAILS))
 
 
 def verdict_of(facts: CandidateFacts, results: Sequence[GateResult]) -> Verdict:

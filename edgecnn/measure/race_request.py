@@ -16,6 +16,7 @@ from typing import Any
 from edgecnn.hosts.messages import usable
 from edgecnn.hosts.protocol import Schedule, Task
 from edgecnn.judging.contest import costs_of
+from edgecnn.judging.gates import RunsNeeded
 from edgecnn.judging.runs.latency import disturbed
 from edgecnn.judging.runs.regret import Costs, lead_of
 from edgecnn.judging.runs.stopping import half_width, well_known
@@ -47,6 +48,11 @@ BATCH_SCREEN_S = 1.0
 """Of the one run that each number of images gets before the best is measured in earnest."""
 SOAK_WINDOW_S = 10.0
 """Of a soak: long enough for a median of a slow network, short against the minutes that heat takes."""
+
+
+def run_max_s(runs: RunsNeeded) -> float:
+    """Return the longest time of one process of a latency race, for gates that need these runs."""
+    return RUN_PATIENT_S if runs.tails else RUN_MAX_S
 
 
 class RaceRequest(Value):

@@ -94,8 +94,8 @@ def test_a_kit_that_fails_while_energy_is_measured_is_not_out_for_it(monkeypatch
 def test_runs_of_the_race_for_the_choice_are_short_however_patient_the_other_races_are(monkeypatch: pytest.MonkeyPatch) -> None:
     observer, asked = an_observer(monkeypatch, {})
     observer.seen.answering = dict(observer.seen.kits)
-    observer.time_all([INT8.id], RaceOptions(patient=True, runs=RunsNeeded(latency=17)))
-    observer.race([BASELINE.id], "report", RaceOptions(patient=True, runs=RunsNeeded(latency=17)))
+    observer.time_all([INT8.id], RaceOptions(runs=RunsNeeded(latency=17, tails=True)))
+    observer.race([BASELINE.id], "report", RaceOptions(runs=RunsNeeded(latency=17, tails=True)))
     assert [(request.rounds, request.samples, request.max_s) for request in asked] == [
         (LOOKS[-1], CHOICE_SAMPLES, CHOICE_MAX_S),
         (17, 1000, 60.0),

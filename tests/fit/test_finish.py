@@ -71,7 +71,7 @@ def test_the_front_is_raced_as_often_as_its_budgets_need(
     monkeypatch.setattr(front, "shipped_kit", lambda folder: SimpleNamespace(kit=kit))
     built = member("a", 0.8, 3.0, gates=(judged(Verdict.PASS, metric),))
     front.race_front([built], tmp_path, RaceChoice(), SimpleNamespace(), anew=True)  # type: ignore[arg-type]
-    assert [request.rounds for request in asked] == [rounds]
+    assert [(request.rounds, request.max_s) for request in asked] == [(rounds, 60.0 if metric == "p99_ms" else 5.0)]
 
 
 def test_a_race_beside_other_work_shows_nothing_to_be_slow() -> None:
