@@ -147,11 +147,9 @@ def worst_class(facts: CandidateFacts) -> Finding:
 
 def _of_independent_images(test: Accuracy) -> Finding | None:
     """That a figure is open whose interval takes images for independent, where they are not."""
-    if test.folds is None and test.groups is None:
+    if test.dependence is None:
         return None
-    note = "its interval is of images alone, and does not allow for networks that differ from fold to fold"
-    if test.folds is None:
-        note = "its interval is of independent images, and does not allow for groups whose images are alike"
+    note = f"no interval of it is known that allows for {test.dependence}"
     return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 

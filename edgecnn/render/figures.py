@@ -89,7 +89,9 @@ def percent(interval: Interval) -> Interval:
 
 
 def percent_interval(interval: Interval) -> str:
-    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]'."""
+    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]', of an estimate alone '86.2 %'."""
+    if not interval.confidence:
+        return f"{interval.estimate * 100:.1f} %"
     return f"{interval.estimate * 100:.1f} % [{interval.low * 100:.1f}, {interval.high * 100:.1f}]"
 
 
@@ -132,8 +134,8 @@ def tested_on(report: BuildReport) -> str:
 
 
 def points(interval: Interval, digits: int = 2) -> str:
-    """A difference in percentage points with its interval; one that holds by definition has none."""
-    if interval.confidence == 1.0 and interval.low == interval.high:
+    """A difference in percentage points with its interval; one that holds by definition has none, nor has an estimate alone."""
+    if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
         return f"{interval.estimate:+.{digits}f} pp"
     return f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp"
 

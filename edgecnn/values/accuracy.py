@@ -46,6 +46,32 @@ class Accuracy(Value):
         return self.top1
 
     @property
+    def dependence(self) -> str | None:
+        """What an interval must allow for where test images are not independent; None where they are."""
+        if self.folds is not None:
+            return "networks that differ from fold to fold"
+        return None if self.groups is None else "groups whose images are alike"
+
+    @property
+    def shown_quality(self) -> Quality | None:
+        """The quality, with an estimate alone where an interval takes images for independent that are not.
+
+        Over folds that is every interval of a class. In groups a class has its own, save in a report of before groups were kept.
+        """
+        if self.quality is None or self.dependence is None:
+            return self.quality
+        classes = self.quality.classes
+        if self.folds is not None or (self.groups is not None and self.groups.independent is None):
+            alone = tuple(
+                figures.model_copy(update={"recall": _alone(figures.recall), "drop_pp": _alone(figures.drop_pp)})
+                for figures in classes.classes
+            )
+            classes = classes.model_copy(update={"classes": alone})
+        classes = classes.model_copy(update={"worst_drop_pp": _alone(classes.worst_drop_pp)})
+        kept = {"macro_f1": self.quality.macro_f1.alone, "ece": self.quality.ece.alone, "classes": classes}
+        return self.quality.model_copy(update=kept)
+
+    @property
     def top1_effect(self) -> float:
         """How many times the variance of independent images that of top-1 is."""
         within = self.folds or self.groups
@@ -61,6 +87,10 @@ class Accuracy(Value):
         """The same of the drop."""
         within = self.folds or self.groups
         return 1.0 if within is None else within.drop_effect
+
+
+def _alone(figure: Interval | None) -> Interval | None:
+    return None if figure is None else figure.alone
 
 
 class Agreement(Value):

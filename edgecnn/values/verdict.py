@@ -39,6 +39,11 @@ class Interval(Value):
     confidence: float
 
     @property
+    def alone(self) -> Interval:
+        """The estimate, where no interval of it is known."""
+        return self.model_copy(update={"low": self.estimate, "high": self.estimate, "confidence": 0.0})
+
+    @property
     def inverse(self) -> Interval:
         """Of a ratio, that of the other over this one: exact, since a ratio's interval is taken on logarithms."""
         return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})

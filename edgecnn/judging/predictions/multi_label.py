@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
 from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
 from edgecnn.judging.predictions.exchanged import images_that_count
@@ -73,8 +73,7 @@ def multi_label_accuracy(
         macro_f1=_f1(given, has, answers.groups, together=False),
         agreement=None if baseline is None else _alike(answers, baseline, thresholds),
         labels=tuple(
-            _label(name, bound, answers.logits[:, place], has[:, place], given[:, place])
-            for place, (name, bound) in enumerate(thresholds.items())
+            _label(answers, place, label, has[:, place], given[:, place]) for place, label in enumerate(thresholds.items())
         ),
         fidelity=answers.fidelity,
         machine=answers.machine,
@@ -153,14 +152,21 @@ def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None,
     return two_centre_interval(found, min(len(has), int((given | has)[:, kept].sum())), groups)
 
 
-def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bool_], given: NDArray[np.bool_]) -> LabelFigures:
+def _label(
+    answers: Answers, place: int, label: tuple[str, float], has: NDArray[np.bool_], given: NDArray[np.bool_]
+) -> LabelFigures:
+    (name, threshold), scores, groups = label, answers.logits[:, place], answers.groups
     right, got, images = int((given & has).sum()), int(given.sum()), int(has.sum())
+
+    def share(true: NDArray[np.bool_], among: NDArray[np.bool_]) -> Interval | None:
+        return share_of(true[among], None if groups is None else groups[among], ACCURACY_CONFIDENCE)
+
     return LabelFigures(
         name=name,
         images=images,
         threshold=threshold,
         average_precision=average_precision(scores, has).estimate if images else None,
-        precision=wilson(right, got),
-        recall=wilson(right, images),
+        precision=share(has, given),
+        recall=share(given, has),
         f1=2 * right / (got + images) if images else None,
     )

@@ -9,6 +9,7 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, spread_of
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, absence, sources_of
+from edgecnn.render.quality import without_intervals
 from edgecnn.render.wording import grouped
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import Energy
@@ -58,7 +59,10 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
             columns=("candidate", metric.title),
             rows=tuple((facts.candidate.id, figures.spelt(metric, figure)) for facts, _, figure in known),
         ),
-        notes=grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
+        notes=(
+            *grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
+            *filter(None, [without_intervals(facts.test for facts, _, figure in known if not figure.confidence)]),
+        ),
         half=True,
     )
 
