@@ -18,7 +18,8 @@ class ClassFigures(Value):
     images: int
     right: int
     recall: Interval | None
-    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; an estimate alone over folds. None of no images."""
+    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %, which it has not over folds; None of no
+    images."""
     f1: float | None
     """Harmonic mean of recall and precision, 0…1; None of no images."""
     lost: int | None = None
@@ -26,7 +27,8 @@ class ClassFigures(Value):
     gained: int | None = None
     """Its images that this candidate gets right and the baseline network wrong."""
     drop_pp: Interval | None = None
-    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone; an estimate alone over folds."""
+    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone, and an
+    estimate alone over folds."""
     units: UnitLosses | None = Field(default=None, exclude_if=lambda units: units is None)
     """Where its images came in groups or were answered by several networks: what the test counts."""
     p_adjusted: float | None = None

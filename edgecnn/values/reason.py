@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.recipe import Objective, Raced
 from edgecnn.values.verdict import Interval
+
+Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
+"""Of the race for the choice, which ends when its figures say so: no level of it holds, and one of an older report is dropped."""
 
 
 class Taken(Value):
@@ -88,8 +91,8 @@ class Slower(Value):
     ms: float
     """p50."""
     against_ms: float
-    ratio: Interval | None
-    """How many times as fast as ``against`` in the rounds that both ran, an estimate alone; None where no round has both."""
+    ratio: Estimate | None
+    """How many times as fast as ``against`` in the rounds that both ran; None where no round has both."""
     machine: str
     run_settings: str | None = None
     """How its runs were made, such as ``2 threads``; None where that is not known."""
@@ -106,8 +109,8 @@ class FewerImages(Value):
     batch: int
     """Images in a call: its best number, as screening has it."""
     against_batch: int
-    ratio: Interval | None
-    """How many times the images a second of ``against``, an estimate alone; None where no round has both."""
+    ratio: Estimate | None
+    """How many times the images a second of ``against``; None where no round has both."""
     machine: str
     run_settings: str | None = None
     against_run_settings: str | None = None
@@ -121,8 +124,8 @@ class MoreEnergy(Value):
     energy_mj: float
     """Of one image, all that the meter covers."""
     against_energy_mj: float
-    ratio: Interval | None
-    """Energy of ``against`` / its own, an estimate alone; None where no round has both."""
+    ratio: Estimate | None
+    """Energy of ``against`` / its own; None where no round has both."""
     meter: str
     machine: str
     run_settings: str | None = None
@@ -144,8 +147,8 @@ class Alike(Value):
     kind: Literal["alike"] = "alike"
     objective: Raced = "latency"
     against: str
-    ratio: Interval
-    """How many times as good as ``against`` by the objective, when it was chosen: an estimate alone."""
+    ratio: Estimate
+    """How many times as good as ``against`` by the objective, when it was chosen."""
     kept: Literal["precision", "network"] = "precision"
     """What ``against`` was taken for: its precision, or that surgery did not change it."""
 
