@@ -154,7 +154,12 @@ def speed(value: Latency | None) -> str:
     """How many times faster than fp32 in the same race."""
     if value is None or value.ratio_to_fp32 is None:
         return NONE
-    return times(value.ratio_to_fp32)
+    return times(value.ratio_to_fp32) + race_marks(value)
+
+
+def disturbance(value: Latency) -> str:
+    """``, disturbed: other programs took 40 % of the processors' time``, for the end of a sentence; nothing of a quiet race."""
+    return f", disturbed: {value.disturbed}" if value.disturbed else ""
 
 
 def race_marks(value: Latency | None) -> str:

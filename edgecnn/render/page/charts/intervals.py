@@ -62,6 +62,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
         notes=(
             *grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
             *filter(None, [without_intervals(facts.test for facts, _, figure in known if not figure.confidence)]),
+            *(f"{facts.candidate.id} was disturbed: {why}" for facts, of, _ in known if (why := getattr(of, "disturbed", None))),
         ),
         half=True,
     )
