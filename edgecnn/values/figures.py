@@ -18,7 +18,8 @@ class ClassFigures(Value):
     images: int
     right: int
     recall: Interval | None
-    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %, none over folds; None of no images."""
+    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; over folds the share alone. None of
+    no images."""
     f1: float | None
     """Harmonic mean of recall and precision, 0…1; None of no images."""
     lost: int | None = None

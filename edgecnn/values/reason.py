@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.recipe import Objective, Raced
-from edgecnn.values.verdict import Interval
-
-Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
-"""Of the race for the choice, which ends when its figures say so: no level of it holds, and one of an older report is dropped."""
+from edgecnn.values.verdict import Estimate, Interval
 
 
 class Taken(Value):

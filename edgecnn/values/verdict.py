@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edgecnn.values.base import Value
 
@@ -51,6 +51,10 @@ class Interval(Value):
 
 CHANCE: Final = "chance"
 """States the bound that a network has to beat to be shown to have learned."""
+
+
+Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
+"""Of one candidate or setting that was selected among several: no level holds of it, and one of an older report is dropped."""
 
 
 class Gate(Value):
