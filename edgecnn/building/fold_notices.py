@@ -60,12 +60,14 @@ def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
         seen = row.test or row.multi_label
         if row.is_baseline and isinstance(seen, MultiLabelAccuracy) and seen.groups is not None:
             worth = f"mAP of {row.candidate.id} is as sure as of {seen.trials:,.0f} independent ones"
-            return (f"{_grouped(seen.images, seen.groups)}: {worth}; precision and recall of single labels do not",)
+            return (f"{_grouped(seen.images, seen.groups)}: {worth}",)
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
             images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
             worth = f"{images:,.0f} independent ones" + (f", and for a PASS as of {most:,.0f}" if most < images else "")
             return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth}",)
+        if row.agreement is not None and row.agreement.groups is not None:
+            return (_grouped(row.agreement.images, row.agreement.groups),)
     return ()
 
 

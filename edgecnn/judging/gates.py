@@ -26,9 +26,8 @@ from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import explained
 from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.runs.tails import TAILS, runs_needed
-from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.accuracy import Accuracy, group_count
 from edgecnn.values.artifact import Failed
-from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
@@ -175,8 +174,8 @@ def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> 
 
 def _groups_of(images: int, facts: CandidateFacts) -> int | None:
     """Groups among so many images, as the judged ones have them."""
-    judged = facts.test or facts.multi_label
-    groups = judged.groups if isinstance(judged, MultiLabelAccuracy) else judged and judged.groups and judged.groups.groups
+    judged = facts.test or facts.multi_label or facts.agreement
+    groups = None if judged is None else group_count(judged)
     return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 

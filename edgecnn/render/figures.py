@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from edgecnn.errors.wording import images_in
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
-from edgecnn.values.accuracy import Accuracy, Agreement
+from edgecnn.values.accuracy import Accuracy, Agreement, group_count
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
@@ -120,9 +121,13 @@ def others(value: Agreement) -> str:
 def agreement_sentence(value: Agreement) -> str:
     """What is known of a candidate whose images have no labels."""
     where = f", {value.fidelity.value} on {value.machine}" if value.fidelity is Fidelity.EMULATED else ""
-    return (
-        f"fp32's answer to {percent_interval(value.same)} of {value.images:,} images without labels{where}; no accuracy is known"
-    )
+    images = f"{images_of(value)} without labels"
+    return f"fp32's answer to {percent_interval(value.same)} of {images}{where}; no accuracy is known"
+
+
+def images_of(value: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+    """``600 images of 40 groups``."""
+    return images_in(value.images, group_count(value))
 
 
 def tested_on(report: BuildReport) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Folds, Groups, Quality
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.verdict import Fidelity, Interval
 
 
@@ -106,6 +107,8 @@ class Agreement(Value):
     """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
     independent: float | None = Field(default=None, exclude_if=lambda independent: independent is None)
     """Where images came in groups, for a PASS they are worth at most so many independent ones."""
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In how many they came; None where they are independent, and in a report of before this was kept."""
     fidelity: Fidelity
     machine: str
     pixels: str
@@ -114,3 +117,8 @@ class Agreement(Value):
     def differing_pp(self) -> float:
         """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
         return 100 * (1 - self.same.estimate)
+
+
+def group_count(seen: Accuracy | MultiLabelAccuracy | Agreement) -> int | None:
+    """Groups that the images came in; None where they are independent."""
+    return seen.groups.groups if isinstance(seen.groups, Groups) else seen.groups

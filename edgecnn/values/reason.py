@@ -158,6 +158,8 @@ class Loses(Value):
     drop_pp: Interval
     bound_pp: float
     images: int
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In which they came, where they did."""
 
 
 class Differs(Value):
@@ -169,6 +171,8 @@ class Differs(Value):
     """Share of images with fp32's answer."""
     bound_pp: float
     images: int
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In which they came, where they did."""
 
 
 class TooLarge(Value):

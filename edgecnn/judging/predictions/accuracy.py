@@ -229,6 +229,7 @@ def agreement(
         same=same,
         effect=worth.effect,
         independent=None if math.isinf(worth.at_most) else worth.at_most,
+        groups=None if answers.groups is None else len(np.unique(answers.groups)),
         fidelity=answers.fidelity,
         machine=answers.machine,
         pixels=answers.pixels,

@@ -124,7 +124,7 @@ def _accuracy(facts: CandidateFacts) -> Cell:
     seen = facts.answered
     if seen is None:
         return _missing("not evaluated on the test split")
-    return Cell(figures.percent_interval(seen.share), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images")
+    return Cell(figures.percent_interval(seen.share), OF_FIDELITY[seen.fidelity], figures.images_of(seen))
 
 
 def _agreement(facts: CandidateFacts) -> Cell:
@@ -133,7 +133,7 @@ def _agreement(facts: CandidateFacts) -> Cell:
         return _missing("not evaluated on the test split")
     if facts.is_baseline:
         return Cell("baseline", OF_FIDELITY[seen.fidelity], "the reference")
-    return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images without labels")
+    return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{figures.images_of(seen)} without labels")
 
 
 def _others(facts: CandidateFacts) -> Cell:

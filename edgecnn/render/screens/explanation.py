@@ -54,7 +54,7 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     if (seen := facts.answered) is not None:
         drop = f", drop {figures.points(seen.drop_pp)}" if seen.drop_pp is not None else ""
         name = "top-1" if facts.multi_label is None else "mAP"
-        yield f"  {name} {figures.percent_interval(seen.share)} on {seen.images:,} images{drop}"
+        yield f"  {name} {figures.percent_interval(seen.share)} on {figures.images_of(seen)}{drop}"
     if facts.agreement is not None and not facts.is_baseline:
         yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)

@@ -13,6 +13,7 @@ from edgecnn.judging.gates import judge
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement, share_of
 from edgecnn.judging.predictions.grouped import group_effect, independent_at_most
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.render.figures import agreement_sentence
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
@@ -171,3 +172,8 @@ def test_agreement_without_labels_is_capped_by_groups_as_well(images: int) -> No
     row = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), agreement=seen)
     result = judge(Gate(metric="agreement", side="min", bound=0.9, required="always"), row)
     assert result.figure == alone[1]
+    groups = counted(images // 3, "group")
+    assert seen.groups == images // 3 and f"(of {groups} of images)" in result.reason
+    assert agreement_sentence(seen).startswith(
+        "fp32's answer to "
+    ) and f"of {images} images of {groups} without" in agreement_sentence(seen)

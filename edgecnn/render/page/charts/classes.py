@@ -56,7 +56,7 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
         title=f"What each class lost with {facts.candidate.id}",
         says=f"Shown to lose, after Holm's adjustment over {over}: {names or 'none'}.{few} Further right is"
         f" worse. {spelt.class_intervals(classes)}.",
-        sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"),
+        sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"),
         spec=_spec(rows),
         table=tabled("What each class lost against fp32, paired image by image", columns, rows),
         notes=tuple(filter(None, [spelt.left_out(classes), spelt.without_intervals([accuracy]) if alone else ""])),

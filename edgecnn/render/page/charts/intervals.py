@@ -48,7 +48,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
         says=f"{metric.says} {f'Intervals at {confidence}.' if confidence else ''}".strip(),
         sources=sources_of(
             (of for _, of, _ in known),
-            lambda of: f"the answers to {of.images:,} images, on {of.machine}" if of_images else f"on {of.machine}",
+            lambda of: f"the answers to {figures.images_of(of)}, on {of.machine}" if of_images else f"on {of.machine}",
         ),
         spec=dots_spec(dots, Axis(metric.signs)),
         legend=vega.legend_of(facts for facts, *_ in known),
@@ -83,7 +83,7 @@ def drops(report: BuildReport) -> Figure | None:
         title=f"What precision costs in {'mAP' if several else 'accuracy'}",
         says=_drops_said({facts.candidate.id: figure for facts, _, figure in known}, bound),
         sources=sources_of(
-            (of for _, of, _ in known), lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"
+            (of for _, of, _ in known), lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"
         ),
         spec=dots_spec(dots, Axis(title=metric.axis_title, rules=[Rule(0.0), *gate])),
         legend=vega.legend_of(facts for facts, *_ in known),
