@@ -38,7 +38,7 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     return 100 * float(high)
 
 
-GROUPED = "; so many independent images would, and for a PASS the images of one group count as one"
+GROUPED = "; so many independent images would, and for a PASS the images of one group count as at most one"
 """What a sentence of either kind ends with where images came in groups."""
 
 
