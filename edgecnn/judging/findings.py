@@ -9,7 +9,7 @@ from typing import Literal
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE
 from edgecnn.judging.predictions.accuracy import NO_LABELS
-from edgecnn.judging.predictions.grouped import Worth, drop_interval_pp, share_interval
+from edgecnn.judging.predictions.independent_images import Worth, drop_interval_pp, share_interval
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
 from edgecnn.values.accuracy import Accuracy, Agreement, group_count
 from edgecnn.values.base import Value

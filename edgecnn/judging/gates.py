@@ -20,7 +20,7 @@ from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
 from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL, images_to_settle
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, METRICS, exactly, find
-from edgecnn.judging.predictions.grouped import Worth
+from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import explained

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgecnn.judging.predictions.average_precision import at_random
-from edgecnn.judging.predictions.grouped import Worth
+from edgecnn.judging.predictions.independent_images import Worth
 from edgecnn.judging.resolution import enough_images, images_for_proportion
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import CHANCE, Gate, GateResult, Interval, Verdict

@@ -23,7 +23,7 @@ from edgecnn.errors.custom_model import (
 from edgecnn.judging.learned import chance_verdict
 from edgecnn.judging.predictions.accuracy import share_of
 from edgecnn.judging.predictions.classes import sign_test
-from edgecnn.judging.predictions.grouped import Groups
+from edgecnn.judging.predictions.independent_images import Groups
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.planning.stated_choice import with_stated
 from edgecnn.planning.stated_preprocessing import Stated

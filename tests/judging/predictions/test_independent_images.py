@@ -12,7 +12,7 @@ from edgecnn.errors.wording import counted
 from edgecnn.judging.gates import judge
 from edgecnn.judging.intervals import wilson
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement, share_of
-from edgecnn.judging.predictions.grouped import group_effect, independent_at_most
+from edgecnn.judging.predictions.independent_images import group_effect, independent_at_most
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
 from edgecnn.render.figures import agreement_sentence
 from edgecnn.values.accuracy import Accuracy
