@@ -114,6 +114,6 @@ def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tupl
         return ()
     tested = resolved.data.counts["test"]
     return (
-        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks and tests all "
-        "images but those of validation, which settles more in so many times the time",
+        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks, in about "
+        f"{FOLDS} times the time, and tests all images but those of validation",
     )

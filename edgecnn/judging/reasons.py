@@ -91,8 +91,8 @@ def _claim(reason: Taken) -> str:
     if reason.ratio is None:
         return ""
     if reason.disturbed is not None:
-        ran = f"{reason.ratio.estimate:.2f} × the speed [{reason.ratio.low:.2f}, {reason.ratio.high:.2f}]"
-        return f"; not shown faster than {reason.against}: {reason.disturbed}, and it ran at {ran} in the race for the report"
+        ran = f"{speed_words(reason.ratio.alone)} in the race for the report"
+        return f"; not shown faster than {reason.against}: {reason.disturbed}, and it ran at {ran}"
     shown = (
         "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
     )

@@ -84,10 +84,8 @@ def _beyond(report: BuildReport) -> str:
     rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
     if not rows:
         return ""
-    several = any(facts.multi_label is not None for facts in report.candidates)
-    title, legend = ("mAP", quality.SEVERAL_LEGEND) if several else ("top-1", quality.LEGEND)
-    alone = quality.without_intervals(facts.test for facts in report.candidates)
-    legend = f"{legend} {alone}".strip()
+    title = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "top-1"
+    legend = quality.legend(report.candidates)
     return f"## Beyond {title}\n\n{_table(quality.columns(report.candidates), rows)}\n\n{legend}"
 
 

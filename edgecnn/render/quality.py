@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN, charted
@@ -18,11 +18,8 @@ _SEVERAL = ("micro_f1", "macro_f1", "agreement")
 """Where an image has any number of labels."""
 _SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
 COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
-LEGEND = (
-    "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by. Calibration error over 15 bins of equal width: "
-    "chance adds to its estimate, and its interval allows for that. The largest drop holds for all classes at once."
-)
-SEVERAL_LEGEND = "At the thresholds that ship. Intervals by image at 90 %: each bound is the one-sided 95 % a gate is judged by."
+_AT_90 = "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by."
+_BINS = "Calibration error over 15 bins of equal width: chance adds to its estimate"
 LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
 LABELS_LEGEND = (
     "At the thresholds that ship: those of the largest F1 of each label on the validation images, by fp32; "
@@ -44,6 +41,15 @@ def columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
     """Those of ``row``."""
     several = any(facts.multi_label is not None for facts in candidates)
     return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else COLUMNS
+
+
+def legend(candidates: Sequence[CandidateFacts]) -> str:
+    """What to know of the rows."""
+    if any(facts.multi_label is not None for facts in candidates):
+        return f"At the thresholds that ship. {_AT_90}"
+    if alone := without_intervals(facts.test for facts in candidates):
+        return f"{_AT_90} {_BINS}. {alone}"
+    return f"{_AT_90} {_BINS}, and its interval allows for that. The largest drop holds for all classes at once."
 
 
 def without_intervals(tests: Iterable[Accuracy | None]) -> str:
