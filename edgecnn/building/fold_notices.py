@@ -51,7 +51,7 @@ def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
     by_fold = ", ".join(_drop(each) for each in folds.each)
     alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
-    worth = f", as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
+    worth = f", about as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
     return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect, test)}"
 
 
