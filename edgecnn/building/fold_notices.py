@@ -34,7 +34,8 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
     folds = baseline.test.folds
     said = [
         f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
-        f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them",
+        f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them. "
+        "Intervals hold where networks differ as normal values do, and not where one in a few fails: read the figures by fold",
         f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}"
         f"{_spread(folds.top1_effect, baseline.test)}",
     ]

@@ -10,7 +10,7 @@ from edgecnn.values.artifact import WeightsAnswer
 from edgecnn.values.figures import ClassFigures, ClassReport, Groups, UnitLosses
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
-from tests.judging.made import a_class, a_quality, an_accuracy, facts
+from tests.judging.made import a_class, a_quality, an_accuracy, facts, folds_of
 
 
 def lost(name: str, points: int = 12, images: int = 1000) -> ClassFigures:
@@ -96,4 +96,11 @@ def test_groups_of_test_images_are_worth_what_a_pass_takes_them_for() -> None:
     assert fold_notices([seen], WeightsAnswer(choice="none", kind="none", why="asked")) == (
         "GROUPS: the 600 test images are of 40 groups, whose images may be alike, and intervals allow for that: "
         "top-1 of onnxruntime-fp32 is as sure as of 400 independent ones, and for a PASS as of 40",
+    )
+
+
+def test_of_folds_a_reader_is_told_what_intervals_assume_of_their_networks() -> None:
+    seen = facts("onnxruntime-fp32", is_baseline=True, test=folds_of(an_accuracy()))
+    assert fold_notices([seen], WeightsAnswer(choice="none", kind="none", why="asked"))[0].endswith(
+        "Intervals hold where networks differ as normal values do, and not where one in a few fails: read the figures by fold"
     )
