@@ -33,8 +33,10 @@ def _lost(candidate: str, test: Accuracy, classes: ClassReport) -> list[str]:
     of = f" of {classes.candidates} candidates" if classes.candidates > 1 else ""
     over = f"shown after Holm over {counted(classes.compared, 'class', 'classes')}{of}"
     said = [
-        f"{candidate} loses {_points(lost, test)}{where} on class {lost.name!r} ({_counted(lost)}), {over}"
+        # Without the interval of the class, which does not hold of one that was selected because it loses.
+        f"{candidate} loses {lost.drop_pp.estimate:.1f} pp{where} on class {lost.name!r} ({_counted(lost)}), {over}"
         for lost in shown[:SENTENCES]
+        if lost.drop_pp is not None
     ]
     if rest := shown[SENTENCES:]:
         more = counted(len(rest), "further class", "further classes")
@@ -47,15 +49,6 @@ def _counted(lost: ClassFigures) -> str:
     if (units := lost.units) is None:
         return images
     return f"{images} in {counted(units.count, units.kind)}, of which {units.lost:,} lose and {units.gained:,} gain"
-
-
-def _points(lost: ClassFigures, test: Accuracy) -> str:
-    if lost.drop_pp is None:
-        return ""
-    drop = lost.drop_pp
-    if test.folds is not None:  # the interval of a class is of images alone, and networks differ by themselves
-        return f"{drop.estimate:.1f} pp"
-    return f"{drop.estimate:.1f} pp [{drop.low:.1f}, {drop.high:.1f}] at {100 * drop.confidence:.4g} %"
 
 
 def _too_small(classes: ClassReport) -> list[str]:

@@ -34,7 +34,8 @@ def fold_notices(rows: Sequence[CandidateFacts], weights: WeightsAnswer) -> tupl
     folds = baseline.test.folds
     said = [
         f"CROSS-VALIDATION: accuracy is of {baseline.test.images:,} test images in {len(folds.each)} folds, each answered by a "
-        f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them",
+        f"network that did not learn from it; the first fold's network ships, and no image that is chosen on is among them. "
+        "Intervals hold where networks differ as normal values do, and not where one in a few fails: read the figures by fold",
         f"{baseline.candidate.id} by fold: top-1 {', '.join(_top1(each) for each in folds.each)}"
         f"{_spread(folds.top1_effect, baseline.test)}",
     ]
@@ -51,7 +52,7 @@ def _drop_of(name: str, test: Accuracy, folds: Folds) -> str:
     by_fold = ", ".join(_drop(each) for each in folds.each)
     alone = "" if folds.alone_drop_pp is None else f"; of the first fold alone it is {_points(folds.alone_drop_pp)}"
     together = "" if test.drop_pp is None else f" {_points(test.drop_pp)}"
-    worth = f", as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
+    worth = f", about as if {folds.worth_images:,} labelled images had been added to the first" if folds.worth_images > 0 else ""
     return f"drop of {name}:{together} over all folds{worth}{alone}; by fold: {by_fold} pp{_spread(folds.drop_effect, test)}"
 
 
@@ -60,12 +61,14 @@ def _of_groups(rows: Sequence[CandidateFacts]) -> tuple[str, ...]:
         seen = row.test or row.multi_label
         if row.is_baseline and isinstance(seen, MultiLabelAccuracy) and seen.groups is not None:
             worth = f"mAP of {row.candidate.id} is as sure as of {seen.trials:,.0f} independent ones"
-            return (f"{_grouped(seen.images, seen.groups)}: {worth}; precision and recall of single labels do not",)
+            return (f"{_grouped(seen.images, seen.groups)}: {worth}",)
         if row.is_baseline and row.test is not None and row.test.groups is not None:
             groups = _grouped(row.test.images, row.test.groups.groups)
             images, most = row.test.images / row.test.top1_effect, row.test.independent_at_most
             worth = f"{images:,.0f} independent ones" + (f", and for a PASS as of {most:,.0f}" if most < images else "")
             return (f"{groups}: top-1 of {row.candidate.id} is as sure as of {worth}",)
+        if row.agreement is not None and row.agreement.groups is not None:
+            return (_grouped(row.agreement.images, row.agreement.groups),)
     return ()
 
 
@@ -112,6 +115,6 @@ def folds_would_help(resolved: Resolved, rows: Sequence[CandidateFacts]) -> tupl
         return ()
     tested = resolved.data.counts["test"]
     return (
-        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks and tests all "
-        "images but those of validation, which settles more in so many times the time",
+        f"accuracy is judged on {tested:,} of {images:,} images; --set train.folds={FOLDS} trains {FOLDS} networks, in about "
+        f"{FOLDS} times the time, and tests all images but those of validation",
     )

@@ -95,11 +95,11 @@ def _not_needed(rung: Rung, rungs: Sequence[Rung], seen: Mapping[str, RungResult
         return f"{rung.mends} was not evaluated on validation, so nothing says that one of its layers must stay in float"
     of_budget = f"on validation, within the budget of {limits.budget_pp:g} pp"
     if drops[rung.mends] <= limits.budget_pp:
-        return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer needs to stay in float"
+        return f"{rung.mends} {_loses(drops[rung.mends])} {of_budget}: no layer stays in float"
     fewer = [candidate.id for each in rungs if each.mends == rung.mends for candidate in each.candidates]
     for name in fewer:
         if name in drops and drops[name] <= limits.budget_pp:
-            return f"{name} {_loses(drops[name])} {of_budget}: no further layer needs to stay in float"
+            return f"{name} {_loses(drops[name])} {of_budget}: no further layer stays in float"
     return None
 
 

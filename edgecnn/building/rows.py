@@ -102,7 +102,8 @@ def reported(rows: Mapping[str, CandidateFacts], seen: Observed) -> dict[str, Ca
             found = quality_over_folds(found, of_folds, None if row.is_baseline else folds.get(seen.reference))
         return row.test.model_copy(update={"quality": found})
 
-    tests = adjusted_over_candidates({name: judged(name, row) for name, row in rows.items()})
+    adjusted = adjusted_over_candidates({name: judged(name, row) for name, row in rows.items()})
+    tests = {name: test and test.model_copy(update={"quality": test.shown_quality}) for name, test in adjusted.items()}
     return {name: row.model_copy(update={"test": tests[name], **_extra(name, seen)}) for name, row in rows.items()}
 
 

@@ -36,6 +36,11 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {plural(count, one, many)}"
 
 
+def images_in(images: int, groups: int | None) -> str:
+    """``600 images``, of a known number of groups ``600 images of 40 groups``."""
+    return counted(images, "image") + ("" if groups is None else f" of {counted(groups, 'group')}")
+
+
 def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

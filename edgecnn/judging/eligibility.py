@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from edgecnn.values.accuracy import group_count
 from edgecnn.values.artifact import Blocked, Failed, Unavailable
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Method
@@ -79,13 +80,14 @@ def _why_out(eligible: Eligibility, facts: CandidateFacts) -> Reason:
     if drop is not None and drop <= eligible.budget_pp and eligible.most_mib is not None:
         return TooLarge(mib=facts.size_mib or 0.0, bound_mib=eligible.most_mib)
     if (seen_alike := facts.agreement_on_validation) is not None:
-        return Differs(split="validation", same=seen_alike.same, bound_pp=eligible.budget_pp, images=seen_alike.images)
-    if drop is not None and (several := facts.multi_label_on_validation) is not None and several.drop_pp is not None:
-        return Loses(split="validation", drop_pp=several.drop_pp, bound_pp=eligible.budget_pp, images=several.images)
-    if drop is None or facts.validation is None:
+        over = {"bound_pp": eligible.budget_pp, "images": seen_alike.images, "groups": seen_alike.groups}
+        return Differs(split="validation", same=seen_alike.same, **over)
+    seen = facts.multi_label_on_validation or facts.validation
+    if drop is None or seen is None:
         return NotMeasured(step="validation")
-    seen = facts.validation.drop_pp or Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own is exact
-    return Loses(split="validation", drop_pp=seen, bound_pp=eligible.budget_pp, images=facts.validation.images)
+    exact = Interval(estimate=drop, low=drop, high=drop, confidence=1.0)  # the baseline's own
+    over = {"bound_pp": eligible.budget_pp, "images": seen.images, "groups": group_count(seen)}
+    return Loses(split="validation", drop_pp=seen.drop_pp or exact, **over)
 
 
 def _why_no_kit(facts: CandidateFacts) -> NotMeasured:

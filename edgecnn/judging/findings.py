@@ -9,13 +9,14 @@ from typing import Literal
 from edgecnn.errors.wording import counted
 from edgecnn.judging.intervals import LATENCY_CONFIDENCE
 from edgecnn.judging.predictions.accuracy import NO_LABELS
-from edgecnn.judging.predictions.grouped import Worth, drop_interval_pp, share_interval
+from edgecnn.judging.predictions.independent_images import Worth, drop_interval_pp, share_interval
 from edgecnn.judging.runs.dependence import do_not_tell
 from edgecnn.judging.runs.tails import NOT_SHOWN, WITHIN
-from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.accuracy import Accuracy, Agreement, group_count
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision
 from edgecnn.values.figures import ClassFigures, ClassReport, Energy, Memory
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.report import CandidateFacts, Latency
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
@@ -55,7 +56,8 @@ def unlabelled(metric: str, facts: CandidateFacts) -> Finding | None:
         return None
     if metric != "agreement":
         return missing(f"{NO_LABELS}; agreement with fp32 can be bounded, as in --min agreement=0.99")
-    note = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
+    emulated = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
+    note = ", ".join(filter(None, [emulated, in_groups(seen)]))
     if facts.is_baseline:
         return Finding(figure=seen.same, fidelity=Fidelity.DEFINED, note="it is the baseline network itself")
     worth = Worth(seen.effect, seen.independent or math.inf)
@@ -150,11 +152,9 @@ def worst_class(facts: CandidateFacts) -> Finding:
 
 def _of_independent_images(test: Accuracy) -> Finding | None:
     """That a figure is open whose interval takes images for independent, where they are not."""
-    if test.folds is None and test.groups is None:
+    if test.dependence is None:
         return None
-    note = "its interval is of images alone, and does not allow for networks that differ from fold to fold"
-    if test.folds is None:
-        note = "its interval is of independent images, and does not allow for groups whose images are alike"
+    note = f"no interval of it is known that allows for {test.dependence}"
     return Finding(figure=None, fidelity=test.fidelity, absent=Verdict.UNSURE, note=note)
 
 
@@ -174,8 +174,14 @@ def _sized(each: ClassFigures) -> str:
 
 def _where(test: Accuracy) -> str:
     folds = "" if test.folds is None else f"over {len(test.folds.each)} folds"
-    groups = "" if test.groups is None else f"of {counted(test.groups.groups, 'group')} of images"
+    groups = in_groups(test)
     return ", ".join(filter(None, [f"emulated on {test.machine}" if test.fidelity is Fidelity.EMULATED else "", folds, groups]))
+
+
+def in_groups(seen: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+    """``of 40 groups of images``; nothing where images are independent."""
+    groups = group_count(seen)
+    return "" if groups is None else f"of {counted(groups, 'group')} of images"
 
 
 def _judged(seen: Latency | Memory | Energy) -> bool:

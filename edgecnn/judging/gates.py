@@ -20,15 +20,14 @@ from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, wilson
 from edgecnn.judging.label_findings import OF_ONE_CLASS, OF_SEVERAL, images_to_settle
 from edgecnn.judging.learned import not_learned
 from edgecnn.judging.metrics import COMPARED, METRICS, exactly, find
-from edgecnn.judging.predictions.grouped import Worth
-from edgecnn.judging.resolution import enough_images, images_for_proportion, images_needed
+from edgecnn.judging.predictions.independent_images import Worth
+from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion, images_needed
 from edgecnn.judging.runs.dependence import RUNS_TO_TELL
 from edgecnn.judging.runs.latency import explained
 from edgecnn.judging.runs.noise import OF_A_BUILD, rounds_to_settle, what_helps
 from edgecnn.judging.runs.tails import TAILS, runs_needed
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.artifact import Failed
-from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity, Gate, GateResult, Interval, Verdict
 
@@ -52,7 +51,7 @@ def judge(gate: Gate, facts: CandidateFacts, spelled: str = OF_A_BUILD) -> GateR
     images = _images_to_settle(gate, facts) if unsure and finding.never_met is None else None
     advice = _Advice(
         images=images,
-        groups=None if images is None else _groups_of(images, facts),
+        groups=None if images is None else groups_among(images, facts.test or facts.multi_label or facts.agreement),
         rounds=_rounds_to_settle(gate, finding) if unsure else None,
         spelled=spelled,
     )
@@ -180,13 +179,6 @@ def _images_for_share(bound: float, share: float, images: int, worth: Worth) -> 
     known = wilson(share * independent, independent, NON_INFERIORITY_CONFIDENCE)
     needed = None if known is None else images_for_proportion(bound, share, widest=known)
     return None if needed is None else worth.images_for(needed, images, to_pass=share > bound)
-
-
-def _groups_of(images: int, facts: CandidateFacts) -> int | None:
-    """Groups among so many images, as the judged ones have them."""
-    judged = facts.test or facts.multi_label
-    groups = judged.groups if isinstance(judged, MultiLabelAccuracy) else judged and judged.groups and judged.groups.groups
-    return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 
 def _rounds_to_settle(gate: Gate, finding: Finding) -> int | None:

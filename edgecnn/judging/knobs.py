@@ -1,8 +1,8 @@
 """Which setting of a kit's knobs is worth keeping: the default, unless another was measured to be faster than it.
 
 All settings of one race are held against the same default, each at the confidence of every ratio of latencies. So with three of
-them, all equal to it in truth, one race in forty takes one: it then costs nothing but a word, since the reported figure comes of
-another race.
+them, all equal to it in truth, one race in forty takes one. It then costs nothing but a word, since the reported figure comes of
+another race; and a trial states no level, which would be of its setting alone.
 
 Beside other work no setting is taken: a thread that must wait for its processor holds up all the others, so that few threads win
 on a busy machine though they may lose on the same machine left alone. On two cores of which other programs had nine tenths, one

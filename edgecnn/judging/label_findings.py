@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from edgecnn.errors.wording import counted
-from edgecnn.judging.findings import Finding, missing
+from edgecnn.judging.findings import Finding, in_groups, missing
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.resolution import POWER_Z
 from edgecnn.values.label_figures import MultiLabelAccuracy
@@ -94,5 +93,5 @@ def images_to_settle(metric: str, bound: float, seen: MultiLabelAccuracy) -> int
 
 
 def _where(seen: MultiLabelAccuracy) -> str:
-    groups = "" if seen.groups is None else f"of {counted(seen.groups, 'group')} of images"
-    return ", ".join(filter(None, [f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else "", groups]))
+    emulated = f"emulated on {seen.machine}" if seen.fidelity is Fidelity.EMULATED else ""
+    return ", ".join(filter(None, [emulated, in_groups(seen)]))

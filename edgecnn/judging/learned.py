@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgecnn.judging.predictions.average_precision import at_random
-from edgecnn.judging.predictions.grouped import Worth
-from edgecnn.judging.resolution import enough_images, images_for_proportion
+from edgecnn.judging.predictions.independent_images import Worth
+from edgecnn.judging.resolution import enough_images, groups_among, images_for_proportion
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import CHANCE, Gate, GateResult, Interval, Verdict
 
@@ -73,7 +73,7 @@ def not_learned(facts: CandidateFacts) -> GateResult | None:
     needed = images_for_proportion(chance.level, figure.estimate, figure.confidence) if above else None
     if needed is not None and facts.test is not None:
         needed = Worth(facts.test.top1_effect, facts.test.independent_at_most).images_for(needed, facts.test.images, to_pass=True)
-    more = f"; {enough_images(needed)}" if needed is not None else ""
+    more = "" if needed is None else f"; {enough_images(needed, groups_among(needed, facts.test))}"
     against = f"{says}; {chance.how} reaches {100 * chance.level:.1f} %"
     return GateResult(
         gate=Gate(metric="map" if several else "top1", side="min", bound=chance.level, required="always", stated_by=CHANCE),

@@ -82,7 +82,7 @@ def _read(*path: str) -> Callable[[CandidateFacts], Interval | None]:
 
 
 def _quality(*path: str) -> Callable[[CandidateFacts], Interval | None]:
-    return _read("test", "quality", *path)
+    return _read("test", "shown_quality", *path)
 
 
 def _either(name: str) -> Callable[[CandidateFacts], Interval | None]:

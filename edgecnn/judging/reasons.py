@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from edgecnn.errors.wording import listed, plural
+from edgecnn.errors.wording import images_in, listed, plural
 from edgecnn.values.base import Value
 from edgecnn.values.reason import (
     Alike,
@@ -91,8 +91,8 @@ def _claim(reason: Taken) -> str:
     if reason.ratio is None:
         return ""
     if reason.disturbed is not None:
-        ran = f"{reason.ratio.estimate:.2f} × the speed [{reason.ratio.low:.2f}, {reason.ratio.high:.2f}]"
-        return f"; not shown faster than {reason.against}: {reason.disturbed}, and it ran at {ran} in the race for the report"
+        ran = f"{speed_words(reason.ratio.alone)} in the race for the report"
+        return f"; not shown faster than {reason.against}: {reason.disturbed}, and it ran at {ran}"
     shown = (
         "shown faster than" if reason.ratio.low > 1 else "shown slower than" if reason.ratio.high < 1 else "not shown faster than"
     )
@@ -173,14 +173,15 @@ def _alike(reason: Alike, name: str) -> str:
 def _loses(reason: Loses, name: str) -> str:
     drop = reason.drop_pp
     over = f"over the budget on {reason.split} by {drop.estimate - reason.bound_pp:.2f} pp"
-    interval = f"[{drop.low:.2f}, {drop.high:.2f}] at {100 * drop.confidence:.4g} % of {reason.images:,} images"
+    interval = f"[{drop.low:.2f}, {drop.high:.2f}] at {100 * drop.confidence:.4g} % of {images_in(reason.images, reason.groups)}"
     return f"{over}: a drop of {drop.estimate:.2f} against {reason.bound_pp:g}, {interval}"
 
 
 @_sentence.register
 def _differs(reason: Differs, name: str) -> str:
     share = reason.same
-    seen = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {reason.images:,} images"
+    images = images_in(reason.images, reason.groups)
+    seen = f"[{100 * share.low:.1f}, {100 * share.high:.1f}] at {100 * share.confidence:.4g} % of {images}"
     over = f"over the budget on {reason.split}: it gives fp32's answer to {100 * share.estimate:.1f} %, {seen}"
     return f"{over}, and without labels a budget of {reason.bound_pp:g} pp wants {100 - reason.bound_pp:g} %"
 

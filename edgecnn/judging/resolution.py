@@ -13,6 +13,8 @@ from edgecnn.judging.intervals import (
     tango_bounds,
     two_sided_z,
 )
+from edgecnn.values.accuracy import Accuracy, Agreement, group_count
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
 
 EXPECTED_DISAGREEMENT = 0.02
@@ -38,7 +40,7 @@ def resolvable_drop_pp(images: int, disagreement: float = EXPECTED_DISAGREEMENT)
     return 100 * float(high)
 
 
-GROUPED = "; so many independent images would, and for a PASS the images of one group count as one"
+GROUPED = "; so many independent images would, and for a PASS the images of one group count as at most one"
 """What a sentence of either kind ends with where images came in groups."""
 
 
@@ -96,6 +98,12 @@ def images_for_proportion(
 def enough_to_tell_apart(apart: float, at_bound: float, at_truth: float, confidence: float) -> int:
     """Images or rounds by which a test rejects the bound in ``POWER`` of all cases; ``at_…``: variances of one of them."""
     return math.ceil(((two_sided_z(confidence) * math.sqrt(at_bound) + POWER_Z * math.sqrt(at_truth)) / apart) ** 2)
+
+
+def groups_among(images: int, judged: Accuracy | MultiLabelAccuracy | Agreement | None) -> int | None:
+    """Groups of so many images, as large as the judged ones; None where images are independent."""
+    groups = None if judged is None else group_count(judged)
+    return math.ceil(images * groups / judged.images) if judged is not None and groups else None
 
 
 def enough_images(needed: int, groups: int | None = None) -> str:

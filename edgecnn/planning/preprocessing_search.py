@@ -20,9 +20,10 @@ from edgecnn.errors.custom_model import (
     PreprocessingIncomplete,
     PreprocessingUnproved,
 )
-from edgecnn.judging.intervals import wilson
 from edgecnn.judging.learned import chance_verdict
+from edgecnn.judging.predictions.accuracy import share_of
 from edgecnn.judging.predictions.classes import sign_test
+from edgecnn.judging.predictions.independent_images import Groups
 from edgecnn.models.preprocessings import BYTES, MARGIN, USUAL, usual_named
 from edgecnn.planning.stated_choice import with_stated
 from edgecnn.planning.stated_preprocessing import Stated
@@ -105,8 +106,9 @@ def find_preprocessing(
         return FoundPreprocessing(ways[0], by, (), (), answers[0], None, stating, notes)
     shown = _shown(source, images)
     right = [shown[np.arange(len(shown)), each.argmax(axis=1)] for each in answers]
-    chosen, trials, rivals = _best(ways, right)
-    at_chance = _chance_not_beaten(right[chosen], len(ways), float(shown.mean(axis=0).max()))
+    groups = source.groups(images)
+    chosen, trials, rivals = _best(ways, right, groups)
+    at_chance = _chance_not_beaten(right[chosen], len(ways), float(shown.mean(axis=0).max()), groups)
     return FoundPreprocessing(ways[chosen], by, trials, rivals, answers[chosen], at_chance, stating, notes)
 
 
@@ -224,22 +226,22 @@ class _Best(NamedTuple):
     rivals: tuple[str, ...]
 
 
-def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]]) -> _Best:
+def _best(ways: Sequence[Feeding], right: Sequence[NDArray[np.bool_]], groups: Groups | None = None) -> _Best:
     order = sorted(range(len(ways)), key=lambda number: (-int(right[number].sum()), number))
     trials = tuple(FeedingTrial(feeding=ways[n], right=int(right[n].sum()), images=len(right[n])) for n in order)
     first, told_apart = order[0], TOLD_APART / max(1, len(ways) - 1)
-    alike = [n for n in order[1:] if _p_by_chance(right[first], right[n]) >= told_apart]
+    alike = [n for n in order[1:] if _p_by_chance(right[first], right[n], groups) >= told_apart]
     # Blue first, a letterbox or a changed shape are what few networks want: chance is no reason to believe it of one.
     # The correction is for the best way alone: a way that any other beats in a single test is not preferred to that one.
-    unbeaten = [n for n in order if all(_p_by_chance(right[other], right[n]) >= TOLD_APART for other in order)]
+    unbeaten = [n for n in order if all(_p_by_chance(right[other], right[n], groups) >= TOLD_APART for other in order)]
     chosen = min(unbeaten, key=lambda n: (ways[n].channels == "bgr") + (ways[n].pixels.resize != "crop"))
     rivals = dict.fromkeys(_called(ways[n]) for n in (first, *alike) if _called(ways[n]) != _called(ways[chosen]))
     return _Best(chosen, trials, tuple(rivals))
 
 
-def _chance_not_beaten(right: NDArray[np.bool_], ways: int, chance: float) -> float | None:
+def _chance_not_beaten(right: NDArray[np.bool_], ways: int, chance: float, groups: Groups | None = None) -> float | None:
     """``chance`` where the chosen way, which is ``right`` so often, does not beat it. It is one of several: Bonferroni."""
-    share = wilson(int(right.sum()), len(right), confidence=1 - TOLD_APART / ways)
+    share = share_of(right, groups, confidence=1 - TOLD_APART / ways)
     return None if share is None or chance_verdict(share, chance) is None else chance
 
 
@@ -248,6 +250,10 @@ def _called(way: Feeding) -> str:
     return way.name if way.pixels.resize == "crop" else f"{way.name} by {way.pixels.resize}"
 
 
-def _p_by_chance(best: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    lost, gained = int((best & ~other).sum()), int((other & ~best).sum())
+def _p_by_chance(best: NDArray[np.bool_], other: NDArray[np.bool_], groups: Groups | None) -> float:
+    """By images, else by groups: the images of a group are alike, and count once."""
+    net: NDArray[np.float64] = best.astype(float) - other
+    if groups is not None:
+        net = np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1].ravel(), net), np.float64)
+    lost, gained = int((net > 0).sum()), int((net < 0).sum())
     return float(sign_test(np.array([lost]), np.array([gained]))[0])

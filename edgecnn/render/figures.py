@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from edgecnn.errors.wording import images_in
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
-from edgecnn.values.accuracy import Accuracy, Agreement
+from edgecnn.values.accuracy import Accuracy, Agreement, group_count
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.layers import LayerResidency
 from edgecnn.values.report import BuildReport, CandidateFacts, Latency
@@ -89,7 +90,9 @@ def percent(interval: Interval) -> Interval:
 
 
 def percent_interval(interval: Interval) -> str:
-    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]'."""
+    """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]', of an estimate alone '86.2 %'."""
+    if not interval.confidence:
+        return f"{interval.estimate * 100:.1f} %"
     return f"{interval.estimate * 100:.1f} % [{interval.low * 100:.1f}, {interval.high * 100:.1f}]"
 
 
@@ -118,9 +121,13 @@ def others(value: Agreement) -> str:
 def agreement_sentence(value: Agreement) -> str:
     """What is known of a candidate whose images have no labels."""
     where = f", {value.fidelity.value} on {value.machine}" if value.fidelity is Fidelity.EMULATED else ""
-    return (
-        f"fp32's answer to {percent_interval(value.same)} of {value.images:,} images without labels{where}; no accuracy is known"
-    )
+    images = f"{images_of(value)} without labels"
+    return f"fp32's answer to {percent_interval(value.same)} of {images}{where}; no accuracy is known"
+
+
+def images_of(value: Accuracy | MultiLabelAccuracy | Agreement) -> str:
+    """``600 images of 40 groups``."""
+    return images_in(value.images, group_count(value))
 
 
 def tested_on(report: BuildReport) -> str:
@@ -132,8 +139,8 @@ def tested_on(report: BuildReport) -> str:
 
 
 def points(interval: Interval, digits: int = 2) -> str:
-    """A difference in percentage points with its interval; one that holds by definition has none."""
-    if interval.confidence == 1.0 and interval.low == interval.high:
+    """A difference in percentage points with its interval; one that holds by definition has none, nor has an estimate alone."""
+    if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
         return f"{interval.estimate:+.{digits}f} pp"
     return f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp"
 
@@ -152,7 +159,12 @@ def speed(value: Latency | None) -> str:
     """How many times faster than fp32 in the same race."""
     if value is None or value.ratio_to_fp32 is None:
         return NONE
-    return times(value.ratio_to_fp32)
+    return times(value.ratio_to_fp32) + race_marks(value)
+
+
+def disturbance(value: Latency) -> str:
+    """``, disturbed: other programs took 40 % of the processors' time``, for the end of a sentence; nothing of a quiet race."""
+    return f", disturbed: {value.disturbed}" if value.disturbed else ""
 
 
 def race_marks(value: Latency | None) -> str:

@@ -70,12 +70,13 @@ def _why(facts: CandidateFacts) -> str:
 
 def _classes(report: BuildReport) -> str:
     """Of the candidate that ships: a reader wants to know what their classes will be like."""
-    chosen = next((facts for facts in report.candidates if facts.chosen and facts.test and facts.test.quality), None)
-    if chosen is None or chosen.test is None or chosen.test.quality is None:
+    chosen = next((facts for facts in report.candidates if facts.chosen and facts.test), None)
+    if chosen is None or chosen.test is None or (found := chosen.test.shown_quality) is None:
         return ""
-    classes = chosen.test.quality.classes
-    table = _table(quality.CLASS_COLUMNS, quality.class_rows(classes))
-    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, quality.left_out(classes)]
+    classes = found.classes
+    table = _table(quality.class_columns(classes), quality.class_rows(classes))
+    beside = quality.without_intervals([chosen.test]) if quality.are_estimates(classes) else ""
+    parts = [f"## Classes of {markdown_text(chosen.candidate.id)}", table, beside, quality.left_out(classes)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -83,8 +84,8 @@ def _beyond(report: BuildReport) -> str:
     rows = [found for facts in report.candidates if (found := quality.row(facts)) is not None]
     if not rows:
         return ""
-    several = any(facts.multi_label is not None for facts in report.candidates)
-    title, legend = ("mAP", quality.SEVERAL_LEGEND) if several else ("top-1", quality.LEGEND)
+    title = "mAP" if any(facts.multi_label is not None for facts in report.candidates) else "top-1"
+    legend = quality.legend(report.candidates)
     return f"## Beyond {title}\n\n{_table(quality.columns(report.candidates), rows)}\n\n{legend}"
 
 

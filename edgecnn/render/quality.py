@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edgecnn.errors.base import visible
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render.figures import NONE, cell, percent_interval, points
+from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import ClassFigures, ClassReport
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
@@ -17,12 +18,8 @@ _SEVERAL = ("micro_f1", "macro_f1", "agreement")
 """Where an image has any number of labels."""
 _SHOWN = (*(metric.name for metric in charted("accuracy") if metric.name != "micro_f1"), "worst_class_drop_pp")
 COLUMNS = ("candidate", *(SHOWN[name].heading for name in _SHOWN))
-LEGEND = (
-    "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by. Calibration error over 15 bins of equal width: "
-    "chance adds to its estimate, and its interval allows for that. The largest drop holds for all classes at once."
-)
-CLASS_COLUMNS = ("class", "images", "recall (95 %)", "F1", "drop against fp32 (90 %)", "loss")
-SEVERAL_LEGEND = "At the thresholds that ship. Intervals by image at 90 %: each bound is the one-sided 95 % a gate is judged by."
+_AT_90 = "Intervals at 90 %: each bound is the one-sided 95 % a gate is judged by."
+_BINS = "Calibration error over 15 bins of equal width: chance adds to its estimate"
 LABEL_COLUMNS = ("label", "images", "threshold", "average precision", "precision (95 %)", "recall (95 %)", "F1")
 LABELS_LEGEND = (
     "At the thresholds that ship: those of the largest F1 of each label on the validation images, by fp32; "
@@ -44,6 +41,37 @@ def columns(candidates: Iterable[CandidateFacts]) -> tuple[str, ...]:
     """Those of ``row``."""
     several = any(facts.multi_label is not None for facts in candidates)
     return ("candidate", *(SHOWN[name].heading for name in _SEVERAL)) if several else COLUMNS
+
+
+def legend(candidates: Sequence[CandidateFacts]) -> str:
+    """What to know of the rows."""
+    if any(facts.multi_label is not None for facts in candidates):
+        return f"At the thresholds that ship. {_AT_90}"
+    if alone := without_intervals(facts.test for facts in candidates):
+        return f"{_AT_90} {_BINS}. {alone}"
+    return f"{_AT_90} {_BINS}, and its interval allows for that. The largest drop holds for all classes at once."
+
+
+def without_intervals(tests: Iterable[Accuracy | None]) -> str:
+    """Why a figure of these accuracies may be an estimate alone, as a sentence; nothing where images are independent."""
+    allowed = next((test.dependence for test in tests if test is not None and test.dependence is not None), None)
+    return "" if allowed is None else f"A figure without an interval: none is known that allows for {allowed}."
+
+
+def class_columns(classes: ClassReport) -> tuple[str, ...]:
+    """The headings of ``class_rows``, which state a level where a class has an interval."""
+    recall, drop = ("", "") if are_estimates(classes) else (" (95 %)", " (90 %)")
+    return ("class", "images", f"recall{recall}", "F1", f"drop against fp32{drop}", "loss")
+
+
+def class_intervals(classes: ClassReport) -> str:
+    """How the intervals of single classes are to be read."""
+    return "No interval of a class is known" if are_estimates(classes) else "Each interval is 90 % for its class alone"
+
+
+def are_estimates(classes: ClassReport) -> bool:
+    """Whether no interval is known of a class."""
+    return any(figures.recall is not None and not figures.recall.confidence for figures in classes.classes)
 
 
 def label_rows(found: MultiLabelAccuracy) -> list[tuple[str, ...]]:
@@ -76,7 +104,7 @@ def _label_row(each: LabelFigures) -> tuple[str, ...]:
 
 
 def class_rows(classes: ClassReport) -> list[tuple[str, ...]]:
-    """The cells of each class, in the order of ``CLASS_COLUMNS``: all of up to 20 classes, else of those that lose most."""
+    """The cells of each class, in the order of ``class_columns``: all of up to 20 classes, else of those that lose most."""
     return [_class_row(each) for each in most_telling(classes)]
 
 

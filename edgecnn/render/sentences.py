@@ -135,12 +135,9 @@ def knob_lines(choice: Choice) -> list[str]:
     found = choice.knobs
     if found is None:
         return []
-    known = [trial.ratio for trial in found.trials if trial.ratio is not None]
-    how = (
-        f"; speed is against its default, paired in the race of runtime settings, at {100 * known[0].confidence:.1f} %"
-        if known
-        else ""
-    )
+    raced = sum(trial.ratio is not None for trial in found.trials)
+    settings = counted(raced, "other setting")
+    how = f"; speed is against its default, estimated in the race of runtime settings with {settings}" if raced else ""
     return [f"`{found.candidate}` runs with {found.knobs.words}{how}", *map(_trial_said, found.trials)]
 
 
@@ -149,13 +146,13 @@ def _trial_said(trial: KnobTrial) -> str:
     if trial.ratio is None:
         said = "not usable" if trial.outcome == "unusable" else "not shown to be faster"
         return f"{words}: {said}: {trial.why}"
-    seen = f"{trial.ratio.estimate:.2f} × [{trial.ratio.low:.2f}, {trial.ratio.high:.2f}]"
+    seen = f"{trial.ratio.estimate:.2f} × as fast"
     return {
-        "taken": f"{words}: {seen} as fast, taken",
-        "faster": f"{words}: {seen} as fast, and what was taken is faster still",
-        "disturbed": f"{words}: {seen} as fast, and not taken: {trial.why}",
-        "not-shown": f"{words}: not shown to be faster, {seen}",
-        "unusable": f"{words}: {seen} as fast, and not usable: {trial.why}",
+        "taken": f"{words}: {seen}, taken",
+        "faster": f"{words}: {seen}, and the setting that was taken is faster by estimate",
+        "disturbed": f"{words}: {seen}, and not taken: {trial.why}",
+        "not-shown": f"{words}: {seen}, not shown to be faster",
+        "unusable": f"{words}: {seen}, and not usable: {trial.why}",
     }[trial.outcome]
 
 

@@ -15,10 +15,12 @@ from edgecnn.errors.base import EdgecnnError, system_reason
 from edgecnn.errors.building import OutputUnwritable
 from edgecnn.errors.page import NoReport, ReportUnreadable
 from edgecnn.errors.wording import first_problem
+from edgecnn.judging.reasons import why_chosen, worded
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.disk import DOCUMENT_BYTES_MAX
 from edgecnn.store.failures import NO_SPACE, lies_under, refusal_of_disk, temporary_folder_full
 from edgecnn.values.base import another_schema
+from edgecnn.values.reason import Provisional, Taken
 from edgecnn.values.report import REPORT_SCHEMA, BuildReport
 
 REPORT = "report.json"
@@ -70,7 +72,7 @@ def report_text(report: BuildReport) -> str:
 
 
 def read_report(folder: Path) -> BuildReport:
-    """The report of a finished build.
+    """The report of a finished build, in which no level stands that this version knows not to hold.
 
     Raises NoReport: the folder has none. ReportUnreadable: it is no report of this version's schema.
     """
@@ -79,7 +81,7 @@ def read_report(folder: Path) -> BuildReport:
         content = bounded_content(path, DOCUMENT_BYTES_MAX)
         report = BuildReport.model_validate_json(content)
         json.loads(content, parse_constant=int)  # which takes no NaN and no infinity, as JSON has none
-        return report
+        return _restated(report)
     except (FileNotFoundError, NotADirectoryError):
         raise NoReport(folder=folder) from None
     except OSError as error:
@@ -90,6 +92,24 @@ def read_report(folder: Path) -> BuildReport:
         raise ReportUnreadable(path=path, because=first_problem(error)) from error
     except ValueError as error:
         raise ReportUnreadable(path=path, because="a figure in it is NaN or infinite") from error
+
+
+def _restated(report: BuildReport) -> BuildReport:
+    """The same, each reason worded from its fact: an older version stated a level of the race for the choice, which has none."""
+    chosen = next((facts for facts in report.candidates if facts.candidate.id == report.choice.candidate), None)
+    choice = report.choice
+    if chosen is not None and isinstance(chosen.because, Taken | Provisional):
+        choice = choice.model_copy(update={"why": why_chosen(chosen.because, chosen.candidate.id)})
+    rows = tuple(
+        facts.model_copy(
+            update={
+                "reason": facts.reason if facts.because is None else worded(facts.because, facts.candidate.id),
+                "latency": facts.latency and facts.latency.known,
+            }
+        )
+        for facts in report.candidates
+    )
+    return report.model_copy(update={"candidates": rows, "choice": choice})
 
 
 def report_or_none(folder: Path) -> BuildReport | None:

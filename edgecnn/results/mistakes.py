@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgecnn.judging.intervals import wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE
+from edgecnn.judging.predictions.accuracy import share_of
 from edgecnn.results.page_facts import ClassAnswers, Mistake, Mistakes
 from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.verdict import Interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +42,8 @@ class Answered:
     """(images, classes)"""
     baseline: NDArray[np.float32] | None
     """(images, classes); None where the shown candidate is the baseline."""
+    groups: NDArray[np.int64] | None = None
+    """Which images came together, (images,); None where they are independent, or it is not known."""
 
 
 def mistakes_of(answered: Answered) -> Mistakes:
@@ -72,10 +76,19 @@ def _class_figures(answered: Answered, counts: NDArray[np.int64], index: int) ->
     return ClassAnswers(
         name=answered.classes[index],
         images=images,
-        recall=wilson(int(row[index]), images),
+        recall=_recall(answered, index),
         baseline_recall=_baseline_recall(answered, index),
         said=tuple((answered.classes[other], int(row[other])) for other in others[:CONFUSIONS_SHOWN]),
     )
+
+
+def _recall(answered: Answered, index: int) -> Interval | None:
+    """Without an interval where images depend on each other in a way that is not known here."""
+    own, groups = answered.labels == index, answered.groups
+    right = answered.logits[own].argmax(axis=1) == index
+    share = share_of(right, None if groups is None else groups[own], ACCURACY_CONFIDENCE)
+    is_known = answered.accuracy.folds is None and (answered.accuracy.groups is None) == (groups is None)
+    return share if share is None or is_known else share.alone
 
 
 def _baseline_recall(answered: Answered, index: int) -> float | None:

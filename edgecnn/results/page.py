@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from edgecnn.errors.base import EdgecnnError
 from edgecnn.judging.predictions.accuracy import NO_LABELS
 from edgecnn.judging.runs.latency import run_ms
-from edgecnn.measure.evaluate import logits_of, prepared_digests
+from edgecnn.measure.evaluate import logits_of, prepared_digests, prepared_groups
 from edgecnn.results.lineage import ancestor, kit_artifact, reported_race
 from edgecnn.results.mistakes import Answered, mistakes_of, plain_names
 from edgecnn.results.page_facts import SHARES, Mistakes, PageFacts, Part, Raced, RunShape
@@ -86,6 +86,7 @@ def _mistakes(report: BuildReport, store: Store) -> Mistakes:
             pixels=_array(prepared.folder / "test.pixels.npy"),
             logits=_logits(shown, labels, store),
             baseline=None if baseline is None or shown.is_baseline else _logits(baseline, labels, store),
+            groups=prepared_groups(prepared.folder, "test"),
         )
         return mistakes_of(answered)
     except (OSError, ValueError, KeyError, IndexError) as error:

@@ -55,7 +55,7 @@ class ClassAnswers(Value):
     name: str
     images: int
     recall: Interval | None
-    """0…1, 95 %; None for a class without images."""
+    """0…1, 95 %, by groups where images came in groups, and alone over folds; None for a class without images."""
     baseline_recall: float | None
     """Of the fp32 network on the same images; None for itself."""
     said: tuple[tuple[str, int], ...]

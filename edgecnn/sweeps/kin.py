@@ -44,7 +44,12 @@ class KinBoard(Value):
     observed_at: str = ""
     """When its race began."""
     slower: Interval | None = None
-    """Its p50 over that of the other boards, where it is shown to be slower; all boards of a kind share one error rate."""
+    """Its p50 over that of the other boards, where it is shown to be slower; the compared boards share one error rate."""
+
+    @property
+    def uncompared(self) -> str | None:
+        """Why it is not among the boards that are compared; None where it is."""
+        return self.disturbed or ("it has no median" if self.p50_ms is None else None)
 
 
 class KinRace(Value):
@@ -55,6 +60,11 @@ class KinRace(Value):
     candidate: str
     """What it ships, which ran on each."""
     boards: tuple[KinBoard, ...]
+
+    @property
+    def compared(self) -> tuple[KinBoard, ...]:
+        """Those whose day is held against the others'."""
+        return tuple(board for board in self.boards if board.uncompared is None)
 
 
 def kin_of(cells: Sequence[Cell], outcomes: Mapping[str, CellOutcome], out: Path) -> tuple[KinRace, ...]:
@@ -124,15 +134,16 @@ def compared(boards: Sequence[KinBoard]) -> tuple[KinBoard, ...]:
     """The same boards; one that is shown to be slower than the others of its kind has by how much.
 
     A board's race is one more board-day, held against the others' by Student's t (``day_ratio_interval``), each at a confidence
-    with which all of them together name a board wrongly once in a hundred sweeps. A board is named where even the
-    lower bound is above ``DEFAULT_LATENCY_RATIO``.
+    with which all of them together name a board wrongly once in a hundred sweeps, where the times of board-days are log-normal
+    with one spread. A board is named where even the lower bound is above ``DEFAULT_LATENCY_RATIO``.
     """
-    confidence = look_confidence(max(len(boards), 1), LATENCY_CONFIDENCE)
+    usable = [board for board in boards if board.uncompared is None]
+    confidence = look_confidence(max(len(usable), 1), LATENCY_CONFIDENCE)
 
     def slower(one: KinBoard) -> Interval | None:
-        if one.p50_ms is None or one.disturbed is not None:
+        if one.p50_ms is None or one.uncompared is not None:
             return None
-        others = [each.p50_ms.estimate for each in boards if each is not one and each.p50_ms and each.disturbed is None]
+        others = [board.p50_ms.estimate for board in usable if board is not one and board.p50_ms]
         ratio = day_ratio_interval(one.p50_ms.estimate, others, confidence)
         return ratio if ratio is not None and ratio.low > DEFAULT_LATENCY_RATIO else None
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from edgecnn.values.base import Value
 from edgecnn.values.figures import Folds, Groups, Quality
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.verdict import Fidelity, Interval
 
 
@@ -46,6 +47,32 @@ class Accuracy(Value):
         return self.top1
 
     @property
+    def dependence(self) -> str | None:
+        """What an interval must allow for where test images are not independent; None where they are."""
+        if self.folds is not None:
+            return "networks that differ from fold to fold"
+        return None if self.groups is None else "groups whose images are alike"
+
+    @property
+    def shown_quality(self) -> Quality | None:
+        """The quality, with an estimate alone where an interval takes images for independent that are not.
+
+        Over folds that is every interval of a class. In groups a class has its own, save in a report of before groups were kept.
+        """
+        if self.quality is None or self.dependence is None:
+            return self.quality
+        classes = self.quality.classes
+        if self.folds is not None or (self.groups is not None and self.groups.independent is None):
+            alone = tuple(
+                figures.model_copy(update={"recall": _alone(figures.recall), "drop_pp": _alone(figures.drop_pp)})
+                for figures in classes.classes
+            )
+            classes = classes.model_copy(update={"classes": alone})
+        classes = classes.model_copy(update={"worst_drop_pp": _alone(classes.worst_drop_pp)})
+        kept = {"macro_f1": self.quality.macro_f1.alone, "ece": self.quality.ece.alone, "classes": classes}
+        return self.quality.model_copy(update=kept)
+
+    @property
     def top1_effect(self) -> float:
         """How many times the variance of independent images that of top-1 is."""
         within = self.folds or self.groups
@@ -63,6 +90,10 @@ class Accuracy(Value):
         return 1.0 if within is None else within.drop_effect
 
 
+def _alone(figure: Interval | None) -> Interval | None:
+    return None if figure is None else figure.alone
+
+
 class Agreement(Value):
     """Share of images with fp32's own answer, 0…1, with a 95 % score interval.
 
@@ -76,6 +107,8 @@ class Agreement(Value):
     """How many times the variance of independent images that of the share is: more than 1 where images came in groups."""
     independent: float | None = Field(default=None, exclude_if=lambda independent: independent is None)
     """Where images came in groups, for a PASS they are worth at most so many independent ones."""
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In how many they came; None where they are independent, and in a report of before this was kept."""
     fidelity: Fidelity
     machine: str
     pixels: str
@@ -84,3 +117,8 @@ class Agreement(Value):
     def differing_pp(self) -> float:
         """Other answers than fp32's, in percentage points of the images: no drop of accuracy can be larger."""
         return 100 * (1 - self.same.estimate)
+
+
+def group_count(seen: Accuracy | MultiLabelAccuracy | Agreement) -> int | None:
+    """Groups that the images came in; None where they are independent."""
+    return seen.groups.groups if isinstance(seen.groups, Groups) else seen.groups

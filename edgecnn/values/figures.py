@@ -18,7 +18,8 @@ class ClassFigures(Value):
     images: int
     right: int
     recall: Interval | None
-    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; None of no images."""
+    """Share of its images that got its name, 0…1, with Wilson's interval at two-sided 95 %; over folds the share alone. None of
+    no images."""
     f1: float | None
     """Harmonic mean of recall and precision, 0…1; None of no images."""
     lost: int | None = None
@@ -26,7 +27,8 @@ class ClassFigures(Value):
     gained: int | None = None
     """Its images that this candidate gets right and the baseline network wrong."""
     drop_pp: Interval | None = None
-    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone."""
+    """Paired, in percentage points of its images, positive for worse; two-sided 90 %, for this class alone, and an
+    estimate alone over folds."""
     units: UnitLosses | None = Field(default=None, exclude_if=lambda units: units is None)
     """Where its images came in groups or were answered by several networks: what the test counts."""
     p_adjusted: float | None = None
@@ -83,7 +85,9 @@ class ClassReport(Value):
 
 
 class Quality(Value):
-    """Of one split. Intervals, save those of single classes, are two-sided 90 %: each bound is the one-sided 95 % of a gate."""
+    """Of one split. Intervals, save those of single classes, are two-sided 90 %: each bound is the one-sided 95 % of a gate.
+
+    Macro-F1, the calibration error and the largest drop of a class are estimates alone over folds and in groups."""
 
     top5: Interval | None
     """Share of images whose class is among the five largest logits, 0…1."""

@@ -13,7 +13,7 @@ from pydantic import PositiveInt, ValidationError
 
 from edgecnn.errors.wording import plural
 from edgecnn.values.base import Value
-from edgecnn.values.verdict import Interval
+from edgecnn.values.verdict import Estimate
 
 
 class Knobs(Value):
@@ -104,11 +104,13 @@ class KnobTrial(Value):
     """One setting of a kit, raced against the default of the same kit, and what became of it."""
 
     knobs: Knobs
-    ratio: Interval | None
-    """Speed over that of the default, paired, from interleaved runs of one race: above 1 is faster. None: it was not measured."""
+    ratio: Estimate | None
+    """Speed over that of the default, paired, from interleaved runs of one race: above 1 is faster. An estimate alone, since the
+    settings are several. None: it was not measured."""
     outcome: Literal["taken", "faster", "disturbed", "not-shown", "unusable"]
-    """taken: measured faster, and what the bundle runs with. faster: too, but another setting is faster still. disturbed: faster
-    beside other work or throttling, which says nothing of the machine by itself. not-shown: the interval does not lie above 1.
+    """taken: the fastest whose own interval lies above 1, and what the bundle runs with. faster: so lies its interval too, but
+    another setting is faster still. disturbed: faster beside other work or throttling, which says nothing of the machine by
+    itself. not-shown: the interval does not lie above 1.
     unusable: it did not finish, or does not answer as the kit must."""
     why: str | None = None
     """Of what is not usable, was disturbed, or has no ratio."""

@@ -45,7 +45,7 @@ class MultiLabelAccuracy(Value):
     drop_images: float | None = None
     """So many images, of so many groups, would each count as much for the drop as one does that is answered as another."""
     groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
-    """Where images came in groups, as frames of one video do: of how many the intervals are. Those of single labels are not."""
+    """Where images came in groups, as frames of one video do: of how many the intervals are."""
     micro_f1: Interval
     """F1 of all decisions of all labels together, 0…1."""
     macro_f1: Interval

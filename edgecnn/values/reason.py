@@ -13,7 +13,7 @@ from pydantic import Field
 from edgecnn.values.base import Value
 from edgecnn.values.candidate import Precision, Runtime
 from edgecnn.values.recipe import Objective, Raced
-from edgecnn.values.verdict import Interval
+from edgecnn.values.verdict import Estimate, Interval
 
 
 class Taken(Value):
@@ -88,8 +88,8 @@ class Slower(Value):
     ms: float
     """p50."""
     against_ms: float
-    ratio: Interval | None
-    """How many times as fast as ``against`` in the rounds that both ran, an estimate alone; None where no round has both."""
+    ratio: Estimate | None
+    """How many times as fast as ``against`` in the rounds that both ran; None where no round has both."""
     machine: str
     run_settings: str | None = None
     """How its runs were made, such as ``2 threads``; None where that is not known."""
@@ -106,8 +106,8 @@ class FewerImages(Value):
     batch: int
     """Images in a call: its best number, as screening has it."""
     against_batch: int
-    ratio: Interval | None
-    """How many times the images a second of ``against``, an estimate alone; None where no round has both."""
+    ratio: Estimate | None
+    """How many times the images a second of ``against``; None where no round has both."""
     machine: str
     run_settings: str | None = None
     against_run_settings: str | None = None
@@ -121,8 +121,8 @@ class MoreEnergy(Value):
     energy_mj: float
     """Of one image, all that the meter covers."""
     against_energy_mj: float
-    ratio: Interval | None
-    """Energy of ``against`` / its own, an estimate alone; None where no round has both."""
+    ratio: Estimate | None
+    """Energy of ``against`` / its own; None where no round has both."""
     meter: str
     machine: str
     run_settings: str | None = None
@@ -144,8 +144,8 @@ class Alike(Value):
     kind: Literal["alike"] = "alike"
     objective: Raced = "latency"
     against: str
-    ratio: Interval
-    """How many times as good as ``against`` by the objective, when it was chosen: an estimate alone."""
+    ratio: Estimate
+    """How many times as good as ``against`` by the objective, when it was chosen."""
     kept: Literal["precision", "network"] = "precision"
     """What ``against`` was taken for: its precision, or that surgery did not change it."""
 
@@ -158,6 +158,8 @@ class Loses(Value):
     drop_pp: Interval
     bound_pp: float
     images: int
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In which they came, where they did."""
 
 
 class Differs(Value):
@@ -169,6 +171,8 @@ class Differs(Value):
     """Share of images with fp32's answer."""
     bound_pp: float
     images: int
+    groups: int | None = Field(default=None, exclude_if=lambda groups: groups is None)
+    """In which they came, where they did."""
 
 
 class TooLarge(Value):

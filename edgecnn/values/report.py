@@ -31,6 +31,9 @@ from edgecnn.values.recipe import RoleDraw
 from edgecnn.values.scale import ScaledNetwork
 from edgecnn.values.verdict import Fidelity, GateResult, Interval, Verdict
 
+_SELECTED = ("p50_ms", "p90_ms", "p99_ms", "ratio_to_fp32")
+"""Figures of a ``Latency`` of which the race for the choice knows no interval."""
+
 
 class Latency(Value):
     """Of one race: medians over process runs. ``None`` where the sample cannot support the figure."""
@@ -78,6 +81,14 @@ class Latency(Value):
     """Threads of the processor behind every run; None where runs differ, or do not say."""
     run_settings: str | None = None
     """The same in words, with whatever else the session was set to beside its kit: ``1 thread, spinning off``."""
+
+    @property
+    def known(self) -> Latency:
+        """The same; of the race for the choice its times are estimates alone, whatever an older version stored."""
+        if not self.selecting:
+            return self
+        times = {name: figure.alone for name, figure in self if isinstance(figure, Interval) and name in _SELECTED}
+        return self.model_copy(update=times)
 
 
 class EndToEnd(Value):

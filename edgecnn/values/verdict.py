@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edgecnn.values.base import Value
 
@@ -39,6 +39,11 @@ class Interval(Value):
     confidence: float
 
     @property
+    def alone(self) -> Interval:
+        """The estimate, where no interval of it is known."""
+        return self.model_copy(update={"low": self.estimate, "high": self.estimate, "confidence": 0.0})
+
+    @property
     def inverse(self) -> Interval:
         """Of a ratio, that of the other over this one: exact, since a ratio's interval is taken on logarithms."""
         return self.model_copy(update={"estimate": 1 / self.estimate, "low": 1 / self.high, "high": 1 / self.low})
@@ -46,6 +51,10 @@ class Interval(Value):
 
 CHANCE: Final = "chance"
 """States the bound that a network has to beat to be shown to have learned."""
+
+
+Estimate = Annotated[Interval, AfterValidator(lambda interval: interval.alone)]
+"""Of one candidate or setting that was selected among several: no level holds of it, and one of an older report is dropped."""
 
 
 class Gate(Value):

@@ -204,7 +204,7 @@ def test_a_rung_that_is_not_needed_is_no_part_of_the_build(workshop: StageContex
     plan = a_plan(mixed=True)
     execution = execute(Execution(plan=plan), workshop, drops_of=lambda rung: {each.id: 0.5 for each in rung.candidates})
     mixed = plan.rungs[-1].name
-    why = "onnxruntime-int8 loses 0.50 pp on validation, within the budget of 1 pp: no layer needs to stay in float"
+    why = "onnxruntime-int8 loses 0.50 pp on validation, within the budget of 1 pp: no layer stays in float"
     assert execution.skipped_rungs == {mixed: why}
     assert execution.candidates == plan.resolved.candidates
     assert not any(name.endswith(mixed) for name in execution.outcomes)

@@ -32,10 +32,10 @@ def test_fp32_half_and_int8_are_always_climbed_and_no_layer_stays_in_float_where
     assert names == ["fp32", "half", "int8"]
     assert stop.why == {
         **dict.fromkeys(
-            MIXED, "onnxruntime-int8 loses 0.10 pp on validation, within the budget of 1 pp: no layer needs to stay in float"
+            MIXED, "onnxruntime-int8 loses 0.10 pp on validation, within the budget of 1 pp: no layer stays in float"
         ),
         **dict.fromkeys(
-            OV_MIXED, "openvino-int8 loses nothing on validation, within the budget of 1 pp: no layer needs to stay in float"
+            OV_MIXED, "openvino-int8 loses nothing on validation, within the budget of 1 pp: no layer stays in float"
         ),
     }
 
@@ -47,8 +47,7 @@ def test_a_loss_on_the_budget_is_inside_as_it_is_to_the_choice() -> None:
 def test_layers_stay_in_float_the_fewest_first_until_the_budget_is_met_and_only_of_the_candidate_that_loses() -> None:
     names, stop = climbed({INT8.id: 5.0, OV_INT8.id: 0.4, MIXED[0]: 2.5, MIXED[1]: 0.9, MIXED[2]: 0.1})
     assert names == ["fp32", "half", "int8", *MIXED[:2]]
-    met = "onnxruntime-int8-mixed-4 loses 0.90 pp on validation, within the budget of 1 pp: no further layer needs to stay in "
-    met += "float"
+    met = "onnxruntime-int8-mixed-4 loses 0.90 pp on validation, within the budget of 1 pp: no further layer stays in float"
     assert {name: stop.why[name] for name in MIXED[2:]} == dict.fromkeys(MIXED[2:], met)
     assert set(stop.why) == {*MIXED[2:], *OV_MIXED}
 

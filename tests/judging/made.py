@@ -9,7 +9,7 @@ from edgecnn.judging.intervals import tango_drop_pp, wilson
 from edgecnn.judging.runs.regret import estimate
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.candidate import Candidate, Method, Precision, Runtime
-from edgecnn.values.figures import ClassFigures, ClassReport, Quality
+from edgecnn.values.figures import ClassFigures, ClassReport, FoldFigures, Folds, Quality
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.layers import Residency
 from edgecnn.values.profile import Environment, Profile, Run
@@ -94,6 +94,13 @@ def a_quality(**changes: object) -> Quality:
         "classes": classes,
     }
     return Quality.model_validate({**known, **changes})
+
+
+def folds_of(test: Accuracy) -> Accuracy:
+    """The same, answered by the networks of two folds."""
+    one = FoldFigures(images=test.images // 2, right=450, lost=5, gained=5)
+    folds = Folds(each=(one, one), top1_effect=1, drop_effect=1, alone_top1=test.top1, alone_drop_pp=None, worth_images=0)
+    return test.model_copy(update={"folds": folds})
 
 
 def a_class(name: str, lost: int = 5, gained: int = 5, images: int = 1000, **changes: object) -> ClassFigures:

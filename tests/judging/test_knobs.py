@@ -28,7 +28,14 @@ def test_the_fastest_that_was_measured_faster_is_taken() -> None:
     trials = judged(raced(ONE, 0.8), raced(EXTENDED, 0.7), raced(WAITING, 1.3))
     assert outcomes(trials) == ["faster", "taken", "not-shown"]
     assert taken(trials) == EXTENDED
-    assert trials[1].ratio is not None and trials[1].ratio.low > 1.35
+    assert trials[1].ratio is not None and trials[1].ratio.estimate > 1.35
+
+
+def test_no_level_is_stated_of_a_setting_since_several_are_raced() -> None:
+    stated = [
+        trial.ratio.confidence for trial in judged(raced(ONE, 0.8), raced(EXTENDED, 0.7), raced(WAITING, 1.3)) if trial.ratio
+    ]
+    assert stated == [0.0, 0.0, 0.0]
 
 
 def test_equal_settings_leave_the_default() -> None:
@@ -40,7 +47,7 @@ def test_equal_settings_leave_the_default() -> None:
 def test_a_slower_setting_loses_whatever_its_interval() -> None:
     trials = judged(raced(ONE, 2.0))
     assert outcomes(trials) == ["not-shown"]
-    assert trials[0].ratio is not None and trials[0].ratio.high < 1
+    assert trials[0].ratio is not None and trials[0].ratio.estimate < 1
 
 
 def test_what_does_not_answer_as_the_kit_must_is_not_taken_and_the_next_is() -> None:
@@ -55,7 +62,7 @@ def test_beside_other_work_nothing_is_taken_since_it_favours_fewer_threads() -> 
     busy = quiet.profile.environment.model_copy(update={"observed": {"others_percent": "40.0"}})
     (trial,) = judged(Raced(ONE, quiet.profile.model_copy(update={"environment": busy})))
     assert (trial.outcome, trial.why) == ("disturbed", "other programs took 40 % of the processors' time")
-    assert trial.ratio is not None and trial.ratio.low > 1
+    assert trial.ratio is not None and trial.ratio.estimate > 1
     assert taken((trial,)) == DEFAULT
 
 

@@ -108,6 +108,7 @@ def test_images_in_groups_settle_less() -> None:
     assert alone is not None
     assert grouped is not None
     assert grouped.images_to_settle == 10 * (alone.images_to_settle or 0), "the 1,000 images are worth 100 for a PASS"
+    assert f" of {(grouped.images_to_settle or 0) // 10:,} groups, judged alone" in grouped.reason
 
 
 @pytest.mark.parametrize("known", [{}, {"test": an_accuracy(right=100)}], ids=["not evaluated", "without classes"])

@@ -295,3 +295,13 @@ def test_a_short_side_before_the_crop_keeps_the_inputs_shape() -> None:
     assert boxed.describe() == "scaled to fit into 48x192 with a border of 128, 128, 128, bicubic"
     line = PreprocessingChoice(resize="line").shaped(ImageSize(48, 192), ImageSize(56, 224), grey, "bilinear")
     assert line.describe() == "scaled to the height of 48x192 with a border of 128, 128, 128 to its right, bilinear"
+
+
+@pytest.mark.parametrize(("groups", "rivals"), [(None, ()), (np.repeat(np.arange(4), 5), ("imagenet-bgr",))])
+def test_frames_of_a_video_do_not_tell_two_ways_apart_as_many_images_would(groups: Any, rivals: tuple[str, ...]) -> None:
+    entry = read_entry(classifier("imagenet"), Path("mine.onnx"))
+    red, blue = (_ways(name, entry, PreprocessingChoice(resize="crop"))[0] for name in ("imagenet", "imagenet-bgr"))
+    right = [np.ones(20, bool), np.zeros(20, bool)]
+    found = _best([red, blue], right, groups)
+    assert (found.chosen, found.rivals) == (0, rivals), "20 images to none tell, and 4 videos to none do not"
+    assert _chance_not_beaten(right[0], 2, 1 / 2, groups) == (None if groups is None else 1 / 2)

@@ -91,7 +91,19 @@ def test_images_that_would_settle_it_stand_beside_those_that_there_are() -> None
     found = explain(provisional_report())
     question = found.open_questions[0].model_copy(update={"says": "drop 1 pp is open", "images": 5000, "images_seen": 1000})
     lines = explanation_lines(found.model_copy(update={"open_questions": (question,)}))
-    assert "  tensorrt-fp16: drop 1 pp is open (there are 1,000)" in lines
+    assert "  tensorrt-fp16: drop 1 pp is open (this build judged 1,000 test images)" in lines
+
+
+def test_a_ratio_of_a_disturbed_race_says_what_disturbed_it() -> None:
+    found = explain(raced_report())
+    busy = "other programs took 67 % of the processors' time"
+    rows = tuple(
+        row.model_copy(update={"facts": row.facts.model_copy(update={"latency": latency.model_copy(update={"disturbed": busy})})})
+        for row in found.candidates
+        if (latency := row.facts.latency) is not None and row.facts.chosen
+    )
+    (line,) = (line for line in explanation_lines(found.model_copy(update={"candidates": rows})) if "as fast as fp32" in line)
+    assert line.endswith(f"of the race for the report on AMD EPYC, disturbed: {busy}")
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,8 @@ def test_a_provisional_choice_comes_with_the_command_that_settles_it(capsys: Cap
 
 
 def test_rungs_that_were_not_climbed_for_one_reason_stand_in_one_line(capsys: Captured) -> None:
-    show_report(a_report(skipped_rungs=dict.fromkeys(("a-mixed-2", "a-mixed-4"), "no layer needs to stay in float")))
-    assert "  not climbed: a-mixed-2, a-mixed-4: no layer needs to stay in float\n" in capsys.readouterr().out
+    show_report(a_report(skipped_rungs=dict.fromkeys(("a-mixed-2", "a-mixed-4"), "no layer stays in float")))
+    assert "  not climbed: a-mixed-2, a-mixed-4: no layer stays in float\n" in capsys.readouterr().out
 
 
 def test_candidates_that_lose_too_much_where_the_choice_is_made_are_said_to_be_left_out(capsys: Captured) -> None:

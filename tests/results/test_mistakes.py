@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgecnn.judging.intervals import wilson
 from edgecnn.results.mistakes import MATRIX_CLASSES_MAX, Answered, mistakes_of, plain_names, thumbnail
-from tests.judging.made import an_accuracy
+from edgecnn.values.figures import Groups
+from tests.judging.made import an_accuracy, folds_of
 
 CLASSES = ("bag", "boot", "shirt")
 
@@ -87,3 +89,17 @@ def test_a_thumbnail_is_a_small_jpeg_in_the_image_s_own_proportions(size: tuple[
 
 def test_a_name_with_half_a_surrogate_can_be_written() -> None:
     assert plain_names(["Größe", "bo\ud800ot"]) == ("Größe", "bo?ot")
+
+
+def test_recall_of_a_class_is_as_sure_as_its_groups_and_alone_where_how_images_depend_is_not_known() -> None:
+    """Four videos of ten frames, of which one is answered wrongly throughout."""
+    truth, said, of = [0] * 40, [0] * 30 + [1] * 10, np.repeat(np.arange(4), 10)
+    effects = Groups(groups=4, independent=4.0, top1_effect=10.0, drop_effect=10.0)
+    in_groups = an_accuracy(groups=effects)
+    alone, grouped, unknown, folded = (
+        mistakes_of(answered(truth, said, accuracy=seen, groups=groups)).classes[0].recall
+        for seen, groups in ((an_accuracy(), None), (in_groups, of), (in_groups, None), (folds_of(an_accuracy()), None))
+    )
+    assert alone == wilson(30, 40) and grouped is not None
+    assert grouped.low < 0.31 and grouped.high > 0.94, "as of four images at most"
+    assert unknown == folded == wilson(30, 40).alone  # type: ignore[union-attr]

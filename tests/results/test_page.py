@@ -12,7 +12,7 @@ from edgecnn.results.folder import read_report, report_text
 from edgecnn.results.page import page_facts
 from tests.building.scenes import a_report
 from tests.building.stored_builds import HISTORY, StoredBuild, history_of
-from tests.judging.made import a_latency
+from tests.judging.made import a_latency, an_interval, facts
 
 GONE = "is not in the store {store}; the same build command makes it again"
 
@@ -32,6 +32,28 @@ def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     report = a_report()
     (tmp_path / "report.json").write_text(report.model_dump_json(by_alias=True))
     assert read_report(tmp_path) == report
+
+
+@pytest.mark.parametrize("kind", ["slower", "fewer-images", "more-energy", "alike"])
+def test_an_older_report_states_no_level_of_the_race_for_the_choice(tmp_path: Path, kind: str) -> None:
+    """Its ratio was an interval of a fixed sample, of a race that ended when its figures said so."""
+    level = an_interval(0.82, 0.75, 0.89, 0.98)
+    figures = {
+        "slower": {"ms": 4.0, "against_ms": 3.3},
+        "fewer-images": {"images_per_s": 9.0, "against_images_per_s": 11.0, "batch": 1, "against_batch": 1},
+        "more-energy": {"energy_mj": 2.0, "against_energy_mj": 1.6, "meter": "RAPL"},
+        "alike": {},
+    }[kind]
+    machine = {} if kind == "alike" else {"machine": "AMD EPYC"}
+    fact = {"kind": kind, "against": "onnxruntime-int8", "ratio": level.model_dump(), **figures, **machine}
+    document = json.loads(a_report(candidates=(facts(),)).model_dump_json(by_alias=True))
+    document["candidates"][0] |= {"because": fact, "reason": "slower: 0.82 × the speed [0.75, 0.89] at 98.0 %"}
+    latency = a_latency(level, ratio=level, selecting=True)
+    document["candidates"][0]["latency"] = latency.model_dump(mode="json")
+    (tmp_path / "report.json").write_text(json.dumps(document))
+    row = read_report(tmp_path).candidates[0]
+    assert "in the race for the choice" in row.reason and " at 98" not in row.reason and "0.89]" not in row.reason
+    assert row.latency is not None and row.latency.p50_ms == row.latency.ratio_to_fp32 == level.alone
 
 
 def test_a_folder_without_a_report_is_named(tmp_path: Path) -> None:

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, LogitsNotFinite, NoImages, OneClassAnswered
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE
-from edgecnn.judging.predictions.grouped import (
+from edgecnn.judging.predictions.independent_images import (
     Groups,
     Worth,
     drop_effect,
     drop_interval_pp,
     group_effect,
     independent_at_most,
+    sample_worth,
     share_interval,
-    worth_of,
 )
 from edgecnn.judging.predictions.thresholds import same_labels
 from edgecnn.values.accuracy import Accuracy, Agreement
@@ -96,7 +96,7 @@ def accuracy(
 
 def share_of(true: NDArray[np.bool_], groups: Groups | None, confidence: float = NON_INFERIORITY_CONFIDENCE) -> Interval | None:
     """The share of images of which something is true, bool (images,), 0…1; None of no images."""
-    return share_interval(int(true.sum()), len(true), worth_of(true, groups, confidence), confidence)
+    return share_interval(int(true.sum()), len(true), sample_worth(true, groups, confidence), confidence)
 
 
 def _effects(right: NDArray[np.bool_], theirs: NDArray[np.bool_], groups: Groups | None) -> GroupEffects | None:
@@ -220,7 +220,7 @@ def agreement(
         else:
             alike = same_labels(answers.logits, baseline.logits, thresholds)
         same = share_of(alike, answers.groups, ACCURACY_CONFIDENCE)
-        worth = worth_of(alike, answers.groups)
+        worth = sample_worth(alike, answers.groups)
     if same is None or not len(answers.logits):
         raise NoImages(candidate=answers.candidate, split=split)
     return Agreement(
@@ -229,6 +229,7 @@ def agreement(
         same=same,
         effect=worth.effect,
         independent=None if math.isinf(worth.at_most) else worth.at_most,
+        groups=None if answers.groups is None else len(np.unique(answers.groups)),
         fidelity=answers.fidelity,
         machine=answers.machine,
         pixels=answers.pixels,

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.predictions.left_out import Doubles, LeftOut
+from edgecnn.judging.predictions.independent_images import Doubles, LeaveOneOut
 
 
-def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut:
+def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut:
     """Of one label: the mean, over the images that have it, of the precision down to each one's rank, 0…1.
 
     Args:
@@ -38,7 +38,7 @@ def average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut:
     with np.errstate(divide="ignore", invalid="ignore"):
         without = np.empty(len(order))
         without[order] = (before + behind - right * lost - own) / (positives - right)
-        return LeftOut(float(terms.sum() / positives) if positives else float("nan"), without)
+        return LeaveOneOut(float(terms.sum() / positives) if positives else float("nan"), without)
 
 
 def at_random(images: int, positives: int) -> float:
@@ -53,7 +53,7 @@ def at_random(images: int, positives: int) -> float:
     return harmonic + (positives - 1) / (images - 1) * (1 - harmonic)
 
 
-def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut | None:
+def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeaveOneOut | None:
     """Over the labels that an image has at all; None where none has any. ``scores``, ``has``: (images, labels)."""
     found = [average_precision(scores[:, label], has[:, label]) for label in np.flatnonzero(has.any(axis=0))]
     if not found:
@@ -61,7 +61,7 @@ def mean_average_precision(scores: NDArray[Any], has: NDArray[Any]) -> LeftOut |
     without = np.stack([each.without for each in found])
     known = np.isfinite(without)
     mean = np.where(known, without, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return LeftOut(float(np.mean([each.estimate for each in found])), mean)
+    return LeaveOneOut(float(np.mean([each.estimate for each in found])), mean)
 
 
 def _from_here(values: Doubles) -> Doubles:

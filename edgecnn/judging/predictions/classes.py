@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, tango_bounds, two_sided_z
-from edgecnn.judging.predictions.grouped import (
+from edgecnn.judging.predictions.independent_images import (
     Groups,
     Worth,
     drop_effect,
     independent_at_most,
+    sample_worth,
     share_interval,
-    worth_of,
 )
 from edgecnn.judging.predictions.macro_f1 import ByClass
 from edgecnn.values.figures import ClassFigures, ClassReport, Regression, UnitLosses
@@ -74,7 +74,7 @@ def _recall(pairs: Pairs, index: int, right: int, images: int) -> Interval | Non
     if images < 1:
         return None
     own = None if pairs.groups is None else pairs.of_class(index)
-    worth = Worth() if own is None else worth_of(own.right, own.groups, ACCURACY_CONFIDENCE)
+    worth = Worth() if own is None else sample_worth(own.right, own.groups, ACCURACY_CONFIDENCE)
     return share_interval(right, images, worth, ACCURACY_CONFIDENCE)
 
 

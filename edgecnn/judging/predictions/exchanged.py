@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgecnn.judging.predictions.left_out import Doubles
+from edgecnn.judging.predictions.independent_images import Doubles
 
 _DRAWS: Final = 4
 """Of another image for each."""

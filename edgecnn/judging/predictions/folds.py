@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, answered_right, difference_pp, share_right
-from edgecnn.judging.predictions.grouped import (
+from edgecnn.judging.predictions.independent_images import (
     Groups,
     Worth,
     drop_interval_pp,

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.judging.intervals import NON_INFERIORITY_CONFIDENCE
-from edgecnn.judging.predictions.jackknife import two_centre_interval
-from edgecnn.judging.predictions.left_out import LeftOut
+from edgecnn.judging.predictions.independent_images import LeaveOneOut, two_centre_interval
 from edgecnn.values.verdict import Interval
 
 
@@ -55,9 +54,9 @@ def macro_f1(
         return None
     classes = int(present.sum())
     estimate = float(counts.f1[present].sum()) / classes
-    found = LeftOut(estimate, estimate + _without_each(labels, predicted, counts) / classes)
+    mean = LeaveOneOut(estimate, estimate + _without_each(labels, predicted, counts) / classes)
     alike = classes * classes / float((1 / counts.images[present]).sum())
-    return two_centre_interval(found, alike, None, confidence)
+    return two_centre_interval(mean, alike, None, confidence)
 
 
 def _without_each(labels: NDArray[Any], predicted: NDArray[np.intp], counts: ByClass) -> NDArray[np.float64]:

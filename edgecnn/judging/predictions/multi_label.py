@@ -15,13 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgecnn.errors.gates import LogitsDoNotMatch, NoImages
-from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z, wilson
+from edgecnn.judging.intervals import ACCURACY_CONFIDENCE, NON_INFERIORITY_CONFIDENCE, two_sided_z
 from edgecnn.judging.predictions.accuracy import Answers, check_finite, check_same_pixels, share_of
 from edgecnn.judging.predictions.average_precision import average_precision, mean_average_precision
 from edgecnn.judging.predictions.exchanged import images_that_count
-from edgecnn.judging.predictions.grouped import Groups, group_effect, independent_at_most
-from edgecnn.judging.predictions.jackknife import trials_of, two_centre_interval
-from edgecnn.judging.predictions.left_out import LeftOut
+from edgecnn.judging.predictions.independent_images import (
+    Groups,
+    LeaveOneOut,
+    group_effect,
+    independent_answers,
+    independent_at_most,
+    two_centre_interval,
+)
 from edgecnn.judging.predictions.thresholds import over, same_labels
 from edgecnn.values.label_figures import LabelFigures, MultiLabelAccuracy
 from edgecnn.values.verdict import Interval
@@ -56,16 +61,16 @@ def multi_label_accuracy(
         theirs = f"labels of shape {labels.shape}, {len(thresholds)} thresholds"
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=f"logits of shape {answers.logits.shape}", theirs=theirs)
     has = labels.astype(bool)
-    found = _precision(answers, has, split)
+    precision = _precision(answers, has, split)
     given = over(answers.logits, thresholds)
     count = images_that_count(answers.logits, has)
-    drop, drop_images = (None, None) if baseline is None else _drop(found, answers, baseline, has)
+    drop, drop_images = (None, None) if baseline is None else _drop(precision, answers, baseline, has)
     return MultiLabelAccuracy(
         split=split,
         images=len(has),
-        map=_map_interval(found, count, answers.groups, ACCURACY_CONFIDENCE),
-        map_bounds=_map_interval(found, count, answers.groups, NON_INFERIORITY_CONFIDENCE),
-        trials=min(trials_of(found, count, answers.groups), independent_at_most(answers.groups)),
+        map=_map_interval(precision, count, answers.groups, ACCURACY_CONFIDENCE),
+        map_bounds=_map_interval(precision, count, answers.groups, NON_INFERIORITY_CONFIDENCE),
+        trials=min(independent_answers(precision, count, answers.groups), independent_at_most(answers.groups)),
         drop_pp=drop,
         drop_images=drop_images,
         groups=None if answers.groups is None else len(np.unique(answers.groups)),
@@ -73,8 +78,7 @@ def multi_label_accuracy(
         macro_f1=_f1(given, has, answers.groups, together=False),
         agreement=None if baseline is None else _alike(answers, baseline, thresholds),
         labels=tuple(
-            _label(name, bound, answers.logits[:, place], has[:, place], given[:, place])
-            for place, (name, bound) in enumerate(thresholds.items())
+            _label(answers, place, label, has[:, place], given[:, place]) for place, label in enumerate(thresholds.items())
         ),
         fidelity=answers.fidelity,
         machine=answers.machine,
@@ -91,16 +95,16 @@ def map_interval(
         ours, theirs = (f"{what} of shape {of.shape}" for what, of in (("logits", answers.logits), ("labels", labels)))
         raise LogitsDoNotMatch(candidate=answers.candidate, ours=ours, theirs=theirs)
     has = labels.astype(bool)
-    found = _precision(answers, has, split)
-    return _map_interval(found, images_that_count(answers.logits, has), answers.groups, confidence)
+    precision = _precision(answers, has, split)
+    return _map_interval(precision, images_that_count(answers.logits, has), answers.groups, confidence)
 
 
-def _map_interval(found: LeftOut, count: float, groups: Groups | None, confidence: float) -> Interval:
+def _map_interval(precision: LeaveOneOut, count: float, groups: Groups | None, confidence: float) -> Interval:
     """The precision at the few images of a rare label is too high; of heavy-tailed scores that vanishes no faster than a root."""
-    return two_centre_interval(found, count, groups, confidence, decay=0.5)
+    return two_centre_interval(precision, count, groups, confidence, decay=0.5)
 
 
-def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeftOut:
+def _precision(answers: Answers, has: NDArray[np.bool_], split: Literal["validation", "test"]) -> LeaveOneOut:
     found = mean_average_precision(answers.logits, has)
     if found is None:
         raise NoImages(candidate=answers.candidate, split=split)
@@ -112,7 +116,7 @@ def _alike(answers: Answers, baseline: Answers, thresholds: Mapping[str, float])
     return share_of(same_labels(answers.logits, baseline.logits, thresholds), answers.groups)
 
 
-def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> tuple[Interval, float]:
+def _drop(ours: LeaveOneOut, answers: Answers, baseline: Answers, has: NDArray[np.bool_]) -> tuple[Interval, float]:
     """By the jackknife of the difference, and what images that none of these showed may still lose; and as of how many of these.
 
     The score interval of a mean loss d whose variance an image is at most b·d, as Wilson's is for b = 1: b is what an image costs
@@ -123,7 +127,7 @@ def _drop(found: LeftOut, answers: Answers, baseline: Answers, has: NDArray[np.b
     check_same_pixels(answers, baseline)
     theirs = mean_average_precision(baseline.logits, has)
     assert theirs is not None
-    apart = LeftOut(theirs.estimate - found.estimate, theirs.without - found.without)
+    apart = LeaveOneOut(theirs.estimate - ours.estimate, theirs.without - ours.without)
     effect, count = group_effect(theirs.without, answers.groups), images_that_count(baseline.logits, has)
     most = max(effect, len(has) / independent_at_most(answers.groups))
     of_both = group_effect(apart.without, answers.groups)
@@ -149,18 +153,25 @@ def _f1(given: NDArray[np.bool_], has: NDArray[np.bool_], groups: Groups | None,
         hits, all_ = hits.sum(axis=1, keepdims=True), all_.sum(axis=1, keepdims=True)
     sums, totals = hits.sum(axis=0), all_.sum(axis=0)
     without = ((sums - hits) / np.maximum(totals - all_, 1.0)).mean(axis=1)
-    found = LeftOut(float((sums / totals).mean()), without)
-    return two_centre_interval(found, min(len(has), int((given | has)[:, kept].sum())), groups)
+    f1 = LeaveOneOut(float((sums / totals).mean()), without)
+    return two_centre_interval(f1, min(len(has), int((given | has)[:, kept].sum())), groups)
 
 
-def _label(name: str, threshold: float, scores: NDArray[Any], has: NDArray[np.bool_], given: NDArray[np.bool_]) -> LabelFigures:
+def _label(
+    answers: Answers, place: int, label: tuple[str, float], has: NDArray[np.bool_], given: NDArray[np.bool_]
+) -> LabelFigures:
+    (name, threshold), scores, groups = label, answers.logits[:, place], answers.groups
     right, got, images = int((given & has).sum()), int(given.sum()), int(has.sum())
+
+    def share(true: NDArray[np.bool_], among: NDArray[np.bool_]) -> Interval | None:
+        return share_of(true[among], None if groups is None else groups[among], ACCURACY_CONFIDENCE)
+
     return LabelFigures(
         name=name,
         images=images,
         threshold=threshold,
         average_precision=average_precision(scores, has).estimate if images else None,
-        precision=wilson(right, got),
-        recall=wilson(right, images),
+        precision=share(has, given),
+        recall=share(given, has),
         f1=2 * right / (got + images) if images else None,
     )

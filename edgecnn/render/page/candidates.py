@@ -124,7 +124,7 @@ def _accuracy(facts: CandidateFacts) -> Cell:
     seen = facts.answered
     if seen is None:
         return _missing("not evaluated on the test split")
-    return Cell(figures.percent_interval(seen.share), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images")
+    return Cell(figures.percent_interval(seen.share), OF_FIDELITY[seen.fidelity], figures.images_of(seen))
 
 
 def _agreement(facts: CandidateFacts) -> Cell:
@@ -133,7 +133,7 @@ def _agreement(facts: CandidateFacts) -> Cell:
         return _missing("not evaluated on the test split")
     if facts.is_baseline:
         return Cell("baseline", OF_FIDELITY[seen.fidelity], "the reference")
-    return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{seen.images:,} images without labels")
+    return Cell(figures.percent_interval(seen.same), OF_FIDELITY[seen.fidelity], f"{figures.images_of(seen)} without labels")
 
 
 def _others(facts: CandidateFacts) -> Cell:
@@ -159,8 +159,7 @@ def _drop(facts: CandidateFacts) -> Cell:
 def _time(latency: Latency | None, figure: Interval | None) -> Cell:
     if latency is None or figure is None:
         return _missing((latency.reason if latency else None) or "not raced")
-    runs = f"{latency.runs} runs of {figures.race_of(latency)}"
-    runs += ", disturbed" if latency.disturbed else ""
+    runs = f"{latency.runs} runs of {figures.race_of(latency)}{figures.disturbance(latency)}"
     return Cell(figures.milliseconds(figure), OF_FIDELITY[latency.fidelity], runs)
 
 
@@ -170,7 +169,9 @@ def _speed(facts: CandidateFacts) -> Cell:
         return Cell("baseline", MISSING if latency is None else OF_FIDELITY[latency.fidelity])
     if latency is None or latency.ratio_to_fp32 is None:
         return _missing("no race with fp32")
-    return Cell(figures.times(latency.ratio_to_fp32), OF_FIDELITY[latency.fidelity], "paired by round")
+    return Cell(
+        figures.times(latency.ratio_to_fp32), OF_FIDELITY[latency.fidelity], f"paired by round{figures.disturbance(latency)}"
+    )
 
 
 def _residency(facts: CandidateFacts) -> Cell:

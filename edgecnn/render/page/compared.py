@@ -166,8 +166,7 @@ def _detail(metric: Metric, facts: CandidateFacts) -> str:
     if metric.source == "accuracy" and facts.test:
         return f"{facts.test.images:,} images"
     if metric.source == "latency" and latency:
-        disturbed = f", disturbed: {latency.disturbed}" if latency.disturbed else ""
-        return f"{latency.runs} runs of {latency.observed_at}{disturbed}"
+        return f"{latency.runs} runs of {latency.observed_at}{figures.disturbance(latency)}"
     if metric.source == "memory" and memory:
         own = f", {memory.baseline_mib.estimate:.1f} MiB of it the runtime's own" if memory.baseline_mib else ""
         return f"{memory.runs} runs{own}"

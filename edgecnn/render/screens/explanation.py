@@ -26,7 +26,7 @@ def explanation_lines(explanation: Explanation, *, alone: bool = False) -> list[
         whose = f" of {', '.join(lack.candidates)}" if lack.candidates else ""
         unmeasured += [f"{', '.join(lack.figures)}{whose}: {lack.why}", *_command("this measures it", lack.command, above)]
     for question in explanation.open_questions:
-        seen = f" (there are {question.images_seen:,})" if question.images_seen else ""
+        seen = f" (this build judged {question.images_seen:,} test images)" if question.images_seen else ""
         asked += [f"{question.candidate}: {question.says}{seen}", *_command("measure it with", question.command, above)]
     lines += _section("Not measured", unmeasured)
     lines += _section("What would settle what is open", asked)
@@ -54,7 +54,7 @@ def _candidate_lines(explained: ExplainedCandidate) -> Iterator[str]:
     if (seen := facts.answered) is not None:
         drop = f", drop {figures.points(seen.drop_pp)}" if seen.drop_pp is not None else ""
         name = "top-1" if facts.multi_label is None else "mAP"
-        yield f"  {name} {figures.percent_interval(seen.share)} on {seen.images:,} images{drop}"
+        yield f"  {name} {figures.percent_interval(seen.share)} on {figures.images_of(seen)}{drop}"
     if facts.agreement is not None and not facts.is_baseline:
         yield f"  {figures.agreement_sentence(facts.agreement)}"
     yield from _time_lines(facts)
@@ -71,7 +71,7 @@ def _time_lines(facts: CandidateFacts) -> Iterator[str]:
     if seen is None or seen.p50_ms is None:
         return
     ratio = f", {figures.times(seen.ratio_to_fp32)} as fast as fp32" if seen.ratio_to_fp32 is not None else ""
-    where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}"
+    where = f"{seen.fidelity.value} in {seen.runs} runs of {figures.race_of(seen)} on {seen.machine}{figures.disturbance(seen)}"
     yield f"  p50 {figures.milliseconds(seen.p50_ms)} ms{ratio}, {where}"
 
 

@@ -131,9 +131,11 @@ def _kin_lines(race: KinRace) -> Iterator[str]:
             times = f"{ratio.estimate:.2f} × their time [{ratio.low:.2f}, {ratio.high:.2f}] at {100 * ratio.confidence:.4g} %"
             yield f"{each.board} is slower than the other boards of {race.device}: {times}, p50 {taken[each.board]}, {of}"
     if all(each.slower is None for each in race.boards):
-        said = ", ".join(f"{board} {p50}" for board, p50 in taken.items())
-        few = "" if len(taken) >= BOARDS_NEEDED else f"; it takes {BOARDS_NEEDED} boards to tell a slow board from a slow day"
+        said = ", ".join(f"{each.board} {taken[each.board]}" for each in race.compared) or "none can be compared"
+        enough = len(race.compared) >= BOARDS_NEEDED
+        few = "" if enough else f"; it takes {BOARDS_NEEDED} boards to tell a slow board from a slow day"
         yield f"no board of {race.device} is shown to be slower than the others: {said}, {of}{few}"
+    yield from (f"{each.board} is not compared with the others: {each.uncompared}" for each in race.boards if each.uncompared)
 
 
 def _on_day(observed_at: str) -> str:

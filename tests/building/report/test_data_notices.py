@@ -7,10 +7,10 @@ from typing import Literal
 from edgecnn.building.data_notices import class_notices
 from edgecnn.building.fold_notices import fold_notices
 from edgecnn.values.artifact import WeightsAnswer
-from edgecnn.values.figures import ClassFigures, ClassReport, FoldFigures, Folds, Groups, UnitLosses
+from edgecnn.values.figures import ClassFigures, ClassReport, Groups, UnitLosses
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
-from tests.judging.made import a_class, a_quality, an_accuracy, facts
+from tests.judging.made import a_class, a_quality, an_accuracy, facts, folds_of
 
 
 def lost(name: str, points: int = 12, images: int = 1000) -> ClassFigures:
@@ -24,7 +24,7 @@ def row(*classes: ClassFigures, fidelity: Fidelity = Fidelity.MEASURED, compared
 
 def test_a_class_that_was_lost_is_told_in_one_sentence() -> None:
     assert class_notices([row(a_class("Bag"), lost("Shirt"))]) == (
-        "openvino-int8 loses 12.0 pp [10.2, 13.9] at 90 % on class 'Shirt' (1,000 images), shown after Holm over 10 classes",
+        "openvino-int8 loses 12.0 pp on class 'Shirt' (1,000 images), shown after Holm over 10 classes",
     )
 
 
@@ -40,7 +40,7 @@ def test_a_row_without_accuracy_and_the_baseline_itself_say_nothing() -> None:
 
 def test_an_emulated_loss_says_so() -> None:
     (said,) = class_notices([row(lost("Shirt"), fidelity=Fidelity.EMULATED)])
-    assert "at 90 % (emulated) on class 'Shirt'" in said
+    assert "pp (emulated) on class 'Shirt'" in said
 
 
 def test_beyond_five_classes_the_rest_is_told_in_one_sentence_with_their_names() -> None:
@@ -73,17 +73,13 @@ def test_of_groups_and_of_several_candidates_the_sentence_says_what_was_counted(
     of_three = seen.test.quality.classes.model_copy(update={"candidates": 3})
     test = seen.test.model_copy(update={"quality": seen.test.quality.model_copy(update={"classes": of_three})})
     assert class_notices([seen.model_copy(update={"test": test})]) == (
-        "openvino-int8 loses 12.0 pp [10.2, 13.9] at 90 % on class 'Shirt' "
+        "openvino-int8 loses 12.0 pp on class 'Shirt' "
         "(1,000 images in 16 groups, of which 14 lose and 1 gain), shown after Holm over 10 classes of 3 candidates",
     )
 
 
-def test_over_folds_no_interval_of_images_alone_is_given() -> None:
-    seen = row(grouped("fold"))
-    assert seen.test is not None
-    one = FoldFigures(images=500, right=450, lost=5, gained=5)
-    folds = Folds(each=(one, one), top1_effect=1, drop_effect=1, alone_top1=seen.test.top1, alone_drop_pp=None, worth_images=0)
-    (said,) = class_notices([seen.model_copy(update={"test": seen.test.model_copy(update={"folds": folds})})])
+def test_of_folds_the_sentence_counts_folds() -> None:
+    (said,) = class_notices([row(grouped("fold"))])
     assert said.startswith("openvino-int8 loses 12.0 pp on class 'Shirt' (1,000 images in 16 folds, of which 14 lose")
 
 
@@ -100,4 +96,11 @@ def test_groups_of_test_images_are_worth_what_a_pass_takes_them_for() -> None:
     assert fold_notices([seen], WeightsAnswer(choice="none", kind="none", why="asked")) == (
         "GROUPS: the 600 test images are of 40 groups, whose images may be alike, and intervals allow for that: "
         "top-1 of onnxruntime-fp32 is as sure as of 400 independent ones, and for a PASS as of 40",
+    )
+
+
+def test_of_folds_a_reader_is_told_what_intervals_assume_of_their_networks() -> None:
+    seen = facts("onnxruntime-fp32", is_baseline=True, test=folds_of(an_accuracy()))
+    assert fold_notices([seen], WeightsAnswer(choice="none", kind="none", why="asked"))[0].endswith(
+        "Intervals hold where networks differ as normal values do, and not where one in a few fails: read the figures by fold"
     )

@@ -69,7 +69,7 @@ def test_layers_stay_in_float_until_the_budget_is_met_and_the_rest_is_not_climbe
     assert all(lost[name] > 1.0 for name in before)
     assert list(report.skipped_rungs) == list(MIXED[len(tried) :])
     for why in report.skipped_rungs.values():
-        assert why.startswith(f"{last} loses ") and why.endswith("no further layer needs to stay in float")
+        assert why.startswith(f"{last} loses ") and why.endswith("no further layer stays in float")
 
 
 def test_the_report_names_the_layers_in_float(climbed: Place) -> None:
@@ -94,7 +94,7 @@ def test_judging_with_a_wider_budget_finds_nothing_to_mend_and_builds_nothing(cl
     build(climbed, weights, "--allow-stored", "--max", "drop_pp=100", verb="judge")
     report = BuildReport.model_validate(climbed.report())
     assert list(report.skipped_rungs) == list(MIXED)
-    assert "no layer needs to stay in float" in report.skipped_rungs[MIXED[0]]
+    assert "no layer stays in float" in report.skipped_rungs[MIXED[0]]
     assert {path.name for path in (climbed.store / "artifacts" / "quantize").iterdir()} == made
 
 

@@ -83,7 +83,7 @@ def test_a_line_break_in_a_reason_does_not_end_its_item() -> None:
 
 
 def test_rungs_that_were_not_climbed_for_one_reason_stand_in_one_line() -> None:
-    why = "onnxruntime-int8 loses 0.10 pp on validation, within the budget of 1 pp: no layer needs to stay in float"
+    why = "onnxruntime-int8 loses 0.10 pp on validation, within the budget of 1 pp: no layer stays in float"
     skipped = {"onnxruntime-int8-mixed-2": why, "onnxruntime-int8-mixed-4": why}
     text = report_markdown(a_report(skipped_rungs=skipped))
     assert f"## Rungs not climbed\n\n- onnxruntime-int8-mixed-2, onnxruntime-int8-mixed-4: {why}\n" in text

@@ -4,10 +4,10 @@ import pytest
 
 from edgecnn.render import quality
 from edgecnn.render.markdown import report_markdown
-from edgecnn.values.figures import ClassReport
+from edgecnn.values.figures import ClassReport, Groups
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
-from tests.judging.made import a_class, a_quality, an_accuracy, facts
+from tests.judging.made import a_class, a_quality, an_accuracy, facts, folds_of
 from tests.render.reports import a_report, a_row
 
 SECTIONS = """\
@@ -37,6 +37,27 @@ def test_the_report_shows_what_top_1_does_not_say_and_the_classes_of_what_ships(
     two = ClassReport(classes=(a_class("Shirt", lost=130, gained=10, regression="shown"), a_class("Bag")), compared=2)
     worst = a_quality().classes.worst_drop_pp
     assert SECTIONS in report_markdown(a_report(chosen(two.model_copy(update={"worst_drop_pp": worst}))))
+
+
+def test_over_folds_classes_and_what_takes_images_for_independent_are_estimates_alone() -> None:
+    over_folds = folds_of(an_accuracy(quality=a_quality(classes=ClassReport(classes=(a_class("Shirt", lost=130),), compared=1))))
+    text = report_markdown(a_report(a_row(test=over_folds, chosen=True)))
+    assert "| class | images | recall | F1 | drop against fp32 | loss |" in text
+    assert "| Shirt | 1,000 | 90.0 % | 90.0 % | +12.5 pp | not shown |" in text
+    assert "| 99.0 % [98.5, 99.4] | 86.0 % | 5.0 % | 97.0 % [96.0, 98.0] |" in text
+    assert "its interval allows for that" not in text and "holds for all classes at once" not in text
+    assert text.count("A figure without an interval: none is known that allows for networks that differ from fold to fold.") == 2
+
+
+@pytest.mark.parametrize(("independent", "drop"), [(40.0, "+12.5 [+10.8, +14.4] pp"), (None, "+12.5 pp")])
+def test_a_class_in_groups_has_its_interval_save_in_a_report_of_before_groups_were_kept(
+    independent: float | None, drop: str
+) -> None:
+    groups = Groups(groups=40, independent=independent, top1_effect=1.5, drop_effect=1.5)
+    shirt = a_quality(classes=ClassReport(classes=(a_class("Shirt", lost=130),), compared=1))
+    text = report_markdown(a_report(a_row(test=an_accuracy(quality=shirt, groups=groups), chosen=True)))
+    assert f"| 90.0 % | {drop} | not shown |" in text
+    assert "| 86.0 % | 5.0 % |" in text and "none is known that allows for groups whose images are alike." in text
 
 
 def test_nothing_is_shown_of_what_was_not_looked_at() -> None:

@@ -44,7 +44,7 @@ def test_a_tail_that_the_sample_cannot_support_is_missing_with_the_reason_and_th
 
 def test_a_latency_that_was_disturbed_says_so_beside_its_runs() -> None:
     disturbed = a_latency(an_interval(2.0), disturbed="other programs took 40 %")
-    assert cells(latency=disturbed)["median"].detail == "8 runs of the race for the report, disturbed"
+    assert cells(latency=disturbed)["median"].detail == ("8 runs of the race for the report, disturbed: other programs took 40 %")
 
 
 @pytest.mark.parametrize(("basis", "word"), [("executed", "measured"), ("elsewhere", "emulated"), ("planned", "planned")])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 
+from edgecnn.judging.metrics import SHOWN
 from edgecnn.render.page.charts.bars import sizes
 from edgecnn.render.page.charts.curves import curves
-from edgecnn.render.page.charts.intervals import drops
+from edgecnn.render.page.charts.intervals import drops, metric_chart
 from edgecnn.render.page.charts.latency import latencies
 from edgecnn.render.page.charts.residency import residencies
 from edgecnn.training.history import History
@@ -59,6 +60,10 @@ def test_a_candidate_without_samples_is_named_with_the_reason() -> None:
 def test_what_disturbed_a_race_is_said_with_what_it_means() -> None:
     raced = a_raced("onnxruntime-int8", 1.0, random.Random(0))
     row = a_row(latency=a_latency(an_interval(1.0), disturbed="other programs took 40 % of the processors' time"))
+    speed = metric_chart(
+        SHOWN["ratio_to_fp32"], a_report(a_row(latency=a_latency(None, ratio=an_interval(3.1), disturbed="busy")))
+    )
+    assert speed is not None and speed.notes == ("onnxruntime-int8 was disturbed: busy",)
     strips, _ = latencies(a_page(1).model_copy(update={"report": a_report(row), "raced": (raced,)}))
     assert strips.notes == (
         "onnxruntime-int8 was disturbed: other programs took 40 % of the processors' time; it can show a kit fast, not slow",

@@ -49,10 +49,10 @@ def test_a_desktop_gpu_is_shown_way_by_way_under_its_true_name() -> None:
 
 
 def test_rungs_that_were_not_climbed_say_why_once_and_layers_in_float_are_named() -> None:
-    skipped = dict.fromkeys(("a-mixed-4", "a-mixed-8"), "no further layer needs to stay in float")
+    skipped = dict.fromkeys(("a-mixed-4", "a-mixed-8"), "no further layer stays in float")
     mixed = a_row("onnxruntime-int8-mixed-2", reason="chosen", kept_float=("node_Conv_840", "node_linear"))
     document = about(a_report(mixed, skipped_rungs=skipped))
-    assert "a-mixed-4, a-mixed-8: no further layer needs to stay in float" in document.by_id("notices").words
+    assert "a-mixed-4, a-mixed-8: no further layer stays in float" in document.by_id("notices").words
     assert "chosen; left in float: node_Conv_840, node_linear" in document.by_id("verdict").words
 
 

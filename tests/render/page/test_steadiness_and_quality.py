@@ -6,7 +6,7 @@ from edgecnn.render.page.charts.steadiness import steadiness
 from edgecnn.render.page.sections import quality
 from edgecnn.values.figures import ClassReport
 from edgecnn.values.report import BuildReport
-from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_interval, facts
+from tests.judging.made import a_class, a_latency, a_quality, an_accuracy, an_interval, facts, folds_of
 from tests.render.page.measured import a_steady
 from tests.render.page.reading import rows_with
 from tests.render.reports import a_report
@@ -65,3 +65,15 @@ def test_the_baseline_has_lost_no_class_to_itself() -> None:
     report = a_report(facts("onnxruntime-fp32", is_baseline=True, chosen=True, test=an_accuracy(quality=a_quality())))
     assert "classes-lost" not in [figure.id for figure in quality(report)]
     assert quality(a_report(facts(test=an_accuracy()))) == ()
+
+
+def test_over_folds_the_charts_of_classes_and_of_independent_images_have_no_interval() -> None:
+    over_folds = folds_of(an_accuracy(quality=a_quality(classes=ClassReport(classes=(a_class("Shirt", lost=130),), compared=1))))
+    _, macro_f1, _, agreement, classes = quality(a_report(facts(chosen=True, test=over_folds)))
+    assert [(row["low"], row["high"]) for figure in (macro_f1, classes) for row in rows_with(figure, "low")] == [
+        (86.0, 86.0), (12.5, 12.5),
+    ]  # fmt: skip
+    assert macro_f1.table.rows == (("onnxruntime-int8", "86.0 %"),) and "Intervals at" not in macro_f1.says
+    assert classes.says.endswith("No interval of a class is known.") and "drop, 90 %" not in classes.table.columns
+    why = "A figure without an interval: none is known that allows for networks that differ from fold to fold."
+    assert macro_f1.notes == classes.notes == (why,) and agreement.notes == () and "Intervals at 90 %" in agreement.says

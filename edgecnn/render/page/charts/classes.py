@@ -41,11 +41,12 @@ def classes_lost(report: BuildReport) -> tuple[Figure, ...]:
 
 
 def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
-    classes = accuracy.quality.classes if accuracy.quality else None
+    classes = found.classes if (found := accuracy.shown_quality) else None
     told = [each for each in spelt.most_telling(classes) if each.drop_pp is not None] if classes else []
     if classes is None or not told:
         return None
-    rows = _rows(told)
+    rows, alone = _rows(told), spelt.are_estimates(classes)
+    columns = {"drop" if alone and of == "paired drop" else name: of for name, of in _COLUMNS.items()}
     names = ", ".join(each.name for each in classes.shown())
     small = len(classes.too_small())
     few = f" {small} {plural(small, 'has', 'have')} too few {classes.unit}s for a loss to show." if small else ""
@@ -54,11 +55,11 @@ def _classes(facts: CandidateFacts, accuracy: Accuracy) -> Figure | None:
         id="classes-lost",
         title=f"What each class lost with {facts.candidate.id}",
         says=f"Shown to lose, after Holm's adjustment over {over}: {names or 'none'}.{few} Further right is"
-        " worse; each interval is 90 % for its class alone.",
-        sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"),
+        f" worse. {spelt.class_intervals(classes)}.",
+        sources=sources_of([accuracy], lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"),
         spec=_spec(rows),
-        table=tabled("What each class lost against fp32, paired image by image", _COLUMNS, rows),
-        notes=(left,) if (left := spelt.left_out(classes)) else (),
+        table=tabled("What each class lost against fp32, paired image by image", columns, rows),
+        notes=tuple(filter(None, [spelt.left_out(classes), spelt.without_intervals([accuracy]) if alone else ""])),
     )
 
 

@@ -9,6 +9,7 @@ from edgecnn.render import figures
 from edgecnn.render.page.charts import vega
 from edgecnn.render.page.charts.dots import Axis, Dot, Rule, dots_spec, spread_of
 from edgecnn.render.page.charts.figure import OF_FIDELITY, Figure, Table, absence, sources_of
+from edgecnn.render.quality import without_intervals
 from edgecnn.render.wording import grouped
 from edgecnn.values.accuracy import Accuracy
 from edgecnn.values.figures import Energy
@@ -47,7 +48,7 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
         says=f"{metric.says} {f'Intervals at {confidence}.' if confidence else ''}".strip(),
         sources=sources_of(
             (of for _, of, _ in known),
-            lambda of: f"the answers to {of.images:,} images, on {of.machine}" if of_images else f"on {of.machine}",
+            lambda of: f"the answers to {figures.images_of(of)}, on {of.machine}" if of_images else f"on {of.machine}",
         ),
         spec=dots_spec(dots, Axis(metric.signs)),
         legend=vega.legend_of(facts for facts, *_ in known),
@@ -58,7 +59,11 @@ def metric_chart(metric: Metric, report: BuildReport) -> Figure | None:
             columns=("candidate", metric.title),
             rows=tuple((facts.candidate.id, figures.spelt(metric, figure)) for facts, _, figure in known),
         ),
-        notes=grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
+        notes=(
+            *grouped({facts.candidate.id: value.absent[metric.name] for facts, value in quality if metric.name in value.absent}),
+            *filter(None, [without_intervals(facts.test for facts, _, figure in known if not figure.confidence)]),
+            *(f"{facts.candidate.id} was disturbed: {why}" for facts, of, _ in known if (why := getattr(of, "disturbed", None))),
+        ),
         half=True,
     )
 
@@ -78,7 +83,7 @@ def drops(report: BuildReport) -> Figure | None:
         title=f"What precision costs in {'mAP' if several else 'accuracy'}",
         says=_drops_said({facts.candidate.id: figure for facts, _, figure in known}, bound),
         sources=sources_of(
-            (of for _, of, _ in known), lambda of: f"both networks' answers to the same {of.images:,} images, on {of.machine}"
+            (of for _, of, _ in known), lambda of: f"both networks' answers to the same {figures.images_of(of)}, on {of.machine}"
         ),
         spec=dots_spec(dots, Axis(title=metric.axis_title, rules=[Rule(0.0), *gate])),
         legend=vega.legend_of(facts for facts, *_ in known),

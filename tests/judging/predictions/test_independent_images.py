@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from edgecnn.errors.wording import counted
 from edgecnn.judging.gates import judge
+from edgecnn.judging.intervals import wilson
 from edgecnn.judging.predictions.accuracy import Answers, accuracy, agreement, share_of
-from edgecnn.judging.predictions.grouped import group_effect, independent_at_most
+from edgecnn.judging.predictions.independent_images import group_effect, independent_at_most
 from edgecnn.judging.predictions.multi_label import multi_label_accuracy
+from edgecnn.render.figures import agreement_sentence
 from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import CandidateFacts
-from edgecnn.values.verdict import Gate
+from edgecnn.values.verdict import Gate, Interval
 from tests.judging.made import a_candidate, a_quality
 
 GROUPS, EACH = 40, 15
@@ -70,7 +73,7 @@ def test_the_gates_are_judged_by_what_groups_leave_and_what_knows_of_no_groups_i
     assert f"of {counted(GROUPS, 'group')} of images" in result.reason
     for metric in ("macro_f1", "ece"):
         open_ = judge(Gate(metric=metric, side="min" if metric == "macro_f1" else "max", bound=0.5, required="always"), row)
-        assert open_.verdict.value == "UNSURE" and "does not allow for groups whose images are alike" in open_.reason
+        assert open_.verdict.value == "UNSURE" and "is known that allows for groups whose images are alike" in open_.reason
 
 
 @pytest.mark.parametrize("labels", [1, 3, 5, 7])
@@ -98,9 +101,35 @@ def test_several_labels_an_image_in_groups_are_worth_fewer_too() -> None:
         )
         found = multi_label_accuracy(ours, has.astype(np.uint8), dict.fromkeys("abc", 0.7), "test", fp32)
         assert found.drop_pp is not None and found.agreement is not None
-        return [each.high - each.low for each in (found.map, found.drop_pp, found.micro_f1, found.agreement)]
+        return [each.high - each.low for each in (found.map, found.drop_pp, found.micro_f1, found.agreement, *shares(found))]
+
+    def shares(found: MultiLabelAccuracy) -> list[Interval]:
+        return [share for label in found.labels for share in (label.precision, label.recall) if share is not None]
 
     assert all(grouped > 1.8 * alone for grouped, alone in zip(widths(OF), widths(None), strict=True))
+
+
+def test_errors_in_one_image_a_group_do_not_make_its_other_images_independent() -> None:
+    """Ten groups of 40 err in one image each, fp32 too, which shows no likeness: all still pass as of 40 images."""
+    random = np.random.default_rng(11)
+    has = random.random((OF.size, 3)) < 0.5
+    right, image = 8.0 * has - 4 + random.random(has.shape), np.arange(OF.size)[:, None] % (4 * EACH)
+    logits, rounded = (np.where(image == wrong, -right, right) for wrong in (EACH, 0))
+    alone, grouped = (
+        multi_label_accuracy(
+            Answers("int8", rounded.astype(np.float32), "p", "m", groups=groups),
+            has.astype(np.uint8), dict.fromkeys("abc", 0.5), "test",
+            Answers("fp32", logits.astype(np.float32), "p", "m", groups=groups),
+        )
+        for groups in (None, OF)
+    )  # fmt: skip
+    for metric in ("map_bounds", "micro_f1", "macro_f1"):
+        of_all, of_groups = getattr(alone, metric), getattr(grouped, metric)
+        most = wilson(of_all.estimate * GROUPS, GROUPS, 0.9)
+        assert most is not None and of_groups.low <= most.low < of_all.low - 0.03
+    assert alone.drop_pp is not None and grouped.drop_pp is not None
+    above = [found.high - found.estimate for found in (alone.drop_pp, grouped.drop_pp)]
+    assert above[1] > 2.5 * above[0]
 
 
 def thirds(groups: int) -> NDArray[np.int64]:
@@ -167,3 +196,6 @@ def test_agreement_without_labels_is_capped_by_groups_as_well(images: int) -> No
     row = CandidateFacts(candidate=a_candidate("onnxruntime-int8"), agreement=seen)
     result = judge(Gate(metric="agreement", side="min", bound=0.9, required="always"), row)
     assert result.figure == alone[1]
+    groups = counted(images // 3, "group")
+    assert seen.groups == images // 3 and f"(of {groups} of images)" in result.reason
+    assert f" of {images} images of {groups} without labels" in agreement_sentence(seen)
