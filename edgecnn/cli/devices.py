@@ -87,12 +87,14 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 def check(call: Call, name: NameArg = None) -> None:
     """Say what stands in the way of kits on a machine, and where its device file is wrong. Exit 3: kits cannot run; 2: it is."""
     from edgecnn.devices.check.board import checked, with_packages
-    from edgecnn.devices.check.needs import needs_of
+    from edgecnn.devices.check.needs import needs_of, packages_there
     from edgecnn.render.screens.machines import board_lines
 
     device, file = (None, None) if name is None else _named(name)
     with _machine(call) as seen:
-        found = checked(with_packages(seen, needs_of(device), call.tell) if call.asked.carry_wheels else seen, device, file)
+        if call.asked.carry_wheels:
+            seen = with_packages(seen, packages_there(seen.facts, needs_of(device)), call.tell)
+        found = checked(seen, device, file)
     call.show(found, board_lines(found))
     _refuse_what_stops(found)
 
