@@ -128,7 +128,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    wanted = Wanted(request.device, request.command, runtimes_for(request.device, request.recipe.target.runtime))
+    wanted = Wanted(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
     with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data
@@ -190,7 +190,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     for number, fold in enumerate(planned.folds, 2):
         missing += tuple(f"{name} of fold {number}" for name in _lacking(fold.trunk, store))
     if missing:
-        raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
+        raise NothingToJudge(missing=missing[:3], command=str(request.command.to("build")))
 
 
 def _lacking(planned: Plan, store: Store) -> list[str]:

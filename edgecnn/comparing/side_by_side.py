@@ -6,7 +6,6 @@ difference. ``judge HEAD --against BASE`` races both in the same minutes.
 
 from __future__ import annotations
 
-import shlex
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from edgecnn.results.origin import changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.accuracy import Accuracy
+from edgecnn.values.command import Command
 from edgecnn.values.comparison import ShippedKitFacts
 from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.label_figures import MultiLabelAccuracy
@@ -94,7 +94,7 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
         changed=tuple(_changed(base, head, names, kits) for head in others),
         machines=tuple(_machines(given)),
         notices=tuple(_notices(given)),
-        command=shlex.join(["edgecnn", "compare", *map(str, folders)]),
+        command=str(Command(verb=("compare",), parts=tuple((str(folder),) for folder in folders))),
     )
 
 

@@ -79,7 +79,7 @@ class FinishedBuild:
 
 def again_of(report: BuildReport) -> str:
     """The command that makes a build again, or that there is one."""
-    return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or "the same build command makes it again"
+    return report.build.again or "the same build command makes it again"
 
 
 def build_folder(text: str) -> Path | None:
