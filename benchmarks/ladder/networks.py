@@ -25,14 +25,13 @@ from edgecnn.measure.residency import residency
 from edgecnn.models.catalogue import pixel_recipe
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
-from edgecnn.planning.variants import graph_of
 from edgecnn.results.folder import PLAN, REPORT
 from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.stages.prepare import PrepareStage
 from edgecnn.store.profiles import Profiles
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Outcome
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, graph_of
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.report import BuildReport
 from edgecnn.values.resolved import Resolved

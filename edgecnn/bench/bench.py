@@ -137,7 +137,7 @@ def _as_a_build(request: BenchRequest, finished: FinishedBuild) -> BuildRequest:
         gates=stated,
         host=request.host,
         **{name: getattr(request, name) for name in ("meter", "until", "extra_runs")},
-        command=finished.report.build.command,
+        command=finished.report.build.called,
     )
 
 

@@ -22,11 +22,11 @@ from edgecnn.devices.machine import Machine, machine_for
 from edgecnn.devices.this_machine import attachment_of
 from edgecnn.errors.measuring import EvidenceElsewhere, NothingInEvidence
 from edgecnn.planning.candidates import candidates_of
-from edgecnn.planning.variants import is_of_trunk
 from edgecnn.resources import resource_folder
 from edgecnn.store.disk import sha256_of
 from edgecnn.store.store import Store
 from edgecnn.values.base import utc_moment
+from edgecnn.values.candidate import is_of_trunk
 from edgecnn.values.profile import EMULATED_TIMES, Environment
 from edgecnn.values.recipe import Recipe, TargetChoice
 from edgecnn.values.resolved import DesktopGpu

@@ -147,7 +147,7 @@ def _race(finished: FinishedBuild, seen: ObservedBuild, gates: Sequence[Gate], r
 
 def _why_no_race(finished: FinishedBuild, seen: ObservedBuild) -> str | None:
     device, folder = finished.resolved.device, finished.folder
-    measures = timing_command(folder, device.name, finished.report.build.command)
+    measures = timing_command(folder, device.name, finished.report.build.called)
     if not seen.attached:
         return f"not measured on {device.name}, which this machine is not: {measures}"
     if not seen.timed:

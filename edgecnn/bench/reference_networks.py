@@ -155,7 +155,7 @@ class Gathering:
     def weights(self, spec: ArchSpec) -> tuple[Artifact | None, EvidenceWeights]:
         """Published ones where they can be had; where not, that is told, and the record calls them seeded."""
         answer = answer_weights(spec, "auto", cached=stored_weights(spec, self.lab.store, tool_versions()))
-        why = answer.why.partition(": ")[2] or answer.why  # what it begins with is about training
+        why = answer.lacking or answer.why
         if answer.kind != "none":
             fetched = tried(partial(self.maker.fetched, spec, answer))
             if not isinstance(fetched, Failed) and spec.weights is not None:

@@ -21,7 +21,6 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, stored_residency, traced_residency
 from edgecnn.planning.plan import Plan
-from edgecnn.planning.variants import KINDS, graph_of
 from edgecnn.results.finished import FinishedBuild
 from edgecnn.results.lineage import TRUNK_KINDS, ancestor, kit_artifact, whole_kit
 from edgecnn.results.shipped import shipped_kit
@@ -29,7 +28,7 @@ from edgecnn.runner.pixel_recipe import ImageSize
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
 from edgecnn.values.board import LocalFacts
-from edgecnn.values.candidate import Candidate, Method
+from edgecnn.values.candidate import KINDS, Candidate, Method, graph_of
 from edgecnn.values.device import EngineBuilder
 from edgecnn.values.layers import MacTable
 from edgecnn.values.report import CandidateFacts
@@ -92,7 +91,7 @@ def _read_accuracy(finished: FinishedBuild, seen: ObservedBuild) -> None:
                 seen.notes.append(f"nothing is counted from {failed.what}")
             continue
         seen.evaluations[name, "test"] = stored
-    read_folds(finished.resolved, seen, _answered)
+    read_folds(finished.folds, seen, _answered)
     row, baseline = finished.row, finished.baseline
     if row.candidate.method is not Method.ORIGINAL and (baseline is None or baseline.candidate.id not in seen.answering):
         seen.absent["accuracy"] = f"{_store(seen)} no longer holds the fp32 kit that drops are counted from"

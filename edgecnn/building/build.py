@@ -28,7 +28,7 @@ from edgecnn.judging.gates import budget_pp, runs_for
 from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sentence
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
-from edgecnn.planning.plan import Plan, plan, plans_of_folds
+from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, output_lock
@@ -75,7 +75,7 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     planned = plan(resolve(request, store, tell))
     gates = gates_of(planned.resolved, request.gates)
     steps = [*_looked_up(planned, store)]
-    for number, fold in enumerate(plans_of_folds(planned.resolved), 2):
+    for number, fold in enumerate(planned.folds, 2):
         steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in _looked_up(fold.trunk, store)]
     return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, test_set=_can_show(planned.resolved))
 
@@ -128,7 +128,7 @@ def run_build(request: BuildRequest, store: Store, tell: Progress, pages: Mappin
     check_output(request.out, request.recipe.data.path)
     if request.meter is not None:
         open_log(request.meter)
-    wanted = Wanted(request.device, request.command, runtimes_for(request.device, request.recipe.target.runtime))
+    wanted = Wanted(request.device, str(request.command), runtimes_for(request.device, request.recipe.target.runtime))
     with machine_for(request.host, wanted, tell) as machine:
         planned = plan(with_builder(resolve(request, store, tell, machine.facts), machine, tell))
         data = planned.resolved.data
@@ -187,10 +187,10 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
     judged = {None, *(candidate.id for candidate in planned.resolved.candidates)}
     of = {step.id: step.candidate for step in planned.steps}
     missing = tuple(name for name in _lacking(planned, store) if of[name] in judged)
-    for number, fold in enumerate(plans_of_folds(planned.resolved), 2):
+    for number, fold in enumerate(planned.folds, 2):
         missing += tuple(f"{name} of fold {number}" for name in _lacking(fold.trunk, store))
     if missing:
-        raise NothingToJudge(missing=missing[:3], command=request.command.replace("edgecnn judge", "edgecnn build", 1))
+        raise NothingToJudge(missing=missing[:3], command=str(request.command.to("build")))
 
 
 def _lacking(planned: Plan, store: Store) -> list[str]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from edgecnn.building.execute import Execution, StageContext, execute_candidates
 from edgecnn.building.observe import Observer
 from edgecnn.building.observed import ObservedBuild, pixel_sets
-from edgecnn.planning.plan import plans_of_folds
 from edgecnn.values.artifact import Blocked, Failed
 from edgecnn.values.candidate import Candidate
 
@@ -18,7 +17,7 @@ def observe_folds(observer: Observer, context: StageContext) -> None:
     Raises as ``execute`` does.
     """
     seen = observer.seen
-    plans = plans_of_folds(seen.execution.plan.resolved)
+    plans = seen.execution.plan.folds
     wanted = [each for each in seen.candidates if each.id in seen.answering and each.id not in seen.failures]
     for number, plan in enumerate(plans, 2):
         seen.lab.tell.note(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +16,13 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.race_request import TITLES
 from edgecnn.planning.request import BuildRequest
 from edgecnn.planning.synthesis import synthesis_facts, synthesis_notices
+from edgecnn.recipes.target import split_target
 from edgecnn.results.explain import bench_command
 from edgecnn.training.history import BestFacts
 from edgecnn.values.artifact import Unavailable
 from edgecnn.values.base import utc_moment
 from edgecnn.values.candidate import Candidate, Precision
+from edgecnn.values.command import Command
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.profile import NOT_TIMED
 from edgecnn.values.report import Choice
@@ -41,11 +42,11 @@ def measure_command(request: BuildRequest, choice: Choice, kits: Mapping[str, Ki
         return None
     if not raced:
         return timing_command(request.out, request.device.name, request.command)
-    where = () if request.host is None else ("--host", request.host.address)
-    return shlex.join(("edgecnn", "bench", str(request.out), *where, "--anew"))
+    where = () if request.host is None else (("--host", request.host.address),)
+    return str(Command(verb=("bench",), parts=((str(request.out),), *where, ("--anew",))))
 
 
-def timing_command(folder: Path, device: str, made_by: str) -> str:
+def timing_command(folder: Path, device: str, made_by: Command) -> str:
     """What times a finished build. Of the emulated machine no time is to be had: it is made for a real device instead.
 
     ``made_by``: the build's command.
@@ -53,16 +54,12 @@ def timing_command(folder: Path, device: str, made_by: str) -> str:
     return _for_a_real_device(made_by) if device == EMULATED_DEVICE else bench_command(folder, device)
 
 
-def _for_a_real_device(made_by: str) -> str:
+def _for_a_real_device(made_by: Command) -> str:
     """The same build for another device, which the reader fills in, in a folder of its own."""
-    words = shlex.split(made_by.replace("edgecnn judge", "edgecnn build", 1))
-    target = "DEVICE"
-    for option in ("--target", "--host", "--python", "--out"):
-        while option in words[:-1]:
-            at = words.index(option)
-            target += "".join(words[at + 1].partition(":")[1:]) if option == "--target" else ""
-            del words[at : at + 2]
-    return shlex.join((*words, "--target", target, "--host", "USER@DEVICE"))
+    _, runtime = split_target(made_by.value_of("--target") or "")
+    target = "DEVICE" if runtime is None else f"DEVICE:{runtime}"
+    kept = made_by.to("build").without("--target", "--host", "--python", "--out")
+    return str(kept.adding(("--target", target), ("--host", "USER@DEVICE")))
 
 
 def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:

@@ -30,11 +30,10 @@ from edgecnn.measure.lab import Lab
 from edgecnn.measure.race_request import RaceRequest, run_max_s
 from edgecnn.measure.residency import residency
 from edgecnn.planning.request import ExtraRuns
-from edgecnn.planning.variants import graph_of
 from edgecnn.stages.compile import KIT, PLANNED
 from edgecnn.store.profiles import StoredProfile
 from edgecnn.values.artifact import Failed
-from edgecnn.values.candidate import ENGINE, Candidate, Rung, reference_of
+from edgecnn.values.candidate import ENGINE, Candidate, Rung, graph_of, reference_of
 from edgecnn.values.layers import MacTable, Residency
 from edgecnn.values.profile import Choosing, Purpose
 

@@ -112,7 +112,7 @@ def _not_climbed(seen: ObservedBuild, facts: Mapping[str, CandidateFacts], reque
 
 def _out_of_time(seen: ObservedBuild, request: BuildRequest) -> dict[str, OutOfTime]:
     """With the command that climbs on: the same, since what is finished comes from the store, and each call has its own time."""
-    again = request.command or None
+    again = str(request.command) or None
     return {name: late.model_copy(update={"command": again}) for name, late in seen.execution.out_of_time.items()}
 
 
@@ -209,7 +209,8 @@ def _build(seen: ObservedBuild, request: BuildRequest) -> Build:
         synthesis=synthesis_facts(resolved, made_images(seen.execution)),
         device=resolved.device.name,
         device_attached=seen.attached,
-        command=request.command,
+        command=str(request.command),
+        called=request.command,
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgecnn.bundle.verify import Trust
     from edgecnn.planning.request import BuildRequest, Goal
     from edgecnn.values.board import HostRequest
+    from edgecnn.values.command import Command
     from edgecnn.values.recipe import GateChoice, Recipe
 
 
@@ -41,7 +42,7 @@ def request_from(asked: BuildOptions, goal: Goal) -> BuildRequest:
             **measured_as(asked),
             **_fields(asked),
             "host": host_request(asked),
-            "command": command_line(asked),
+            "command": command_of(asked),
         }
     )
 
@@ -193,12 +194,12 @@ def stated_by_options(asked: BuildOptions) -> dict[str, str]:
     return named
 
 
-def command_line(asked: BuildOptions) -> str:
-    """The command that asks this again, quoted for a POSIX shell."""
-    import shlex
+def command_of(asked: BuildOptions) -> Command:
+    """The command that asks this again."""
+    from edgecnn.values.command import Command
 
-    words = ["edgecnn", asked.verb]
+    parts = list[tuple[str, ...]]()
     for each, value in given_in(asked):
         if each.enters != OF_THE_CALL:
-            words += [each.word] if value is True else [word for text in _texts(value) for word in (*each.names[:1], text)]
-    return shlex.join(words)
+            parts += [(each.word,)] if value is True else [(*each.names[:1], text) for text in _texts(value)]
+    return Command(verb=tuple(asked.verb.split()), parts=tuple(parts))

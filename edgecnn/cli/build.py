@@ -50,7 +50,7 @@ def build(call: Call) -> ExitCode:
     request = request_from(call.asked, "judge")
     tracker = tracker_of(call)
     status = built(call, request) if call.asked.sign is None else _signed_build(request, Path(call.asked.sign), call)
-    send_build(call, tracker, request.out, request.command)
+    send_build(call, tracker, request.out, str(request.command))
     return status
 
 

@@ -89,12 +89,14 @@ def add(call: Call, name: NewArg, force: ForceOpt = False) -> None:
 def check(call: Call, name: NameArg = None) -> None:
     """Check whether kits can run on a machine (exit 3 if not) and whether its device file is right (exit 2 if not)."""
     from edgecnn.devices.check.board import checked, with_packages
-    from edgecnn.devices.check.needs import needs_of
+    from edgecnn.devices.check.needs import needs_of, packages_there
     from edgecnn.render.screens.machines import board_lines
 
     device, file = (None, None) if name is None else _named(name)
     with _machine(call) as seen:
-        found = checked(with_packages(seen, needs_of(device), call.tell) if call.asked.carry_wheels else seen, device, file)
+        if call.asked.carry_wheels:
+            seen = with_packages(seen, packages_there(seen.facts, needs_of(device)), call.tell)
+        found = checked(seen, device, file)
     call.show(found, board_lines(found))
     _refuse_what_stops(found)
 

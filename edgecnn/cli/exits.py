@@ -6,14 +6,16 @@ A crash must never be read as a verdict: what is not an error of ours ends with 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 
-from edgecnn.errors.base import DISK_FULL, EdgecnnError, ExitCode, causes_of, system_reason
+from edgecnn.errors.base import DISK_FULL, KEPT_IN, EdgecnnError, ExitCode, causes_of, system_reason
 from edgecnn.errors.building import ResultsNotWritten
 from edgecnn.runner.say import drop_unwritable
 
@@ -77,6 +79,10 @@ def _fault(error: Exception, *, as_json: bool, debug: bool) -> ExitCode:
 
 def _tell(error: EdgecnnError, *, as_json: bool, traced: Exception | None = None) -> ExitCode:
     from edgecnn.render.terminal import show_error
+
+    if (path := os.environ.get(KEPT_IN)) is not None:
+        with suppress(OSError):
+            Path(path).write_text(json.dumps(error.kept()), encoding="utf-8")
 
     def tell() -> None:
         if traced is not None:

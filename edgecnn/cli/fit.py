@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -115,23 +114,25 @@ def fit(  # noqa: PLR0913 - a command line's options are its parameters
         out=like.out if call.asked.out is not None else Path(f"builds/fit-{choice.family}-{like.device.name}"),
         table=table,
         others=tuple(OtherTarget(found.device.name, found.runtime) for each in others if (found := parse_target(each))),
-        words=tuple(shlex.split(like.command)[2:]),
-        command=shlex.join([*shlex.split(like.command), *_beside(others), *_own_words(choice, table)]),
+        build=like.command,
+        command=like.command.adding(*(("--target", other) for other in others), *_own_parts(choice, table)),
     )
     report = fit_and_write(request, call.tell)
     call.show(report, lambda: show_fit(report, request.out))
     return exit_code(report)
 
 
-def _beside(devices: Sequence[str]) -> list[str]:
-    return [word for each in devices for word in ("--target", each)]
-
-
-def _own_words(choice: FitChoice, table: Path | None) -> list[str]:
+def _own_parts(choice: FitChoice, table: Path | None) -> Iterator[tuple[str, ...]]:
     """The verb's own options, by which the printed command asks the same."""
-    words = ["--family", str(choice.family), "--trainings", str(choice.trainings), "--trials", str(choice.trials)]
-    words += [word for name, bound in choice.within.items() for word in ("--within", f"{name}={bound:g}")]
-    words += [] if choice.accuracy_top1 is None else ["--accuracy", f"top1={choice.accuracy_top1:g}"]
-    words += [] if choice.minutes is None else ["--minutes", f"{choice.minutes:g}"]
-    words += [] if table is None else ["--table", str(table)]
-    return words + ([] if choice.teacher else ["--no-teacher"])
+    yield "--family", str(choice.family)
+    yield "--trainings", str(choice.trainings)
+    yield "--trials", str(choice.trials)
+    yield from (("--within", f"{name}={bound:g}") for name, bound in choice.within.items())
+    if choice.accuracy_top1 is not None:
+        yield "--accuracy", f"top1={choice.accuracy_top1:g}"
+    if choice.minutes is not None:
+        yield "--minutes", f"{choice.minutes:g}"
+    if table is not None:
+        yield "--table", str(table)
+    if not choice.teacher:
+        yield ("--no-teacher",)

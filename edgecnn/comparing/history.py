@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from edgecnn.store.profiles import StoredProfile
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Artifact
 from edgecnn.values.base import Value
+from edgecnn.values.command import Command
 from edgecnn.values.data.dataset import UNLABELLED
 from edgecnn.values.profile import CONDITIONS_THAT_MUST_MATCH, Profile
 from edgecnn.values.report import BuildReport
@@ -121,11 +121,8 @@ def _worded(asked: HistoryRequest, report: BuildReport | None) -> str:
 
 
 def _command(asked: HistoryRequest) -> str:
-    words = ["edgecnn", "history", *([str(asked.build)] if asked.build else [])]
-    for name in ("arch", "target", "candidate"):
-        if (value := getattr(asked, name)) is not None:
-            words += [f"--{name}", value]
-    return shlex.join(words)
+    named = ((f"--{name}", value) for name in ("arch", "target", "candidate") if (value := getattr(asked, name)) is not None)
+    return str(Command(verb=("history",), parts=(*(((str(asked.build),),) if asked.build else ()), *named)))
 
 
 def _series(key: _Key, seen: Sequence[DatedProfile], kits: Mapping[str, PackagedKit], store: Store) -> Series:

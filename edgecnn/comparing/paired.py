@@ -102,7 +102,7 @@ def judge_against(request: AgainstRequest, lab: Lab) -> Comparison:
         drop_absent=None if equally_right else seen.absent.get("accuracy"),
         verdict=verdict_of(facts, judged),
         gates=judged,
-        changed=changes(base.origin, head.origin),
+        changed=tuple(map(str, changes(base.origin, head.origin))),
         notices=tuple(_notices(head, base, identical=identical)),
         seconds=round(time.perf_counter() - started, 2),
     )

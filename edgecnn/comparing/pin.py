@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +35,7 @@ from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import ABSENT
 from edgecnn.values.base import another_schema
+from edgecnn.values.command import Command
 from edgecnn.values.comparison import PinnedBuild, sealed_digest
 from edgecnn.values.recipe import Recipe
 
@@ -145,28 +145,24 @@ def rebuild_command(pin: PinnedBuild, folder: Path) -> str:
     recipe = pin.recipe
     runtime = recipe.target.runtime
     custom = recipe.model.onnx
-    words = [
-        "edgecnn",
-        "build",
-        *(("--arch", recipe.model.arch) if custom is None else ("--model", _from_here(folder, custom))),
-    ]
+    parts = [("--arch", recipe.model.arch) if custom is None else ("--model", _from_here(folder, custom))]
     device = recipe.target.device
     device = _as_path(_from_here(folder, device)) if is_path(device) else device
-    words += ["--target", device + (f":{runtime}" if runtime else "")]
+    parts += [("--target", device + (f":{runtime}" if runtime else ""))]
     if is_on_disk(recipe.data.path):
-        words += ["--data", _from_here(folder, recipe.data.path)]
+        parts += [("--data", _from_here(folder, recipe.data.path))]
     elif recipe.data.path != DEMO or custom is not None:
-        words += ["--data", recipe.data.path]
+        parts += [("--data", recipe.data.path)]
     named = recipe.model.weights in ("auto", "imagenet", "none")
     weights = recipe.model.weights if named else _from_here(folder, recipe.model.weights)
-    words += ["--weights", weights] if custom is None else []
+    parts += [("--weights", weights)] if custom is None else []
     from_here = {name: _from_here(folder, path) for name, path in recipe.synthesis.stated_folders.items()}
     recipe = recipe.model_copy(update={"synthesis": recipe.synthesis.model_copy(update=from_here)})
     if recipe.data.image_root is not None:
         images = recipe.data.model_copy(update={"image_root": _from_here(folder, recipe.data.image_root)})
         recipe = recipe.model_copy(update={"data": images})
-    words += [word for setting in _settings(recipe) for word in ("--set", setting)]
-    return shlex.join([*words, "--out", "builds/base"])
+    parts += [("--set", setting) for setting in _settings(recipe)]
+    return str(Command(verb=("build",), parts=(*parts, ("--out", "builds/base"))))
 
 
 def _portable(found: FinishedBuild, file: Path) -> Recipe:

@@ -6,7 +6,6 @@ difference. ``judge HEAD --against BASE`` races both in the same minutes.
 
 from __future__ import annotations
 
-import shlex
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,8 @@ from edgecnn.results.origin import changes, origin_of
 from edgecnn.results.shipped import ShippedKit, plan_of
 from edgecnn.store.store import Store
 from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.comparison import ShippedKitFacts
+from edgecnn.values.command import Command
+from edgecnn.values.comparison import Change, ShippedKitFacts
 from edgecnn.values.knobs import DEFAULT
 from edgecnn.values.label_figures import MultiLabelAccuracy
 from edgecnn.values.report import BuildReport, CandidateFacts
@@ -94,7 +94,7 @@ def side_by_side(folders: Sequence[Path], store: Store) -> SideBySide:
         changed=tuple(_changed(base, head, names, kits) for head in others),
         machines=tuple(_machines(given)),
         notices=tuple(_notices(given)),
-        command=shlex.join(["edgecnn", "compare", *map(str, folders)]),
+        command=str(Command(verb=("compare",), parts=tuple((str(folder),) for folder in folders))),
     )
 
 
@@ -228,24 +228,28 @@ def _side(given: _ComparedFolder, name: str, kits: _Kits) -> ShippedKit:
 
 
 def _changed(base: _ComparedFolder, head: _ComparedFolder, names: Sequence[str], kits: _Kits) -> BuildChanges:
-    """Lines that hold for every candidate once, and those of one candidate alone with its name."""
-    by_candidate = {name: found for name in names if (found := _lines(base, head, name, kits)) is not None}
+    """Changes that hold for every candidate once, and those of one candidate alone with its name."""
+    by_candidate = {name: found for name in names if (found := _kit_changes(base, head, name, kits)) is not None}
     unknown = None
     if base.plan is None or head.plan is None:
         lacking = " and ".join(each.label for each in (base, head) if each.plan is None)
         unknown = f"{lacking}: no plan.json of the same build that can be read, so only what the kits themselves say is compared"
     if not by_candidate:
         plans = base.plan is not None and head.plan is not None
-        lines = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
-        return BuildChanges(base=base.label, head=head.label, lines=lines, unknown=unknown or "no kit of both is at hand")
-    common = set.intersection(*(set(lines) for lines in by_candidate.values()))
-    first = next(iter(by_candidate.values()))
-    own = [f"[{name}] {line}" for name, lines in by_candidate.items() for line in lines if line not in common]
-    lines = (*(line for line in first if line in common), *own)
-    return BuildChanges(base=base.label, head=head.label, lines=lines, unknown=unknown)
+        found = changes(origin_of({}, base.plan), origin_of({}, head.plan)) if plans else ()
+        return BuildChanges.between(base.label, head.label, found, unknown or "no kit of both is at hand")
+    common = set.intersection(*(set(found) for found in by_candidate.values()))
+    shared = [change for change in next(iter(by_candidate.values())) if change in common]
+    own = [
+        change.model_copy(update={"candidate": name, "kind": "kit"})
+        for name, found in by_candidate.items()
+        for change in found
+        if change not in common
+    ]
+    return BuildChanges.between(base.label, head.label, (*shared, *own), unknown)
 
 
-def _lines(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: _Kits) -> tuple[str, ...] | None:
+def _kit_changes(base: _ComparedFolder, head: _ComparedFolder, name: str, kits: _Kits) -> tuple[Change, ...] | None:
     theirs, ours = kits.of(base, name), kits.of(head, name)
     if theirs is None or ours is None:
         return None

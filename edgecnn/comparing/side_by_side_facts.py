@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, Self
 
 from pydantic import Field
 
 from edgecnn.values.base import Value
+from edgecnn.values.comparison import Change
 from edgecnn.values.profile import Environment
 from edgecnn.values.report import Build, CandidateFacts, Choice
 from edgecnn.values.verdict import Fidelity, Interval, Verdict
@@ -63,8 +65,16 @@ class BuildChanges(Value):
     head: str
     lines: tuple[str, ...]
     """One difference each, such as ``recipe train.epochs: 3 → 10``; of one candidate alone: begun with its id in brackets."""
+    changes: tuple[Change, ...] = ()
+    """The same as values."""
     unknown: str | None = None
     """Why not everything is known; None where nothing is missing."""
+
+    @classmethod
+    def between(cls, base: str, head: str, changes: Iterable[Change], unknown: str | None = None) -> Self:
+        """The differences, and each as a line."""
+        found = tuple(changes)
+        return cls(base=base, head=head, lines=tuple(map(str, found)), changes=found, unknown=unknown)
 
 
 class MachineGroup(Value):

@@ -106,7 +106,7 @@ def compare(request: CompareRequest, lab: Lab) -> Comparison:
         drop_absent=None if identical else "a latency baseline holds no answers",
         verdict=overall(judged),
         gates=judged,
-        changed=changes(baseline.origin, shipped.origin),
+        changed=tuple(map(str, changes(baseline.origin, shipped.origin))),
         notices=(IDENTICAL,) if identical else _notices(days, request, shipped),
         seconds=round(time.perf_counter() - started, 2),
     )

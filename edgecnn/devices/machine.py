@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.devices.check.board import machine_at
-from edgecnn.devices.check.ready import Wanted, fit_board, furnished, require_device, warnings_of
+from edgecnn.devices.check.ready import Wanted, fit_board, furnished, require_device
 from edgecnn.devices.this_machine import local_facts
 from edgecnn.errors.hosts.board import BoardDiskFull
 from edgecnn.hosts.emulated import EmulatedHost
@@ -83,19 +83,19 @@ def machine_for(asked: HostRequest | None, wanted: Wanted, tell: Progress) -> It
         return
     link = Link.open(Address.of(asked.address))
     try:
-        seen = fit_board(link, asked, wanted)
+        board = fit_board(link, asked, wanted)
     except BaseException:
         link.close()
         raise
-    with SshHost.over(link, what=wanted.what, python=seen.python, folder=FOLDER, lock=LOCK) as host:
+    with SshHost.over(link, what=wanted.what, python=board.reached.python, folder=FOLDER, lock=LOCK) as host:
         if asked.carry_wheels:
-            seen = furnished(seen, wanted, tell)
-            host.board.python = seen.python
-        warnings = tuple(f"{asked.address}: {sentence}" for sentence in warnings_of(seen, wanted))
+            board = furnished(board, wanted, tell)
+            host.board.python = board.reached.python
+        warnings = tuple(f"{asked.address}: {sentence}" for sentence in board.warnings)
         for warning in warnings:
             tell.note(warning)
         try:
-            yield Machine(host, seen.facts, host.identify(), asked.address, warnings)
+            yield Machine(host, board.reached.facts, host.identify(), asked.address, warnings)
         except BoardDiskFull:
             if asked.clean:  # what was finished came here, and the next call finds room
                 host.clean()

@@ -33,6 +33,10 @@ _PART_SIGNS_MAX = 10_000
 """Of each part of an error, whatever a user's data holds; a sweep file with a hundred problems names them all in fewer."""
 
 
+KEPT_IN = "EDGECNN_ERROR_FILE"
+"""Variable that names a file: a command leaves the error that ends it there, as ``kept``, for the process that started it."""
+
+
 class EdgecnnError(Exception):
     """Base of every failure with a name. Raised only through its subclasses.
 
@@ -57,9 +61,13 @@ class EdgecnnError(Exception):
 
     def line(self) -> str:
         """The whole error on one line, as stderr shows it."""
+        return f"{self.sentence()} [{self.ref}]"
+
+    def sentence(self) -> str:
+        """The line without the reference, to stand inside another text."""
         cause = f": {self.because}" if self.because else ""
         remedy = f" — {self.hint}" if self.hint else ""
-        return visible(f"{self.what}{cause}{remedy} [{self.ref}]")
+        return visible(f"{self.what}{cause}{remedy}")
 
     def retold(self, old: str, new: str) -> EdgecnnError:
         """The same with other words for something in it."""

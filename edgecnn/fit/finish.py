@@ -98,7 +98,7 @@ def _report(fitting: Fitting, chosen: Chosen, ways: _Ways) -> FitReport:
         elsewhere=tuple(on_another(name, prices, built, spec, classes) for name, prices in fitting.others.items()),
         left_out=fitting.left_out,
         seconds=round(time.monotonic() - fitting.began, 1),
-        command=asked.command,
+        command=str(asked.command),
     )
 
 

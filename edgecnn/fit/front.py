@@ -27,8 +27,9 @@ def race_front(members: Sequence[Member], out: Path, choice: RaceChoice, lab: La
     that fails keeps those of its build. ``anew``: no stored race serves."""
     kits = {each.build: shipped_kit(out / each.build).kit for each in members if each.build is not None and each.candidate}
     runs = runs_for([result.gate for member in members for result in member.gates])
-    how = {"anew": anew, "rounds": max(choice.rounds, runs.latency), "max_s": run_max_s(runs)}
-    found = race(RaceRequest.of(choice, kits.values(), "report", **how), lab).profiles if kits else {}
+    rounds = max(choice.rounds, runs.latency)
+    request = RaceRequest.of(choice, kits.values(), "report", anew=anew, rounds=rounds, max_s=run_max_s(runs))
+    found = race(request, lab).profiles if kits else {}
     times = {build: latency(found[kit.entrant]) for build, kit in kits.items() if kit.entrant in found}
     return [_as_raced(each, out, times[each.build]) if each.build in times else each for each in members]
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgecnn.building.build import run_build
 from edgecnn.fit.choose import inside_of
 from edgecnn.fit.request import FitRequest
-from edgecnn.judging.bounds import bound_words
+from edgecnn.judging.bounds import bound_parts
 from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.store.layout import FILES
 from edgecnn.store.store import Store
 from edgecnn.values.arch import ArchSpec
+from edgecnn.values.command import Command
 from edgecnn.values.fit import Member, Trained
 from edgecnn.values.recipe import GateChoice
 from edgecnn.values.stage import Progress
@@ -155,15 +154,15 @@ class MemberBuilder:
 
     def _with_command(self, asked: BuildRequest, member: Member) -> BuildRequest:
         recipe, usual = asked.recipe, self.asked.recipe
-        words = ["edgecnn", "build", "--arch", self.spec.name, "--scale", member.scale, *_without_out(self.asked.words)]
-        words += [] if recipe.train.teacher is None else ["--teacher", recipe.train.teacher]
+        parts = [("--arch", self.spec.name), ("--scale", member.scale), *self.asked.build.without("--out").parts]
+        parts += [] if recipe.train.teacher is None else [("--teacher", recipe.train.teacher)]
         changed = {**dict(member.form), "instead": "true"} if member.form.suffix else {}
         settings = [f"surgery.{name}={value}" for name, value in changed.items()]
         settings += [] if recipe.train.epochs == usual.train.epochs else [f"train.epochs={recipe.train.epochs}"]
         settings += [] if recipe.surgery.epochs == usual.surgery.epochs else [f"surgery.epochs={recipe.surgery.epochs}"]
-        words += [word for setting in settings for word in ("--set", setting)]
-        words += bound_words(asked.gates) if asked.gates else ()
-        return asked.model_copy(update={"command": shlex.join([*words, "--out", str(asked.out)])})
+        parts += [("--set", setting) for setting in settings]
+        parts += bound_parts(asked.gates) if asked.gates else ()
+        return asked.model_copy(update={"command": Command(verb=("build",), parts=(*parts, ("--out", str(asked.out))))})
 
 
 def _learned(files: Path) -> tuple[int, float]:
@@ -177,11 +176,3 @@ def _learned_anew(files: Path) -> tuple[int, float]:
     """The same of a changed network."""
     found = json.loads((files / "surgery.json").read_text(encoding="utf-8"))
     return max(1, len(found["epochs"])), found["after"]["validation_top1"]
-
-
-def _without_out(words: Sequence[str]) -> list[str]:
-    kept = list(words)
-    if "--out" in kept:
-        place = kept.index("--out")
-        del kept[place : place + 2]
-    return kept

@@ -13,6 +13,7 @@ from edgecnn.models.compound import RULES
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
 from edgecnn.values.candidate import TargetRuntime
+from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.fit import BudgetMetric
 from edgecnn.values.recipe import FitChoice, Recipe
@@ -48,9 +49,10 @@ class FitRequest(Value):
     """None: the device's own, which is measured where there is none."""
     others: tuple[OtherTarget, ...] = ()
     """Beside it, of which the tables say what the built networks would take there."""
-    words: tuple[str, ...] = ()
+    build: Command = Command()
     """Of the command line: what a build of a member is asked with too."""
-    command: str = ""
+    command: Command = Command()
+    """The command that asks this again."""
 
     @property
     def family(self) -> str:

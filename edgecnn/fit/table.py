@@ -32,12 +32,11 @@ from edgecnn.measure.kits import KitRef
 from edgecnn.measure.lab import Lab
 from edgecnn.measure.residency import residency, traced_residency
 from edgecnn.planning.candidates import candidates_of
-from edgecnn.planning.variants import is_of_trunk
 from edgecnn.store.store import Store
 from edgecnn.values.artifact import Failed
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
-from edgecnn.values.candidate import Candidate
+from edgecnn.values.candidate import Candidate, is_of_trunk
 from edgecnn.values.device import Device
 from edgecnn.values.fit import LEAST_TIMED, MS_MAX, MS_MIN, LatencyTable, Probe, TimedProbe, TracedLayers
 from edgecnn.values.profile import Profile

@@ -60,12 +60,13 @@ def bound_of(gate: Gate) -> str:
     return bound_text(gate.side, gate.metric, gate.bound)
 
 
-def bound_words(choice: GateChoice) -> tuple[str, ...]:
-    """The same as words of a command line."""
+def bound_parts(choice: GateChoice) -> tuple[tuple[str, ...], ...]:
+    """The same as options of a command."""
     sides: tuple[tuple[Side, Mapping[str, float]], ...] = (("max", choice.max), ("min", choice.min))
-    stated = [(side, f"{name}={repr(bound).removesuffix('.0')}") for side, bounds in sides for name, bound in bounds.items()]
-    words = [word for side, text in stated for word in (f"--{side}", text)]
-    return (*words, *(("--require-measured",) if choice.require_measured else ()))
+    stated = [
+        (f"--{side}", f"{name}={repr(bound).removesuffix('.0')}") for side, bounds in sides for name, bound in bounds.items()
+    ]
+    return (*stated, *((("--require-measured",),) if choice.require_measured else ()))
 
 
 def check_bounds(choice: GateChoice, *, stated_by: Literal["recipe", "command line"] = "recipe", compared: bool = False) -> None:

@@ -52,7 +52,7 @@ def answer_weights(
         WeightsDoNotFit: it is of another network, of a network of timm's; of others that is found when it is fetched.
     """
     if choice == "none":
-        return WeightsAnswer(choice=choice, kind="none", why="training starts from random weights, as asked")
+        return WeightsAnswer.starting("random weights, as asked", choice=choice, kind="none")
     if choice not in ("auto", "imagenet"):
         return _file(spec, choice)
     weights = spec.weights
@@ -92,8 +92,8 @@ def _asked(spec: ArchSpec, weights: PretrainedWeights, choice: str) -> WeightsAn
     offline = os.environ.get(OFFLINE_VARIABLE) == "1"
     refusal = f"was not asked because {OFFLINE_VARIABLE}=1" if offline else _refusal(str(url))
     if refusal is None:
-        why = f"training starts from {weights.trained_on} weights, downloaded from {url}"
-        return WeightsAnswer(choice=choice, kind="download", asked=True, why=why)
+        what = f"{weights.trained_on} weights, downloaded from {url}"
+        return WeightsAnswer.starting(what, choice=choice, kind="download", asked=True)
     because = f"they are not on this machine and {url} {refusal}"
     place = f"name the file: --weights {weights.file}" if weights.origin == "timm" else f"put the file into {hub_folder()}"
     remedy = f"on a machine with internet run `curl -LO {weights.url}` and {place}"
@@ -127,8 +127,9 @@ def _stored(weights: PretrainedWeights, choice: str, cached: Path | None) -> Wei
     if cached is None:
         return None
     sha256 = json.loads((cached / "weights.json").read_text("utf-8"))["sha256"]
-    why = f"training starts from {_named(weights)}, already in the store"
-    return WeightsAnswer(choice=choice, kind="cached", path=str(cached), sha256=sha256, why=why)
+    return WeightsAnswer.starting(
+        f"{_named(weights)}, already in the store", choice=choice, kind="cached", path=str(cached), sha256=sha256
+    )
 
 
 def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
@@ -141,24 +142,35 @@ def _in_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
         return None  # somebody else's cache: as good as none
     if not sha256.startswith(weights.sha256_prefix):
         return None  # an aborted download of another program; fetch would refuse it too
-    why = f"training starts from {_named(weights)}, found in torch's cache"
-    return WeightsAnswer(choice=choice, kind="cached", path=str(path), sha256=sha256, why=why)
+    return WeightsAnswer.starting(
+        f"{_named(weights)}, found in torch's cache", choice=choice, kind="cached", path=str(path), sha256=sha256
+    )
 
 
 def _held_of_hub(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     held = held_of_hub(weights) if weights.origin == "timm" else None
     if held is None or not held.whole:
         return None
-    why = f"training starts from {_named(weights)}, found in the cache of Hugging Face's hub"
-    return WeightsAnswer(choice=choice, kind="cached", path=str(held.path), sha256=held.sha256, why=why)
+    return WeightsAnswer.starting(
+        f"{_named(weights)}, found in the cache of Hugging Face's hub",
+        choice=choice,
+        kind="cached",
+        path=str(held.path),
+        sha256=held.sha256,
+    )
 
 
 def _in_package(weights: PretrainedWeights, choice: str) -> WeightsAnswer | None:
     path = package_file(weights)
     if path is None:
         return None
-    why = f"training starts from {_named(weights)}, installed as a package"
-    return WeightsAnswer(choice=choice, kind="package", path=str(path), sha256=_recorded_sha256(weights), why=why)
+    return WeightsAnswer.starting(
+        f"{_named(weights)}, installed as a package",
+        choice=choice,
+        kind="package",
+        path=str(path),
+        sha256=_recorded_sha256(weights),
+    )
 
 
 def _recorded_sha256(weights: PretrainedWeights) -> str | None:
@@ -188,8 +200,9 @@ def _file(spec: ArchSpec, choice: str) -> WeightsAnswer:
         raise WeightsUnreadable(path=path, reason=f"its path {no_unicode(str(path))}; the report could not name it") from error
     except OSError as error:
         raise WeightsUnreadable(path=path, reason=system_reason(error)) from error
-    why = f"training starts from the weights in {path.name}"
-    return WeightsAnswer(choice=choice, kind="file", path=str(path.resolve()), sha256=sha256, why=why)
+    return WeightsAnswer.starting(
+        f"the weights in {path.name}", choice=choice, kind="file", path=str(path.resolve()), sha256=sha256
+    )
 
 
 def _refuse_other_than_file(path: Path) -> None:
@@ -209,8 +222,9 @@ def _refuse_other_than_file(path: Path) -> None:
 def _without(spec: ArchSpec, choice: str, *, because: str, remedy: str, asked: bool) -> WeightsAnswer:
     if choice == "imagenet":
         raise WeightsUnavailable(arch=spec.name, because=because, remedy=remedy)
-    why = f"training starts from random weights, not pretrained ones: {because} — {remedy}"
-    return WeightsAnswer(choice=choice, kind="none", asked=asked, why=why)
+    lacking = f"{because} — {remedy}"
+    what = f"random weights, not pretrained ones: {lacking}"
+    return WeightsAnswer.starting(what, choice=choice, kind="none", asked=asked, lacking=lacking)
 
 
 def _refusal(url: str) -> str | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from edgecnn.planning.trunk import THRESHOLDS, Steps, learning_of, surgery_stage
-from edgecnn.planning.variants import TRUNK, graph_of
 from edgecnn.stages.aware import AwareStage
 from edgecnn.stages.compile import CompileStage, EngineStage
 from edgecnn.stages.package import PackageStage
 from edgecnn.stages.program import ProgramStage, VariantStage
 from edgecnn.stages.quantize import MixedStage, QuantizeStage
 from edgecnn.stages.rank import RankStage
-from edgecnn.values.candidate import ENGINE, Candidate, Rung
+from edgecnn.values.candidate import ENGINE, TRUNK, Candidate, Rung, graph_of
 from edgecnn.values.resolved import DesktopGpu, Resolved
 from edgecnn.values.stage import Key, Role
 

@@ -165,8 +165,7 @@ def _complete_kept(asked: Recipe, arch: ArchSpec, weights: WeightsAnswer, store:
     resolution_px = asked.model.resolution_px or arch.resolution_px
     model = asked.model.model_copy(update={"arch": arch.name, "resolution_px": resolution_px})
     filled = {"data": choice, "model": model, "quantize": _with_images(asked.quantize, data)}
-    said = weights.why.replace("training starts from", "nothing is trained, and the head is kept, of", 1)
-    return CompletedRecipe(weights.model_copy(update={"why": said}), data, asked.model_copy(update=filled))
+    return CompletedRecipe(weights.kept(), data, asked.model_copy(update=filled))
 
 
 def tool_versions() -> dict[str, str]:
@@ -200,7 +199,7 @@ def _previous_answer(plan_file: Path, arch: str, choice: str) -> WeightsAnswer |
         answer = WeightsAnswer.model_validate(before["weights"])
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no plan.json, or an older or damaged one: that only costs one more question
-    return answer if answer.asked else None
+    return answer if answer.asked and answer.what else None
 
 
 def _completed(asked: Recipe, arch: ArchSpec, data: DataSummary, training: tuple[WeightsAnswer, int]) -> Recipe:

@@ -13,8 +13,8 @@ from typing import Any
 
 from edgecnn.planning.branches import beginning_of, lay_branch, lay_desktop_branches, lay_mixed_branches, quantize_stage
 from edgecnn.planning.trunk import Step, Steps, lay_trunk
-from edgecnn.planning.variants import AWARE, SURGERY, is_of_trunk, learned_by, mixed_rungs
-from edgecnn.values.candidate import Precision, Rung
+from edgecnn.planning.variants import mixed_rungs
+from edgecnn.values.candidate import AWARE, SURGERY, Precision, Rung, is_of_trunk, learned_by
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
@@ -28,6 +28,8 @@ class Plan:
     resolved: Resolved
     steps: tuple[Step, ...]
     rungs: tuple[Rung, ...]
+    folds: tuple[Plan, ...] = ()
+    """Of cross-validation: the second network and those after it, which differ from the first in their images alone."""
 
     def step(self, step_id: str) -> Step | None:
         """The step of this name, or None where the plan has none."""
@@ -49,16 +51,15 @@ class Plan:
             "resolved": self.resolved.model_dump(mode="json", by_alias=True),
             "rungs": [rung.model_dump(mode="json") for rung in self.rungs],
             "steps": [
-                {
-                    "id": step.id,
-                    "kind": step.stage.kind,
-                    "key": step.key,
-                    "candidate": step.candidate,
-                    "payload": step.stage.payload(self.resolved.versions),
-                }
+                {**_named(step), "candidate": step.candidate, "payload": step.stage.payload(self.resolved.versions)}
                 for step in self.steps
             ],
+            **({"folds": [[_named(step) for step in fold.steps] for fold in self.folds]} if self.folds else {}),
         }
+
+
+def _named(step: Step) -> dict[str, str]:
+    return {"id": step.id, "kind": step.stage.kind, "key": step.key}
 
 
 def plan(resolved: Resolved) -> Plan:
@@ -83,12 +84,8 @@ def plan(resolved: Resolved) -> Plan:
         for name in (AWARE, SURGERY)
         if (members := tuple(candidate for candidate in resolved.candidates if learned_by(candidate) == name))
     )
-    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed, *learned))
-
-
-def plans_of_folds(resolved: Resolved) -> tuple[Plan, ...]:
-    """The second network and those after it, which differ from the first in their images alone."""
-    return tuple(plan(_of_fold(resolved, data)) for data in resolved.folds)
+    folds = tuple(plan(_of_fold(resolved, data)) for data in resolved.folds)
+    return Plan(resolved=resolved, steps=tuple(steps.steps), rungs=(*rungs, *mixed, *learned), folds=folds)
 
 
 def _of_fold(resolved: Resolved, data: DataSummary) -> Resolved:

@@ -135,7 +135,7 @@ def _refuse_another(folder: Path, plan: Mapping[str, Any]) -> None:
         return
     report = read_report(folder)
     if (differs := step_of_another(report.keys, keys_of(plan))) is not None:
-        again = report.build.command or "the same build command makes it again"
+        again = report.build.again or "the same build command makes it again"
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from edgecnn.errors.measuring import BatchesMisread, DurationMisread, ShareMisread
 from edgecnn.values.base import Value
 from edgecnn.values.board import HostRequest
+from edgecnn.values.command import Command
 from edgecnn.values.device import Device
 from edgecnn.values.model_file import BATCH_MAX
 from edgecnn.values.recipe import GateChoice, Recipe
@@ -61,7 +62,7 @@ class BuildRequest(Value):
     """The board on which kits run; None: this machine."""
     tensorboard: Path | None = None
     """Under which folder curves are drawn while something learns; None: none are."""
-    command: str = ""
+    command: Command = Command()
     """The command that asks this again."""
 
 

@@ -14,21 +14,22 @@ from edgecnn.models.compound import RULES
 from edgecnn.quantization.registry import keeps_layers
 from edgecnn.values.arch import ArchSpec
 from edgecnn.values.artifact import Unavailable
-from edgecnn.values.candidate import ALL_RUNTIMES, ORIGINAL_ID, Candidate, Method, Precision, Rung, Runtime, Scheme
+from edgecnn.values.candidate import (
+    ALL_RUNTIMES,
+    ORIGINAL_ID,
+    Candidate,
+    Method,
+    Precision,
+    Rung,
+    Runtime,
+    Scheme,
+)
 from edgecnn.values.custom_model import CustomModel
 from edgecnn.values.data.dataset import DataSummary
 from edgecnn.values.device import Device
 from edgecnn.values.recipe import Recipe
 from edgecnn.values.training import Form, Surgery
 
-AWARE = "aware"
-"""The rung of quantization-aware training, and the step whose file the CPU runtimes share."""
-AWARE_FLOAT_BIAS = "aware-float-bias"
-"""The step of a training of its own, for runtimes of another scheme: a network learns the roundings that it will get."""
-TRUNK = "export"
-"""The step whose ONNX every candidate is made from that learned nothing anew."""
-KINDS = {AWARE_FLOAT_BIAS: AWARE}
-"""The kind of a step that is not named after its kind."""
 PACKAGE = "torchao"
 _SHARED = Scheme(activation_dtype="uint8", activation_symmetric=False)
 """ONNX Runtime's. OpenVINO computes it as well as its own symmetric activations, in which ONNX Runtime is slower than fp32;
@@ -65,15 +66,6 @@ def aware_candidates(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     )
 
 
-def graph_of(candidate: Candidate) -> str:
-    """The step whose ONNX a candidate is made from, and whose table counts its multiply-adds under its layers' names."""
-    if candidate.surgery is not None:
-        return SURGERY
-    if candidate.method is not Method.AWARE_TRAINING:
-        return TRUNK
-    return AWARE_FLOAT_BIAS if candidate.scheme is not None and candidate.scheme.bias == "float" else AWARE
-
-
 def _unlearned(recipe: Recipe, data: DataSummary, of_a_graph: str, besides: str = "") -> Unavailable | None:
     """Why no network can learn anew here, or None where one can; ``of_a_graph``: what of a custom model cannot be done."""
     if recipe.model.onnx is not None:
@@ -96,18 +88,6 @@ def aware_unavailable(recipe: Recipe, data: DataSummary) -> Unavailable | None:
     return None
 
 
-def is_of_trunk(candidate: Candidate) -> bool:
-    """Whether a candidate begins from the network as it was trained or is custom."""
-    return graph_of(candidate) == TRUNK
-
-
-def learned_by(candidate: Candidate) -> str | None:
-    """The rung of a candidate whose network learned anew; the trainings of one rung may be several, one a scheme."""
-    if candidate.surgery is not None:
-        return SURGERY
-    return None if is_of_trunk(candidate) else AWARE
-
-
 KEPT_FLOAT = (2, 4, 8, 16)
 """Layers kept in float, rung by rung: doubling finds the fewest to within a factor of two in four builds. A rounded tensor
 between two layers is of both, so that one alone seldom frees anything; what sixteen do not mend is no matter of a few layers."""
@@ -124,8 +104,6 @@ def mixed_rungs(candidates: Iterable[Candidate]) -> tuple[Rung, ...]:
     )
 
 
-SURGERY = "surgery"
-"""The step and the rung of surgery; the candidates of the rung share the one step."""
 _METHODS = (Method.FLOAT, Method.POST_TRAINING)
 
 

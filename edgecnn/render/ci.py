@@ -170,14 +170,13 @@ def _add_case(suite: ElementTree.Element, sheet: GateSheet, result: GateResult) 
         return
     kind = "failure" if result.verdict is Verdict.FAIL else "error" if sheet.stops(result) else "skipped"
     changed = "; ".join(sheet.changed)
-    _add_problem(case, kind, result.verdict.value, sheet.reason(result) + (f"\nchanged: {changed}" if changed else ""))
+    _add_problem(case, kind, result.verdict.value, sheet.reason(result), f"\nchanged: {changed}" if changed else "")
 
 
-def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str) -> None:
-    first = reason.partition("\n")[0]
-    attributes = {"message": visible_lines(f"{what}: {first}")}
+def _add_problem(case: ElementTree.Element, kind: str, what: str, reason: str, more: str = "") -> None:
+    attributes = {"message": visible_lines(f"{what}: {reason}")}
     problem = ElementTree.SubElement(case, kind, attributes if kind == "skipped" else {"type": what, **attributes})
-    problem.text = visible_lines(reason)
+    problem.text = visible_lines(f"{reason}{more}")
 
 
 def _document(*suites: ElementTree.Element) -> str:

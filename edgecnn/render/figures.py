@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 from edgecnn.errors.wording import images_in
 from edgecnn.judging.metrics import SHOWN, Metric, Unit
@@ -75,13 +76,26 @@ def cell(name: str, facts: CandidateFacts) -> str:
     return text + (race_marks(facts.latency) if metric.source == "latency" else "")
 
 
-def number(interval: Interval | None, digits: int) -> str:
+class Spelt(str):
+    """A figure as text, whose interval a page may show on a line of its own."""
+
+    estimate: str
+    interval: str
+    """With the unit behind it; empty where there is none."""
+
+    def __new__(cls, estimate: str, interval: str = "") -> Self:
+        """Join the two."""
+        made = super().__new__(cls, f"{estimate} {interval}" if interval else estimate)
+        made.estimate, made.interval = estimate, interval
+        return made
+
+
+def number(interval: Interval | None, digits: int) -> Spelt:
     """A figure with its interval, if it has one, without its unit; or a dash."""
     if interval is None:
-        return NONE
-    if not interval.confidence:
-        return f"{interval.estimate:.{digits}f}"
-    return f"{interval.estimate:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+        return Spelt(NONE)
+    estimate = f"{interval.estimate:.{digits}f}"
+    return Spelt(estimate, f"[{interval.low:.{digits}f}, {interval.high:.{digits}f}]" if interval.confidence else "")
 
 
 def percent(interval: Interval) -> Interval:
@@ -89,11 +103,11 @@ def percent(interval: Interval) -> Interval:
     return interval.model_copy(update={end: 100 * getattr(interval, end) for end in ("estimate", "low", "high")})
 
 
-def percent_interval(interval: Interval) -> str:
+def percent_interval(interval: Interval) -> Spelt:
     """0.8623 [0.855, 0.869] → '86.2 % [85.5, 86.9]', of an estimate alone '86.2 %'."""
     if not interval.confidence:
-        return f"{interval.estimate * 100:.1f} %"
-    return f"{interval.estimate * 100:.1f} % [{interval.low * 100:.1f}, {interval.high * 100:.1f}]"
+        return Spelt(f"{interval.estimate * 100:.1f} %")
+    return Spelt(f"{interval.estimate * 100:.1f} %", f"[{interval.low * 100:.1f}, {interval.high * 100:.1f}]")
 
 
 def accuracy(value: Accuracy | MultiLabelAccuracy | None) -> str:
@@ -138,14 +152,14 @@ def tested_on(report: BuildReport) -> str:
     return f"{folded.images:,} images of {len(folded.folds.each)} folds"
 
 
-def points(interval: Interval, digits: int = 2) -> str:
+def points(interval: Interval, digits: int = 2) -> Spelt:
     """A difference in percentage points with its interval; one that holds by definition has none, nor has an estimate alone."""
     if not interval.confidence or (interval.confidence == 1.0 and interval.low == interval.high):
-        return f"{interval.estimate:+.{digits}f} pp"
-    return f"{interval.estimate:+.{digits}f} [{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp"
+        return Spelt(f"{interval.estimate:+.{digits}f} pp")
+    return Spelt(f"{interval.estimate:+.{digits}f}", f"[{interval.low:+.{digits}f}, {interval.high:+.{digits}f}] pp")
 
 
-def milliseconds(interval: Interval | None) -> str:
+def milliseconds(interval: Interval | None) -> Spelt:
     """A latency with its interval, or a dash."""
     return number(interval, 2)
 
@@ -179,11 +193,9 @@ def race_of(value: Latency) -> str:
     return "the race for the choice" if value.selecting else "the race for the report"
 
 
-def times(ratio: Interval) -> str:
+def times(ratio: Interval) -> Spelt:
     """A ratio with its interval, if it has one."""
-    if not ratio.confidence:
-        return f"{ratio.estimate:.2f}×"
-    return f"{ratio.estimate:.2f}× [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return Spelt(f"{ratio.estimate:.2f}×", f"[{ratio.low:.2f}, {ratio.high:.2f}]" if ratio.confidence else "")
 
 
 def size(value: float | None) -> str:

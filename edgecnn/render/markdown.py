@@ -101,9 +101,8 @@ def _labels(report: BuildReport) -> str:
 
 def _legend(report: BuildReport) -> str:
     split = figures.tested_on(report)
-    said = f"Accuracy and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
-    if any(facts.multi_label is not None for facts in report.candidates):
-        said = said.replace("Accuracy", "Mean average precision", 1)
+    measure = "Mean average precision" if any(facts.multi_label is not None for facts in report.candidates) else "Accuracy"
+    said = f"{measure} and drop on the test split ({split}); nothing was chosen on it. Drop is paired, against fp32."
     if any(facts.agreement is not None for facts in report.candidates):
         said = f"Agreement with fp32 on the test split ({split}); nothing was chosen on it. {figures.NO_ACCURACY}"
     return "  \n".join(map(markdown_text, [said, *figures.legend(report.candidates)]))

@@ -174,14 +174,18 @@ def residency_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     ]
 
 
+def multiplied_in(found: Residency) -> str:
+    """The shares of multiply-adds, and how they are known."""
+    return f"{_BASIS[found.basis]}: multiply-adds {_shares(found.mac_share) if found.mac_share else 'not known'}"
+
+
 def ran_in(found: Residency) -> str:
     """The shares of multiply-adds, of time inside layers and of bytes moved, and what is not known of them."""
-    macs = _shares(found.mac_share) if found.mac_share else "not known"
     time = f"{_shares(found.time_share)} (one traced process)" if found.time_share is not None else "not known"
     moved = "bytes moved not known" + (f": {found.bytes_absent}" if found.bytes_absent else "")
     if found.byte_share is not None and found.moved_bytes is not None:
         moved = f"{found.moved_bytes / 2**20:.1f} MiB moved, {_shares(found.byte_share)} (counted from shapes)"
-    return f"{_BASIS[found.basis]}: multiply-adds {macs}; time inside layers {time}; {moved}"
+    return f"{multiplied_in(found)}; time inside layers {time}; {moved}"
 
 
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:

@@ -172,7 +172,7 @@ def open_questions(report: BuildReport) -> Iterator[OpenQuestion]:
 
 def build_again(report: BuildReport) -> str | None:
     """The command that makes the build again, to which an option may be added; None where no command line made it."""
-    return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or None
+    return report.build.again or None
 
 
 def bench_command(folder: Path, device: str) -> str:

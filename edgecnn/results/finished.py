@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -30,6 +30,23 @@ from edgecnn.values.report import BuildReport, CandidateFacts
 from edgecnn.values.resolved import PLAN_SCHEMA, Resolved
 
 
+class KeptStep(NamedTuple):
+    """Under which name the store keeps what a step made."""
+
+    kind: str
+    key: str
+
+
+class KeptPlan(NamedTuple):
+    """What ``plan.json`` says of a finished build."""
+
+    resolved: Resolved
+    keys: Mapping[str, str]
+    """Step to its key."""
+    folds: tuple[Mapping[str, KeptStep], ...]
+    """Of cross-validation: the steps of the second network and those after it."""
+
+
 @dataclass(frozen=True)
 class FinishedBuild:
     """What a folder says of its own build."""
@@ -41,6 +58,8 @@ class FinishedBuild:
     resolved: Resolved
     keys: Mapping[str, str]
     """Step to its key."""
+    folds: tuple[Mapping[str, KeptStep], ...] = ()
+    """Of cross-validation: the same of the second network and those after it."""
 
     @property
     def again(self) -> str:
@@ -60,7 +79,7 @@ class FinishedBuild:
 
 def again_of(report: BuildReport) -> str:
     """The command that makes a build again, or that there is one."""
-    return report.build.command.replace("edgecnn judge", "edgecnn build", 1) or "the same build command makes it again"
+    return report.build.again or "the same build command makes it again"
 
 
 def build_folder(text: str) -> Path | None:
@@ -102,8 +121,7 @@ def finished_build(folder: Path) -> FinishedBuild:
     if because is not None:
         raise NoBuildToJudge(folder=folder, because=because)
     report, shipped = read_report(folder), shipped_kit(folder)
-    resolved, keys = planned(folder, report.keys, again_of(report))
-    found = FinishedBuild(folder=folder, shipped=shipped, report=report, resolved=resolved, keys=keys)
+    found = FinishedBuild(folder, shipped, report, *planned(folder, report.keys, again_of(report)))
     if all(row.kit != shipped.kit.digest for row in report.candidates):
         raise BundleUnreadable(path=folder / BUNDLE / CHOICE, because="report.json has no row of the kit that it names")
     check_files(shipped.kit, found.again)
@@ -127,13 +145,13 @@ def check_files(kit: KitRef, command: str) -> None:
             raise BuildDamaged(path=kit.folder / name, because=because, command=hint)
 
 
-def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[Resolved, Mapping[str, str]]:
-    """What was resolved, and each step's key, of a build's ``plan.json``.
+def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> KeptPlan:
+    """A build's ``plan.json``.
 
     ``report_keys``: of the report beside it. ``again``: the command that makes the build again.
 
     Raises:
-        BundleUnreadable: it is damaged, or of another version.
+        BundleUnreadable: it is damaged, of another version, or older than the keys of folds.
         PlanOfAnotherBuild: a later call renewed it and did not finish.
     """
     path = folder / PLAN
@@ -142,6 +160,7 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
         found: dict[str, Any] = json.loads(content)
         keys = {step["id"]: step["key"] for step in found["steps"] if not is_of_a_device(step["id"])}
         resolved = Resolved.model_validate(found["resolved"])
+        folds = tuple({step["id"]: KeptStep(step["kind"], step["key"]) for step in fold} for fold in found.get("folds", ()))
     except OSError as error:
         raise BundleUnreadable(path=path, because=system_reason(error)) from error
     except (ValidationError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -149,7 +168,9 @@ def planned(folder: Path, report_keys: Mapping[str, str], again: str) -> tuple[R
         raise BundleUnreadable(path=path, because=because) from error
     if (differs := step_of_another(report_keys, keys)) is not None:
         raise PlanOfAnotherBuild(folder=folder, differs=differs, command=again)
-    return resolved, keys
+    if len(folds) != len(resolved.folds):
+        raise BundleUnreadable(path=path, because="an older edgecnn wrote it without its folds' keys", hint=again)
+    return KeptPlan(resolved, keys, folds)
 
 
 def _why_none(folder: Path) -> str | None:

@@ -84,12 +84,12 @@ def built_network(folder: Path, store: Store) -> BuiltNetwork:
         NetworkGone: the store has no longer what it was made of.
     """
     report = read_report(folder)
-    resolved, keys = planned(folder, report.keys, report.build.command)
+    resolved, keys, _ = planned(folder, report.keys, report.build.again)
     trunk = next((found for kind in TRUNK_KINDS if (found := _stored(store, kind, keys.get("export"))) is not None), None)
     prepared = _stored(store, "prepare", keys.get("prepare"))
     if trunk is None or prepared is None:
         missing = "pixels" if trunk is not None else "network"
-        raise NetworkGone(folder=folder, missing=missing, store=store.root, command=report.build.command)
+        raise NetworkGone(folder=folder, missing=missing, store=store.root, command=report.build.again)
     return BuiltNetwork(folder=folder, report=report, resolved=resolved, trunk=trunk, prepared=prepared)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgecnn.store.wanted import flattened, shown
-from edgecnn.values.comparison import Origin
+from edgecnn.values.comparison import Change, ChangeKind, Origin
 from edgecnn.values.data.synthesis import FOLDERS
 from edgecnn.values.stage import digest_of
 
@@ -37,9 +37,19 @@ def origin_of(manifest: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Or
     return Origin(kit=dict(_of_kit(manifest)), plan=None if plan is None else dict(_of_plan(plan)))
 
 
-def changes(base: Origin, head: Origin) -> tuple[str, ...]:
-    """One line a difference, such as ``recipe train.epochs: 3 → 10``; the kits' own manifests where one side has no plan."""
-    lines = list[str]()
+_KINDS: Mapping[str, ChangeKind] = {
+    "recipe": "recipe",
+    "weights": "weights",
+    "images": "data",
+    "device": "device",
+    **dict.fromkeys(("candidate", "needs", "preprocessing", "model"), "kit"),
+}
+"""The first word of a name below to what it is about; the rest are stages and tools."""
+
+
+def changes(base: Origin, head: Origin) -> tuple[Change, ...]:
+    """What differs, such as ``recipe train.epochs: 3 → 10``; the kits' own manifests where one side has no plan."""
+    lines = list[Change]()
     if base.plan is not None and head.plan is not None:
         lines += _differing(base.plan, head.plan)
         told: tuple[str, ...] = ("candidate ",)
@@ -102,7 +112,11 @@ def _only(origin: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, s
     return {name: value for name, value in origin.items() if name.startswith(beginnings)}
 
 
-def _differing(base: Mapping[str, str], head: Mapping[str, str]) -> list[str]:
+def _differing(base: Mapping[str, str], head: Mapping[str, str]) -> list[Change]:
     names = [*head, *(name for name in base if name not in head)]
     pairs = ((name, base.get(name, _ABSENT), head.get(name, _ABSENT)) for name in names)
-    return [f"{name}: {old} → {new}" for name, old, new in pairs if old != new]
+    return [
+        Change(kind=_KINDS.get(name.partition(" ")[0], "tools"), name=name, before=old, after=new)
+        for name, old, new in pairs
+        if old != new
+    ]

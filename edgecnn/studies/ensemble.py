@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from edgecnn.results.network import BuiltNetwork, built_network, require_one_lab
 from edgecnn.runner.files import bounded_content
 from edgecnn.store.store import Store
 from edgecnn.studies.facts import Ensemble, EnsembleRow
+from edgecnn.values.command import Command
 from edgecnn.values.data.preprocessing import BORDERED
 from edgecnn.values.recipe import DataChoice
 from edgecnn.values.stage import Progress
@@ -184,9 +184,9 @@ def _command(first: BuiltNetwork, out: Path) -> str:
         settings["preprocessing.resize"] = pixels.resize
     if pixels.resize in BORDERED:
         settings["preprocessing.fill"] = list(pixels.fill)
-    said = [word for name, value in settings.items() for word in ("--set", f"{name}={toml_value(value)}")]
-    words = ["edgecnn", "build", "--model", str(out), "--data", first.resolved.recipe.data.path]
-    return shlex.join([*words, "--target", first.report.build.device, *said])
+    stated = (("--set", f"{name}={toml_value(value)}") for name, value in settings.items())
+    read = (("--model", str(out)), ("--data", first.resolved.recipe.data.path), ("--target", first.report.build.device))
+    return str(Command(verb=("build",), parts=(*read, *stated)))
 
 
 def _data_settings(data: DataChoice) -> dict[str, Any]:

@@ -6,7 +6,6 @@ kits of one runtime need for builds of that target; the build goes to the next o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,26 +36,24 @@ from edgecnn.sweeps.file import Cell, Sweep, not_of_sweep
 from edgecnn.values.board import HostRequest
 from edgecnn.values.stage import Progress
 
-_OF_A_BOARD: Final = frozenset(each.ref for each in BoardError.__subclasses__()) | {
-    each.ref for each in (BoardIsAnotherDevice, BoardLacksBuilder, BuilderUnfit, BoardNotReady, RecordingUnusable)
-}
+_OF_A_BOARD: Final = frozenset(
+    (*BoardError.__subclasses__(), BoardIsAnotherDevice, BoardLacksBuilder, BuilderUnfit, BoardNotReady, RecordingUnusable)
+)
 """Failures of a build's process that say something of its board, and nothing of the build."""
-_OF_A_TARGET: Final = frozenset(each.ref for each in (BoardNotReady, BoardLacksBuilder, BuilderUnfit, BoardDiskFull))
+_OF_A_TARGET: Final = (BoardNotReady, BoardLacksBuilder, BuilderUnfit, BoardDiskFull)
 """Of them, those that say nothing of kits for another runtime."""
 _MOST_LOST: Final = 2
 """Boards that one build may lose while it is measured."""
 
 _AGAIN_S: Final = 5.0
-_REF: Final = re.compile(r" \[([a-z0-9-]+)\]$")
-"""How an error's line ends."""
 
 
 class Ended(NamedTuple):
     """How a build's process ended."""
 
     code: int
-    error: str | None = None
-    """Where it left no report, what it said last, if that is known."""
+    error: EdgecnnError | None = None
+    """Where it left no report, what it wrote down of its failure, if it came to that."""
     board: str | None = None
     """The leased board that it ran on."""
     seconds: float = 0.0
@@ -161,20 +158,19 @@ class Pool:
                     tell.note(f"{cell.name}: measured on {lease.board.name}")
                     ended = build(lease)
             except BoardTaken as error:
-                self._put_aside(error.board, cell, error.line(), tell)
+                self._put_aside(error.board, cell, error, tell)
                 continue
             except EdgecnnError as error:
-                return Ended(int(error.exit_code), error.line())
-            ref = _ref(ended.error)
-            if ref not in _OF_A_BOARD or ended.board is None:
+                return Ended(int(error.exit_code), error)
+            if ended.error is None or type(ended.error) not in _OF_A_BOARD or ended.board is None:
                 return ended
-            if ref == BoardBusy.ref:  # somebody was quicker: it is waited for again
+            if isinstance(ended.error, BoardBusy):  # somebody was quicker: it is waited for again
                 Wait(tell, self.over).a_while(_AGAIN_S)
                 continue
-            reason = self._put_aside(ended.board, cell, ended.error or "", tell)
-            lost |= {} if ref in _OF_A_TARGET else {ended.board: reason}
+            reason = self._put_aside(ended.board, cell, ended.error, tell)
+            lost |= {} if isinstance(ended.error, _OF_A_TARGET) else {ended.board: reason}
         failure = BoardsLostToBuild(build=cell.name, reasons=lost)
-        return Ended(int(failure.exit_code), failure.line())
+        return Ended(int(failure.exit_code), failure)
 
     @contextmanager
     def leased(self, cell: Cell, wait: Wait, only: str | None = None) -> Iterator[Lease]:
@@ -194,7 +190,7 @@ class Pool:
                 try:
                     look_at(lease.board, cell)
                 except EdgecnnError as error:
-                    self._put_aside(lease.board.name, cell, error.line(), wait.tell)
+                    self._put_aside(lease.board.name, cell, error, wait.tell)
                     continue
                 yield lease
                 return
@@ -203,8 +199,8 @@ class Pool:
         gone = None if board in there else f"{self.boards.where} has it no longer"
         return self.set_aside.get(board) or self.set_aside.get(_for_target(board, cell)) or gone
 
-    def _put_aside(self, board: str, cell: Cell, said: str, tell: Progress) -> str:
-        who, reason = _for_target(board, cell) if _ref(said) in _OF_A_TARGET else board, _REF.sub("", said)
+    def _put_aside(self, board: str, cell: Cell, error: EdgecnnError, tell: Progress) -> str:
+        who, reason = _for_target(board, cell) if isinstance(error, _OF_A_TARGET) else board, error.sentence()
         self.set_aside[who] = reason
         tell.note(f"{who} is set aside: {reason}")
         return reason
@@ -222,8 +218,3 @@ def look_at(board: Board, cell: Cell) -> None:
     wanted = Wanted(target.device, "edgecnn sweep", runtimes_for(target.device, target.runtime))
     with Link.open(Address.of(board.host)) as link:
         fit_board(link, HostRequest(address=board.host, python=board.python), wanted)
-
-
-def _ref(said: str | None) -> str | None:
-    found = _REF.search(said or "")
-    return None if found is None else found[1]

@@ -155,7 +155,7 @@ def _problem(error: EdgecnnError) -> str:
     """One build's error as a problem of the sweep. Raises it again where the file cannot help it: a package is missing, say."""
     if error.exit_code is not ExitCode.BAD_INPUT:
         raise error
-    return error.because or error.what if isinstance(error, OverridesInvalid) else error.line().removesuffix(f" [{error.ref}]")
+    return error.because or error.what if isinstance(error, OverridesInvalid) else error.sentence()
 
 
 def not_of_sweep(table: str, named: Iterable[str], devices: Collection[str]) -> list[str]:

@@ -6,7 +6,6 @@ tell two builds apart by more than days of one machine differ.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,12 +15,13 @@ from pydantic import Field
 
 import edgecnn
 from edgecnn.errors.wording import first_of
-from edgecnn.judging.bounds import bound_words
+from edgecnn.judging.bounds import bound_parts
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.fleet_cell import FleetCell, cell_of
 from edgecnn.sweeps.kin import KinRace, kin_of
 from edgecnn.sweeps.state import SweepState, changed_since
 from edgecnn.values.base import Value
+from edgecnn.values.command import Command
 from edgecnn.values.verdict import Interval, Verdict
 
 BETWEEN_DAYS = 1.1
@@ -101,7 +101,7 @@ def fleet_of(cells: Sequence[Cell], asked: Mapping[str, str], state: SweepState,
         set_aside=state.set_aside,
         kin=kin_of(cells, state.outcomes, out),
         changed=tuple(changed_since(state, asked)),
-        command=shlex.join(["edgecnn", "sweep", "run", state.sweep, *bound_words(state.gates), "--out", str(out)]),
+        command=str(Command(verb=("sweep", "run"), parts=((state.sweep,), *bound_parts(state.gates), ("--out", str(out))))),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from edgecnn.results.folder import report_or_none
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.state import Since, SweepState, build_folder
 from edgecnn.values.base import Dated, Value
+from edgecnn.values.command import Command
 from edgecnn.values.report import BuildReport, CandidateFacts, Choice
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
@@ -129,8 +129,8 @@ def cell_of(cell: Cell, asked: str, state: SweepState, out: Path) -> FleetCell:
 
 def _measured_by(report: BuildReport, folder: Path) -> str | None:
     if report.choice.state == "provisional":
-        return report.choice.settle_command or shlex.join(["edgecnn", "bench", str(folder)])
-    return None if report.build.device_attached else timing_command(folder, report.build.device, report.build.command)
+        return report.choice.settle_command or str(Command(verb=("bench",), parts=((str(folder),),)))
+    return None if report.build.device_attached else timing_command(folder, report.build.device, report.build.called)
 
 
 def _code(of_process: int) -> ExitCode:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,9 +18,9 @@ from threading import Event, Semaphore
 from typing import Final
 
 from edgecnn.devices.leases.protocol import Lease
-from edgecnn.errors.base import ExitCode
+from edgecnn.errors.base import KEPT_IN, EdgecnnError, ExitCode, error_again
 from edgecnn.runner.runs.schedule import kill_group
-from edgecnn.sweeps.boards import words_of
+from edgecnn.sweeps.boards import Ended, words_of
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.state import LOGS, build_folder
@@ -58,40 +60,42 @@ class Children:
     def __post_init__(self) -> None:
         self._making = Semaphore(self.jobs)
 
-    def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
-        """Run a verb of one build to its end, and give its exit code; what it says goes to the build's log.
+    def run(self, verb: str, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
+        """Run a verb of one build to its end, and give how it ended; what it says goes to the build's log.
 
         ``lease``: of the board that measures it. Raises BoardTaken, CoordinatorUnreachable: it was lost, and the build ended.
         """
         if self.stopped.is_set():
-            return ExitCode.INTERRUPTED
+            return Ended(ExitCode.INTERRUPTED)
         host = words_of(lease.board) if lease else () if cell.host is None or verb == MAKE else ("--host", cell.host)
         return self.start([verb, *cell.words, *host, "--out", str(build_folder(self.out, cell.name))], cell, threads, lease)
 
-    def make(self, cell: Cell) -> int:
+    def make(self, cell: Cell) -> Ended:
         """Make a build's kits, with its share of the cores; as many at once as there are jobs."""
         with self._making:
             return self.run(MAKE, cell, max(1, training_threads() // self.jobs))
 
-    def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
+    def start(self, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
         """The same of any command about the build. Raises NotASweepFolder: its log cannot be written."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OF_THE_JOB}
         threads = self.threads or threads
         own = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
         with usable(path := log_of(self.out, cell.name)):
             log = path.open("ab")
-        with log:
+        with log, tempfile.TemporaryDirectory(prefix="edgecnn-ended-") as folder:
+            file = Path(folder) / "error.json"
             log.write(f"$ {shlex.join(['edgecnn', *words])}\n".encode())
             log.flush()
             child = subprocess.Popen(  # noqa: S603 - words of the sweep's own cells
                 [sys.executable, *_COMMAND, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**inherited, **own}, start_new_session=True,
+                env={**inherited, **own, KEPT_IN: str(file)}, start_new_session=True,
             )  # fmt: skip
             self.running.add(child)
             if self.stopped.is_set():  # meanwhile
                 child.send_signal(signal.SIGINT)
             try:
-                return child.wait() if lease is None else _under(lease, child)
+                code = child.wait() if lease is None else _under(lease, child)
+                return Ended(code, _error_in(file))
             finally:
                 if child.poll() is not None:
                     self.running.discard(child)
@@ -140,12 +144,20 @@ def log_of(out: Path, name: str) -> Path:
     return out / LOGS / f"{name}.log"
 
 
-def last_line(log: Path, code: int) -> str:
-    """What a build said last; of one that was killed, by which signal."""
-    if code < 0:
-        return f"ended by {signal.Signals(-code).name}, as where memory ran out or somebody killed it"
+def ending_of(ended: Ended, log: Path) -> str:
+    """Why a build left no report: its error, the signal that killed it, or else the last line of its log."""
+    if ended.error is not None:
+        return ended.error.line()
+    if ended.code < 0:
+        return f"ended by {signal.Signals(-ended.code).name}, as where memory ran out or somebody killed it"
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - _LAST_LINE_BYTES))
         lines = stream.read().decode("utf-8", "replace").splitlines()
-    said = next((line for line in reversed(lines) if line.strip()), f"exit {code}")
-    return said.removeprefix("edgecnn: error: ")
+    return next((line for line in reversed(lines) if line.strip()), f"exit {ended.code}")
+
+
+def _error_in(file: Path) -> EdgecnnError | None:
+    try:
+        return error_again(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError):  # it ended well, or was killed before it could say
+        return None

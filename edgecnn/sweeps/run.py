@@ -25,7 +25,7 @@ from edgecnn.sweeps.boards import Ended, Pool
 from edgecnn.sweeps.file import Cell, by_training
 from edgecnn.sweeps.kin import bench_words, unraced
 from edgecnn.sweeps.lanes import Lanes
-from edgecnn.sweeps.processes import INTERRUPTED, Children, last_line, log_of
+from edgecnn.sweeps.processes import INTERRUPTED, Children, ending_of, log_of
 from edgecnn.sweeps.results import usable
 from edgecnn.sweeps.room import training_threads_there
 from edgecnn.sweeps.since import keep, since
@@ -156,14 +156,14 @@ def _race_kin(pool: Pool, run: SweepRun, children: Children, state: SweepState, 
         try:
             with pool.leased(cell, Wait(tell, pool.over, at_most_s=KIN_WAIT_S), board) as lease:
                 tell.note(f"{cell.name}: raced on {board}, to compare it with others of its kind")
-                code = children.start(bench_words(cell, lease.board, run.out), cell, lease=lease)
+                ended = children.start(bench_words(cell, lease.board, run.out), cell, lease=lease)
         except (EdgecnnError, TimeoutError) as error:
             tell.note(f"{board} is not compared with others of its kind: {error}")
             continue
-        if code in INTERRUPTED:
+        if ended.code in INTERRUPTED:
             raise KeyboardInterrupt
         if (cell, board) in tuple(unraced(leased, state.outcomes, run.out)):
-            tell.note(f"{board} is not compared with others of its kind: {last_line(log_of(run.out, cell.name), code)}")
+            tell.note(f"{board} is not compared with others of its kind: {ending_of(ended, log_of(run.out, cell.name))}")
 
 
 def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, made: bool) -> Ended:
@@ -173,7 +173,7 @@ def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, 
     """
     if run.pool is None or not run.pool.has(cell):
         return _timed(lambda: children.run("build", cell))
-    log, making = log_of(run.out, cell.name), Ended(ExitCode.OK)
+    making = Ended(ExitCode.OK)
     if not made and (making := _timed(lambda: children.make(cell))).code == ExitCode.BAD_INPUT:
         return making
 
@@ -181,7 +181,7 @@ def _measured(run: SweepRun, children: Children, cell: Cell, tell: Progress, *, 
         before = _written_at(build_folder(run.out, cell.name) / REPORT)
         ended = _timed(lambda: children.run("build", cell, lease=lease))
         reported = _written_at(build_folder(run.out, cell.name) / REPORT) != before
-        return ended._replace(error=None if reported else last_line(log, ended.code), board=lease.board.name)
+        return ended._replace(error=None if reported else ended.error, board=lease.board.name)
 
     ended = run.pool.measured(cell, build, tell)
     return ended._replace(seconds=making.seconds + ended.seconds)
@@ -192,13 +192,13 @@ def _said(outcome: CellOutcome, out: Path) -> str:
     return f"{outcome.name}: " + (f"failed: {outcome.error}" if report is None else f"{report.verdict}, {outcome.seconds:,.0f} s")
 
 
-def _timed(work: Callable[[], int]) -> Ended:
-    """How a process ended, and the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
+def _timed(work: Callable[[], Ended]) -> Ended:
+    """How a process ended, with the seconds that it took. Raises KeyboardInterrupt: it was interrupted."""
     started = time.monotonic()
-    code = work()
-    if code in INTERRUPTED:
+    ended = work()
+    if ended.code in INTERRUPTED:
         raise KeyboardInterrupt
-    return Ended(code, seconds=time.monotonic() - started)
+    return ended._replace(seconds=time.monotonic() - started)
 
 
 def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -> CellOutcome:
@@ -212,7 +212,7 @@ def _ended(run: SweepRun, cell: Cell, work: Callable[[], Ended], spent: float) -
         asked=run.asked[cell.name],
         exit_code=ended.code,
         reported=reported,
-        error=None if reported else ended.error or last_line(log_of(run.out, cell.name), ended.code),
+        error=None if reported else ending_of(ended, log_of(run.out, cell.name)),
         board=ended.board if reported else None,
         seconds=round(spent + ended.seconds, 1),
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -239,7 +239,7 @@ def _make_at_once(
     def make(name: str) -> Ended:
         ended = _timed(lambda: children.make(cells[name]))
         spent[name] = ended.seconds
-        return ended
+        return ended._replace(error=None)  # the build itself says what it lacks
 
     def some_ended(running: list[Future[Ended]]) -> Iterator[tuple[Future[Ended], Ended]]:
         for each in wait(running, return_when=FIRST_COMPLETED).done:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgecnn.devices.leases.protocol import Boards
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.leases import CoordinatorUnreachable, LabgridAbsent
-from edgecnn.judging.bounds import bound_words
+from edgecnn.judging.bounds import bound_parts
 from edgecnn.planning.complete import tool_versions
 from edgecnn.store.store import Store
 from edgecnn.sweeps.boards import Pool, boards_line, boards_of, leased, open_pool
@@ -79,7 +79,9 @@ def open_sweep(path: Path, out: Path | None, store: Store, tell: Progress, gates
 
 
 def _bounded(cell: Cell, gates: GateChoice) -> Cell:
-    return cell.model_copy(update={"gates": gates, "words": (*cell.words, *bound_words(gates))})
+    return cell.model_copy(
+        update={"gates": gates, "words": (*cell.words, *(word for part in bound_parts(gates) for word in part))}
+    )
 
 
 def pool_of(given: OpenSweep, tell: Progress) -> Pool | None:

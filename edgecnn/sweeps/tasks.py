@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from edgecnn.building.build import PlannedBuild
 from edgecnn.building.execute import TRUNK
-from edgecnn.planning.plan import Plan, plans_of_folds
+from edgecnn.planning.plan import Plan
 from edgecnn.planning.trunk import Step
 from edgecnn.training.settings import NetworkSettings
 from edgecnn.values.stage import Key, Role, Stage
@@ -72,7 +72,7 @@ def tasks_of(builds: Mapping[str, PlannedBuild]) -> tuple[dict[Key, StageTask], 
 
 
 def _lacking(plan: Plan, lacking: set[Key]) -> Iterator[StageTask]:
-    for each in (plan, *(fold.trunk for fold in plans_of_folds(plan.resolved))):
+    for each in (plan, *(fold.trunk for fold in plan.folds)):
         versions, sources = each.resolved.versions, each.resolved.sources
         kinds = {step.key: step.stage.kind for step in each.steps}
         for step in steps_of(each):
@@ -91,7 +91,7 @@ class Ended(Protocol):
     """What a task left, as far as what waits for it is concerned."""
 
     @property
-    def error(self) -> str | None:
+    def error(self) -> object | None:
         """Why there is nothing; None where it is made."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field
 
@@ -171,8 +171,21 @@ class WeightsAnswer(Value):
     """Of the original file, where it is known before fetching."""
     asked: bool = False
     """True when the network was asked."""
+    what: str = ""
+    """Which weights these are, as a noun."""
+    lacking: str | None = None
+    """Why none are pretrained, and what brings them; None where some are, or none were wished for."""
     why: str
     """One sentence."""
+
+    @classmethod
+    def starting(cls, what: str, **facts: Any) -> Self:
+        """The answer where training starts from these weights."""
+        return cls(what=what, why=f"training starts from {what}", **facts)
+
+    def kept(self) -> Self:
+        """The same weights, where nothing is trained."""
+        return self.model_copy(update={"why": f"nothing is trained, and the head is kept, of {self.what}"})
 
     @property
     def pretrained(self) -> bool:

@@ -152,3 +152,36 @@ def reference_of(candidates: Iterable[Candidate]) -> str:
     """What everything else is held against: fp32 in ONNX Runtime; or a file that came quantized, which stands alone."""
     alone = any(candidate.method is Method.ORIGINAL for candidate in candidates)
     return ORIGINAL_ID if alone else BASELINE_ID
+
+
+AWARE = "aware"
+"""The rung of quantization-aware training, and the step whose file the CPU runtimes share."""
+AWARE_FLOAT_BIAS = "aware-float-bias"
+"""The step of a training of its own, for runtimes of another scheme: a network learns the roundings that it will get."""
+TRUNK = "export"
+"""The step whose ONNX every candidate is made from that learned nothing anew."""
+KINDS = {AWARE_FLOAT_BIAS: AWARE}
+"""The kind of a step that is not named after its kind."""
+SURGERY = "surgery"
+"""The step and the rung of surgery; the candidates of the rung share the one step."""
+
+
+def graph_of(candidate: Candidate) -> str:
+    """The step whose ONNX a candidate is made from, and whose table counts its multiply-adds under its layers' names."""
+    if candidate.surgery is not None:
+        return SURGERY
+    if candidate.method is not Method.AWARE_TRAINING:
+        return TRUNK
+    return AWARE_FLOAT_BIAS if candidate.scheme is not None and candidate.scheme.bias == "float" else AWARE
+
+
+def is_of_trunk(candidate: Candidate) -> bool:
+    """Whether a candidate begins from the network as it was trained or is custom."""
+    return graph_of(candidate) == TRUNK
+
+
+def learned_by(candidate: Candidate) -> str | None:
+    """The rung of a candidate whose network learned anew; the trainings of one rung may be several, one a scheme."""
+    if candidate.surgery is not None:
+        return SURGERY
+    return None if is_of_trunk(candidate) else AWARE

@@ -16,6 +16,24 @@ from edgecnn.values.report import Latency
 from edgecnn.values.stage import digest_of
 from edgecnn.values.verdict import GateResult, Interval, Verdict
 
+ChangeKind = Literal["recipe", "weights", "data", "device", "kit", "tools"]
+
+
+class Change(Value):
+    """One thing that two kits were made from or with, and that differs between them."""
+
+    kind: ChangeKind
+    name: str
+    """Such as ``recipe train.epochs``."""
+    before: str
+    after: str
+    candidate: str | None = None
+    """Of which alone it is known; None: it holds for every one."""
+
+    def __str__(self) -> str:
+        whose = "" if self.candidate is None else f"[{self.candidate}] "
+        return f"{whose}{self.name}: {self.before} → {self.after}"
+
 
 class Origin(Value):
     """What a kit was made from and with, leaf by leaf, in words: two origins can be held against each other line by line."""

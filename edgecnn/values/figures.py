@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -81,7 +81,7 @@ class ClassReport(Value):
 
     def too_small(self) -> tuple[ClassFigures, ...]:
         """Classes of which no regression need show, were it ever so large."""
-        return tuple(each for each in self.classes if each.regression is not None and each.regression.startswith("too few"))
+        return tuple(each for each in self.classes if each.regression in TOO_FEW)
 
 
 class Quality(Value):
@@ -145,6 +145,7 @@ class Groups(Value):
 
 
 Regression = Literal["shown", "not shown", "too few images", "too few groups", "too few folds"]
+TOO_FEW: Final[tuple[Regression, ...]] = ("too few images", "too few groups", "too few folds")
 
 
 class Steady(Value):

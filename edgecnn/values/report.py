@@ -12,6 +12,7 @@ from edgecnn.values.arch import PretrainedWeights
 from edgecnn.values.artifact import Blocked, Failed, Outcome, Unavailable
 from edgecnn.values.base import Dated, Value
 from edgecnn.values.candidate import Candidate, Unsupported
+from edgecnn.values.command import Command
 from edgecnn.values.data.preprocessing import Resolution
 from edgecnn.values.data.synthesis import SynthesisFacts
 from edgecnn.values.figures import (
@@ -247,7 +248,14 @@ class Build(Value):
     device: str
     device_attached: bool
     command: str
-    """The command that makes this build again."""
+    """The command that made this build, as it is typed."""
+    called: Command = Field(default=Command(), exclude_if=lambda called: not called)
+    """The same as a value; empty where no command line made it, and of a report that is older than this."""
+
+    @property
+    def again(self) -> str:
+        """The command that makes this build again, whichever verb wrote the report; empty where none did."""
+        return str(self.called.to("build")) or self.command
 
 
 REPORT_SCHEMA: Final = "edgecnn.report/2"

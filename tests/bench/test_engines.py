@@ -15,9 +15,10 @@ import pytest
 from edgecnn.bench.bench import Benched, BenchRequest, bench
 from edgecnn.devices import machine
 from edgecnn.devices.check import board as look
-from edgecnn.devices.check.board import ReachedBoard, board_over
+from edgecnn.devices.check.board import board_over
+from edgecnn.devices.check.needs import packages_there
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.check.ready import Wanted
+from edgecnn.devices.check.ready import FitBoard, Wanted
 from edgecnn.errors.base import ExitCode
 from edgecnn.errors.hosts.board import BoardLacksBuilder, BoardNotReady
 from edgecnn.hosts.ssh.host import SshHost
@@ -75,8 +76,9 @@ def as_the_board(recording: Recording, board: str | None = None) -> BoardFacts:
     return facts_of(recording, board).model_copy(update={"models": (BOARD,)})
 
 
-def unlooked_at(link: Link, asked: HostRequest, _: Wanted) -> ReachedBoard:
-    return board_over(link, asked.python)
+def unlooked_at(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
+    reached = board_over(link, asked.python)
+    return FitBoard(reached, packages_there(reached.facts, wanted.needs), ())
 
 
 def with_a_named_gpu(asked: Any) -> Any:

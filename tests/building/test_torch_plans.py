@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.building.build import plan_build
-from edgecnn.cli.asking import BuildOptions, command_line, request_from
+from edgecnn.cli.asking import BuildOptions, command_of, request_from
 from edgecnn.errors.custom_model import ClassesDiffer, CustomHoldsObjects, CustomModelUnusable
 from edgecnn.render.progress import Quiet
 from edgecnn.runner.pixel_recipe import ImageSize
@@ -26,7 +26,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def planned(model: Path, photos: Path, *settings: str) -> tuple[Resolved, str]:
     asked = BuildOptions(onnx=str(model), data=str(photos), target="cpu", overrides=settings, verb="plan")
-    assert f"--model {model}" in command_line(asked)
+    assert f"--model {model}" in str(command_of(asked))
     found = plan_build(request_from(asked, "judge"), Store.open(), Quiet()).plan
     export = found.step("export")
     assert export is not None

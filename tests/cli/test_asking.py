@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
 
-from edgecnn.cli.asking import BuildOptions, command_line, request_from
+from edgecnn.cli.asking import BuildOptions, command_of, request_from
 from edgecnn.cli.option_rows import options_that_say
 from edgecnn.errors.base import EdgecnnError, ExitCode
 from edgecnn.resources import resource_folder
@@ -74,7 +73,7 @@ def test_results_lie_under_the_network_s_and_the_device_s_name_unless_told_other
     assert request_from(BuildOptions(out=str(tmp_path)), "judge").out == tmp_path
 
 
-def test_bounds_of_the_command_line_are_the_request_s_and_not_the_recipe_s() -> None:
+def test_bounds_of_the_command_of_are_the_request_s_and_not_the_recipe_s() -> None:
     request = request_from(BuildOptions(at_most=("p99_ms=20",), at_least=("top1=0.8",), require_measured=True), "judge")
     assert request.gates is not None
     assert (request.gates.max, request.gates.min, request.gates.require_measured) == ({"p99_ms": 20}, {"top1": 0.8}, True)
@@ -136,8 +135,8 @@ def test_the_command_that_asks_again_names_the_recipe_and_not_what_it_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     request = request_from(BuildOptions(recipe="mine.toml", overrides=("train.epochs=3",)), "judge")
-    assert request.command == "edgecnn build mine.toml --set train.epochs=3"
-    words = shlex.split(request.command)
+    assert str(request.command) == "edgecnn build mine.toml --set train.epochs=3"
+    words = list(request.command.words)
     again = request_from(BuildOptions(recipe=words[2], overrides=(words[4],)), "judge")
     assert again.recipe == request.recipe
     assert again.recipe.data.path == str(tmp_path / "from-file")
@@ -204,7 +203,7 @@ def test_the_command_that_asks_again_asks_the_same(tmp_path: Path) -> None:
         overrides=("train.epochs=3",), at_most=("drop_pp=2",), at_least=("top1=0.5",), require_measured=True,
         meter="my meter.csv", host="pi@10.0.0.5", python="~/venv/bin/python", clean=True,
     )  # fmt: skip
-    words = shlex.split(command_line(asked))
+    words = list(command_of(asked).words)
     assert words[:3] == ["edgecnn", "build", "demo"]
     heard = []
     with pytest.MonkeyPatch.context() as patch:
@@ -217,7 +216,7 @@ def test_until_is_a_share_of_the_request_and_stays_in_the_command() -> None:
     asked = BuildOptions(arch="resnet-18", until="2%", verb="profile")
     request = request_from(asked, "profile")
     assert request.until == 0.02
-    assert shlex.split(request.command) == ["edgecnn", "profile", "--arch", "resnet-18", "--until", "2%"]
+    assert list(request.command.words) == ["edgecnn", "profile", "--arch", "resnet-18", "--until", "2%"]
     assert request_from(BuildOptions(), "judge").until is None
 
 
@@ -226,7 +225,7 @@ def test_what_is_measured_beyond_the_race_is_of_the_request_and_stays_in_the_com
     request = request_from(asked, "profile")
     assert (request.extra_runs.batches, request.extra_runs.best_batch) == ((1,), True)
     assert (request.extra_runs.end_to_end, request.extra_runs.soak_s) == (True, 60.0)
-    assert request.command == "edgecnn profile --batches 1,best --soak 60s --end-to-end"
+    assert str(request.command) == "edgecnn profile --batches 1,best --soak 60s --end-to-end"
 
 
 def test_a_user_s_own_device_file_is_remembered_and_a_shipped_device_has_none(
@@ -242,7 +241,7 @@ def test_a_user_s_own_device_file_is_remembered_and_a_shipped_device_has_none(
 
 def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
     asked = request_from(BuildOptions(arch="resnet-18", knobs=True), "judge")
-    assert (asked.recipe.race.knobs, asked.command) == (True, "edgecnn build --arch resnet-18 --knobs")
+    assert (asked.recipe.race.knobs, str(asked.command)) == (True, "edgecnn build --arch resnet-18 --knobs")
     assert request_from(BuildOptions(overrides=("race.knobs=true",)), "judge").recipe.race.knobs
     assert not request_from(BuildOptions(), "judge").recipe.race.knobs
     assert options_that_say(BuildOptions(knobs=True), "how to build") == ("--knobs",)
@@ -252,7 +251,7 @@ def test_knobs_are_a_wish_of_the_recipe_too_and_stay_in_the_command() -> None:
 def test_the_objective_is_a_wish_of_the_recipe_too_and_stays_in_the_command(objective: str) -> None:
     asked = request_from(BuildOptions(arch="resnet-18", objective=objective), "judge")
     assert asked.recipe.choice.objective == objective
-    assert asked.command == f"edgecnn build --arch resnet-18 --objective {objective}"
+    assert str(asked.command) == f"edgecnn build --arch resnet-18 --objective {objective}"
     assert request_from(BuildOptions(overrides=(f"choice.objective={objective}",)), "judge").recipe.choice.objective == objective
     assert options_that_say(BuildOptions(objective=objective), "how to build") == ("--objective",)
 
@@ -264,11 +263,11 @@ def test_an_objective_that_nobody_knows_is_refused() -> None:
 
 def test_a_time_budget_is_of_this_call_and_stays_in_the_command() -> None:
     asked = request_from(BuildOptions(arch="resnet-18", time_budget="10min"), "judge")
-    assert (asked.time_budget_s, asked.command) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")
+    assert (asked.time_budget_s, str(asked.command)) == (600.0, "edgecnn build --arch resnet-18 --time-budget 10min")
 
 
 def test_what_is_asked_of_pretrained_weights_stays_in_the_command_and_says_how_to_build() -> None:
     """A hand-kept list once lacked it."""
     asked = BuildOptions(arch="resnet-18", refresh_weights=True)
-    assert command_line(asked) == "edgecnn build --arch resnet-18 --refresh-weights"
+    assert str(command_of(asked)) == "edgecnn build --arch resnet-18 --refresh-weights"
     assert options_that_say(asked, "how to build") == ("--arch", "--refresh-weights")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edgecnn.cli.asking import command_line, request_from
+from edgecnn.cli.asking import command_of, request_from
 from edgecnn.cli.main import app
 from edgecnn.cli.option_rows import options_that_say, rows_of
 from edgecnn.cli.option_table import OF_THE_CALL, WHAT, AsSet, BuildOptions, InRecipe, InRequest, row
@@ -45,7 +44,7 @@ def test_a_row_more_is_an_option_more_in_the_signature_the_request_and_the_comma
     asked = asked_by("--arch", "resnet-18", "--fewer", "--again")
     request = request_from(asked, "judge")
     assert (request.recipe.race.rounds, request.only_judge) == (7, True)
-    assert request.command == "edgecnn try --arch resnet-18 --fewer --again"
+    assert str(request.command) == "edgecnn try --arch resnet-18 --fewer --again"
     assert options_that_say(asked, "how to build") == ("--arch", "--fewer", "--again")
     with pytest.raises(EmptyOption, match="--race-rounds"):
         request_from(WithRounds(race_rounds=" "), "judge")
@@ -79,7 +78,7 @@ def given(name: str) -> Any:
 @pytest.mark.parametrize("name", [each.name for each in rows_of(BuildOptions)])
 def test_every_option_of_the_request_stands_in_the_command_that_asks_again_and_no_other_does(name: str) -> None:
     each = next(each for each in rows_of(BuildOptions) if each.name == name)
-    words = shlex.split(command_line(BuildOptions(**{name: given(name)})))[2:]
+    words = list(command_of(BuildOptions(**{name: given(name)})).words[2:])
     value = [] if given(name) is True else [SAMPLES.get(name, "x")]
     assert words == ([] if each.enters == OF_THE_CALL else [*each.names[:1], *value])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from edgecnn.recipes.recipe import apply_overrides
 from edgecnn.render.progress import Quiet
 from edgecnn.store.layout import FILES
 from edgecnn.store.store import Store
+from edgecnn.values.command import Command
 from edgecnn.values.fit import Member
 from edgecnn.values.recipe import FitChoice, GateChoice, Recipe
 from edgecnn.values.training import AS_IT_IS, Form
@@ -39,7 +39,13 @@ def builder(monkeypatch: pytest.MonkeyPatch, epochs: int = 12) -> MemberBuilder:
     found = SimpleNamespace(recipe=SimpleNamespace(train=SimpleNamespace(epochs=epochs), surgery=SimpleNamespace(epochs=epochs)))
     monkeypatch.setattr(members, "resolve", lambda *_: found)
     choice = FitChoice(family="efficientnet", within={"p50_ms": 3.0})
-    asked = FitRequest(choice=choice, recipe=Recipe(), device=device_named("cpu"), out=Path("out"), words=("--target", "cpu"))
+    asked = FitRequest(
+        choice=choice,
+        recipe=Recipe(),
+        device=device_named("cpu"),
+        out=Path("out"),
+        build=Command(verb=("fit",), parts=(("--target", "cpu"), ("--out", "x"))),
+    )
     store: Any = None
     return MemberBuilder(asked, arch_named("efficientnet-b0"), store, Quiet(), FIRST)
 
@@ -56,7 +62,7 @@ def test_a_scaled_member_learns_the_teachers_answers_and_meets_the_budgets_as_ga
     assert asked.gates.max == {"p50_ms": 3.0}
     assert not asked.recipe.surgery.instead
     words = "edgecnn build --arch efficientnet-b0 --scale depth=0.5,width=1,resolution=64 --target cpu --teacher builds/first"
-    assert asked.command == f"{words} --max p50_ms=3 --out out"
+    assert str(asked.command) == f"{words} --max p50_ms=3 --out out"
 
 
 def test_energy_is_read_of_every_member_by_the_meter_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +77,7 @@ def test_a_pruned_member_begins_from_the_first_networks_weights(monkeypatch: pyt
     assert asked.recipe.train == Recipe().train, "its weights are the first's, by the same key"
     assert Form.of(asked.recipe.surgery) == Form(pruned=0.3)
     assert asked.recipe.surgery.instead
-    words = shlex.split(asked.command)
+    words = asked.command.words
     assert "--teacher" not in words
     assert "surgery.pruned=0.3" in words
     assert "surgery.instead=true" in words
@@ -92,7 +98,7 @@ def test_a_short_training_has_a_quarter_of_the_members_own_epochs_and_four_where
     course = Course(short=True)
     asked = builder(monkeypatch, whole)._request(member("depth=0.5,width=1,resolution=64"), course, "train")
     assert asked.recipe.train.epochs == short
-    assert (f"--set train.epochs={short}" in asked.command) is (short is not None)
+    assert (f"--set train.epochs={short}" in str(asked.command)) is (short is not None)
     assert asked.out == Path("out/members/depth-0.5-width-1-resolution-64-short-labels")
 
 
@@ -111,7 +117,7 @@ def test_other_scales_learn_for_longer_than_the_first_unless_epochs_are_stated(m
     for course in (TEACHER, Course()):
         asked = patient.request(other, course, Path("out"))
         assert asked.recipe.train.epochs == 16
-        assert "--set train.epochs=16" in asked.command
+        assert "--set train.epochs=16" in str(asked.command)
     stated = patient.asked.model_copy(update={"recipe": apply_overrides(Recipe(), ["train.epochs=3"])})
     assert replace(patient, asked=stated).request(other, TEACHER, Path("out")).recipe.train.epochs == 3
 

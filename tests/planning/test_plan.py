@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from edgecnn.devices.files import device_named
+from edgecnn.errors.comparing import BundleUnreadable
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
+from edgecnn.results.finished import planned
 from edgecnn.values.candidate import Runtime
 from edgecnn.values.recipe import Recipe
-from tests.building.resolutions import DATA, INT8, TRT_FP16, VERSIONS, resolved
+from tests.building.resolutions import DATA, INT8, TRT_FP16, VERSIONS, resolved, summary
 
 MIXED = tuple(f"onnxruntime-int8-mixed-{kept}" for kept in (2, 4, 8, 16))
 OF_INT8 = {
@@ -125,3 +128,26 @@ def test_candidates_that_keep_nothing_have_the_keys_that_they_always_had() -> No
     assert payload["settings"]["candidate"].keys() == {
         "id", "runtime", "precision", "method", "scheme", "session_options", "needs_engine",
     }  # fmt: skip
+
+
+def test_a_plan_names_the_steps_of_its_folds_and_the_folder_s_reader_gives_them_back(tmp_path: Path) -> None:
+    images = [summary().model_copy(update={"content": digest, "counts": {**summary().counts, "test": 9000}}) for digest in "bc"]
+    laid = plan(resolved(folds=tuple(images)))
+    assert [fold.resolved.data.content for fold in laid.folds] == ["b", "c"]
+    assert {keys(fold)["package:onnxruntime-fp32"] for fold in laid.folds}.isdisjoint(keys(laid).values())
+    (tmp_path / "plan.json").write_text(json.dumps(laid.facts()))
+    kept = planned(tmp_path, {}, "again")
+    assert [{name: step.key for name, step in fold.items()} for fold in kept.folds] == [keys(fold) for fold in laid.folds]
+    assert {step.kind for step in kept.folds[0].values()} >= {"prepare", "package"}
+
+
+def test_a_plan_without_folds_is_what_it_was_and_an_older_one_with_them_names_the_build_again(tmp_path: Path) -> None:
+    assert "folds" not in plan(resolved()).facts()
+    facts = plan(resolved(folds=(summary(),))).facts()
+    (tmp_path / "plan.json").write_text(json.dumps({name: fact for name, fact in facts.items() if name != "folds"}))
+    with pytest.raises(BundleUnreadable) as caught:
+        planned(tmp_path, {}, "edgecnn build demo")
+    assert (caught.value.because, caught.value.hint) == (
+        "an older edgecnn wrote it without its folds' keys",
+        "edgecnn build demo",
+    )

@@ -27,7 +27,7 @@ from tests.data.folders import fill
 from tests.graph.custom_files import photo_folder
 from tests.store.toys import Ear
 
-ANSWER = WeightsAnswer(choice="auto", kind="none", asked=True, why="the network was silent yesterday")
+ANSWER = WeightsAnswer(choice="auto", kind="none", asked=True, what="random weights", why="the network was silent yesterday")
 
 
 class Bench:

@@ -11,9 +11,9 @@ from edgecnn.planning import variants as module
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import Plan, plan
 from edgecnn.planning.trunk import Step
-from edgecnn.planning.variants import aware_candidates, aware_unavailable, graph_of
+from edgecnn.planning.variants import aware_candidates, aware_unavailable
 from edgecnn.values.artifact import Blocked, Unavailable
-from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime, Scheme
+from edgecnn.values.candidate import Candidate, Method, Precision, Rung, Runtime, Scheme, graph_of
 from edgecnn.values.recipe import Recipe
 from tests.building.resolutions import INT8, TRT_FP16, resolved, summary
 from tests.building.test_execute import VERSIONS, Toy, ToyPrepare, ToyQuantize, words, workshop

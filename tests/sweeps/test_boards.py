@@ -10,8 +10,10 @@ import pytest
 
 from edgecnn.devices.leases import lock
 from edgecnn.devices.leases.protocol import Lease
+from edgecnn.errors.base import EdgecnnError
+from edgecnn.errors.data.folder import DataPathUnusable
 from edgecnn.errors.hosts.board import BoardBusy, LinkLost
-from edgecnn.errors.hosts.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoSuchBoards
+from edgecnn.errors.hosts.leases import BoardsInvalid, BoardTaken, CoordinatorUnreachable, NoBoardLeft, NoSuchBoards
 from edgecnn.errors.sweeps import SweepInvalid
 from edgecnn.hosts.ssh.link import COMMAND
 from edgecnn.render.progress import Quiet
@@ -119,8 +121,9 @@ def test_where_no_board_is_left_each_is_named_with_its_reason(tmp_path: Path, mo
     ear = Ear()
     ended = pool.measured(here, never, ear)
     assert ended.code == 3 and ended.error is not None
-    assert ended.error.startswith("no board is left for cpu: lab-1: a@127.0.0.1: no link: ")
-    assert "; lab-2: b@127.0.0.1: no link: " in ended.error and ended.error.endswith("goes on [no-board-left]")
+    assert isinstance(ended.error, NoBoardLeft)
+    assert ended.error.line().startswith("no board is left for cpu: lab-1: a@127.0.0.1: no link: ")
+    assert "; lab-2: b@127.0.0.1: no link: " in ended.error.line()
     assert [note.partition(":")[0] for note in ear.notes] == ["lab-1 is set aside", "lab-2 is set aside"]
 
 
@@ -139,19 +142,19 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pool
         yield found, here
 
 
-def failing(*lines: str | None) -> Callable[[Lease], Ended]:
-    """A build's process that ends with these lines one after another; None is a report."""
-    left = list(lines)
+def failing(*errors: EdgecnnError | None) -> Callable[[Lease], Ended]:
+    """A build's process that ends so on one board after another; None is a report."""
+    left = list(errors)
 
     def build(lease: Lease) -> Ended:
-        said = left.pop(0)
-        return Ended(0 if said is None else 3, said, lease.board.name)
+        error = left.pop(0)
+        return Ended(0 if error is None else 3, error, lease.board.name)
 
     return build
 
 
-LOST = LinkLost(board="loopback", doing="bench").line()
-BUSY = BoardBusy(board="loopback", owner="bob", since_s=3.0, what="their race").line()
+LOST = LinkLost(board="loopback", doing="bench")
+BUSY = BoardBusy(board="loopback", owner="bob", since_s=3.0, what="their race")
 
 
 @pytest.mark.full  # needs an SSH server
@@ -159,7 +162,7 @@ BUSY = BoardBusy(board="loopback", owner="bob", since_s=3.0, what="their race").
 def test_a_build_whose_link_was_lost_goes_to_the_next_board(pool: tuple[Pool, Cell]) -> None:
     boards, cell = pool
     assert boards.measured(cell, failing(LOST, None), Quiet()) == Ended(0, None, "lab-2")
-    assert boards.set_aside == {"lab-1": LOST.removesuffix(" [link-lost]")}
+    assert boards.set_aside == {"lab-1": LOST.sentence()}
     assert boards.measured(cell, failing(None), Quiet()).board == "lab-2", "for the rest of the call"
 
 
@@ -167,8 +170,8 @@ def test_a_build_whose_link_was_lost_goes_to_the_next_board(pool: tuple[Pool, Ce
 @needs_sshd
 def test_a_build_that_fails_by_itself_costs_no_board(pool: tuple[Pool, Cell]) -> None:
     boards, cell = pool
-    said = "there is no folder photos [no-data]"
-    assert boards.measured(cell, failing(said), Quiet()) == Ended(3, said, "lab-1")
+    error = DataPathUnusable(path="photos", because="there is no such folder")
+    assert boards.measured(cell, failing(error), Quiet()) == Ended(3, error, "lab-1")
     assert boards.set_aside == {}
 
 
@@ -195,5 +198,5 @@ def test_a_board_that_was_taken_away_is_set_aside_and_a_coordinator_that_went_aw
     def build(lease: Lease) -> Ended:
         raise BoardTaken(board="lab-1", because="bob acquired it") if lease.board.name == "lab-1" else lost
 
-    assert boards.measured(cell, build, Quiet()) == Ended(3, lost.line())
+    assert boards.measured(cell, build, Quiet()) == Ended(3, lost)
     assert boards.set_aside == {"lab-1": "lab-1 was taken from under its lease: bob acquired it"}

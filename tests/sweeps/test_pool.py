@@ -89,7 +89,7 @@ def failing(*errors: EdgecnnError | None) -> Callable[[Lease], Ended]:
 
     def build(lease: Lease) -> Ended:
         error = left.pop(0)
-        return Ended(0 if error is None else 3, None if error is None else error.line(), lease.board.name)
+        return Ended(0 if error is None else 3, error, lease.board.name)
 
     return build
 
@@ -105,7 +105,7 @@ def test_a_board_without_one_runtime_measures_builds_of_the_other(
     litert, onnxruntime = two
     pool = pool_of("lab-1")
     ended = pool.measured(litert, failing(), Quiet())
-    assert ended.error is not None and ended.error.startswith(
+    assert ended.error is not None and ended.error.line().startswith(
         "no board is left for raspberry-pi-5: lab-1: kits cannot run on pi@lab-1 as it is: ai-edge-litert is not installed — "
     )
     assert pool.measured(onnxruntime, failing(None), Quiet()) == Ended(0, None, "lab-1")
@@ -137,7 +137,7 @@ def test_a_build_that_loses_two_boards_is_given_no_third(two: tuple[Cell, Cell])
     lost = [LinkLost(board=f"pi@lab-{number}", doing="race") for number in (1, 2)]
     ended = pool.measured(litert, failing(*lost), Quiet())
     assert (ended.code, ended.board) == (3, None)
-    assert ended.error is not None and ended.error.startswith(
+    assert ended.error is not None and ended.error.line().startswith(
         f"{litert.name} lost 2 boards in a row and is given no other: lab-1: pi@lab-1: the link was lost during race"
     )
     assert list(pool.set_aside) == ["lab-1", "lab-2"]
@@ -146,7 +146,7 @@ def test_a_build_that_loses_two_boards_is_given_no_third(two: tuple[Cell, Cell])
 
 def test_an_answer_of_this_machine_that_cannot_be_used_costs_no_board(two: tuple[Cell, Cell]) -> None:
     pool, error = pool_of("lab-1"), OwnAnswerUnusable(doing="selftest", because="no JSON")
-    assert pool.measured(two[0], failing(error), Quiet()) == Ended(3, error.line(), "lab-1")
+    assert pool.measured(two[0], failing(error), Quiet()) == Ended(3, error, "lab-1")
     assert pool.set_aside == {}
 
 
@@ -173,11 +173,11 @@ def test_a_build_for_which_the_lab_had_no_board_is_open_again_once_it_has_one(
 ) -> None:
     def start(
         children: Children, words: Sequence[str], cell: Cell, threads: int | None = None, lease: Lease | None = None
-    ) -> int:
+    ) -> Ended:
         if words[0] == "build":
             build_folder(children.out, cell.name).mkdir(parents=True, exist_ok=True)
             (build_folder(children.out, cell.name) / REPORT).write_text(report_text(a_report()), encoding="utf-8")
-        return 0
+        return Ended(0)
 
     def run() -> tuple[list[str | None], list[str]]:
         ear, given = Ear(), replace(open_sweep(file, tmp_path / "out", Store.open(tmp_path / "store"), Quiet()), boards=lab)
@@ -199,10 +199,10 @@ def test_a_build_for_which_the_lab_had_no_board_is_open_again_once_it_has_one(
 def test_seconds_of_a_build_are_not_those_that_it_waited_for_a_board(
     two: tuple[Cell, Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def start(children: Children, words: object, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> int:
+    def start(children: Children, words: object, cell: Cell, threads: int | None = None, lease: Lease | None = None) -> Ended:
         (children.out / "logs" / f"{cell.name}.log").write_text("there is no folder photos [no-data]\n")
         time.sleep(0.3)
-        return 3
+        return Ended(3)
 
     monkeypatch.setattr(Children, "start", start)
     cell, store = two[0], Store.open(tmp_path / "store")

@@ -12,8 +12,9 @@ from edgecnn.render.progress import Quiet
 from edgecnn.results.folder import REPORT, report_text
 from edgecnn.store.store import Store
 from edgecnn.sweeps.apart import Elsewhere
+from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
-from edgecnn.sweeps.processes import Children
+from edgecnn.sweeps.processes import Children, ending_of, log_of
 from edgecnn.sweeps.run import SweepRun, work_off
 from edgecnn.sweeps.since import keep
 from edgecnn.sweeps.state import CellOutcome, SweepState, build_folder
@@ -63,3 +64,13 @@ def test_what_cannot_be_written_is_said_with_the_way_out(
     with pytest.raises(NotASweepFolder) as caught:
         call(out, cell)
     assert caught.value.line().endswith(f"{said} — choose another folder with --out [not-a-sweep-folder]")
+
+
+def test_a_build_that_fails_leaves_its_error_as_a_value_and_its_line_in_the_log(tmp_path: Path) -> None:
+    (cell,) = cells(tmp_path, '[grid]\nmodel.arch = ["lenet-5"]\ndata.path = ["nowhere"]')
+    (tmp_path / "logs").mkdir()
+    ended = Children(tmp_path).run("build", cell)
+    assert ended.code == 2 and ended.error is not None
+    assert ended.error.line() in log_of(tmp_path, cell.name).read_text(encoding="utf-8")
+    assert ending_of(ended, tmp_path / "no log") == ended.error.line()
+    assert ending_of(Ended(-9), tmp_path / "no log").startswith("ended by SIGKILL")

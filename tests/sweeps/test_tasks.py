@@ -12,6 +12,7 @@ import pytest
 
 from edgecnn.render.progress import Quiet
 from edgecnn.store.store import Store
+from edgecnn.sweeps.boards import Ended
 from edgecnn.sweeps.file import Cell
 from edgecnn.sweeps.processes import Children, log_of
 from edgecnn.sweeps.run import SweepRun, work_off
@@ -120,14 +121,14 @@ def test_all_builds_of_a_training_are_made_before_the_next_training_and_boards_m
 ) -> None:
     every, measured, made = cells(tmp_path, ON_BOARDS), Event(), list[str]()
 
-    def start(children: Children, words: Sequence[str], cell: Cell, *_: object) -> int:
+    def start(children: Children, words: Sequence[str], cell: Cell, *_: object) -> Ended:
         log_of(children.out, cell.name).touch()
         if words[0] == "build":
             measured.set()
-            return 0
+            return Ended(0)
         made.append(cell.name)
         assert len(made) < 5 or measured.wait(20), "nothing was measured before the last training"
-        return 0
+        return Ended(0)
 
     monkeypatch.setattr(Children, "start", start)
     asked = {cell.name: "asked" for cell in every}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from packaging.specifiers import SpecifierSet
 
-from edgecnn.devices.check.needs import Needs, fits, installed, missing_options, missing_packages, needs_of
+from edgecnn.devices.check.needs import PackagesThere, fits, installed, needs_of
 from edgecnn.devices.check.reading import HERE, facts_of, record_board, record_here
 from edgecnn.devices.check.system import findings_on
 from edgecnn.devices.emulated_machine import emulated_python
@@ -82,7 +82,7 @@ def checked(seen: ReachedBoard, device: Device | None, file: Path | None = None)
     )
 
 
-def with_packages(seen: ReachedBoard, needs: Needs, tell: Progress) -> ReachedBoard:
+def with_packages(seen: ReachedBoard, there: PackagesThere, tell: Progress) -> ReachedBoard:
     """The machine with the packages that it lacked, which were fetched here; its Python is then that of an environment.
 
     An optional runtime without a wheel for the machine is told and left out.
@@ -92,7 +92,7 @@ def with_packages(seen: ReachedBoard, needs: Needs, tell: Progress) -> ReachedBo
     if seen.link is None:
         raise CarryWithoutHost
     python = seen.facts.python
-    packages, options = missing_packages(seen.facts, needs), missing_options(seen.facts, needs)
+    packages, options = there.missing, there.options
     if not packages and not options:
         return seen
     platform = WheelPlatform(python.version[:2], seen.facts.architecture, python.glibc or (0, 0))

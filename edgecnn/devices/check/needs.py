@@ -62,7 +62,64 @@ _NEVER_OPTIONAL = frozenset({Runtime.ONNXRUNTIME, Runtime.TENSORRT})
 _NO_ENSUREPIP = "sudo apt-get install python3-venv"
 
 
-def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
+class RuntimeThere(NamedTuple):
+    """One runtime that kits need, held against a machine."""
+
+    runtime: Runtime
+    requirement: str
+    """What pip would take."""
+    is_there: bool
+    """Whether the machine has it, in a version that kits take."""
+    no_wheel: Finding | None
+    """Why pip would build it from source, or find an old version that kits refuse; None where pip has a wheel, or it is there."""
+    optional: bool = False
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether pip would have to bring it. TensorRT it never brings: on a Jetson that belongs to JetPack. Nor a browser."""
+        return not self.is_there and _is_by_pip(self.runtime)
+
+
+class PackagesThere(NamedTuple):
+    """The packages that kits need, held against a machine once."""
+
+    runtimes: tuple[RuntimeThere, ...]
+    own: tuple[str, ...]
+    """Of ``OWN_PACKAGES``, those that are absent."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Requirements that pip would take, without which kits do not run: absent, or there in a version that kits refuse."""
+        return (*(each.requirement for each in self.runtimes if each.is_lacking and not each.optional), *self.own)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The same of optional runtimes, as far as there are wheels of them for that Python."""
+        optional = (each for each in self.runtimes if each.optional and each.no_wheel is None)
+        return tuple(each.requirement for each in optional if each.is_lacking)
+
+
+def packages_there(facts: BoardFacts, needs: Needs) -> PackagesThere:
+    """What a machine has of what kits need, and what pip would have to bring."""
+    runtimes = (
+        _runtime_there(facts, each, range_)._replace(optional=each in needs.optional) for each, range_ in needs.runtimes.items()
+    )
+    return PackagesThere(tuple(runtimes), tuple(name for name in OWN_PACKAGES if name not in facts.packages))
+
+
+def _runtime_there(facts: BoardFacts, runtime: Runtime, wanted: str) -> RuntimeThere:
+    version, series = installed(facts, runtime), series_for(runtime, facts.python.version[:2])
+    here = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
+    newest = None if series is None else series.newest
+    requirement = f"{distribution_of(runtime)}{wanted if newest is None else f'=={newest}'}"
+    return RuntimeThere(runtime, requirement, here, None if here else _no_wheel(facts, runtime, wanted))
+
+
+def _is_by_pip(runtime: Runtime) -> bool:
+    return runtime is not Runtime.TENSORRT and not runtime.in_a_browser
+
+
+def python_findings(facts: BoardFacts, packages: PackagesThere) -> Iterator[Finding]:
     """What of Python and its packages stands in the way."""
     python = facts.python
     version = f"{python.version[0]}.{python.version[1]}"
@@ -77,49 +134,22 @@ def python_findings(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         what = f"its Python is {python.implementation}, for which the runtimes have no packages"
         yield Finding(ref="python-is-another", weight=Weight.STOPS, what=what, remedy="--python with the path of a CPython")
         return
-    missing = missing_packages(facts, needs)
-    named = {runtime: range_ for runtime, range_ in needs.runtimes.items() if runtime not in needs.optional}
-    unfit = [finding for runtime, range_ in named.items() for finding in _no_wheel(facts, runtime, range_)]
+    missing, options = packages.missing, packages.options
+    unfit = [each.no_wheel for each in packages.runtimes if each.no_wheel is not None and not each.optional]
     yield from unfit
-    for runtime in [each for each in needs.runtimes if each in needs.optional]:
-        for finding in _no_wheel(facts, runtime, needs.runtimes[runtime]):
-            yield finding.model_copy(update={"weight": Weight.NOTES, "remedy": None})
+    for each in packages.runtimes:
+        if each.no_wheel is not None and each.optional:
+            yield each.no_wheel.model_copy(update={"weight": Weight.NOTES, "remedy": None})
     yield from _managed(facts, missing)
-    left_out = missing_options(facts, needs)
     if missing and not unfit:
         what = f"{listed(missing)} {plural(len(missing), 'is', 'are')} missing for Python {version}"
-        yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, (*missing, *left_out)))
-    elif left_out:
-        verb = plural(len(left_out), "is", "are")
+        yield Finding(ref="packages-missing", weight=Weight.STOPS, what=what, remedy=install_line(facts, (*missing, *options)))
+    elif options:
+        verb = plural(len(options), "is", "are")
         what = (
-            f"{listed(left_out)} {verb} missing for Python {version}: builds skip their kits unless the target names the runtime"
+            f"{listed(options)} {verb} missing for Python {version}: builds skip their kits unless the target names the runtime"
         )
-        yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, left_out))
-
-
-def missing_packages(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
-    """Requirements that pip would take: what is absent, and what is there in a version that kits do not take.
-
-    TensorRT is never among them: on a Jetson it belongs to JetPack. Nor is a browser, which a kit looks for by itself.
-    """
-    lacking = _lacking(facts, {each: range_ for each, range_ in needs.runtimes.items() if each not in needs.optional})
-    return (*lacking, *(name for name in OWN_PACKAGES if name not in facts.packages))
-
-
-def missing_options(facts: BoardFacts, needs: Needs) -> tuple[str, ...]:
-    """The same of optional runtimes, as far as there are wheels of them for that Python."""
-    optional = {each: needs.runtimes[each] for each in needs.runtimes if each in needs.optional}
-    return _lacking(facts, {each: range_ for each, range_ in optional.items() if not any(_no_wheel(facts, each, range_))})
-
-
-def _lacking(facts: BoardFacts, runtimes: Mapping[Runtime, str]) -> tuple[str, ...]:
-    by_pip = {each: range_ for each, range_ in runtimes.items() if _is_by_pip(each)}
-    wanted = [_requirement(facts, runtime, range_) for runtime, range_ in by_pip.items()]
-    return tuple(requirement for requirement, found in wanted if not found)
-
-
-def _is_by_pip(runtime: Runtime) -> bool:
-    return runtime is not Runtime.TENSORRT and not runtime.in_a_browser
+        yield Finding(ref="runtime-missing", weight=Weight.NOTES, what=what, remedy=install_line(facts, options))
 
 
 def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailable | None:
@@ -127,17 +157,13 @@ def absent_there(facts: LocalFacts, runtime: Runtime, wanted: str) -> Unavailabl
 
     ``wanted``: the range of versions.
     """
-    if not isinstance(facts, BoardFacts) or not _is_by_pip(runtime):
+    if not isinstance(facts, BoardFacts) or not (there := _runtime_there(facts, runtime, wanted)).is_lacking:
         return None
-    requirement, found = _requirement(facts, runtime, wanted)
-    if found:
-        return None
-    for finding in _no_wheel(facts, runtime, wanted):
-        return Unavailable(why=f"on the board, {finding.what}")
+    if there.no_wheel is not None:
+        return Unavailable(why=f"on the board, {there.no_wheel.what}")
     version = ".".join(map(str, facts.python.version[:2]))
-    return Unavailable(
-        why=f"{requirement} is missing for the board's Python {version}", command=install_line(facts, [requirement])
-    )
+    why = f"{there.requirement} is missing for the board's Python {version}"
+    return Unavailable(why=why, command=install_line(facts, [there.requirement]))
 
 
 def install_line(facts: BoardFacts, requirements: Sequence[str]) -> str:
@@ -164,33 +190,23 @@ def fits(version: str, wanted: str) -> bool:
         return False
 
 
-def _requirement(facts: BoardFacts, runtime: Runtime, wanted: str) -> tuple[str, bool]:
-    version = installed(facts, runtime)
-    found = version is not None and SpecifierSet(wanted).contains(version, prereleases=True)
-    series = series_for(runtime, facts.python.version[:2])
-    newest = None if series is None else series.newest
-    name = distribution_of(runtime)
-    return (f"{name}{wanted}" if newest is None else f"{name}=={newest}"), found
-
-
-def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Iterator[Finding]:
-    """Where no wheel fits, pip would try to build from source, or find an old version that kits refuse."""
+def _no_wheel(facts: BoardFacts, runtime: Runtime, wanted: str) -> Finding | None:
     pythons = pythons_with_wheels(runtime, wanted)
-    if pythons is None or _requirement(facts, runtime, wanted)[1]:
-        return
+    if pythons is None:
+        return None
     here, (first, last) = facts.python.version[:2], pythons
     if not first <= here <= last:
         version = ".".join(map(str, here))
         what = f"{runtime.value} {wanted} has packages for Python {_text(first)} to {_text(last)}, and this is {version}"
         remedy = f"name another Python: --python python{_text(last)}, or leave {runtime.value} out of the target"
-        yield Finding(ref="no-wheel-for-python", weight=Weight.STOPS, what=what, remedy=remedy)
-        return
+        return Finding(ref="no-wheel-for-python", weight=Weight.STOPS, what=what, remedy=remedy)
     needed, has = oldest_glibc(runtime, facts.architecture), facts.python.glibc
-    if needed is not None and (has is None or has < needed):
-        shown = "no GNU C library" if has is None else f"the C library is {_text(has)}"
-        what = f"{runtime.value} {wanted} has packages for glibc {_text(needed)} or newer, and {shown}"
-        remedy = "install a newer release of its system, or leave the runtime out of the target"
-        yield Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
+    if needed is None or (has is not None and has >= needed):
+        return None
+    shown = "no GNU C library" if has is None else f"the C library is {_text(has)}"
+    what = f"{runtime.value} {wanted} has packages for glibc {_text(needed)} or newer, and {shown}"
+    remedy = "install a newer release of its system, or leave the runtime out of the target"
+    return Finding(ref="no-wheel-for-glibc", weight=Weight.STOPS, what=what, remedy=remedy)
 
 
 def _managed(facts: BoardFacts, missing: Sequence[str]) -> Iterator[Finding]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgecnn.devices.check.board import ReachedBoard, board_over, recognised_as, with_packages
-from edgecnn.devices.check.needs import Needs, missing_options, missing_packages, needs_of
+from edgecnn.devices.check.needs import Needs, PackagesThere, needs_of, packages_there
 from edgecnn.devices.check.system import findings_on, require_none, stopping
 from edgecnn.devices.files import device_named
 from edgecnn.devices.this_machine import how_closely, matches
@@ -58,7 +59,21 @@ def runtimes_for(device: Device, named: TargetRuntime | None) -> frozenset[Runti
     return None if named is None else frozenset((*device.built_for(named), Runtime.ONNXRUNTIME))
 
 
-def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
+class FitBoard(NamedTuple):
+    """A board, and what one look at it gave."""
+
+    reached: ReachedBoard
+    packages: PackagesThere
+    findings: tuple[Finding, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each finding with which kits run, and what is measured is not what the board can do."""
+        distorting = (finding for finding in self.findings if finding.weight is Weight.DISTORTS)
+        return tuple(" — ".join(filter(None, (finding.what, finding.remedy))) for finding in distorting)
+
+
+def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> FitBoard:
     """The board, seen by the Python that its kits will run with; ``furnished`` may still have to bring packages.
 
     Where no Python was named and the usual one lacks packages, the environment of an earlier ``--carry-wheels`` serves.
@@ -68,12 +83,16 @@ def fit_board(link: Link, asked: HostRequest, wanted: Wanted) -> ReachedBoard:
         BoardIsAnotherDevice: it is not what was wanted.
         BoardNotReady: kits cannot run there as it is.
     """
-    seen = board_over(link, asked.python)
+    seen, needs = board_over(link, asked.python), wanted.needs
     require_device(seen, wanted.device)
-    if asked.python is None and any(_lacks(seen, wanted.needs)):
-        seen = min((seen, *_as_carried(seen)), key=lambda board: _lacks(board, wanted.needs))
-    _require_ready(seen, wanted.needs, put_off=_CARRIED_AWAY if asked.carry_wheels else ())
-    return seen
+    packages = packages_there(seen.facts, needs)
+    if asked.python is None and (packages.missing or packages.options):
+        with suppress(RecordingUnusable):  # nothing was carried there
+            carried = seen.again(CARRIED)
+            of_carried = packages_there(carried.facts, needs)
+            if _count(of_carried) < _count(packages):
+                seen, packages = carried, of_carried
+    return _require_ready(seen, needs, packages, put_off=_CARRIED_AWAY if asked.carry_wheels else ())
 
 
 def require_device(seen: ReachedBoard, device: Device | None) -> None:
@@ -89,37 +108,24 @@ def _recognised(facts: BoardFacts) -> Sequence[str]:
     return [each.name for each in sorted(fitting, key=how_closely, reverse=True) if each.facts_only is None]
 
 
-def furnished(seen: ReachedBoard, wanted: Wanted, tell: Progress) -> ReachedBoard:
+def furnished(seen: FitBoard, wanted: Wanted, tell: Progress) -> FitBoard:
     """The board with the packages that it lacked, for ``--carry-wheels``; call it while the board is held.
 
     Raises WheelsNotFound, WheelsNotUnpacked, LinkLost: they could not be brought. BoardNotReady: something else is amiss.
     """
-    carried = with_packages(seen, wanted.needs, tell)
-    _require_ready(carried, wanted.needs)
-    return carried
+    carried, needs = with_packages(seen.reached, seen.packages, tell), wanted.needs
+    packages = seen.packages if carried is seen.reached else packages_there(carried.facts, needs)
+    return _require_ready(carried, needs, packages)
 
 
-def warnings_of(seen: ReachedBoard, wanted: Wanted) -> tuple[str, ...]:
-    """One sentence for each finding with which kits run, and what is measured is not what the board can do."""
-    found = (each for each in _findings(seen, wanted.needs) if each.weight is Weight.DISTORTS)
-    return tuple(" — ".join(filter(None, (each.what, each.remedy))) for each in found)
-
-
-def _findings(seen: ReachedBoard, needs: Needs) -> tuple[Finding, ...]:
-    if not missing_packages(seen.facts, needs):
-        needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
-    return findings_on(seen.facts, needs)
-
-
-def _as_carried(seen: ReachedBoard) -> Iterator[ReachedBoard]:
-    with suppress(RecordingUnusable):  # nothing was carried there
-        yield seen.again(CARRIED)
-
-
-def _lacks(seen: ReachedBoard, needs: Needs) -> tuple[int, int]:
+def _count(packages: PackagesThere) -> tuple[int, int]:
     """How many packages keep kits from running, and how many leave some out."""
-    return len(missing_packages(seen.facts, needs)), len(missing_options(seen.facts, needs))
+    return len(packages.missing), len(packages.options)
 
 
-def _require_ready(seen: ReachedBoard, needs: Needs, *, put_off: Iterable[str] = ()) -> None:
-    require_none(seen.name, [each for each in stopping(_findings(seen, needs)) if each.ref not in put_off])
+def _require_ready(seen: ReachedBoard, needs: Needs, packages: PackagesThere, *, put_off: Iterable[str] = ()) -> FitBoard:
+    if not packages.missing:
+        needs = needs._replace(disk_mib=_FURNISHED_DISK_MIB)
+    findings = findings_on(seen.facts, needs, packages)
+    require_none(seen.name, [finding for finding in stopping(findings) if finding.ref not in put_off])
+    return FitBoard(seen, packages, findings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgecnn.devices.check.hardware import accelerator_findings, clock_findings
-from edgecnn.devices.check.needs import Needs, python_findings
+from edgecnn.devices.check.needs import Needs, PackagesThere, packages_there, python_findings
 from edgecnn.errors.hosts.board import BoardNotReady
 from edgecnn.values.board import BoardFacts, Finding, Weight
 
@@ -64,14 +64,17 @@ def _memory(facts: BoardFacts, needs: Needs) -> Iterator[Finding]:
         yield Finding(ref="memory-low", weight=Weight.DISTORTS, what=what, remedy=remedy)
 
 
-def findings_on(facts: BoardFacts, needs: Needs) -> tuple[Finding, ...]:
-    """What stands in the way of running and measuring these kits there."""
+def findings_on(facts: BoardFacts, needs: Needs, packages: PackagesThere | None = None) -> tuple[Finding, ...]:
+    """What stands in the way of running and measuring these kits there.
+
+    ``packages``: of the same facts and needs, where the caller has looked.
+    """
     found = [
         *_architecture(facts, needs),
         *_pages(facts),
         *_disk(facts, needs),
         *_memory(facts, needs),
-        *python_findings(facts, needs),
+        *python_findings(facts, packages or packages_there(facts, needs)),
         *accelerator_findings(facts, needs),
         *clock_findings(facts),
     ]

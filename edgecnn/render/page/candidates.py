@@ -43,12 +43,12 @@ class Cell:
     @property
     def estimate(self) -> str:
         """The figure without its interval, for places where both need a line."""
-        return self.text.partition(" [")[0]
+        return self.text.estimate if isinstance(self.text, figures.Spelt) else self.text
 
     @property
     def interval(self) -> str:
         """The interval alone, with its unit; empty where there is none."""
-        return "".join(self.text.partition("[")[1:])
+        return self.text.interval if isinstance(self.text, figures.Spelt) else ""
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from edgecnn.comparing.side_by_side_facts import BuildChanges, MachineGroup, PairedAccuracy, SideBySide
+from edgecnn.comparing.side_by_side_facts import MachineGroup, PairedAccuracy, SideBySide
 from edgecnn.judging.metrics import SHOWN, Metric
 from edgecnn.render import figures
 from edgecnn.render.page.builds import Drawn, Line, by_build
@@ -17,9 +17,6 @@ from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Interval
 
 TEMPLATE = "compare.html.j2"
-CHANGE_KINDS = {"recipe ": "recipe", "weights": "weights", "images": "data", "device ": "device"}
-"""How a line of what changed begins, and what it is about; the rest are kits' own, stages and tools."""
-_KIT = ("candidate ", "needs ", "preprocessing ", "model", "[")
 
 
 def comparison_page(found: SideBySide) -> str:
@@ -38,17 +35,10 @@ def comparison_page(found: SideBySide) -> str:
         verdict_of=figures.verdict,
         unlearned=unlearned_lines(found),
         columns=COLUMNS,
-        changes=[(each, tuple(_kinds(each))) for each in found.changed],
+        changes=found.changed,
         advice=[line.strip() for line in latency_advice(found)],
         unmeasured=[name for name in ("memory", "energy") if not any(each.id.startswith(name) for each in shown["cost"])],
     )
-
-
-def _kinds(each: BuildChanges) -> Iterator[tuple[str, str]]:
-    """Each line with what it is about."""
-    for line in each.lines:
-        told = next((kind for begins, kind in CHANGE_KINDS.items() if line.startswith(begins)), None)
-        yield told or ("kit" if line.startswith(_KIT) else "tools"), line.removeprefix(f"{told} ")
 
 
 def _lines(found: SideBySide, labels: Sequence[str], metric: Metric) -> list[Line]:

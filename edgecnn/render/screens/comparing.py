@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from edgecnn.render.gates import error_rates, gate_line, learned_lines
 from edgecnn.render.plots import Axis, Bar, Signs, interval_lines, stdout_signs
 from edgecnn.render.sentences import energy_words
 from edgecnn.render.terminal import WIDE, show_lines, show_rows
+from edgecnn.values.command import Command
 from edgecnn.values.comparison import Comparison, LatencyBaseline, PinnedBuild, ShippedKitFacts
 from edgecnn.values.figures import Energy
 from edgecnn.values.knobs import DEFAULT
@@ -174,7 +174,7 @@ def latency_advice(found: SideBySide) -> list[str]:
     for group in found.machines[1:]:
         lines.append(f"  {found.machines[0].labels[0]} → {group.labels[0]}: {'; '.join(group.differs)}")
     folders = {build.label: build.folder for build in found.builds}
-    command = shlex.join(["edgecnn", "judge", folders[timed[1]], "--against", folders[timed[0]]])
+    command = Command(verb=("judge",), parts=((folders[timed[1]],), ("--against", folders[timed[0]])))
     return [*lines, f"  for a ratio, race both: {command}"]
 
 

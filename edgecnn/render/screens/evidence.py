@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgecnn.bundle.evidence import EvidenceKit, EvidenceNetwork, EvidenceRecord, EvidenceVerification
 from edgecnn.errors.wording import counted
 from edgecnn.render import figures
-from edgecnn.render.sentences import ran_in, runs_of
+from edgecnn.render.sentences import multiplied_in, runs_of
 from edgecnn.render.wording import grouped, took
 
 _CONDITIONS = ("cpu", "isa", "cores", "kernel", "governor", "clocks", "power_mode", "driver", "gpu", "emulator")
@@ -82,7 +82,7 @@ def _kit_line(kit: EvidenceKit, measured_at: str) -> str:
         *([seen.steady.unsteady] if seen.steady and seen.steady.unsteady else []),
         f"{kit.candidate.runtime.value} {kit.runtime_version}" + (f" on {adapter}" if adapter else ""),
         f"{kit.size_mib:.1f} MiB",
-        ran_in(kit.residency).partition(";")[0] if kit.residency else "what ran in which precision is not known",
+        multiplied_in(kit.residency) if kit.residency else "what ran in which precision is not known",
     ]
     return f"{kit.candidate.id}: {'; '.join(parts)}"
 

@@ -14,6 +14,7 @@ from edgecnn.planning.candidates import BASELINE
 from edgecnn.results.explain import explain
 from edgecnn.values.artifact import Failed, Unavailable
 from edgecnn.values.candidate import Runtime
+from edgecnn.values.command import Command
 from edgecnn.values.figures import CalibrationFacts
 from edgecnn.values.reason import NotClimbed, OutOfTime, Slower, Taken
 from edgecnn.values.recipe import GateChoice, Recipe
@@ -79,7 +80,7 @@ def test_a_rung_for_which_there_was_no_time_says_what_climbs_on(tmp_path: Path) 
     staged.answered(BASELINE.id, 900)
     staged.execution.skipped_rungs["int8"] = "out of time, 61 s spent of a budget of 60 s"
     staged.execution.out_of_time["int8"] = OutOfTime(rung="int8", spent_s=61.2, budget_s=60.0)
-    again = "edgecnn build --time-budget 60s"
+    again = Command(verb=("build",), parts=(("--time-budget", "60s"),))
     said = report_of(staged.seen, a_request(tmp_path / "out", command=again), seconds=1.0)
     row = next(facts for facts in said.candidates if facts.candidate.id == INT8.id)
     sentence = f"not climbed: out of time, 61 s spent of a budget of 60 s; this climbs on: {again}"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edgecnn.building.notices import timing_command
+from edgecnn.values.command import Command
 from edgecnn.values.report import BuildReport
 from edgecnn.values.verdict import Fidelity, Verdict
 from tests.building.builds import Place
@@ -122,14 +123,22 @@ def test_a_bundle_alone_tests_itself_there_and_is_not_timed(built: Place, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("made_by", "says"),
+    ("parts", "says"),
     [
         (
-            "edgecnn build --arch lenet-5 --target arm64-emulated:litert --data 'my photos' --host emulated --out o",
+            (
+                ("--arch", "lenet-5"),
+                ("--target", "arm64-emulated:litert"),
+                ("--data", "my photos"),
+                ("--host", "emulated"),
+                ("--out", "o"),
+            ),
             "edgecnn build --arch lenet-5 --data 'my photos' --target DEVICE:litert --host USER@DEVICE",
         ),
-        ("edgecnn judge my.toml --host emulated", "edgecnn build my.toml --target DEVICE --host USER@DEVICE"),
+        ((("my.toml",), ("--host", "emulated")), "edgecnn build my.toml --target DEVICE --host USER@DEVICE"),
     ],
 )
-def test_the_emulated_machine_is_no_board_so_that_a_build_for_a_real_one_settles_it(made_by: str, says: str) -> None:
-    assert timing_command(Path("out"), "arm64-emulated", made_by) == says
+def test_the_emulated_machine_is_no_board_so_that_a_build_for_a_real_one_settles_it(
+    parts: tuple[tuple[str, ...], ...], says: str
+) -> None:
+    assert timing_command(Path("out"), "arm64-emulated", Command(verb=("judge",), parts=parts)) == says

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
+from types import FrameType
 
 import pytest
 
+from edgecnn.bench.judge import JudgeRequest, judge_finished
+from edgecnn.devices.machine import local_lab
 from edgecnn.errors.training import FoldsNotFitting
 from edgecnn.planning.folds import require_foldable
+from edgecnn.render.progress import Quiet
+from edgecnn.store.store import Store
 from edgecnn.values.recipe import Recipe
 from tests.building.builds import Place, place_with_photos
 
@@ -53,6 +60,26 @@ def test_the_first_network_ships_and_judging_again_trains_nothing(place: Place) 
         step["id"] for step in plan["stored"] if "mixed" in step["id"]
     }
     assert any(step["id"] == "fold-5:train" for step in plan["stored"])
+
+
+@pytest.mark.slow  # as the one above
+def test_judging_reads_the_folds_keys_and_plans_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.folder)
+    entered = set[str]()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            entered.add(f"{Path(frame.f_code.co_filename).parent.name}/{frame.f_code.co_name}")
+
+    sys.setprofile(note)
+    try:
+        judged = judge_finished(JudgeRequest(folder=place.out), local_lab(Store.open(place.store), Quiet()))
+    finally:
+        sys.setprofile(None)
+    (ships,) = (row for row in judged.report.candidates if row.chosen)
+    assert ships.test is not None and ships.test.folds is not None and len(ships.test.folds.each) == 5
+    assert entered.isdisjoint({"planning/plan", "planning/lay_trunk", "planning/lay_branch", "planning/resolve"})
+    assert "bench/read_folds" in entered
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +12,9 @@ import pytest
 
 from edgecnn.devices.check import board as of_boards
 from edgecnn.devices.check.board import ReachedBoard
+from edgecnn.devices.check.needs import packages_there
 from edgecnn.devices.check.reading import facts_of
-from edgecnn.devices.check.ready import Wanted, fit_board, furnished, runtimes_for, warnings_of
+from edgecnn.devices.check.ready import FitBoard, Wanted, fit_board, furnished, runtimes_for
 from edgecnn.devices.files import device_named
 from edgecnn.errors.hosts.board import BoardIsAnotherDevice, BoardNotReady
 from edgecnn.errors.hosts.process import WheelsNotFound
@@ -55,11 +58,24 @@ def asked(**options: Any) -> HostRequest:
 def test_a_board_that_lacks_nothing_is_asked_once() -> None:
     board = Board(usual=recorded(RASPBERRY_PI_5, READY))
     seen = fit_board(board.link, asked(), PI)
-    assert seen.python == "python3" and len(board.asked) == 1
-    assert warnings_of(seen, PI) == (
+    assert seen.reached.python == "python3" and len(board.asked) == 1
+    assert seen.warnings == (
         "the governor is ondemand: clocks rise only under load, and the first answers come late — echo performance | sudo tee "
         "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (until the next boot)",
     )
+
+
+def test_a_board_is_held_against_what_kits_need_once() -> None:
+    looks = Counter[str]()
+    sys.setprofile(lambda frame, event, _: looks.update([frame.f_code.co_name] if event == "call" else []))
+    try:
+        seen = fit_board(Board(usual=recorded(RASPBERRY_PI_5, READY)).link, asked(), PI)
+        _ = furnished(seen, PI, Ear()).warnings
+    finally:
+        sys.setprofile(None)
+    assert {name: looks[name] for name in ("facts_of", "packages_there", "_runtime_there")} == {
+        "facts_of": 1, "packages_there": 1, "_runtime_there": 1,
+    }  # fmt: skip
 
 
 def test_what_is_missing_ends_it_with_the_line_that_installs_it() -> None:
@@ -75,14 +91,14 @@ def test_what_is_missing_ends_it_with_the_line_that_installs_it() -> None:
 
 def test_packages_that_were_carried_there_once_serve_unless_a_python_is_named() -> None:
     board = Board(usual=recorded(RASPBERRY_PI_5), carried=recorded(RASPBERRY_PI_5, READY))
-    assert fit_board(board.link, asked(), PI).python == "~/.local/share/edgecnn/env/bin/python3"
+    assert fit_board(board.link, asked(), PI).reached.python == "~/.local/share/edgecnn/env/bin/python3"
     with pytest.raises(BoardNotReady):
         fit_board(board.link, asked(python="python3"), PI)
 
 
 def test_packages_that_are_to_be_carried_are_no_obstacle_and_all_else_is() -> None:
     bare = recorded(RASPBERRY_PI_5, {"python": {"ensurepip": False}})
-    assert fit_board(Board(usual=bare).link, asked(carry_wheels=True), PI).python == "python3"
+    assert fit_board(Board(usual=bare).link, asked(carry_wheels=True), PI).reached.python == "python3"
     full = recorded(RASPBERRY_PI_5, {"disk": {"free_mib": 300}})
     with pytest.raises(BoardNotReady, match=r"300 MiB are free in the home folder"):
         fit_board(Board(usual=full).link, asked(carry_wheels=True), PI)
@@ -96,7 +112,7 @@ def test_nothing_is_carried_to_a_board_that_has_everything() -> None:
 
 def test_a_board_with_its_packages_may_be_nearly_full() -> None:
     nearly = recorded(RASPBERRY_PI_5, READY, {"disk": {"free_mib": 300}})
-    assert fit_board(Board(usual=nearly).link, asked(), PI).facts.disk_free_mib == 300
+    assert fit_board(Board(usual=nearly).link, asked(), PI).reached.facts.disk_free_mib == 300
 
 
 def test_another_device_is_refused_before_it_is_told_what_it_lacks() -> None:
@@ -151,7 +167,9 @@ def test_an_optional_package_without_a_wheel_is_told_and_the_others_are_carried(
     board, ear = Board(usual=recorded(RASPBERRY_PI_5), carried=ready), Ear()
     board.answers_as("exec /home/pi/.local/share/edgecnn/env/bin/python3 -", ready)
     wanted = Wanted(device_named("raspberry-pi-5"), "a test")
-    furnished(ReachedBoard("pi@board", facts_of(recorded(RASPBERRY_PI_5)), board.link, "python3"), wanted, ear)
+    bare = facts_of(recorded(RASPBERRY_PI_5))
+    lacking = packages_there(bare, wanted.needs)
+    furnished(FitBoard(ReachedBoard("pi@board", bare, board.link, "python3"), lacking, ()), wanted, ear)
     assert carried == [("onnxruntime>=1.19,<2", "numpy", "pillow", "ai-edge-litert>=2.3,<3")]
     assert ear.notes == [
         "no wheels of ncnn>=1.0.20261020,<2 for a board could be downloaded: kits of it are skipped on this board"

@@ -13,12 +13,17 @@ from edgecnn.comparing.side_by_side_facts import (
     PairedAccuracy,
     SideBySide,
 )
+from edgecnn.values.comparison import Change
 from edgecnn.values.report import CandidateFacts
 from edgecnn.values.verdict import Fidelity
 from tests.judging.made import an_interval
 from tests.render.page.pages import HOSTILE, NAMES, a_page
 
 LETTERS = "ABCDEFGHIJ"
+CHANGES = (
+    Change(kind="recipe", name="recipe train.epochs", before="3", after="10"),
+    Change(kind="tools", name="onnx", before="1.20", after="1.21"),
+)
 
 
 def some_builds(count: int = 3, candidates: int = 2, **changes: Any) -> SideBySide:
@@ -53,7 +58,7 @@ def some_builds(count: int = 3, candidates: int = 2, **changes: Any) -> SideBySi
             )
             for place, letter in enumerate(letters[1:], start=1)
         ),
-        "changed": (BuildChanges(base="A", head="B", lines=("recipe train.epochs: 3 → 10", "onnx: 1.20 → 1.21")),),
+        "changed": (BuildChanges.between("A", "B", CHANGES),),
         "machines": (
             MachineGroup(labels=tuple(letters[:-1]), machine="AMD EPYC"),
             MachineGroup(labels=(letters[-1],), machine="Cortex-A76", differs=("cpu: AMD EPYC → Cortex-A76",)),
@@ -132,7 +137,11 @@ def hostile_builds() -> SideBySide:
             "builds": builds,
             "candidates": tuple(rows),
             "paired": tuple(each.model_copy(update={"candidate": harm, "machine": harm}) for each in found.paired),
-            "changed": (BuildChanges(base="A", head="B", lines=HOSTILE, unknown=harm),),
+            "changed": (
+                BuildChanges.between(
+                    "A", "B", [Change(kind="kit", name=text, before=text, after=text) for text in HOSTILE], harm
+                ),
+            ),
             "machines": tuple(group.model_copy(update={"machine": harm, "differs": HOSTILE}) for group in found.machines),
             "notices": HOSTILE,
             "command": " ".join(HOSTILE),

@@ -15,7 +15,7 @@ from edgecnn.render.page.charts.figure import Figure, sources_of, tabled
 from edgecnn.render.page.charts.labels import shortened
 from edgecnn.render.page.charts.vega import Extent
 from edgecnn.values.accuracy import Accuracy
-from edgecnn.values.figures import ClassFigures
+from edgecnn.values.figures import TOO_FEW, ClassFigures
 from edgecnn.values.report import BuildReport, CandidateFacts
 
 CLASS_PX = 24
@@ -23,7 +23,7 @@ LEAST_PX = 96
 _STATES = {
     "shown": ("var(--FAIL)", "triangle-right"),
     "not shown": ("var(--accent)", "circle"),
-    **dict.fromkeys(("too few images", "too few groups", "too few folds"), ("var(--soft)", "stroke")),
+    **dict.fromkeys(TOO_FEW, ("var(--soft)", "stroke")),
 }
 """Whether a loss was shown to its colour and its shape."""
 _TIPS = ("class", "paired drop", "images", "lost", "gained", "p after Holm")

@@ -77,7 +77,7 @@ def drops(report: BuildReport) -> Figure | None:
         return None
     bound = next((gate.gate.bound for facts, *_ in known for gate in facts.gates if gate.gate.metric == metric.name), None)
     gate = [] if bound is None else [Rule(bound, f"gate: at most {bound:g} pp", gate=True)]
-    dots = [Dot(facts, OF_FIDELITY[of.fidelity], figure, figures.drop(of).partition(" [")[0]) for facts, of, figure in known]
+    dots = [Dot(facts, OF_FIDELITY[of.fidelity], figure, figures.points(figure).estimate) for facts, of, figure in known]
     return Figure(
         id="drops",
         title=f"What precision costs in {'mAP' if several else 'accuracy'}",
