@@ -46,7 +46,7 @@ from edgecnn.values.stage import Progress
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
 """What using a bundle leaves in its folder: runs, engines, byte code."""
 _WARNINGS: Final[Mapping[str, Sequence[str]]] = {
-    "none": ("it is not signed: whoever changed a file could have changed bundle.json too",),
+    "none": ("the bundle is not signed: anyone who changed a file could have changed bundle.json too",),
     "unchecked": ("its signature was not looked at: --allowed-signers FILE says whose is good",),
     "good": (),
 }
