@@ -73,7 +73,7 @@ class EveryCandidateFailed(EdgecnnError, exit_code=ExitCode.MISSING):
         first, *others = reasons or {"nothing was made": ""}
         because = ": ".join(filter(None, (first, reasons.get(first))))
         more = f"; {', '.join(others)} failed too" if others else ""
-        hint = None if device is None else f"pass --target {device} to build for the other runtimes of the device"
+        hint = None if device is None else f"pass --target {shell_word(device)} to build for the other runtimes of the device"
         super().__init__(what="no candidate works, so nothing was published", because=f"{because}{more}", hint=hint)
 
 
