@@ -106,7 +106,10 @@ def write(record: dict[str, Any]) -> None:
 
 def main() -> None:
     """Add or renew the rows of these networks, of the whole catalogue where none is named."""
-    photographs = sorted(path for path in Path(sys.argv[1]).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    files = Path(sys.argv[1]).rglob("*") if len(sys.argv) > 1 else ()
+    photographs = sorted(path for path in files if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not photographs:
+        raise SystemExit(__doc__)
     record = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.is_file() else {}
     for name in sys.argv[2:] or [spec.name for spec in all_archs()]:
         with tempfile.TemporaryDirectory() as folder:

@@ -29,11 +29,11 @@ from edgecnn.judging.resolution import GROUPED, labels_sentence, resolution_sent
 from edgecnn.measure.energy import open_log
 from edgecnn.measure.lab import Lab
 from edgecnn.planning.plan import Plan, plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.planning.resolve import resolve
 from edgecnn.results.folder import BUNDLE, output_lock
 from edgecnn.store.store import Store
-from edgecnn.values.artifact import Artifact, Failed, Miss
+from edgecnn.values.artifact import Artifact, Blocked, Failed
 from edgecnn.values.artifact import FoundInput as GivenInput
 from edgecnn.values.candidate import is_of_a_device, reference_of
 from edgecnn.values.profile import Environment
@@ -45,11 +45,12 @@ from edgecnn.values.verdict import Gate
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step and what the store says of it: None where it is there, else why not."""
+    """One step and what the store says of it."""
 
     id: str
     key: Key
     missing: tuple[str, ...] | None
+    """None: the store has it. Else why not; empty where an input is made again, whose own step says why."""
     fold: int = 1
     """Of cross-validation: whose network it makes; of other folds than the first the trunk alone is listed."""
 
@@ -74,9 +75,9 @@ def plan_build(request: BuildRequest, store: Store, tell: Progress) -> PlannedBu
     """Resolve and plan, and look what is stored. Runs no stage and writes no result."""
     planned = plan(resolve(request, store, tell))
     gates = gates_of(planned.resolved, request.gates)
-    steps = [*_looked_up(planned, store)]
+    steps = [*looked_up(planned, store)]
     for number, fold in enumerate(planned.folds, 2):
-        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in _looked_up(fold.trunk, store)]
+        steps += [replace(step, id=f"fold-{number}:{step.id}", fold=number) for step in looked_up(fold.trunk, store)]
     return PlannedBuild(plan=planned, steps=tuple(steps), gates=gates, test_set=_can_show(planned.resolved))
 
 
@@ -89,8 +90,10 @@ def _can_show(resolved: Resolved) -> str:
     return said if resolved.data.grouping is None else f"{said}{GROUPED}"
 
 
-def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
+def looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
+    """Look in the store for every step of a plan, in its order."""
     found: dict[Key, Artifact] = {}
+    keys = {step.key for step in planned.steps}
     steps = []
     for step in planned.steps:
         given = {
@@ -101,7 +104,9 @@ def _looked_up(planned: Plan, store: Store) -> tuple[PlannedStep, ...]:
         answer = store.artifacts.find(step.stage, planned.resolved.versions, given)
         if isinstance(answer, Artifact):
             found[step.key] = answer
-        steps.append(PlannedStep(id=step.id, key=step.key, missing=answer.why if isinstance(answer, Miss) else None))
+        follows = any(key in keys and key not in found for key in step.stage.inputs.values())  # that step says why
+        missing = None if isinstance(answer, Artifact) else () if follows else answer.why
+        steps.append(PlannedStep(id=step.id, key=step.key, missing=missing))
     return tuple(steps)
 
 
@@ -144,8 +149,8 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     store, tell, resolved = context.store, context.tell, planned.resolved
     with output_lock(request.out):
         publish_plan(planned, request.out)
-    if resolved.weights.fell_back:
-        tell.note(f"NOT PRETRAINED: {resolved.weights.why}")
+    if resolved.weights.fell_back and not request.only_judge:
+        tell.note(f"{resolved.weights.why.partition(':')[0]}; the report says why")
     here = this_machine()
     _check_objective(planned, machine.environment, request)
     stages = StageContext(store=store, host=here.host, environment=here.environment.conditions, tell=tell, device=machine.host)
@@ -155,11 +160,14 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
     with store.in_use.held():
         drops = observer.drops if request.goal in MEASURING else None
         execute(seen.execution, stages, request.goal, _limits(planned, store, request), drops)
-        observe(request, observer, stages, here.lab(store, tell))
+        if not _none_left(seen, request.goal):
+            observe(request, observer, stages, here.lab(store, tell))
         while True:
             report = report_of(seen, request, seconds=time.perf_counter() - started)
-            if request.goal == "judge" and report.choice.candidate is None:
-                raise EveryCandidateFailed(reasons={row.candidate.id: row.reason for row in report.candidates if row.broken})
+            if _none_left(seen, request.goal) or (request.goal == "judge" and report.choice.candidate is None):
+                reasons = {row.candidate.id: row.reason for row in report.candidates if row.broken}
+                device = None if resolved.recipe.target.runtime is None else resolved.device.name
+                raise EveryCandidateFailed(reasons=reasons, device=device)
             failures = _publish(report, seen, request, context, here.lab(store, tell))
             if not failures:
                 return report
@@ -167,6 +175,22 @@ def measured_build(planned: Plan, machine: Machine, request: BuildRequest, conte
                 seen.fail(name, failed, "failed its self-test in the bundle")
             if seen.attached and seen.timed:
                 _race_winner(observer, request)
+
+
+def _none_left(seen: ObservedBuild, goal: Goal) -> bool:
+    """Whether every candidate that the target allows, and that was tried, has failed: nothing is left to measure or to ship."""
+    resolved, outcomes = seen.execution.plan.resolved, seen.execution.outcomes
+    allowed = resolved.device.may_ship(resolved.recipe.target.runtime)
+    kinds = ("quantize", "package", "compile") if goal == "compile" else ("quantize", "package")
+    tried = {
+        candidate.id: [outcomes[step] for kind in kinds if (step := f"{kind}:{candidate.id}") in outcomes]
+        for candidate in resolved.candidates
+        if candidate.runtime in allowed
+    }
+    tried = {name: steps for name, steps in tried.items() if steps}
+    return bool(tried) and all(
+        name in seen.failures or any(isinstance(step, Failed | Blocked) for step in steps) for name, steps in tried.items()
+    )
 
 
 def _check_objective(planned: Plan, here: Environment, request: BuildRequest) -> None:
@@ -195,7 +219,7 @@ def require_made(planned: Plan, store: Store, request: BuildRequest) -> None:
 
 def _lacking(planned: Plan, store: Store) -> list[str]:
     """Steps that the store does not have. Engines are made where they run, whenever that is at hand, and no build lacks one."""
-    missing = (step.id for step in _looked_up(planned, store) if step.missing is not None)
+    missing = (step.id for step in looked_up(planned, store) if step.missing is not None)
     return [name for name in missing if not is_of_a_device(name)]
 
 
@@ -249,6 +273,8 @@ def observe(request: BuildRequest, observer: Observer, stages: StageContext, hom
         raise EveryCandidateFailed(reasons=_failed_steps(seen.execution))
     pixels = pixel_sets(seen.execution)
     observer.evaluate_all(pixels)
+    if _none_left(seen, request.goal):
+        return
     observe_folds(observer, stages)
     if (failed := seen.failures.get(reference)) is not None:
         raise BaselineFailed(reason=failed.what)

@@ -70,11 +70,11 @@ def notices(seen: ObservedBuild, *, anew: str) -> tuple[str, ...]:
         said.append(f"NOT PRETRAINED: {resolved.weights.why}" + (ASK_AGAIN if resolved.weights.asked else ""))
     said += [] if resolved.data.labelled else [_NO_ACCURACY]
     said += _of_the_training(seen)
-    if not seen.attached:
+    if not seen.attached and seen.evaluations:
         answered = "accuracy was" if resolved.data.labelled else "answers were"
         known = f"{answered} computed here, latency on the device is not known{_stand_in(seen)}"
         said.append(f"{resolved.attachment.why}: {known}")
-    elif not seen.timed:
+    elif seen.attached and not seen.timed:
         said.append(f"{resolved.attachment.why}: its answers count, and the candidates were {NOT_TIMED}")
     said += _of_engines(seen)
     said += _of_halves(seen)

@@ -34,7 +34,7 @@ from edgecnn.values.verdict import Fidelity
 EVIDENCE_BYTES_MAX: Final = 4 << 20
 """Of a record; six networks in five kits take a twentieth of it."""
 _WARNINGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "none": ("it is not signed: whoever changed a figure could have made its digest anew",),
+    "none": ("the record is not signed: anyone who changed a figure could have made a new digest too",),
     "unchecked": ("its signature was not looked at: ssh-keygen is not installed",),
     "intact": ("nothing says whose key signed it: --allowed-signers FILE says whose is good",),
     "good": (),

@@ -30,6 +30,7 @@ from edgecnn.errors.bundle import (
     BundleManifestUnreadable,
     BundleRolledBack,
     BundleWithoutManifest,
+    NoBundleHere,
     RecordUnusable,
     SignatureMissing,
     SignatureRefused,
@@ -45,7 +46,7 @@ from edgecnn.values.stage import Progress
 _MEASURED, _BUILT, _BYTE_CODE = "measured", "build", "__pycache__"
 """What using a bundle leaves in its folder: runs, engines, byte code."""
 _WARNINGS: Final[Mapping[str, Sequence[str]]] = {
-    "none": ("it is not signed: whoever changed a file could have changed bundle.json too",),
+    "none": ("the bundle is not signed: anyone who changed a file could have changed bundle.json too",),
     "unchecked": ("its signature was not looked at: --allowed-signers FILE says whose is good",),
     "good": (),
 }
@@ -119,11 +120,13 @@ def verify(path: Path, trust: Trust, tell: Progress) -> Verified:
 def manifest_bytes(opened: Opened) -> bytes:
     """``bundle.json`` as it lies there.
 
-    Raises BundleWithoutManifest: it does not. BundleManifestUnreadable: it is too long to be one. BundleFileChanged: its line
-    endings were converted, or it is a Git LFS pointer.
+    Raises BundleWithoutManifest: kits are there without it. NoBundleHere: neither is. BundleManifestUnreadable: it is too long
+    to be one. BundleFileChanged: its line endings were converted, or it is a Git LFS pointer.
     """
     if MANIFEST not in opened.files:
-        raise BundleWithoutManifest(path=opened.path)
+        if any(name.startswith("kits/") for name in opened.files):
+            raise BundleWithoutManifest(path=opened.path)
+        raise NoBundleHere(path=opened.path, because=f"it has no {MANIFEST}")
     if opened.files[MANIFEST] > MANIFEST_BYTES_MAX:
         raise BundleManifestUnreadable(
             path=f"{opened.path}: {MANIFEST}", because=f"it is longer than {MANIFEST_BYTES_MAX:,} bytes"

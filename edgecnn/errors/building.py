@@ -68,12 +68,13 @@ class BaselineFailed(EdgecnnError, exit_code=ExitCode.MISSING):
 class EveryCandidateFailed(EdgecnnError, exit_code=ExitCode.MISSING):
     """Raised when no kit works that the target may ship. Nothing is published."""
 
-    def __init__(self, *, reasons: Mapping[str, str]) -> None:
-        """``reasons``: candidate, or the step that failed, to why; the baseline's first."""
+    def __init__(self, *, reasons: Mapping[str, str], device: str | None = None) -> None:
+        """``reasons``: candidate, or the step that failed, to why; the baseline's first. ``device``: whose runtime was named."""
         first, *others = reasons or {"nothing was made": ""}
         because = ": ".join(filter(None, (first, reasons.get(first))))
         more = f"; {', '.join(others)} failed too" if others else ""
-        super().__init__(what="no candidate works, so nothing was published", because=f"{because}{more}")
+        hint = None if device is None else f"pass --target {shell_word(device)} to build for the other runtimes of the device"
+        super().__init__(what="no candidate works, so nothing was published", because=f"{because}{more}", hint=hint)
 
 
 class UnknownFailure(EdgecnnError, exit_code=ExitCode.OWN_FAULT):

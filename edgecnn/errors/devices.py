@@ -25,13 +25,15 @@ class UnknownRuntime(EdgecnnError):
     """Raised when the part of a target after the colon is no runtime that edgecnn has."""
 
     def __init__(self, *, name: str, device: str, known: Sequence[str], on_device: Sequence[str]) -> None:
-        near = nearest(name, known, cutoff=0.4)
+        near = _OTHER_NAMES.get(name.lower()) or nearest(name, known, cutoff=0.4)
         choice = near if near in on_device else on_device[0]
-        super().__init__(
-            what=f"there is no runtime {name!r}",
-            because=f"known are {', '.join(known)}",
-            hint=f"--target {shell_word(f'{device}:{choice}')}",
-        )
+        hint = f"--target {shell_word(f'{device}:{choice}')}"
+        if "," in name:
+            hint = f"name one runtime, or build all of them with --target {shell_word(f'{device}:all')}"
+        super().__init__(what=f"there is no runtime {name!r}", because=f"known are {', '.join(known)}", hint=hint)
+
+
+_OTHER_NAMES = {"tensorflow": "litert", "tensorflow-lite": "litert", "tf": "litert", "tflite": "litert", "ort": "onnxruntime"}
 
 
 class RuntimeNotOnDevice(EdgecnnError):

@@ -8,6 +8,7 @@ from edgecnn.errors.wording import counted, plural
 from edgecnn.judging.metrics import SHOWN, charted
 from edgecnn.render import figures
 from edgecnn.render.wording import by_reason, grouped
+from edgecnn.values.candidate import Precision
 from edgecnn.values.figures import BatchFigure, Energy, Memory, Throughput
 from edgecnn.values.knobs import KnobTrial
 from edgecnn.values.layers import Residency
@@ -191,19 +192,27 @@ def ran_in(found: Residency) -> str:
 def hollow_lines(candidates: Iterable[CandidateFacts]) -> list[str]:
     """A line for each candidate most of whose multiply-adds ran in its precision, and of whose time or bytes less than half did.
 
-    That is how a network looks whose layers multiply in INT8 and hand each other floats.
+    That is how a network looks whose layers multiply in INT8 and hand each other floats. In fp32 there is nothing to lose.
     """
     lines = []
     for facts in candidates:
         found, precision = facts.residency, facts.candidate.precision.value
-        if found is None or found.basis == "planned" or found.mac_share.get(precision, 0.0) < MOST:
+        if found is None or found.basis == "planned" or facts.candidate.precision is Precision.FP32:
+            continue
+        if found.mac_share.get(precision, 0.0) < MOST:
             continue
         known = {"the time": found.time_share, "the bytes moved": found.byte_share}
-        less = {what: shares.get(precision, 0.0) for what, shares in known.items() if shares is not None}
-        if any(share < MOST for share in less.values()):
+        less = {
+            what: shares.get(precision, 0.0)
+            for what, shares in known.items()
+            if shares is not None and shares.get(precision, 0.0) < MOST
+        }
+        if less:
             rest = " and ".join(f"{figures.whole_share(share)} of {what}" for what, share in less.items())
             macs = figures.whole_share(found.mac_share[precision])
-            lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds ran in {precision}, but only {rest}")
+            others = {name: share for name, share in (found.time_share or {}).items() if name != precision}
+            largest = f" (the rest of the time: {_shares(others)})" if "the time" in less and others else ""
+            lines.append(f"{facts.candidate.id}: {macs} of the multiply-adds ran in {precision}, but only {rest}{largest}")
     return lines
 
 

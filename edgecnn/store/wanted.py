@@ -67,6 +67,7 @@ _LOOK_AT = 200
 """Newest entries of a kind that are compared: explaining must stay cheap in a store of thousands."""
 _LONGEST = 60
 """Characters of one value in an explanation."""
+_CANDIDATE = "settings.candidate.id"
 _ABSENT = object()
 
 
@@ -74,18 +75,18 @@ def explain_miss(stored: Iterable[Mapping[str, Any]], wanted: Mapping[str, Any])
     """One line per field that differs from the nearest stored payload, such as ``quantize.images: 256 → 512``.
 
     ``stored``: payloads of the same kind, newest first; of equally near ones the newest is used. ``wanted``: the payload that has
-    no entry.
+    no entry. Empty where nothing of this kind is stored for the same candidate.
     """
-    kind = str(wanted["kind"])
     target = dict(flattened(wanted))
     nearest: list[tuple[str, Any, Any]] | None = None
     for payload in stored:
-        differing = _differing(dict(flattened(payload)), target)
+        fields = dict(flattened(payload))
+        if fields.get(_CANDIDATE) != target.get(_CANDIDATE):
+            continue
+        differing = _differing(fields, target)
         if nearest is None or len(differing) < len(nearest):
             nearest = differing
-    if nearest is None:
-        return (f"nothing stored for {kind} yet",)
-    return tuple(f"{_named(kind, path)}: {shown(old)} → {shown(new)}" for path, old, new in nearest)
+    return tuple(f"{_named(str(wanted['kind']), path)}: {shown(old)} → {shown(new)}" for path, old, new in nearest or ())
 
 
 def stored_payloads(folder: Path) -> Iterator[Mapping[str, Any]]:

@@ -89,7 +89,7 @@ class Miss(Value):
     """The store does not have it."""
 
     why: tuple[str, ...]
-    """What differs from the nearest stored entry of this kind, a field a line."""
+    """The fields that differ from the nearest stored entry, one a line; empty where there is no such entry to compare."""
 
 
 class Ran(Value):

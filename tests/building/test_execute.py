@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from edgecnn.building.build import looked_up
 from edgecnn.building.execute import Execution, StageContext, execute
 from edgecnn.building.ladder import Limits
 from edgecnn.errors.base import EdgecnnError, ExitCode
@@ -118,6 +119,13 @@ def test_a_failing_branch_ends_its_own_candidate_and_no_other(workshop: StageCon
     )
     assert execution.outcomes["package:onnxruntime-fp32"] == Blocked(by="quantize:onnxruntime-fp32")
     assert words(execution)["package:onnxruntime-int8"] == "ran"
+
+
+def test_a_plan_says_why_at_the_first_step_that_runs_and_not_at_those_that_follow(workshop: StageContext) -> None:
+    execute(Execution(plan=a_plan()), workshop)
+    missing = {step.id: step.missing for step in looked_up(a_plan(train="unforeseen"), workshop.store)}
+    assert missing["prepare"] is None and missing["train"] == ("train.ends: well → unforeseen",)
+    assert {missing[name] for name in list(missing)[2:]} == {()}
 
 
 @pytest.mark.parametrize("step", ["quantize_int8", "package_int8"])

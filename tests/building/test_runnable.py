@@ -21,10 +21,12 @@ from edgecnn.hosts.local import LocalHost
 from edgecnn.measure.kits import KitRef
 from edgecnn.planning.candidates import BASELINE
 from edgecnn.planning.plan import plan
-from edgecnn.planning.request import BuildRequest
+from edgecnn.planning.request import BuildRequest, Goal
 from edgecnn.store.store import Store
-from edgecnn.values.artifact import Failed
+from edgecnn.values.artifact import Cached, Failed
+from edgecnn.values.candidate import Candidate, Precision, Runtime
 from edgecnn.values.profile import Environment
+from edgecnn.values.recipe import TargetChoice
 from edgecnn.values.report import BuildReport
 from tests.building.bundles import make_bundle
 from tests.building.resolutions import INT8, resolved
@@ -165,3 +167,24 @@ def test_a_build_whose_every_kit_fails_in_the_bundle_publishes_nothing_and_ends_
     assert isinstance(error, EveryCandidateFailed) and error.exit_code == 3
     assert error.because == "onnxruntime-int8: no; onnxruntime-fp32 failed too"
     assert sorted(path.name for path in request.out.iterdir() if not path.name.startswith(".")) == ["plan.json"]
+
+
+@pytest.mark.parametrize("goal", ["quantize", "package", "compile", "profile", "judge"])
+def test_nothing_is_measured_once_every_candidate_of_the_target_has_failed(
+    goal: Goal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litert = Candidate(id="litert-fp32", runtime=Runtime.LITERT, precision=Precision.FP32)
+    recipe = resolved().asked.model_copy(update={"target": TargetChoice(device="cpu", runtime="litert")})
+    planned = plan(resolved(recipe, candidates=(BASELINE, litert)))
+
+    def executed(execution: Execution, *_: object) -> None:
+        execution.outcomes["quantize:onnxruntime-fp32"] = Cached()
+        execution.outcomes["quantize:litert-fp32"] = Failed(ref="layer-not-converted", what="no form of Det")
+
+    monkeypatch.setattr(build, "execute", executed)
+    monkeypatch.setattr(build, "observe", lambda *_: pytest.fail("the reference was measured for nothing"))
+    context = BuildContext(Store.open(tmp_path / "store"), Ear())
+    with pytest.raises(EveryCandidateFailed) as raised:
+        measured_build(planned, this_machine(), a_request(tmp_path / "out", goal=goal), context)
+    assert raised.value.because == "litert-fp32: no kit was made: quantize failed: no form of Det"
+    assert raised.value.hint == "pass --target cpu to build for the other runtimes of the device"

@@ -73,7 +73,7 @@ def test_what_was_written_is_read_back_whole_and_satisfies_its_schema(file: Path
     found = verify_evidence(file, OPEN)
     assert found.record == sealed(an_evidence(), None)
     assert (found.signature, found.vouched_by) == ("none", None)
-    assert found.warnings == ("it is not signed: whoever changed a figure could have made its digest anew",)
+    assert found.warnings == ("the record is not signed: anyone who changed a figure could have made a new digest too",)
     for name, document in (
         ("evidence", json.loads(file.read_text())),
         ("evidence-verification", found.model_dump(mode="json", by_alias=True)),

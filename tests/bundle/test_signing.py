@@ -48,7 +48,9 @@ def test_a_signed_bundle_names_its_signer_as_a_folder_and_as_a_zip(bundle: Path,
 
 
 def test_an_unsigned_bundle_warns_and_is_refused_where_a_signature_is_asked_for(whole: Path, tmp_path: Path) -> None:
-    assert verified(whole).facts.warnings == ("it is not signed: whoever changed a file could have changed bundle.json too",)
+    assert verified(whole).facts.warnings == (
+        "the bundle is not signed: anyone who changed a file could have changed bundle.json too",
+    )
     (tmp_path / "signers").write_text("")
     for require in (True, False):
         assert refusal(whole, signers=tmp_path / "signers", require_signature=require) == (

@@ -13,7 +13,7 @@ import pytest
 
 from edgecnn.bundle import verify as verifying
 from edgecnn.bundle.manifest import MANIFEST
-from edgecnn.errors.bundle import BundleFileExtra
+from edgecnn.errors.bundle import BundleFileExtra, NoBundleHere
 from tests.bundle.sealed import KIT, KIT_FOLDER, publish, published, verified
 from tests.bundle.test_opening import refusal
 
@@ -94,6 +94,15 @@ def test_a_bundle_from_before_there_were_manifests_says_how_to_get_one(bundle: P
     (bundle / MANIFEST).unlink()
     assert refusal(bundle) == (
         "has no bundle.json: nothing says what belongs to it — run the same build command again [bundle-without-manifest]"
+    )
+
+
+def test_a_folder_without_a_bundle_says_which_folders_have_one(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"x")
+    with pytest.raises(NoBundleHere) as raised:
+        verified(tmp_path)
+    assert raised.value.line() == (
+        f"{tmp_path}: no bundle: it has no bundle.json — name a build's folder, its bundle/, or a zip of it [no-bundle-here]"
     )
 
 

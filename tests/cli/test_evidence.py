@@ -117,7 +117,10 @@ def test_a_whole_record_is_said_in_plain_words_with_what_nobody_vouches_for_on_s
     done = CliRunner().invoke(app, ["evidence", "verify", str(written(tmp_path / "pi.json"))])
     assert done.exit_code == 0
     assert done.stdout.splitlines()[1].startswith("  claims: 1 network measured on a board, ")
-    assert done.stderr == "edgecnn: warning: it is not signed: whoever changed a figure could have made its digest anew\n"
+    assert (
+        done.stderr
+        == "edgecnn: warning: the record is not signed: anyone who changed a figure could have made a new digest too\n"
+    )
 
 
 def test_a_changed_figure_ends_with_2_and_nothing_on_stdout(tmp_path: Path) -> None:

@@ -64,6 +64,21 @@ def test_an_unknown_runtime_names_a_target_that_works() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("cpu:tensorflow", "--target cpu:litert"),
+        ("cpu:tflite", "--target cpu:litert"),
+        ("jetson-orin-nano:tflite", "--target jetson-orin-nano:tensorrt"),
+        ("cpu:litert,ncnn", "name one runtime, or build all of them with --target cpu:all"),
+    ],
+)
+def test_another_name_of_a_runtime_or_several_names_say_which_target_works(target: str, hint: str) -> None:
+    with pytest.raises(UnknownRuntime) as caught:
+        parse_target(target)
+    assert caught.value.hint == hint
+
+
 def test_all_means_every_runtime_of_the_file_and_no_name_those_by_default() -> None:
     device, named = parse_target("raspberry-pi-5:all")
     assert device.built_for(named) == (Runtime.ONNXRUNTIME, Runtime.OPENVINO, Runtime.NCNN, Runtime.LITERT)

@@ -181,7 +181,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         process.send_signal(signal.SIGTERM)
         _, talk = process.communicate(timeout=30)
         assert (process.returncode, talk.count("\n")) == (0, 1), talk
-        assert talk.startswith("edgecnn: warning: it is not signed")
+        assert talk.startswith("edgecnn: warning: the bundle is not signed")
 
 
 def is_answer(found: bytes) -> int:

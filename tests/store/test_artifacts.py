@@ -26,7 +26,7 @@ def test_the_first_call_runs_and_the_second_is_cached(store: Store) -> None:
     made, ran = obtain(store, Quantize())
     found, cached = obtain(store, Quantize(), maker=no_maker)
     assert isinstance(ran, Ran)
-    assert ran.why == ("nothing stored for quantize yet",)
+    assert ran.why == ()
     assert cached == Cached()
     assert found == made
     assert made.folder == store.root / "artifacts" / "quantize" / Quantize().key(VERSIONS) / "files"
@@ -61,7 +61,7 @@ def test_progress_and_notes_reach_the_listener(store: Store) -> None:
 
 
 def test_looking_leaves_no_trace(store: Store) -> None:
-    assert store.artifacts.find(Quantize(), VERSIONS, {}) == Miss(why=("nothing stored for quantize yet",))
+    assert store.artifacts.find(Quantize(), VERSIONS, {}) == Miss(why=())
     assert not store.root.exists()
 
 

@@ -58,7 +58,13 @@ def test_the_nearest_entry_explains_and_of_equally_near_ones_the_newest(store: S
 
 def test_other_kinds_explain_nothing(store: Store) -> None:
     obtain(store, Prepare())
-    assert why(store, Quantize()) == ("nothing stored for quantize yet",)
+    assert why(store, Quantize()) == ()
+
+
+def test_another_candidate_explains_nothing() -> None:
+    stored = {"kind": "quantize", "settings": {"candidate": {"id": "litert-int8"}, "images": 1}}
+    wanted = {"kind": "quantize", "settings": {"candidate": {"id": "litert-int8-mixed-2"}, "images": 2}}
+    assert explain_miss([stored], wanted) == ()
 
 
 def test_a_revision_and_a_number_of_another_type_are_differences() -> None:

@@ -33,6 +33,21 @@ _FILE_IDENTIFIER: Final = b"TFL3"
 _VERSION: Final = 3
 
 
+class _Constant(schema.BufferT):  # type: ignore[misc]  # the schema's module has no types
+    """A buffer whose bytes are copied once into the file; the schema's own ``Pack`` copies them three times."""
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 - the schema's name
+        builder.StartVector(1, self.data.size, 1)
+        end = builder.head
+        builder.head -= self.data.size
+        np.frombuffer(builder.Bytes, np.uint8)[builder.head : end] = self.data
+        builder.vectorNumElems = self.data.size
+        data = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, data)
+        return int(schema.BufferEnd(builder))
+
+
 class TooLarge(Exception):
     """Raised when a model would be larger than a FlatBuffer may be."""
 
@@ -64,7 +79,7 @@ class LitertNetwork:
         known = content.tobytes() if content.size <= _COMPARED_BYTES else len(self._buffers).to_bytes(8, "little")
         key = (values.dtype.str, values.shape, known)
         if key not in self._constants:
-            buffer = schema.BufferT()
+            buffer = _Constant()
             buffer.data = content
             self._buffers.append(buffer)
             number = self.tensor(name, values.shape, len(self._buffers) - 1, _KINDS[values.dtype])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.building.build import PlannedBuild, PlannedStep
-from edgecnn.errors.wording import first_of
+from edgecnn.errors.wording import counted, first_of
 from edgecnn.judging.gates import budget_pp
 from edgecnn.planning.variants import surgery_instead
 from edgecnn.render.terminal import show_lines, show_rows
@@ -37,6 +37,7 @@ def show_plan(planned: PlannedBuild) -> None:
             f"latency: {resolved.attachment.why}" + ("" if resolved.attachment.attached else "; it is not measured here"),
             *(f"not supported: {u.runtime.value} {u.precision.value}: {u.why}" for u in resolved.unsupported),
             *_perhaps(planned),
+            *_not_by_default(resolved),
             *(
                 f"not available: {names}: {why}"
                 for why, names in by_reason({name: outcome.words for name, outcome in resolved.unavailable.items()}).items()
@@ -79,7 +80,7 @@ def _training(resolved: Resolved) -> str:
         return "training: none"
     train = resolved.recipe.train
     if resolved.mode == "finetune" and train.transfer == "head":
-        how = f"{train.head_epochs} epochs" if train.head == "linear" else f"{train.head} fitted on frozen features"
+        how = counted(train.head_epochs, "epoch") if train.head == "linear" else f"{train.head} fitted on frozen features"
         return f"training: finetune, the head alone, {how}{_teacher(resolved)}"
     of_finetune = {
         "auto": "; what is learned anew is decided by a linear probe",
@@ -90,7 +91,7 @@ def _training(resolved: Resolved) -> str:
     said += f"; by {train.processes} processes" if train.processes > 1 else ""
     said += "; on a GPU" if train.device == "gpu" else ""
     said += f"; steps in {train.precision}" if train.precision != "fp32" else ""
-    return f"training: {resolved.mode}, {train.epochs} epochs{said}{_teacher(resolved)}"
+    return f"training: {resolved.mode}, {counted(train.epochs or 0, 'epoch')}{said}{_teacher(resolved)}"
 
 
 def _folds(resolved: Resolved) -> str:
@@ -124,6 +125,15 @@ def _perhaps(planned: PlannedBuild) -> list[str]:
     budget = budget_pp(planned.gates, labelled=planned.plan.resolved.data.labelled)
     when = f"loses more than {budget:g} pp on validation, the fewest layers in float first"
     return [f"perhaps: {mending}: only where {mended} {when}" for mended, mending in names.items()]
+
+
+def _not_by_default(resolved: Resolved) -> list[str]:
+    """One line for the runtimes that the device has and that only a target with their name builds."""
+    named, device = resolved.recipe.target.runtime, resolved.device
+    names = [runtime.value for runtime in device.runtimes if runtime not in device.built_for(None)]
+    if named is not None or not names:
+        return []
+    return [f"not built unless the target names it: {', '.join(names)} (--target {device.name}:{names[0]}, or {device.name}:all)"]
 
 
 def _left_out(data: DataSummary) -> list[str]:

@@ -156,7 +156,10 @@ def test_who_taught_is_said_with_its_own_accuracy(weights: WeightsAnswer | None,
 
 
 def test_an_absent_device_is_said_with_what_that_leaves_open(tmp_path: Path) -> None:
-    assert said_of(tmp_path, attachment=ELSEWHERE) == (
+    staged = Staging(tmp_path, attachment=ELSEWHERE, data=summary().model_copy(update={"origin": "folder"}))
+    assert notices(staged.seen, anew=ANEW) == (), "a verb that stops before anything answers computed no accuracy"
+    staged.answered("onnxruntime-fp32", 900)
+    assert notices(staged.seen, anew=ANEW) == (
         "this machine is a laptop, which is not a board: accuracy was computed here, latency on the device is not known",
     )
 
@@ -224,6 +227,7 @@ def test_of_half_precision_that_did_not_answer_here_nothing_is_said(tmp_path: Pa
 
 def test_without_labels_no_accuracy_was_computed(tmp_path: Path) -> None:
     staged = Staging(tmp_path, data=summary().model_copy(update={"origin": "folder"}), attachment=ELSEWHERE)
+    staged.answered("onnxruntime-fp32", 900)
     unlabelled = staged.resolved.data.model_copy(update={"classes": ()})
     planned = staged.execution.plan
     staged.execution.plan = replace(planned, resolved=planned.resolved.model_copy(update={"data": unlabelled}))

@@ -22,7 +22,7 @@ from tests.house.schemas import FOLDER
 from tests.runner.kits import rewrite_manifest
 from tests.store.toys import Ear
 
-UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too"
+UNSIGNED = "edgecnn: warning: the bundle is not signed: anyone who changed a file could have changed bundle.json too"
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tests.house.child import child
 from tests.house.source_tree import ROOT
 from tests.serving.asking import announced, ask_at, predicted
 
-UNSIGNED = "edgecnn: warning: it is not signed: whoever changed a file could have changed bundle.json too\n"
+UNSIGNED = "edgecnn: warning: the bundle is not signed: anyone who changed a file could have changed bundle.json too\n"
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ from edgecnn.devices.check.reading import facts_of, record_here, recording_of, u
 from edgecnn.errors.hosts.board import AnswerUnusable
 from edgecnn.errors.hosts.process import RecordingUnusable
 from edgecnn.hosts.ssh.link import in_shell
+from edgecnn.runner.runtimes import DISTRIBUTIONS
+from edgecnn.values.candidate import Runtime
 from tests.devices.check.recorded import RASPBERRY_PI_5, recorded
 from tests.runner.trees import tree
 
@@ -24,6 +26,11 @@ def test_this_machine_is_recorded_as_it_is() -> None:
     assert said.python.version == sys.version_info[:3] and said.python.executable == sys.executable
     assert said.page_bytes == os.sysconf("SC_PAGE_SIZE")
     assert "numpy" in said.python.packages and "MemTotal" in said.files["proc/meminfo"]
+
+
+@pytest.mark.parametrize("runtime", [runtime for runtime in Runtime if runtime.ships and not runtime.in_a_browser])
+def test_the_recorder_looks_for_every_distribution_of_a_runtime(runtime: Runtime) -> None:
+    assert set(DISTRIBUTIONS[runtime.value]) <= set(recorder.PACKAGES)
 
 
 def test_a_serial_number_is_left_out(tmp_path: Path) -> None:

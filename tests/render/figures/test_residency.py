@@ -36,7 +36,12 @@ def test_what_was_planned_was_not_timed() -> None:
 
 def test_int8_by_multiply_adds_alone_is_pointed_out() -> None:
     assert hollow_lines([a_row(residency=seen())]) == [
-        "onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only 23 % of the time and 20 % of the bytes moved"
+        "onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only 23 % of the time and 20 % of the bytes moved "
+        "(the rest of the time: 50 % in fp32, 27 % converting and moving numbers)"
+    ]
+    assert hollow_lines([a_row(residency=seen(byte_share={"int8": 0.9}, time_share={"int8": 0.2, "unknown": 0.8}))]) == [
+        "onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only 20 % of the time "
+        "(the rest of the time: 80 % in a precision that the runtime does not name)"
     ]
     assert hollow_lines([a_row(residency=seen(time_share=None))]) == [
         "onnxruntime-int8: 100 % of the multiply-adds ran in int8, but only 20 % of the bytes moved"
@@ -45,6 +50,8 @@ def test_int8_by_multiply_adds_alone_is_pointed_out() -> None:
 
 def test_what_is_int8_throughout_or_nowhere_or_only_planned_is_not() -> None:
     whole = seen(time_share={"int8": 0.8, "fp32": 0.2}, byte_share={"int8": 0.9, "fp32": 0.1})
+    fp32 = seen(mac_share={"fp32": 1.0}, time_share={"unknown": 1.0}, byte_share=None)
+    assert hollow_lines([a_row("litert-fp32", residency=fp32)]) == [], "fp32 cannot be hollow"
     for residency in (whole, seen(mac_share={"fp32": 1.0}), seen(basis="planned"), None):
         assert hollow_lines([a_row(residency=residency)]) == []
 
